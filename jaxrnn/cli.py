@@ -1,0 +1,207 @@
+"""The command line: ``jaxrnn sweep``, ``jaxrnn report`` and ``jaxrnn list``."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiments import NOTEBOOK
+
+console = Console()
+
+
+def sweep(
+    cells: tuple[str, ...] = NOTEBOOK.cells,
+    lengths: tuple[int, ...] = NOTEBOOK.lengths,
+    trials: int = NOTEBOOK.base.trials,
+    seed: int = NOTEBOOK.base.seed,
+    hidden_size: int = NOTEBOOK.base.hidden_size,
+    layers: int = NOTEBOOK.base.layers,
+    learning_rate: float = 1.0,
+    clip: float | Literal["none"] = 5.0,
+    max_steps: int = NOTEBOOK.base.max_steps,
+    threshold: float = NOTEBOOK.base.threshold,
+    window: int = NOTEBOOK.base.window,
+    out: Path = Path("runs/notebook"),
+) -> None:
+    """Train every net at every length and lay the results beside the notebook's.
+
+    Without arguments this is the notebook's whole table. Give the same command again after an
+    interruption: finished lengths are kept and the one in flight goes on from its checkpoint.
+
+    Args:
+        cells: The nets to train; `jaxrnn list` names them.
+        lengths: Lengths of the sequences, at least 3; a length is also the size of the alphabet.
+        trials: Independent nets trained at each length.
+        seed: Number from which all first weights and training sequences follow.
+        hidden_size: Hidden units of each layer.
+        layers: Layers; each above the first sees the logits of the one below.
+        learning_rate: Step size of gradient descent.
+        clip: Bound of each gradient element, or none.
+        max_steps: Training steps (one sequence each) after which a trial is given up.
+        threshold: Greatest absolute error of a predicted probability that is not a failure.
+        window: Training steps without a failure after which a trial is solved.
+        out: Run directory: trials.jsonl, config.json, report.md and plots.
+    """
+    from jaxrnn.report import write_report
+    from jaxrnn.store import RunDirectory
+    from jaxrnn.sweep import expand, run_sweep
+
+    settings = {
+        "trials": trials,
+        "seed": seed,
+        "hidden_size": hidden_size,
+        "layers": layers,
+        "learning_rate": learning_rate,
+        "clip": None if clip == "none" else clip,
+        "max_steps": max_steps,
+        "threshold": threshold,
+        "window": window,
+    }
+    if not cells or not lengths:
+        raise InputError("name at least one cell and one length")
+    experiments = expand(NOTEBOOK, cells, lengths, **settings)
+    config = {"experiment": NOTEBOOK.base.name, "cells": cells, "lengths": lengths} | settings
+    start = time.monotonic()
+    with RunDirectory(out, config) as directory, _Watch(len(experiments)) as watch:
+        run_sweep(experiments, directory, watch.on_chunk, watch.on_rows)
+    _show_report(out, write_report(out))
+    console.print(f"Wall time of this call: {_duration(time.monotonic() - start)}.")
+
+
+def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Rebuild report.md and the plots of a run directory from its rows, computing nothing.
+
+    Args:
+        directory: The run directory, what `jaxrnn sweep --out` was given.
+    """
+    from jaxrnn.report import write_report
+    from jaxrnn.store import ROWS
+
+    if not (directory / ROWS).exists():
+        raise InputError(f"{directory} holds no {ROWS}: name a directory that jaxrnn sweep wrote")
+    _show_report(directory, write_report(directory))
+
+
+def list_() -> None:
+    """List the cells, tasks and experiments, each with its source."""
+    from jaxrnn import CELLS, EXPERIMENTS, TASKS
+
+    table = Table("kind", "name", "what it is", "source")
+    for name, cell in CELLS.items():
+        table.add_row("cell", name, cell.description, cell.source)
+    table.add_section()
+    for name, task in TASKS.items():
+        what, source = _docs(task)
+        table.add_row("task", name, what, source)
+    table.add_section()
+    for name, suite in EXPERIMENTS.items():
+        what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
+        table.add_row("experiment", name, what, suite.source)
+    console.print(table)
+
+
+class _Watch:
+    """Shows a sweep on the terminal: a row a finished net and length, a live line below."""
+
+    def __init__(self, num_experiments: int) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=console,
+            transient=True,
+        )
+        self.whole = self.progress.add_task("all lengths", total=num_experiments, status="")
+        self.one = self.progress.add_task("", total=1, status="", visible=False)
+        self.running = None
+        self.since = time.monotonic()
+        self.first: tuple[float, int, int] | None = None
+
+    def __enter__(self) -> "_Watch":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def on_chunk(self, experiment, tally) -> None:
+        now = time.monotonic()
+        if self.running != experiment or self.first is None:
+            self.running, self.first = experiment, (now, tally.step, tally.trial_steps)
+        then, step, trial_steps = self.first
+        seconds = now - then
+        status = f"{tally.solved} solved, {tally.running} running"
+        status += f", {tally.diverged} diverged" if tally.diverged else ""
+        status += f", {tally.unsolved} unsolved" if tally.unsolved else ""
+        if seconds > 0.2:
+            status += f"; {(tally.trial_steps - trial_steps) / seconds:,.0f} trial-steps/s"
+            rate = (tally.step - step) / seconds
+            if rate > 0:
+                left = (experiment.max_steps - tally.step) / rate
+                status += f"; at most {_duration(left)} left"
+        self.progress.update(
+            self.one,
+            description=f"{experiment.cell}, length {experiment.length}",
+            total=experiment.max_steps,
+            completed=tally.step,
+            status=status,
+            visible=True,
+        )
+
+    def on_rows(self, experiment, rows, is_new: bool) -> None:
+        from jaxrnn.report import sentence, summarize
+
+        now = time.monotonic()
+        (line,) = summarize(rows)
+        took = _duration(now - self.since) if is_new else "kept from an earlier call"
+        self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
+        self.since, self.first = now, None
+        self.progress.update(self.one, visible=False)
+        self.progress.advance(self.whole)
+
+
+def _show_report(directory: Path, lines) -> None:
+    from jaxrnn.report import LEGEND, REPORT, table
+
+    console.print(table(lines))
+    console.print(LEGEND, style="dim", highlight=False)
+    console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
+
+
+def _docs(function) -> tuple[str, str]:
+    """First line and source of a docstring."""
+    text = function.__doc__ or ""
+    source = " ".join(text.partition("Source:")[2].split())
+    return text.strip().partition("\n")[0], source
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02d} s"
+
+
+def main() -> None:
+    """Run the command line; a wrong value is one sentence and exit status 2."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"sweep": sweep, "report": report, "list": list_},
+            prog="jaxrnn",
+            description="Trains batches of small recurrent networks on long-time-lag tasks.",
+        )
+    except (InputError, OSError) as error:
+        sys.stdout.flush()
+        print(f"jaxrnn: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("jaxrnn: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,78 @@
+"""Many trials for many steps as one device program: the only vmap over trials, scan over training
+steps and jit of the package."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn.tasks import Sequence
+from jaxrnn.trial import Settings, TrainState, Trial, trial_key
+
+
+class Lanes(NamedTuple):
+    """What each of the N lanes of a batch is to run next; a lane holds one trial at a time."""
+
+    trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
+    step: (
+        jax.Array | np.ndarray
+    )  # int32 [N], index of its next training step; at 0 it draws its first weights
+    settings: Settings  # [N] each
+
+
+Chunk = Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
+
+
+# XLA's YNNPACK and multi-threaded Eigen kernels are chosen by the size of the whole batch and round
+# differently, so a trial's outcome would depend on how many others ride along; without them it
+# does not, to the bit, for batches of two and more (a batch of one is compiled differently).
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_multi_thread_eigen": False}
+MIN_LANES = 2
+
+
+def make_chunk(trial: Trial, seed: int, chunk_steps: int) -> Chunk:
+    """Compile ``chunk_steps`` training steps of every lane into one program.
+
+    ``chunk(state, lanes) -> (state, errors [C, N])`` gives up its first argument's memory. It is
+    compiled once for each number of lanes, whatever trials and steps the lanes hold.
+    """
+
+    def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> Sequence:
+        return trial.draw(key, lane_step + offset)
+
+    def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        num_lanes = lanes.trial.shape[0]
+        keys = jax.vmap(partial(trial_key, seed))(lanes.trial)
+        fresh = jax.vmap(trial.init)(keys, lanes.settings)
+        is_fresh = lanes.step == 0
+        state = jax.tree.map(
+            lambda new, old: jnp.where(
+                is_fresh.reshape((num_lanes,) + (1,) * (new.ndim - 1)), new, old
+            ),
+            fresh,
+            state,
+        )
+        # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
+        # nested vmap takes XLA four times as long to compile.
+        offsets = jnp.repeat(jnp.arange(chunk_steps, dtype=jnp.int32), num_lanes)
+        sequences = jax.vmap(draw)(
+            jnp.tile(keys, chunk_steps), jnp.tile(lanes.step, chunk_steps), offsets
+        )
+        sequences = jax.tree.map(
+            lambda a: a.reshape((chunk_steps, num_lanes, *a.shape[1:])), sequences
+        )
+        update = jax.vmap(trial.update)
+        return jax.lax.scan(lambda s, seq: update(s, lanes.settings, seq), state, sequences)
+
+    options = _CPU_OPTIONS if jax.default_backend() == "cpu" else None
+    return jax.jit(chunk, donate_argnums=0, compiler_options=options)
+
+
+def empty_state(trial: Trial, seed: int, lanes: Lanes) -> TrainState:
+    """A state of the right shapes for a first chunk, whose lanes all start at step 0."""
+    keys = jax.eval_shape(jax.vmap(partial(trial_key, seed)), lanes.trial)
+    shapes = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -1,0 +1,86 @@
+"""What is run, as plain data: every setting with where it comes from. No JAX here."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from jaxrnn.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One net at one length, trained ``trials`` times from different weights and data.
+
+    ``learning_rate`` and ``clip`` may be tuples with one value a trial. Raises InputError where a
+    value breaks its rule; unknown names are found where they are looked up.
+    """
+
+    name: str = "notebook"  # the experiment its rows belong to
+    task: str = "noise_free"
+    cell: str = "lstm"
+    length: int = 10  # T, what the task makes of it is the task's
+    hidden_size: int = 20  # H, units of each layer
+    layers: int = 1
+    initializer: str = "notebook_xavier"
+    objective: str = "cross_entropy"
+    optimizer: str = "clipped_sgd"
+    learning_rate: float | tuple[float, ...] = 1.0
+    clip: float | tuple[float | None, ...] | None = 5.0  # bound of a gradient element
+    threshold: float = 0.25  # an error above it is a failure
+    window: int = 1000  # solved after so many steps since the last failure
+    max_steps: int = 100_000  # training steps (one sequence each) after which a trial is given up
+    trials: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every number against its rule."""
+        for name in ("length", "hidden_size", "layers", "window", "max_steps", "trials"):
+            _require(self, name, getattr(self, name) >= 1, "must be at least 1")
+        _require(self, "max_steps", self.max_steps < 2**31, "must be below 2147483648")
+        _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
+        _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
+        if self.window > self.max_steps:
+            raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
+        for name in ("learning_rate", "clip"):
+            values = self.per_trial(name)
+            _require(self, name, len(values) == self.trials, "must be one value or one a trial")
+            for value in values:
+                none_allowed = name == "clip" and value is None
+                if not none_allowed and not (value is not None and 0 < value < math.inf):
+                    rule = "must be a positive number" + (" or none" if name == "clip" else "")
+                    raise InputError(f"{_spelled(name)} {value} {rule}")
+
+    def per_trial(self, name: str) -> tuple[Any, ...]:
+        """The setting's value for each trial."""
+        value = getattr(self, name)
+        return value if isinstance(value, tuple) else (value,) * self.trials
+
+
+def _spelled(name: str) -> str:
+    """The setting as the command line spells it."""
+    return name.replace("_", "-")
+
+
+def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
+    if not holds:
+        raise InputError(f"{_spelled(name)} {getattr(experiment, name)} {rule}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A named table of experiments: a base, varied over cells and lengths."""
+
+    base: Experiment
+    cells: tuple[str, ...]
+    lengths: tuple[int, ...]
+    source: str
+
+
+NOTEBOOK = Suite(
+    base=Experiment(),
+    cells=("simple_rnn", "lstm"),
+    lengths=(4, 5, 6, 7, 8, 9, 10, 20, 50, 100),
+    source="notebook 'Recurrent Neural Networks Basics', Experiment 1",
+)
+
+EXPERIMENTS: dict[str, Suite] = {"notebook": NOTEBOOK}

@@ -1,0 +1,33 @@
+"""The objectives: loss and error measure of one sequence. Add one and a line to ``OBJECTIVES``."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Objective = Callable[[jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]]
+"""``objective(outputs [T, O], targets, mask) -> (loss, error)``, two numbers."""
+
+
+def cross_entropy(
+    logits: jax.Array, targets: jax.Array, mask: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Mean softmax cross-entropy and greatest absolute error of the predicted probabilities.
+
+    With p = softmax(logits) of shape [T, O], targets k [T] and the mean and maximum taken over
+    the T steps that count: loss = mean(-log p[t, k(t)]),
+    error = max |p[t, j] - (j = k(t))| over t and j = max(1 - p[t, k(t)]) over t,
+    since the other symbols' probabilities add up to 1 - p[t, k(t)].
+
+    Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
+    """
+    log_p = jax.nn.log_softmax(logits)
+    is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
+    log_p_target = jnp.sum(jnp.where(is_target, log_p, jnp.zeros_like(log_p)), axis=1)
+    error = -jnp.expm1(log_p_target)
+    if mask is None:
+        return -jnp.mean(log_p_target), jnp.max(error)
+    return -jnp.mean(log_p_target, where=mask), jnp.max(error, where=mask, initial=0.0)
+
+
+OBJECTIVES: dict[str, Objective] = {"cross_entropy": cross_entropy}

@@ -1,0 +1,139 @@
+"""Pictures of a run's rows."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from jaxrnn.published import PUBLISHED
+from jaxrnn.report import is_as_published, median, steps_to_solution
+from jaxrnn.stopping import curve_edges
+from jaxrnn.store import Row, write_whole
+
+COLORS = ("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688")
+
+
+def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
+    """Write every plot that the rows allow and return (caption, file name) of each."""
+    if not rows:
+        return []
+    pictures = {
+        "Steps to solution against length": ("steps_to_solution.png", _steps_to_solution(rows)),
+        "Learning curves": ("learning_curves.png", _learning_curves(rows)),
+    }
+    for name, figure in pictures.values():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, dpi=130)
+        write_whole(directory / name, buffer.getvalue())
+    return [(caption, name) for caption, (name, _) in pictures.items()]
+
+
+def _nets(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
+    """The nets in the rows, (experiment, cell), each with its colour."""
+    nets = dict.fromkeys((row["experiment"], row["cell"]) for row in rows)
+    return {net: COLORS[number % len(COLORS)] for number, net in enumerate(nets)}
+
+
+def _label(net: tuple[str, str], nets: dict[tuple[str, str], str]) -> str:
+    experiment, cell = net
+    one_experiment = len({name for name, _ in nets}) == 1
+    return cell if one_experiment else f"{cell} ({experiment})"
+
+
+def _steps_to_solution(rows: Sequence[Row]) -> Figure:
+    """Every trial as a dot, the notebook's as rings beside; unsolved ones above the cap."""
+    nets = _nets(rows)
+    lengths = sorted({row["length"] for row in rows})
+    cap = max(row["max_steps"] for row in rows)
+    top = cap * 1.6  # where unsolved trials are drawn
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(nets)
+    any_published = False
+    for number, (net, color) in enumerate(nets.items()):
+        medians = []
+        for place, length in enumerate(lengths):
+            group = [r for r in rows if (r["experiment"], r["cell"]) == net]
+            group = [r for r in group if r["length"] == length]
+            if not group:
+                continue
+            left = place - 0.4 + number * width
+            steps = [steps_to_solution(row) for row in group]
+            middle = left + 0.3 * width
+            spread = _spread(len(steps), middle, 0.28 * width)
+            axes.plot(spread, [min(s, top) for s in steps], ".", color=color, alpha=0.75, ms=6)
+            unsolved = sum(not math.isfinite(s) for s in steps)
+            if unsolved:
+                axes.annotate(
+                    f"{unsolved}/{len(steps)}",
+                    (middle, top * 1.18),
+                    ha="center",
+                    fontsize=7,
+                    color=color,
+                )
+            medians.append((middle, median(steps)))
+            published = PUBLISHED.get(net[0], {}).get(net[1], {}).get(length)
+            if published is not None and all(map(is_as_published, group)):
+                any_published = True
+                spread = _spread(len(published), left + 0.78 * width, 0.14 * width)
+                theirs = [top if s is None else s for s in published]
+                axes.plot(spread, theirs, "o", mfc="none", mec=color, ms=4, mew=0.8)
+        axes.plot(*zip(*medians, strict=True), "-", color=color, lw=1.2, label=_label(net, nets))
+    if any_published:
+        axes.plot([], [], "o", mfc="none", mec="#555555", ms=4, label="notebook's own trials")
+    axes.axhline(cap, color="#999999", lw=0.8, ls="--")
+    axes.annotate("not solved", (-0.45, top), va="center", fontsize=8, color="#555555")
+    axes.set(
+        yscale="log",
+        xlabel="length of the sequence",
+        ylabel="training steps to solution",
+        xlim=(-0.5, len(lengths) - 0.5),
+        ylim=(min(900, 0.8 * min(r["steps"] for r in rows)), top * 1.45),
+    )
+    axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_title("Steps to solution: dots are trials, lines join medians", loc="left")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def _spread(count: int, middle: float, half: float) -> np.ndarray:
+    """Places for ``count`` dots, side by side so that equal values stay visible."""
+    return middle + np.linspace(-half, half, count) if count > 1 else np.array([middle])
+
+
+def _learning_curves(rows: Sequence[Row]) -> Figure:
+    """The error against the training step, a panel a length, a line a trial."""
+    nets = _nets(rows)
+    lengths = sorted({row["length"] for row in rows})
+    columns = min(5, len(lengths))
+    panels = -(-len(lengths) // columns)
+    figure = Figure(figsize=(2.5 * columns + 1.5, 2.4 * panels + 1.1), layout="constrained")
+    grid = figure.subplots(panels, columns, sharex=True, sharey=True, squeeze=False)
+    cap = max(row["max_steps"] for row in rows)
+    for axes in grid.flat[len(lengths) :]:
+        axes.set_visible(False)
+    for axes, length in zip(grid.flat, lengths, strict=False):
+        group = [row for row in rows if row["length"] == length]
+        for row in group:
+            edges = curve_edges(row["max_steps"])[: len(row["curve"])] + 1
+            color = nets[row["experiment"], row["cell"]]
+            axes.plot(edges, row["curve"], color=color, alpha=0.35, lw=0.8)
+        axes.axhline(group[0]["threshold"], color="#999999", lw=0.8, ls="--")
+        axes.set_title(f"length {length}", fontsize=10)
+        axes.grid(alpha=0.2)
+    grid[0, 0].set(xscale="log", xlim=(1, cap), ylim=(0, 1.02))
+    figure.supxlabel("training step")
+    figure.supylabel("error, mean of each bin of steps")
+    lines = [matplotlib.lines.Line2D([], [], color=color) for color in nets.values()]
+    lines.append(matplotlib.lines.Line2D([], [], color="#999999", ls="--"))
+    labels = [_label(net, nets) for net in nets] + ["threshold"]
+    figure.legend(lines, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    return figure

@@ -1,0 +1,192 @@
+"""Our rows beside the published ones: the table's numbers, as text for a terminal and Markdown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+from rich import box
+from rich.table import Table
+
+from jaxrnn.experiments import EXPERIMENTS, Experiment
+from jaxrnn.published import PUBLISHED
+from jaxrnn.store import Row, read_config, read_rows, write_whole
+
+REPORT = "report.md"
+
+
+class Line(NamedTuple):
+    """One net at one length: ours beside the published."""
+
+    experiment: str
+    cell: str
+    length: int
+    trials: int
+    solved: int
+    diverged: int
+    median: float  # of the step of solution, an unsolved trial counting as infinity
+    least: float
+    most: float
+    published: tuple[int | None, ...] | None  # None: nothing to compare with
+    p_value: float | None  # two-sided Mann-Whitney
+
+
+def steps_to_solution(row: Row) -> float:
+    """The step at which a trial was solved, infinity if it was not."""
+    return math.inf if row["solved_at"] is None else float(row["solved_at"])
+
+
+def is_as_published(row: Row) -> bool:
+    """Whether a trial ran under the settings of the experiment whose results were published."""
+    base = EXPERIMENTS[row["experiment"]].base
+    varied = ("name", "cell", "length", "trials", "seed")
+    names = [field.name for field in fields(Experiment) if field.name not in varied]
+    return all(row.get(name) == getattr(base, name) for name in names)
+
+
+def median(values: Sequence[float]) -> float:
+    """The median, infinite where the middle is."""
+    ordered = sorted(values)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return (low + high) / 2
+
+
+def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Two-sided p-value that two samples come from one distribution; infinity ranks as largest.
+
+    1 where all values are the same, as when no trial of either sample was solved.
+    """
+    from scipy.stats import mannwhitneyu  # slow to import, and only needed here
+
+    if len({*ours, *theirs}) == 1:
+        return 1.0
+    finite = [value for value in (*ours, *theirs) if math.isfinite(value)]
+    largest = max(finite) + 1
+    clipped = [[min(value, largest) for value in sample] for sample in (ours, theirs)]
+    return float(mannwhitneyu(*clipped, alternative="two-sided").pvalue)
+
+
+def summarize(rows: Sequence[Row]) -> list[Line]:
+    """One line for each experiment, cell and length, in the order in which they first appear."""
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["experiment"], row["cell"], row["length"]), []).append(row)
+    lines = []
+    for (experiment, cell, length), group in groups.items():
+        steps = [steps_to_solution(row) for row in group]
+        published = None
+        if all(is_as_published(row) for row in group):
+            published = PUBLISHED.get(experiment, {}).get(cell, {}).get(length)
+        p_value = None
+        if published is not None:
+            p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
+        lines.append(
+            Line(
+                experiment=experiment,
+                cell=cell,
+                length=length,
+                trials=len(group),
+                solved=sum(row["status"] == "solved" for row in group),
+                diverged=sum(row["status"] == "diverged" for row in group),
+                median=median(steps),
+                least=min(steps),
+                most=max(steps),
+                published=published,
+                p_value=p_value,
+            )
+        )
+    return lines
+
+
+HEADINGS = (
+    "net",
+    "T",
+    "solved",
+    "median",
+    "least to most",
+    "notebook",
+    "median",
+    "p",
+)
+
+
+def cells_of(line: Line) -> tuple[str, ...]:
+    """A line of the table, column by column under ``HEADINGS``."""
+    solved = f"{line.solved}/{line.trials}"
+    if line.diverged:
+        solved += f" ({line.diverged} diverged)"
+    spread = f"{_steps(line.least)} to {_steps(line.most)}" if line.solved else "-"
+    ours = (line.cell, str(line.length), solved, _steps(line.median), spread)
+    if line.published is None:
+        return (*ours, "-", "-", "-")
+    theirs = [math.inf if s is None else float(s) for s in line.published]
+    solved = f"{sum(map(math.isfinite, theirs))}/{len(theirs)}"
+    return (*ours, solved, _steps(median(theirs)), f"{line.p_value:.3f}")
+
+
+def sentence(line: Line) -> str:
+    """A line of the table in words, for printing as it comes."""
+    cell, length, solved, middle, *_, theirs, their_median, _ = cells_of(line)
+    text = f"{cell:<10} T={length:<3} {solved:>7} solved, median {middle:>6}"
+    if line.published is not None:
+        text += f"  (notebook {theirs:>5}, {their_median:>6})"
+    return text
+
+
+def table(lines: Sequence[Line], title: str | None = None) -> Table:
+    """The lines as a table for the terminal."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for number, heading in enumerate(HEADINGS):
+        result.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
+    for previous, line in zip((None, *lines), lines, strict=False):
+        if previous is not None and line.length != previous.length:
+            result.add_section()
+        result.add_row(*cells_of(line))
+    return result
+
+
+LEGEND = (
+    "T is the length; solved of how many trials, and the median index of the training step (one sequence each, "
+    "counted from 0) at which they were; an unsolved trial counts as infinity; ours first, then "
+    "the notebook's. p is the two-sided Mann-Whitney p-value of our steps against the "
+    "notebook's: a small one says that the two differ. A dash: infinite, or not published."
+)
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The lines as a Markdown table."""
+    rows = [HEADINGS, ("---",) + ("--:",) * (len(HEADINGS) - 1), *map(cells_of, lines)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def write_report(directory: Path) -> list[Line]:
+    """Write ``report.md`` and the plots of a run directory from its rows alone."""
+    from jaxrnn import plots  # matplotlib is slow to import
+
+    rows, config = read_rows(directory), read_config(directory)
+    lines = summarize(rows)
+    pictures = plots.write_plots(rows, directory)
+    text = "# jaxrnn: report of a run\n\n"
+    if config is not None:
+        settings = ", ".join(
+            f"{name.replace('_', ' ')} {_spelled(value)}"
+            for name, value in config["settings"].items()
+        )
+        made = ", ".join(f"{name} {number}" for name, number in config["versions"].items())
+        text += f"Settings: {settings}.\n\nMade with {made} on {config['device']}.\n\n"
+    text += markdown(lines) + f"\n{LEGEND}\n"
+    for caption, name in pictures:
+        text += f"\n![{caption}]({name})\n"
+    write_whole(directory / REPORT, text.encode())
+    return lines
+
+
+def _steps(value: float) -> str:
+    return f"{value:,.0f}" if math.isfinite(value) else "-"
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,243 @@
+"""The host loop: hands trials to lanes, launches chunks, folds their errors, keeps checkpoints."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn import stopping
+from jaxrnn.engine import MIN_LANES, Lanes, empty_state, make_chunk
+from jaxrnn.experiments import Experiment
+from jaxrnn.trial import build, settings_of
+
+CHUNK_STEPS = 250  # a fraction of a second at every length of the notebook
+DEFAULT_LANES = 20  # wider batches fall out of the cache at length 100
+CHECKPOINT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one trial ended."""
+
+    trial: int
+    status: str  # solved | unsolved | diverged
+    solved_at: int | None  # index of the training step, counted from 0
+    last_above: int  # index of the last step with error above the threshold
+    steps: int  # training steps that were taken
+    curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
+
+
+class Tally(NamedTuple):
+    """Where a run stands, for whoever watches it."""
+
+    step: int  # training steps that the furthest running trial has taken
+    solved: int
+    unsolved: int
+    diverged: int
+    running: int  # in a lane or waiting for one
+    trial_steps: int  # training steps of all trials so far
+
+
+class Checkpoint(Protocol):
+    """Where a run keeps what it needs to go on: named arrays, replaced as a whole."""
+
+    def load(self) -> Mapping[str, np.ndarray] | None:
+        """The arrays of the last save, None before the first."""
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the arrays, so that a kill leaves either the old ones or the new."""
+
+
+def run_trials(
+    experiment: Experiment,
+    *,
+    lanes: int = DEFAULT_LANES,
+    chunk_steps: int = CHUNK_STEPS,
+    on_chunk: Callable[[Tally], None] = lambda tally: None,
+    checkpoint: Checkpoint | None = None,
+) -> list[Outcome]:
+    """Train every trial of an experiment until it is solved, diverged or given up.
+
+    Up to ``lanes`` trials ride in one batch; whichever ends makes room for the next, and once none
+    wait the batch narrows. Outcomes come in the order of the trials and depend neither on
+    ``lanes`` nor on ``chunk_steps``. With a checkpoint the run goes on from its last save.
+
+    Raises InputError for a setting out of range or an unknown name.
+    """
+    return _Run(experiment, lanes, min(chunk_steps, experiment.max_steps)).run(on_chunk, checkpoint)
+
+
+class _InFlight(NamedTuple):
+    """A chunk that was launched and not yet read."""
+
+    errors: jax.Array  # [C, N]
+    lane_trial: np.ndarray  # [N], -1 for idle lanes
+
+
+class _Run:
+    """The state of one call of :func:`run_trials`."""
+
+    def __init__(self, experiment: Experiment, lanes: int, chunk_steps: int) -> None:
+        self.experiment = experiment
+        self.chunk_steps = chunk_steps
+        self.settings = settings_of(experiment)
+        self.trial = build(experiment)
+        self.chunk = make_chunk(self.trial, experiment.seed, chunk_steps)
+        self.progress = stopping.start(experiment.trials, experiment.max_steps)
+        width = max(MIN_LANES, min(lanes, experiment.trials))
+        self.lane_trial = np.full(width, -1, np.int32)  # -1: idle
+        self.lane_step = np.zeros(width, np.int32)
+        self.next_trial = 0
+        self.state = empty_state(self.trial, experiment.seed, self._lanes())
+        self.compile_seconds = 0.0
+        self.half_empty_since: float | None = None
+        self.widths: list[int] = []  # every width that was compiled, for the tests
+
+    def run(
+        self, on_chunk: Callable[[Tally], None], checkpoint: Checkpoint | None
+    ) -> list[Outcome]:
+        saved = checkpoint.load() if checkpoint else None
+        if saved is not None:
+            self._restore(saved)
+        in_flight: _InFlight | None = None
+        last_save = time.monotonic()
+        while True:
+            self._fill_lanes()
+            # The next chunk is launched before the last one is read, so the device never waits.
+            launched = self._launch() if (self.lane_trial >= 0).any() else None
+            if in_flight is not None:
+                self._fold(in_flight)
+                on_chunk(self._tally())
+            in_flight = launched
+            if in_flight is None:
+                break
+            if checkpoint and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+                self._fold(in_flight)  # the state on the device is the one after this chunk
+                in_flight = None
+                checkpoint.save(self._arrays())
+                last_save = time.monotonic()
+            self._narrow()
+            if not (self.progress.status == stopping.RUNNING).any():
+                break  # what is still in flight belongs to trials that have ended
+        return self._outcomes()
+
+    def _lanes(self) -> Lanes:
+        """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
+        trial = np.maximum(self.lane_trial, 0)
+        step = np.where(self.lane_trial >= 0, self.lane_step, 0).astype(np.int32)
+        return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings))
+
+    def _fill_lanes(self) -> None:
+        for lane in np.nonzero(self.lane_trial < 0)[0]:
+            if self.next_trial < self.experiment.trials:
+                self.lane_trial[lane] = self.next_trial
+                self.lane_step[lane] = 0
+                self.next_trial += 1
+
+    def _launch(self) -> _InFlight:
+        width = len(self.lane_trial)
+        compiles = width not in self.widths
+        start = time.monotonic()
+        self.state, errors = self.chunk(self.state, self._lanes())
+        if compiles:
+            self.widths.append(width)
+            self.compile_seconds = time.monotonic() - start
+        launched = _InFlight(errors, self.lane_trial.copy())
+        self.lane_step += self.chunk_steps
+        # A trial whose last steps are in flight makes room at once.
+        self.lane_trial[self.lane_step >= self.experiment.max_steps] = -1
+        return launched
+
+    def _fold(self, chunk: _InFlight) -> None:
+        lanes = np.nonzero(chunk.lane_trial >= 0)[0]
+        trials = chunk.lane_trial[lanes]
+        errors = np.asarray(chunk.errors, np.float64)[:, lanes]
+        folded = stopping.fold(
+            stopping.Progress(*(array[trials] for array in self.progress)),
+            errors,
+            self.experiment.threshold,
+            self.experiment.window,
+            self.experiment.max_steps,
+        )
+        for array, new in zip(self.progress, folded, strict=True):
+            array[trials] = new
+        ended = self.progress.status[np.maximum(self.lane_trial, 0)] != stopping.RUNNING
+        self.lane_trial[ended] = -1
+
+    def _narrow(self) -> None:
+        """Halve the batch once half of it has been idle for as long as a compilation takes.
+
+        Then at most as much time is lost by narrowing too early as by narrowing too late.
+        """
+        half = max(MIN_LANES, -(-len(self.lane_trial) // 2))
+        busy = np.nonzero(self.lane_trial >= 0)[0]
+        if self.next_trial < self.experiment.trials or not 0 < len(busy) <= half:
+            return
+        if half == len(self.lane_trial):
+            return
+        now = time.monotonic()
+        if self.half_empty_since is None:
+            self.half_empty_since = now
+        if now - self.half_empty_since < self.compile_seconds:
+            return
+        idle = np.nonzero(self.lane_trial < 0)[0]
+        keep = np.sort(np.concatenate([busy, idle[: half - len(busy)]]))
+        self.state = jax.tree.map(lambda a: a[keep], self.state)
+        self.lane_trial, self.lane_step = self.lane_trial[keep], self.lane_step[keep]
+        self.half_empty_since = None
+
+    def _tally(self) -> Tally:
+        status, steps = self.progress.status, self.progress.steps
+        counts = np.bincount(status, minlength=4)
+        running = steps[status == stopping.RUNNING]
+        return Tally(
+            step=int(running.max() if running.size else steps.max()),
+            solved=int(counts[stopping.SOLVED]),
+            unsolved=int(counts[stopping.UNSOLVED]),
+            diverged=int(counts[stopping.DIVERGED]),
+            running=int(counts[stopping.RUNNING]),
+            trial_steps=int(steps.sum()),
+        )
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        leaves = jax.tree.leaves(self.state)
+        return {
+            **self.progress._asdict(),
+            "lane_trial": self.lane_trial,
+            "lane_step": self.lane_step,
+            "next_trial": np.array(self.next_trial),
+            **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
+        }
+
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.progress = stopping.Progress(
+            *(np.array(arrays[name]) for name in stopping.Progress._fields)
+        )
+        self.lane_trial = np.array(arrays["lane_trial"])
+        self.lane_step = np.array(arrays["lane_step"])
+        self.next_trial = int(arrays["next_trial"])
+        leaves, treedef = jax.tree.flatten(self.state)
+        saved = [jnp.asarray(arrays[f"state_{k}"]) for k in range(len(leaves))]
+        self.state = jax.tree.unflatten(treedef, saved)
+
+    def _outcomes(self) -> list[Outcome]:
+        p = self.progress
+        return [
+            Outcome(
+                trial=trial,
+                status=stopping.STATUS_NAMES[p.status[trial]],
+                solved_at=int(p.solved_at[trial]) if p.solved_at[trial] >= 0 else None,
+                last_above=int(p.last_above[trial]),
+                steps=int(p.steps[trial]),
+                curve=tuple(
+                    round(float(total / count), 5)
+                    for total, count in zip(p.curve_sum[trial], p.curve_count[trial], strict=True)
+                    if count
+                ),
+            )
+            for trial in range(self.experiment.trials)
+        ]

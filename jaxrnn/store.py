@@ -1,0 +1,244 @@
+"""The run directory: rows, settings and the checkpoint of what is in flight."""
+
+import dataclasses
+import io
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiments import Experiment
+
+Row = dict[str, Any]
+
+ROWS, CONFIG, LOCK = "trials.jsonl", "config.json", ".lock"
+# What a row says besides the experiment's settings, with the types it may have.
+RESULT_FIELDS: dict[str, tuple[type, ...]] = {
+    "experiment": (str,),
+    "cell": (str,),
+    "length": (int,),
+    "trial": (int,),
+    "seed": (int,),
+    "status": (str,),
+    "solved_at": (int, type(None)),
+    "last_above": (int,),
+    "steps": (int,),
+    "curve": (list,),
+}
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file so that a kill leaves either the old content or the new."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def make_row(experiment: Experiment, outcome: Any) -> Row:
+    """One trial's outcome with every setting it ran under, ready for JSON."""
+    settings = dataclasses.asdict(experiment)
+    del settings["trials"]
+    for name in ("learning_rate", "clip"):
+        settings[name] = experiment.per_trial(name)[outcome.trial]
+    results = dataclasses.asdict(outcome)
+    curve = results.pop("curve")
+    first = {"experiment": settings.pop("name")}
+    first |= {name: settings.pop(name) for name in ("cell", "length")}
+    first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
+    return first | results | settings | {"curve": list(curve)}
+
+
+def read_rows(directory: Path) -> list[Row]:
+    """Read the rows of a run directory; InputError names the first line that is not a row."""
+    path = directory / ROWS
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            fault = None if isinstance(row, dict) else "it is not a JSON object"
+        except json.JSONDecodeError as error:
+            row, fault = {}, f"it is not JSON ({error.msg})"
+        for name, types in RESULT_FIELDS.items():
+            if fault is None and not (name in row and isinstance(row[name], types)):
+                fault = f"its {name!r} is missing or of the wrong type"
+        if fault is None and row["status"] not in ("solved", "unsolved", "diverged"):
+            fault = f"its status {row['status']!r} is not solved, unsolved or diverged"
+        if fault is None and (row["status"] == "solved") != (row["solved_at"] is not None):
+            fault = "its status and solved_at contradict each other"
+        if fault is not None:
+            raise InputError(f"{path} line {number} is not a row of a trial: {fault}")
+        rows.append(row)
+    return rows
+
+
+def read_config(directory: Path) -> dict[str, Any] | None:
+    """Read a run directory's settings, versions and device; None where it has none yet."""
+    path = directory / CONFIG
+    if not path.exists():
+        return None
+    try:
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config["settings"], dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is not a run's configuration: move it away") from None
+    return config
+
+
+class RunDirectory:
+    """A run directory held by this process alone; use it in a ``with`` block.
+
+    Entering makes the directory, takes its lock and writes ``config.json``, or, where there is one
+    already, insists on the same settings. Raises InputError if the directory cannot be written, is
+    in use, belongs to other settings, or holds something corrupt; nothing is overwritten then.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Remember where to write and what for."""
+        self.path = path
+        self.settings = json.loads(json.dumps(settings))  # as it will be read back
+        self.rows: list[Row] = []
+        self._lock = FileLock(path / LOCK)
+
+    def __enter__(self) -> "RunDirectory":
+        """Take the directory."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{self.path} is in use by another sweep: wait, or use another --out"
+            ) from None
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror or error}") from None
+        try:
+            self._check_settings()
+            self.rows = read_rows(self.path)
+            self._write_config()
+        except OSError as error:
+            self._lock.release()
+            raise InputError(f"cannot write to {self.path}: {error.strerror or error}") from None
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give the directory back."""
+        self._lock.release()
+
+    def _check_settings(self) -> None:
+        config = read_config(self.path)
+        if config is None:
+            if (self.path / ROWS).exists():
+                raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
+            return
+        for name in sorted(self.settings.keys() | config["settings"].keys()):
+            old, new = config["settings"].get(name), self.settings.get(name)
+            if old != new:
+                raise InputError(
+                    f"{self.path} was begun with {name.replace('_', '-')} {_spelled(old)}, "
+                    f"not {_spelled(new)}: use another --out or the same settings"
+                )
+
+    def _write_config(self) -> None:
+        if not (self.path / CONFIG).exists():
+            config = {"settings": self.settings, "versions": versions(), "device": device()}
+            write_whole(self.path / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
+
+    def rows_of(self, experiment: Experiment) -> list[Row]:
+        """The rows of an experiment, one a trial, none while it is unfinished."""
+        wanted = (experiment.name, experiment.cell, experiment.length)
+        rows = [r for r in self.rows if (r["experiment"], r["cell"], r["length"]) == wanted]
+        if rows and sorted(row["trial"] for row in rows) != list(range(experiment.trials)):
+            raise InputError(
+                f"{self.path / ROWS} does not hold each of the {experiment.trials} trials of "
+                f"{experiment.cell} at length {experiment.length} once: delete its lines of that "
+                "length to run them anew"
+            )
+        return rows
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add an experiment's rows to ``trials.jsonl``, all or none."""
+        self.rows += rows
+        text = "".join(json.dumps(row) + "\n" for row in self.rows)
+        write_whole(self.path / ROWS, text.encode())
+
+    def checkpoint(self, experiment: Experiment) -> "CheckpointFile":
+        """The place for the checkpoint of an unfinished experiment."""
+        name = f"checkpoint-{experiment.name}-{experiment.cell}-{experiment.length}.npz"
+        return CheckpointFile(self.path / name, experiment)
+
+
+class CheckpointFile:
+    """A runner's arrays in one .npz file, with the experiment they belong to."""
+
+    def __init__(self, path: Path, experiment: Experiment) -> None:
+        """Remember the place; nothing is read or written yet."""
+        self.path = path
+        self._owner = json.dumps(dataclasses.asdict(experiment))
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """The arrays of the last save, None before the first."""
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path) as file:
+                arrays = {name: file[name] for name in file.files}
+            owner = str(arrays.pop("experiment"))
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+            raise InputError(
+                f"{self.path} is corrupt: delete it to begin this length anew"
+            ) from None
+        if owner != self._owner:
+            raise InputError(
+                f"{self.path} belongs to other settings: delete it or use another --out"
+            )
+        return arrays
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the arrays as a whole."""
+        buffer = io.BytesIO()
+        np.savez(buffer, experiment=np.array(self._owner), **arrays)  # type: ignore[arg-type]
+        write_whole(self.path, buffer.getvalue())
+
+    def delete(self) -> None:
+        """Remove the file, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    packages = ("jaxrnn", "jax", "jaxlib", "optax", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def device() -> str:
+    """The devices in words, such as ``1 cpu device (x86_64, 2 cores)``."""
+    import jax  # only a run needs it, reading a directory does not
+
+    first = jax.devices()[0]
+    kind = f"{platform.machine()}, {os.cpu_count()} cores"
+    if first.platform != "cpu":
+        kind = first.device_kind
+    count = jax.device_count()
+    return f"{count} {first.platform} device{'s' * (count > 1)} ({kind})"
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(str(v) for v in value)
+    return "none" if value is None else str(value)

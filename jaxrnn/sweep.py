@@ -1,0 +1,56 @@
+"""Many experiments one after another into one run directory."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from jaxrnn.experiments import Experiment, Suite
+from jaxrnn.runner import Tally, run_trials
+from jaxrnn.store import Row, RunDirectory, make_row
+from jaxrnn.trial import build
+
+
+def expand(
+    suite: Suite, cells: Sequence[str] | None, lengths: Sequence[int] | None, **settings: Any
+) -> list[Experiment]:
+    """The experiments of a suite, length by length, with some settings replaced.
+
+    Raises InputError where a setting breaks its rule or a name is unknown.
+    """
+    base = dataclasses.replace(suite.base, **settings)
+    experiments = [
+        dataclasses.replace(base, cell=cell, length=length)
+        for length in dict.fromkeys(lengths or suite.lengths)
+        for cell in dict.fromkeys(cells or suite.cells)
+    ]
+    for experiment in experiments:
+        build(experiment)  # so that a bad one is refused before the first is run
+    return experiments
+
+
+def run_sweep(
+    experiments: Iterable[Experiment],
+    directory: RunDirectory,
+    on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
+    on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+) -> list[Row]:
+    """Run what the directory does not hold yet and return all rows.
+
+    ``on_rows`` is told of every experiment's rows, ``new`` false where they were there already.
+    """
+    for experiment in experiments:
+        checkpoint = directory.checkpoint(experiment)
+        rows = directory.rows_of(experiment)
+        is_new = not rows
+        if is_new:
+            outcomes = run_trials(
+                experiment,
+                on_chunk=partial(on_chunk, experiment),
+                checkpoint=checkpoint,
+            )
+            rows = [make_row(experiment, outcome) for outcome in outcomes]
+            directory.add(rows)
+        checkpoint.delete()  # a kill between the two may have left it
+        on_rows(experiment, rows, is_new)
+    return directory.rows
