@@ -21,9 +21,14 @@ def cross_entropy(
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
-    log_p = jax.nn.log_softmax(logits)
-    is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
-    log_p_target = jnp.sum(jnp.where(is_target, log_p, jnp.zeros_like(log_p)), axis=1)
+    num_outputs = logits.shape[1]
+    # Sums over outputs as products with ones: XLA's row sums are not vectorized on the CPU, and
+    # a gather's gradient would be a scatter.
+    ones = jnp.ones(num_outputs, logits.dtype)
+    is_target = targets[:, None] == jnp.arange(num_outputs, dtype=targets.dtype)[None]
+    largest = jax.lax.stop_gradient(jnp.max(logits, axis=1))
+    log_sum = jnp.log(jnp.exp(logits - largest[:, None]) @ ones) + largest
+    log_p_target = jnp.where(is_target, logits, jnp.zeros_like(logits)) @ ones - log_sum
     error = -jnp.expm1(log_p_target)
     if mask is None:
         return -jnp.mean(log_p_target), jnp.max(error)

@@ -147,10 +147,10 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
 
 
 LEGEND = (
-    "T is the length; solved of how many trials, and the median index of the training step (one sequence each, "
-    "counted from 0) at which they were; an unsolved trial counts as infinity; ours first, then "
-    "the notebook's. p is the two-sided Mann-Whitney p-value of our steps against the "
-    "notebook's: a small one says that the two differ. A dash: infinite, or not published."
+    "T is the length. Ours: trials solved, median and range of the index of the training step (one "
+    "sequence each, counted from 0) at which they were, an unsolved trial counting as infinity. "
+    "Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our steps against "
+    "the notebook's; a small one says that the two differ. A dash: infinite, or not published."
 )
 
 

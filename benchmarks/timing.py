@@ -1,0 +1,65 @@
+"""What the benchmarks share: how a training step is timed and what is said of the machine."""
+
+import datetime
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxrnn.store import device, versions
+
+REPEATS = 7
+
+
+class Timing(NamedTuple):
+    """Microseconds for one training step of all trials; seconds for the first call."""
+
+    least: float
+    median: float
+    first_seconds: float
+
+
+def time_steps(
+    run: Callable[[Any, int], tuple[Any, jax.Array]], state: Any, chunk_steps: int
+) -> Timing:
+    """Time ``run(state, first_step) -> (state, errors)``, ``chunk_steps`` training steps a call.
+
+    The first call, which compiles, and a second one to warm up are not counted.
+    """
+    start = time.perf_counter()
+    state, _ = jax.block_until_ready(run(state, 0))
+    first_seconds = time.perf_counter() - start
+    state, _ = jax.block_until_ready(run(state, chunk_steps))
+    samples = []
+    for repeat in range(REPEATS):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(run(state, (repeat + 2) * chunk_steps))
+        samples.append((time.perf_counter() - start) / chunk_steps * 1e6)
+    return Timing(min(samples), statistics.median(samples), first_seconds)
+
+
+def use_one_core() -> None:
+    """Keep this process on one core, so that rivals differ in work and not in threads.
+
+    To be called before the first array is made; does nothing where the system cannot.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def machine() -> str:
+    """Processor, device, versions and date, for the line under a table."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    made = ", ".join(f"{name} {number}" for name, number in versions().items())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    today = datetime.date.today().isoformat()
+    return f"{processor}, {cores} core{'s' * (cores != 1)} used; {device()}; {made}; {today}"

@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxrnn.optimizers import clipped_sgd
+
+PARAMS = {"w": np.array([[0.5, -1.0], [2.0, 0.25]], np.float32), "b": np.zeros(3, np.float32)}
+GRADS = {
+    "w": np.array([[0.1, -7.0], [30.0, -0.2]], np.float32),
+    "b": np.array([-5.0, 4.9, 0.0], np.float32),
+}
+
+
+@jax.jit
+def update(learning_rate: jax.Array, clip: jax.Array) -> dict[str, jax.Array]:
+    optimizer = clipped_sgd(learning_rate, clip)
+    params, grads = (jax.tree.map(jnp.asarray, tree) for tree in (PARAMS, GRADS))
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    return optax.apply_updates(params, updates)
+
+
+def by_formula(learning_rate: float, clip: float) -> dict[str, np.ndarray]:
+    return {
+        name: PARAMS[name] - learning_rate * np.minimum(np.maximum(grad, -clip), clip)
+        for name, grad in GRADS.items()
+    }
+
+
+def assert_same(actual: dict, expected: dict) -> None:
+    for name in PARAMS:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("learning_rate", [1.0, 0.01])
+@pytest.mark.parametrize("clip", [5.0, 0.15, 1e-3])
+def test_update_is_the_formula(learning_rate, clip):
+    settings = np.float32(learning_rate), np.float32(clip)
+    assert_same(update(*settings), by_formula(*settings))
+
+
+def test_infinite_bound_leaves_plain_gradient_descent():
+    expected = {name: PARAMS[name] - np.float32(0.3) * GRADS[name] for name in PARAMS}
+    assert_same(update(np.float32(0.3), np.float32(np.inf)), expected)
+
+
+def test_bound_holds_for_each_element_and_not_for_the_norm():
+    moved = jax.tree.map(lambda old, new: old - new, PARAMS, update(np.float32(1), np.float32(5)))
+    # No element may shrink because another one is large.
+    np.testing.assert_allclose(moved["w"], [[0.1, -5.0], [5.0, -0.2]], rtol=1e-5)
+    np.testing.assert_allclose(moved["b"], [-5.0, 4.9, 0.0], rtol=1e-5)
+
+
+def test_every_trial_of_a_batch_has_its_own_rate_and_bound():
+    rates = np.array([1.0, 0.1, 2.0], np.float32)
+    clips = np.array([5.0, np.inf, 0.05], np.float32)
+    batch = jax.vmap(update)(rates, clips)
+    for k, settings in enumerate(zip(rates, clips, strict=True)):
+        assert_same({name: value[k] for name, value in batch.items()}, by_formula(*settings))

@@ -1,0 +1,87 @@
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import notebook_numpy as notebook
+import numpy as np
+import pytest
+
+from jaxrnn.engine import Lanes, empty_state, make_chunk
+from jaxrnn.experiments import Experiment
+from jaxrnn.runner import run_trials
+from jaxrnn.trial import Settings, Trial, build, trial_key
+
+SEED = 11
+
+
+class Beginning(NamedTuple):
+    """What one trial starts from, for the transcription."""
+
+    net: notebook.Net
+    coins: list[bool]  # one a step, true for sequence A
+
+
+def beginning(trial: Trial, number: int, settings: Settings, length: int, steps: int) -> Beginning:
+    key = trial_key(SEED, number)
+    params = jax.jit(trial.init)(key, settings).params
+    steps = jnp.arange(steps, dtype=jnp.int32)
+    first_symbols = jax.jit(jax.vmap(partial(trial.draw, key)))(steps).inputs[:, 0]
+    return Beginning(notebook.from_jaxrnn(params), np.equal(first_symbols, length - 2).tolist())
+
+
+# Three lanes each. The stack of simple nets is chaotic at a rate of 1: the transcription started
+# from weights 1e-15 apart parts from itself within 20 steps.
+CASES = [
+    ("simple_rnn", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
+    ("simple_rnn", 1, 20, 8, 400, (1.0, 0.6, 1.5)),
+    ("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5)),
+    ("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
+    ("lstm", 1, 20, 8, 400, (1.0, 0.6, 1.5)),
+    ("lstm", 3, 10, 4, 100, (1.0, 1.5, 3.0)),
+]
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("cell", "layers", "hidden_size", "length", "num_steps", "rates"), CASES)
+def test_errors_of_a_training_run_are_the_notebooks(
+    cell, layers, hidden_size, length, num_steps, rates
+):
+    trial = build(Experiment(cell=cell, layers=layers, hidden_size=hidden_size, length=length))
+    numbers = np.array([4, 0, 7], np.int32)
+    # The notebook's bound, none, and one that bites at 28 steps or more of each case.
+    settings = Settings(np.array(rates), np.array([5.0, np.inf, 0.02]))
+    chunk_steps = num_steps // 4
+    chunk = make_chunk(trial, SEED, chunk_steps)
+    lanes = Lanes(numbers, np.zeros(3, np.int32), settings)
+    state = empty_state(trial, SEED, lanes)
+    errors = []
+    for _ in range(4):
+        state, some_errors = chunk(state, lanes)
+        errors.append(np.asarray(some_errors))
+        lanes = lanes._replace(step=lanes.step + np.int32(chunk_steps))
+    errors = np.concatenate(errors)
+
+    for lane, number in enumerate(numbers):
+        rate, clip = (float(values[lane]) for values in settings)
+        net, coins = beginning(trial, number, Settings(rate, clip), length, num_steps)
+        expected = list(notebook.train(cell, net, coins, rate, clip))
+        np.testing.assert_allclose(errors[:, lane], expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cell", notebook.BUILDERS)
+def test_trials_are_solved_at_the_notebooks_step(cell):
+    experiment = Experiment(cell=cell, length=4, trials=2, max_steps=1500, seed=SEED)
+    # Differs from the other tests: the settings are float32 whatever jax's default.
+    with jax.numpy_dtype_promotion("standard"):
+        outcomes = run_trials(experiment)
+    trial = build(experiment)
+    settings = Settings(np.float64(1.0), np.float64(5.0))
+    expected = [
+        notebook.run_experiment_1(cell, *beginning(trial, number, settings, 4, 1500))
+        for number in range(2)
+    ]
+    assert None not in expected
+    assert expected[0] != expected[1]
+    assert [outcome.solved_at for outcome in outcomes] == expected
