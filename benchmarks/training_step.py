@@ -2,11 +2,11 @@
 
     python benchmarks/training_step.py [--cells lstm] [--lengths 10 100]
 
-Times, on one core, the product's engine against the obvious formulation in the same process: ``jax.jit`` of a
-scan over training steps of a ``vmap`` of a scan whose body does every product on one-hot inputs,
-gates apart. There are two of it: with the LSTM's gates in stacked arrays that the body indexes,
-as the notebook has them (``U[0]``, ``U[1]``, ...), and with a matrix for each gate. All start from
-the same weights, see the same sequences, and have to agree.
+Times, on one core, the product's engine against the obvious formulation in the same process:
+``jax.jit`` of a scan over training steps of a ``vmap`` of a scan whose body does every product on
+one-hot inputs, gates apart. There are two of it: with the LSTM's gates in stacked arrays that the
+body indexes, as the notebook has them (``U[0]``, ``U[1]``, ...), and with a matrix for each gate.
+All start from the same weights, see the same sequences, and have to agree.
 """
 
 import dataclasses

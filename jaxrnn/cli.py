@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from jaxrnn.errors import InputError
@@ -111,15 +111,15 @@ class _Watch:
     """Shows a sweep on the terminal: a row a finished net and length, a live line below."""
 
     def __init__(self, num_experiments: int) -> None:
+        self.num_experiments, self.done = num_experiments, 0
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=8),
             TextColumn("{task.fields[status]}"),
             console=console,
             transient=True,
         )
-        self.whole = self.progress.add_task("all lengths", total=num_experiments, status="")
+        self.whole = self.progress.add_task("whole sweep", total=num_experiments, status="")
         self.one = self.progress.add_task("", total=1, status="", visible=False)
         self.running = None
         self.since = time.monotonic()
@@ -138,18 +138,15 @@ class _Watch:
             self.running, self.first = experiment, (now, tally.step, tally.trial_steps)
         then, step, trial_steps = self.first
         seconds = now - then
-        status = f"{tally.solved} solved, {tally.running} running"
-        status += f", {tally.diverged} diverged" if tally.diverged else ""
-        status += f", {tally.unsolved} unsolved" if tally.unsolved else ""
-        if seconds > 0.2:
-            status += f"; {(tally.trial_steps - trial_steps) / seconds:,.0f} trial-steps/s"
-            rate = (tally.step - step) / seconds
-            if rate > 0:
-                left = (experiment.max_steps - tally.step) / rate
-                status += f"; at most {_duration(left)} left"
+        status = f"step {tally.step:,}  {tally.solved} solved {tally.running} running "
+        status += f"{tally.diverged} diverged"
+        if seconds > 0.2 and tally.step > step:
+            left = (experiment.max_steps - tally.step) * seconds / (tally.step - step)
+            status += f"  {(tally.trial_steps - trial_steps) / seconds:,.0f}/s"
+            status += f"  < {_duration(left)} left"
         self.progress.update(
             self.one,
-            description=f"{experiment.cell}, length {experiment.length}",
+            description=f"{experiment.cell} T={experiment.length}",
             total=experiment.max_steps,
             completed=tally.step,
             status=status,
@@ -165,7 +162,9 @@ class _Watch:
         self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
         self.since, self.first = now, None
         self.progress.update(self.one, visible=False)
-        self.progress.advance(self.whole)
+        self.done += 1
+        status = f"{self.done} of {self.num_experiments} nets and lengths"
+        self.progress.update(self.whole, advance=1, status=status)
 
 
 def _show_report(directory: Path, lines) -> None:

@@ -21,14 +21,10 @@ def cross_entropy(
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
-    num_outputs = logits.shape[1]
-    # Sums over outputs as products with ones: XLA's row sums are not vectorized on the CPU, and
-    # a gather's gradient would be a scatter.
-    ones = jnp.ones(num_outputs, logits.dtype)
-    is_target = targets[:, None] == jnp.arange(num_outputs, dtype=targets.dtype)[None]
-    largest = jax.lax.stop_gradient(jnp.max(logits, axis=1))
-    log_sum = jnp.log(jnp.exp(logits - largest[:, None]) @ ones) + largest
-    log_p_target = jnp.where(is_target, logits, jnp.zeros_like(logits)) @ ones - log_sum
+    # The target's logit by a sum over a mask, since a gather's gradient would be a scatter.
+    is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
+    logit_target = jnp.sum(jnp.where(is_target, logits, jnp.zeros_like(logits)), axis=1)
+    log_p_target = logit_target - jax.nn.logsumexp(logits, axis=1)
     error = -jnp.expm1(log_p_target)
     if mask is None:
         return -jnp.mean(log_p_target), jnp.max(error)

@@ -98,9 +98,12 @@ def _steps_to_solution(rows: Sequence[Row]) -> Figure:
     axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_title("Steps to solution: dots are trials, lines join medians", loc="left")
+    axes.set_title(
+        "Steps to solution: dots are trials, lines join medians, n/N counts the unsolved",
+        loc="left",
+    )
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="center left", frameon=False)
     return figure
 
 

@@ -116,7 +116,7 @@ def cells_of(line: Line) -> tuple[str, ...]:
     solved = f"{line.solved}/{line.trials}"
     if line.diverged:
         solved += f" ({line.diverged} diverged)"
-    spread = f"{_steps(line.least)} to {_steps(line.most)}" if line.solved else "-"
+    spread = f"{_steps(line.least)} to {_steps(line.most)}" if line.solved else "never"
     ours = (line.cell, str(line.length), solved, _steps(line.median), spread)
     if line.published is None:
         return (*ours, "-", "-", "-")
@@ -136,7 +136,13 @@ def sentence(line: Line) -> str:
 
 def table(lines: Sequence[Line], title: str | None = None) -> Table:
     """The lines as a table for the terminal."""
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    result = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=title,
+        title_justify="left",
+    )
     for number, heading in enumerate(HEADINGS):
         result.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
     for previous, line in zip((None, *lines), lines, strict=False):
@@ -148,9 +154,9 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
 
 LEGEND = (
     "T is the length. Ours: trials solved, median and range of the index of the training step (one "
-    "sequence each, counted from 0) at which they were, an unsolved trial counting as infinity. "
+    "sequence each, counted from 0) at which they were, unsolved trials counting as never. "
     "Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our steps against "
-    "the notebook's; a small one says that the two differ. A dash: infinite, or not published."
+    "the notebook's; a small one says that the two differ. A dash: not published."
 )
 
 
@@ -183,7 +189,7 @@ def write_report(directory: Path) -> list[Line]:
 
 
 def _steps(value: float) -> str:
-    return f"{value:,.0f}" if math.isfinite(value) else "-"
+    return f"{value:,.0f}" if math.isfinite(value) else "never"
 
 
 def _spelled(value: object) -> str:

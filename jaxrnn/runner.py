@@ -116,9 +116,11 @@ class _Run:
             if in_flight is None:
                 break
             if checkpoint and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
-                self._fold(in_flight)  # the state on the device is the one after this chunk
+                # The state on the device is the one after this chunk, so it has to be read first.
+                self._fold(in_flight)
                 in_flight = None
                 checkpoint.save(self._arrays())
+                on_chunk(self._tally())
                 last_save = time.monotonic()
             self._narrow()
             if not (self.progress.status == stopping.RUNNING).any():

@@ -23,7 +23,7 @@ class Progress(NamedTuple):
 
 def curve_edges(max_steps: int) -> np.ndarray:
     """First step index of each bin of a learning curve, about 20 bins a decade of (index + 1)."""
-    num_edges = int(np.log10(max_steps) * BINS_PER_DECADE) + 1
+    num_edges = max(1, int(np.log10(max_steps) * BINS_PER_DECADE))
     edges = 10.0 ** (np.arange(num_edges) / BINS_PER_DECADE)
     return np.unique(np.floor(edges).astype(np.int64)) - 1
 

@@ -1,4 +1,4 @@
-from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
 import jax
@@ -22,12 +22,17 @@ class Beginning(NamedTuple):
     coins: list[bool]  # one a step, true for sequence A
 
 
-def beginning(trial: Trial, number: int, settings: Settings, length: int, steps: int) -> Beginning:
-    key = trial_key(SEED, number)
-    params = jax.jit(trial.init)(key, settings).params
-    steps = jnp.arange(steps, dtype=jnp.int32)
-    first_symbols = jax.jit(jax.vmap(partial(trial.draw, key)))(steps).inputs[:, 0]
-    return Beginning(notebook.from_jaxrnn(params), np.equal(first_symbols, length - 2).tolist())
+def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int) -> list:
+    """The beginning of each of the trials; the settings are those of all of them."""
+    draw_many = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0)))
+    found = []
+    for k, number in enumerate(numbers):
+        key = trial_key(SEED, number)
+        params = trial.init(key, jax.tree.map(itemgetter(k), settings)).params
+        inputs = np.asarray(draw_many(key, jnp.arange(steps, dtype=jnp.int32)).inputs)
+        coins = inputs[:, 0] == inputs.shape[1] - 1  # T-2, sequence A's first symbol
+        found.append(Beginning(notebook.from_jaxrnn(params), coins.tolist()))
+    return found
 
 
 # Three lanes each. The stack of simple nets is chaotic at a rate of 1: the transcription started
@@ -62,9 +67,8 @@ def test_errors_of_a_training_run_are_the_notebooks(
         lanes = lanes._replace(step=lanes.step + np.int32(chunk_steps))
     errors = np.concatenate(errors)
 
-    for lane, number in enumerate(numbers):
+    for lane, (net, coins) in enumerate(beginnings(trial, numbers, settings, num_steps)):
         rate, clip = (float(values[lane]) for values in settings)
-        net, coins = beginning(trial, number, Settings(rate, clip), length, num_steps)
         expected = list(notebook.train(cell, net, coins, rate, clip))
         np.testing.assert_allclose(errors[:, lane], expected, rtol=0, atol=1e-9)
 
@@ -76,12 +80,24 @@ def test_trials_are_solved_at_the_notebooks_step(cell):
     # Differs from the other tests: the settings are float32 whatever jax's default.
     with jax.numpy_dtype_promotion("standard"):
         outcomes = run_trials(experiment)
-    trial = build(experiment)
-    settings = Settings(np.float64(1.0), np.float64(5.0))
+    settings = Settings(np.full(2, 1.0), np.full(2, 5.0))
     expected = [
-        notebook.run_experiment_1(cell, *beginning(trial, number, settings, 4, 1500))
-        for number in range(2)
+        notebook.run_experiment_1(cell, net, coins)
+        for net, coins in beginnings(build(experiment), np.arange(2), settings, 1500)
     ]
     assert None not in expected
     assert expected[0] != expected[1]
     assert [outcome.solved_at for outcome in outcomes] == expected
+
+
+def test_sequences_of_a_trial_are_fair_coins_independent_of_each_other_and_of_other_trials():
+    trial = build(Experiment(length=4))
+    num_steps = 4000
+    steps = jnp.arange(num_steps, dtype=jnp.int32)
+    draw_many = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0)))
+    ours, others = (
+        np.asarray(draw_many(trial_key(SEED, number), steps).inputs)[:, 0] for number in (0, 1)
+    )
+    four_standard_errors = 4 * np.sqrt(0.25 / num_steps)
+    for half_of_them in (ours == 2, ours[1:] == ours[:-1], ours == others):
+        assert np.mean(half_of_them) == pytest.approx(0.5, abs=four_standard_errors)
