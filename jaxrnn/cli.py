@@ -1,10 +1,12 @@
 """The command line: ``jaxrnn sweep``, ``jaxrnn report`` and ``jaxrnn list``."""
 
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import platformdirs
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -12,6 +14,13 @@ from rich.table import Table
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiments import NOTEBOOK
+from jaxrnn.store import usable_cores
+
+if TYPE_CHECKING:
+    from jaxrnn.experiments import Experiment
+    from jaxrnn.report import Line
+    from jaxrnn.runner import Tally
+    from jaxrnn.store import Row
 
 console = Console()
 
@@ -29,6 +38,8 @@ def sweep(
     threshold: float = NOTEBOOK.base.threshold,
     window: int = NOTEBOOK.base.window,
     out: Path = Path("runs/notebook"),
+    lanes: int | None = None,
+    compile_cache: bool = True,
 ) -> None:
     """Train every net at every length and lay the results beside the notebook's.
 
@@ -48,7 +59,10 @@ def sweep(
         threshold: Greatest absolute error of a predicted probability that is not a failure.
         window: Training steps without a failure after which a trial is solved.
         out: Run directory: trials.jsonl, config.json, report.md and plots.
+        lanes: Trials trained at once, 32 for each core by default; results do not depend on it.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
+    _set_up_jax(compile_cache)
     from jaxrnn.report import write_report
     from jaxrnn.store import RunDirectory
     from jaxrnn.sweep import expand, run_sweep
@@ -70,7 +84,7 @@ def sweep(
     config = {"experiment": NOTEBOOK.base.name, "cells": cells, "lengths": lengths} | settings
     start = time.monotonic()
     with RunDirectory(out, config) as directory, _Watch(len(experiments)) as watch:
-        run_sweep(experiments, directory, watch.on_chunk, watch.on_rows)
+        run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {_duration(time.monotonic() - start)}.")
 
@@ -107,6 +121,22 @@ def list_() -> None:
     console.print(table)
 
 
+def _set_up_jax(compile_cache: bool) -> None:
+    """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
+    import jax
+
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ
+    chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen:
+        jax.config.update("jax_num_cpu_devices", usable_cores())
+    if not compile_cache:
+        jax.config.update("jax_enable_compilation_cache", False)
+    elif "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        directory = platformdirs.user_cache_path("jaxrnn") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 class _Watch:
     """Shows a sweep on the terminal: a row a finished net and length, a live line below."""
 
@@ -121,9 +151,10 @@ class _Watch:
         )
         self.whole = self.progress.add_task("whole sweep", total=num_experiments, status="")
         self.one = self.progress.add_task("", total=1, status="", visible=False)
-        self.running = None
+        self.running: Experiment | None = None
         self.since = time.monotonic()
         self.first: tuple[float, int, int] | None = None
+        self.last: Tally | None = None
 
     def __enter__(self) -> "_Watch":
         self.progress.start()
@@ -132,8 +163,8 @@ class _Watch:
     def __exit__(self, *exception: object) -> None:
         self.progress.stop()
 
-    def on_chunk(self, experiment, tally) -> None:
-        now = time.monotonic()
+    def on_chunk(self, experiment: "Experiment", tally: "Tally") -> None:
+        now, self.last = time.monotonic(), tally
         if self.running != experiment or self.first is None:
             self.running, self.first = experiment, (now, tally.step, tally.trial_steps)
         then, step, trial_steps = self.first
@@ -153,21 +184,25 @@ class _Watch:
             visible=True,
         )
 
-    def on_rows(self, experiment, rows, is_new: bool) -> None:
+    def on_rows(self, experiment: "Experiment", rows: "list[Row]", is_new: bool) -> None:
         from jaxrnn.report import sentence, summarize
 
         now = time.monotonic()
         (line,) = summarize(rows)
-        took = _duration(now - self.since) if is_new else "kept from an earlier call"
+        took = "kept from an earlier call"
+        if is_new:
+            took = _duration(now - self.since)
+            if self.last and len(rows) > 1:
+                took += f", lanes {self.last.trial_steps / self.last.lane_steps:.0%} busy"
         self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
-        self.since, self.first = now, None
+        self.since, self.first, self.last = now, None, None
         self.progress.update(self.one, visible=False)
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"
         self.progress.update(self.whole, advance=1, status=status)
 
 
-def _show_report(directory: Path, lines) -> None:
+def _show_report(directory: Path, lines: "list[Line]") -> None:
     from jaxrnn.report import LEGEND, REPORT, table
 
     console.print(table(lines))

@@ -32,10 +32,11 @@ def expand(
 def run_sweep(
     experiments: Iterable[Experiment],
     directory: RunDirectory,
+    lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
 ) -> list[Row]:
-    """Run what the directory does not hold yet and return all rows.
+    """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
     ``on_rows`` is told of every experiment's rows, ``new`` false where they were there already.
     """
@@ -46,6 +47,7 @@ def run_sweep(
         if is_new:
             outcomes = run_trials(
                 experiment,
+                lanes=lanes,
                 on_chunk=partial(on_chunk, experiment),
                 checkpoint=checkpoint,
             )
