@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrnn.store import device, versions
+from jaxrnn.store import device, usable_cores, versions
 
 REPEATS = 7
 
@@ -60,6 +60,6 @@ def machine() -> str:
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].partition(":")[2].strip() if names else processor
     made = ", ".join(f"{name} {number}" for name, number in versions().items())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     today = datetime.date.today().isoformat()
     return f"{processor}, {cores} core{'s' * (cores != 1)} used; {device()}; {made}; {today}"

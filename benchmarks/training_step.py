@@ -112,7 +112,7 @@ def contestants(experiment: Experiment, chunk_steps: int) -> dict[str, Contestan
     lanes = Lanes(np.arange(count, dtype=np.int32), np.zeros(count, np.int32), settings)
     keys = jax.vmap(partial(trial_key, seed))(lanes.trial)
     params = jax.vmap(trial.init)(keys, settings).params
-    chunk = make_chunk(trial, seed, chunk_steps)
+    chunk = make_chunk(trial, seed, chunk_steps, jax.devices()[:1])
 
     def product(state: Any, first_step: int) -> Any:
         return chunk(state, lanes._replace(step=lanes.step + np.int32(first_step)))

@@ -1,6 +1,16 @@
-import jax
+import os
+import tempfile
 
-# Before any other import: nothing may rely on implicit promotion of types or ranks.
+# Before jax is imported: two CPU devices, so that every run is a sharded one, and one cache of
+# compiled programs for all tests and the processes that they start.
+_cache = tempfile.TemporaryDirectory(prefix="jaxrnn-tests-")
+os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+import jax  # noqa: E402
+
+# Nothing may rely on implicit promotion of types or ranks.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -17,6 +17,15 @@ from jaxrnn.tasks import Sequence
 from jaxrnn.trial import Settings, TrainState, build
 from jaxrnn.unroll import Cell, stack, unroll
 
+# These programs run once, so that compiling is all their time; test_training.py has the engine's.
+jit = partial(
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    },
+)
+
 
 def random_like(tree: Any, seed: int) -> Any:
     """Normal numbers in the shapes of ``tree``: no bias is zero, so none goes unnoticed."""
@@ -95,25 +104,18 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
         )
         drawn = Sequence(jnp.asarray(symbols[:-1]), jnp.asarray(symbols[1:]))
 
-        @jax.jit
+        @jit
         def run(params: Any, settings: Settings) -> tuple:
             _, logits = unroll(net, params, drawn.inputs)
             loss, _ = cross_entropy(logits, drawn.targets)
+            opt_state = trial.init(jax.random.key(0), settings).opt_state
+            state, error = trial.update(TrainState(params, opt_state), settings, drawn)
+            return logits, loss, error, state.params
 
-            def update(settings: Settings) -> tuple[Any, jax.Array]:
-                fresh = trial.init(jax.random.key(0), settings)
-                state, error = trial.update(TrainState(params, fresh.opt_state), settings, drawn)
-                return state.params, error
-
-            return logits, loss, jax.vmap(update)(settings)
-
-        dtype = np.float64 if wide else np.float32
-        settings = Settings(np.full(2, LEARNING_RATE, dtype), np.array([np.inf, clip], dtype))
-        logits, loss, (updated, errors) = jax.device_get(run(params, settings))
-        unclipped, clipped = (
-            notebook.from_jaxrnn(jax.tree.map(itemgetter(k), updated)) for k in range(2)
-        )
-        ours = Step(np.asarray(logits), float(loss), float(errors[0]), unclipped, clipped)
+        number = np.float64 if wide else np.float32
+        *_, unclipped = run(params, Settings(number(LEARNING_RATE), number(np.inf)))
+        *measured, clipped = run(params, Settings(number(LEARNING_RATE), number(clip)))
+        ours = Step(*measured, notebook.from_jaxrnn(unclipped), notebook.from_jaxrnn(clipped))
     return ours, theirs
 
 
@@ -173,8 +175,8 @@ def test_gradient_is_the_slope_of_the_loss(cell, layers):
     def loss(weights: jax.Array) -> jax.Array:
         return cross_entropy(unroll(net, unravel(weights), inputs)[1], targets)[0]
 
-    slope = central_differences(jax.jit(jax.vmap(loss)), np.asarray(weights))
-    np.testing.assert_allclose(jax.jit(jax.grad(loss))(weights), slope, rtol=1e-6, atol=1e-9)
+    slope = central_differences(jit(jax.vmap(loss)), np.asarray(weights))
+    np.testing.assert_allclose(jit(jax.grad(loss))(weights), slope, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -217,10 +219,10 @@ def random_symbols(seed: int = 1) -> jax.Array:
     return jnp.asarray(symbols, jnp.int32)
 
 
-run = jax.jit(unroll, static_argnums=0)
+run = jit(unroll, static_argnums=0)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jit, static_argnums=0)
 def results_and_gradients(net: Cell, params: Any, state: Any, xs: jax.Array) -> Any:
     """(Last state, outputs), and the gradients of a random sum of both by params and state."""
 
@@ -269,7 +271,7 @@ def test_symbols_act_as_their_one_hot_vectors(cell, layers):
 def test_step_by_step_gives_what_unroll_gives(cell, layers):
     net = net_of(cell, layers)
     params, xs = params_of(net), random_vectors()
-    step = jax.jit(net.step)
+    step = jit(net.step)
     state, outputs = net.initial_state(params), []
     for x in xs:
         state, y = step(params, state, x)
@@ -309,7 +311,7 @@ def test_rows_of_a_batch_do_not_touch_each_other(cell, layers):
     net = net_of(cell, layers)
     params = [params_of(net, seed) for seed in range(3)]
     xs = [random_vectors(seed) for seed in range(3)]
-    run_batch = jax.jit(jax.vmap(partial(unroll, net)))
+    run_batch = jit(jax.vmap(partial(unroll, net)))
 
     def stacked(trees: list) -> Any:
         return jax.tree.map(lambda *rows: jnp.stack(rows), *trees)
@@ -341,5 +343,5 @@ def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeyp
         drawn = Sequence(
             jnp.array([4, 0, 1, 2, 3], jnp.int32), jnp.array([0, 1, 2, 3, 4], jnp.int32)
         )
-        updated.append(jax.jit(trial.update)(state, settings, drawn))
+        updated.append(jit(trial.update)(state, settings, drawn))
     assert_trees_close(*updated, **FLOAT64)

@@ -1,5 +1,8 @@
 """The engine and the host loop: nothing about how a run is cut may change its outcomes."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -46,7 +49,7 @@ def test_outcomes_depend_neither_on_lanes_nor_on_chunks(cell, lanes, chunk_steps
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
     experiment = Experiment(cell=cell, length=length, trials=12)
     trial, settings = build(experiment), settings_of(experiment)
-    chunk = make_chunk(trial, 0, 300)
+    chunk = make_chunk(trial, 0, 300, jax.devices()[:1])
 
     def errors(trials):
         index = np.array(trials, np.int32)
@@ -62,8 +65,9 @@ def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, len
 def test_chunks_of_a_run_equal_one_long_chunk():
     trial, settings = build(SHORT), settings_of(SHORT)
     lanes = Lanes(np.arange(5, dtype=np.int32), np.zeros(5, np.int32), settings)
-    _, whole = make_chunk(trial, 0, 120)(empty_state(trial, 0, lanes), lanes)
-    chunk, state, parts = make_chunk(trial, 0, 40), empty_state(trial, 0, lanes), []
+    one = jax.devices()[:1]
+    _, whole = make_chunk(trial, 0, 120, one)(empty_state(trial, 0, lanes), lanes)
+    chunk, state, parts = make_chunk(trial, 0, 40, one), empty_state(trial, 0, lanes), []
     for start in (0, 40, 80):
         state, errors = chunk(state, lanes._replace(step=np.full(5, start, np.int32)))
         parts.append(errors)
@@ -199,3 +203,44 @@ def test_the_tally_counts_every_trial_and_step():
 def test_a_bad_setting_is_refused_with_one_sentence(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         run_trials(replace(SHORT, **settings))
+
+
+def test_outcomes_do_not_depend_on_the_devices(monkeypatch, outcomes):
+    assert jax.device_count() == 2
+    one = jax.devices()[:1]
+    monkeypatch.setattr(runner.jax, "devices", lambda: one)
+    for cell in CELLS:
+        assert run_trials(replace(SHORT, cell=cell)) == outcomes[cell]
+
+
+def test_four_devices_give_the_same_outcomes(outcomes):
+    program = "from jaxrnn import *; print(run_trials(Experiment(length=5, trials=5, window=60, "
+    program += "max_steps=900)))"
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(outcomes["lstm"])
+
+
+def test_a_checkpoint_of_two_devices_goes_on_with_one(monkeypatch, outcomes):
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    memory = Memory()
+
+    def kill(tally):
+        if tally.trial_steps > 400:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(SHORT, chunk_steps=20, on_chunk=kill, checkpoint=memory)
+    assert len(memory.arrays["lane_trial"]) == 6
+    one = jax.devices()[:1]
+    monkeypatch.setattr(runner.jax, "devices", lambda: one)
+    assert run_trials(SHORT, checkpoint=memory) == outcomes["lstm"]
+
+
+def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():
+    tallies = []
+    experiment = replace(SHORT, length=6, trials=24, max_steps=5000)
+    run_trials(experiment, lanes=4, chunk_steps=10, on_chunk=tallies.append)
+    assert tallies[-1].trial_steps / tallies[-1].lane_steps > 0.8

@@ -7,7 +7,7 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.engine import Lanes, empty_state, make_chunk
+from jaxrnn.engine import Lanes, empty_state, make_chunk, place
 from jaxrnn.experiments import Experiment
 from jaxrnn.runner import run_trials
 from jaxrnn.trial import Settings, Trial, build, trial_key
@@ -57,9 +57,10 @@ def test_errors_of_a_training_run_are_the_notebooks(
     # The notebook's bound, none, and one that bites at 28 steps or more of each case.
     settings = Settings(np.array(rates), np.array([5.0, np.inf, 0.02]))
     chunk_steps = num_steps // 4
-    chunk = make_chunk(trial, SEED, chunk_steps)
+    devices = jax.devices()[:1]
+    chunk = make_chunk(trial, SEED, chunk_steps, devices)
     lanes = Lanes(numbers, np.zeros(3, np.int32), settings)
-    state = empty_state(trial, SEED, lanes)
+    state = place(empty_state(trial, SEED, lanes), devices)
     errors = []
     for _ in range(4):
         state, some_errors = chunk(state, lanes)
