@@ -112,7 +112,8 @@ def contestants(experiment: Experiment, chunk_steps: int) -> dict[str, Contestan
     lanes = Lanes(np.arange(count, dtype=np.int32), np.zeros(count, np.int32), settings)
     keys = jax.vmap(partial(trial_key, seed))(lanes.trial)
     params = jax.vmap(trial.init)(keys, settings).params
-    chunk = make_chunk(trial, seed, chunk_steps, jax.devices()[:1])
+    one = jax.devices()[:1]
+    chunk = make_chunk(trial, seed, chunk_steps, one)
 
     def product(state: Any, first_step: int) -> Any:
         return chunk(state, lanes._replace(step=lanes.step + np.int32(first_step)))
@@ -125,7 +126,7 @@ def contestants(experiment: Experiment, chunk_steps: int) -> dict[str, Contestan
     return {
         "stacked": obvious(True),
         "apart": obvious(False),
-        "jaxrnn": Contestant(product, empty_state(trial, seed, lanes)),
+        "jaxrnn": Contestant(product, empty_state(trial, seed, lanes, one)),
     }
 
 

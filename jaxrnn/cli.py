@@ -192,7 +192,7 @@ class _Watch:
         took = "kept from an earlier call"
         if is_new:
             took = _duration(now - self.since)
-            if self.last and len(rows) > 1:
+            if self.last and len(rows) > 20:  # with few there is nothing to hand on
                 took += f", lanes {self.last.trial_steps / self.last.lane_steps:.0%} busy"
         self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
         self.since, self.first, self.last = now, None, None

@@ -45,8 +45,9 @@ def make_chunk(
     """Compile ``chunk_steps`` training steps of every lane into one program.
 
     ``chunk(state, lanes) -> (state, errors [C, N])`` gives up its first argument's memory. It is
-    compiled once for each number of lanes, whatever trials and steps the lanes hold. The lanes are
-    shared out over ``devices`` (all of the process by default), which divide their number.
+    compiled once for each number of lanes, whatever trials and steps the lanes hold, for states
+    from :func:`empty_state`, :func:`place` or the chunk itself. The lanes are shared out over
+    ``devices`` (all of the process by default), which divide their number.
     """
 
     def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> tasks.Sequence:
@@ -88,13 +89,16 @@ def make_chunk(
     return jax.jit(sharded, donate_argnums=0, compiler_options=options)
 
 
-def empty_state(trial: Trial, seed: int, lanes: Lanes) -> TrainState:
+def empty_state(
+    trial: Trial, seed: int, lanes: Lanes, devices: Sequence[jax.Device] | None = None
+) -> TrainState:
     """A state of the right shapes for a first chunk, whose lanes all start at step 0."""
     keys = jax.eval_shape(jax.vmap(partial(trial_key, seed)), lanes.trial)
     shapes = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    return place(state, devices or jax.devices())
 
 
 def place(state: TrainState, devices: Sequence[jax.Device]) -> TrainState:
-    """Share a state on the host out over the devices."""
+    """Share a state on the host out over the devices of the chunk."""
     return jax.device_put(state, NamedSharding(Mesh(np.array(devices), _AXIS), _LANES))

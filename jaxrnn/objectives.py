@@ -23,8 +23,9 @@ def cross_entropy(
     """
     # The target's logit by a sum over a mask, since a gather's gradient would be a scatter.
     is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
-    logit_target = jnp.sum(jnp.where(is_target, logits, jnp.zeros_like(logits)), axis=1)
-    log_p_target = logit_target - jax.nn.logsumexp(logits, axis=1)
+    shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=1, keepdims=True))
+    shifted_target = jnp.sum(jnp.where(is_target, shifted, jnp.zeros_like(shifted)), axis=1)
+    log_p_target = shifted_target - jnp.log(jnp.sum(jnp.exp(shifted), axis=1))
     error = -jnp.expm1(log_p_target)
     if mask is None:
         return -jnp.mean(log_p_target), jnp.max(error)

@@ -103,7 +103,7 @@ class _Run:
         self.lane_trial = np.full(width, -1, np.int32)  # -1: idle
         self.lane_step = np.zeros(width, np.int32)
         self.next_trial = 0
-        self.state = place(empty_state(self.trial, experiment.seed, self._lanes()), self.devices)
+        self.state = empty_state(self.trial, experiment.seed, self._lanes(), self.devices)
         self.lane_steps = 0
         self.compile_seconds = 0.0
         self.half_empty_since: float | None = None

@@ -52,9 +52,10 @@ def trial_key(seed: int, trial: ArrayLike) -> jax.Array:
 
 def settings_of(experiment: Experiment) -> Settings:
     """Every trial's settings, arrays [N] on the host."""
+    dtype = jnp.result_type(float)  # float64 where the user has asked jax for it
     return Settings(
-        np.array(experiment.per_trial("learning_rate"), np.float32),
-        np.array([np.inf if c is None else c for c in experiment.per_trial("clip")], np.float32),
+        np.array(experiment.per_trial("learning_rate"), dtype),
+        np.array([np.inf if c is None else c for c in experiment.per_trial("clip")], dtype),
     )
 
 

@@ -54,7 +54,7 @@ def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, len
     def errors(trials):
         index = np.array(trials, np.int32)
         lanes = Lanes(index, np.zeros_like(index), jax.tree.map(lambda a: a[index], settings))
-        return np.asarray(chunk(empty_state(trial, 0, lanes), lanes)[1])
+        return np.asarray(chunk(empty_state(trial, 0, lanes, jax.devices()[:1]), lanes)[1])
 
     together = errors(range(12))
     assert np.ptp(together[-1]) > 0  # the trials differ
@@ -66,8 +66,8 @@ def test_chunks_of_a_run_equal_one_long_chunk():
     trial, settings = build(SHORT), settings_of(SHORT)
     lanes = Lanes(np.arange(5, dtype=np.int32), np.zeros(5, np.int32), settings)
     one = jax.devices()[:1]
-    _, whole = make_chunk(trial, 0, 120, one)(empty_state(trial, 0, lanes), lanes)
-    chunk, state, parts = make_chunk(trial, 0, 40, one), empty_state(trial, 0, lanes), []
+    _, whole = make_chunk(trial, 0, 120, one)(empty_state(trial, 0, lanes, one), lanes)
+    chunk, state, parts = make_chunk(trial, 0, 40, one), empty_state(trial, 0, lanes, one), []
     for start in (0, 40, 80):
         state, errors = chunk(state, lanes._replace(step=np.full(5, start, np.int32)))
         parts.append(errors)

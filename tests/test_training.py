@@ -7,7 +7,7 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.engine import Lanes, empty_state, make_chunk, place
+from jaxrnn.engine import Lanes, empty_state, make_chunk
 from jaxrnn.experiments import Experiment
 from jaxrnn.runner import run_trials
 from jaxrnn.trial import Settings, Trial, build, trial_key
@@ -60,7 +60,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
     devices = jax.devices()[:1]
     chunk = make_chunk(trial, SEED, chunk_steps, devices)
     lanes = Lanes(numbers, np.zeros(3, np.int32), settings)
-    state = place(empty_state(trial, SEED, lanes), devices)
+    state = empty_state(trial, SEED, lanes, devices)
     errors = []
     for _ in range(4):
         state, some_errors = chunk(state, lanes)
@@ -78,9 +78,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
 @pytest.mark.parametrize("cell", notebook.BUILDERS)
 def test_trials_are_solved_at_the_notebooks_step(cell):
     experiment = Experiment(cell=cell, length=4, trials=2, max_steps=1500, seed=SEED)
-    # Differs from the other tests: the settings are float32 whatever jax's default.
-    with jax.numpy_dtype_promotion("standard"):
-        outcomes = run_trials(experiment)
+    outcomes = run_trials(experiment)
     settings = Settings(np.full(2, 1.0), np.full(2, 5.0))
     expected = [
         notebook.run_experiment_1(cell, net, coins)
