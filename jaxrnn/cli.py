@@ -39,6 +39,7 @@ def sweep(
     window: int = NOTEBOOK.base.window,
     out: Path = Path("runs/notebook"),
     lanes: int | None = None,
+    dask: str | None = None,
     compile_cache: bool = True,
 ) -> None:
     """Train every net at every length and lay the results beside the notebook's.
@@ -60,9 +61,11 @@ def sweep(
         window: Training steps without a failure after which a trial is solved.
         out: Run directory: trials.jsonl, config.json, report.md and plots.
         lanes: Trials trained at once, 32 for each core by default; results do not depend on it.
+        dask: Address of a Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
+    from jaxrnn.cluster import run_sweep_on_dask
     from jaxrnn.report import write_report
     from jaxrnn.store import RunDirectory
     from jaxrnn.sweep import expand, run_sweep
@@ -84,7 +87,10 @@ def sweep(
     config = {"experiment": NOTEBOOK.base.name, "cells": cells, "lengths": lengths} | settings
     start = time.monotonic()
     with RunDirectory(out, config) as directory, _Watch(len(experiments)) as watch:
-        run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
+        if dask is None:
+            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
+        else:
+            run_sweep_on_dask(experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows)
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {_duration(time.monotonic() - start)}.")
 

@@ -171,9 +171,14 @@ class RunDirectory:
             )
         return rows
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add an experiment's rows to ``trials.jsonl``, all or none."""
+    def add(self, rows: Sequence[Row], experiments: Sequence[Experiment] = ()) -> None:
+        """Add an experiment's rows to ``trials.jsonl``, all or none.
+
+        All rows are put in the order of ``experiments``, which may end in another.
+        """
+        places = {(e.name, e.cell, e.length): place for place, e in enumerate(experiments)}
         self.rows += rows
+        self.rows.sort(key=lambda r: places.get((r["experiment"], r["cell"], r["length"]), -1))
         text = "".join(json.dumps(row) + "\n" for row in self.rows)
         write_whole(self.path / ROWS, text.encode())
 

@@ -1,0 +1,190 @@
+"""The sweep on Dask distributed: each experiment a job on a worker, every file the driver's."""
+
+import asyncio
+import pickle
+import queue
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiments import Experiment
+from jaxrnn.runner import Outcome, Tally, run_trials
+from jaxrnn.store import Row, RunDirectory, make_row
+
+CONNECT_SECONDS = 8.0
+TALLY_SECONDS = 0.2  # between two of one job, so that many jobs do not flood the scheduler
+SAVED, ENDED = "saved", "ended"
+
+_one_job = Lock()  # a worker process has one set of devices, however many threads
+
+
+def run_sweep_on_dask(
+    experiments: Iterable[Experiment],
+    directory: RunDirectory,
+    address: str,
+    lanes: int | None = None,
+    on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
+    on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+) -> list[Row]:
+    """Run what the directory does not hold yet on the scheduler's workers and return all rows.
+
+    As :func:`jaxrnn.sweep.run_sweep`, save that experiments run at the same time and end in any
+    order; the file of rows is the same. A job whose worker dies goes on elsewhere from its last
+    checkpoint. Raises InputError where no scheduler answers at ``address`` (``tcp://host:port``),
+    where it goes away, where worker after worker dies under a job, and for a job's InputError.
+    """
+    experiments = list(experiments)
+    unfinished: list[Experiment] = []
+    for experiment in experiments:
+        if rows := directory.rows_of(experiment):
+            directory.checkpoint(experiment).delete()
+            on_rows(experiment, rows, False)
+        else:
+            unfinished.append(experiment)
+    files = [directory.checkpoint(experiment) for experiment in unfinished]
+    saved = [file.load() for file in files]
+    if not unfinished:
+        return directory.rows
+    with _connected(address) as client:
+        from distributed import KilledWorker, Variable
+
+        sweep = f"jaxrnn-{uuid.uuid4().hex}"
+        news: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()  # job, what
+        client.subscribe_topic(sweep, lambda event: news.put(event[1]))
+
+        def submit(job: int) -> Any:
+            future = client.submit(_train, unfinished[job], lanes, sweep, job, pure=False)
+            future.add_done_callback(lambda _: news.put((job, ENDED)))
+            return future
+
+        variables = [Variable(f"{sweep}-{job}", client) for job in range(len(unfinished))]
+        try:
+            for variable, arrays in zip(variables, saved, strict=True):
+                variable.set(pickle.dumps(arrays))
+            futures = {job: submit(job) for job in range(len(unfinished))}
+            advanced: set[int] = set()  # jobs with a checkpoint since they were last submitted
+            while futures:
+                for job, what in _drain(news):
+                    if job not in futures:
+                        continue  # a straggler of a job that has ended
+                    experiment = unfinished[job]
+                    if what == SAVED:
+                        files[job].save(pickle.loads(variables[job].get()))
+                        advanced.add(job)
+                    elif what != ENDED:
+                        on_chunk(experiment, Tally(*what))
+                    elif not isinstance(futures[job].exception(), KilledWorker):
+                        rows = [make_row(experiment, o) for o in futures.pop(job).result()]
+                        directory.add(rows, experiments)
+                        files[job].delete()
+                        on_rows(experiment, rows, True)
+                    elif job in advanced:  # Dask gives up after some deaths
+                        advanced.remove(job)
+                        futures[job] = submit(job)
+                    else:
+                        raise InputError(
+                            f"{experiment.cell} at length {experiment.length} is given up, too "
+                            "many workers died before its next checkpoint: see their logs"
+                        )
+        finally:
+            for variable in variables:
+                variable.delete()
+    return directory.rows
+
+
+def _drain(news: "queue.SimpleQueue[tuple[int, Any]]") -> Iterable[tuple[int, Any]]:
+    """Wait for news and return all there is, each once: of many checkpoints the last counts."""
+    drained = [news.get()]
+    while not news.empty():
+        drained.append(news.get())
+    return dict.fromkeys(drained)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """A client of the scheduler; InputError if there is none or it goes away."""
+    try:
+        from distributed import CancelledError, Client
+        from distributed.comm import CommClosedError
+    except ImportError:
+        raise InputError("the sweep on Dask needs: pip install 'jaxrnn[dask]'") from None
+    with ThreadPoolExecutor(1) as thread:  # whose event loop is ours, in a notebook too
+        fault = thread.submit(lambda: asyncio.run(_fault(address))).result()
+    if fault:
+        raise InputError(f"no Dask scheduler at {address!r}: {fault}")
+    try:
+        with Client(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
+            yield client
+    except (CancelledError, CommClosedError):
+        raise InputError(
+            f"lost the Dask scheduler at {address!r}: the same command goes on from here"
+        ) from None
+
+
+async def _fault(address: str) -> str | None:
+    """Why an address is not a scheduler's; a Client would wait for a silent one without end."""
+    from distributed import Security, rpc
+
+    try:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as peer:
+            identity = await asyncio.wait_for(peer.identity(), CONNECT_SECONDS)
+    except TimeoutError:
+        return f"nobody answered for {CONNECT_SECONDS:.0f} s"
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        return str(error)
+    return None if identity["type"] == "Scheduler" else f"it is a {identity['type']}'s address"
+
+
+def _train(experiment: Experiment, lanes: int | None, sweep: str, job: int) -> list[Outcome]:
+    """Run one experiment on this worker, from its newest checkpoint."""
+    with _one_job:
+        line = _Line(sweep, job)
+        outcomes = run_trials(experiment, lanes=lanes, on_chunk=line.on_chunk, checkpoint=line)
+        line.tell(line.tally)
+        return outcomes
+
+
+class _Line:
+    """A job's line to its driver: tallies as events, the checkpoint in a Dask Variable."""
+
+    def __init__(self, sweep: str, job: int) -> None:
+        from distributed import Variable, get_client, get_worker
+
+        self.sweep, self.job = sweep, job
+        self.worker, self.client = get_worker(), get_client()
+        self.key = self.worker.get_current_task()
+        self.variable = Variable(f"{sweep}-{job}", self.client)
+        self.tally: Tally | None = None
+        self.told = 0.0  # when
+
+    def on_chunk(self, tally: Tally) -> None:
+        self.tally = tally
+        if time.monotonic() - self.told >= TALLY_SECONDS:
+            self.tell(tally)
+            self.told = time.monotonic()
+
+    def tell(self, what: Any) -> None:
+        self.worker.log_event(self.sweep, (self.job, what))
+
+    def load(self) -> Mapping[str, np.ndarray] | None:
+        self.stop_if_unwanted()
+        return pickle.loads(self.variable.get("30 s"))
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.stop_if_unwanted()
+        self.variable.set(pickle.dumps(arrays))
+        self.tell(SAVED)
+
+    def stop_if_unwanted(self) -> None:
+        """End a job whose driver is gone or that another worker has now: Dask cannot."""
+        from distributed import Reschedule
+
+        if self.key not in self.client.processing().get(self.worker.address, ()):
+            raise Reschedule

@@ -1,0 +1,242 @@
+"""The sweep on a two-worker cluster: the rows of a local run, whoever is killed on the way."""
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from jaxrnn import Experiment, InputError
+from jaxrnn import cluster as jaxrnn_cluster
+from jaxrnn.cluster import run_sweep_on_dask
+from jaxrnn.store import RunDirectory
+from jaxrnn.sweep import run_sweep
+
+distributed = pytest.importorskip("distributed")
+
+SMALL = [
+    Experiment(cell=cell, length=length, trials=3, window=50, max_steps=3000)
+    for cell, length in (("lstm", 4), ("simple_rnn", 4), ("lstm", 5))
+]
+# Hopeless, so that it runs to the cap: some seconds and several checkpoints.
+LONG = Experiment(cell="lstm", length=20, trials=3, max_steps=40000)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """What local sweeps of the experiments write, byte for byte."""
+
+    def rows(name, experiments):
+        out = tmp_path_factory.mktemp("local") / name
+        with RunDirectory(out, {}) as directory:
+            run_sweep(experiments, directory)
+        return (out / "trials.jsonl").read_bytes()
+
+    return {"small": rows("small", SMALL), "long": rows("long", [LONG, SMALL[0]])}
+
+
+def names_in(path):
+    return {entry.name for entry in path.iterdir()}
+
+
+def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, local, tmp_path):
+    seen, steps = [], []
+
+    def on_rows(experiment, rows, is_new):
+        assert [row["trial"] for row in rows] == [0, 1, 2]
+        seen.append((experiment, is_new))
+
+    with RunDirectory(tmp_path, {}) as directory:
+        run_sweep_on_dask(SMALL[1:2], directory, cluster.scheduler_address)  # a middle one first
+        run_sweep_on_dask(
+            SMALL,
+            directory,
+            cluster.scheduler_address,
+            lanes=2,
+            on_chunk=lambda experiment, tally: steps.append((experiment, tally)),
+            on_rows=on_rows,
+        )
+    assert (tmp_path / "trials.jsonl").read_bytes() == local["small"]
+    assert seen[0] == (SMALL[1], False)
+    assert sorted(SMALL.index(experiment) for experiment, is_new in seen if is_new) == [0, 2]
+    assert {experiment for experiment, _ in steps} == {SMALL[0], SMALL[2]}
+    last = dict(steps)  # of each experiment
+    assert all(tally.running == 0 and tally.solved == 3 for tally in last.values())
+    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+    with RunDirectory(tmp_path, {}) as directory:  # nothing is left, so no scheduler is asked
+        run_sweep_on_dask(SMALL, directory, "nowhere")
+
+
+def where_it_runs(cluster):
+    """Addresses of the workers that have a job."""
+    with distributed.Client(cluster, set_as_default=False) as client:
+        return [worker for worker, keys in client.processing().items() if keys]
+
+
+def kill_where_it_runs(cluster):
+    (address,) = where_it_runs(cluster)
+    (nanny,) = [w for w in cluster.workers.values() if w.worker_address == address]
+    os.kill(nanny.pid, signal.SIGKILL)
+    return address
+
+
+@pytest.mark.parametrize("allowed_failures", [3, 0])  # run again by Dask, or given up by Dask
+def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
+    allowed_failures, cluster, local, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", allowed_failures)
+    killed, finished, after, last = {}, [], [], []
+
+    def on_chunk(experiment, tally):
+        if experiment != LONG:
+            return
+        path = directory.checkpoint(LONG).path
+        if not killed and path.exists() and finished:
+            killed.update(step=int(np.load(path)["steps"].max()))
+            killed.update(address=kill_where_it_runs(cluster))
+        elif killed and tally.step < LONG.max_steps:
+            after.append(tally.step)
+            last[:] = where_it_runs(cluster) or last
+
+    with RunDirectory(tmp_path, {}) as directory:
+        run_sweep_on_dask(
+            [LONG, SMALL[0]],
+            directory,
+            cluster.scheduler_address,
+            on_chunk=on_chunk,
+            on_rows=lambda experiment, rows, is_new: finished.append(experiment),
+        )
+    assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
+    assert finished == [SMALL[0], LONG]  # and yet the rows are in the experiments' order
+    assert 0 < killed["step"] <= min(after)
+    assert last
+    assert last != [killed["address"]]
+    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+
+
+def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(
+    cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+
+    def kill_at_once():
+        while not where_it_runs(cluster):
+            time.sleep(0.01)
+        kill_where_it_runs(cluster)
+
+    killer = threading.Thread(target=kill_at_once)
+    killer.start()
+    with (
+        RunDirectory(tmp_path, {}) as directory,
+        pytest.raises(InputError, match=r"^lstm at length 20 is given up, too many workers died"),
+    ):
+        run_sweep_on_dask([LONG], directory, cluster.scheduler_address)
+    killer.join()
+
+
+def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
+    def on_chunk(experiment, tally):
+        raise KeyboardInterrupt
+
+    def is_busy():
+        from jaxrnn.cluster import _one_job
+
+        return _one_job.locked()
+
+    endless = dataclasses.replace(LONG, max_steps=10**7)
+    with RunDirectory(tmp_path, {}) as directory, pytest.raises(KeyboardInterrupt):
+        run_sweep_on_dask([endless], directory, cluster.scheduler_address, on_chunk=on_chunk)
+    deadline = time.monotonic() + 10
+    with distributed.Client(cluster, set_as_default=False) as client:
+        assert any(client.run(is_busy).values())
+        while any(client.run(is_busy).values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_path):
+    code = (
+        "import pathlib; from jaxrnn.cluster import run_sweep_on_dask as run\n"
+        "from jaxrnn import Experiment; from jaxrnn.store import RunDirectory\n"
+        f"with RunDirectory(pathlib.Path({str(tmp_path)!r}), {{}}) as directory:\n"
+        f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code])
+    path = tmp_path / "checkpoint-notebook-lstm-20.npz"
+    while not path.exists():
+        assert driver.poll() is None
+        time.sleep(0.02)
+    driver.kill()
+    driver.wait()
+    step, steps = int(np.load(path)["steps"].max()), []
+    with RunDirectory(tmp_path, {}) as directory:
+        run_sweep_on_dask(
+            [LONG, SMALL[0]],
+            directory,
+            cluster.scheduler_address,
+            on_chunk=lambda e, tally: steps.append(tally.step) if e == LONG else None,
+        )
+    assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
+    assert 0 < step <= steps[0]
+    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+
+
+def test_a_job_that_cannot_run_is_one_sentence(cluster, tmp_path):
+    with (
+        RunDirectory(tmp_path, {}) as directory,
+        pytest.raises(InputError, match=r"^unknown cell 'elman': choose from lstm, simple_rnn$"),
+    ):
+        run_sweep_on_dask([Experiment(cell="elman")], directory, cluster.scheduler_address)
+    assert not (tmp_path / "trials.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("tcp://127.0.0.1:1", "no Dask scheduler at 'tcp://127.0.0.1:1': nobody answered for 1 s"),
+        ("127.0.0.1", "no Dask scheduler at '127.0.0.1': missing port number"),
+        ("http://127.0.0.1:8786", "no Dask scheduler at .*: unknown address scheme 'http'"),
+        ("", "no Dask scheduler at '': "),
+        ("silent", "no Dask scheduler at .*: nobody answered for 1 s"),
+        ("worker", "no Dask scheduler at .*: it is a Worker's address"),
+    ],
+)
+def test_an_address_without_a_scheduler_is_one_sentence(
+    address, sentence, cluster, tmp_path, monkeypatch
+):
+    assert jaxrnn_cluster.CONNECT_SECONDS < 10
+    monkeypatch.setattr(jaxrnn_cluster, "CONNECT_SECONDS", 1.0)
+    with socket.socket() as silent, RunDirectory(tmp_path, {}) as directory:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        if address == "silent":
+            address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        elif address == "worker":
+            address = next(iter(cluster.workers.values())).worker_address
+        start = time.monotonic()
+        with pytest.raises(InputError, match=sentence):
+            run_sweep_on_dask(SMALL, directory, address)
+        assert time.monotonic() - start < 3
+
+
+def test_without_distributed_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        RunDirectory(tmp_path, {}) as directory,
+        pytest.raises(InputError, match=r"pip install 'jaxrnn\[dask\]'"),
+    ):
+        run_sweep_on_dask(SMALL, directory, "tcp://127.0.0.1:1")
