@@ -157,10 +157,10 @@ class _Watch:
         )
         self.whole = self.progress.add_task("whole sweep", total=num_experiments, status="")
         self.one = self.progress.add_task("", total=1, status="", visible=False)
-        self.running: Experiment | None = None
+        # Of each experiment under way; on a cluster there are several at once.
+        self.first: dict[Experiment, tuple[float, Tally]] = {}
+        self.last: dict[Experiment, Tally] = {}
         self.since = time.monotonic()
-        self.first: tuple[float, int, int] | None = None
-        self.last: Tally | None = None
 
     def __enter__(self) -> "_Watch":
         self.progress.start()
@@ -170,16 +170,15 @@ class _Watch:
         self.progress.stop()
 
     def on_chunk(self, experiment: "Experiment", tally: "Tally") -> None:
-        now, self.last = time.monotonic(), tally
-        if self.running != experiment or self.first is None:
-            self.running, self.first = experiment, (now, tally.step, tally.trial_steps)
-        then, step, trial_steps = self.first
+        now = time.monotonic()
+        then, first = self.first.setdefault(experiment, (now, tally))
+        self.last[experiment] = tally
         seconds = now - then
         status = f"step {tally.step:,}  {tally.solved} solved {tally.running} running "
         status += f"{tally.diverged} diverged"
-        if seconds > 0.2 and tally.step > step:
-            left = (experiment.max_steps - tally.step) * seconds / (tally.step - step)
-            status += f"  {(tally.trial_steps - trial_steps) / seconds:,.0f}/s"
+        if seconds > 0.2 and tally.step > first.step:
+            left = (experiment.max_steps - tally.step) * seconds / (tally.step - first.step)
+            status += f"  {(tally.trial_steps - first.trial_steps) / seconds:,.0f}/s"
             status += f"  < {_duration(left)} left"
         self.progress.update(
             self.one,
@@ -193,15 +192,16 @@ class _Watch:
     def on_rows(self, experiment: "Experiment", rows: "list[Row]", is_new: bool) -> None:
         from jaxrnn.report import sentence, summarize
 
-        now = time.monotonic()
         (line,) = summarize(rows)
         took = "kept from an earlier call"
         if is_new:
+            now = time.monotonic()
             took = _duration(now - self.since)
-            if self.last and len(rows) > 20:  # with few there is nothing to hand on
-                took += f", lanes {self.last.trial_steps / self.last.lane_steps:.0%} busy"
+            self.since = now
+        last = self.last.pop(experiment, None)
+        if last and len(rows) > 20:  # with few there is nothing to hand on
+            took += f", lanes {last.trial_steps / last.lane_steps:.0%} busy"
         self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
-        self.since, self.first, self.last = now, None, None
         self.progress.update(self.one, visible=False)
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"

@@ -40,6 +40,7 @@ def run_sweep(
 
     ``on_rows`` is told of every experiment's rows, ``new`` false where they were there already.
     """
+    experiments = list(experiments)
     for experiment in experiments:
         checkpoint = directory.checkpoint(experiment)
         rows = directory.rows_of(experiment)
@@ -52,7 +53,7 @@ def run_sweep(
                 checkpoint=checkpoint,
             )
             rows = [make_row(experiment, outcome) for outcome in outcomes]
-            directory.add(rows)
+            directory.add(rows, experiments)
         checkpoint.delete()  # a kill between the two may have left it
         on_rows(experiment, rows, is_new)
     return directory.rows
