@@ -18,8 +18,8 @@ from jaxrnn.store import usable_cores
 
 if TYPE_CHECKING:
     from jaxrnn.experiments import Experiment
-    from jaxrnn.report import Line
     from jaxrnn.runner import Tally
+    from jaxrnn.statistics import Line
     from jaxrnn.store import Row
 
 console = Console()
@@ -190,7 +190,8 @@ class _Watch:
         )
 
     def on_rows(self, experiment: "Experiment", rows: "list[Row]", is_new: bool) -> None:
-        from jaxrnn.report import sentence, summarize
+        from jaxrnn.report import sentence
+        from jaxrnn.statistics import summarize
 
         (line,) = summarize(rows)
         took = "kept from an earlier call"
@@ -219,7 +220,7 @@ def _show_report(directory: Path, lines: "list[Line]") -> None:
 def _docs(function) -> tuple[str, str]:
     """First line and source of a docstring."""
     text = function.__doc__ or ""
-    source = " ".join(text.partition("Source:")[2].split())
+    source = " ".join(text.partition("Source:")[2].replace("`", "").split())
     return text.strip().partition("\n")[0], source
 
 

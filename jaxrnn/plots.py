@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from jaxrnn.published import PUBLISHED
-from jaxrnn.report import is_as_published, median, steps_to_solution
+from jaxrnn.statistics import is_as_published, median, steps_to_solution
 from jaxrnn.stopping import curve_edges
 from jaxrnn.store import Row, write_whole
 

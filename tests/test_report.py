@@ -10,8 +10,9 @@ from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK
 from jaxrnn.published import NOTEBOOK_RESULTS
-from jaxrnn.report import mann_whitney, markdown, median, summarize
+from jaxrnn.report import markdown
 from jaxrnn.runner import Outcome
+from jaxrnn.statistics import mann_whitney, median, summarize
 from jaxrnn.store import make_row
 
 
