@@ -9,7 +9,7 @@ from rich.table import Table
 
 from jaxrnn.plots import write_plots
 from jaxrnn.statistics import Line, median, summarize
-from jaxrnn.store import read_config, read_rows, write_whole
+from jaxrnn.store import read_config, read_rows, spelled, write_whole
 
 REPORT = "report.md"
 
@@ -88,7 +88,7 @@ def write_report(directory: Path) -> list[Line]:
     text = "# jaxrnn: report of a run\n\n"
     if config is not None:
         settings = ", ".join(
-            f"{name.replace('_', ' ')} {_spelled(value)}"
+            f"{name.replace('_', ' ')} {spelled(value)}"
             for name, value in config["settings"].items()
         )
         made = ", ".join(f"{name} {number}" for name, number in config["versions"].items())
@@ -102,9 +102,3 @@ def write_report(directory: Path) -> list[Line]:
 
 def _steps(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else "never"
-
-
-def _spelled(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "none" if value is None else str(value)

@@ -150,8 +150,8 @@ class RunDirectory:
             old, new = config["settings"].get(name), self.settings.get(name)
             if old != new:
                 raise InputError(
-                    f"{self.path} was begun with {name.replace('_', '-')} {_spelled(old)}, "
-                    f"not {_spelled(new)}: use another --out or the same settings"
+                    f"{self.path} was begun with {name.replace('_', '-')} {spelled(old)}, "
+                    f"not {spelled(new)}: use another --out or the same settings"
                 )
 
     def _write_config(self) -> None:
@@ -248,7 +248,8 @@ def device() -> str:
     return f"{count} {first.platform} device{'s' * (count > 1)} ({kind})"
 
 
-def _spelled(value: Any) -> str:
+def spelled(value: Any) -> str:
+    """A setting's value as the command line takes it."""
     if isinstance(value, list):
         return " ".join(str(v) for v in value)
     return "none" if value is None else str(value)

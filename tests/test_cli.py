@@ -238,7 +238,7 @@ class Sweep:
     """The command in a process of its own, so that it can be killed."""
 
     # Hopeless at length 20, so that it runs to the cap: some seconds and several checkpoints.
-    flags = ("--cells", "lstm", "--lengths", "4", "20", "--trials", "3", "--max-steps", "30000")
+    flags = ("--cells", "lstm", "--lengths", "4", "20", "--trials", "3", "--max-steps", "150000")
 
     def __init__(self, out):
         self.out = out

@@ -25,7 +25,7 @@ SMALL = [
     for cell, length in (("lstm", 4), ("simple_rnn", 4), ("lstm", 5))
 ]
 # Hopeless, so that it runs to the cap: some seconds and several checkpoints.
-LONG = Experiment(cell="lstm", length=20, trials=3, max_steps=40000)
+LONG = Experiment(cell="lstm", length=20, trials=3, max_steps=120000)
 
 
 @pytest.fixture(scope="module")
