@@ -9,7 +9,7 @@ from jaxrnn.objectives import OBJECTIVES, cross_entropy
 from jaxrnn.optimizers import OPTIMIZERS, clipped_sgd
 from jaxrnn.runner import Outcome, run_trials
 from jaxrnn.tasks import TASKS, Sequence, Task, noise_free
-from jaxrnn.unroll import Cell, in_halves, stack, unroll
+from jaxrnn.unroll import Cell, gated, stack, unroll
 
 __all__ = [
     "CELLS",
@@ -27,7 +27,7 @@ __all__ = [
     "Task",
     "clipped_sgd",
     "cross_entropy",
-    "in_halves",
+    "gated",
     "lstm",
     "noise_free",
     "notebook_xavier",

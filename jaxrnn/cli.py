@@ -67,6 +67,7 @@ def sweep(
     _set_up_jax(compile_cache)
     from jaxrnn.cluster import run_sweep_on_dask
     from jaxrnn.report import write_report
+    from jaxrnn.runner import check_lanes
     from jaxrnn.store import RunDirectory
     from jaxrnn.sweep import expand, run_sweep
 
@@ -83,6 +84,7 @@ def sweep(
     }
     if not cells or not lengths:
         raise InputError("name at least one cell and one length")
+    check_lanes(lanes)
     experiments = expand(NOTEBOOK, cells, lengths, **settings)
     config = {"experiment": NOTEBOOK.base.name, "cells": cells, "lengths": lengths} | settings
     start = time.monotonic()

@@ -47,12 +47,18 @@ def make_chunk(
     ``chunk(state, lanes) -> (state, errors [C, N])`` gives up its first argument's memory. It is
     compiled once for each number of lanes, whatever trials and steps the lanes hold, for states
     from :func:`empty_state`, :func:`place` or the chunk itself. The lanes are shared out over
-    ``devices`` (all of the process by default), which divide their number.
+    ``devices`` (all of the process by default), which divide their number. Matrix products have
+    float32's full precision unless ``jax_default_matmul_precision`` says otherwise.
     """
 
     def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> tasks.Sequence:
         return trial.draw(key, lane_step + offset)
 
+    # Accelerators would round the factors of matrix products to fewer bits, and their trials would
+    # not be the CPU's.
+    precision = jax.config.jax_default_matmul_precision or "highest"
+
+    @jax.default_matmul_precision(precision)
     def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         num_lanes = lanes.trial.shape[0]
         keys = jax.vmap(partial(trial_key, seed))(lanes.trial)

@@ -56,6 +56,12 @@ class Checkpoint(Protocol):
         """Replace the arrays, so that a kill leaves either the old ones or the new."""
 
 
+def check_lanes(lanes: int | None) -> None:
+    """Raise InputError where it is no number of lanes."""
+    if lanes is not None and lanes < 1:
+        raise InputError(f"lanes {lanes} must be at least 1")
+
+
 def run_trials(
     experiment: Experiment,
     *,
@@ -74,8 +80,7 @@ def run_trials(
 
     Raises InputError for a setting out of range or an unknown name.
     """
-    if lanes is not None and lanes < 1:
-        raise InputError(f"lanes {lanes} must be at least 1")
+    check_lanes(lanes)
     return _Run(experiment, lanes, min(chunk_steps, experiment.max_steps)).run(on_chunk, checkpoint)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.initializers import Initializer
@@ -26,7 +27,7 @@ class Cell(NamedTuple):
         The state before the first step.
     ``step(params, state, x) -> (state, y)``
         One time step, x ``[I]`` (or a symbol, an integer below I, where the cell was built by
-        :func:`in_halves`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
+        :func:`gated`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
         Optional: what that scan computes, done faster.
     ``description``, ``source``
@@ -56,33 +57,142 @@ def unroll(
     return lax.scan(partial(cell.step, params), state, xs)
 
 
-def in_halves(
-    init: Callable[[jax.Array, int, int, int, Initializer], Params],
-    initial_state: Callable[[Params], State],
-    project: Callable[[Params, jax.Array], jax.Array],
-    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
-    readout: Callable[[Params, jax.Array], jax.Array],
+class GatedParams(NamedTuple):
+    """Parameters of a cell built by :func:`gated`, its G gates side by side."""
+
+    input_weights: jax.Array  # U [I, G H]
+    recurrent_weights: jax.Array  # W [H, G H]
+    bias: jax.Array  # b [G H]
+    own: Any  # whatever else the cell's equations need, () for most
+    output_weights: jax.Array  # V [H, O]
+    output_bias: jax.Array  # [O]
+
+
+def gated(
+    gates: tuple[str, ...],
+    advance: Callable[[Any, State, jax.Array], State],
+    initial_state: Callable[[int], State],
+    hidden: Callable[[State], jax.Array],
     description: str,
     source: str,
+    own: Callable[[int], Any] = lambda hidden_size: (),
 ) -> Cell:
-    """Build a cell whose step is cut where the state comes in and where it is no longer needed.
+    """Build a cell from what happens between one matrix product of all gates and the hidden units.
 
-    ``project(params, x) -> pre`` and ``readout(params, h) -> y`` need no state, so the fast path
-    does them for all time steps in one matrix product each, forward and backward; only
-    ``advance(params, state, pre) -> (state, h)`` stays in the scan. jax differentiates the scan:
-    a hand-written backward pass was no faster with XLA's present loop fusion.
+    a(t) = x(t) U + h(t-1) W + b [G H], state(t) = advance(own, state(t-1), a(t)),
+    h(t) = hidden(state(t)) [H], y(t) = h(t) V + output bias [O]; see :class:`GatedParams`.
+    ``initial_state`` and ``own`` get H. The step takes x [I], or a symbol (an integer below I),
+    whose product is a row of U.
+
+    The fast path does x U and h V for all time steps in one product each, forward and backward, and
+    so the gradient of W; only h W and ``advance`` stay in the scan. Reverse mode only: its
+    derivatives are custom_vjp's, so differentiate a scan of ``step`` in forward mode.
     """
+    num_gates = len(gates)
 
-    def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        state, h = advance(params, state, project(params, x))
-        return state, readout(params, h)
+    def init(
+        key: jax.Array,
+        num_inputs: int,
+        hidden_size: int,
+        num_outputs: int,
+        initializer: Initializer,
+    ) -> GatedParams:
+        input_key, recurrent_key, output_key = jax.random.split(key, 3)
+        return GatedParams(
+            initializer(input_key, num_gates, num_inputs, hidden_size),
+            initializer(recurrent_key, num_gates, hidden_size, hidden_size),
+            jnp.zeros(num_gates * hidden_size),
+            own(hidden_size),
+            initializer(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
 
-    def fast(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
-        pre = jax.vmap(partial(project, params))(xs)
-        state, hs = lax.scan(partial(advance, params), state, pre)
-        return state, jax.vmap(partial(readout, params))(hs)
+    def first_state(params: GatedParams) -> State:
+        zeros = initial_state(params.recurrent_weights.shape[0])
+        return jax.tree.map(lambda leaf: leaf.astype(params.bias.dtype), zeros)
 
-    return Cell(init, initial_state, step, fast, description, source)
+    def project(params: GatedParams, x: jax.Array) -> jax.Array:
+        is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
+        product = params.input_weights[x] if is_symbol else _product(x, params.input_weights)
+        return product + jnp.broadcast_to(params.bias, product.shape)
+
+    def readout(params: GatedParams, h: jax.Array) -> jax.Array:
+        product = _product(h, params.output_weights)
+        return product + jnp.broadcast_to(params.output_bias, product.shape)
+
+    def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+        a = project(params, x) + hidden(state) @ params.recurrent_weights
+        state = advance(params.own, state, a)
+        return state, readout(params, hidden(state))
+
+    def fast(params: GatedParams, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+        state, hs = _scan(
+            advance, hidden, params.recurrent_weights, params.own, state, project(params, xs)
+        )
+        return state, readout(params, hs)
+
+    return Cell(init, first_state, step, fast, description, source)
+
+
+def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """x W of one vector [K] or of all time steps' [T, K]."""
+    return x @ weights if x.ndim == 1 else _product_of_rows(x, weights)
+
+
+@jax.custom_vjp
+def _product_of_rows(x: jax.Array, weights: jax.Array) -> jax.Array:
+    return x @ weights
+
+
+def _product_backward(
+    operands: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    # XLA's CPU back end compiles a plain product of two small matrices, but calls a library for
+    # one of transposed matrices, which takes up to eight times as long; the barrier keeps XLA
+    # from folding the transpositions into the products.
+    x_t, weights_t = lax.optimization_barrier((operands[0].T, operands[1].T))
+    return cotangent @ weights_t, x_t @ cotangent
+
+
+_product_of_rows.defvjp(lambda x, weights: (x @ weights, (x, weights)), _product_backward)
+
+
+def _plain_scan(
+    advance: Callable[[Any, State, jax.Array], State],
+    hidden: Callable[[State], jax.Array],
+    weights: jax.Array,
+    own: Any,
+    state: State,
+    pre: jax.Array,
+) -> tuple[State, jax.Array]:
+    """The scan of a gated cell over ``pre`` [T, G H]: (last state, hidden units [T, H])."""
+
+    def step(state: State, pre: jax.Array) -> tuple[State, jax.Array]:
+        state = advance(own, state, pre + hidden(state) @ weights)
+        return state, hidden(state)
+
+    return lax.scan(step, state, pre)
+
+
+# Differentiating the scan by the pre-activations alone and taking the gradient of W from theirs in
+# one product afterwards spares the backward scan a sum into a matrix at every step.
+_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0, 1))
+
+
+def _scan_forward(advance: Any, hidden: Any, weights: jax.Array, *rest: Any) -> Any:
+    (last, hs), pullback = jax.vjp(partial(_plain_scan, advance, hidden, weights), *rest)
+    _, state, _ = rest
+    before = jnp.concatenate([hidden(state)[None], hs[:-1]])
+    return (last, hs), (pullback, before)
+
+
+def _scan_backward(advance: Any, hidden: Any, residuals: Any, cotangents: Any) -> Any:
+    pullback, before = residuals
+    d_own, d_state, d_pre = pullback(cotangents)
+    return lax.optimization_barrier(before.T) @ d_pre, d_own, d_state, d_pre
+
+
+_scan.defvjp(_scan_forward, _scan_backward)
 
 
 def stack(cell: Cell, num_layers: int) -> Cell:

@@ -226,9 +226,10 @@ def _split_gates(weights: np.ndarray) -> np.ndarray:
 
 
 def _layer_from_jaxrnn(params: Any) -> Layer:
-    p = {name: np.array(value, np.float64) for name, value in params._asdict().items()}
-    match type(params).__name__:
-        case "SimpleRNNParams":
+    matrices = {name: value for name, value in params._asdict().items() if name != "own"}
+    p = {name: np.array(value, np.float64) for name, value in matrices.items()}
+    match len(p["bias"]) // len(p["output_weights"]):
+        case 1:
             return {
                 "W": p["input_weights"],
                 "U": p["recurrent_weights"],
@@ -236,7 +237,7 @@ def _layer_from_jaxrnn(params: Any) -> Layer:
                 "b1": p["bias"],
                 "b2": p["output_bias"],
             }
-        case "LSTMParams":
+        case 4:
             return {
                 "W": _split_gates(p["recurrent_weights"]),
                 "U": _split_gates(p["input_weights"]),
@@ -245,7 +246,7 @@ def _layer_from_jaxrnn(params: Any) -> Layer:
                 "bl": p["output_bias"],
             }
         case other:
-            raise TypeError(f"the notebook has no net with parameters {other}")
+            raise TypeError(f"the notebook has no net with {other} gates")
 
 
 def from_jaxrnn(params: Any) -> Net:

@@ -137,6 +137,7 @@ def test_a_stack_of_layers_runs_from_the_command_line(tmp_path):
         (["--clip", "-2"], "clip -2.0 must be a positive number or none"),
         (["--hidden-size", "0"], "hidden-size 0 must be at least 1"),
         (["--layers", "0"], "layers 0 must be at least 1"),
+        (["--lanes", "0"], "lanes 0 must be at least 1"),
         (["--seed", "-3"], "seed -3 must be from 0 to 4294967295"),
     ],
 )

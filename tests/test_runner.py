@@ -244,3 +244,17 @@ def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():
     experiment = replace(SHORT, length=6, trials=24, max_steps=5000)
     run_trials(experiment, lanes=4, chunk_steps=10, on_chunk=tallies.append)
     assert tallies[-1].trial_steps / tallies[-1].lane_steps > 0.8
+
+
+@pytest.mark.parametrize(("chosen", "precision"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, precision):
+    experiment = Experiment(length=4, trials=2)
+    trial, settings = build(experiment), settings_of(experiment)
+    lanes = Lanes(np.arange(2, dtype=np.int32), np.zeros(2, np.int32), settings)
+    with jax.default_matmul_precision(chosen):
+        chunk = make_chunk(trial, 0, 3, jax.devices()[:1])
+        text = chunk.lower(empty_state(trial, 0, lanes, jax.devices()[:1]), lanes).as_text()
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert len(products) == 6  # h W and h V, and backward two for each; x U looks rows up
+    for product in products:
+        assert f"precision = [{precision}, {precision}]" in product
