@@ -3,8 +3,8 @@
     python benchmarks/lanes.py [--trials 200] [--length 8]
 
 Trains the same number of LSTM trials to their ends twice, on every core: in one call, whose lanes
-are kept full, and in blocks of ten, one call after another, each waiting for its slowest trial. Both
-find their programs in a compile cache that was warmed before, so compiling is in neither time.
+are kept full, and in blocks of ten, one call after another, each waiting for its slowest trial.
+Both find their programs in a compile cache that was warmed before, so compiling is in neither time.
 Occupancy: training steps of trials over those that the lanes had time for.
 """
 
@@ -44,9 +44,9 @@ def main(trials: int = 200, length: int = 8, repeats: int = 3) -> None:
     def together(on_chunk: Callable[[Tally], None]) -> None:
         run_trials(Experiment(length=length, trials=trials), on_chunk=on_chunk)
 
-    def block(seed: int) -> Callable[[Callable[[Tally], None]], None]:
+    def block(seed: int) -> Callable[[Callable[[Tally], None]], object]:
         experiment = Experiment(length=length, trials=BLOCK, seed=seed)
-        return lambda on_chunk: run_trials(experiment, on_chunk=on_chunk) and None
+        return lambda on_chunk: run_trials(experiment, on_chunk=on_chunk)
 
     with tempfile.TemporaryDirectory() as cache:
         jax.config.update("jax_compilation_cache_dir", cache)

@@ -26,11 +26,11 @@ def init(key, num_inputs, hidden_size, num_outputs, initializer):
     """Draw the first weights; biases start at 0."""
     k1, k2, k3, k4 = jax.random.split(key, 4)
     return Params(
-        W=initializer(k1, 2, num_inputs, hidden_size),
-        U_gate=initializer(k2, 1, hidden_size, hidden_size),
-        U_candidate=initializer(k3, 1, hidden_size, hidden_size),
+        W=initializer.weights(k1, 2, num_inputs, hidden_size),
+        U_gate=initializer.recurrent(k2, 1, hidden_size, hidden_size),
+        U_candidate=initializer.recurrent(k3, 1, hidden_size, hidden_size),
         b=jnp.zeros(2 * hidden_size),
-        V=initializer(k4, 1, hidden_size, num_outputs),
+        V=initializer.weights(k4, 1, hidden_size, num_outputs),
         c=jnp.zeros(num_outputs),
     )
 

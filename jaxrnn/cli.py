@@ -1,10 +1,11 @@
-"""The command line: ``jaxrnn sweep``, ``jaxrnn report`` and ``jaxrnn list``."""
+"""The command line: ``jaxrnn sweep``, ``grid``, ``report`` and ``list``."""
 
 import os
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import tyro
@@ -12,82 +13,185 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from jaxrnn.errors import InputError
-from jaxrnn.experiments import NOTEBOOK
+from jaxrnn.errors import InputError, look_up
+from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
 from jaxrnn.store import usable_cores
 
 if TYPE_CHECKING:
-    from jaxrnn.experiments import Experiment
     from jaxrnn.runner import Tally
     from jaxrnn.statistics import Line
     from jaxrnn.store import Row
 
 console = Console()
 
+# The settings that are flags; the cell and the length have flags of their own.
+_SETTINGS = {field.name for field in fields(Experiment)} - {"name", "cell", "length"}
+
+
+def _flag(metavar: str, hint: str = "(default: the experiment's)") -> Any:
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
+
+
+Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
+Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]")]
+Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]")]
+Name = Annotated[str | None, _flag("NAME")]
+Integer = Annotated[int | None, _flag("INT")]
+Number = Annotated[float | None, _flag("NUMBER")]
+
 
 def sweep(
-    cells: tuple[str, ...] = NOTEBOOK.cells,
-    lengths: tuple[int, ...] = NOTEBOOK.lengths,
-    trials: int = NOTEBOOK.base.trials,
-    seed: int = NOTEBOOK.base.seed,
-    hidden_size: int = NOTEBOOK.base.hidden_size,
-    layers: int = NOTEBOOK.base.layers,
-    learning_rate: float = 1.0,
-    clip: float | Literal["none"] = 5.0,
-    max_steps: int = NOTEBOOK.base.max_steps,
-    threshold: float = NOTEBOOK.base.threshold,
-    window: int = NOTEBOOK.base.window,
-    out: Path = Path("runs/notebook"),
-    lanes: int | None = None,
-    dask: str | None = None,
+    experiment: tuple[str, ...] = ("notebook",),
+    cells: Names = None,
+    lengths: Integers = None,
+    trials: Integer = None,
+    seed: Integer = None,
+    hidden_size: Integer = None,
+    layers: Integer = None,
+    initializer: Name = None,
+    initial_scale: Number = None,
+    input_bias: Number = None,
+    forget_bias: Number = None,
+    output_bias: Number = None,
+    loss_reduction: Name = None,
+    learning_rate: Number = None,
+    clipping: Name = None,
+    clip: Number = None,
+    max_steps: Integer = None,
+    threshold: Number = None,
+    window: Integer = None,
+    out: Path | None = None,
+    lanes: Annotated[int | None, _flag("INT", "(default: 32 for each core)")] = None,
+    dask: Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")] = None,
     compile_cache: bool = True,
 ) -> None:
-    """Train every net at every length and lay the results beside the notebook's.
+    """Train every net at every length and lay the results beside what was published.
 
     Without arguments this is the notebook's whole table. Give the same command again after an
     interruption: finished lengths are kept and the one in flight goes on from its checkpoint.
 
     Args:
+        experiment: Experiments, one or several; `jaxrnn list` shows what each consists of.
         cells: The nets to train; `jaxrnn list` names them.
         lengths: Lengths of the sequences, at least 3; a length is also the size of the alphabet.
         trials: Independent nets trained at each length.
         seed: Number from which all first weights and training sequences follow.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
+        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal or chrono.
+        initial_scale: Factor of all first weights.
+        input_bias: First bias of the input gates, added to the initializer's.
+        forget_bias: First bias of the forget gates.
+        output_bias: First bias of the output gates.
+        loss_reduction: A sequence's loss is the mean or the sum of its steps'.
         learning_rate: Step size of gradient descent.
-        clip: Bound of each gradient element, or none.
+        clipping: What is kept within the bound: each element of the gradient, its norm, or none.
+        clip: The bound.
         max_steps: Training steps (one sequence each) after which a trial is given up.
         threshold: Greatest absolute error of a predicted probability that is not a failure.
         window: Training steps without a failure after which a trial is solved.
-        out: Run directory: trials.jsonl, config.json, report.md and plots.
-        lanes: Trials trained at once, 32 for each core by default; results do not depend on it.
-        dask: Address of a Dask scheduler, tcp://host:port, whose workers are to do the work.
+        out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none.
+        lanes: Trials trained at once; results do not depend on it.
+        dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
+    settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
+    from jaxrnn.runner import check_lanes
+    from jaxrnn.sweep import expand
+
+    check_lanes(lanes)
+    if not experiment or cells == () or lengths == ():
+        raise InputError("name at least one experiment, one cell and one length")
+    given = {name: value for name, value in settings.items() if value is not None}
+    experiments = [
+        one
+        for name in dict.fromkeys(experiment)
+        for one in expand(look_up(EXPERIMENTS, "experiment", name), cells, lengths, **given)
+    ]
+    _run(experiments, out or Path("runs") / "-".join(dict.fromkeys(experiment)), lanes, dask)
+
+
+def grid(
+    cell: str = "lstm",
+    length: int = 20,
+    trials: int = 10,
+    seed: int = 0,
+    learning_rate: Numbers = None,
+    clip: Numbers = None,
+    initial_scale: Numbers = None,
+    input_bias: Numbers = None,
+    forget_bias: Numbers = None,
+    output_bias: Numbers = None,
+    experiment: str = "notebook",
+    hidden_size: Integer = None,
+    layers: Integer = None,
+    initializer: Name = None,
+    loss_reduction: Name = None,
+    clipping: Name = None,
+    max_steps: Integer = None,
+    threshold: Number = None,
+    window: Integer = None,
+    out: Path = Path("runs/grid"),
+    lanes: Annotated[int | None, _flag("INT", "(default: 32 for each core)")] = None,
+    compile_cache: bool = True,
+) -> None:
+    """Train one net at one length under every combination of some settings, as one program.
+
+    Each combination gets its own trials; all ride in the same batch, and nothing is compiled twice.
+    Ends with a table, best combination first, and a heat map of success rate and median steps.
+    Give the same command again after an interruption.
+
+    Args:
+        cell: The net to train.
+        length: Length of the sequences.
+        trials: Independent nets trained under each combination.
+        seed: Number from which all first weights and training sequences follow.
+        learning_rate: Step sizes of gradient descent.
+        clip: Bounds of the gradient.
+        initial_scale: Factors of all first weights.
+        input_bias: First biases of the input gates, added to the initializer's.
+        forget_bias: First biases of the forget gates.
+        output_bias: First biases of the output gates.
+        experiment: Where every setting that is not named comes from.
+        hidden_size: Hidden units of each layer.
+        layers: Layers; each above the first sees the logits of the one below.
+        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal or chrono.
+        loss_reduction: A sequence's loss is the mean or the sum of its steps'.
+        clipping: What is kept within the bound: each element of the gradient, its norm, or none.
+        max_steps: Training steps (one sequence each) after which a trial is given up.
+        threshold: Greatest absolute error of a predicted probability that is not a failure.
+        window: Training steps without a failure after which a trial is solved.
+        out: Run directory.
+        lanes: Trials trained at once; results do not depend on it.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    """
+    settings = {name: value for name, value in locals().items() if name in _SETTINGS}
+    _set_up_jax(compile_cache)
+    from jaxrnn.runner import check_lanes
+    from jaxrnn.sweep import expand, product
+
+    check_lanes(lanes)
+    if trials < 1:
+        raise InputError(f"trials {trials} must be at least 1")
+    axes = {name: settings.pop(name) or None for name in PER_TRIAL}
+    given = {name: value for name, value in settings.items() if value is not None}
+    suite = look_up(EXPERIMENTS, "experiment", experiment)
+    (base,) = expand(suite, [cell], [length], **given)
+    _run([product(base, {name: v for name, v in axes.items() if v})], out, lanes)
+
+
+def _run(
+    experiments: "list[Experiment]", out: Path, lanes: int | None, dask: str | None = None
+) -> None:
+    """Run experiments into a directory, watched, and show the report."""
     from jaxrnn.cluster import run_sweep_on_dask
     from jaxrnn.report import write_report
-    from jaxrnn.runner import check_lanes
     from jaxrnn.store import RunDirectory
-    from jaxrnn.sweep import expand, run_sweep
+    from jaxrnn.sweep import run_sweep, settings_in_words
 
-    settings = {
-        "trials": trials,
-        "seed": seed,
-        "hidden_size": hidden_size,
-        "layers": layers,
-        "learning_rate": learning_rate,
-        "clip": None if clip == "none" else clip,
-        "max_steps": max_steps,
-        "threshold": threshold,
-        "window": window,
-    }
-    if not cells or not lengths:
-        raise InputError("name at least one cell and one length")
-    check_lanes(lanes)
-    experiments = expand(NOTEBOOK, cells, lengths, **settings)
-    config = {"experiment": NOTEBOOK.base.name, "cells": cells, "lengths": lengths} | settings
     start = time.monotonic()
+    config = settings_in_words(experiments)
     with RunDirectory(out, config) as directory, _Watch(len(experiments)) as watch:
         if dask is None:
             run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
@@ -195,7 +299,7 @@ class _Watch:
         from jaxrnn.report import sentence
         from jaxrnn.statistics import summarize
 
-        (line,) = summarize(rows)
+        lines = summarize(rows)
         took = "kept from an earlier call"
         if is_new:
             now = time.monotonic()
@@ -204,7 +308,7 @@ class _Watch:
         last = self.last.pop(experiment, None)
         if last and len(rows) > 20:  # with few there is nothing to hand on
             took += f", lanes {last.trial_steps / last.lane_steps:.0%} busy"
-        self.progress.console.print(f"{sentence(line)}  [dim]{took}[/dim]", highlight=False)
+        self.progress.console.print(f"{sentence(lines)}  [dim]{took}[/dim]", highlight=False)
         self.progress.update(self.one, visible=False)
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"
@@ -212,10 +316,10 @@ class _Watch:
 
 
 def _show_report(directory: Path, lines: "list[Line]") -> None:
-    from jaxrnn.report import LEGEND, REPORT, table
+    from jaxrnn.report import REPORT, legend, table
 
     console.print(table(lines))
-    console.print(LEGEND, style="dim", highlight=False)
+    console.print(legend(lines), style="dim", highlight=False)
     console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
 
 
@@ -237,7 +341,7 @@ def main() -> None:
     """Run the command line; a wrong value is one sentence and exit status 2."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"sweep": sweep, "report": report, "list": list_},
+            {"sweep": sweep, "grid": grid, "report": report, "list": list_},
             prog="jaxrnn",
             description="Trains batches of small recurrent networks on long-time-lag tasks.",
         )

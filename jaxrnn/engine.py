@@ -56,7 +56,7 @@ def make_chunk(
 
     # Accelerators would round the factors of matrix products to fewer bits, and their trials would
     # not be the CPU's.
-    precision = jax.config.jax_default_matmul_precision or "highest"
+    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
 
     @jax.default_matmul_precision(precision)
     def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:

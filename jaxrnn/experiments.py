@@ -2,17 +2,26 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from jaxrnn.errors import InputError
+
+PER_TRIAL = (
+    "learning_rate",
+    "clip",
+    "initial_scale",
+    "input_bias",
+    "forget_bias",
+    "output_bias",
+)
+"""The settings that may be a tuple with one value a trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One net at one length, trained ``trials`` times from different weights and data.
 
-    ``learning_rate`` and ``clip`` may be tuples with one value a trial. Raises InputError where a
-    value breaks its rule; unknown names are found where they are looked up.
+    The settings named in ``PER_TRIAL`` may be tuples with one value a trial. Raises InputError
+    where a value breaks its rule; unknown names are found where they are looked up.
     """
 
     name: str = "notebook"  # the experiment its rows belong to
@@ -22,10 +31,16 @@ class Experiment:
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
     initializer: str = "notebook_xavier"
+    initial_scale: float | tuple[float, ...] = 1.0  # factor of all first weights
+    input_bias: float | tuple[float, ...] = 0.0  # first bias of the gates of that name, added to
+    forget_bias: float | tuple[float, ...] = 0.0  # the initializer's
+    output_bias: float | tuple[float, ...] = 0.0
     objective: str = "cross_entropy"
+    loss_reduction: str = "mean"  # of the losses of the steps: mean or sum
     optimizer: str = "clipped_sgd"
     learning_rate: float | tuple[float, ...] = 1.0
-    clip: float | tuple[float | None, ...] | None = 5.0  # bound of a gradient element
+    clipping: str = "element"  # what of the gradient is bounded: element, norm or none
+    clip: float | tuple[float, ...] = 5.0  # the bound
     threshold: float = 0.25  # an error above it is a failure
     window: int = 1000  # solved after so many steps since the last failure
     max_steps: int = 100_000  # training steps (one sequence each) after which a trial is given up
@@ -41,16 +56,16 @@ class Experiment:
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
         if self.window > self.max_steps:
             raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
-        for name in ("learning_rate", "clip"):
+        for name in PER_TRIAL:
             values = self.per_trial(name)
             _require(self, name, len(values) == self.trials, "must be one value or one a trial")
+            any_sign = name.endswith("_bias")
+            rule = "must be a finite number" if any_sign else "must be a positive number"
             for value in values:
-                none_allowed = name == "clip" and value is None
-                if not none_allowed and not (value is not None and 0 < value < math.inf):
-                    rule = "must be a positive number" + (" or none" if name == "clip" else "")
+                if not (math.isfinite(value) and (any_sign or value > 0)):
                     raise InputError(f"{_spelled(name)} {value} {rule}")
 
-    def per_trial(self, name: str) -> tuple[Any, ...]:
+    def per_trial(self, name: str) -> tuple[float, ...]:
         """The setting's value for each trial."""
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,) * self.trials

@@ -1,35 +1,106 @@
-"""Initial weights.
+"""Initial weights. Add an initializer here and a line to ``INITIALIZERS``.
 
-``initializer(key, num_gates, fan_in, fan_out) -> [fan_in, num_gates * fan_out]`` draws one weight
-matrix, or ``num_gates`` of one size side by side.
+An :class:`Initializer` says how the matrices of a net are drawn, and the biases of its gates.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-Initializer = Callable[[jax.Array, int, int, int], jax.Array]
+Matrix = Callable[[jax.Array, int, int, int], jax.Array]
+"""``matrix(key, num_gates, fan_in, fan_out) -> [fan_in, num_gates * fan_out]``: one weight matrix,
+or ``num_gates`` of one size side by side."""
+
+Biases = Callable[[jax.Array, tuple[str, ...], int], jax.Array]
+"""``biases(key, gates, hidden_size) -> [len(gates) * hidden_size]``, gate by gate as they lie."""
 
 
-def xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    """Xavier uniform for each gate by itself: limit sqrt(6 / (fan_in + fan_out)).
+def zero_biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
+    """No bias anywhere."""
+    return jnp.zeros(len(gates) * hidden_size)
 
-    Source: Glorot & Bengio 2010, equation 16.
-    """
+
+class Initializer(NamedTuple):
+    """How the first weights of a net are drawn."""
+
+    weights: Matrix  # from the inputs and to the outputs
+    recurrent: Matrix  # from the hidden units to the gates
+    biases: Biases = zero_biases
+
+
+def _xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
     limit = (6.0 / (fan_in + fan_out)) ** 0.5
     shape = (fan_in, num_gates * fan_out)
     return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
-def notebook_xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    """Xavier uniform as TensorFlow 1 computes it for a stacked ``[num_gates, fan_in, fan_out]``.
+def _notebook_xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return _xavier(key, num_gates, fan_in, fan_out) / num_gates**0.5
 
-    The leading axis multiplies both fans, so the limit is sqrt(6 / (num_gates (fan_in + fan_out))):
-    for the four gates of the LSTM half of what :func:`xavier` gives; for one gate the same.
 
-    Source: the notebook's ``xavier_initializer`` on its tensors ``W`` and ``U``.
+def _uniform(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return jax.random.uniform(key, (fan_in, num_gates * fan_out), minval=-1.0, maxval=1.0)
+
+
+def _orthogonal(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    gates = jax.random.orthogonal(key, fan_out, (num_gates,), m=fan_in)
+    return jnp.concatenate(list(gates), axis=1)
+
+
+xavier = Initializer(_xavier, _xavier)
+"""Xavier uniform for each gate by itself: limit sqrt(6 / (fan_in + fan_out)).
+
+Source: Glorot & Bengio 2010, equation 16.
+"""
+
+notebook_xavier = Initializer(_notebook_xavier, _notebook_xavier)
+"""Xavier uniform as TensorFlow 1 computes it for a stacked ``[num_gates, fan_in, fan_out]``.
+
+The leading axis multiplies both fans, so the limit is sqrt(6 / (num_gates (fan_in + fan_out))):
+for the four gates of the LSTM half of what :data:`xavier` gives; for one gate the same.
+
+Source: the notebook's ``xavier_initializer`` on its tensors ``W`` and ``U``.
+"""
+
+uniform = Initializer(_uniform, _uniform)
+"""Uniform in [-1, 1] whatever the fans: the setting ``initial_scale`` makes it any range.
+
+Source: Hochreiter & Schmidhuber 1997, whose ranges are 0.1 and 0.2.
+"""
+
+orthogonal = Initializer(_xavier, _orthogonal)
+"""Each gate's recurrent matrix a random orthogonal one, the other matrices :data:`xavier`.
+
+Source: Saxe, McClelland & Ganguli 2014.
+"""
+
+
+def chrono(num_steps: int) -> Initializer:
+    """:data:`xavier` with forget biases for memories of up to ``num_steps`` steps.
+
+    Forget gate b = log(u), u uniform in [1, num_steps - 1]; input gate -b; other gates 0. Only the
+    forget gate's where the net has no input gate of its own.
+
+    Source: Tallec & Ollivier 2018, equation 16, T_max the number of steps.
     """
-    return xavier(key, num_gates, fan_in, fan_out) / num_gates**0.5
+
+    def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
+        longest = max(num_steps - 1.0, 1.0)
+        forget = jnp.log(jax.random.uniform(key, (hidden_size,), minval=1.0, maxval=longest))
+        of_gate = {"forget": forget, "input": -forget}
+        zeros = jnp.zeros(hidden_size)
+        return jnp.concatenate([of_gate.get(gate, zeros) for gate in gates])
+
+    return xavier._replace(biases=biases)
 
 
-INITIALIZERS: dict[str, Initializer] = {"notebook_xavier": notebook_xavier, "xavier": xavier}
+INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
+    "notebook_xavier": lambda num_steps: notebook_xavier,
+    "xavier": lambda num_steps: xavier,
+    "uniform": lambda num_steps: uniform,
+    "orthogonal": lambda num_steps: orthogonal,
+    "chrono": chrono,
+}
+"""Name -> function of the number of time steps."""

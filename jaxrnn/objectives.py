@@ -6,19 +6,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Objective = Callable[[jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]]
-"""``objective(outputs [T, O], targets, mask) -> (loss, error)``, two numbers."""
+from jaxrnn.errors import look_up
+
+Objective = Callable[[jax.Array, jax.Array, jax.Array | None, str], tuple[jax.Array, jax.Array]]
+"""``objective(outputs [T, O], targets, mask, reduction) -> (loss, error)``, two numbers."""
+
+REDUCTIONS: dict[str, Callable[..., jax.Array]] = {"mean": jnp.mean, "sum": jnp.sum}
+"""How the losses of the steps that count become the sequence's loss."""
 
 
 def cross_entropy(
-    logits: jax.Array, targets: jax.Array, mask: jax.Array | None = None
+    logits: jax.Array,
+    targets: jax.Array,
+    mask: jax.Array | None = None,
+    reduction: str = "mean",
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean softmax cross-entropy and greatest absolute error of the predicted probabilities.
+    """Softmax cross-entropy and greatest absolute error of the predicted probabilities.
 
     With p = softmax(logits) of shape [T, O], targets k [T] and the mean and maximum taken over
     the T steps that count: loss = mean(-log p[t, k(t)]),
     error = max |p[t, j] - (j = k(t))| over t and j = max(1 - p[t, k(t)]) over t,
-    since the other symbols' probabilities add up to 1 - p[t, k(t)].
+    since the other symbols' probabilities add up to 1 - p[t, k(t)]. With ``reduction`` "sum" the
+    loss is the sum; another word is an InputError.
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
@@ -28,9 +37,10 @@ def cross_entropy(
     shifted_target = jnp.sum(jnp.where(is_target, shifted, jnp.zeros_like(shifted)), axis=1)
     log_p_target = shifted_target - jnp.log(jnp.sum(jnp.exp(shifted), axis=1))
     error = -jnp.expm1(log_p_target)
+    reduce = look_up(REDUCTIONS, "loss-reduction", reduction)
     if mask is None:
-        return -jnp.mean(log_p_target), jnp.max(error)
-    return -jnp.mean(log_p_target, where=mask), jnp.max(error, where=mask, initial=0.0)
+        return -reduce(log_p_target), jnp.max(error)
+    return -reduce(log_p_target, where=mask), jnp.max(error, where=mask, initial=0.0)
 
 
 def _greatest(logits: jax.Array) -> jax.Array:

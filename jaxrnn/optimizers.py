@@ -6,17 +6,31 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from jaxrnn.errors import look_up
 
-def clipped_sgd(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
-    """Gradient descent on gradients whose every element is clipped to [-clip, clip].
+CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
+    "element": optax.clip,
+    "norm": optax.clip_by_global_norm,
+    "none": lambda bound: optax.identity(),
+}
+"""What of the gradient the bound holds for: each element, the norm over all weights, nothing."""
 
-    w <- w - learning_rate * min(max(g, -clip), clip); a clip bound of infinity leaves g as it is.
 
-    Source: the notebook's ``RNN_train``.
+def clipped_sgd(
+    learning_rate: ArrayLike, clip: ArrayLike, clipping: str = "element"
+) -> optax.GradientTransformation:
+    """Gradient descent on gradients kept within a bound.
+
+    w <- w - learning_rate * g' with g' = min(max(g, -clip), clip) of each element, or for
+    ``clipping`` "norm" g' = g min(1, clip / |g|) of the whole gradient, or for "none" g' = g.
+    Raises InputError for another word.
+
+    Source: the notebook's ``RNN_train`` (element); Pascanu, Mikolov & Bengio 2013 (norm).
     """
-    return optax.chain(optax.clip(clip), optax.sgd(jnp.asarray(learning_rate)))
+    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
+    return optax.chain(bound, optax.sgd(jnp.asarray(learning_rate)))
 
 
-OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike], optax.GradientTransformation]] = {
+OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike, str], optax.GradientTransformation]] = {
     "clipped_sgd": clipped_sgd
 }

@@ -13,37 +13,54 @@ from jaxrnn.store import read_config, read_rows, spelled, write_whole
 
 REPORT = "report.md"
 
-HEADINGS = (
-    "net",
-    "T",
-    "solved",
-    "median",
-    "least to most",
-    "notebook",
-    "median",
-    "p",
-)
+
+def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
+    """The table's columns by heading; those that no line has anything for are left out."""
+    several = len({line.experiment for line in lines}) > 1
+    settings = dict.fromkeys(name for line in lines for name in line.settings)
+    result = {
+        "net": [line.cell for line in lines],
+        "experiment": [line.experiment for line in lines] if several else [],
+        "T": [str(line.length) for line in lines],
+        **{
+            name.replace("_", " "): [_number(line.settings.get(name)) for line in lines]
+            for name in settings
+        },
+        "solved": [_solved(line.solved, line.trials, line.diverged) for line in lines],
+        "95 %": ["{:.0%} to {:.0%}".format(*line.interval) for line in lines],
+        "mean": [_steps(line.mean) for line in lines],
+        "median": [_steps(line.median) for line in lines],
+        "worst": [_steps(line.most) for line in lines],
+    }
+    if any(line.published is not None for line in lines):
+        result["notebook"], result["its median"], result["p"] = map(
+            list, zip(*map(_published, lines), strict=True)
+        )
+    return {heading: cells for heading, cells in result.items() if cells}
 
 
-def cells_of(line: Line) -> tuple[str, ...]:
-    """A line of the table, column by column under ``HEADINGS``."""
-    solved = f"{line.solved}/{line.trials}"
-    if line.diverged:
-        solved += f" ({line.diverged} diverged)"
-    spread = f"{_steps(line.least)} to {_steps(line.most)}" if line.solved else "never"
-    ours = (line.cell, str(line.length), solved, _steps(line.median), spread)
+def _solved(solved: int, trials: int, diverged: int = 0) -> str:
+    return f"{solved}/{trials}" + (f" ({diverged} diverged)" if diverged else "")
+
+
+def _published(line: Line) -> tuple[str, str, str]:
     if line.published is None:
-        return (*ours, "-", "-", "-")
+        return "-", "-", "-"
     theirs = [math.inf if s is None else float(s) for s in line.published]
-    solved = f"{sum(map(math.isfinite, theirs))}/{len(theirs)}"
-    return (*ours, solved, _steps(median(theirs)), f"{line.p_value:.3f}")
+    solved = _solved(sum(map(math.isfinite, theirs)), len(theirs))
+    return solved, _steps(median(theirs)), f"{line.p_value:.3f}"
 
 
-def sentence(line: Line) -> str:
-    """A line of the table in words, for printing as it comes."""
-    cell, length, solved, middle, *_, theirs, their_median, _ = cells_of(line)
-    text = f"{cell:<10} T={length:<3} {solved:>7} solved, median {middle:>6}"
+def sentence(lines: Sequence[Line]) -> str:
+    """What came out for one net at one length, for printing as it comes."""
+    line = lines[0]
+    text = f"{line.cell:<10} T={line.length:<4} "
+    if len(lines) > 1:
+        return text + f"{len(lines)} combinations of {' and '.join(line.settings)}"
+    solved = _solved(line.solved, line.trials, line.diverged)
+    text += f"{solved:>7} solved, median {_steps(line.median):>6}"
     if line.published is not None:
+        theirs, their_median, _ = _published(line)
         text += f"  (notebook {theirs:>5}, {their_median:>6})"
     return text
 
@@ -57,26 +74,41 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
         title=title,
         title_justify="left",
     )
-    for number, heading in enumerate(HEADINGS):
-        result.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
-    for previous, line in zip((None, *lines), lines, strict=False):
+    cells = columns(lines)
+    for heading in cells:
+        left = heading in ("net", "experiment")
+        result.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    rows = zip(*cells.values(), strict=True)
+    for previous, line, row in zip((None, *lines), lines, rows, strict=False):
         if previous is not None and line.length != previous.length:
             result.add_section()
-        result.add_row(*cells_of(line))
+        result.add_row(*row)
     return result
 
 
-LEGEND = (
-    "T is the length. Ours: trials solved, median and range of the index of the training step (one "
-    "sequence each, counted from 0) at which they were, unsolved trials counting as never. "
-    "Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our steps against "
-    "the notebook's; a small one says that the two differ. A dash: not published."
-)
+def legend(lines: Sequence[Line]) -> str:
+    """What the columns mean."""
+    text = (
+        "T is the length. Solved: trials that were; 95 %: confidence interval of that share "
+        "(Clopper-Pearson). Mean, median and worst: index of the training step (one sequence each, "
+        "counted from 0) of solution, the window of steps without a failure included; the mean is "
+        "that of the solved trials, in median and worst an unsolved trial counts as never."
+    )
+    if "notebook" in columns(lines):
+        text += (
+            " Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our "
+            "steps against the notebook's; a small one says that the two differ. A dash: not "
+            "published."
+        )
+    return text
 
 
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
-    rows = [HEADINGS, ("---",) + ("--:",) * (len(HEADINGS) - 1), *map(cells_of, lines)]
+    cells = columns(lines)
+    left = ("net", "experiment")
+    rule = ["---" if heading in left else "--:" for heading in cells]
+    rows = [list(cells), rule, *zip(*cells.values(), strict=True)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -93,7 +125,7 @@ def write_report(directory: Path) -> list[Line]:
         )
         made = ", ".join(f"{name} {number}" for name, number in config["versions"].items())
         text += f"Settings: {settings}.\n\nMade with {made} on {config['device']}.\n\n"
-    text += markdown(lines) + f"\n{LEGEND}\n"
+    text += markdown(lines) + f"\n{legend(lines)}\n"
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"
     write_whole(directory / REPORT, text.encode())
@@ -102,3 +134,7 @@ def write_report(directory: Path) -> list[Line]:
 
 def _steps(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else "never"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

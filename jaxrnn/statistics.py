@@ -5,21 +5,24 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
-from jaxrnn.experiments import EXPERIMENTS, Experiment
+from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
 from jaxrnn.published import PUBLISHED
 from jaxrnn.store import Row
 
 
 class Line(NamedTuple):
-    """One net at one length: ours beside the published."""
+    """One net at one length, in a grid under one combination: ours beside the published."""
 
     experiment: str
     cell: str
     length: int
+    settings: dict[str, float]  # those that differ from trial to trial at this length
     trials: int
     solved: int
     diverged: int
-    median: float  # of the step of solution, an unsolved trial counting as infinity
+    interval: tuple[float, float]  # of the share of trials that are solved, 95 %
+    mean: float  # step of solution of the trials that were solved, NaN if none was
+    median: float  # an unsolved trial counting as infinity, here and below
     least: float
     most: float
     published: tuple[int | None, ...] | None  # None: nothing to compare with
@@ -33,6 +36,8 @@ def steps_to_solution(row: Row) -> float:
 
 def is_as_published(row: Row) -> bool:
     """Whether a trial ran under the settings of the experiment whose results were published."""
+    if row["experiment"] not in PUBLISHED:
+        return False
     base = EXPERIMENTS[row["experiment"]].base
     varied = ("name", "cell", "length", "trials", "seed")
     names = [field.name for field in fields(Experiment) if field.name not in varied]
@@ -61,33 +66,66 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return float(mannwhitneyu(*clipped, alternative="two-sided").pvalue)
 
 
+def interval(solved: int, trials: int) -> tuple[float, float]:
+    """95 % confidence interval of a success rate, by Clopper & Pearson (exact, so conservative)."""
+    from scipy.stats import binomtest
+
+    bounds = binomtest(solved, trials).proportion_ci(0.95, method="exact")
+    return float(bounds.low), float(bounds.high)
+
+
+def settings_that_differ(rows: Sequence[Row]) -> list[str]:
+    """The per-trial settings that differ among the rows of one net at one length."""
+    return [name for name in PER_TRIAL if len({row.get(name) for row in rows}) > 1]
+
+
 def summarize(rows: Sequence[Row]) -> list[Line]:
-    """One line for each experiment, cell and length, in the order in which they first appear."""
+    """One line for each experiment, cell, length and combination of per-trial settings.
+
+    In the order in which experiment, cell and length first appear; among combinations the best
+    first: most trials solved, then lowest median.
+    """
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["experiment"], row["cell"], row["length"]), []).append(row)
     lines = []
-    for (experiment, cell, length), group in groups.items():
-        steps = [steps_to_solution(row) for row in group]
-        published = None
-        if all(is_as_published(row) for row in group):
-            published = PUBLISHED.get(experiment, {}).get(cell, {}).get(length)
-        p_value = None
-        if published is not None:
-            p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
-        lines.append(
-            Line(
-                experiment=experiment,
-                cell=cell,
-                length=length,
-                trials=len(group),
-                solved=sum(row["status"] == "solved" for row in group),
-                diverged=sum(row["status"] == "diverged" for row in group),
-                median=median(steps),
-                least=min(steps),
-                most=max(steps),
-                published=published,
-                p_value=p_value,
-            )
-        )
+    for group in groups.values():
+        names = settings_that_differ(group)
+        combinations: dict[tuple[float, ...], list[Row]] = {}
+        for row in group:
+            combinations.setdefault(tuple(row[name] for name in names), []).append(row)
+        parts = [
+            _line(rows, dict(zip(names, values, strict=True)))
+            for values, rows in combinations.items()
+        ]
+        lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
     return lines
+
+
+def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
+    first = rows[0]
+    steps = [steps_to_solution(row) for row in rows]
+    finite = [value for value in steps if math.isfinite(value)]
+    published = None
+    if all(is_as_published(row) for row in rows):
+        of_cell = PUBLISHED[first["experiment"]].get(first["cell"], {})
+        published = of_cell.get(first["length"])
+    p_value = None
+    if published is not None:
+        p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
+    return Line(
+        experiment=first["experiment"],
+        cell=first["cell"],
+        length=first["length"],
+        settings=settings,
+        trials=len(rows),
+        solved=len(finite),
+        diverged=sum(row["status"] == "diverged" for row in rows),
+        interval=interval(len(finite), len(rows)),
+        mean=sum(finite) / len(finite) if finite else math.nan,
+        median=median(steps),
+        least=min(steps),
+        most=max(steps),
+        published=published,
+        p_value=p_value,
+    )

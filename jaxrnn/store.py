@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import Experiment
+from jaxrnn.experiments import PER_TRIAL, Experiment
 
 Row = dict[str, Any]
 
@@ -49,7 +49,7 @@ def make_row(experiment: Experiment, outcome: Any) -> Row:
     """One trial's outcome with every setting it ran under, ready for JSON."""
     settings = dataclasses.asdict(experiment)
     del settings["trials"]
-    for name in ("learning_rate", "clip"):
+    for name in PER_TRIAL:
         settings[name] = experiment.per_trial(name)[outcome.trial]
     results = dataclasses.asdict(outcome)
     curve = results.pop("curve")

@@ -1,11 +1,12 @@
 """Many experiments one after another into one run directory."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from jaxrnn.experiments import Experiment, Suite
+from jaxrnn.experiments import PER_TRIAL, Experiment, Suite
 from jaxrnn.runner import Tally, run_trials
 from jaxrnn.store import Row, RunDirectory, make_row
 from jaxrnn.trial import build
@@ -27,6 +28,42 @@ def expand(
     for experiment in experiments:
         build(experiment)  # so that a bad one is refused before the first is run
     return experiments
+
+
+def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment:
+    """``base`` with its number of trials under every combination of some per-trial settings.
+
+    Combination k has the trials from k n on, n the trials of ``base``; the last axis varies first.
+    The rows belong to experiment "grid".
+    """
+    combinations = list(itertools.product(*axes.values()))
+    settings: dict[str, Any] = {
+        name: tuple(values[place] for values in combinations for _ in range(base.trials))
+        for place, name in enumerate(axes)
+    }
+    trials = base.trials * len(combinations)
+    return dataclasses.replace(base, name="grid", trials=trials, **settings)
+
+
+def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """Every setting of the experiments, a list where they differ: what config.json keeps."""
+    config: dict[str, Any] = {}
+    for field in dataclasses.fields(Experiment):
+        values = dict.fromkeys(
+            value
+            for experiment in experiments
+            for value in (
+                experiment.per_trial(field.name)
+                if field.name in PER_TRIAL
+                else (getattr(experiment, field.name),)
+            )
+        )
+        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
+        always_list = field.name in plural
+        config[plural.get(field.name, field.name)] = (
+            list(values) if always_list or len(values) > 1 else next(iter(values))
+        )
+    return config
 
 
 def run_sweep(

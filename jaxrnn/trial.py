@@ -10,11 +10,11 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.cells import CELLS
-from jaxrnn.errors import look_up
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiments import Experiment
-from jaxrnn.initializers import INITIALIZERS
-from jaxrnn.objectives import OBJECTIVES
-from jaxrnn.optimizers import OPTIMIZERS
+from jaxrnn.initializers import INITIALIZERS, Initializer, Matrix
+from jaxrnn.objectives import OBJECTIVES, REDUCTIONS
+from jaxrnn.optimizers import CLIPPINGS, OPTIMIZERS
 from jaxrnn.tasks import TASKS, Sequence
 from jaxrnn.unroll import stack, unroll
 
@@ -23,7 +23,11 @@ class Settings(NamedTuple):
     """The settings that may differ from trial to trial; a number each, arrays [N] in a batch."""
 
     learning_rate: jax.Array | np.ndarray
-    clip: jax.Array | np.ndarray  # infinity: no clipping
+    clip: jax.Array | np.ndarray
+    initial_scale: jax.Array | np.ndarray
+    input_bias: jax.Array | np.ndarray
+    forget_bias: jax.Array | np.ndarray
+    output_bias: jax.Array | np.ndarray
 
 
 class TrainState(NamedTuple):
@@ -53,10 +57,23 @@ def trial_key(seed: int, trial: ArrayLike) -> jax.Array:
 def settings_of(experiment: Experiment) -> Settings:
     """Every trial's settings, arrays [N] on the host."""
     dtype = jnp.result_type(float)  # float64 where the user has asked jax for it
-    return Settings(
-        np.array(experiment.per_trial("learning_rate"), dtype),
-        np.array([np.inf if c is None else c for c in experiment.per_trial("clip")], dtype),
-    )
+    return Settings(*(np.array(experiment.per_trial(name), dtype) for name in Settings._fields))
+
+
+def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
+    """The initializer with its matrices scaled and the gates' constant biases added."""
+
+    def scaled(matrix: Matrix) -> Matrix:
+        return lambda *sizes: jnp.asarray(settings.initial_scale) * matrix(*sizes)
+
+    def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
+        zero = jnp.zeros_like(settings.forget_bias)
+        constants = [settings._asdict().get(f"{gate}_bias", zero) for gate in gates]
+        return initializer.biases(key, gates, hidden_size) + jnp.repeat(
+            jnp.stack(constants), hidden_size
+        )
+
+    return Initializer(scaled(initializer.weights), scaled(initializer.recurrent), biases)
 
 
 def build(experiment: Experiment) -> Trial:
@@ -64,13 +81,25 @@ def build(experiment: Experiment) -> Trial:
 
     ``update`` measures the sequence's error with the weights before the step, then takes one
     gradient step on its loss, as the notebook's ``run_experiment_1`` does. Raises InputError for
-    an unknown name or a length that the task refuses.
+    an unknown name, a length that the task refuses, or the bias of a gate that the cell lacks.
     """
     cell = stack(look_up(CELLS, "cell", experiment.cell), experiment.layers)
     task = look_up(TASKS, "task", experiment.task)(experiment.length)
     objective = look_up(OBJECTIVES, "objective", experiment.objective)
     optimizer = look_up(OPTIMIZERS, "optimizer", experiment.optimizer)
-    initializer = look_up(INITIALIZERS, "initializer", experiment.initializer)
+    initializer = look_up(INITIALIZERS, "initializer", experiment.initializer)(task.num_steps)
+    look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction)
+    look_up(CLIPPINGS, "clipping", experiment.clipping)
+    for gate in ("input", "forget", "output"):
+        biases = experiment.per_trial(f"{gate}_bias")
+        if any(biases) and gate not in cell.gates:
+            raise InputError(
+                f"{gate}-bias {max(biases, key=abs)} needs a cell with that gate: "
+                f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
+            )
+
+    def optimizer_of(settings: Settings) -> optax.GradientTransformation:
+        return optimizer(settings.learning_rate, settings.clip, experiment.clipping)
 
     def init(key: jax.Array, settings: Settings) -> TrainState:
         params = cell.init(
@@ -78,9 +107,9 @@ def build(experiment: Experiment) -> Trial:
             task.num_inputs,
             experiment.hidden_size,
             task.num_outputs,
-            initializer,
+            with_settings(initializer, settings),
         )
-        return TrainState(params, optimizer(settings.learning_rate, settings.clip).init(params))
+        return TrainState(params, optimizer_of(settings).init(params))
 
     def draw(key: jax.Array, step: jax.Array) -> Sequence:
         return task.draw(jax.random.fold_in(key, step))
@@ -95,12 +124,10 @@ def build(experiment: Experiment) -> Trial:
 
         def loss_and_error(params: Any) -> tuple[jax.Array, jax.Array]:
             _, outputs = unroll(cell, params, inputs)
-            return objective(outputs, sequence.targets, sequence.mask)
+            return objective(outputs, sequence.targets, sequence.mask, experiment.loss_reduction)
 
         gradients, error = jax.grad(loss_and_error, has_aux=True)(state.params)
-        updates, opt_state = optimizer(settings.learning_rate, settings.clip).update(
-            gradients, state.opt_state, state.params
-        )
+        updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), error
 
     return Trial(init, draw, update)

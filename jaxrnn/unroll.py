@@ -32,6 +32,10 @@ class Cell(NamedTuple):
         Optional: what that scan computes, done faster.
     ``description``, ``source``
         A line each for ``jaxrnn list``: what it is, and where the equations come from.
+    ``gates``
+        The gates by name, in the order in which they lie side by side in the weights.
+    ``activations(params, state, x) -> {gate: [H]}``
+        Optional: the gates' activations in the step from ``state``, for those who want to look.
     """
 
     init: Callable[[jax.Array, int, int, int, Initializer], Params]
@@ -40,6 +44,8 @@ class Cell(NamedTuple):
     unroll: Callable[[Params, State, jax.Array], tuple[State, jax.Array]] | None = None
     description: str = ""
     source: str = ""
+    gates: tuple[str, ...] = ()
+    activations: Callable[[Params, State, jax.Array], dict[str, jax.Array]] | None = None
 
 
 def unroll(
@@ -70,23 +76,28 @@ class GatedParams(NamedTuple):
 
 def gated(
     gates: tuple[str, ...],
-    advance: Callable[[Any, State, jax.Array], State],
+    advance: Callable[..., State],
     initial_state: Callable[[int], State],
     hidden: Callable[[State], jax.Array],
     description: str,
     source: str,
+    *,
     own: Callable[[int], Any] = lambda hidden_size: (),
+    activations: Callable[..., list[jax.Array]] | None = None,
+    adds_up: bool = True,
 ) -> Cell:
     """Build a cell from what happens between one matrix product of all gates and the hidden units.
 
     a(t) = x(t) U + h(t-1) W + b [G H], state(t) = advance(own, state(t-1), a(t)),
     h(t) = hidden(state(t)) [H], y(t) = h(t) V + output bias [O]; see :class:`GatedParams`.
-    ``initial_state`` and ``own`` get H. The step takes x [I], or a symbol (an integer below I),
-    whose product is a row of U.
+    ``initial_state`` and ``own`` get H; ``activations``, called as ``advance`` is, gives each
+    gate's. The step takes x [I], or a symbol (an integer below I), whose product is a row of U.
+    A cell whose equations need the summands of a(t) apart has ``adds_up`` False, and its
+    ``advance`` gets (own, state, x U, h W, b).
 
-    The fast path does x U and h V for all time steps in one product each, forward and backward, and
-    so the gradient of W; only h W and ``advance`` stay in the scan. Reverse mode only: its
-    derivatives are custom_vjp's, so differentiate a scan of ``step`` in forward mode.
+    The fast path does x U and h V for all time steps in one product each, forward and backward,
+    and so the gradient of W, unless the cell does not add up; only h W and ``advance`` stay in the
+    scan. It has reverse-mode derivatives only: for others differentiate a scan of ``step``.
     """
     num_gates = len(gates)
 
@@ -97,13 +108,13 @@ def gated(
         num_outputs: int,
         initializer: Initializer,
     ) -> GatedParams:
-        input_key, recurrent_key, output_key = jax.random.split(key, 3)
+        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return GatedParams(
-            initializer(input_key, num_gates, num_inputs, hidden_size),
-            initializer(recurrent_key, num_gates, hidden_size, hidden_size),
-            jnp.zeros(num_gates * hidden_size),
+            initializer.weights(input_key, num_gates, num_inputs, hidden_size),
+            initializer.recurrent(recurrent_key, num_gates, hidden_size, hidden_size),
+            initializer.biases(bias_key, gates, hidden_size),
             own(hidden_size),
-            initializer(output_key, 1, hidden_size, num_outputs),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
             jnp.zeros(num_outputs),
         )
 
@@ -114,24 +125,46 @@ def gated(
     def project(params: GatedParams, x: jax.Array) -> jax.Array:
         is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
         product = params.input_weights[x] if is_symbol else _product(x, params.input_weights)
-        return product + jnp.broadcast_to(params.bias, product.shape)
+        return product + jnp.broadcast_to(params.bias, product.shape) if adds_up else product
+
+    def arguments(params: GatedParams, state: State, projected: jax.Array) -> tuple[Any, ...]:
+        """What ``advance`` and ``activations`` are called with."""
+        product = hidden(state) @ params.recurrent_weights
+        if adds_up:
+            return params.own, state, projected + product
+        return params.own, state, projected, product, params.bias
 
     def readout(params: GatedParams, h: jax.Array) -> jax.Array:
         product = _product(h, params.output_weights)
         return product + jnp.broadcast_to(params.output_bias, product.shape)
 
     def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        a = project(params, x) + hidden(state) @ params.recurrent_weights
-        state = advance(params.own, state, a)
+        state = advance(*arguments(params, state, project(params, x)))
         return state, readout(params, hidden(state))
 
     def fast(params: GatedParams, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
-        state, hs = _scan(
-            advance, hidden, params.recurrent_weights, params.own, state, project(params, xs)
-        )
+        projected = project(params, xs)
+        if adds_up:
+            state, hs = _scan(
+                advance, hidden, params.recurrent_weights, params.own, state, projected
+            )
+        else:
+
+            def one(state: State, projected: jax.Array) -> tuple[State, jax.Array]:
+                state = advance(*arguments(params, state, projected))
+                return state, hidden(state)
+
+            state, hs = lax.scan(one, state, projected)
         return state, readout(params, hs)
 
-    return Cell(init, first_state, step, fast, description, source)
+    def look(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
+        assert activations is not None
+        values = activations(*arguments(params, state, project(params, x)))
+        return dict(zip(gates, values, strict=True))
+
+    return Cell(
+        init, first_state, step, fast, description, source, gates, look if activations else None
+    )
 
 
 def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
@@ -238,4 +271,4 @@ def stack(cell: Cell, num_layers: int) -> Cell:
         return tuple(new_state), xs
 
     # A whole layer at a time lets each layer take its cell's own fast path.
-    return Cell(init, initial_state, step, fast if cell.unroll else None)
+    return Cell(init, initial_state, step, fast if cell.unroll else None, gates=cell.gates)

@@ -14,7 +14,7 @@ from jaxrnn.experiments import Experiment
 from jaxrnn.initializers import xavier
 from jaxrnn.objectives import cross_entropy
 from jaxrnn.tasks import Sequence
-from jaxrnn.trial import Settings, TrainState, build
+from jaxrnn.trial import Settings, TrainState, build, settings_of
 from jaxrnn.unroll import Cell, stack, unroll
 
 # These programs run once, so that compiling is all their time; test_training.py has the engine's.
@@ -47,9 +47,9 @@ def assert_trees_close(actual: Any, expected: Any, rtol: float, atol: float) -> 
         np.testing.assert_allclose(a, e, rtol, atol, err_msg=jax.tree_util.keystr(path))
 
 
-# Every cell of the table, alone and stacked.
+# Every cell of the table, and the notebook's stacked, too.
 over_nets = pytest.mark.parametrize(
-    ("cell", "layers"), [(cell, layers) for cell in CELLS for layers in (1, 3)]
+    ("cell", "layers"), [(cell, 1) for cell in CELLS] + [(cell, 3) for cell in notebook.BUILDERS]
 )
 
 
@@ -57,6 +57,12 @@ over_nets = pytest.mark.parametrize(
 def net_of(cell: str, layers: int, fast: bool = True) -> Cell:
     one = CELLS[cell] if fast else CELLS[cell]._replace(unroll=None)
     return stack(one, layers)
+
+
+def settings_of_one(learning_rate: float, clip: float) -> Settings:
+    """The settings of a single trial, not of a batch."""
+    experiment = Experiment(learning_rate=learning_rate, clip=clip, trials=1)
+    return jax.tree.map(itemgetter(0), settings_of(experiment))
 
 
 # Against the notebook: its two nets, single with 20 units and stacked with 10.
@@ -112,9 +118,8 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
             state, error = trial.update(TrainState(params, opt_state), settings, drawn)
             return logits, loss, error, state.params
 
-        number = np.float64 if wide else np.float32
-        *_, unclipped = run(params, Settings(number(LEARNING_RATE), number(np.inf)))
-        *measured, clipped = run(params, Settings(number(LEARNING_RATE), number(clip)))
+        *_, unclipped = run(params, settings_of_one(LEARNING_RATE, 1e30))
+        *measured, clipped = run(params, settings_of_one(LEARNING_RATE, clip))
         ours = Step(*measured, notebook.from_jaxrnn(unclipped), notebook.from_jaxrnn(clipped))
     return ours, theirs
 
@@ -333,7 +338,7 @@ def test_rows_of_a_batch_do_not_touch_each_other(cell, layers):
 @over_nets
 def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeypatch):
     monkeypatch.setitem(CELLS, "only_a_step", CELLS[cell]._replace(unroll=None))
-    settings = Settings(np.float64(1.0), np.float64(0.02))
+    settings = settings_of_one(1.0, 0.02)
     updated = []
     for name in (cell, "only_a_step"):
         experiment = Experiment(cell=name, layers=layers, length=6, hidden_size=HIDDEN_SIZE)

@@ -10,7 +10,7 @@ import pytest
 from jaxrnn.engine import Lanes, empty_state, make_chunk
 from jaxrnn.experiments import Experiment
 from jaxrnn.runner import run_trials
-from jaxrnn.trial import Settings, Trial, build, trial_key
+from jaxrnn.trial import Settings, Trial, build, settings_of, trial_key
 
 SEED = 11
 
@@ -54,8 +54,8 @@ def test_errors_of_a_training_run_are_the_notebooks(
 ):
     trial = build(Experiment(cell=cell, layers=layers, hidden_size=hidden_size, length=length))
     numbers = np.array([4, 0, 7], np.int32)
-    # The notebook's bound, none, and one that bites at 28 steps or more of each case.
-    settings = Settings(np.array(rates), np.array([5.0, np.inf, 0.02]))
+    # The notebook's bound, as good as none, and one that bites at 28 steps or more of each case.
+    settings = settings_of(Experiment(learning_rate=rates, clip=(5.0, 1e30, 0.02), trials=3))
     chunk_steps = num_steps // 4
     devices = jax.devices()[:1]
     chunk = make_chunk(trial, SEED, chunk_steps, devices)
@@ -69,7 +69,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
     errors = np.concatenate(errors)
 
     for lane, (net, coins) in enumerate(beginnings(trial, numbers, settings, num_steps)):
-        rate, clip = (float(values[lane]) for values in settings)
+        rate, clip = float(settings.learning_rate[lane]), float(settings.clip[lane])
         expected = list(notebook.train(cell, net, coins, rate, clip))
         np.testing.assert_allclose(errors[:, lane], expected, rtol=0, atol=1e-9)
 
@@ -79,7 +79,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
 def test_trials_are_solved_at_the_notebooks_step(cell):
     experiment = Experiment(cell=cell, length=4, trials=2, max_steps=1500, seed=SEED)
     outcomes = run_trials(experiment)
-    settings = Settings(np.full(2, 1.0), np.full(2, 5.0))
+    settings = settings_of(experiment)
     expected = [
         notebook.run_experiment_1(cell, net, coins)
         for net, coins in beginnings(build(experiment), np.arange(2), settings, 1500)
