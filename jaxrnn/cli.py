@@ -174,11 +174,11 @@ def grid(
     check_lanes(lanes)
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
-    axes = {name: settings.pop(name) or None for name in PER_TRIAL}
+    axes = {name: settings.pop(name) for name in PER_TRIAL}
     given = {name: value for name, value in settings.items() if value is not None}
     suite = look_up(EXPERIMENTS, "experiment", experiment)
     (base,) = expand(suite, [cell], [length], **given)
-    _run([product(base, {name: v for name, v in axes.items() if v})], out, lanes)
+    _run([product(base, {name: v for name, v in axes.items() if v is not None})], out, lanes)
 
 
 def _run(

@@ -27,7 +27,7 @@ def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
             for name in settings
         },
         "solved": [_solved(line.solved, line.trials, line.diverged) for line in lines],
-        "95 %": ["{:.0%} to {:.0%}".format(*line.interval) for line in lines],
+        "95%": ["{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)) for line in lines],
         "mean": [_steps(line.mean) for line in lines],
         "median": [_steps(line.median) for line in lines],
         "worst": [_steps(line.most) for line in lines],
@@ -56,7 +56,7 @@ def sentence(lines: Sequence[Line]) -> str:
     line = lines[0]
     text = f"{line.cell:<10} T={line.length:<4} "
     if len(lines) > 1:
-        return text + f"{len(lines)} combinations of {' and '.join(line.settings)}"
+        return text + f"{len(lines)} combinations of settings"
     solved = _solved(line.solved, line.trials, line.diverged)
     text += f"{solved:>7} solved, median {_steps(line.median):>6}"
     if line.published is not None:
@@ -77,7 +77,9 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
     cells = columns(lines)
     for heading in cells:
         left = heading in ("net", "experiment")
-        result.add_column(heading, justify="left" if left else "right", no_wrap=True)
+        result.add_column(
+            heading.replace(" ", "\n"), justify="left" if left else "right", no_wrap=True
+        )
     rows = zip(*cells.values(), strict=True)
     for previous, line, row in zip((None, *lines), lines, rows, strict=False):
         if previous is not None and line.length != previous.length:
@@ -89,7 +91,7 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
 def legend(lines: Sequence[Line]) -> str:
     """What the columns mean."""
     text = (
-        "T is the length. Solved: trials that were; 95 %: confidence interval of that share "
+        "T is the length. Solved: trials that were; 95%: confidence interval of their percentage "
         "(Clopper-Pearson). Mean, median and worst: index of the training step (one sequence each, "
         "counted from 0) of solution, the window of steps without a failure included; the mean is "
         "that of the solved trials, in median and worst an unsolved trial counts as never."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiments import PER_TRIAL, Experiment, Suite
 from jaxrnn.runner import Tally, run_trials
 from jaxrnn.store import Row, RunDirectory, make_row
@@ -34,15 +35,21 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
     """``base`` with its number of trials under every combination of some per-trial settings.
 
     Combination k has the trials from k n on, n the trials of ``base``; the last axis varies first.
-    The rows belong to experiment "grid".
+    Repeated values count once. The rows belong to experiment "grid". Raises InputError for an axis
+    without values and where a setting breaks its rule.
     """
-    combinations = list(itertools.product(*axes.values()))
+    for name, values in axes.items():
+        if not values:
+            raise InputError(f"name at least one {name.replace('_', '-')}")
+    combinations = list(itertools.product(*map(dict.fromkeys, axes.values())))
     settings: dict[str, Any] = {
         name: tuple(values[place] for values in combinations for _ in range(base.trials))
         for place, name in enumerate(axes)
     }
     trials = base.trials * len(combinations)
-    return dataclasses.replace(base, name="grid", trials=trials, **settings)
+    experiment = dataclasses.replace(base, name="grid", trials=trials, **settings)
+    build(experiment)
+    return experiment
 
 
 def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:

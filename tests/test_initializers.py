@@ -1,11 +1,26 @@
+from dataclasses import replace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import kstest
+from test_cells import jit
 
 from jaxrnn.cells import CELLS
-from jaxrnn.initializers import INITIALIZERS, notebook_xavier, xavier
-from jaxrnn.unroll import stack
+from jaxrnn.errors import InputError
+from jaxrnn.experiments import Experiment
+from jaxrnn.initializers import (
+    INITIALIZERS,
+    Initializer,
+    chrono,
+    notebook_xavier,
+    orthogonal,
+    xavier,
+)
+from jaxrnn.trial import build, settings_of, trial_key
+from jaxrnn.unroll import Cell, stack
 
 
 def assert_uniform(sample: np.ndarray, limit: float) -> None:
@@ -82,3 +97,203 @@ def test_no_two_matrices_share_their_random_numbers(cell):
     weights = [np.ravel(leaf) for leaf in jax.tree.leaves(params) if jnp.ndim(leaf) == 2]
     everything = np.concatenate(weights)
     assert len(np.unique(everything)) > 0.99 * everything.size
+
+
+# The other initializers.
+
+
+def first_params(*experiments: Experiment) -> list[Any]:
+    """Of experiments that differ in per-trial settings alone, every trial's first weights.
+
+    They have a leading axis of trials. One program draws all of them.
+    """
+    first = experiments[0]
+    trials = np.tile(np.arange(first.trials), len(experiments))
+    keys = jax.vmap(lambda trial: trial_key(first.seed, trial))(trials)
+    settings = jax.tree.map(lambda *values: np.concatenate(values), *map(settings_of, experiments))
+    params = jit(jax.vmap(build(first).init))(keys, settings).params
+    of_each = [slice(k, k + first.trials) for k in range(0, len(trials), first.trials)]
+    return [
+        jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], params) for part in of_each
+    ]
+
+
+def init(net: Cell, sizes: tuple[int, int, int], initializer: Initializer, seed: int) -> Any:
+    """The first weights of one net, as one program."""
+    return jit(lambda key: net.init(key, *sizes, initializer))(jax.random.key(seed))
+
+
+def test_uniform_has_the_scale_as_its_limit_whatever_the_fans():
+    scales = (1.0, 0.1, 0.2)
+    (params,) = first_params(
+        Experiment(length=40, hidden_size=24, initializer="uniform", initial_scale=scales, trials=3)
+    )
+    for k, scale in enumerate(scales):
+        for weights in (params.input_weights, params.recurrent_weights, params.output_weights):
+            assert_uniform(weights[k], scale)
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_each_gates_recurrent_matrix_is_orthogonal_and_its_own(cell):
+    num_inputs, hidden_size, num_outputs = 64, 24, 9
+    num_gates = len(CELLS[cell].gates)
+    params = init(CELLS[cell], (num_inputs, hidden_size, num_outputs), orthogonal, seed=6)
+    gates = np.split(np.asarray(params.recurrent_weights, np.float64), num_gates, axis=1)
+    for k, gate in enumerate(gates):
+        np.testing.assert_allclose(gate.T @ gate, np.eye(hidden_size), atol=1e-5)
+        # The inner product of independent ones has standard deviation 1, of a repeated one it is H.
+        for other in gates[:k]:
+            assert abs(np.sum(gate * other)) < 5
+        # Haar's distribution, which a QR decomposition alone does not give: the mean is 0.
+        assert abs(gate.mean()) < 5 / hidden_size**1.5
+    assert_uniform(np.asarray(params.input_weights), np.sqrt(6 / (num_inputs + hidden_size)))
+    assert_uniform(np.asarray(params.output_weights), np.sqrt(6 / (hidden_size + num_outputs)))
+
+
+def test_scaled_orthogonal_matrices_stretch_by_the_scale():
+    scales = (1.0, 0.25, 3.0)
+    ((_, params),) = first_params(
+        Experiment(
+            length=5,
+            hidden_size=6,
+            layers=2,
+            initializer="orthogonal",
+            initial_scale=scales,
+            trials=3,
+        )
+    )
+    for k, scale in enumerate(scales):
+        for gate in np.split(params.recurrent_weights[k], 4, axis=1):
+            np.testing.assert_allclose(gate.T @ gate, scale**2 * np.eye(6), atol=1e-5 * scale**2)
+
+
+def by_gate(cell: str, bias: np.ndarray) -> dict[str, np.ndarray]:
+    names = CELLS[cell].gates
+    return dict(zip(names, np.split(bias, len(names), axis=-1), strict=True))
+
+
+def assert_chrono(forget: np.ndarray, num_steps: int) -> None:
+    """exp of the biases can be uniform on [1, num_steps - 1] and on no other interval.
+
+    Bounds that a right sample breaks once in ten thousand times or less.
+    """
+    longest = num_steps - 1
+    u = np.exp(np.float64(forget))
+    assert u.min() >= 1 - 1e-6
+    assert u.max() <= longest * (1 + 1e-6)
+    width, tail = longest - 1, 10 / u.size  # the tail is missed with probability exp(-10)
+    assert u.min() <= 1 + tail * width
+    assert u.max() >= longest - tail * width
+    # Of the Kolmogorov-Smirnov distance by Dvoretzky, Kiefer, Wolfowitz and Massart.
+    bound = np.sqrt(np.log(2 / 1e-4) / (2 * u.size))
+    assert kstest(u, "uniform", args=(1, width)).statistic < bound
+
+
+@pytest.mark.parametrize("num_steps", [4, 20, 1000])
+def test_chrono_biases_are_logarithms_of_uniform_times(num_steps):
+    gates = ("input", "forget", "output", "candidate")
+    biases = np.split(np.asarray(chrono(num_steps).biases(jax.random.key(7), gates, 3000)), 4)
+    assert_chrono(biases[1], num_steps)
+    np.testing.assert_array_equal(biases[0], -biases[1])
+    for others in biases[2:]:
+        np.testing.assert_array_equal(others, np.zeros(3000))
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_chrono_of_a_sequence_too_short_to_forget_is_zero(num_steps):
+    biases = chrono(num_steps).biases(jax.random.key(7), ("input", "forget"), 9)
+    np.testing.assert_array_equal(biases, np.zeros(18))
+
+
+@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in CELLS), ("lstm", 2)])
+def test_chrono_biases_lie_in_the_forget_and_the_input_gate_of_every_cell(cell, layers):
+    params = init(stack(CELLS[cell], layers), (3, 400, 3), INITIALIZERS["chrono"](10), seed=8)
+    drawn = []
+    for layer in params if layers > 1 else (params,):
+        biases = by_gate(cell, np.asarray(layer.bias))
+        forget = biases.pop("forget", None)
+        into = biases.pop("input", None)
+        if forget is not None:
+            assert_chrono(forget, 10)
+            drawn.append(forget)
+        if into is not None:
+            assert_chrono(-into, 10)
+        if forget is not None and into is not None:
+            np.testing.assert_array_equal(into, -forget)
+        for others in biases.values():
+            np.testing.assert_array_equal(others, np.zeros(400))
+        np.testing.assert_array_equal(layer.output_bias, np.zeros(3))
+    assert len(np.unique(drawn)) >= 0.99 * np.size(drawn)  # each layer draws its own
+
+
+def test_chrono_in_a_trial_knows_the_number_of_steps_of_the_task():
+    # Length 6 has 5 steps, so the times lie in [1, 4].
+    (params,) = first_params(
+        Experiment(length=6, hidden_size=200, initializer="chrono", initial_scale=0.5, trials=4)
+    )
+    biases = by_gate("lstm", params.bias)
+    for forget in biases["forget"]:
+        assert_chrono(forget, 5)
+    assert len(np.unique(biases["forget"])) > 0.99 * biases["forget"].size  # trials differ
+
+
+# Constant biases and the scale, each trial's own.
+
+CONSTANTS = {
+    "input_bias": (-2.0, 0.5, 0.0),
+    "forget_bias": (1.0, -3.0, 4.0),
+    "output_bias": (0.25, 7.0, -5.0),
+}
+SCALES = (0.5, 1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "initializer"), [(cell, "notebook_xavier") for cell in CELLS] + [("lstm", "chrono")]
+)
+def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(cell, initializer):
+    hidden_size = 5
+    constants = {
+        name: values
+        for name, values in CONSTANTS.items()
+        if name.removesuffix("_bias") in CELLS[cell].gates
+    }
+    usual = Experiment(
+        cell=cell, length=6, hidden_size=hidden_size, layers=2, initializer=initializer, trials=3
+    )
+    varied = replace(usual, initial_scale=SCALES, **constants)
+    for layer, as_usual in zip(*first_params(varied, usual), strict=True):
+        before = by_gate(cell, as_usual.bias)
+        for gate, bias in by_gate(cell, layer.bias).items():
+            added = np.repeat(np.float32(constants.get(f"{gate}_bias", (0.0,) * 3)), hidden_size)
+            np.testing.assert_array_equal(bias, before[gate] + added.reshape(3, hidden_size))
+            if initializer == "notebook_xavier":
+                np.testing.assert_array_equal(before[gate], np.zeros((3, hidden_size)))
+        for name in ("input_weights", "recurrent_weights", "output_weights"):
+            weights = getattr(as_usual, name)
+            assert np.ptp(weights[:, 0, 0]) > 0  # the trials differ without the scale, too
+            scaled = np.float32(SCALES)[:, None, None] * weights
+            np.testing.assert_allclose(getattr(layer, name), scaled, rtol=1e-6)
+        np.testing.assert_array_equal(layer.output_bias, np.zeros_like(as_usual.output_bias))
+        # What a cell has besides is neither scaled nor shifted.
+        jax.tree.map(np.testing.assert_array_equal, layer.own, as_usual.own)
+
+
+@pytest.mark.parametrize(
+    ("cell", "gate", "has"),
+    [
+        ("simple_rnn", "forget", "candidate"),
+        ("lstm_no_forget", "forget", "input, output, candidate"),
+        ("lstm_coupled", "input", "forget, output, candidate"),
+        ("gru", "output", "reset, update, candidate"),
+    ],
+)
+@pytest.mark.parametrize(("bias", "named"), [(1.0, 1.0), ((0.0, -2.0, 0.5), -2.0)])
+def test_bias_of_a_gate_that_the_cell_lacks_is_refused_in_one_sentence(
+    cell, gate, has, bias, named
+):
+    experiment = Experiment(cell=cell, trials=3)
+    with pytest.raises(InputError) as refusal:
+        build(replace(experiment, **{f"{gate}_bias": bias}))
+    sentence = f"{gate}-bias {named} needs a cell with that gate: {cell} has {has}"
+    assert str(refusal.value) == sentence
+    build(replace(experiment, **{f"{gate}_bias": (0.0, 0.0, 0.0)}))  # no bias needs no gate

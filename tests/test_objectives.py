@@ -4,6 +4,7 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
+from jaxrnn.errors import InputError
 from jaxrnn.objectives import cross_entropy
 
 NUM_STEPS, NUM_OUTPUTS = 9, 5
@@ -99,3 +100,29 @@ def test_logit_that_is_not_finite_is_never_taken_for_a_success(bad, mask, column
     )
     assert not np.isfinite(loss)
     assert not np.isfinite(error)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("mask", [None, *MASKS.values()], ids=["no_mask", *MASKS])
+def test_sum_is_the_mean_times_the_number_of_steps_that_count(mask):
+    logits, targets = random_case()
+    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
+    mean, expected_error = brute_force(logits[counted], targets[counted])
+    p = np.array([notebook.softmax(row) for row in logits])
+    expected_gradient = (p - np.eye(NUM_OUTPUTS)[targets]) * counted[:, None]
+
+    def loss(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+        steps = None if mask is None else jnp.asarray(mask)
+        return cross_entropy(logits, jnp.asarray(targets), steps, "sum")
+
+    (total, error), gradient = jax.value_and_grad(loss, has_aux=True)(jnp.asarray(logits))
+    np.testing.assert_allclose(total, counted.sum() * mean, rtol=1e-13)
+    np.testing.assert_allclose(error, expected_error, rtol=1e-13)  # which no reduction changes
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-15)
+
+
+def test_another_reduction_is_refused_in_one_sentence():
+    logits, targets = random_case()
+    with pytest.raises(InputError) as refusal:
+        cross_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(targets), None, "max")
+    assert str(refusal.value) == "unknown loss-reduction 'max': choose from mean, sum"

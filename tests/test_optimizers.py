@@ -1,9 +1,12 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from jaxrnn.errors import InputError
 from jaxrnn.optimizers import clipped_sgd
 
 PARAMS = {"w": np.array([[0.5, -1.0], [2.0, 0.25]], np.float32), "b": np.zeros(3, np.float32)}
@@ -13,9 +16,11 @@ GRADS = {
 }
 
 
-@jax.jit
-def update(learning_rate: jax.Array, clip: jax.Array) -> dict[str, jax.Array]:
-    optimizer = clipped_sgd(learning_rate, clip)
+@partial(jax.jit, static_argnames="clipping")
+def update(
+    learning_rate: jax.Array, clip: jax.Array, clipping: str = "element"
+) -> dict[str, jax.Array]:
+    optimizer = clipped_sgd(learning_rate, clip, clipping)
     params, grads = (jax.tree.map(jnp.asarray, tree) for tree in (PARAMS, GRADS))
     updates, _ = optimizer.update(grads, optimizer.init(params), params)
     return optax.apply_updates(params, updates)
@@ -58,3 +63,42 @@ def test_every_trial_of_a_batch_has_its_own_rate_and_bound():
     batch = jax.vmap(update)(rates, clips)
     for k, settings in enumerate(zip(rates, clips, strict=True)):
         assert_same({name: value[k] for name, value in batch.items()}, by_formula(*settings))
+
+
+# The norm of GRADS over both arrays; no bound on one of them alone would give the same.
+NORM = np.sqrt(sum(np.sum(np.square(grad, dtype=np.float64)) for grad in GRADS.values()))
+BOUNDS = np.array([1e-3, 5.0, 0.99 * NORM, 1.01 * NORM, 1e9, np.inf], np.float32)
+RATES = np.array([1.0, 0.5, 2.0, 0.1, 1.0, 0.3], np.float32)
+
+
+def test_norm_of_the_whole_gradient_is_bounded_by_each_trials_own_bound():
+    batch = jax.vmap(partial(update, clipping="norm"))(RATES, BOUNDS)
+    for k, (rate, bound) in enumerate(zip(RATES, BOUNDS, strict=True)):
+        factor = min(1.0, bound / NORM)
+        expected = {name: PARAMS[name] - rate * factor * GRADS[name] for name in PARAMS}
+        assert_same({name: value[k] for name, value in batch.items()}, expected)
+        moved = {name: np.float64(PARAMS[name]) - batch[name][k] for name in PARAMS}
+        norm = np.sqrt(sum(np.sum(step**2) for step in moved.values()))
+        np.testing.assert_allclose(norm / rate, min(bound, NORM), rtol=1e-5, atol=1e-6)
+
+
+def test_without_clipping_the_bound_does_not_matter():
+    batch = jax.vmap(partial(update, clipping="none"))(RATES, BOUNDS)
+    for k, rate in enumerate(RATES):
+        expected = {name: PARAMS[name] - rate * GRADS[name] for name in PARAMS}
+        assert_same({name: value[k] for name, value in batch.items()}, expected)
+
+
+@pytest.mark.parametrize("clipping", ["element", "norm", "none"])
+def test_no_gradient_moves_nothing(clipping):
+    # A norm of 0 must not be divided by.
+    zeros = jax.tree.map(jnp.zeros_like, PARAMS)
+    optimizer = clipped_sgd(np.float32(1.0), np.float32(5.0), clipping)
+    updates, _ = optimizer.update(zeros, optimizer.init(zeros), zeros)
+    assert_same(optax.apply_updates(jax.tree.map(jnp.asarray, PARAMS), updates), PARAMS)
+
+
+def test_another_clipping_is_refused_in_one_sentence():
+    with pytest.raises(InputError) as refusal:
+        clipped_sgd(1.0, 5.0, "value")
+    assert str(refusal.value) == "unknown clipping 'value': choose from element, none, norm"

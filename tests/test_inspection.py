@@ -1,0 +1,248 @@
+"""What `jaxrnn inspect` shows must be what the trained net does."""
+
+from dataclasses import replace
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxrnn import CELLS, Experiment, InputError, inspection, lstm, noise_free, runner, xavier
+from jaxrnn.inspection import Record, draw_gradient_norms, draw_record, gradient_norms, look
+from jaxrnn.runner import Outcome, run_trials
+from jaxrnn.unroll import Cell, stack
+
+# These programs run once, so that compiling is all their time.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+norms_of = jax.jit(gradient_norms, static_argnums=0, compiler_options=QUICK)
+look_at = jax.jit(look, static_argnums=0, compiler_options=QUICK)
+
+TINY = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
+
+# Only what a cell needs: no fast path, no symbols, nothing to look at; a state of two.
+STEP_ONLY = Cell(
+    lstm.init, lstm.initial_state, lambda params, state, x: lstm.step(params, state, 2 * x)
+)
+NETS = {
+    "simple_rnn": CELLS["simple_rnn"],
+    "lstm": lstm,
+    "step only": STEP_ONLY,
+    "stack": stack(CELLS["gru"], 2),
+}
+
+
+def random_params(cell, num_inputs, hidden_size, seed=0):
+    def init(key):
+        return cell.init(key, num_inputs, hidden_size, num_inputs, xavier)
+
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape), a.dtype), shapes)
+
+
+def inputs_of(net, symbols, num_inputs):
+    return jax.nn.one_hot(symbols, num_inputs) if net == "step only" else symbols
+
+
+def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
+    saves = []
+
+    class Checkpoint:
+        def load(self):
+            return None
+
+        def save(self, arrays):
+            saves.append({name: np.array(array) for name, array in arrays.items()})
+
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    rates = (1.0, 0.3, 0.5, 1.5, 0.7)
+    experiment = Experiment(length=5, trials=5, max_steps=90, window=80, learning_rate=rates)
+    run_trials(experiment, chunk_steps=15, checkpoint=Checkpoint())  # six lanes on two devices
+    arrays = next(one for one in saves if one["lane_step"].max() == 45)
+    (lane,) = np.nonzero(arrays["lane_trial"] == 3)[0]
+    assert arrays["lane_step"][lane] == 45
+    leaves = jax.tree.leaves(inspection.trained_params(experiment, 3, 45))
+    for k, leaf in enumerate(leaves):  # the state's first leaves are the parameters
+        np.testing.assert_array_equal(leaf, arrays[f"state_{k}"][lane])
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("net", NETS)
+def test_gradient_norms_are_those_by_perturbations_of_the_state_before_each_step(net):
+    cell, num_inputs = NETS[net], 5
+    params = random_params(cell, num_inputs, 3)
+    xs = inputs_of(net, jnp.array([4, 0, 2, 1, 3, 1]), num_inputs)
+    target = 2
+
+    def log_p(perturbations):
+        def step(state, at):
+            perturbation, x = at
+            return cell.step(params, jax.tree.map(jnp.add, state, perturbation), x)
+
+        _, ys = lax.scan(step, cell.initial_state(params), (perturbations, xs))
+        return jnp.log(jnp.exp(ys[-1, target]) / jnp.sum(jnp.exp(ys[-1])))
+
+    none = jax.tree.map(lambda a: jnp.zeros((len(xs), *a.shape)), cell.initial_state(params))
+    gradient = jax.jit(jax.grad(log_p), compiler_options=QUICK)(none)
+    expected = np.linalg.norm(np.concatenate(jax.tree.leaves(gradient), axis=1), axis=1)
+    norms = norms_of(cell, params, xs, target)
+    np.testing.assert_allclose(norms, expected, rtol=1e-10)
+    assert min(expected) > 1e-6  # none is there for nothing
+
+
+@pytest.mark.parametrize(("forget_bias", "rtol"), [(0.0, 0), (5.0, 1e-6), (-0.5, 1e-6)])
+def test_gradient_of_an_lstm_of_constant_gates_falls_by_the_forget_gate_each_step(
+    forget_bias, rtol
+):
+    length, rng = 60, np.random.default_rng(1)
+    params = jax.tree.map(jnp.zeros_like, random_params(lstm, 8, 3))
+    params = params._replace(
+        output_weights=jnp.asarray(rng.standard_normal((3, 8)), jnp.float32),
+        bias=params.bias.at[3:6].set(forget_bias),
+    )
+    norms = np.asarray(norms_of(lstm, params, jnp.zeros(length, jnp.int32), 6))
+    f = 1 / (1 + np.exp(-forget_bias))
+    assert norms[-1] > 0.01
+    np.testing.assert_allclose(norms[:-1] / norms[1:], f, rtol)  # 1/2 exactly
+    if forget_bias < 0:  # the squares of the first ones are below the least float32
+        assert norms[0] < 1e-23
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_look_keeps_what_single_steps_give(net):
+    cell, num_inputs = NETS[net], 5
+    params = random_params(cell, num_inputs, 3)
+    xs = inputs_of(net, jnp.array([4, 0, 2, 1]), num_inputs)
+    record = look_at(cell, params, xs)
+    state = cell.initial_state(params)
+    for t, x in enumerate(xs):
+        gates = cell.activations(params, state, x) if cell.activations else {}
+        state, y = cell.step(params, state, x)
+        states = {
+            "simple_rnn": lambda s: {"hidden": s},
+            "stack": lambda s: {"layer 1 hidden": s[0], "layer 2 hidden": s[1]},
+        }.get(net, lambda s: s._asdict())(state)
+        expected = Record(states, gates, y)
+        here = jax.tree.map(lambda a, t=t: a[t], record)
+        assert jax.tree.structure(here) == jax.tree.structure(expected)
+        for a, b in zip(jax.tree.leaves(here), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert (net in ("simple_rnn", "lstm")) == bool(record.gates)
+
+
+def test_both_sequences_are_those_of_the_task():
+    experiment = replace(TINY, length=6)
+    params = random_params(lstm, 6, 3)
+    record, norms = inspection._look_at_both(experiment, params)
+    draws = [noise_free(6).draw(jax.random.key(seed)) for seed in range(8)]
+    found = {int(drawn.inputs[0]): drawn for drawn in draws}
+    assert sorted(found) == [4, 5]
+    for k, first in enumerate((4, 5)):
+        expected = look_at(lstm, params, found[first].inputs)
+        np.testing.assert_allclose(record.outputs[k], expected.outputs, rtol=1e-5, atol=1e-6)
+        expected = norms_of(lstm, params, found[first].inputs, found[first].targets[-1])
+        np.testing.assert_allclose(norms[k], expected, rtol=1e-4)
+
+
+@pytest.fixture
+def step_only(monkeypatch):
+    monkeypatch.setitem(CELLS, "step_only", STEP_ONLY)
+
+
+@pytest.mark.usefixtures("step_only")
+def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
+    trained, outcomes = [], []
+
+    def trained_params(experiment, trial, num_steps):  # the real one takes long to compile
+        trained.append((experiment.cell, trial, num_steps))
+        return random_params(CELLS[experiment.cell], 4, 3)
+
+    def spy(experiment):
+        outcomes.append(run_trials(experiment)[1])
+        return [None, outcomes[-1]]
+
+    monkeypatch.setattr(inspection, "trained_params", trained_params)
+    monkeypatch.setattr(inspection, "run_trials", spy)
+    experiments = [
+        replace(TINY, cell="simple_rnn", threshold=0.99),
+        replace(TINY, cell="step_only", threshold=1e-9, name="mine"),
+    ]
+    stages = []
+    pictures = inspection.inspect(experiments, 1, tmp_path / "new", stages.append)
+    assert [path.name for path in pictures] == [
+        "simple_rnn-notebook-4.png",
+        "step_only-mine-4.png",
+        "gradient_norms.png",
+    ]
+    contents = {path.read_bytes() for path in pictures}
+    assert len(contents) == 3
+    assert all(content.startswith(b"\x89PNG") for content in contents)
+    solved, unsolved = outcomes
+    assert (solved.status, unsolved.status) == ("solved", "unsolved")
+    assert trained == [("simple_rnn", 1, solved.solved_at + 1), ("step_only", 1, 30)]
+    assert len(stages) == 3 * len(experiments) + 1
+    assert stages[0] == (
+        "Training trial 1 of simple_rnn (notebook) at length 4 to find where it ends."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "rows"),
+    [
+        ("simple_rnn", ["hidden"]),
+        ("lstm", ["cell", "input", "forget", "output", "candidate", "hidden"]),
+    ],
+)
+def test_picture_of_a_net_holds_its_record(cell, rows):
+    experiment = replace(TINY, cell=cell)
+    record, _ = inspection._look_at_both(experiment, random_params(CELLS[cell], 4, 3))
+    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
+    title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training steps"
+    assert figure.get_suptitle() == title
+    heat_maps = [axes for axes in figure.axes if axes.images]
+    assert len(heat_maps) == 3 * len(rows)
+    for (name, column), axes in zip(product(rows, range(3)), heat_maps, strict=True):
+        both = np.asarray({**record.states, **record.gates}[name])
+        expected = both[column] if column < 2 else both[1] - both[0]
+        np.testing.assert_array_equal(axes.images[0].get_array(), expected.T)
+    first, second = heat_maps[0].images[0], heat_maps[1].images[0]
+    assert first.get_clim() == second.get_clim()
+    p = jax.nn.softmax(record.outputs[1, -1])[3]
+    assert heat_maps[1].get_title() == f"first symbol 3\np(3) at the last step: {p:.2f}"
+
+
+def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean():
+    norms = np.array([[1e-200, 2.0, 4.0], [1e-200, 1.0, 0.5]])
+    (axes,) = draw_gradient_norms({"one": norms, "two": norms[:, 1:]}).axes
+    one, two, halved = (line.get_ydata() for line in axes.lines)
+    np.testing.assert_allclose(one[1:], [1.0, 1.0])
+    assert len(two) == 2
+    np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
+    assert axes.get_yscale() == "log"
+    assert [line.get_label() for line in axes.lines] == ["one", "two", "halved by every step"]
+
+
+def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypatch):
+    def inspect(*experiments, trial=0):
+        inspection.inspect(experiments, trial, tmp_path / "none")
+
+    with pytest.raises(InputError, match="trial -1 must be at least 0"):
+        inspect(TINY, trial=-1)
+    with pytest.raises(InputError, match="task copy cannot be inspected: choose noise_free"):
+        inspect(TINY, replace(TINY, task="copy"))
+    with pytest.raises(InputError, match=r"lstm-notebook-4.png would show 2 nets"):
+        inspect(TINY, replace(TINY, forget_bias=5.0))
+    assert not (tmp_path / "none").exists()
+    diverged = Outcome(0, "diverged", None, 16, 17, ())
+    monkeypatch.setattr(inspection, "run_trials", lambda experiment: [diverged])
+    with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
+        inspect(TINY)
+
+
+def test_only_the_trials_before_the_one_inspected_are_trained_with_it():
+    experiment = replace(TINY, trials=3, learning_rate=(1.0, 0.5, 0.2))
+    cut = inspection._up_to(experiment, 1)
+    assert (cut.trials, cut.learning_rate) == (2, (1.0, 0.5))
+    assert inspection._up_to(replace(TINY, trials=1), 4).trials == 5
