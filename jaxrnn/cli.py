@@ -1,4 +1,4 @@
-"""The command line: ``jaxrnn sweep``, ``grid``, ``report`` and ``list``."""
+"""The command line: ``jaxrnn sweep``, ``grid``, ``inspect``, ``report`` and ``list``."""
 
 import os
 import sys
@@ -98,17 +98,9 @@ def sweep(
     settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
     from jaxrnn.runner import check_lanes
-    from jaxrnn.sweep import expand
 
     check_lanes(lanes)
-    if not experiment or cells == () or lengths == ():
-        raise InputError("name at least one experiment, one cell and one length")
-    given = {name: value for name, value in settings.items() if value is not None}
-    experiments = [
-        one
-        for name in dict.fromkeys(experiment)
-        for one in expand(look_up(EXPERIMENTS, "experiment", name), cells, lengths, **given)
-    ]
+    experiments = _expand(experiment, cells, lengths, settings)
     _run(experiments, out or Path("runs") / "-".join(dict.fromkeys(experiment)), lanes, dask)
 
 
@@ -169,16 +161,69 @@ def grid(
     settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
     from jaxrnn.runner import check_lanes
-    from jaxrnn.sweep import expand, product
+    from jaxrnn.sweep import product
 
     check_lanes(lanes)
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
     axes = {name: settings.pop(name) for name in PER_TRIAL}
-    given = {name: value for name, value in settings.items() if value is not None}
-    suite = look_up(EXPERIMENTS, "experiment", experiment)
-    (base,) = expand(suite, [cell], [length], **given)
+    (base,) = _expand((experiment,), (cell,), (length,), settings)
     _run([product(base, {name: v for name, v in axes.items() if v is not None})], out, lanes)
+
+
+def inspect(
+    experiment: tuple[str, ...] = ("notebook", "better"),
+    cells: Names = None,
+    length: int = 20,
+    trial: int = 0,
+    seed: Integer = None,
+    max_steps: Integer = None,
+    out: Path = Path("runs/inspect"),
+    compile_cache: bool = True,
+) -> None:
+    """Train one trial of each net and draw how it remembers the first symbol, or forgets it.
+
+    A picture a net of states, gates and hidden units over time for both sequences, and one of how
+    far back the gradient of the last prediction reaches.
+
+    Args:
+        experiment: Experiments whose nets to look at.
+        cells: Of their nets only these.
+        length: Length of the sequences.
+        trial: Which of the trials.
+        seed: Number from which all first weights and training sequences follow.
+        max_steps: Training steps after which a net that has not solved the task is looked at.
+        out: Where to put the pictures.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    """
+    _set_up_jax(compile_cache)
+    from jaxrnn import inspection
+
+    given = {name: value for name, value in (("seed", seed), ("max_steps", max_steps))}
+    experiments = _expand(experiment, cells, (length,), given)
+    with console.status("") as status:
+        pictures = inspection.inspect(experiments, trial, out, status.update)
+    for picture in pictures:
+        console.print(str(picture), highlight=False, soft_wrap=True)
+
+
+def _expand(
+    names: tuple[str, ...],
+    cells: tuple[str, ...] | None,
+    lengths: tuple[int, ...] | None,
+    settings: dict[str, Any],
+) -> "list[Experiment]":
+    """The experiments of the named suites, with the settings that are not None replaced."""
+    from jaxrnn.sweep import expand
+
+    if not names or cells == () or lengths == ():
+        raise InputError("name at least one experiment, one cell and one length")
+    given = {name: value for name, value in settings.items() if value is not None}
+    return [
+        one
+        for name in dict.fromkeys(names)
+        for one in expand(look_up(EXPERIMENTS, "experiment", name), cells, lengths, **given)
+    ]
 
 
 def _run(
@@ -341,7 +386,7 @@ def main() -> None:
     """Run the command line; a wrong value is one sentence and exit status 2."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"sweep": sweep, "grid": grid, "report": report, "list": list_},
+            {"sweep": sweep, "grid": grid, "inspect": inspect, "report": report, "list": list_},
             prog="jaxrnn",
             description="Trains batches of small recurrent networks on long-time-lag tasks.",
         )

@@ -98,4 +98,18 @@ NOTEBOOK = Suite(
     source="notebook 'Recurrent Neural Networks Basics', Experiment 1",
 )
 
-EXPERIMENTS: dict[str, Suite] = {"notebook": NOTEBOOK}
+BETTER = Suite(
+    base=Experiment(
+        name="better",
+        hidden_size=80,
+        initializer="long_memory",
+        loss_reduction="sum",
+        learning_rate=0.3,
+        clip=0.04,
+    ),
+    cells=("lstm",),
+    lengths=(*NOTEBOOK.lengths, 200, 500, 1000),
+    source="found by `jaxrnn grid`; the notebook's last words, 'better LSTM implementation'",
+)
+
+EXPERIMENTS: dict[str, Suite] = {"notebook": NOTEBOOK, "better": BETTER}

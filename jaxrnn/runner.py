@@ -117,7 +117,7 @@ class _Run:
     def run(
         self, on_chunk: Callable[[Tally], None], checkpoint: Checkpoint | None
     ) -> list[Outcome]:
-        saved = checkpoint.load() if checkpoint else None
+        saved = checkpoint.load() if checkpoint is not None else None
         if saved is not None:
             self._restore(saved)
         in_flight: _InFlight | None = None
@@ -132,7 +132,7 @@ class _Run:
             in_flight = launched
             if in_flight is None:
                 break
-            if checkpoint and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+            if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
                 # The state on the device is the one after this chunk, so it has to be read first.
                 self._fold(in_flight)
                 in_flight = None

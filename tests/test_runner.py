@@ -200,7 +200,7 @@ def test_the_tally_counts_every_trial_and_step():
         ({"optimizer": "adam"}, "unknown optimizer 'adam': choose from clipped_sgd"),
         (
             {"initializer": "he"},
-            "unknown initializer 'he': choose from chrono, notebook_xavier, orthogonal, uniform, x",
+            "unknown initializer 'he': choose from chrono, long_memory, notebook_xavier, or",
         ),
     ],
 )
