@@ -274,6 +274,10 @@ def list_() -> None:
     table.add_section()
     for name, suite in EXPERIMENTS.items():
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
+        for field in fields(Experiment):
+            value = getattr(suite.base, field.name)
+            if field.name not in ("name", "cell", "length") and value != field.default:
+                what += f"; {field.name.replace('_', '-')} {value}"
         table.add_row("experiment", name, what, suite.source)
     console.print(table)
 

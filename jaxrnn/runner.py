@@ -14,7 +14,9 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiments import Experiment
 from jaxrnn.trial import TrainState, build, settings_of
 
-CHUNK_STEPS = 250  # a fraction of a second at every length of the notebook
+# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
+# seconds at ten times the longest, where the cost grows with the square of the length.
+CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
 # Lanes for each core: from about 16 on a batch is as fast as it gets (an LSTM of 20 units does 1.06
 # times as many trial-steps a second with 32 lanes as with 10 at T = 10, and 1.15 times at T = 100),
 # and 64 at T = 100 fall out of a 1 MiB cache. Accelerators take all trials at once.
@@ -66,7 +68,7 @@ def run_trials(
     experiment: Experiment,
     *,
     lanes: int | None = None,
-    chunk_steps: int = CHUNK_STEPS,
+    chunk_steps: int | None = None,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Outcome]:
@@ -74,13 +76,17 @@ def run_trials(
 
     Up to ``lanes`` trials ride in one batch (by default 32 for each CPU device, or all of them on
     an accelerator); whichever ends makes room for the next, and once none wait the batch narrows.
-    The lanes are shared out over all devices of the process. Outcomes come in the order of the
-    trials and depend on none of this, nor on ``chunk_steps``. With a checkpoint the run goes on
+    The lanes are shared out over all devices of the process; the host reads errors every
+    ``chunk_steps`` training steps (by default 250, fewer for long sequences). Outcomes come in the
+    order of the trials and depend on none of this. With a checkpoint the run goes on
     from its last save.
 
     Raises InputError for a setting out of range or an unknown name.
     """
     check_lanes(lanes)
+    if chunk_steps is None:
+        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / experiment.length) ** 2)
+        chunk_steps = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
     return _Run(experiment, lanes, min(chunk_steps, experiment.max_steps)).run(on_chunk, checkpoint)
 
 
