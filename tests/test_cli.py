@@ -100,7 +100,7 @@ def test_list_names_everything_with_its_source(capsys):
         assert name in out
 
 
-@pytest.mark.parametrize("command", ["sweep", "grid", "report", "list"])
+@pytest.mark.parametrize("command", ["sweep", "grid", "inspect", "report", "list"])
 def test_help_of_each_command(command, capsys):
     assert run(command, "--help") == 0
     out = capsys.readouterr().out
@@ -119,6 +119,49 @@ def test_a_stack_of_layers_runs_from_the_command_line(tmp_path):
     assert [(row["layers"], row["hidden_size"], row["clipping"]) for row in rows_of(out)] == [
         (3, 10, "none")
     ] * 2
+
+
+def test_two_experiments_side_by_side(tmp_path, capsys):
+    out = tmp_path / "both"
+    flags = ["--cells", "lstm", "--lengths", "4", "--trials", "2", "--window", "50"]
+    flags += ["--max-steps", "3000", "--experiment", "notebook", "better"]
+    assert run("sweep", *flags, "--out", out) == 0
+    rows = rows_of(out)
+    settings = ("experiment", "hidden_size", "initializer", "loss_reduction", "seed")
+    assert [tuple(row[name] for name in settings) for row in rows] == [
+        ("notebook", 20, "notebook_xavier", "mean", 0),
+        ("notebook", 20, "notebook_xavier", "mean", 0),
+        ("better", 128, "long_memory", "sum", 1),
+        ("better", 128, "long_memory", "sum", 1),
+    ]
+    slow, fast = ([row["solved_at"] for row in rows[k : k + 2]] for k in (0, 2))
+    assert max(fast) < min(slow)
+    assert "better" in capsys.readouterr().out
+    assert "| lstm | better | 4 | 2/2 |" in (out / "report.md").read_text()
+
+
+def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
+    out = tmp_path / "pictures"
+    flags = ["--experiment", "notebook", "--length", "4", "--max-steps", "1000", "--trial", "1"]
+    assert run("inspect", *flags, "--out", out) == 0
+    names = ["simple_rnn-notebook-4.png", "lstm-notebook-4.png", "gradient_norms.png"]
+    assert capsys.readouterr().out.split() == [str(out / name) for name in names]
+    assert all((out / name).stat().st_size > 10_000 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
+        (["--trial", "-1"], "trial -1 must be at least 0"),
+        (["--experiment", "best"], "unknown experiment 'best': choose from better, notebook"),
+        (["--experiment"], "name at least one experiment, one cell and one length"),
+    ],
+)
+def test_a_bad_flag_of_inspect_is_one_sentence(flags, sentence, tmp_path, capsys):
+    assert run("inspect", *flags, "--out", tmp_path / "pictures") == 2
+    assert capsys.readouterr().err == f"jaxrnn: {sentence}\n"
+    assert not (tmp_path / "pictures").exists()
 
 
 @pytest.mark.parametrize(
