@@ -211,7 +211,7 @@ def test_chrono_biases_lie_in_the_forget_and_the_input_gate_of_every_cell(cell, 
     drawn = []
     for layer in params if layers > 1 else (params,):
         biases = by_gate(cell, np.asarray(layer.bias))
-        forget = biases.pop("forget", None)
+        forget = biases.pop("forget", biases.pop("update", None))  # the latter is the GRU's
         into = biases.pop("input", None)
         if forget is not None:
             assert_chrono(forget, 10)
@@ -297,3 +297,17 @@ def test_bias_of_a_gate_that_the_cell_lacks_is_refused_in_one_sentence(
     sentence = f"{gate}-bias {named} needs a cell with that gate: {cell} has {has}"
     assert str(refusal.value) == sentence
     build(replace(experiment, **{f"{gate}_bias": (0.0, 0.0, 0.0)}))  # no bias needs no gate
+
+
+@pytest.mark.parametrize("num_steps", [9, 999])
+def test_long_memory_keeps_nine_tenths_to_the_end_of_any_sequence(num_steps):
+    initializer = INITIALIZERS["long_memory"](num_steps)
+    gates = ("input", "forget", "output", "candidate")
+    biases = np.asarray(initializer.biases(jax.random.key(0), gates, 3)).reshape(4, 3)
+    into, forget, out, candidate = (1 / (1 + np.exp(-biases.astype(np.float64)))).mean(axis=1)
+    assert forget**num_steps == pytest.approx(np.exp(-0.1), rel=1e-2)
+    assert (into, out) == (pytest.approx(0.119, abs=1e-3), pytest.approx(0.881, abs=1e-3))
+    assert candidate == 0.5
+    of_gru = initializer.biases(jax.random.key(0), ("reset", "update", "candidate"), 3)
+    np.testing.assert_array_equal(of_gru, [0] * 3 + list(biases[1]) + [0] * 3)
+    assert_uniform(np.asarray(initializer.recurrent(jax.random.key(0), 4, 30, 30)), 1.0)
