@@ -309,7 +309,10 @@ def test_the_same_grid_again_runs_nothing_and_another_is_refused(finished, monke
         (["--lanes", "0"], "lanes 0 must be at least 1"),
         (["--clipping", "value"], "unknown clipping 'value': choose from element, none, norm"),
         (["--loss-reduction", "max"], "unknown loss-reduction 'max': choose from mean, sum"),
-        (["--initializer", "he"], "unknown initializer 'he': choose from chrono, notebook_xavier"),
+        (
+            ["--initializer", "he"],
+            "unknown initializer 'he': choose from chrono, long_memory, note",
+        ),
         (["--experiment", "nonsense"], "unknown experiment 'nonsense': choose from"),
     ],
 )

@@ -1,5 +1,6 @@
 """jaxrnn itself: what it trains, and the first weights and coins that it gives its rivals."""
 
+import dataclasses
 from functools import cache, partial
 
 import jax
@@ -8,8 +9,8 @@ import numpy as np
 from frameworks import WEIGHTS, Problem, Run
 from jaxrnn import Experiment
 from jaxrnn.engine import Chunk, Lanes, empty_state, make_chunk
-from jaxrnn.trial import Settings, settings_of, trial_key
 from jaxrnn.trial import build as build_trial
+from jaxrnn.trial import settings_of, trial_key
 
 
 def problem_of(
@@ -43,8 +44,8 @@ def build(problem: Problem) -> Run:
 
     def run(coins: np.ndarray, learning_rate: float, clip: float) -> np.ndarray:
         nonlocal state, done
-        settings = Settings(*(np.full(num_trials, s, np.float32) for s in (learning_rate, clip)))
-        now = Lanes(lanes.trial, zeros + np.int32(done), settings)
+        chosen = dataclasses.replace(experiment, learning_rate=learning_rate, clip=clip)
+        now = Lanes(lanes.trial, zeros + np.int32(done), settings_of(chosen))
         state, errors = chunk_of(len(coins))(state, now)
         done += len(coins)
         return np.array(errors)
