@@ -61,7 +61,9 @@ def sweep(
     threshold: Number = None,
     window: Integer = None,
     out: Path | None = None,
-    lanes: Annotated[int | None, _flag("INT", "(default: 32 for each core)")] = None,
+    lanes: Annotated[
+        int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")
+    ] = None,
     dask: Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")] = None,
     compile_cache: bool = True,
 ) -> None:
@@ -125,7 +127,9 @@ def grid(
     threshold: Number = None,
     window: Integer = None,
     out: Path = Path("runs/grid"),
-    lanes: Annotated[int | None, _flag("INT", "(default: 32 for each core)")] = None,
+    lanes: Annotated[
+        int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")
+    ] = None,
     compile_cache: bool = True,
 ) -> None:
     """Train one net at one length under every combination of some settings, as one program.

@@ -27,6 +27,8 @@ from jaxrnn.tasks import noise_free
 from jaxrnn.trial import build, settings_of
 from jaxrnn.unroll import Cell, Params, stack
 
+SHOWN_UNITS = 20
+
 
 class Record(NamedTuple):
     """What happens inside a net while it reads one sequence."""
@@ -213,6 +215,10 @@ def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Fig
         if any(np.array_equal(gate, state) for state in states.values()):
             del gates[name]  # the simple net's only "gate" is its hidden units
     rows = states | gates
+    chosen = _units_that_differ(
+        next(iter(states.values())) if "cell" not in states else states["cell"]
+    )
+    rows = {name: values[..., chosen] for name, values in rows.items()}
     if "hidden" in rows:  # last: from what is stored to what is shown
         rows["hidden"] = rows.pop("hidden")
     figure = Figure(figsize=(14, 1.3 + 1.65 * len(rows)), layout="constrained")
@@ -249,8 +255,20 @@ def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Fig
     figure.suptitle(
         f"{_label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
         f"{_ending(outcome)}"
+        + (f"; the {len(chosen)} units that differ most" if len(chosen) == SHOWN_UNITS else "")
     )
     return figure
+
+
+def _units_that_differ(values: np.ndarray) -> np.ndarray:
+    """All units, or of more than can be told apart in a picture those that differ most, in order.
+
+    ``values`` [2, T, units] of the two sequences.
+    """
+    if values.shape[-1] <= 2 * SHOWN_UNITS:
+        return np.arange(values.shape[-1])
+    difference = np.abs(values[1] - values[0]).mean(axis=0)
+    return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
 
 
 def _around_0(values: np.ndarray) -> Normalize:

@@ -12,15 +12,16 @@ from jaxrnn import stopping
 from jaxrnn.engine import Lanes, empty_state, make_chunk, place, round_up
 from jaxrnn.errors import InputError
 from jaxrnn.experiments import Experiment
-from jaxrnn.trial import TrainState, build, settings_of
+from jaxrnn.trial import TrainState, build, settings_of, trial_key
 
 # Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
 # seconds at ten times the longest, where the cost grows with the square of the length.
 CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
-# Lanes for each core: from about 16 on a batch is as fast as it gets (an LSTM of 20 units does 1.06
-# times as many trial-steps a second with 32 lanes as with 10 at T = 10, and 1.15 times at T = 100),
-# and 64 at T = 100 fall out of a 1 MiB cache. Accelerators take all trials at once.
-LANES_A_CORE = 32
+# Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
+# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
+# LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
+# 2,100, 1,700, 1,300. Accelerators take all trials at once.
+LANES_A_CORE, CACHE_BYTES = 32, 750_000
 CHECKPOINT_SECONDS = 1.0
 
 
@@ -74,12 +75,12 @@ def run_trials(
 ) -> list[Outcome]:
     """Train every trial of an experiment until it is solved, diverged or given up.
 
-    Up to ``lanes`` trials ride in one batch (by default 32 for each CPU device, or all of them on
-    an accelerator); whichever ends makes room for the next, and once none wait the batch narrows.
-    The lanes are shared out over all devices of the process; the host reads errors every
-    ``chunk_steps`` training steps (by default 250, fewer for long sequences). Outcomes come in the
-    order of the trials and depend on none of this. With a checkpoint the run goes on
-    from its last save.
+    Up to ``lanes`` trials ride in one batch (by default as many for each CPU device as have their
+    weights in its cache, but at most 32, and all of them on an accelerator); whichever ends makes
+    room for the next, and once none wait the batch narrows. The lanes are shared out over all
+    devices of the process; the host reads errors every ``chunk_steps`` training steps (by default
+    250, fewer for long sequences). Outcomes come in the order of the trials and depend on none of
+    this. With a checkpoint the run goes on from its last save.
 
     Raises InputError for a setting out of range or an unknown name.
     """
@@ -108,9 +109,7 @@ class _Run:
         self.devices = jax.devices()
         self.chunk = make_chunk(self.trial, experiment.seed, chunk_steps, self.devices)
         self.progress = stopping.start(experiment.trials, experiment.max_steps)
-        on_cpu = self.devices[0].platform == "cpu"
-        most = LANES_A_CORE * len(self.devices) if on_cpu else experiment.trials
-        width = round_up(min(lanes or most, experiment.trials), len(self.devices))
+        width = round_up(min(lanes or self._most_lanes(), experiment.trials), len(self.devices))
         self.lane_trial = np.full(width, -1, np.int32)  # -1: idle
         self.lane_step = np.zeros(width, np.int32)
         self.next_trial = 0
@@ -149,6 +148,15 @@ class _Run:
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
         return self._outcomes()
+
+    def _most_lanes(self) -> int:
+        if self.devices[0].platform != "cpu":
+            return self.experiment.trials
+        one = jax.tree.map(lambda a: a[0], self.settings)
+        state = jax.eval_shape(lambda: self.trial.init(trial_key(0, 0), one))
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+        # The engine has at least two lanes a device anyway.
+        return len(self.devices) * min(LANES_A_CORE, max(2, CACHE_BYTES // size))
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
