@@ -5,6 +5,7 @@ from jaxrnn.cells import CELLS, lstm, simple_rnn
 from jaxrnn.errors import InputError
 from jaxrnn.experiments import EXPERIMENTS, NOTEBOOK, Experiment
 from jaxrnn.initializers import INITIALIZERS, notebook_xavier, xavier
+from jaxrnn.memory_blocks import memory_blocks
 from jaxrnn.objectives import OBJECTIVES, cross_entropy
 from jaxrnn.optimizers import OPTIMIZERS, clipped_sgd
 from jaxrnn.runner import Outcome, run_trials
@@ -29,6 +30,7 @@ __all__ = [
     "cross_entropy",
     "gated",
     "lstm",
+    "memory_blocks",
     "noise_free",
     "notebook_xavier",
     "run_trials",

@@ -1,0 +1,177 @@
+"""The 1997 net against its paper: weight counts, activations and the truncated gradient."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from jaxrnn import InputError
+from jaxrnn.initializers import uniform
+from jaxrnn.memory_blocks import BlockParams, memory_blocks
+from jaxrnn.unroll import unroll
+
+# The paper's nets with the number of weights that follows from its text and tables:
+# inputs, blocks, block size, outputs, biases of hidden and of output units.
+PAPER = {
+    "1, 4 blocks of 1": (7, 4, 1, 7, "gates", False, 264),
+    "1, 3 blocks of 2": (7, 3, 2, 7, "gates", False, 276),
+    "2c, p = 50": (54, 2, 1, 2, "none", False, 6 * 50 + 64),
+    "3": (1, 3, 1, 1, "all", False, 102),
+    "4 and 5": (2, 2, 2, 1, "all", True, 93),
+    "6a": (8, 2, 2, 4, "all", True, 156),
+    "6b": (8, 3, 2, 8, "all", True, 308),
+}
+
+
+@pytest.mark.parametrize("net", PAPER)
+def test_number_of_weights_is_the_papers(net):
+    num_inputs, num_blocks, block_size, num_outputs, hidden_bias, output_bias, count = PAPER[net]
+    cell = memory_blocks(block_size, hidden_bias=hidden_bias, output_bias=output_bias)
+    params = cell.init(jax.random.key(0), num_inputs, num_blocks, num_outputs, uniform)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+
+
+B, S, NUM_INPUTS, NUM_OUTPUTS, T = 2, 3, 4, 2, 7
+
+
+def random_case(hidden_bias: str) -> tuple[BlockParams, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    cell = memory_blocks(S, hidden_bias=hidden_bias)
+    shapes = jax.eval_shape(
+        lambda key: cell.init(key, NUM_INPUTS, B, NUM_OUTPUTS, uniform), jax.random.key(0)
+    )
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.7 * rng.standard_normal(leaf.shape)), shapes)
+    return params, rng.standard_normal((T, NUM_INPUTS)), rng.uniform(size=(T, NUM_OUTPUTS))
+
+
+def logistic(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def paper_step_by_step(params: BlockParams, xs: np.ndarray, targets: np.ndarray) -> tuple:
+    """Net outputs and the truncated gradient of 1/2 sum (y - t)^2, unit by unit as in the paper.
+
+    What a cell's state owes to each weight into the cell and into its input gate is carried forward
+    through time; the errors at the outputs of a step are multiplied in as they occur.
+    """
+    U, W, bias, V, c = (np.array(leaf, np.float64) for leaf in params)
+    b = np.concatenate([bias, np.zeros(len(W) - len(bias))])
+    grads = [np.zeros_like(leaf) for leaf in (U, W, b, V, c)]
+    y, s = np.zeros(len(W)), np.zeros((B, S))
+    num_sources = NUM_INPUTS + len(W) + 1
+    owes_cell = np.zeros((B, S, num_sources))  # d s / d (weights into the cell)
+    owes_in = np.zeros((B, S, num_sources))  # d s / d (weights into its block's input gate)
+    into = np.zeros((num_sources, len(W)))  # gradient of all weights into hidden units
+    outputs = []
+    for x, target in zip(xs, targets, strict=True):
+        sources = np.concatenate([x, y, [1.0]])
+        a = x @ U + y @ W + b
+        new = np.zeros(len(W))
+        for j in range(B):
+            new[j], new[B + j] = logistic(a[j]), logistic(a[B + j])
+            for v in range(S):
+                unit = 2 * B + j * S + v
+                g = 4 * logistic(a[unit]) - 2
+                slope = 4 * logistic(a[unit]) * (1 - logistic(a[unit]))
+                owes_cell[j, v] += new[j] * slope * sources
+                owes_in[j, v] += new[j] * (1 - new[j]) * g * sources
+                s[j, v] += new[j] * g
+                new[unit] = new[B + j] * (2 * logistic(s[j, v]) - 1)
+        cells = new[2 * B :]
+        net = cells @ V + c
+        outputs.append(net)
+        z = logistic(net)
+        delta = (z - target) * z * (1 - z)
+        grads[3] += np.outer(cells, delta)
+        grads[4] += delta
+        for j in range(B):
+            for v in range(S):
+                unit = 2 * B + j * S + v
+                error = V[j * S + v] @ delta
+                h = 2 * logistic(s[j, v]) - 1
+                out = new[B + j]
+                into[:, B + j] += out * (1 - out) * h * error * sources
+                to_state = out * 2 * logistic(s[j, v]) * (1 - logistic(s[j, v])) * error
+                into[:, unit] += to_state * owes_cell[j, v]
+                into[:, j] += to_state * owes_in[j, v]
+        y = new
+    bias_gradient = into[-1][: len(bias)]
+    gradient = BlockParams(
+        into[:NUM_INPUTS], into[NUM_INPUTS:-1], bias_gradient, grads[3], grads[4]
+    )
+    return np.stack(outputs), gradient
+
+
+def loss(cell, params, xs, targets):
+    _, outputs = unroll(cell, params, xs)
+    return 0.5 * jnp.sum((jax.nn.sigmoid(outputs) - targets) ** 2)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("hidden_bias", ["all", "gates", "none"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, fast):
+    cell = memory_blocks(S, hidden_bias=hidden_bias)
+    cell = cell if fast else cell._replace(unroll=None)
+    params, xs, targets = random_case(hidden_bias)
+    expected, gradient = paper_step_by_step(params, xs, targets)
+    _, outputs = unroll(cell, params, jnp.asarray(xs))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-12, atol=1e-13)
+    ours = jax.grad(partial(loss, cell))(params, jnp.asarray(xs), jnp.asarray(targets))
+    for name, leaf in gradient._asdict().items():
+        np.testing.assert_allclose(getattr(ours, name), leaf, rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.usefixtures("x64")
+def test_full_gradient_is_the_slope_of_the_loss_and_the_truncated_is_not():
+    params, xs, targets = random_case("all")
+    full, truncated = (memory_blocks(S, truncated=t) for t in (False, True))
+    flat, unravel = ravel_pytree(params)
+
+    def of_flat(flat):
+        return loss(full, unravel(flat), jnp.asarray(xs), jnp.asarray(targets))
+
+    moves = 1e-5 * np.eye(len(flat))
+    above, below = np.asarray(flat) + moves, np.asarray(flat) - moves
+    slope = (jax.vmap(of_flat)(above) - jax.vmap(of_flat)(below)) / 2e-5
+    np.testing.assert_allclose(jax.grad(of_flat)(flat), slope, rtol=1e-6, atol=1e-9)
+    other = ravel_pytree(jax.grad(partial(loss, truncated))(params, xs, targets))[0]
+    assert abs(other - slope).max() > 1e-2
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("truncated", [True, False])
+def test_last_state_goes_on_where_the_sequence_was_cut(truncated):
+    cell = memory_blocks(S, truncated=truncated)
+    params, xs, _ = random_case("all")
+    xs = jnp.asarray(xs)
+    middle, first = unroll(cell, params, xs[:3])
+    last, second = unroll(cell, params, xs[3:], middle)
+    whole_state, whole = unroll(cell, params, xs)
+    np.testing.assert_allclose(jnp.concatenate([first, second]), whole, rtol=1e-12)
+    for ours, expected in zip(last, whole_state, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+def test_gate_biases_stand_where_they_are_asked_for():
+    cell = memory_blocks(2, input_biases=(-1.0, -3.0), output_biases=(-2.0, -4.0))
+    bias = cell.init(jax.random.key(0), 3, 2, 1, uniform).bias
+    np.testing.assert_array_equal(bias[:4], [-1, -3, -2, -4])
+    assert abs(bias[4:]).max() <= 1
+    with pytest.raises(InputError, match="must be one for each of 3"):
+        cell.init(jax.random.key(0), 3, 3, 1, uniform)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"block_size": 0}, "block-size 0 must be at least 1"),
+        ({"block_size": 1, "hidden_bias": "some"}, "unknown hidden-bias 'some': choose from all,"),
+    ],
+)
+def test_a_bad_argument_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        memory_blocks(**arguments)
