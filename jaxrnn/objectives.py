@@ -49,4 +49,50 @@ def _greatest(logits: jax.Array) -> jax.Array:
     return jax.lax.reduce(logits, lowest, lambda a, b: jax.lax.select(a > b, a, b), (1,))
 
 
-OBJECTIVES: dict[str, Objective] = {"cross_entropy": cross_entropy}
+def half_squared_error(
+    outputs: jax.Array,
+    targets: jax.Array,
+    mask: jax.Array | None = None,
+    reduction: str = "mean",
+) -> tuple[jax.Array, jax.Array]:
+    """Half the squared error of logistic output units and their greatest absolute error.
+
+    With y = sigmoid(outputs) of shape [T, O], targets t [T, O], or [T] symbols that stand for
+    one-hot vectors, and the mean (with ``reduction`` "sum" the sum) and the maximum taken over the
+    T steps that count: loss = mean(1/2 sum_j (t[j] - y[j])^2), error = max |t[j] - y[j]| over
+    steps and j. The loss's derivative by an output is then (y - t) y (1 - y). An output that is
+    not finite makes both NaN, although its sigmoid may be. Raises InputError for another word.
+
+    Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
+    """
+    y = jnp.where(jnp.isfinite(outputs), jax.nn.sigmoid(outputs), jnp.nan)
+    return half_squared_error_linear(y, targets, mask, reduction)
+
+
+def half_squared_error_linear(
+    outputs: jax.Array,
+    targets: jax.Array,
+    mask: jax.Array | None = None,
+    reduction: str = "mean",
+) -> tuple[jax.Array, jax.Array]:
+    """As half_squared_error, with linear output units: y = outputs.
+
+    Source: the usual regression loss.
+    """
+    reduce = look_up(REDUCTIONS, "loss-reduction", reduction)
+    if jnp.issubdtype(targets.dtype, jnp.integer):
+        targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
+    difference = targets.astype(outputs.dtype) - outputs
+    if mask is not None:
+        # Before anything is squared, so that no step that does not count gives NaN to a gradient.
+        difference = jnp.where(mask[:, None], difference, jnp.zeros_like(difference))
+    losses = 0.5 * jnp.sum(jnp.square(difference), axis=1)
+    loss = reduce(losses) if mask is None else reduce(losses, where=mask)
+    return loss, jnp.max(jnp.abs(difference))
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "cross_entropy": cross_entropy,
+    "half_squared_error": half_squared_error,
+    "half_squared_error_linear": half_squared_error_linear,
+}

@@ -1,0 +1,95 @@
+"""Add or multiply two marked numbers of a long sequence of numbers."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_num_steps, longest, require_length
+
+FIRST_MARKED = 10  # the first marker stands on one of so many pairs
+
+
+def adding(length: int) -> Task:
+    """Add two marked real numbers of a long sequence of pairs (value, marker).
+
+    The values are independent and uniform on [-1, 1). The number of pairs is uniform on
+    ``length``, ..., floor(1.1 ``length``) = T. One of the first ten pairs is chosen, then one of
+    the first ``length`` // 2 - 1 of the pairs that are left, each with equal probability, and
+    marked 1; all other markers are 0, except those of the first and the last pair, which are -1.
+    A first pair that is chosen keeps its -1 and counts as 0, so with X the values of the pairs
+    that are marked 1 the target is 0.5 + sum(X) / 4, from 0 to 1. Inputs are [T, 2], 0 after the
+    end; targets [T, 1], at the last pair, the only step that counts.
+
+    >>> sequence = adding(11).draw(jax.random.key(0))
+    >>> " ".join(f"{value:.2f}" for value in sequence.inputs[:, 0].tolist())
+    '-0.99 -0.96 0.16 -0.28 -0.55 -0.76 -0.75 0.23 -0.81 0.97 -0.15 0.66'
+    >>> " ".join(f"{marker:.0f}" for marker in sequence.inputs[:, 1].tolist())
+    '-1 0 0 1 0 0 0 0 0 1 0 -1'
+    >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
+    '0.6726'
+
+    Raises InputError for a length below 11, where the last pair could be marked.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 4. That the second marker stands at most at
+    pair ``length`` / 2, which makes the least lag of ``length`` / 2 that the paper gives, settles
+    how to count the pairs that are left; that a first pair keeps its -1 is our reading.
+    """
+    return _marked(
+        "adding",
+        length,
+        -1.0,
+        lambda values, is_marked: 0.5 + jnp.sum(jnp.where(is_marked, values, 0.0)) / 4,
+    )
+
+
+def multiplication(length: int) -> Task:
+    """Multiply two marked real numbers of a long sequence of pairs (value, marker).
+
+    As :func:`adding`, errors included, with values uniform on [0, 1) and the target prod(X), where
+    a first pair that is chosen counts as 1.
+
+    >>> sequence = multiplication(11).draw(jax.random.key(0))
+    >>> " ".join(f"{value:.2f}" for value in sequence.inputs[:, 0].tolist())
+    '0.01 0.02 0.58 0.36 0.22 0.12 0.13 0.62 0.10 0.98 0.42 0.83'
+    >>> " ".join(f"{marker:.0f}" for marker in sequence.inputs[:, 1].tolist())
+    '-1 0 0 1 0 0 0 0 0 1 0 -1'
+    >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
+    '0.3558'
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 5.
+    """
+    return _marked(
+        "multiplication",
+        length,
+        0.0,
+        lambda values, is_marked: jnp.prod(jnp.where(is_marked, values, 1.0)),
+    )
+
+
+def _marked(
+    name: str,
+    length: int,
+    least_value: float,
+    target: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Task:
+    require_length(name, length, FIRST_MARKED + 1)
+    max_steps = longest(length)
+
+    def draw(key: jax.Array) -> Sequence:
+        length_key, value_key, first_key, second_key = jax.random.split(key, 4)
+        num_steps = draw_num_steps(length_key, length)
+        values = jax.random.uniform(value_key, (max_steps,), minval=least_value, maxval=1.0)
+        first = jax.random.randint(first_key, (), 0, FIRST_MARKED, jnp.int32)
+        # Number k of the pairs that are left is pair k before the first that was chosen, else k+1.
+        second = jax.random.randint(second_key, (), 0, length // 2 - 1, jnp.int32)
+        second = second + (second >= first).astype(jnp.int32)
+        step = jnp.arange(max_steps, dtype=jnp.int32)
+        is_end = (step == 0) | (step == num_steps - 1)
+        is_marked = ((step == first) | (step == second)) & ~is_end
+        markers = is_marked.astype(values.dtype) - is_end.astype(values.dtype)
+        inputs = jnp.stack([jnp.where(step < num_steps, values, 0.0), markers], axis=1)
+        answer = target(values, is_marked)[None]
+        return Sequence(inputs, *at_last_step(answer, num_steps, max_steps))
+
+    return Task(draw, num_inputs=2, num_outputs=1, num_steps=max_steps)

@@ -1,0 +1,54 @@
+"""What a task is, and what the families of tasks share."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.errors import InputError
+
+
+class Sequence(NamedTuple):
+    """One sequence and what is to be predicted at each of its steps."""
+
+    inputs: jax.Array  # [T] symbols (int32), or [T, I] real vectors
+    targets: jax.Array  # [T] symbols (int32), or [T, O] real vectors
+    mask: jax.Array | None = None  # [T] bool, the steps that count; None: all of them
+
+
+class Task(NamedTuple):
+    """A source of sequences of one static size; shorter ones are masked."""
+
+    draw: Callable[[jax.Array], Sequence]  # one sequence from a key
+    num_inputs: int  # I
+    num_outputs: int  # O
+    num_steps: int  # T
+
+
+def require_length(task: str, length: int, least: int) -> None:
+    """Raise InputError for a length below the least that the task's rules allow."""
+    if length < least:
+        raise InputError(f"length {length} is too short for task {task}: it needs at least {least}")
+
+
+def longest(length: int) -> int:
+    """floor(1.1 length): the number of steps of the longest sequence of a task."""
+    return 11 * length // 10
+
+
+def draw_num_steps(key: jax.Array, length: int) -> jax.Array:
+    """The number of steps of one sequence, uniform on length, ..., floor(1.1 length)."""
+    return jax.random.randint(key, (), length, longest(length) + 1, jnp.int32)
+
+
+def at_last_step(
+    value: jax.Array, num_steps: jax.Array, max_steps: int
+) -> tuple[jax.Array, jax.Array]:
+    """Targets that hold ``value`` at the last of ``num_steps`` steps, zeros elsewhere; the mask.
+
+    A scalar value gives targets [max_steps], a vector [O] gives [max_steps, O].
+    """
+    mask = jnp.arange(max_steps, dtype=jnp.int32) == num_steps - 1
+    column = mask.reshape((max_steps,) + (1,) * value.ndim)
+    return jnp.where(column, value[None], jnp.zeros_like(value)[None]), mask

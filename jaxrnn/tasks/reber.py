@@ -1,0 +1,167 @@
+"""Strings of the embedded Reber grammar, whose next symbols are to be predicted."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn.errors import InputError
+from jaxrnn.tasks.base import Sequence, Task, require_length
+
+SYMBOLS = "BTPSXVE"
+"""Symbol k is the k-th letter."""
+
+SET_SIZE = 256
+LEAST_LENGTH = 17
+"""There are 206 strings of up to 16 symbols and 312 of up to 17."""
+
+B, T, P, S, X, V, E = range(len(SYMBOLS))
+
+WALK: tuple[dict[int, int], ...] = (
+    {T: 1, P: 2},
+    {S: 1, X: 3},
+    {T: 2, V: 4},
+    {X: 2, S: 5},
+    {P: 3, V: 5},
+    {E: 6},
+)
+"""Of each state of the inner grammar behind its B: the symbols that may follow, and where to.
+
+State 6 is the end.
+"""
+
+
+class ReberStrings(NamedTuple):
+    """Strings of at most L symbols; symbols are 0 and nothing is legal behind the end of one."""
+
+    symbols: np.ndarray  # int32 [strings, L]
+    lengths: np.ndarray  # int32 [strings], symbols of each
+    legal: np.ndarray  # bool [strings, L-1, 7], what may follow each symbol but the last
+
+
+def embedded_reber(length: int, seed: int = 0) -> Task:
+    """Predict the next symbol of strings of the embedded Reber grammar.
+
+    Each sequence is one of 256 training strings, each with probability 1/256: those of
+    ``reber_sets(length, seed)``, which see for the grammar, so ``length`` = L is the number of
+    symbols of the longest string allowed. The symbols B, T, P, S, X, V, E are 0, ..., 6. Inputs
+    and targets are [L-1]: of a string of n symbols steps 1, ..., n-1 count, at which the input is
+    the symbol and the target the next one; afterwards both are 0. Several symbols may be legal at
+    a step, so no net brings the error of every step down: whether it names the legal ones is seen
+    from ``legal`` of the two sets, or :func:`legal_successors`.
+
+    >>> sequence = embedded_reber(40).draw(jax.random.key(0))
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs[sequence.mask].tolist())
+    'BTBTXSET'
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.targets[sequence.mask].tolist())
+    'TBTXSETE'
+
+    Raises InputError for a length below 17: there are too few shorter strings.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 1; Fahlman 1991; the grammar of Reber 1967.
+    """
+    training, _ = reber_sets(length, seed)
+
+    def draw(key: jax.Array) -> Sequence:
+        index = jax.random.randint(key, (), 0, SET_SIZE, jnp.int32)
+        string = jnp.asarray(training.symbols)[index]
+        mask = jnp.arange(length - 1, dtype=jnp.int32) < jnp.asarray(training.lengths)[index] - 1
+        return Sequence(jnp.where(mask, string[:-1], 0), jnp.where(mask, string[1:], 0), mask)
+
+    return Task(draw, len(SYMBOLS), len(SYMBOLS), num_steps=length - 1)
+
+
+def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:
+    """The training set and the test set that belong to a seed, 256 strings each.
+
+    A string is B, c, an inner string, c, E, with c = T or P, and an inner string is B and the
+    symbols of a walk through ``WALK`` to its end, each branch taken with probability 1/2. The
+    shortest strings have 9 symbols, the mean is 12.0. A string of more than ``length`` symbols is
+    drawn anew: one in 14 at 17, one in 790 at 30, one in 18,000 at 40, one in 400,000 at 50. So is
+    one of the test set that the training set holds; other than that strings may occur more than
+    once, as the grammar has it.
+
+    >>> training, test = reber_sets(40)
+    >>> "".join(SYMBOLS[symbol] for symbol in test.symbols[0, : test.lengths[0]])
+    'BPBTSSSXXTTVPSEPE'
+
+    Raises InputError for a length below 17 or a negative seed.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 1, which does not say whether the strings of
+    a set differ, or whether long ones were left out.
+    """
+    require_length("embedded_reber", length, LEAST_LENGTH)
+    if seed < 0:
+        raise InputError(f"seed {seed} must not be negative")
+    # Its raw stream, unlike what NumPy's Generator makes of it, is the same in every version.
+    bits = np.random.PCG64(seed)
+
+    def draw_until(is_allowed: Callable[[list[int]], bool]) -> list[int]:
+        while True:
+            string = _draw_string(lambda: int(bits.random_raw()) >> 63)
+            if len(string) <= length and is_allowed(string):
+                return string
+
+    training = [draw_until(lambda string: True) for _ in range(SET_SIZE)]
+    test = [draw_until(lambda string: string not in training) for _ in range(SET_SIZE)]
+    return _arrays(training, length), _arrays(test, length)
+
+
+def legal_successors(string: list[int] | np.ndarray) -> np.ndarray:
+    """The symbols that may follow each symbol of a string but the last: bool [n-1, 7].
+
+    The string [n] has to be one of the embedded grammar, or the beginning of one. After the inner
+    string the one legal symbol is the string's second.
+
+    >>> legal = legal_successors([SYMBOLS.index(letter) for letter in "BTBPVVETE"])
+    >>> ["".join(np.array(list(SYMBOLS))[row]) for row in legal]
+    ['TP', 'B', 'TP', 'TV', 'PV', 'E', 'T', 'E']
+
+    Raises InputError for a symbol that may not stand where it stands.
+    """
+    # The whole grammar: WALK, whose states are counted from 3 on here, with what is around it.
+    second = int(string[1]) if len(string) > 1 else T
+    walk = ({symbol: 3 + state for symbol, state in branches.items()} for branches in WALK)
+    graph: tuple[dict[int, int], ...] = (
+        {B: 1},
+        {T: 2, P: 2},
+        {B: 3},
+        *walk,
+        {second: 10},
+        {E: 11},
+        {},
+    )
+    legal = np.zeros((len(string), len(SYMBOLS)), bool)
+    state = 0
+    for step, symbol in enumerate(string):
+        if int(symbol) not in graph[state]:
+            raise InputError(f"symbol {step + 1} of {_spelled(string)} is against the grammar")
+        state = graph[state][int(symbol)]
+        legal[step, list(graph[state])] = True
+    return legal[:-1]
+
+
+def _draw_string(coin: Callable[[], int]) -> list[int]:
+    second = (T, P)[coin()]
+    string = [B, second, B]
+    state = 0
+    while state < len(WALK):
+        branches = list(WALK[state].items())
+        symbol, state = branches[coin()] if len(branches) > 1 else branches[0]
+        string.append(symbol)
+    return [*string, second, E]
+
+
+def _arrays(strings: list[list[int]], length: int) -> ReberStrings:
+    symbols = np.zeros((len(strings), length), np.int32)
+    legal = np.zeros((len(strings), length - 1, len(SYMBOLS)), bool)
+    for k, string in enumerate(strings):
+        symbols[k, : len(string)] = string
+        legal[k, : len(string) - 1] = legal_successors(string)
+    return ReberStrings(symbols, np.array([len(string) for string in strings], np.int32), legal)
+
+
+def _spelled(string: list[int] | np.ndarray) -> str:
+    return "".join(SYMBOLS[symbol] for symbol in string)

@@ -1,0 +1,82 @@
+"""Classify a long sequence by the order of a few symbols that stand far apart."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_num_steps, longest, require_length
+
+SYMBOLS = "abcdXYEB"
+"""Symbol k of both tasks is the k-th letter: distractors, relevant ones, start and end."""
+
+X, START, END = SYMBOLS.index("X"), SYMBOLS.index("E"), SYMBOLS.index("B")
+LEAST_LENGTH = 20  # from here on the first window begins behind the start symbol
+
+
+def temporal_order(length: int) -> Task:
+    """Tell from two relevant symbols among distractors which came in which order.
+
+    The symbols a, b, c, d, X, Y, E, B are 0, ..., 7. The number of symbols is uniform on
+    ``length``, ..., floor(1.1 ``length``) = T; the first is E, the last is B, all others are
+    independent and uniform on a, b, c, d, except at t1 and t2, where X or Y stands with
+    probability 1/2 each. Counted from 1, t1 is uniform on ``length`` / 10, ..., 2 ``length`` / 10
+    and t2 on 5 ``length`` / 10, ..., 6 ``length`` / 10, both ends included and rounded down.
+    Inputs are [T] symbols, 0 after the end. At the last symbol, the only step that counts, the
+    target [T] is the class: XX 0 (the paper's Q), XY 1 (R), YX 2 (S), YY 3 (U).
+
+    >>> sequence = temporal_order(20).draw(jax.random.key(0))
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs.tolist())
+    'EYddacbcdYcbabaaabcabB'
+    >>> int(sequence.targets[sequence.mask][0])
+    3
+
+    Raises InputError for a length below 20, where t1 could be 1.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 6a, whose ``length`` is 100; positions at
+    other lengths are in proportion. Where the paper counts from it does not say.
+    """
+    return _temporal_order("temporal_order", length, ((10, 20), (50, 60)))
+
+
+def temporal_order_three(length: int) -> Task:
+    """Tell from three relevant symbols among distractors which came in which order.
+
+    As :func:`temporal_order`, errors included, with three positions: at ``length`` 100 t1 is
+    uniform on 10, ..., 20, t2 on 33, ..., 43, t3 on 66, ..., 76. The eight classes are the three
+    symbols read as a binary number, X for 0 and Y for 1: XXX 0 (the paper's Q), XXY 1 (R), XYX 2
+    (S), XYY 3 (U), YXX 4 (V), YXY 5 (A), YYX 6 (B), YYY 7 (C).
+
+    >>> sequence = temporal_order_three(20).draw(jax.random.key(0))
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs.tolist())
+    'EYddaYbcddcbaYaaabcabB'
+    >>> int(sequence.targets[sequence.mask][0])
+    7
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 6b, whose ``length`` is 100.
+    """
+    return _temporal_order("temporal_order_three", length, ((10, 20), (33, 43), (66, 76)))
+
+
+def _temporal_order(name: str, length: int, percent: tuple[tuple[int, int], ...]) -> Task:
+    require_length(name, length, LEAST_LENGTH)
+    max_steps = longest(length)
+    windows = [(low * length // 100, high * length // 100) for low, high in percent]
+    num_classes = 2 ** len(windows)
+
+    def draw(key: jax.Array) -> Sequence:
+        class_key, length_key, distractor_key, *position_keys = jax.random.split(
+            key, 3 + len(windows)
+        )
+        class_ = jax.random.randint(class_key, (), 0, num_classes, jnp.int32)
+        num_steps = draw_num_steps(length_key, length)
+        inputs = jax.random.randint(distractor_key, (max_steps,), 0, X, jnp.int32)
+        step = jnp.arange(max_steps, dtype=jnp.int32)
+        for k, ((low, high), position_key) in enumerate(zip(windows, position_keys, strict=True)):
+            position = jax.random.randint(position_key, (), low, high + 1, jnp.int32)
+            is_y = (class_ >> (len(windows) - 1 - k)) & 1
+            inputs = jnp.where(step == position - 1, X + is_y, inputs)
+        inputs = jnp.where(step == 0, START, inputs)
+        inputs = jnp.where(step == num_steps - 1, END, inputs)
+        inputs = jnp.where(step < num_steps, inputs, 0)
+        return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
+
+    return Task(draw, num_inputs=len(SYMBOLS), num_outputs=num_classes, num_steps=max_steps)

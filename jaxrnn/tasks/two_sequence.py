@@ -1,0 +1,104 @@
+"""Two classes of sequences that differ in their first elements only; the rest is noise."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.errors import InputError
+from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_num_steps, longest, require_length
+
+INPUT_VARIANCE = 0.2
+TARGET_VARIANCE = 0.1
+
+
+def two_sequence(length: int, num_informative: int = 3) -> Task:
+    """Tell at the end of a noisy sequence whether its first elements were +1 or -1.
+
+    With N = ``num_informative``: class 1 and class 2 have probability 1/2 each; elements 1, ..., N
+    are +1 in class 1 and -1 in class 2, all others independent Gaussians of mean 0 and variance
+    0.2 (standard deviation 0.447). The number of elements is uniform on
+    ``length``, ..., floor(1.1 ``length``) = T. Inputs are [T, 1], 0 after the end; targets [T, 1]
+    hold 1 for class 1 and 0 for class 2 at the last element, the only step that counts.
+
+    >>> sequence = two_sequence(4).draw(jax.random.key(0))
+    >>> print(sequence.inputs[:, 0].round(2), sequence.targets[:, 0])
+    [-1.   -1.   -1.   -0.35] [0. 0. 0. 0.]
+
+    Raises InputError for less than one informative element, and for a length below N+1, where no
+    noise follows them.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3a.
+    """
+    return _two_sequence("two_sequence", length, num_informative)
+
+
+def two_sequence_noise(length: int, num_informative: int = 3) -> Task:
+    """As two_sequence, with the noise on the informative elements, too.
+
+    Elements 1, ..., N are +1 or -1 plus a Gaussian of mean 0 and variance 0.2; everything else,
+    errors included, is as in :func:`two_sequence`, and a key gives the same class, length and
+    noise there.
+
+    >>> sequence = two_sequence_noise(4).draw(jax.random.key(0))
+    >>> print(sequence.inputs[:, 0].round(2), sequence.targets[:, 0])
+    [-0.42 -0.39 -1.18 -0.35] [0. 0. 0. 0.]
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3b.
+    """
+    return _two_sequence("two_sequence_noise", length, num_informative, noise_everywhere=True)
+
+
+def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
+    """As two_sequence, with targets 0.2 and 0.8 that are themselves noisy.
+
+    The target is 0.2 for class 1 and 0.8 for class 2 plus, drawn for each sequence, a Gaussian of
+    mean 0 and variance 0.1 (standard deviation 0.316), so it may lie outside of [0, 1]; everything
+    else, errors included, is as in :func:`two_sequence`, and a key gives the same inputs there.
+    What the net is to learn is the conditional mean, :func:`target_without_noise`.
+
+    >>> sequence = two_sequence_target_noise(4).draw(jax.random.key(0))
+    >>> noisy, clean = sequence.targets[-1, 0], target_without_noise(sequence.inputs)[0]
+    >>> f"{float(noisy):.2f}", f"{float(clean):.2f}"
+    ('0.60', '0.80')
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3c. Which class has which target the paper
+    leaves open to doubt; with inputs symmetric about 0 it makes no difference.
+    """
+    return _two_sequence("two_sequence_target_noise", length, num_informative, target_noise=True)
+
+
+def target_without_noise(inputs: jax.Array) -> jax.Array:
+    """The target [1] of two_sequence_target_noise for inputs [T, 1], before its noise."""
+    return jnp.where(inputs[0] > 0, jnp.full_like(inputs[0], 0.2), jnp.full_like(inputs[0], 0.8))
+
+
+def _two_sequence(
+    name: str,
+    length: int,
+    num_informative: int,
+    *,
+    noise_everywhere: bool = False,
+    target_noise: bool = False,
+) -> Task:
+    if num_informative < 1:
+        raise InputError(f"num_informative {num_informative} must be at least 1")
+    require_length(name, length, num_informative + 1)
+    max_steps = longest(length)
+
+    def draw(key: jax.Array) -> Sequence:
+        class_key, length_key, noise_key, target_key = jax.random.split(key, 4)
+        is_class_1 = jax.random.bernoulli(class_key)
+        num_steps = draw_num_steps(length_key, length)
+        step = jnp.arange(max_steps, dtype=jnp.int32)
+        noise = INPUT_VARIANCE**0.5 * jax.random.normal(noise_key, (max_steps,))
+        informative = step < num_informative
+        signal = jnp.where(informative, jnp.where(is_class_1, 1.0, -1.0), 0.0)
+        if not noise_everywhere:
+            noise = jnp.where(informative, 0.0, noise)
+        inputs = jnp.where(step < num_steps, signal.astype(noise.dtype) + noise, 0.0)
+        target = is_class_1.astype(inputs.dtype)
+        if target_noise:
+            noise = TARGET_VARIANCE**0.5 * jax.random.normal(target_key, (1,))
+            target = target_without_noise(inputs[:, None])[0] + noise[0]
+        return Sequence(inputs[:, None], *at_last_step(target[None], num_steps, max_steps))
+
+    return Task(draw, num_inputs=1, num_outputs=1, num_steps=max_steps)
