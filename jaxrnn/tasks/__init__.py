@@ -12,6 +12,7 @@ from jaxrnn.tasks.long_lag import no_regularities, noise_free, very_long_lag
 from jaxrnn.tasks.reber import ReberStrings, embedded_reber, legal_successors, reber_sets
 from jaxrnn.tasks.temporal_order import temporal_order, temporal_order_three
 from jaxrnn.tasks.two_sequence import (
+    target_without_noise,
     two_sequence,
     two_sequence_noise,
     two_sequence_target_noise,
@@ -29,6 +30,7 @@ __all__ = [
     "no_regularities",
     "noise_free",
     "reber_sets",
+    "target_without_noise",
     "temporal_order",
     "temporal_order_three",
     "two_sequence",

@@ -164,4 +164,4 @@ def _arrays(strings: list[list[int]], length: int) -> ReberStrings:
 
 
 def _spelled(string: list[int] | np.ndarray) -> str:
-    return "".join(SYMBOLS[symbol] for symbol in string)
+    return "".join(SYMBOLS[s] if 0 <= s < len(SYMBOLS) else "?" for s in string)
