@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_num_steps, longest, require_length
+from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, longest, require_length
 
 FIRST_MARKED = 10  # the first marker stands on one of so many pairs
 
@@ -25,9 +25,9 @@ def adding(length: int) -> Task:
     >>> " ".join(f"{value:.2f}" for value in sequence.inputs[:, 0].tolist())
     '-0.99 -0.96 0.16 -0.28 -0.55 -0.76 -0.75 0.23 -0.81 0.97 -0.15 0.66'
     >>> " ".join(f"{marker:.0f}" for marker in sequence.inputs[:, 1].tolist())
-    '-1 0 0 1 0 0 0 0 0 1 0 -1'
+    '-1 1 0 0 1 0 0 0 0 0 0 -1'
     >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
-    '0.6726'
+    '0.1220'
 
     Raises InputError for a length below 11, where the last pair could be marked.
 
@@ -53,9 +53,9 @@ def multiplication(length: int) -> Task:
     >>> " ".join(f"{value:.2f}" for value in sequence.inputs[:, 0].tolist())
     '0.01 0.02 0.58 0.36 0.22 0.12 0.13 0.62 0.10 0.98 0.42 0.83'
     >>> " ".join(f"{marker:.0f}" for marker in sequence.inputs[:, 1].tolist())
-    '-1 0 0 1 0 0 0 0 0 1 0 -1'
+    '-1 1 0 0 1 0 0 0 0 0 0 -1'
     >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
-    '0.3558'
+    '0.0047'
 
     Source: Hochreiter & Schmidhuber 1997, experiment 5.
     """
@@ -77,12 +77,11 @@ def _marked(
     max_steps = longest(length)
 
     def draw(key: jax.Array) -> Sequence:
-        length_key, value_key, first_key, second_key = jax.random.split(key, 4)
-        num_steps = draw_num_steps(length_key, length)
+        integer_key, value_key = jax.random.split(key)
+        ranges = [(length, max_steps), (0, FIRST_MARKED - 1), (0, length // 2 - 2)]
+        num_steps, first, second = draw_integers(integer_key, ranges)
         values = jax.random.uniform(value_key, (max_steps,), minval=least_value, maxval=1.0)
-        first = jax.random.randint(first_key, (), 0, FIRST_MARKED, jnp.int32)
         # Number k of the pairs that are left is pair k before the first that was chosen, else k+1.
-        second = jax.random.randint(second_key, (), 0, length // 2 - 1, jnp.int32)
         second = second + (second >= first).astype(jnp.int32)
         step = jnp.arange(max_steps, dtype=jnp.int32)
         is_end = (step == 0) | (step == num_steps - 1)

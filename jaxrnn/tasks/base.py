@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrnn.errors import InputError
 
@@ -37,9 +38,13 @@ def longest(length: int) -> int:
     return 11 * length // 10
 
 
-def draw_num_steps(key: jax.Array, length: int) -> jax.Array:
-    """The number of steps of one sequence, uniform on length, ..., floor(1.1 length)."""
-    return jax.random.randint(key, (), length, longest(length) + 1, jnp.int32)
+def draw_integers(key: jax.Array, ranges: list[tuple[int, int]]) -> jax.Array:
+    """Independent integers [len(ranges)], each uniform on its (low, high), both ends included.
+
+    In one call, since each call of jax.random costs XLA a good part of a second to compile.
+    """
+    low, high = np.array(ranges, np.int32).T
+    return jax.random.randint(key, (len(ranges),), low, high + np.int32(1), jnp.int32)
 
 
 def at_last_step(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import InputError
-from jaxrnn.tasks.base import Sequence, Task, at_last_step, require_length
+from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, require_length
 
 
 def noise_free(length: int) -> Task:
@@ -43,7 +43,7 @@ def no_regularities(length: int) -> Task:
 
     >>> sequence = no_regularities(6).draw(jax.random.key(2))
     >>> sequence.inputs.tolist(), sequence.targets.tolist()
-    ([4, 3, 1, 0, 2], [3, 1, 0, 2, 4])
+    ([5, 0, 1, 3, 1], [0, 1, 3, 1, 5])
 
     Raises InputError for a length below 3, where nothing stands between first and last.
 
@@ -52,9 +52,8 @@ def no_regularities(length: int) -> Task:
     require_length("no_regularities", length, 3)
 
     def draw(key: jax.Array) -> Sequence:
-        end_key, middle_key = jax.random.split(key)
-        ends = (length - 2 + jax.random.bernoulli(end_key).astype(jnp.int32))[None]
-        middle = jax.random.randint(middle_key, (length - 2,), 0, length - 2, jnp.int32)
+        symbols = draw_integers(key, [(length - 2, length - 1)] + [(0, length - 3)] * (length - 2))
+        ends, middle = symbols[:1], symbols[1:]
         return Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
 
     return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
@@ -84,7 +83,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
     >>> sequence = very_long_lag(3, num_distractors=2).draw(jax.random.key(11))
     >>> last = int(sequence.mask.argmax())
     >>> sequence.inputs[: last + 1].tolist(), int(sequence.targets[last])
-    ([3, 5, 1, 0, 0, 1, 0, 1, 0, 2], 1)
+    ([3, 4, 0, 1, 1, 0, 0, 1, 0, 2], 0)
 
     Raises InputError for a length below 1 and for less than one distractor.
 
@@ -97,13 +96,13 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
     max_steps = 2 + length + LONGEST_TAIL + 1
 
     def draw(key: jax.Array) -> Sequence:
-        class_key, tail_key, distractor_key = jax.random.split(key, 3)
-        class_ = jax.random.bernoulli(class_key).astype(jnp.int32)
+        symbol_key, tail_key = jax.random.split(key)
+        symbols = draw_integers(symbol_key, [(0, 1)] + [(0, p - 1)] * max_steps)
+        class_, distractors = symbols[0], symbols[1:]
         # The number of draws up to and with the first e, less that e.
         tail = jax.random.geometric(tail_key, END_PROBABILITY, (), jnp.int32) - 1
         at_e = 2 + length + jnp.minimum(tail, LONGEST_TAIL)
         step = jnp.arange(max_steps, dtype=jnp.int32)
-        distractors = jax.random.randint(distractor_key, (max_steps,), 0, p, jnp.int32)
         inputs = jnp.where(step < at_e, distractors, 0)
         inputs = inputs.at[0].set(p + 1).at[1].set(p + 2 + class_)
         inputs = jnp.where(step == at_e, p, inputs)
