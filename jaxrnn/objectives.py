@@ -61,10 +61,13 @@ def half_squared_error(
     one-hot vectors, and the mean (with ``reduction`` "sum" the sum) and the maximum taken over the
     T steps that count: loss = mean(1/2 sum_j (t[j] - y[j])^2), error = max |t[j] - y[j]| over
     steps and j. The loss's derivative by an output is then (y - t) y (1 - y). An output that is
-    not finite makes both NaN, although its sigmoid may be. Raises InputError for another word.
+    not finite makes both NaN, where its step counts, although its sigmoid may be. Raises InputError for another word.
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """
+    if mask is not None:
+        # Before the sigmoid, whose derivative would hand a NaN on.
+        outputs = jnp.where(mask[:, None], outputs, jnp.zeros_like(outputs))
     y = jnp.where(jnp.isfinite(outputs), jax.nn.sigmoid(outputs), jnp.nan)
     return half_squared_error_linear(y, targets, mask, reduction)
 

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from jaxrnn.errors import InputError
-from jaxrnn.objectives import cross_entropy
+from jaxrnn.objectives import (
+    cross_entropy,
+    half_squared_error,
+    half_squared_error_linear,
+)
 
 NUM_STEPS, NUM_OUTPUTS = 9, 5
 MASKS = {
@@ -126,3 +130,99 @@ def test_another_reduction_is_refused_in_one_sentence():
     with pytest.raises(InputError) as refusal:
         cross_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(targets), None, "max")
     assert str(refusal.value) == "unknown loss-reduction 'max': choose from mean, sum"
+
+
+# Half the squared error
+
+SQUARED = {"half_squared_error": half_squared_error, "linear": half_squared_error_linear}
+over_squared = pytest.mark.parametrize("name", SQUARED)
+
+
+def squared_case(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs [T, O], targets as the objective gets them and as vectors [T, O]."""
+    outputs, symbols = random_case()
+    if kind == "symbols":
+        return outputs, symbols, np.eye(NUM_OUTPUTS)[symbols]
+    vectors = np.random.default_rng(1).uniform(size=outputs.shape)
+    return outputs, vectors, vectors
+
+
+def squared_by_hand(name, outputs, vectors, counted, reduction) -> tuple[float, float]:
+    losses, errors = [], []
+    for step in np.nonzero(counted)[0]:
+        y = outputs[step] if name == "linear" else 1 / (1 + np.exp(-outputs[step]))
+        losses.append(sum((t - o) ** 2 for t, o in zip(vectors[step], y, strict=True)) / 2)
+        errors.append(max(abs(vectors[step] - y)))
+    return sum(losses) / (len(losses) if reduction == "mean" else 1), max(errors)
+
+
+@pytest.mark.usefixtures("x64")
+@over_squared
+@pytest.mark.parametrize("kind", ["symbols", "vectors"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("mask", [None, *MASKS.values()], ids=["no_mask", *MASKS])
+def test_half_squared_error_is_its_formula_and_its_gradient_the_difference(
+    name, kind, reduction, mask
+):
+    outputs, targets, vectors = squared_case(kind)
+    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
+    steps = None if mask is None else jnp.asarray(mask)
+
+    def loss_and_error(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return SQUARED[name](outputs, jnp.asarray(targets), steps, reduction)
+
+    actual, gradient = jax.value_and_grad(loss_and_error, has_aux=True)(jnp.asarray(outputs))
+    expected = squared_by_hand(name, outputs, vectors, counted, reduction)
+    np.testing.assert_allclose(actual, expected, rtol=1e-13)
+    # Central differences of the formula by hand.
+    step_size = 1e-6
+    for position in np.ndindex(*outputs.shape):
+        shift = np.zeros_like(outputs)
+        shift[position] = step_size
+        above, below = (
+            squared_by_hand(name, outputs + sign * shift, vectors, counted, reduction)[0]
+            for sign in (1, -1)
+        )
+        slope = (above - below) / (2 * step_size)
+        np.testing.assert_allclose(gradient[position], slope, rtol=1e-6, atol=1e-9)
+
+
+@over_squared
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_half_squared_error_of_an_output_that_is_not_finite_counts_where_its_step_does(name, bad):
+    outputs, targets, vectors = squared_case("vectors")
+    mask = MASKS["every_other"]
+    expected = squared_by_hand(name, outputs, vectors, mask, "sum")
+    for step in (3, 4):  # masked, counted
+        changed = outputs.copy()
+        changed[step, 2] = bad
+
+        def loss_and_error(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+            steps, ts = jnp.asarray(mask), jnp.asarray(targets, jnp.float32)
+            return SQUARED[name](outputs, ts, steps, "sum")
+
+        (loss, error), gradient = jax.value_and_grad(loss_and_error, has_aux=True)(
+            jnp.asarray(changed, jnp.float32)
+        )
+        if step == 3:
+            np.testing.assert_allclose((loss, error), expected, rtol=1e-5)
+            np.testing.assert_array_equal(np.asarray(gradient)[~mask], 0.0)
+        elif not np.isfinite(bad):
+            assert not np.isfinite(loss)
+            assert not np.isfinite(error)
+
+
+def test_half_squared_error_is_finite_at_logits_of_a_thousand():
+    outputs = jnp.array([[1000.0, -1000.0]], jnp.float32)
+    right, wrong = jnp.array([0], jnp.int32), jnp.array([1], jnp.int32)
+    assert half_squared_error(outputs, right) == (0.0, 0.0)
+    assert half_squared_error(outputs, wrong) == (1.0, 1.0)
+    gradient = jax.grad(lambda a: half_squared_error(a, wrong)[0])(outputs)
+    np.testing.assert_array_equal(gradient, [[0.0, 0.0]])
+
+
+@over_squared
+def test_half_squared_error_refuses_another_reduction(name):
+    outputs, targets = random_case()
+    with pytest.raises(InputError, match="unknown loss-reduction 'max': choose from mean, sum"):
+        SQUARED[name](jnp.asarray(outputs, jnp.float32), jnp.asarray(targets), None, "max")
