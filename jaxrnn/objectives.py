@@ -61,7 +61,8 @@ def half_squared_error(
     one-hot vectors, and the mean (with ``reduction`` "sum" the sum) and the maximum taken over the
     T steps that count: loss = mean(1/2 sum_j (t[j] - y[j])^2), error = max |t[j] - y[j]| over
     steps and j. The loss's derivative by an output is then (y - t) y (1 - y). An output that is
-    not finite makes both NaN, where its step counts, although its sigmoid may be. Raises InputError for another word.
+    not finite makes both NaN, where its step counts, although its sigmoid may be. Another word for
+    the reduction is an InputError.
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """

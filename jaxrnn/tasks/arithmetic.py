@@ -31,9 +31,11 @@ def adding(length: int) -> Task:
 
     Raises InputError for a length below 11, where the last pair could be marked.
 
-    Source: Hochreiter & Schmidhuber 1997, experiment 4. That the second marker stands at most at
-    pair ``length`` / 2, which makes the least lag of ``length`` / 2 that the paper gives, settles
-    how to count the pairs that are left; that a first pair keeps its -1 is our reading.
+    That the second marker stands at most at pair ``length`` / 2, which makes the least lag of
+    ``length`` / 2 that the paper gives, settles how to count the pairs that are left; that a first
+    pair keeps its -1 is our reading.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 4.
     """
     return _marked(
         "adding",

@@ -89,8 +89,9 @@ def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:
 
     Raises InputError for a length below 17 or a negative seed.
 
-    Source: Hochreiter & Schmidhuber 1997, experiment 1, which does not say whether the strings of
-    a set differ, or whether long ones were left out.
+    The paper does not say whether the strings of a set differ, or whether long ones were left out.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 1.
     """
     require_length("embedded_reber", length, LEAST_LENGTH)
     if seed < 0:

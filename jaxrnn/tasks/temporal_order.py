@@ -31,8 +31,10 @@ def temporal_order(length: int) -> Task:
 
     Raises InputError for a length below 20, where t1 could be 1.
 
-    Source: Hochreiter & Schmidhuber 1997, experiment 6a, whose ``length`` is 100; positions at
-    other lengths are in proportion. Where the paper counts from it does not say.
+    The paper's ``length`` is 100; positions at other lengths are in proportion. Whether it counts
+    them from 1 and the ends of the ranges in, it does not say.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 6a.
     """
     return _temporal_order("temporal_order", length, ((10, 20), (50, 60)))
 
@@ -51,7 +53,7 @@ def temporal_order_three(length: int) -> Task:
     >>> int(sequence.targets[sequence.mask][0])
     5
 
-    Source: Hochreiter & Schmidhuber 1997, experiment 6b, whose ``length`` is 100.
+    Source: Hochreiter & Schmidhuber 1997, experiment 6b.
     """
     return _temporal_order("temporal_order_three", length, ((10, 20), (33, 43), (66, 76)))
 

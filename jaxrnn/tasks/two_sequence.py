@@ -62,8 +62,9 @@ def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
     >>> f"{float(noisy):.2f}", f"{float(clean):.2f}"
     ('0.56', '0.80')
 
-    Source: Hochreiter & Schmidhuber 1997, experiment 3c. Which class has which target the paper
-    leaves open to doubt; with inputs symmetric about 0 it makes no difference.
+    Which class has which target makes no difference, since the inputs are symmetric about 0.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3c.
     """
     return _two_sequence("two_sequence_target_noise", length, num_informative, target_noise=True)
 
