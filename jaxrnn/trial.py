@@ -124,7 +124,11 @@ def build(experiment: Experiment) -> Trial:
 
         def loss_and_error(params: Any) -> tuple[jax.Array, jax.Array]:
             _, outputs = unroll(cell, params, inputs)
-            return objective(outputs, sequence.targets, sequence.mask, experiment.loss_reduction)
+            reduction = experiment.loss_reduction
+            loss, error = objective(outputs, sequence.targets, sequence.mask, reduction)
+            if sequence.judged is not None:
+                _, error = objective(outputs, sequence.targets, sequence.judged, reduction)
+            return loss, error
 
         gradients, error = jax.grad(loss_and_error, has_aux=True)(state.params)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)

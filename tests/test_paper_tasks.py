@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrnn import TASKS, Experiment, InputError, run_trials, tasks
+from jaxrnn import CELLS, TASKS, Experiment, InputError, run_trials, tasks, unroll
 from jaxrnn.tasks import long_lag, reber
-from jaxrnn.trial import build, trial_key
+from jaxrnn.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
 SIGMAS = 4.5
@@ -218,6 +218,22 @@ def test_no_regularities_has_equal_ends_and_a_uniform_middle():
     for position in range(1, 7):
         assert_uniform(inputs[:, position], 0, 5)
     assert_uniform(6 * inputs[:, 1] + inputs[:, 2], 0, 35)  # two neighbours are independent
+
+
+def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
+    trial = build(Experiment(task="no_regularities", length=5, cell="simple_rnn", trials=1))
+    settings = jax.tree.map(lambda a: a[0], settings_of(Experiment(trials=1)))
+    state = trial.init(trial_key(0, 0), settings)
+    sequence = trial.draw(trial_key(0, 0), np.int32(0))
+    assert sequence.mask is None
+    _, outputs = unroll(CELLS["simple_rnn"], state.params, sequence.inputs)
+    p = jax.nn.softmax(outputs)
+    after, error = trial.update(state, settings, sequence)
+    assert error == pytest.approx(1 - float(p[-1, sequence.targets[-1]]), rel=1e-5)
+    # The derivative of the mean loss by the output bias; the notebook's learning rate is 1.
+    gradient = (p - jax.nn.one_hot(sequence.targets, 5)).mean(0)
+    change = after.params.output_bias - state.params.output_bias
+    np.testing.assert_allclose(change, -gradient, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("length", "p"), [(5, None), (30, 4)])

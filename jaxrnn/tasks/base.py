@@ -16,6 +16,7 @@ class Sequence(NamedTuple):
     inputs: jax.Array  # [T] symbols (int32), or [T, I] real vectors
     targets: jax.Array  # [T] symbols (int32), or [T, O] real vectors
     mask: jax.Array | None = None  # [T] bool, the steps that count; None: all of them
+    judged: jax.Array | None = None  # [T] bool, those whose error counts; None: as the mask
 
 
 class Task(NamedTuple):

@@ -38,8 +38,8 @@ def no_regularities(length: int) -> Task:
 
     With T = ``length`` and an alphabet of T symbols a sequence is (e, m(1), ..., m(T-2), e): e is
     T-2 or T-1 with probability 1/2 each, the m are independent and uniform on 0, ..., T-3. There
-    are T-1 steps, inputs and targets [T-1]. Every next symbol is a target and every step counts,
-    but only the last symbol can be predicted.
+    are T-1 steps, inputs and targets [T-1]. Every next symbol is a target and every step counts
+    for the loss, but only the last symbol can be predicted, so the error is that of the last step.
 
     >>> sequence = no_regularities(6).draw(jax.random.key(2))
     >>> sequence.inputs.tolist(), sequence.targets.tolist()
@@ -54,7 +54,11 @@ def no_regularities(length: int) -> Task:
     def draw(key: jax.Array) -> Sequence:
         symbols = draw_integers(key, [(length - 2, length - 1)] + [(0, length - 3)] * (length - 2))
         ends, middle = symbols[:1], symbols[1:]
-        return Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
+        return Sequence(
+            inputs=jnp.concatenate([ends, middle]),
+            targets=jnp.concatenate([middle, ends]),
+            judged=jnp.arange(length - 1) == length - 2,
+        )
 
     return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
 
