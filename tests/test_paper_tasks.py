@@ -202,8 +202,9 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
     assert set(counts) <= set(in_set)
     for string, times in in_set.items():
         p = times / 256
-        bound = max(SIGMAS * np.sqrt(NUM_KEYS * p * (1 - p)), 6)
-        assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound + 6)
+        # Rare strings' counts are skewed to the right, hence the 4.
+        bound = SIGMAS * np.sqrt(NUM_KEYS * p * (1 - p)) + 4
+        assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound)
 
 
 # Experiment 2
@@ -223,12 +224,12 @@ def test_no_regularities_has_equal_ends_and_a_uniform_middle():
 def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
     trial = build(Experiment(task="no_regularities", length=5, cell="simple_rnn", trials=1))
     settings = jax.tree.map(lambda a: a[0], settings_of(Experiment(trials=1)))
-    state = trial.init(trial_key(0, 0), settings)
-    sequence = trial.draw(trial_key(0, 0), np.int32(0))
+    state = jax.jit(trial.init)(trial_key(0, 0), settings)
+    sequence = jax.jit(trial.draw)(trial_key(0, 0), np.int32(0))
     assert sequence.mask is None
     _, outputs = unroll(CELLS["simple_rnn"], state.params, sequence.inputs)
     p = jax.nn.softmax(outputs)
-    after, error = trial.update(state, settings, sequence)
+    after, error = jax.jit(trial.update)(state, settings, sequence)
     assert error == pytest.approx(1 - float(p[-1, sequence.targets[-1]]), rel=1e-5)
     # The derivative of the mean loss by the output bias; the notebook's learning rate is 1.
     gradient = (p - jax.nn.one_hot(sequence.targets, 5)).mean(0)
@@ -250,7 +251,7 @@ def test_very_long_lag_recalls_its_second_symbol_after_e(length, p):
     distractors = inputs[(step >= 2) & (step < num_steps[:, None] - 1)]
     assert_uniform(distractors, 0, p - 1)
     tail = num_steps - (2 + length + 1)
-    assert_moments(tail, 9.0, 90.0, 0.9 * (0.01 + 9 * 0.9 + 0.9 * 0.0) / 0.1**4 * 10)
+    assert_moments(tail, 9.0, 90.0, 90.0**2 * (9 + 0.1**2 / 0.9))
     for g in (0, 1, 10):
         probability = 0.1 * 0.9**g
         bound = SIGMAS * np.sqrt(NUM_KEYS * probability)
@@ -451,7 +452,7 @@ def test_a_task_trains(name):
     for outcome in run_trials(experiment, chunk_steps=20):
         assert (outcome.status, outcome.steps) == ("unsolved", 20)
         assert np.isfinite(outcome.curve).all()
-        # Targets are in [0, 1] but for the noisy ones, which 0.316 is the deviation of.
+        # Targets are in [0, 1], but for those with noise of deviation 0.316.
         assert min(outcome.curve) > 0
         assert max(outcome.curve) < (1 if name != "two_sequence_target_noise" else 2.5)
 
