@@ -329,6 +329,8 @@ class _Watch:
         self.progress.stop()
 
     def on_chunk(self, experiment: "Experiment", tally: "Tally") -> None:
+        from jaxrnn.report import net_name
+
         now = time.monotonic()
         then, first = self.first.setdefault(experiment, (now, tally))
         self.last[experiment] = tally
@@ -341,7 +343,7 @@ class _Watch:
             status += f"  < {_duration(left)} left"
         self.progress.update(
             self.one,
-            description=f"{experiment.cell} T={experiment.length}",
+            description=f"{net_name(experiment.name, experiment.cell)} T={experiment.length}",
             total=experiment.max_steps,
             completed=tally.step,
             status=status,

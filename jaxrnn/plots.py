@@ -119,7 +119,7 @@ def _steps_to_solution(rows: Sequence[Row]) -> Figure:
             if unsolved:
                 axes.annotate(
                     f"{unsolved}/{len(steps)}",
-                    (middle, top * 1.18),
+                    (middle, top * 1.16 ** (1 + number)),  # a row a net
                     ha="center",
                     fontsize=7,
                     color=color,
@@ -141,7 +141,7 @@ def _steps_to_solution(rows: Sequence[Row]) -> Figure:
         xlabel="length of the sequence",
         ylabel="training steps to solution",
         xlim=(-0.5, len(lengths) - 0.5),
-        ylim=(min(900, 0.8 * min(r["steps"] for r in rows)), top * 1.45),
+        ylim=(min(900, 0.8 * min(r["steps"] for r in rows)), top * 1.16 ** (1.5 + len(nets))),
     )
     axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -14,13 +14,16 @@ from jaxrnn.store import read_config, read_rows, spelled, write_whole
 REPORT = "report.md"
 
 
+def net_name(experiment: str, cell: str) -> str:
+    """A net's name in tables and on the terminal; the notebook's settings go without saying."""
+    return cell if experiment in ("notebook", "grid") else f"{cell} ({experiment})"
+
+
 def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
     """The table's columns by heading; those that no line has anything for are left out."""
-    several = len({line.experiment for line in lines}) > 1
     settings = dict.fromkeys(name for line in lines for name in line.settings)
     result = {
-        "net": [line.cell for line in lines],
-        "experiment": [line.experiment for line in lines] if several else [],
+        "net": [net_name(line.experiment, line.cell) for line in lines],
         "T": [str(line.length) for line in lines],
         **{
             name.replace("_", " "): [_number(line.settings.get(name)) for line in lines]
@@ -54,7 +57,7 @@ def _published(line: Line) -> tuple[str, str, str]:
 def sentence(lines: Sequence[Line]) -> str:
     """What came out for one net at one length, for printing as it comes."""
     line = lines[0]
-    text = f"{line.cell:<10} T={line.length:<4} "
+    text = f"{net_name(line.experiment, line.cell):<10} T={line.length:<4} "
     if len(lines) > 1:
         return text + f"{len(lines)} combinations of settings"
     solved = _solved(line.solved, line.trials, line.diverged)
@@ -70,13 +73,13 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
     result = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        collapse_padding=True,
+        padding=0,
         title=title,
         title_justify="left",
     )
     cells = columns(lines)
     for heading in cells:
-        left = heading in ("net", "experiment")
+        left = heading == "net"
         result.add_column(
             heading.replace(" ", "\n"), justify="left" if left else "right", no_wrap=True
         )
@@ -108,8 +111,7 @@ def legend(lines: Sequence[Line]) -> str:
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     cells = columns(lines)
-    left = ("net", "experiment")
-    rule = ["---" if heading in left else "--:" for heading in cells]
+    rule = ["---" if heading == "net" else "--:" for heading in cells]
     rows = [list(cells), rule, *zip(*cells.values(), strict=True)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -82,8 +82,8 @@ def settings_that_differ(rows: Sequence[Row]) -> list[str]:
 def summarize(rows: Sequence[Row]) -> list[Line]:
     """One line for each experiment, cell, length and combination of per-trial settings.
 
-    In the order in which experiment, cell and length first appear; among combinations the best
-    first: most trials solved, then lowest median.
+    In the order in which experiment, cell and length first appear, several experiments length by
+    length; among combinations the best first: most trials solved, then lowest median.
     """
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
@@ -99,6 +99,8 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
             for values, rows in combinations.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
+    if len({line.experiment for line in lines}) > 1:
+        lines.sort(key=lambda line: line.length)
     return lines
 
 

@@ -137,7 +137,7 @@ def test_two_experiments_side_by_side(tmp_path, capsys):
     slow, fast = ([row["solved_at"] for row in rows[k : k + 2]] for k in (0, 2))
     assert max(fast) < min(slow)
     assert "better" in capsys.readouterr().out
-    assert "| lstm | better | 4 | 2/2 |" in (out / "report.md").read_text()
+    assert "| lstm (better) | 4 | 2/2 |" in (out / "report.md").read_text()
 
 
 def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):

@@ -273,7 +273,7 @@ def test_report_rebuilds_what_the_grid_wrote(finished, monkeypatch, capsys):
     monkeypatch.setattr("jaxrnn.sweep.run_trials", None)  # a call would fail
     assert run("report", finished) == 0
     assert {name: (finished / name).read_bytes() for name in written} == written
-    assert "learning  forget" in capsys.readouterr().out
+    assert "learning forget" in capsys.readouterr().out
 
 
 def test_the_same_grid_again_runs_nothing_and_another_is_refused(finished, monkeypatch, capsys):
