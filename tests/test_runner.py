@@ -195,7 +195,7 @@ def test_the_tally_counts_every_trial_and_step():
         ({"hidden_size": 0}, "hidden-size 0 must be at least 1"),
         ({"layers": 0}, "layers 0 must be at least 1"),
         ({"cell": "gru2"}, "unknown cell 'gru2': choose from gru, lstm, lstm_coupled, lstm_l"),
-        ({"task": "none"}, "unknown task 'none': choose from noise_free"),
+        ({"task": "none"}, "unknown task 'none': choose from adding, embedded_reber"),
         ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam': choose from clipped_sgd"),
         (
