@@ -38,6 +38,7 @@ Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]")]
 Name = Annotated[str | None, _flag("NAME")]
 Integer = Annotated[int | None, _flag("INT")]
 Number = Annotated[float | None, _flag("NUMBER")]
+Lanes = Annotated[int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")]
 
 
 def sweep(
@@ -61,9 +62,7 @@ def sweep(
     threshold: Number = None,
     window: Integer = None,
     out: Path | None = None,
-    lanes: Annotated[
-        int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")
-    ] = None,
+    lanes: Lanes = None,
     dask: Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")] = None,
     compile_cache: bool = True,
 ) -> None:
@@ -80,7 +79,8 @@ def sweep(
         seed: Number from which all first weights and training sequences follow.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
-        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal or chrono.
+        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal, chrono or
+            long_memory.
         initial_scale: Factor of all first weights.
         input_bias: First bias of the input gates, added to the initializer's.
         forget_bias: First bias of the forget gates.
@@ -127,9 +127,7 @@ def grid(
     threshold: Number = None,
     window: Integer = None,
     out: Path = Path("runs/grid"),
-    lanes: Annotated[
-        int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")
-    ] = None,
+    lanes: Lanes = None,
     compile_cache: bool = True,
 ) -> None:
     """Train one net at one length under every combination of some settings, as one program.
@@ -152,7 +150,8 @@ def grid(
         experiment: Where every setting that is not named comes from.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
-        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal or chrono.
+        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal, chrono or
+            long_memory.
         loss_reduction: A sequence's loss is the mean or the sum of its steps'.
         clipping: What is kept within the bound: each element of the gradient, its norm, or none.
         max_steps: Training steps (one sequence each) after which a trial is given up.

@@ -155,8 +155,8 @@ class _Run:
         one = jax.tree.map(lambda a: a[0], self.settings)
         state = jax.eval_shape(lambda: self.trial.init(trial_key(0, 0), one))
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-        # The engine has at least two lanes a device anyway.
-        return len(self.devices) * min(LANES_A_CORE, max(2, CACHE_BYTES // size))
+        # 0 where not even one fits: the engine has two lanes a device at least.
+        return len(self.devices) * min(LANES_A_CORE, CACHE_BYTES // size)
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
