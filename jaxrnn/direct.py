@@ -1,0 +1,147 @@
+"""The nets of experiments 2a and 2b: outputs that see the inputs, too."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrnn.initializers import Initializer
+from jaxrnn.unroll import Cell
+
+
+class OneCellParams(NamedTuple):
+    """Parameters of :func:`one_cell`: input gates and cells side by side."""
+
+    input_weights: jax.Array  # W [I, 2H]
+    output_weights: jax.Array  # V [H, O]
+    direct_weights: jax.Array  # D [I, O]
+
+
+class SelfRecurrentParams(NamedTuple):
+    """Parameters of :func:`self_recurrent`."""
+
+    input_weights: jax.Array  # U [I, H]
+    recurrent_weights: jax.Array  # W [H, H]
+    output_weights: jax.Array  # V [H, O]
+    direct_weights: jax.Array  # D [I, O]
+
+
+def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
+    return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
+
+
+def one_cell(bipolar: bool = False) -> Cell:
+    """Build H memory cells that see the inputs alone, each with an input gate of its own.
+
+    (a_in, a_c)(t) = x(t) W, y_in = sigmoid(a_in), s(t) = s(t-1) + y_in g(a_c) from s(0) = 0, and
+    the outputs x(t) D + s(t) V, before the squashing that belongs to the objective: no output
+    gate, no squashing of s, no bias, no weight from one step to the next. g = sigmoid, so that s
+    only grows, or with ``bipolar`` 2 sigmoid(a) - 1, in [-1, 1], so that it can stay. Nothing
+    needs a scan: s is a cumulative sum.
+
+    Source: Hochreiter & Schmidhuber 1997, experiments 2a and 2b, with H = 1.
+    """
+
+    def init(
+        key: jax.Array,
+        num_inputs: int,
+        hidden_size: int,
+        num_outputs: int,
+        initializer: Initializer,
+    ) -> OneCellParams:
+        input_key, output_key, direct_key = jax.random.split(key, 3)
+        return OneCellParams(
+            initializer.weights(input_key, 1, num_inputs, 2 * hidden_size),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            initializer.weights(direct_key, 1, num_inputs, num_outputs),
+        )
+
+    def initial_state(params: OneCellParams) -> jax.Array:
+        return jnp.zeros_like(params.output_weights, shape=params.output_weights.shape[0])
+
+    def write(params: OneCellParams, x: jax.Array) -> jax.Array:
+        """What is added to s, [H] or [T, H]."""
+        a_in, a_c = jnp.split(_product(x, params.input_weights), 2, axis=-1)
+        return jax.nn.sigmoid(a_in) * (jnp.tanh(a_c / 2) if bipolar else jax.nn.sigmoid(a_c))
+
+    def readout(params: OneCellParams, x: jax.Array, s: jax.Array) -> jax.Array:
+        return _product(x, params.direct_weights) + s @ params.output_weights
+
+    def step(params: OneCellParams, s: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        s = s + write(params, x)
+        return s, readout(params, x, s)
+
+    def unroll(params: OneCellParams, s: jax.Array, xs: jax.Array) -> tuple[jax.Array, jax.Array]:
+        writes = write(params, xs)
+        s_all = jnp.broadcast_to(s, writes.shape) + jnp.cumsum(writes, axis=0)
+        return s_all[-1], readout(params, xs, s_all)
+
+    return Cell(
+        init,
+        initial_state,
+        step,
+        unroll,
+        description=f"memory cells with input gates, g in [{-1 if bipolar else 0}, 1], "
+        "outputs see the inputs too",
+        source="Hochreiter & Schmidhuber 1997, experiments 2a and 2b",
+    )
+
+
+def self_recurrent() -> Cell:
+    """Build H logistic hidden units with full recurrence, the net of RTRL and BPTT.
+
+    h(t) = sigmoid(x(t) U + h(t-1) W) from h(0) = 0, and the outputs x(t) D + h(t) V, before the
+    squashing that belongs to the objective; no biases. The gradient is the full one, which RTRL
+    and BPTT compute alike.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 2a, with H = 1.
+    """
+
+    def init(
+        key: jax.Array,
+        num_inputs: int,
+        hidden_size: int,
+        num_outputs: int,
+        initializer: Initializer,
+    ) -> SelfRecurrentParams:
+        keys = jax.random.split(key, 4)
+        return SelfRecurrentParams(
+            initializer.weights(keys[0], 1, num_inputs, hidden_size),
+            initializer.recurrent(keys[1], 1, hidden_size, hidden_size),
+            initializer.weights(keys[2], 1, hidden_size, num_outputs),
+            initializer.weights(keys[3], 1, num_inputs, num_outputs),
+        )
+
+    def initial_state(params: SelfRecurrentParams) -> jax.Array:
+        return jnp.zeros_like(params.output_weights, shape=params.output_weights.shape[0])
+
+    def readout(params: SelfRecurrentParams, x: jax.Array, h: jax.Array) -> jax.Array:
+        return _product(x, params.direct_weights) + h @ params.output_weights
+
+    def step(
+        params: SelfRecurrentParams, h: jax.Array, x: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        projected = _product(x, params.input_weights)
+        h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
+        return h, readout(params, x, h)
+
+    def unroll(
+        params: SelfRecurrentParams, h: jax.Array, xs: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        def one(h: jax.Array, projected: jax.Array) -> tuple[jax.Array, jax.Array]:
+            h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
+            return h, h
+
+        last, h_all = lax.scan(one, h, _product(xs, params.input_weights))
+        return last, readout(params, xs, h_all)
+
+    return Cell(
+        init,
+        initial_state,
+        step,
+        unroll,
+        description="logistic units with full recurrence, outputs see the inputs too",
+        source="Hochreiter & Schmidhuber 1997, experiment 2a",
+    )
