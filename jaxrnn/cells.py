@@ -5,6 +5,7 @@ is a function of its slice of a(t) = x(t) U + h(t-1) W + b, and y(t) = h(t) V + 
 start at 0, and so do all biases unless the initializer or an experiment says otherwise.
 """
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrnn.direct import one_cell, self_recurrent
+from jaxrnn.memory_blocks import memory_blocks
 from jaxrnn.unroll import Cell, gated
 
 
@@ -292,3 +295,10 @@ CELLS: dict[str, Cell] = {
     "lstm_layer_norm": lstm_layer_norm,
     "gru": gru,
 }
+
+CELL_BUILDERS: dict[str, Callable[..., Cell]] = {
+    "memory_blocks": memory_blocks,
+    "one_cell": one_cell,
+    "self_recurrent": self_recurrent,
+}
+"""The nets of the 1997 paper, whose shape is an option of theirs, by name."""

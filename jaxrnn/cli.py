@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import tyro
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
+from jaxrnn.paper import PAPER
+from jaxrnn.published import PAPER_RESULTS
 from jaxrnn.store import usable_cores
 
 if TYPE_CHECKING:
@@ -174,6 +177,47 @@ def grid(
     _run([product(base, {name: v for name, v in axes.items() if v is not None})], out, lanes)
 
 
+def paper(
+    experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    length: Integer = None,
+    trials: Integer = None,
+    max_sequences: Integer = None,
+    seed: Integer = None,
+    out: Path | None = None,
+    lanes: Lanes = None,
+    compile_cache: bool = True,
+) -> None:
+    """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
+
+    Without a name: a table of all, with what was published and what a run is likely to cost on this
+    machine. Give the same command again after an interruption.
+
+    Args:
+        experiments: Names as in the list: 6a, 3a-n1, 4-linear, ...
+        length: Length of the sequences; the first published one by default.
+        trials: Independent nets; as many as in the paper by default.
+        max_sequences: Training sequences after which a trial is given up; by default ten times the
+            published mean.
+        seed: Number from which all first weights and all sequences follow.
+        out: Run directory; runs/paper-NAMES if none.
+        lanes: Trials trained at once; results do not depend on it.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    """
+    _set_up_jax(compile_cache)
+    if not experiments:
+        console.print(_paper_table())
+        return
+    from jaxrnn.runner import check_lanes
+
+    check_lanes(lanes)
+    settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
+    chosen = []
+    for name in dict.fromkeys(experiments):
+        suite = look_up(PAPER, "experiment", name)
+        chosen += _expand((name,), None, (length or suite.lengths[0],), settings)
+    _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
+
+
 def inspect(
     experiment: tuple[str, ...] = ("notebook", "better"),
     cells: Names = None,
@@ -225,7 +269,7 @@ def _expand(
     return [
         one
         for name in dict.fromkeys(names)
-        for one in expand(look_up(EXPERIMENTS, "experiment", name), cells, lengths, **given)
+        for one in expand(look_up(EXPERIMENTS | PAPER, "experiment", name), cells, lengths, **given)
     ]
 
 
@@ -283,6 +327,48 @@ def list_() -> None:
                 what += f"; {field.name.replace('_', '-')} {value}"
         table.add_row("experiment", name, what, suite.source)
     console.print(table)
+
+
+def _paper_table() -> Table:
+    """The paper's experiments, what was published and what they are likely to cost here."""
+    from jaxrnn.cost import expected_seconds, seconds_a_time_step
+    from jaxrnn.report import percent, steps_or_dash
+
+    with console.status("timing a training step"):
+        seconds = seconds_a_time_step()
+    table = Table(
+        "name",
+        "task",
+        *(Column(name, justify="right") for name in ("T", "trials")),
+        *(
+            Column(f"published {name}", justify="right")
+            for name in ("mean", "ST1", "solved", "wrong")
+        ),
+        Column("likely cost", justify="right"),
+        "departs from the paper in",
+        box=box.SIMPLE_HEAD,
+        caption="T: length. Published mean: training sequences until success. Likely cost: on this "
+        "machine, as timed just now, if trials end as in the paper (where none was solved: at the "
+        "cap). The first length is the default, the others by --length.",
+        caption_justify="left",
+    )
+    for name, suite in PAPER.items():
+        for length in suite.lengths:
+            row = PAPER_RESULTS[suite.row][length]
+            is_first = length == suite.lengths[0]
+            table.add_row(
+                name if is_first else "",
+                suite.base.task if is_first else "",
+                str(length),
+                str(suite.base.trials),
+                steps_or_dash(row.sequences),
+                steps_or_dash(row.correct),
+                percent(row.success),
+                percent(row.wrong),
+                _duration(expected_seconds(suite, length, seconds)),
+                suite.departure if is_first else "",
+            )
+    return table
 
 
 def _set_up_jax(compile_cache: bool) -> None:
@@ -395,7 +481,14 @@ def main() -> None:
     """Run the command line; a wrong value is one sentence and exit status 2."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"sweep": sweep, "grid": grid, "inspect": inspect, "report": report, "list": list_},
+            {
+                "sweep": sweep,
+                "grid": grid,
+                "paper": paper,
+                "inspect": inspect,
+                "report": report,
+                "list": list_,
+            },
             prog="jaxrnn",
             description="Trains batches of small recurrent networks on long-time-lag tasks.",
         )

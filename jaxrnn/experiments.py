@@ -1,9 +1,17 @@
 """What is run, as plain data: every setting with where it comes from. No JAX here."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jaxrnn.errors import InputError
+
+OPTIONS = ("task_options", "cell_options")
+"""The settings that are options of a function."""
+
+Options = tuple[tuple[str, Any], ...]
+"""Named values, as pairs so that an experiment can be a key."""
 
 PER_TRIAL = (
     "learning_rate",
@@ -20,13 +28,23 @@ PER_TRIAL = (
 class Experiment:
     """One net at one length, trained ``trials`` times from different weights and data.
 
-    The settings named in ``PER_TRIAL`` may be tuples with one value a trial. Raises InputError
-    where a value breaks its rule; unknown names are found where they are looked up.
+    The settings named in ``PER_TRIAL`` may be tuples with one value a trial, options may be given
+    as a dict. Raises InputError where a value breaks its rule; unknown names are found where they
+    are looked up.
+
+    Trials end by one of two rules. Where ``test_size`` is 0, once of the ``window`` most recent
+    training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``.
+    Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
+    never trained on, or the task's own test set), looked at every ``test_every`` steps. With
+    ``final_test`` every trial that has not diverged is tested on as many fresh sequences, with the
+    weights that it ended with.
     """
 
     name: str = "notebook"  # the experiment its rows belong to
     task: str = "noise_free"
+    task_options: Options = ()  # what the task takes besides the length
     cell: str = "lstm"
+    cell_options: Options = ()  # what the builder of a cell takes
     length: int = 10  # T, what the task makes of it is the task's
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
@@ -41,20 +59,34 @@ class Experiment:
     learning_rate: float | tuple[float, ...] = 1.0
     clipping: str = "element"  # what of the gradient is bounded: element, norm or none
     clip: float | tuple[float, ...] = 5.0  # the bound
+    join_at: int = 0  # training step from which on the outputs see the hidden units
     threshold: float = 0.25  # an error above it is a failure
-    window: int = 1000  # solved after so many steps since the last failure
+    window: int = 1000
+    max_failures: int = 0
+    mean_error: float | None = None  # None: any
+    test_size: int = 0
+    test_every: int = 100
+    final_test: int = 0
     max_steps: int = 100_000  # training steps (one sequence each) after which a trial is given up
     trials: int = 10
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check every number against its rule."""
-        for name in ("length", "hidden_size", "layers", "window", "max_steps", "trials"):
+        for name in OPTIONS:
+            if isinstance(options := getattr(self, name), Mapping):
+                object.__setattr__(self, name, tuple(options.items()))
+        ones = ("length", "hidden_size", "layers", "window", "max_steps", "trials", "test_every")
+        for name in ones:
             _require(self, name, getattr(self, name) >= 1, "must be at least 1")
+        for name in ("join_at", "max_failures", "test_size", "final_test"):
+            _require(self, name, getattr(self, name) >= 0, "must not be negative")
+        mean_is_valid = self.mean_error is None or self.mean_error > 0
+        _require(self, "mean_error", mean_is_valid, "must be a positive number")
         _require(self, "max_steps", self.max_steps < 2**31, "must be below 2147483648")
         _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
-        if self.window > self.max_steps:
+        if self.window > self.max_steps and not self.test_size:
             raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
         for name in PER_TRIAL:
             values = self.per_trial(name)
@@ -89,6 +121,18 @@ class Suite:
     cells: tuple[str, ...]
     lengths: tuple[int, ...]
     source: str
+    caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
+    # Sequences at the end of a solved trial that its published counterpart does not count.
+    proof: int = 0
+    departure: str = ""  # in what it departs from its source
+    row: str = ""  # the row of PAPER_RESULTS that it is laid beside
+    cost: float = 1.0  # of a time step, in those of experiment 6a of the paper
+
+    def at(self, cell: str, length: int, **settings: Any) -> Experiment:
+        """One entry of the table, with some settings replaced."""
+        cap = self.caps.get(length, self.base.max_steps)
+        given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap} | settings
+        return replace(self.base, **given)
 
 
 NOTEBOOK = Suite(

@@ -95,6 +95,24 @@ def half_squared_error_linear(
     return loss, jnp.max(jnp.abs(difference))
 
 
+def ranking_error(
+    outputs: jax.Array, is_right: jax.Array, mask: jax.Array | None = None
+) -> jax.Array:
+    """How far a wrong symbol is ranked above a right one, from 0 to 1; above 1/2 if any is.
+
+    With R(t) the symbols that are right at step t, ``is_right`` [T, O]: error = max over the steps
+    that count of sigmoid(max_{j not in R} outputs[t, j] - min_{j in R} outputs[t, j]), for outputs
+    [T, O] before any squashing. NaN where an output is not finite.
+
+    Source: the criterion of Hochreiter & Schmidhuber 1997, experiment 1, as a number.
+    """
+    wrong = jnp.max(outputs, axis=1, where=~is_right, initial=-jnp.inf)
+    right = jnp.min(outputs, axis=1, where=is_right, initial=jnp.inf)
+    finite = jnp.all(jnp.isfinite(outputs), axis=1)
+    errors = jnp.where(finite, jax.nn.sigmoid(wrong - right), jnp.nan)
+    return jnp.max(errors, where=mask, initial=0.0)
+
+
 OBJECTIVES: dict[str, Objective] = {
     "cross_entropy": cross_entropy,
     "half_squared_error": half_squared_error,

@@ -1,5 +1,7 @@
 """What others printed, to lay ours beside."""
 
+from typing import NamedTuple
+
 # Training step at which each of ten trials was solved; None: not within 100,000 steps.
 # Source: printed results of the notebook "Recurrent Neural Networks Basics", which end with
 # length 20; lengths 50 and 100 are in its list but were never finished.
@@ -28,3 +30,68 @@ NOTEBOOK_RESULTS: dict[str, dict[int, tuple[int | None, ...]]] = {
 
 PUBLISHED = {"notebook": NOTEBOOK_RESULTS}
 """Experiment name -> cell -> length -> steps of each trial."""
+
+
+class PaperResult(NamedTuple):
+    """One row of the 1997 paper: means over its trials."""
+
+    sequences: int | None  # mean number of training sequences, None where no trial succeeded
+    success: float | None = None  # share of the trials, None where it is not printed
+    correct: int | None = None  # mean number until criterion ST1, where there are two
+    wrong: float | None = None  # share of fresh sequences that are wrong after training
+
+
+PAPER_RESULTS: dict[str, dict[int, PaperResult]] = {
+    "1": {40: PaperResult(8_440, 1.0)},
+    "1-3x2-0.2": {40: PaperResult(14_060, 0.97)},
+    "1-3x2-0.1": {40: PaperResult(21_730, 1.0)},
+    "1-4x1-0.5": {40: PaperResult(9_500, 0.97)},
+    "1-4x1-0.1": {40: PaperResult(39_740, 1.0)},
+    "2a": {101: PaperResult(5_040, 1.0)},
+    "2a-rtrl": {
+        5: PaperResult(1_043_000, 0.78),
+        11: PaperResult(None, 0.0),
+        101: PaperResult(None, 0.0),
+    },
+    "2a-rtrl-4": {5: PaperResult(892_000, 0.56)},
+    "2a-rtrl-10": {5: PaperResult(254_000, 0.22)},
+    "2a-bptt": {101: PaperResult(None, 0.0)},
+    "2b": {101: PaperResult(5_680, 1.0)},
+    "2c": {
+        50: PaperResult(30_000),
+        100: PaperResult(31_000),
+        200: PaperResult(33_000),
+        500: PaperResult(38_000),
+        1000: PaperResult(49_000),
+    },
+    "2c-p500": {1000: PaperResult(49_000)},
+    "2c-p200": {1000: PaperResult(75_000)},
+    "2c-p100": {1000: PaperResult(135_000)},
+    "2c-p50": {1000: PaperResult(203_000)},
+    "3a": {
+        100: PaperResult(39_850, correct=27_380, wrong=0.000195),
+        1000: PaperResult(452_460, correct=446_850, wrong=0.000078),
+    },
+    "3a-n1": {100: PaperResult(64_330, correct=58_370, wrong=0.000117)},
+    "3b": {100: PaperResult(43_250, correct=41_740, wrong=0.00828)},
+    "3b-n1": {
+        100: PaperResult(78_430, correct=74_950, wrong=0.01500),
+        1000: PaperResult(485_080, correct=481_060, wrong=0.01207),
+    },
+    "3c": {100: PaperResult(269_650, wrong=0.00558)},
+    "3c-n1": {100: PaperResult(565_640, wrong=0.00441)},
+    "4": {
+        100: PaperResult(74_000, wrong=1 / 2560),
+        500: PaperResult(209_000, wrong=0.0),
+        1000: PaperResult(853_000, wrong=1 / 2560),
+    },
+    "5": {100: PaperResult(482_000, wrong=139 / 2560)},
+    "5-n13": {100: PaperResult(1_273_000, wrong=14 / 2560)},
+    "6a": {100: PaperResult(31_390, wrong=1 / 2560)},
+    "6b": {100: PaperResult(571_100, wrong=2 / 2560)},
+}
+"""Experiment name -> length -> its row.
+
+Source: Hochreiter & Schmidhuber 1997, tables 1 to 9. Lengths are this package's: T of experiment 2a
+and 2b is the paper's p + 1, that of 2c its q, that of experiment 1 our bound on the strings.
+"""

@@ -7,7 +7,9 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from jaxrnn.paper import PAPER
 from jaxrnn.plots import write_plots
+from jaxrnn.published import PaperResult
 from jaxrnn.statistics import Line, median, summarize
 from jaxrnn.store import read_config, read_rows, spelled, write_whole
 
@@ -15,7 +17,12 @@ REPORT = "report.md"
 
 
 def net_name(experiment: str, cell: str) -> str:
-    """A net's name in tables and on the terminal; the notebook's settings go without saying."""
+    """A net's name in tables and on the terminal.
+
+    The notebook's settings go without saying, the paper's experiments by their names alone.
+    """
+    if experiment in PAPER:
+        return experiment
     return cell if experiment in ("notebook", "grid") else f"{cell} ({experiment})"
 
 
@@ -33,8 +40,16 @@ def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
         "95%": ["{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)) for line in lines],
         "mean": [_steps(line.mean) for line in lines],
         "median": [_steps(line.median) for line in lines],
+        "best": [_steps(line.least) for line in lines if line.experiment in PAPER],
         "worst": [_steps(line.most) for line in lines],
     }
+    if any(line.correct is not None for line in lines):
+        result["ST1"] = [_solved(line.num_correct, line.trials) for line in lines]
+        result["its mean"] = [steps_or_dash(line.correct) for line in lines]
+    if any(line.wrong is not None for line in lines):
+        result["wrong"] = [percent(line.wrong) for line in lines]
+    if any(line.paper is not None for line in lines):
+        result |= _paper_columns([line.paper for line in lines])
     if any(line.published is not None for line in lines):
         result["notebook"], result["its median"], result["p"] = map(
             list, zip(*map(_published, lines), strict=True)
@@ -52,6 +67,17 @@ def _published(line: Line) -> tuple[str, str, str]:
     theirs = [math.inf if s is None else float(s) for s in line.published]
     solved = _solved(sum(map(math.isfinite, theirs)), len(theirs))
     return solved, _steps(median(theirs)), f"{line.p_value:.3f}"
+
+
+def _paper_columns(rows: Sequence[PaperResult | None]) -> dict[str, list[str]]:
+    """The published columns that any of the rows has."""
+    columns: dict[str, list[str]] = {
+        "published mean": [steps_or_dash(row and row.sequences) for row in rows],
+        "published solved": [percent(row and row.success) for row in rows],
+        "published ST1": [steps_or_dash(row and row.correct) for row in rows],
+        "published wrong": [percent(row and row.wrong) for row in rows],
+    }
+    return {heading: cells for heading, cells in columns.items() if {*cells} != {"-"}}
 
 
 def sentence(lines: Sequence[Line]) -> str:
@@ -91,6 +117,15 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
     return result
 
 
+PAPER_LEGEND = (
+    "T is the length. Solved: trials that met the paper's criterion within ten times its published "
+    "mean; 95%: confidence interval of their percentage (Clopper-Pearson). Mean, median, best and "
+    "worst: training sequences until then; the mean is that of the solved trials, in median and "
+    "worst an unsolved trial counts as never. Published: means in the 1997 paper. A dash: nothing "
+    "there."
+)
+
+
 def legend(lines: Sequence[Line]) -> str:
     """What the columns mean."""
     text = (
@@ -99,7 +134,17 @@ def legend(lines: Sequence[Line]) -> str:
         "counted from 0) of solution, the window of steps without a failure included; the mean is "
         "that of the solved trials, in median and worst an unsolved trial counts as never."
     )
-    if "notebook" in columns(lines):
+    headings = columns(lines)
+    if any(line.paper is not None for line in lines):
+        text = PAPER_LEGEND
+        if "ST1" in headings:
+            text += " ST1: trials that came to criterion ST1, and after how many sequences."
+        if "wrong" in headings:
+            text += (
+                " Wrong: share of the final test's fresh sequences that the solved trials get "
+                "wrong."
+            )
+    if "notebook" in headings:
         text += (
             " Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our "
             "steps against the notebook's; a small one says that the two differ. A dash: not "
@@ -138,6 +183,16 @@ def write_report(directory: Path) -> list[Line]:
 
 def _steps(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else "never"
+
+
+def steps_or_dash(value: float | None) -> str:
+    """A number of steps, a dash where there is none."""
+    return "-" if value is None else _steps(value)
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.3g}%"
 
 
 def _number(value: float | None) -> str:

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
 from jaxrnn import stopping
-from jaxrnn.engine import Lanes, empty_state, make_chunk, place, round_up
+from jaxrnn.engine import NEVER, Lanes, empty_state, make_chunk, make_test, place, round_up
 from jaxrnn.errors import InputError
 from jaxrnn.experiments import Experiment
 from jaxrnn.trial import TrainState, build, settings_of, trial_key
@@ -35,6 +35,11 @@ class Outcome:
     last_above: int  # index of the last step with error above the threshold
     steps: int  # training steps that were taken
     curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
+    # Of rules with a mean error: index of the first step with few enough failures.
+    correct_at: int | None = None
+    # Of the final test: sequences with error above the threshold, and the mean error.
+    final_wrong: int | None = None
+    final_error: float | None = None
 
 
 class Tally(NamedTuple):
@@ -79,41 +84,57 @@ def run_trials(
     weights in its cache, but at most 32, and all of them on an accelerator); whichever ends makes
     room for the next, and once none wait the batch narrows. The lanes are shared out over all
     devices of the process; the host reads errors every ``chunk_steps`` training steps (by default
-    250, fewer for long sequences). Outcomes come in the order of the trials and depend on none of
-    this. With a checkpoint the run goes on from its last save.
+    250, fewer for long sequences, and always ``experiment.test_every`` where a test set decides).
+    Outcomes come in the order of the trials and depend on none of this. With a checkpoint the run
+    goes on from its last save.
 
     Raises InputError for a setting out of range or an unknown name.
     """
     check_lanes(lanes)
-    if chunk_steps is None:
-        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / experiment.length) ** 2)
-        chunk_steps = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
-    return _Run(experiment, lanes, min(chunk_steps, experiment.max_steps)).run(on_chunk, checkpoint)
+    return _Run(experiment, lanes, chunk_steps).run(on_chunk, checkpoint)
 
 
 class _InFlight(NamedTuple):
     """A chunk that was launched and not yet read."""
 
     errors: jax.Array  # [C, N]
+    tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
+    # What it began with, where the weights that trials end with are asked for.
+    before: tuple[TrainState, Lanes] | None
 
 
 class _Run:
     """The state of one call of :func:`run_trials`."""
 
-    def __init__(self, experiment: Experiment, lanes: int | None, chunk_steps: int) -> None:
+    def __init__(self, experiment: Experiment, lanes: int | None, chunk_steps: int | None) -> None:
         self.experiment = experiment
-        self.chunk_steps = chunk_steps
         self.settings = settings_of(experiment)
         self.trial = build(experiment)
+        self.rule = stopping.rule_of(experiment)
+        if self.rule.by_test:
+            chunk_steps = experiment.test_every
+        elif chunk_steps is None:
+            shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / self.trial.num_steps) ** 2)
+            chunk_steps = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
+        self.chunk_steps = min(chunk_steps, experiment.max_steps)
         self.devices = jax.devices()
-        self.chunk = make_chunk(self.trial, experiment.seed, chunk_steps, self.devices)
-        self.progress = stopping.start(experiment.trials, experiment.max_steps)
+        seed, self.keeps_weights = experiment.seed, experiment.final_test > 0
+        self.chunk = make_chunk(
+            self.trial, seed, self.chunk_steps, self.devices, keep_state=self.keeps_weights
+        )
+        self.test = make_test(self.trial.test, seed, self.devices)
+        self.progress = stopping.start(experiment.trials, self.rule)
         width = round_up(min(lanes or self._most_lanes(), experiment.trials), len(self.devices))
         self.lane_trial = np.full(width, -1, np.int32)  # -1: idle
         self.lane_step = np.zeros(width, np.int32)
         self.next_trial = 0
         self.state = empty_state(self.trial, experiment.seed, self._lanes(), self.devices)
+        # What the trials end with, on the host, a leaf [trials, ...] each.
+        self.final_params = [
+            np.zeros((experiment.trials * self.keeps_weights, *leaf.shape[1:]), leaf.dtype)
+            for leaf in jax.tree.leaves(self.state.params)
+        ]
         self.lane_steps = 0
         self.compile_seconds = 0.0
         self.half_empty_since: float | None = None
@@ -162,7 +183,8 @@ class _Run:
         """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
         trial = np.maximum(self.lane_trial, 0)
         step = np.where(self.lane_trial >= 0, self.lane_step, 0).astype(np.int32)
-        return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings))
+        stop = np.full_like(step, NEVER) if self.keeps_weights else None
+        return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings), stop)
 
     def _fill_lanes(self) -> None:
         for lane in np.nonzero(self.lane_trial < 0)[0]:
@@ -175,11 +197,14 @@ class _Run:
         width = len(self.lane_trial)
         compiles = width not in self.widths
         start = time.monotonic()
-        self.state, errors = self.chunk(self.state, self._lanes())
+        lanes = self._lanes()
+        before = (self.state, lanes) if self.keeps_weights else None
+        self.state, errors = self.chunk(self.state, lanes)
+        tests = self.test(self.state.params, lanes) if self.rule.by_test else None
         if compiles:
             self.widths.append(width)
             self.compile_seconds = time.monotonic() - start
-        launched = _InFlight(errors, self.lane_trial.copy())
+        launched = _InFlight(errors, tests, self.lane_trial.copy(), before)
         self.lane_step += self.chunk_steps
         self.lane_steps += self.chunk_steps * width
         # A trial whose last steps are in flight makes room at once.
@@ -190,17 +215,41 @@ class _Run:
         lanes = np.nonzero(chunk.lane_trial >= 0)[0]
         trials = chunk.lane_trial[lanes]
         errors = np.asarray(chunk.errors, np.float64)[:, lanes]
-        folded = stopping.fold(
-            stopping.Progress(*(array[trials] for array in self.progress)),
-            errors,
-            self.experiment.threshold,
-            self.experiment.window,
-            self.experiment.max_steps,
-        )
+        tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
+        before = stopping.Progress(*(array[trials] for array in self.progress))
+        folded = stopping.fold(before, errors, self.rule, tests)
         for array, new in zip(self.progress, folded, strict=True):
             array[trials] = new
+        has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
+        if chunk.before is not None and has_ended.any():
+            self._keep_weights(*chunk.before, lanes[has_ended])
         ended = self.progress.status[np.maximum(self.lane_trial, 0)] != stopping.RUNNING
         self.lane_trial[ended] = -1
+
+    def _keep_weights(self, before: TrainState, lanes: Lanes, ended: np.ndarray) -> None:
+        """Keep what the trials in some lanes ended with: their last chunk again, up to the end."""
+        stop = np.array(lanes.stop)
+        stop[ended] = self.progress.steps[lanes.trial[ended]]
+        state, _ = self.chunk(before, lanes._replace(stop=stop))
+        for kept, leaf in zip(self.final_params, jax.tree.leaves(state.params), strict=True):
+            kept[lanes.trial[ended]] = np.asarray(leaf)[ended]
+
+    def _final_tests(self) -> list[dict[str, Any]]:
+        """What the final test says of each trial, nothing of those that have diverged."""
+        results: list[dict[str, Any]] = [{} for _ in range(self.experiment.trials)]
+        tested = np.nonzero(self.progress.status != stopping.DIVERGED)[0].astype(np.int32)
+        if not self.keeps_weights or not tested.size:
+            return results
+        trial = np.resize(tested, round_up(len(tested), len(self.devices)))
+        lanes = Lanes(trial, np.zeros_like(trial), jax.tree.map(lambda a: a[trial], self.settings))
+        treedef = jax.tree.structure(self.state.params)
+        params = jax.tree.unflatten(treedef, [leaf[trial] for leaf in self.final_params])
+        test = make_test(self.trial.final_test, self.experiment.seed, self.devices)
+        errors = np.asarray(test(place(params, self.devices), lanes), np.float64)
+        for number, error in zip(tested, errors, strict=False):
+            wrong = int((~(error <= self.experiment.threshold)).sum())
+            results[number] = {"final_wrong": wrong, "final_error": round(float(error.mean()), 6)}
+        return results
 
     def _narrow(self) -> None:
         """Halve the batch, and again, once half of it has been idle for as long as a compilation.
@@ -253,6 +302,7 @@ class _Run:
             "next_trial": np.array(self.next_trial),
             "lane_steps": np.array(self.lane_steps),
             **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
+            **{f"final_{k}": leaf for k, leaf in enumerate(self.final_params)},
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -263,6 +313,7 @@ class _Run:
         self.lane_step = np.array(arrays["lane_step"])
         self.next_trial = int(arrays["next_trial"])
         self.lane_steps = int(arrays["lane_steps"])
+        self.final_params = [np.array(arrays[f"final_{k}"]) for k in range(len(self.final_params))]
         leaves, treedef = jax.tree.flatten(self.state)
         saved = [arrays[f"state_{k}"] for k in range(len(leaves))]
         # The number of devices may have changed since.
@@ -270,7 +321,8 @@ class _Run:
         self._repack(jax.tree.unflatten(treedef, saved), width)
 
     def _outcomes(self) -> list[Outcome]:
-        p = self.progress
+        p, final_tests = self.progress, self._final_tests()
+        has_mean = self.experiment.mean_error is not None
         return [
             Outcome(
                 trial=trial,
@@ -283,6 +335,10 @@ class _Run:
                     for total, count in zip(p.curve_sum[trial], p.curve_count[trial], strict=True)
                     if count
                 ),
+                correct_at=int(p.correct_at[trial])
+                if has_mean and p.correct_at[trial] >= 0
+                else None,
+                **final_tests[trial],
             )
             for trial in range(self.experiment.trials)
         ]

@@ -6,8 +6,9 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
-from jaxrnn.published import PUBLISHED
-from jaxrnn.store import Row
+from jaxrnn.paper import PAPER
+from jaxrnn.published import PAPER_RESULTS, PUBLISHED, PaperResult
+from jaxrnn.store import Row, make_settings
 
 
 class Line(NamedTuple):
@@ -27,11 +28,23 @@ class Line(NamedTuple):
     most: float
     published: tuple[int | None, ...] | None  # None: nothing to compare with
     p_value: float | None  # two-sided Mann-Whitney
+    # Of the 1997 paper's experiments:
+    paper: PaperResult | None  # the row to compare with
+    correct: float | None  # mean sequences of the trials that came to ST1, where it is a criterion
+    num_correct: int  # how many did
+    wrong: float | None  # of the final test's sequences, mean share in the solved trials
 
 
 def steps_to_solution(row: Row) -> float:
-    """The step at which a trial was solved, infinity if it was not."""
-    return math.inf if row["solved_at"] is None else float(row["solved_at"])
+    """The step at which a trial was solved, infinity if it was not.
+
+    The notebook counts steps from 0. Of the 1997 paper's experiments it is the number of training
+    sequences, less those at the end that the published numbers leave out.
+    """
+    if row["solved_at"] is None:
+        return math.inf
+    suite = PAPER.get(row["experiment"])
+    return float(row["solved_at"] + (1 - suite.proof if suite else 0))
 
 
 def is_as_published(row: Row) -> bool:
@@ -41,7 +54,10 @@ def is_as_published(row: Row) -> bool:
     base = EXPERIMENTS[row["experiment"]].base
     varied = ("name", "cell", "length", "trials", "seed")
     names = [field.name for field in fields(Experiment) if field.name not in varied]
-    return all(row.get(name) == getattr(base, name) for name in names)
+    expected = make_settings(base)
+    # What an older version's row does not name was the default.
+    defaults = make_settings(Experiment())
+    return all(row.get(name, defaults[name]) == expected[name] for name in names)
 
 
 def median(values: Sequence[float]) -> float:
@@ -115,6 +131,10 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
     p_value = None
     if published is not None:
         p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
+    suite = PAPER.get(first["experiment"])
+    correct = [row["correct_at"] + 1 for row in rows if row.get("correct_at") is not None]
+    solved = [row for row in rows if row["solved_at"] is not None]
+    num_tested = first.get("final_test", 0) * len(solved)
     return Line(
         experiment=first["experiment"],
         cell=first["cell"],
@@ -130,4 +150,8 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
         most=max(steps),
         published=published,
         p_value=p_value,
+        paper=PAPER_RESULTS[suite.row].get(first["length"]) if suite else None,
+        correct=sum(correct) / len(correct) if correct else None,
+        num_correct=len(correct),
+        wrong=sum(row["final_wrong"] for row in solved) / num_tested if num_tested else None,
     )

@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import PER_TRIAL, Experiment
+from jaxrnn.experiments import OPTIONS, PER_TRIAL, Experiment
 
 Row = dict[str, Any]
 
@@ -45,9 +45,17 @@ def write_whole(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def make_settings(experiment: Experiment) -> dict[str, Any]:
+    """An experiment's settings as a row has them, those that may differ by trial apart."""
+    settings = dataclasses.asdict(experiment)
+    for name in OPTIONS:
+        settings[name] = dict(settings[name])
+    return settings
+
+
 def make_row(experiment: Experiment, outcome: Any) -> Row:
     """One trial's outcome with every setting it ran under, ready for JSON."""
-    settings = dataclasses.asdict(experiment)
+    settings = make_settings(experiment)
     del settings["trials"]
     for name in PER_TRIAL:
         settings[name] = experiment.per_trial(name)[outcome.trial]
@@ -250,6 +258,8 @@ def device() -> str:
 
 def spelled(value: Any) -> str:
     """A setting's value as the command line takes it."""
-    if isinstance(value, list):
-        return " ".join(str(v) for v in value)
+    if isinstance(value, dict):
+        return " ".join(f"{name} {spelled(v)}" for name, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return " ".join(spelled(v) for v in value)
     return "none" if value is None else str(value)

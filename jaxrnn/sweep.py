@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import PER_TRIAL, Experiment, Suite
+from jaxrnn.experiments import OPTIONS, PER_TRIAL, Experiment, Suite
 from jaxrnn.runner import Tally, run_trials
 from jaxrnn.store import Row, RunDirectory, make_row
 from jaxrnn.trial import build
@@ -20,9 +20,8 @@ def expand(
 
     Raises InputError where a setting breaks its rule or a name is unknown.
     """
-    base = dataclasses.replace(suite.base, **settings)
     experiments = [
-        dataclasses.replace(base, cell=cell, length=length)
+        suite.at(cell, length, **settings)
         for length in dict.fromkeys(lengths or suite.lengths)
         for cell in dict.fromkeys(cells or suite.cells)
     ]
@@ -70,6 +69,10 @@ def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:
         config[plural.get(field.name, field.name)] = (
             list(values) if always_list or len(values) > 1 else next(iter(values))
         )
+    for name in OPTIONS:
+        options = config[name]
+        several = isinstance(options, list)
+        config[name] = [dict(one) for one in options] if several else dict(options)
     return config
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.cells import CELLS
+from jaxrnn.cells import CELL_BUILDERS, CELLS
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiments import Experiment
 from jaxrnn.initializers import INITIALIZERS, Initializer, Matrix
-from jaxrnn.objectives import OBJECTIVES, REDUCTIONS
+from jaxrnn.objectives import OBJECTIVES, REDUCTIONS, ranking_error
 from jaxrnn.optimizers import CLIPPINGS, OPTIMIZERS
-from jaxrnn.tasks import TASKS, Sequence
-from jaxrnn.unroll import stack, unroll
+from jaxrnn.tasks import TASKS, Sequence, Task
+from jaxrnn.unroll import Cell, stack, unroll
 
 
 class Settings(NamedTuple):
@@ -42,11 +42,17 @@ class Trial(NamedTuple):
 
     init: Callable[[jax.Array, Settings], TrainState]
     draw: Callable[[jax.Array, jax.Array], Sequence]  # (key, step index) -> that step's sequence
-    update: Callable[[TrainState, Settings, Sequence], tuple[TrainState, jax.Array]]
+    # (state, settings, sequence, step index) -> (state after the step, error before it)
+    update: Callable[[TrainState, Settings, Sequence, jax.Array], tuple[TrainState, jax.Array]]
+    test: Callable[[jax.Array, Any], jax.Array]  # (key, params) -> errors of the test set
+    final_test: Callable[[jax.Array, Any], jax.Array]  # the same of the final test's sequences
+    num_steps: int  # T of the task
 
 
-# Steps stay below it, so the first weights share no random numbers with any sequence.
-_WEIGHTS = np.uint32(2**32 - 1)
+# Steps stay below them, so the first weights, and the tests, share no random numbers with any
+# sequence that is trained on.
+_WEIGHTS, _TEST, _FINAL_TEST = (np.uint32(2**32 - k) for k in (1, 2, 3))
+TEST_BATCH = 32  # sequences of a test that are run at once: memory for long ones
 
 
 def trial_key(seed: int, trial: ArrayLike) -> jax.Array:
@@ -76,6 +82,18 @@ def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
     return Initializer(scaled(initializer.weights), scaled(initializer.recurrent), biases)
 
 
+def cell_of(experiment: Experiment) -> Cell:
+    """The experiment's cell, built where it takes options; InputError for an unknown name."""
+    options = dict(experiment.cell_options)
+    if experiment.cell in CELL_BUILDERS:
+        return CELL_BUILDERS[experiment.cell](**options)
+    cell = look_up({**CELLS, **CELL_BUILDERS}, "cell", experiment.cell)
+    assert isinstance(cell, Cell)
+    if options:
+        raise InputError(f"cell {experiment.cell} takes no options")
+    return cell
+
+
 def build(experiment: Experiment) -> Trial:
     """Look up the experiment's parts by name and put one trial together.
 
@@ -83,8 +101,9 @@ def build(experiment: Experiment) -> Trial:
     gradient step on its loss, as the notebook's ``run_experiment_1`` does. Raises InputError for
     an unknown name, a length that the task refuses, or the bias of a gate that the cell lacks.
     """
-    cell = stack(look_up(CELLS, "cell", experiment.cell), experiment.layers)
-    task = look_up(TASKS, "task", experiment.task)(experiment.length)
+    cell = stack(cell_of(experiment), experiment.layers)
+    make_task: Callable[..., Task] = look_up(TASKS, "task", experiment.task)
+    task = make_task(experiment.length, **dict(experiment.task_options))
     objective = look_up(OBJECTIVES, "objective", experiment.objective)
     optimizer = look_up(OPTIMIZERS, "optimizer", experiment.optimizer)
     initializer = look_up(INITIALIZERS, "initializer", experiment.initializer)(task.num_steps)
@@ -114,24 +133,61 @@ def build(experiment: Experiment) -> Trial:
     def draw(key: jax.Array, step: jax.Array) -> Sequence:
         return task.draw(jax.random.fold_in(key, step))
 
-    def update(
-        state: TrainState, settings: Settings, sequence: Sequence
-    ) -> tuple[TrainState, jax.Array]:
+    def loss_and_error(params: Any, sequence: Sequence) -> tuple[jax.Array, jax.Array]:
         inputs = sequence.inputs
         if cell.unroll is None and jnp.issubdtype(inputs.dtype, jnp.integer):
             # A cell that is only a step multiplies vectors; the others look symbols up.
             inputs = jax.nn.one_hot(inputs, task.num_inputs)
+        _, outputs = unroll(cell, params, inputs)
+        _, targets, mask, judged_mask, judged_targets = sequence
+        loss, error = objective(outputs, targets, mask, experiment.loss_reduction)
+        judged_mask = mask if judged_mask is None else judged_mask
+        if judged_targets is not None and judged_targets.dtype == jnp.bool_:
+            error = ranking_error(outputs, judged_targets, judged_mask)
+        elif judged_targets is not None or judged_mask is not mask:
+            judged_targets = targets if judged_targets is None else judged_targets
+            # XLA drops the second loss.
+            _, error = objective(outputs, judged_targets, judged_mask, experiment.loss_reduction)
+        return loss, error
 
-        def loss_and_error(params: Any) -> tuple[jax.Array, jax.Array]:
-            _, outputs = unroll(cell, params, inputs)
-            reduction = experiment.loss_reduction
-            loss, error = objective(outputs, sequence.targets, sequence.mask, reduction)
-            if sequence.judged is not None:
-                _, error = objective(outputs, sequence.targets, sequence.judged, reduction)
-            return loss, error
+    def update(
+        state: TrainState, settings: Settings, sequence: Sequence, step: jax.Array
+    ) -> tuple[TrainState, jax.Array]:
+        def joined(params: Any) -> Any:
+            """The parameters as they are seen at this step."""
+            if not experiment.join_at:
+                return params
+            is_joined = step >= experiment.join_at
+            weights = jnp.where(
+                is_joined, params.output_weights, jnp.zeros_like(params.output_weights)
+            )
+            return params._replace(output_weights=weights)
 
-        gradients, error = jax.grad(loss_and_error, has_aux=True)(state.params)
+        gradients, error = jax.grad(
+            lambda params: loss_and_error(joined(params), sequence), has_aux=True
+        )(state.params)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), error
 
-    return Trial(init, draw, update)
+    def errors_of(params: Any, sequences: Sequence) -> jax.Array:
+        return jax.lax.map(
+            lambda sequence: loss_and_error(params, sequence)[1], sequences, batch_size=TEST_BATCH
+        )
+
+    def fresh_errors(params: Any, key: jax.Array, num_sequences: int) -> jax.Array:
+        return jax.lax.map(
+            lambda number: loss_and_error(params, draw(key, number))[1],
+            jnp.arange(num_sequences, dtype=jnp.int32),
+            batch_size=TEST_BATCH,
+        )
+
+    def test(key: jax.Array, params: Any) -> jax.Array:
+        if task.test_set is not None:
+            return errors_of(params, task.test_set())
+        return fresh_errors(params, jax.random.fold_in(key, _TEST), experiment.test_size)
+
+    def final_test(key: jax.Array, params: Any) -> jax.Array:
+        key = jax.random.fold_in(key, _FINAL_TEST)
+        return fresh_errors(params, key, experiment.final_test)
+
+    return Trial(init, draw, update, test, final_test, task.num_steps)

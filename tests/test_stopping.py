@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxrnn import stopping
+from jaxrnn.stopping import Rule
 
 NAMES = {"solved": stopping.SOLVED, "unsolved": stopping.UNSOLVED, "diverged": stopping.DIVERGED}
 
@@ -39,9 +40,10 @@ error_values = st.one_of(
 )
 def test_fold_equals_brute_force_however_the_stream_is_cut(errors, window, max_steps, cuts):
     errors = np.array(errors)
-    progress = stopping.start(3, max_steps)
+    rule = Rule(0.25, window, max_steps)
+    progress = stopping.start(3, rule)
     for chunk in np.split(errors, sorted(set(cuts))):
-        progress = stopping.fold(progress, chunk, 0.25, window, max_steps)
+        progress = stopping.fold(progress, chunk, rule)
     for trial in range(3):
         status, steps, last_above, solved_at = brute_force(
             errors[:, trial].tolist(), 0.25, window, max_steps
@@ -56,14 +58,16 @@ def test_fold_equals_brute_force_however_the_stream_is_cut(errors, window, max_s
 
 
 def test_the_least_possible_result_is_the_window():
-    progress = stopping.fold(stopping.start(1, 5000), np.zeros((5000, 1)), 0.25, 1000, 5000)
+    rule = Rule(0.25, 1000, 5000)
+    progress = stopping.fold(stopping.start(1, rule), np.zeros((5000, 1)), rule)
     assert progress.solved_at[0] == 1000
 
 
 def test_an_error_at_the_threshold_is_no_failure():
     at, above = np.full((20, 1), 0.25), np.full((20, 1), np.nextafter(0.25, 1))
-    assert stopping.fold(stopping.start(1, 20), at, 0.25, 10, 20).status[0] == stopping.SOLVED
-    assert stopping.fold(stopping.start(1, 20), above, 0.25, 10, 20).status[0] == stopping.UNSOLVED
+    rule = Rule(0.25, 10, 20)
+    assert stopping.fold(stopping.start(1, rule), at, rule).status[0] == stopping.SOLVED
+    assert stopping.fold(stopping.start(1, rule), above, rule).status[0] == stopping.UNSOLVED
 
 
 def test_curve_bins_cover_every_step_once_and_grow_by_a_tenth():
@@ -77,7 +81,8 @@ def test_curve_bins_cover_every_step_once_and_grow_by_a_tenth():
 
 def test_a_curve_is_the_mean_error_of_each_bin():
     errors = np.random.default_rng(0).uniform(0.3, 1, (500, 1))
-    progress = stopping.fold(stopping.start(1, 500), errors, 0.25, 100, 500)
+    rule = Rule(0.25, 100, 500)
+    progress = stopping.fold(stopping.start(1, rule), errors, rule)
     edges = [*stopping.curve_edges(500), 500]
     for number, (low, high) in enumerate(pairwise(edges)):
         mean = progress.curve_sum[0, number] / progress.curve_count[0, number]

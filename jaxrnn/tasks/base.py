@@ -16,7 +16,10 @@ class Sequence(NamedTuple):
     inputs: jax.Array  # [T] symbols (int32), or [T, I] real vectors
     targets: jax.Array  # [T] symbols (int32), or [T, O] real vectors
     mask: jax.Array | None = None  # [T] bool, the steps that count; None: all of them
-    judged: jax.Array | None = None  # [T] bool, those whose error counts; None: as the mask
+    # What the error is measured against, where that is not what is trained: other steps [T] bool,
+    # other targets, or, as bool [T, O], the symbols that are right at each step.
+    judged_mask: jax.Array | None = None
+    judged_targets: jax.Array | None = None
 
 
 class Task(NamedTuple):
@@ -26,6 +29,8 @@ class Task(NamedTuple):
     num_inputs: int  # I
     num_outputs: int  # O
     num_steps: int  # T
+    # The sequences [M, ...] that a net is tested on, where that is not a number of fresh ones.
+    test_set: Callable[[], Sequence] | None = None
 
 
 def require_length(task: str, length: int, least: int) -> None:

@@ -57,7 +57,7 @@ def no_regularities(length: int) -> Task:
         return Sequence(
             inputs=jnp.concatenate([ends, middle]),
             targets=jnp.concatenate([middle, ends]),
-            judged=jnp.arange(length - 1) == length - 2,
+            judged_mask=jnp.arange(length - 1) == length - 2,
         )
 
     return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)

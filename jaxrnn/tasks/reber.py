@@ -49,8 +49,8 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
     symbols of the longest string allowed. The symbols B, T, P, S, X, V, E are 0, ..., 6. Inputs
     and targets are [L-1]: of a string of n symbols steps 1, ..., n-1 count, at which the input is
     the symbol and the target the next one; afterwards both are 0. Several symbols may be legal at
-    a step, so no net brings the error of every step down: whether it names the legal ones is seen
-    from ``legal`` of the two sets, or :func:`legal_successors`.
+    a step, so a net is judged by whether it ranks all of them above all others, and tested on all
+    512 strings of both sets.
 
     >>> sequence = embedded_reber(40).draw(jax.random.key(0))
     >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs[sequence.mask].tolist())
@@ -62,15 +62,28 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 1; Fahlman 1991; the grammar of Reber 1967.
     """
-    training, _ = reber_sets(length, seed)
+    training, test = reber_sets(length, seed)
+
+    def sequences(strings: ReberStrings) -> Sequence:
+        mask = np.arange(length - 1) < strings.lengths[:, None] - 1
+        inputs = np.where(mask, strings.symbols[:, :-1], np.int32(0))
+        targets = np.where(mask, strings.symbols[:, 1:], np.int32(0))
+        return Sequence(
+            jnp.asarray(inputs),
+            jnp.asarray(targets),
+            jnp.asarray(mask),
+            judged_targets=jnp.asarray(strings.legal),
+        )
 
     def draw(key: jax.Array) -> Sequence:
         index = jax.random.randint(key, (), 0, SET_SIZE, jnp.int32)
-        string = jnp.asarray(training.symbols)[index]
-        mask = jnp.arange(length - 1, dtype=jnp.int32) < jnp.asarray(training.lengths)[index] - 1
-        return Sequence(jnp.where(mask, string[:-1], 0), jnp.where(mask, string[1:], 0), mask)
+        return jax.tree.map(lambda a: a[index], sequences(training))
 
-    return Task(draw, len(SYMBOLS), len(SYMBOLS), num_steps=length - 1)
+    def test_set() -> Sequence:
+        both = sequences(training), sequences(test)
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts), *both)
+
+    return Task(draw, len(SYMBOLS), len(SYMBOLS), num_steps=length - 1, test_set=test_set)
 
 
 def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:

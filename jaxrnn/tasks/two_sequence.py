@@ -55,7 +55,8 @@ def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
     The target is 0.2 for class 1 and 0.8 for class 2 plus, drawn for each sequence, a Gaussian of
     mean 0 and variance 0.1 (standard deviation 0.316), so it may lie outside of [0, 1]; everything
     else, errors included, is as in :func:`two_sequence`, and a key gives the same inputs there.
-    What the net is to learn is the conditional mean, :func:`target_without_noise`.
+    What the net is to learn, and is judged by, is the conditional mean,
+    :func:`target_without_noise`.
 
     >>> sequence = two_sequence_target_noise(4).draw(jax.random.key(0))
     >>> noisy, clean = sequence.targets[-1, 0], target_without_noise(sequence.inputs)[0]
@@ -100,9 +101,13 @@ def _two_sequence(
         if not noise_everywhere:
             noise = jnp.where(informative, 0.0, noise)
         inputs = jnp.where(step < num_steps, signal.astype(noise.dtype) + noise, 0.0)
-        target = is_class_1.astype(inputs.dtype)
+        target = is_class_1.astype(inputs.dtype)[None]
+        judged = None
         if target_noise:
-            target = target_without_noise(inputs[:, None])[0] + TARGET_VARIANCE**0.5 * normal[-1]
-        return Sequence(inputs[:, None], *at_last_step(target[None], num_steps, max_steps))
+            clean = target_without_noise(inputs[:, None])
+            judged, _ = at_last_step(clean, num_steps, max_steps)
+            target = clean + TARGET_VARIANCE**0.5 * normal[-1:]
+        targets, mask = at_last_step(target, num_steps, max_steps)
+        return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
 
     return Task(draw, num_inputs=1, num_outputs=1, num_steps=max_steps)
