@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
+from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment, Suite
 from jaxrnn.paper import PAPER
 from jaxrnn.published import PAPER_RESULTS
 from jaxrnn.store import usable_cores
@@ -173,7 +173,7 @@ def grid(
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
     axes = {name: settings.pop(name) for name in PER_TRIAL}
-    (base,) = _expand((experiment,), (cell,), (length,), settings)
+    (base,) = _expand((experiment,), (cell,), (length,), settings, EXPERIMENTS | PAPER)
     _run([product(base, {name: v for name, v in axes.items() if v is not None})], out, lanes)
 
 
@@ -214,7 +214,7 @@ def paper(
     chosen = []
     for name in dict.fromkeys(experiments):
         suite = look_up(PAPER, "experiment", name)
-        chosen += _expand((name,), None, (length or suite.lengths[0],), settings)
+        chosen += _expand((name,), None, (length or suite.lengths[0],), settings, PAPER)
     _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
 
 
@@ -259,6 +259,7 @@ def _expand(
     cells: tuple[str, ...] | None,
     lengths: tuple[int, ...] | None,
     settings: dict[str, Any],
+    suites: dict[str, Suite] = EXPERIMENTS,
 ) -> "list[Experiment]":
     """The experiments of the named suites, with the settings that are not None replaced."""
     from jaxrnn.sweep import expand
@@ -269,7 +270,7 @@ def _expand(
     return [
         one
         for name in dict.fromkeys(names)
-        for one in expand(look_up(EXPERIMENTS | PAPER, "experiment", name), cells, lengths, **given)
+        for one in expand(look_up(suites, "experiment", name), cells, lengths, **given)
     ]
 
 

@@ -14,11 +14,11 @@ from jaxrnn.unroll import Cell
 class BlockParams(NamedTuple):
     """Parameters of :func:`memory_blocks`; M = 2B + BS: input gates, output gates, cells.
 
-    A bias that the net does not have is an array of size 0.
+    What the net does not have is an array of size 0.
     """
 
     input_weights: jax.Array  # U [I, M]
-    recurrent_weights: jax.Array  # W [M, M]
+    recurrent_weights: jax.Array  # W [M, M] or [0, 0]
     bias: jax.Array  # b [M], [2B] where only gates have one, or [0]
     output_weights: jax.Array  # V [BS, O]
     output_bias: jax.Array  # [O] or [0]
@@ -38,6 +38,7 @@ def memory_blocks(
     hidden_bias: str = "all",
     output_bias: bool = True,
     truncated: bool = True,
+    recurrent: bool = True,
 ) -> Cell:
     """Build the 1997 net: B blocks of S = ``block_size`` memory cells that share two gates.
 
@@ -54,6 +55,11 @@ def memory_blocks(
     the fast path scans once for the activations, without gradient, and is differentiated as one
     product and a cumulative sum over all time steps.
 
+    Without ``recurrent`` there is no W: gates and cells see the inputs alone, as in experiments 2a
+    and 2b, and the fast path has no scan. With W, y(t-1) adds to every a_c(t), the gates' part of
+    it near 1/2 from the beginning, so that s moves the same way at each step: by 1,000 steps
+    tanh(s/2) has no slope left (experiment 2c).
+
     Raises InputError for a block size below 1, another word, and biases that are not one a block.
 
     Source: Hochreiter & Schmidhuber 1997, equations 3 to 9 and appendix A.1.
@@ -64,7 +70,7 @@ def memory_blocks(
         raise InputError(f"unknown hidden-bias {hidden_bias!r}: choose from all, gates, none")
 
     def num_blocks_of(params: BlockParams) -> int:
-        return params.recurrent_weights.shape[0] // (2 + block_size)
+        return params.input_weights.shape[1] // (2 + block_size)
 
     def init(
         key: jax.Array,
@@ -86,17 +92,19 @@ def memory_blocks(
         num_cells = hidden_size * block_size
         return BlockParams(
             initializer.weights(keys[0], 1, num_inputs, num_units),
-            initializer.recurrent(keys[1], 1, num_units, num_units),
+            initializer.recurrent(keys[1], 1, num_units, num_units)
+            if recurrent
+            else jnp.zeros((0, 0)),
             bias,
             initializer.weights(keys[3], 1, num_cells, num_outputs),
             initializer.weights(keys[4], 1, 1, num_outputs)[0] if output_bias else jnp.zeros(0),
         )
 
     def initial_state(params: BlockParams) -> BlockState:
-        dtype = params.recurrent_weights.dtype
+        dtype = params.input_weights.dtype
         return BlockState(
             jnp.zeros((num_blocks_of(params), block_size), dtype),
-            jnp.zeros(params.recurrent_weights.shape[0], dtype),
+            jnp.zeros(params.input_weights.shape[1], dtype),
         )
 
     def project(params: BlockParams, x: jax.Array) -> jax.Array:
@@ -121,7 +129,7 @@ def memory_blocks(
 
     def advance(params: BlockParams, state: BlockState, projected: jax.Array) -> BlockState:
         before = lax.stop_gradient(state.units) if truncated else state.units
-        a = projected + before @ params.recurrent_weights
+        a = projected + before @ params.recurrent_weights if recurrent else projected
         y_in, y_out, write = gates_and_writes(params, a)
         s = state.cell + write
         return BlockState(s, jnp.concatenate([y_in, y_out, cells_out(y_out, s)]))
@@ -145,11 +153,13 @@ def memory_blocks(
             state = advance(fixed(params), state, projected)
             return state, state.units
 
-        last, units = lax.scan(one, fixed(state), fixed(projected))
-        if not truncated:
-            return last, readout(params, units[:, 2 * num_blocks_of(params) :])
-        before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])
-        y_in, y_out, write = gates_and_writes(params, projected + before @ params.recurrent_weights)
+        if recurrent:
+            last, units = lax.scan(one, fixed(state), fixed(projected))
+            if not truncated:
+                return last, readout(params, units[:, 2 * num_blocks_of(params) :])
+            before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])
+            projected = projected + before @ params.recurrent_weights
+        y_in, y_out, write = gates_and_writes(params, projected)
         s = jnp.cumsum(write, axis=0) + jnp.broadcast_to(state.cell, write.shape)
         y_c = cells_out(y_out, s)
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))

@@ -53,6 +53,23 @@ _1_3X2 = _blocks(3, 2, hidden_bias="gates", output_bias=False, output_biases=(-1
 _1_4X1 = _blocks(
     4, 1, hidden_bias="gates", output_bias=False, output_biases=(-1.0, -2.0, -3.0, -4.0)
 )
+_CROSS_ENTROPY: dict[str, Any] = {"objective": "cross_entropy"}
+_1_3X2_FULL = _blocks(
+    3,
+    2,
+    hidden_bias="gates",
+    output_bias=False,
+    output_biases=(-1.0, -2.0, -3.0),
+    truncated=False,
+)
+_1_4X2_FULL = _blocks(
+    4,
+    2,
+    hidden_bias="gates",
+    output_bias=False,
+    output_biases=(-1.0, -2.0, -3.0, -4.0),
+    truncated=False,
+)
 _2 = replace(
     _BASE,
     cell="one_cell",
@@ -63,6 +80,7 @@ _2 = replace(
     trials=18,
     final_test=0,
 )
+_BIPOLAR: dict[str, Any] = {"cell_options": (("bipolar", True),)}
 _2A = replace(_2, task="noise_free", join_at=2000)
 _2B = replace(_2, task="no_regularities", join_at=2000)
 _RTRL = replace(_2A, cell="self_recurrent", join_at=0)
@@ -160,6 +178,38 @@ _AS_WRITTEN = {
 
 # Name -> the row that it is laid beside, its settings, and what they change.
 _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
+    "1-ce": (
+        "1",
+        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_3X2_FULL),
+        "softmax and cross-entropy, full gradient, learning rate 0.1",
+    ),
+    "1-ce-4x2": (
+        "1",
+        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_4X2_FULL),
+        "as 1-ce, with 4 blocks of 2",
+    ),
+    "2a-ce": (
+        "2a",
+        replace(_2A, learning_rate=0.1, join_at=500, **_CROSS_ENTROPY, **_BIPOLAR),
+        "g in [-1, 1], softmax and cross-entropy, learning rate 0.1",
+    ),
+    "2b-ce": (
+        "2b",
+        replace(
+            _2B,
+            learning_rate=0.3,
+            join_at=0,
+            task_options=(("only_last", True),),
+            **_CROSS_ENTROPY,
+            **_BIPOLAR,
+        ),
+        "as 2a-ce, learning rate 0.3, trained on the last step only, the cell there from the start",
+    ),
+    "2c-feedforward": (
+        "2c",
+        replace(_2C, **_blocks(2, 1, hidden_bias="none", output_bias=False, recurrent=False)),
+        "no weights from one step to the next: gates and cells see the inputs only",
+    ),
     "4-linear": ("4", replace(_4, objective="half_squared_error_linear"), "linear output"),
     "5-linear": ("5", replace(_5, objective="half_squared_error_linear"), "linear output"),
 }

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from jaxrnn.published import PUBLISHED
+from jaxrnn.paper import PAPER
+from jaxrnn.published import PAPER_RESULTS, PUBLISHED
 from jaxrnn.statistics import Line, is_as_published, median, steps_to_solution, summarize
 from jaxrnn.stopping import curve_edges
 from jaxrnn.store import Row, write_whole
@@ -27,6 +29,11 @@ def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
     lines = summarize(rows)
     if any(line.settings for line in lines):
         pictures = {"Every combination": ("grid.png", _heat_map(lines))}
+    elif all(row["experiment"] in PAPER for row in rows):
+        pictures = {
+            "Sequences to success": ("sequences_to_success.png", _sequences_to_success(rows)),
+            "Learning curves": ("learning_curves.png", _paper_curves(rows)),
+        }
     else:
         pictures = {
             "Steps to solution against length": ("steps_to_solution.png", _steps_to_solution(rows)),
@@ -187,4 +194,80 @@ def _learning_curves(rows: Sequence[Row]) -> Figure:
     lines.append(matplotlib.lines.Line2D([], [], color="#999999", ls="--"))
     labels = [_label(net, nets) for net in nets] + ["threshold"]
     figure.legend(lines, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    return figure
+
+
+def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
+    """The rows of each experiment of the 1997 paper at each length."""
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["experiment"], row["length"]), []).append(row)
+    return groups
+
+
+def _published_mean(experiment: str, length: int) -> int | None:
+    row = PAPER_RESULTS[PAPER[experiment].row].get(length)
+    return None if row is None else row.sequences
+
+
+def _sequences_to_success(rows: Sequence[Row]) -> Figure:
+    """A line an experiment: its trials as dots, their mean and the published one as marks."""
+    groups = _by_experiment(rows)
+    figure = Figure(figsize=(9, 1.6 + 0.3 * len(groups)), layout="constrained")
+    axes = figure.add_subplot()
+    most = max(row["steps"] for row in rows)
+    for place, ((experiment, length), group) in enumerate(groups.items()):
+        steps = [s for s in map(steps_to_solution, group) if math.isfinite(s)]
+        color = COLORS[1] if not PAPER[experiment].departure else COLORS[0]
+        axes.plot(
+            steps, _spread(len(steps), place, 0.22)[: len(steps)], ".", color=color, alpha=0.6
+        )
+        if steps:
+            axes.plot(np.mean(steps), place, "|", color=color, ms=15, mew=2)
+        if published := _published_mean(experiment, length):
+            axes.plot(published, place, "D", mfc="none", mec="black", ms=7)
+        solved = f"{len(steps)}/{len(group)}"
+        axes.annotate(solved, (1.01, place), xycoords=("axes fraction", "data"), va="center")
+    axes.set_yticks(range(len(groups)), [f"{name}, T = {length}" for name, length in groups])
+    axes.set(xscale="log", xlabel="training sequences until success", xlim=(100, 1.5 * most))
+    axes.invert_yaxis()
+    axes.grid(alpha=0.25)
+    labels: dict[str, dict[str, Any]] = {
+        "trials, and their mean": {"marker": ".", "color": COLORS[1]},
+        "the same of departures from the paper": {"marker": ".", "color": COLORS[0]},
+        "published mean": {"marker": "D", "mfc": "none", "mec": "black"},
+    }
+    for label, style in labels.items():
+        axes.plot([], [], ls="none", label=label, **style)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def _paper_curves(rows: Sequence[Row]) -> Figure:
+    """The error against the training sequence, a panel an experiment and length, a line a trial."""
+    groups = _by_experiment(rows)
+    columns = min(4, len(groups))
+    panels = -(-len(groups) // columns)
+    figure = Figure(figsize=(3 * columns + 0.5, 2.2 * panels + 0.8), layout="constrained")
+    grid = figure.subplots(panels, columns, sharey=True, squeeze=False)
+    grid[0, 0].set(yscale="log", ylim=(0.003, 1.2))
+    for axes in grid.flat[len(groups) :]:
+        axes.set_visible(False)
+    for axes, ((experiment, length), group) in zip(grid.flat, groups.items(), strict=False):
+        for row in group:
+            edges = curve_edges(row["max_steps"])[: len(row["curve"])] + 1
+            color = COLORS[1] if row["status"] == "solved" else COLORS[5]
+            axes.plot(edges, row["curve"], color=color, alpha=0.5, lw=0.8)
+        axes.axhline(group[0]["threshold"], color="#999999", lw=0.8, ls="--")
+        if published := _published_mean(experiment, length):
+            axes.axvline(published, color="black", lw=0.8, ls=":")
+        axes.set_title(f"{experiment}, T = {length}", fontsize=10)
+        axes.set(xscale="log", xlim=(10, group[0]["max_steps"]))
+        axes.grid(alpha=0.2)
+    figure.supxlabel("training sequence")
+    figure.supylabel("error, mean of each bin")
+    styles = ((COLORS[1], "-"), (COLORS[5], "-"), ("#999999", "--"), ("black", ":"))
+    lines = [matplotlib.lines.Line2D([], [], color=color, ls=style) for color, style in styles]
+    labels = ["solved", "not solved", "threshold", "published mean"]
+    figure.legend(lines, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure

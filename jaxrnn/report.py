@@ -43,8 +43,11 @@ def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
         "best": [_steps(line.least) for line in lines if line.experiment in PAPER],
         "worst": [_steps(line.most) for line in lines],
     }
-    if any(line.correct is not None for line in lines):
-        result["ST1"] = [_solved(line.num_correct, line.trials) for line in lines]
+    if any(line.num_correct is not None for line in lines):
+        result["ST1"] = [
+            "-" if line.num_correct is None else _solved(line.num_correct, line.trials)
+            for line in lines
+        ]
         result["its mean"] = [steps_or_dash(line.correct) for line in lines]
     if any(line.wrong is not None for line in lines):
         result["wrong"] = [percent(line.wrong) for line in lines]

@@ -35,7 +35,7 @@ class Outcome:
     last_above: int  # index of the last step with error above the threshold
     steps: int  # training steps that were taken
     curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
-    # Of rules with a mean error: index of the first step with few enough failures.
+    # Of test sets with a limit on the mean error: index of the first step with few enough failures.
     correct_at: int | None = None
     # Of the final test: sequences with error above the threshold, and the mean error.
     final_wrong: int | None = None
@@ -322,7 +322,7 @@ class _Run:
 
     def _outcomes(self) -> list[Outcome]:
         p, final_tests = self.progress, self._final_tests()
-        has_mean = self.experiment.mean_error is not None
+        has_two = self.rule.by_test and self.experiment.mean_error is not None
         return [
             Outcome(
                 trial=trial,
@@ -336,7 +336,7 @@ class _Run:
                     if count
                 ),
                 correct_at=int(p.correct_at[trial])
-                if has_mean and p.correct_at[trial] >= 0
+                if has_two and p.correct_at[trial] >= 0
                 else None,
                 **final_tests[trial],
             )

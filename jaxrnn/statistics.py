@@ -31,7 +31,7 @@ class Line(NamedTuple):
     # Of the 1997 paper's experiments:
     paper: PaperResult | None  # the row to compare with
     correct: float | None  # mean sequences of the trials that came to ST1, where it is a criterion
-    num_correct: int  # how many did
+    num_correct: int | None  # how many did
     wrong: float | None  # of the final test's sequences, mean share in the solved trials
 
 
@@ -132,6 +132,7 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
     if published is not None:
         p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
     suite = PAPER.get(first["experiment"])
+    has_two = bool(first.get("test_size")) and first.get("mean_error") is not None
     correct = [row["correct_at"] + 1 for row in rows if row.get("correct_at") is not None]
     solved = [row for row in rows if row["solved_at"] is not None]
     num_tested = first.get("final_test", 0) * len(solved)
@@ -152,6 +153,6 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
         p_value=p_value,
         paper=PAPER_RESULTS[suite.row].get(first["length"]) if suite else None,
         correct=sum(correct) / len(correct) if correct else None,
-        num_correct=len(correct),
+        num_correct=len(correct) if has_two else None,
         wrong=sum(row["final_wrong"] for row in solved) / num_tested if num_tested else None,
     )

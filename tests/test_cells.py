@@ -115,7 +115,7 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
             _, logits = unroll(net, params, drawn.inputs)
             loss, _ = cross_entropy(logits, drawn.targets)
             opt_state = trial.init(jax.random.key(0), settings).opt_state
-            state, error = trial.update(TrainState(params, opt_state), settings, drawn)
+            state, error = trial.update(TrainState(params, opt_state), settings, drawn, np.int32(0))
             return logits, loss, error, state.params
 
         *_, unclipped = run(params, settings_of_one(LEARNING_RATE, 1e30))
@@ -348,5 +348,5 @@ def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeyp
         drawn = Sequence(
             jnp.array([4, 0, 1, 2, 3], jnp.int32), jnp.array([0, 1, 2, 3, 4], jnp.int32)
         )
-        updated.append(jit(trial.update)(state, settings, drawn))
+        updated.append(jit(trial.update)(state, settings, drawn, np.int32(0)))
     assert_trees_close(*updated, **FLOAT64)

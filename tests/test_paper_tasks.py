@@ -36,7 +36,7 @@ def draw(name: str, length: int, **arguments):
     task = TASKS[name](length, **arguments)
     keys = jax.random.split(jax.random.key(length), NUM_KEYS)
     drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
-    num_inputs, num_outputs, num_steps = task[1:]
+    num_inputs, num_outputs, num_steps, _ = task[1:]
     assert drawn.inputs.shape[:2] == drawn.targets.shape[:2] == (NUM_KEYS, num_steps)
     for array, size in ((drawn.inputs, num_inputs), (drawn.targets, num_outputs)):
         if array.ndim == 2:
@@ -186,7 +186,7 @@ def test_a_string_against_the_grammar_is_refused(string, number):
 
 def test_embedded_reber_draws_the_training_strings_equally_often():
     task = tasks.embedded_reber(40, seed=1)
-    assert task[1:] == (7, 7, 39)
+    assert task[1:4] == (7, 7, 39)
     keys = jax.random.split(jax.random.key(0), NUM_KEYS)
     drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
     training, _ = reber_strings(40, 1)
@@ -198,6 +198,9 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
     for inputs, targets, n in zip(drawn.inputs, drawn.targets, lengths, strict=True):
         assert (inputs[1 : n - 1] == targets[: n - 2]).all()
         counts[spelled(inputs[: n - 1]) + spelled(targets[n - 2 : n - 1])] += 1
+    for string, symbols, n in zip(drawn.judged_targets, drawn.inputs, lengths, strict=True):
+        whole = [*symbols[: n - 1], "BTPSXVE".index("E")]
+        np.testing.assert_array_equal(string[: n - 1], tasks.legal_successors(whole))
     in_set = Counter(training)
     assert set(counts) <= set(in_set)
     for string, times in in_set.items():
@@ -205,6 +208,18 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
         # Rare strings' counts are skewed to the right, hence the 4.
         bound = SIGMAS * np.sqrt(NUM_KEYS * p * (1 - p)) + 4
         assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound)
+
+
+def test_embedded_reber_is_tested_on_every_string_of_both_sets():
+    tested = tasks.embedded_reber(40, seed=1).test_set()
+    training, test = reber_strings(40, 1)
+    strings = [
+        spelled(inputs[mask]) + "E" for inputs, mask in zip(tested.inputs, tested.mask, strict=True)
+    ]
+    assert strings == training + test
+    for string, legal in zip(strings, tested.judged_targets, strict=True):
+        symbols = ["BTPSXVE".index(letter) for letter in string]
+        np.testing.assert_array_equal(legal[: len(string) - 1], tasks.legal_successors(symbols))
 
 
 # Experiment 2
@@ -229,7 +244,7 @@ def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
     assert sequence.mask is None
     _, outputs = unroll(CELLS["simple_rnn"], state.params, sequence.inputs)
     p = jax.nn.softmax(outputs)
-    after, error = jax.jit(trial.update)(state, settings, sequence)
+    after, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
     assert error == pytest.approx(1 - float(p[-1, sequence.targets[-1]]), rel=1e-5)
     # The derivative of the mean loss by the output bias; the notebook's learning rate is 1.
     gradient = (p - jax.nn.one_hot(sequence.targets, 5)).mean(0)

@@ -87,3 +87,73 @@ def test_a_curve_is_the_mean_error_of_each_bin():
     for number, (low, high) in enumerate(pairwise(edges)):
         mean = progress.curve_sum[0, number] / progress.curve_count[0, number]
         assert mean == pytest.approx(errors[low:high, 0].mean())
+
+
+def brute_force_window(errors, rule):
+    """The window rule of the 1997 paper's experiments, one step at a time."""
+    correct_at = -1
+    for k, error in enumerate(errors[: rule.max_steps]):
+        if not math.isfinite(error):
+            return "diverged", k + 1, correct_at, -1
+        recent = errors[max(0, k + 1 - rule.window) : k + 1]
+        enough = len(recent) == rule.window
+        if enough and sum(e > rule.threshold for e in recent) <= rule.max_failures:
+            correct_at = k if correct_at < 0 else correct_at
+            if math.fsum(recent) < rule.mean_error * rule.window:
+                return "solved", k + 1, correct_at, k
+    return "unsolved", rule.max_steps, correct_at, -1
+
+
+@given(
+    errors=st.lists(st.lists(error_values, min_size=3, max_size=3), min_size=14, max_size=14),
+    window=st.integers(1, 6),
+    max_failures=st.integers(0, 2),
+    mean_error=st.sampled_from([0.05, 0.11, 0.3, math.inf]),
+    cuts=st.lists(st.integers(1, 13), max_size=5),
+)
+def test_windows_with_failures_and_a_mean_equal_brute_force(
+    errors, window, max_failures, mean_error, cuts
+):
+    if max_failures == 0 and mean_error == math.inf:
+        return  # the notebook's rule, which counts the first step as a failure
+    rule = Rule(0.25, window, 12, max_failures, mean_error)
+    errors = np.array(errors)
+    progress = stopping.start(3, rule)
+    for chunk in np.split(errors, sorted(set(cuts))):
+        progress = stopping.fold(progress, chunk, rule)
+    for trial in range(3):
+        status, steps, correct_at, solved_at = brute_force_window(errors[:, trial].tolist(), rule)
+        assert progress.status[trial] == NAMES[status]
+        assert progress.steps[trial] == steps
+        assert progress.correct_at[trial] == correct_at
+        assert progress.solved_at[trial] == solved_at
+
+
+def test_a_mean_at_its_limit_is_not_below_it_however_the_sum_is_cut():
+    rule = Rule(0.5, 3, 100, mean_error=0.125)
+    at = stopping.fold(stopping.start(1, rule), np.full((6, 1), 0.125), rule)
+    assert at.status[0] == stopping.RUNNING
+    assert at.correct_at[0] == 2
+    below = np.full((6, 1), 0.125)
+    below[4] -= 1e-6
+    progress = stopping.start(1, rule)
+    for chunk in np.split(below, 6):
+        progress = stopping.fold(progress, chunk, rule)
+    assert (progress.status[0], progress.solved_at[0]) == (stopping.SOLVED, 4)
+
+
+def test_a_test_set_decides_at_the_end_of_chunks_and_no_window_does():
+    rule = Rule(0.2, 1, 100, max_failures=1, mean_error=0.125, by_test=True)
+    errors = np.zeros((10, 3))  # a window would be content at once
+    progress = stopping.start(3, rule)
+    looks = [
+        [[0.5, 0.5, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, math.nan]],
+        [[0.0, 0.5, 0.0, 0.0], [0.5, 0.2, 0.0, 0.0], [0.0, 0.19, 0.0, 0.0]],
+        [[0.0, 0.25, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]],
+    ]
+    for tests in looks:
+        progress = stopping.fold(progress, errors, rule, np.array(tests))
+    # One may be wrong, as a NaN is, and the mean has to be below 0.125, as a NaN never is.
+    assert progress.status.tolist() == [stopping.SOLVED, stopping.RUNNING, stopping.SOLVED]
+    assert progress.correct_at.tolist() == [19, 9, 9]
+    assert progress.solved_at.tolist() == [29, -1, 19]

@@ -33,13 +33,14 @@ def noise_free(length: int) -> Task:
     return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
 
 
-def no_regularities(length: int) -> Task:
+def no_regularities(length: int, only_last: bool = False) -> Task:
     """As noise_free, but the symbols between the first and the last are drawn at random.
 
     With T = ``length`` and an alphabet of T symbols a sequence is (e, m(1), ..., m(T-2), e): e is
     T-2 or T-1 with probability 1/2 each, the m are independent and uniform on 0, ..., T-3. There
     are T-1 steps, inputs and targets [T-1]. Every next symbol is a target and every step counts
-    for the loss, but only the last symbol can be predicted, so the error is that of the last step.
+    for the loss, unless ``only_last``, but only the last symbol can be predicted, so the error is
+    that of the last step.
 
     >>> sequence = no_regularities(6).draw(jax.random.key(2))
     >>> sequence.inputs.tolist(), sequence.targets.tolist()
@@ -54,10 +55,12 @@ def no_regularities(length: int) -> Task:
     def draw(key: jax.Array) -> Sequence:
         symbols = draw_integers(key, [(length - 2, length - 1)] + [(0, length - 3)] * (length - 2))
         ends, middle = symbols[:1], symbols[1:]
+        is_last = jnp.arange(length - 1) == length - 2
         return Sequence(
             inputs=jnp.concatenate([ends, middle]),
             targets=jnp.concatenate([middle, ends]),
-            judged_mask=jnp.arange(length - 1) == length - 2,
+            mask=is_last if only_last else None,
+            judged_mask=is_last,
         )
 
     return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
