@@ -145,6 +145,23 @@ _6B = replace(
     **_blocks(3, 2, input_biases=(-2.0, -4.0, -6.0)),
 )
 
+# The standard LSTM, settings found by grid on seeds from 1001 on.
+_LSTM: dict[str, Any] = {
+    "cell": "lstm",
+    "cell_options": (),
+    "hidden_size": 20,
+    "initial_scale": 1.0,
+    "seed": 1,
+}
+_NORM: dict[str, Any] = {"clipping": "norm", "clip": 1.0}
+_LONG_MEMORY: dict[str, Any] = {
+    "initializer": "long_memory",
+    "learning_rate": 0.6,
+    "clipping": "element",
+    "clip": 0.04,
+    "objective": "cross_entropy",
+}
+
 # Name -> the settings, and in what they depart from the paper.
 _AS_WRITTEN = {
     "1": replace(_1, learning_rate=0.5, **_1_3X2),
@@ -208,8 +225,31 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
     "2c-feedforward": (
         "2c",
         replace(_2C, **_blocks(2, 1, hidden_bias="none", output_bias=False, recurrent=False)),
-        "no weights from one step to the next: gates and cells see the inputs only",
+        "gates and cells see the inputs only",
     ),
+    "1-best": (
+        "1",
+        replace(
+            _1, learning_rate=0.3, **_LSTM, **_CROSS_ENTROPY, initializer="orthogonal", **_NORM
+        ),
+        "standard LSTM",
+    ),
+    "2a-best": ("2a", replace(_2A, join_at=0, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
+    "2b-best": ("2b", replace(_2B, join_at=0, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
+    "2c-best": ("2c", replace(_2C, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
+    "3a-best": (
+        "3a",
+        replace(
+            _3A,
+            learning_rate=0.3,
+            **_LSTM,
+            initializer="long_memory",
+            objective="half_squared_error_linear",
+            **_NORM,
+        ),
+        "standard LSTM",
+    ),
+    "6a-best": ("6a", replace(_6A, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
     "4-linear": ("4", replace(_4, objective="half_squared_error_linear"), "linear output"),
     "5-linear": ("5", replace(_5, objective="half_squared_error_linear"), "linear output"),
 }

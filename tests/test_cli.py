@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pytest
 from filelock import FileLock
 
 from jaxrnn import Experiment, cli, run_trials
+from jaxrnn.cost import expected_seconds
+from jaxrnn.paper import PAPER
+from jaxrnn.published import PAPER_RESULTS
 from jaxrnn.store import LOCK
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
@@ -100,7 +104,7 @@ def test_list_names_everything_with_its_source(capsys):
         assert name in out
 
 
-@pytest.mark.parametrize("command", ["sweep", "grid", "inspect", "report", "list"])
+@pytest.mark.parametrize("command", ["sweep", "grid", "paper", "inspect", "report", "list"])
 def test_help_of_each_command(command, capsys):
     assert run(command, "--help") == 0
     out = capsys.readouterr().out
@@ -138,6 +142,57 @@ def test_two_experiments_side_by_side(tmp_path, capsys):
     assert max(fast) < min(slow)
     assert "better" in capsys.readouterr().out
     assert "| lstm (better) | 4 | 2/2 |" in (out / "report.md").read_text()
+
+
+def test_the_paper_lists_its_experiments_with_what_they_are_likely_to_cost(capsys, monkeypatch):
+    monkeypatch.setattr(cli.console, "_width", 250)
+    assert run("paper") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, suite in PAPER.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        mean = PAPER_RESULTS[suite.row][suite.lengths[0]].sequences
+        assert mean is None or f"{mean:,}" in line
+        assert suite.departure.split(",")[0] in line
+        assert re.search(r"\d s\b", line)
+
+
+def test_cost_is_that_of_the_published_mean_or_of_the_cap():
+    assert expected_seconds(PAPER["6a"], 100, 1e-6) == pytest.approx(110 * 31_390 * 20 * 1e-6)
+    hopeless = expected_seconds(PAPER["2a-bptt"], 101, 1e-6)
+    assert hopeless == pytest.approx(100 * 5_010_000 * 18 * 1e-6 * PAPER["2a-bptt"].cost)
+
+
+def test_an_experiment_of_the_paper_runs_once_and_is_laid_beside_its_row(
+    tmp_path, capsys, monkeypatch
+):
+    flags = ["3a", "--trials", "2", "--max-sequences", "150", "--seed", "3", "--out", tmp_path]
+    assert run("paper", *flags) == 0
+    assert "39,850" in capsys.readouterr().out
+    rows = rows_of(tmp_path)
+    assert [row["steps"] for row in rows] == [150, 150]
+    assert [row["final_wrong"] for row in rows] > [0, 0]
+    assert rows[0]["cell_options"]["input_biases"] == [-1.0, -3.0, -5.0]
+    assert (tmp_path / "sequences_to_success.png").exists()
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", None)  # it would fail
+    assert run("paper", *flags) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["7"], "unknown experiment '7': choose from 1, 1-3x2-0.1"),
+        (["4", "--length", "5"], "length 5 is too short for task adding: it needs at least 11"),
+        (["4", "--trials", "0"], "trials 0 must be at least 1"),
+        (["4", "--max-sequences", "100"], "window 2000 must not be above max-steps 100"),
+        (["4", "--lanes", "0"], "lanes 0 must be at least 1"),
+    ],
+)
+def test_a_bad_flag_of_paper_is_one_sentence(flags, sentence, tmp_path, capsys):
+    assert run("paper", *flags, "--out", tmp_path / "new") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"jaxrnn: {sentence}")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()
 
 
 def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
