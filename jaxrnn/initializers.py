@@ -46,8 +46,13 @@ def _uniform(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.A
 
 
 def _orthogonal(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    gates = jax.random.orthogonal(key, fan_out, (num_gates,), m=fan_in)
-    return jnp.concatenate(list(gates), axis=1)
+    # One matrix after another whatever is vmapped: a batch of QR decompositions is split over XLA's
+    # threads, and on several CPU devices at once these wait for each other forever (jax 0.10.2).
+    @jax.custom_batching.sequential_vmap
+    def one(key: jax.Array) -> jax.Array:
+        return jax.random.orthogonal(key, fan_out, m=fan_in)
+
+    return jnp.concatenate(list(jax.vmap(one)(jax.random.split(key, num_gates))), axis=1)
 
 
 xavier = Initializer(_xavier, _xavier)

@@ -80,6 +80,7 @@ _2 = replace(
     trials=18,
     final_test=0,
 )
+_ONLY_LAST = (("only_last", True),)
 _BIPOLAR: dict[str, Any] = {"cell_options": (("bipolar", True),)}
 _2A = replace(_2, task="noise_free", join_at=2000)
 _2B = replace(_2, task="no_regularities", join_at=2000)
@@ -216,7 +217,7 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
             _2B,
             learning_rate=0.3,
             join_at=0,
-            task_options=(("only_last", True),),
+            task_options=_ONLY_LAST,
             **_CROSS_ENTROPY,
             **_BIPOLAR,
         ),
@@ -235,8 +236,24 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
         "standard LSTM",
     ),
     "2a-best": ("2a", replace(_2A, join_at=0, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
-    "2b-best": ("2b", replace(_2B, join_at=0, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
-    "2c-best": ("2c", replace(_2C, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
+    "2b-best": (
+        "2b",
+        replace(_2B, join_at=0, task_options=_ONLY_LAST, **_LSTM, **_LONG_MEMORY),
+        "standard LSTM, trained on the last step only",
+    ),
+    "2c-best": (
+        "2c",
+        replace(
+            _2C,
+            **(
+                _LSTM
+                | _LONG_MEMORY
+                | {"hidden_size": 2, "initial_scale": 0.2}
+                | {"learning_rate": 0.5, "clip": 0.1}
+            ),
+        ),
+        "standard LSTM",
+    ),
     "3a-best": (
         "3a",
         replace(

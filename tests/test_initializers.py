@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -311,3 +313,12 @@ def test_long_memory_keeps_nine_tenths_to_the_end_of_any_sequence(num_steps):
     of_gru = initializer.biases(jax.random.key(0), ("reset", "update", "candidate"), 3)
     np.testing.assert_array_equal(of_gru, [0] * 3 + list(biases[1]) + [0] * 3)
     assert_uniform(np.asarray(initializer.recurrent(jax.random.key(0), 4, 30, 30)), 1.0)
+
+
+def test_many_orthogonal_nets_on_several_devices_do_not_wait_for_each_other():
+    program = "from jaxrnn import *; print(len(run_trials(Experiment(length=4, trials=30, "
+    program += "initializer='orthogonal', window=20, max_steps=20))))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert done.stdout.strip() == "30"

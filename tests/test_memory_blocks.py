@@ -156,6 +156,29 @@ def test_last_state_goes_on_where_the_sequence_was_cut(truncated):
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("truncated", [True, False])
+def test_not_recurrent_is_the_net_whose_recurrent_weights_are_0(truncated, fast):
+    params, xs, targets = random_case("all")
+    xs, targets = jnp.asarray(xs), jnp.asarray(targets)
+    without = params._replace(recurrent_weights=jnp.zeros((0, 0)))
+    params = params._replace(recurrent_weights=jnp.zeros_like(params.recurrent_weights))
+    plain = memory_blocks(S, truncated=truncated, recurrent=False)
+    assert plain.init(jax.random.key(0), 3, B, 1, uniform).recurrent_weights.shape == (0, 0)
+    plain = plain if fast else plain._replace(unroll=None)
+    (last, ours), (expected_last, expected) = (
+        unroll(cell, p, xs) for cell, p in ((plain, without), (memory_blocks(S), params))
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    for leaf, expected_leaf in zip(last, expected_last, strict=True):
+        np.testing.assert_allclose(leaf, expected_leaf, rtol=1e-12)
+    ours = jax.grad(partial(loss, plain))(without, xs, targets)
+    expected = jax.grad(partial(loss, memory_blocks(S)))(params, xs, targets)
+    for name in ("input_weights", "bias", "output_weights", "output_bias"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
+
+
 def test_gate_biases_stand_where_they_are_asked_for():
     cell = memory_blocks(2, input_biases=(-1.0, -3.0), output_biases=(-2.0, -4.0))
     bias = cell.init(jax.random.key(0), 3, 2, 1, uniform).bias
