@@ -38,7 +38,7 @@ def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
         },
         "solved": [_solved(line.solved, line.trials, line.diverged) for line in lines],
         "95%": ["{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)) for line in lines],
-        "mean": [_steps(line.mean) for line in lines],
+        "mean": ["-" if math.isnan(line.mean) else _steps(line.mean) for line in lines],
         "median": [_steps(line.median) for line in lines],
         "best": [_steps(line.least) for line in lines if line.experiment in PAPER],
         "worst": [_steps(line.most) for line in lines],
@@ -114,10 +114,15 @@ def table(lines: Sequence[Line], title: str | None = None) -> Table:
         )
     rows = zip(*cells.values(), strict=True)
     for previous, line, row in zip((None, *lines), lines, rows, strict=False):
-        if previous is not None and line.length != previous.length:
+        if previous is not None and _section(line) != _section(previous):
             result.add_section()
         result.add_row(*row)
     return result
+
+
+def _section(line: Line) -> object:
+    """What lines share that stand together in the table."""
+    return PAPER[line.experiment].row if line.experiment in PAPER else line.length
 
 
 PAPER_LEGEND = (

@@ -99,7 +99,8 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
     """One line for each experiment, cell, length and combination of per-trial settings.
 
     In the order in which experiment, cell and length first appear, several experiments length by
-    length; among combinations the best first: most trials solved, then lowest median.
+    length, save for the 1997 paper's; among combinations the best first: most trials solved, then
+    lowest median.
     """
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
@@ -115,7 +116,7 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
             for values, rows in combinations.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    if len({line.experiment for line in lines}) > 1:
+    if len({line.experiment for line in lines}) > 1 and not all(line.paper for line in lines):
         lines.sort(key=lambda line: line.length)
     return lines
 
@@ -152,7 +153,7 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
         published=published,
         p_value=p_value,
         paper=PAPER_RESULTS[suite.row].get(first["length"]) if suite else None,
-        correct=sum(correct) / len(correct) if correct else None,
+        correct=sum(correct) / len(correct) if has_two and correct else None,
         num_correct=len(correct) if has_two else None,
         wrong=sum(row["final_wrong"] for row in solved) / num_tested if num_tested else None,
     )
