@@ -311,10 +311,13 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
 def list_() -> None:
     """List the cells, tasks and experiments, each with its source."""
     from jaxrnn import CELLS, EXPERIMENTS, TASKS
+    from jaxrnn.cells import CELL_BUILDERS
 
     table = Table("kind", "name", "what it is", "source")
     for name, cell in CELLS.items():
         table.add_row("cell", name, cell.description, cell.source)
+    for name, builder in CELL_BUILDERS.items():
+        table.add_row("cell builder", name, *_docs(builder))
     table.add_section()
     for name, task in TASKS.items():
         what, source = _docs(task)
@@ -328,6 +331,7 @@ def list_() -> None:
                 what += f"; {field.name.replace('_', '-')} {value}"
         table.add_row("experiment", name, what, suite.source)
     console.print(table)
+    console.print("The experiments of the 1997 paper: jaxrnn paper", style="dim")
 
 
 def _paper_table() -> Table:

@@ -149,20 +149,21 @@ def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(
 
 
 def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
-    def on_chunk(experiment, tally):
-        raise KeyboardInterrupt
-
     def is_busy():
         from jaxrnn.cluster import _one_job
 
         return _one_job.locked()
 
     endless = dataclasses.replace(LONG, max_steps=10**7)
-    with RunDirectory(tmp_path, {}) as directory, pytest.raises(KeyboardInterrupt):
-        run_sweep_on_dask([endless], directory, cluster.scheduler_address, on_chunk=on_chunk)
-    deadline = time.monotonic() + 10
     with distributed.Client(cluster, set_as_default=False) as client:
-        assert any(client.run(is_busy).values())
+
+        def on_chunk(experiment, tally):
+            assert any(client.run(is_busy).values())  # it stays so while the driver is there
+            raise KeyboardInterrupt
+
+        with RunDirectory(tmp_path, {}) as directory, pytest.raises(KeyboardInterrupt):
+            run_sweep_on_dask([endless], directory, cluster.scheduler_address, on_chunk=on_chunk)
+        deadline = time.monotonic() + 10
         while any(client.run(is_busy).values()):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -240,7 +240,7 @@ def test_the_report_has_a_line_for_each_combination_best_first(finished):
         finite = [value for value in values if math.isfinite(value)]
         low, high = clopper_pearson(len(finite), 3)
         line = [f"{len(finite)}/3", f"{100 * low:.0f}-{100 * high:.0f}"]
-        line += [steps_in_words(np.mean(finite) if finite else math.inf)]
+        line += [steps_in_words(np.mean(finite)) if finite else "-"]
         line += [steps_in_words(np.median(values)), steps_in_words(max(values))]
         place = -len(finite), np.median(values)
         expected[f"{rate:g}", f"{bias:g}"] = place, line
