@@ -49,27 +49,18 @@ _1 = replace(
     final_test=0,
     trials=30,
 )
-_1_3X2 = _blocks(3, 2, hidden_bias="gates", output_bias=False, output_biases=(-1.0, -2.0, -3.0))
-_1_4X1 = _blocks(
-    4, 1, hidden_bias="gates", output_bias=False, output_biases=(-1.0, -2.0, -3.0, -4.0)
-)
+
+
+def _1_blocks(number: int, size: int, **options: Any) -> dict[str, Any]:
+    """The net of experiment 1, its output gates' biases -1, -2, ..., one a block."""
+    biases = tuple(-float(block) for block in range(1, number + 1))
+    return _blocks(
+        number, size, hidden_bias="gates", output_bias=False, output_biases=biases, **options
+    )
+
+
+_1_3X2, _1_4X1 = _1_blocks(3, 2), _1_blocks(4, 1)
 _CROSS_ENTROPY: dict[str, Any] = {"objective": "cross_entropy"}
-_1_3X2_FULL = _blocks(
-    3,
-    2,
-    hidden_bias="gates",
-    output_bias=False,
-    output_biases=(-1.0, -2.0, -3.0),
-    truncated=False,
-)
-_1_4X2_FULL = _blocks(
-    4,
-    2,
-    hidden_bias="gates",
-    output_bias=False,
-    output_biases=(-1.0, -2.0, -3.0, -4.0),
-    truncated=False,
-)
 _2 = replace(
     _BASE,
     cell="one_cell",
@@ -206,12 +197,12 @@ _AS_WRITTEN = {
 _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
     "1-ce": (
         "1",
-        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_3X2_FULL),
+        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_blocks(3, 2, truncated=False)),
         "softmax and cross-entropy, full gradient, learning rate 0.1",
     ),
     "1-ce-4x2": (
         "1",
-        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_4X2_FULL),
+        replace(_1, learning_rate=0.1, **_CROSS_ENTROPY, **_1_blocks(4, 2, truncated=False)),
         "as 1-ce, with 4 blocks of 2",
     ),
     "2a-ce": (

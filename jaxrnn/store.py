@@ -46,7 +46,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
-    """An experiment's settings as a row has them, those that may differ by trial apart."""
+    """An experiment's settings, its options as dicts; one value for all trials or one each."""
     settings = dataclasses.asdict(experiment)
     for name in OPTIONS:
         settings[name] = dict(settings[name])
