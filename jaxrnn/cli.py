@@ -58,6 +58,7 @@ def sweep(
     forget_bias: Number = None,
     output_bias: Number = None,
     loss_reduction: Name = None,
+    optimizer: Name = None,
     learning_rate: Number = None,
     clipping: Name = None,
     clip: Number = None,
@@ -89,7 +90,8 @@ def sweep(
         forget_bias: First bias of the forget gates.
         output_bias: First bias of the output gates.
         loss_reduction: A sequence's loss is the mean or the sum of its steps'.
-        learning_rate: Step size of gradient descent.
+        optimizer: The update rule: clipped_sgd or clipped_adam.
+        learning_rate: Step size.
         clipping: What is kept within the bound: each element of the gradient, its norm, or none.
         clip: The bound.
         max_steps: Training steps (one sequence each) after which a trial is given up.
@@ -125,6 +127,7 @@ def grid(
     layers: Integer = None,
     initializer: Name = None,
     loss_reduction: Name = None,
+    optimizer: Name = None,
     clipping: Name = None,
     max_steps: Integer = None,
     threshold: Number = None,
@@ -144,7 +147,7 @@ def grid(
         length: Length of the sequences.
         trials: Independent nets trained under each combination.
         seed: Number from which all first weights and training sequences follow.
-        learning_rate: Step sizes of gradient descent.
+        learning_rate: Step sizes of the optimizer.
         clip: Bounds of the gradient.
         initial_scale: Factors of all first weights.
         input_bias: First biases of the input gates, added to the initializer's.
@@ -156,6 +159,7 @@ def grid(
         initializer: First weights: notebook_xavier, xavier, uniform, orthogonal, chrono or
             long_memory.
         loss_reduction: A sequence's loss is the mean or the sum of its steps'.
+        optimizer: The update rule: clipped_sgd or clipped_adam.
         clipping: What is kept within the bound: each element of the gradient, its norm, or none.
         max_steps: Training steps (one sequence each) after which a trial is given up.
         threshold: Greatest absolute error of a predicted probability that is not a failure.

@@ -31,6 +31,23 @@ def clipped_sgd(
     return optax.chain(bound, optax.sgd(jnp.asarray(learning_rate)))
 
 
+def clipped_adam(
+    learning_rate: ArrayLike, clip: ArrayLike, clipping: str = "element"
+) -> optax.GradientTransformation:
+    """Adam on gradients kept within a bound.
+
+    With g' as in :func:`clipped_sgd`, for each weight and from m = v = 0: at step t = 1, 2, ...
+    m <- 0.9 m + 0.1 g', v <- 0.999 v + 0.001 g'^2,
+    w <- w - learning_rate * (m / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8).
+    Raises InputError for another word than "element", "norm" or "none".
+
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
+    return optax.chain(bound, optax.adam(jnp.asarray(learning_rate)))
+
+
 OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike, str], optax.GradientTransformation]] = {
-    "clipped_sgd": clipped_sgd
+    "clipped_sgd": clipped_sgd,
+    "clipped_adam": clipped_adam,
 }

@@ -22,3 +22,10 @@ def x64():
     """The test runs with 64 bit numbers as jax's default."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def standard_promotion():
+    """The test runs with jax's own promotion of types, for libraries that rely on it."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

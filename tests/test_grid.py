@@ -308,6 +308,10 @@ def test_the_same_grid_again_runs_nothing_and_another_is_refused(finished, monke
         (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
         (["--lanes", "0"], "lanes 0 must be at least 1"),
         (["--clipping", "value"], "unknown clipping 'value': choose from element, none, norm"),
+        (
+            ["--optimizer", "adam"],
+            "unknown optimizer 'adam': choose from clipped_adam, clipped_sgd",
+        ),
         (["--loss-reduction", "max"], "unknown loss-reduction 'max': choose from mean, sum"),
         (
             ["--initializer", "he"],

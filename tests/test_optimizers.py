@@ -7,7 +7,10 @@ import optax
 import pytest
 
 from jaxrnn.errors import InputError
-from jaxrnn.optimizers import clipped_sgd
+from jaxrnn.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
+
+# optax's Adam relies on the promotion of its step count.
+standard_promotion = pytest.mark.usefixtures("standard_promotion")
 
 PARAMS = {"w": np.array([[0.5, -1.0], [2.0, 0.25]], np.float32), "b": np.zeros(3, np.float32)}
 GRADS = {
@@ -89,16 +92,65 @@ def test_without_clipping_the_bound_does_not_matter():
         assert_same({name: value[k] for name, value in batch.items()}, expected)
 
 
+def adam_by_formula(gradients, rate, clip, clipping):
+    """Kingma & Ba 2015, algorithm 1, from PARAMS on clipped gradients, in float64."""
+    params = {name: np.float64(value) for name, value in PARAMS.items()}
+    m, v = ({name: np.zeros_like(value) for name, value in params.items()} for _ in range(2))
+    for t, gradient in enumerate(gradients, 1):
+        norm = np.sqrt(sum(np.sum(np.square(np.float64(g))) for g in gradient.values()))
+        for name, g in gradient.items():
+            if clipping == "element":
+                g = np.clip(np.float64(g), -clip, clip)
+            elif clipping == "norm":
+                g = np.float64(g) * min(1.0, clip / norm)
+            m[name] = 0.9 * m[name] + 0.1 * g
+            v[name] = 0.999 * v[name] + 0.001 * g**2
+            step = (m[name] / (1 - 0.9**t)) / (np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8)
+            params[name] = params[name] - rate * step
+    return params
+
+
+@standard_promotion
 @pytest.mark.parametrize("clipping", ["element", "norm", "none"])
-def test_no_gradient_moves_nothing(clipping):
+def test_adam_is_the_papers_algorithm_for_each_trials_own_rate_and_bound(clipping):
+    rng = np.random.default_rng(0)
+    gradients = [
+        {name: rng.normal(size=g.shape).astype(np.float32) * 10.0**k for name, g in GRADS.items()}
+        for k in range(-2, 3)
+    ]
+
+    @jax.jit
+    @jax.vmap
+    def train(rate, clip):
+        optimizer = clipped_adam(rate, clip, clipping)
+        params = jax.tree.map(jnp.asarray, PARAMS)
+        state = optimizer.init(params)
+        for gradient in gradients:
+            updates, state = optimizer.update(gradient, state, params)
+            params = optax.apply_updates(params, updates)
+        return params
+
+    rates, clips = np.array([0.1, 0.003], np.float32), np.array([0.5, 7.0], np.float32)
+    batch = train(rates, clips)
+    for k in range(2):
+        expected = adam_by_formula(gradients, float(rates[k]), float(clips[k]), clipping)
+        for name in PARAMS:
+            np.testing.assert_allclose(batch[name][k], expected[name], rtol=1e-5, atol=1e-6)
+
+
+@standard_promotion
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("clipping", ["element", "norm", "none"])
+def test_no_gradient_moves_nothing(clipping, make):
     # A norm of 0 must not be divided by.
     zeros = jax.tree.map(jnp.zeros_like, PARAMS)
-    optimizer = clipped_sgd(np.float32(1.0), np.float32(5.0), clipping)
+    optimizer = make(np.float32(1.0), np.float32(5.0), clipping)
     updates, _ = optimizer.update(zeros, optimizer.init(zeros), zeros)
     assert_same(optax.apply_updates(jax.tree.map(jnp.asarray, PARAMS), updates), PARAMS)
 
 
-def test_another_clipping_is_refused_in_one_sentence():
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_another_clipping_is_refused_in_one_sentence(make):
     with pytest.raises(InputError) as refusal:
-        clipped_sgd(1.0, 5.0, "value")
+        make(1.0, 5.0, "value")
     assert str(refusal.value) == "unknown clipping 'value': choose from element, none, norm"

@@ -197,7 +197,10 @@ def test_the_tally_counts_every_trial_and_step():
         ({"cell": "gru2"}, "unknown cell 'gru2': choose from gru, lstm, lstm_coupled, lstm_l"),
         ({"task": "none"}, "unknown task 'none': choose from adding, embedded_reber"),
         ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
-        ({"optimizer": "adam"}, "unknown optimizer 'adam': choose from clipped_sgd"),
+        (
+            {"optimizer": "adam"},
+            "unknown optimizer 'adam': choose from clipped_adam, clipped_sgd",
+        ),
         (
             {"initializer": "he"},
             "unknown initializer 'he': choose from chrono, long_memory, notebook_xavier, or",
