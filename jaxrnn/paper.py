@@ -161,6 +161,20 @@ _3_BEST: dict[str, Any] = {
     "objective": "half_squared_error_linear",
 }
 _BETTER: dict[str, Any] = {"hidden_size": 128, "learning_rate": 0.3}
+_ADAM: dict[str, Any] = {
+    "initializer": "long_memory",
+    "optimizer": "clipped_adam",
+    "clipping": "norm",
+}
+_MARKED_BEST: dict[str, Any] = {
+    **_LSTM,
+    **_ADAM,
+    "hidden_size": 8,
+    "initial_scale": 0.5,
+    "learning_rate": 0.003,
+    "clip": 0.1,
+    "objective": "half_squared_error_linear",
+}
 
 # Name -> the settings, and in what they depart from the paper.
 _AS_WRITTEN = {
@@ -222,11 +236,23 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
         ),
         "as 2a-ce, learning rate 0.3, trained on the last step only, the cell there from the start",
     ),
-    "2c-feedforward": (
-        "2c",
-        replace(_2C, **_blocks(2, 1, hidden_bias="none", output_bias=False, recurrent=False)),
-        "gates and cells see the inputs only",
+    **{
+        name.replace("2c", "2c-feedforward"): (
+            name,
+            replace(base, **_blocks(2, 1, hidden_bias="none", output_bias=False, recurrent=False)),
+            "gates and cells see the inputs only",
+        )
+        for name, base in _AS_WRITTEN.items()
+        if name.startswith("2c")
+    },
+    "4-linear": ("4", replace(_4, objective="half_squared_error_linear"), "linear output"),
+    "4-linear-wide": (
+        "4",
+        replace(_4, objective="half_squared_error_linear", initial_scale=1.0),
+        "linear output, first weights in [-1, 1]",
     ),
+    "5-linear": ("5", replace(_5, objective="half_squared_error_linear"), "linear output"),
+    "6b-ce": ("6b", replace(_6B, **_CROSS_ENTROPY), "softmax and cross-entropy"),
     "1-best": (
         "1",
         replace(
@@ -258,11 +284,13 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
         "standard LSTM",
     ),
     "3a-best": ("3a", replace(_3A, **_3_BEST), "standard LSTM, linear output"),
+    "3a-n1-best": ("3a-n1", replace(_3A, **_N1, **_3_BEST), "standard LSTM, linear output"),
     "3b-best": ("3b", replace(_3B, **_3_BEST), "standard LSTM, linear output"),
+    "3b-n1-best": ("3b-n1", replace(_3B, **_N1, **_3_BEST), "standard LSTM, linear output"),
+    "4-best": ("4", replace(_4, **_MARKED_BEST), "standard LSTM, linear output, Adam"),
+    "5-best": ("5", replace(_5, **_MARKED_BEST), "standard LSTM, linear output, Adam"),
     "6a-best": ("6a", replace(_6A, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
     "6b-best": ("6b", replace(_6B, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
-    "4-linear": ("4", replace(_4, objective="half_squared_error_linear"), "linear output"),
-    "5-linear": ("5", replace(_5, objective="half_squared_error_linear"), "linear output"),
 }
 
 
