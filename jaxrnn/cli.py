@@ -467,7 +467,7 @@ class _Watch:
 def _show_report(directory: Path, lines: "list[Line]") -> None:
     from jaxrnn.report import REPORT, legend, table
 
-    console.print(table(lines))
+    console.print(table(lines, console))
     console.print(legend(lines), style="dim", highlight=False)
     console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
 

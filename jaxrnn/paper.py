@@ -246,11 +246,6 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
         if name.startswith("2c")
     },
     "4-linear": ("4", replace(_4, objective="half_squared_error_linear"), "linear output"),
-    "4-linear-wide": (
-        "4",
-        replace(_4, objective="half_squared_error_linear", initial_scale=1.0),
-        "linear output, first weights in [-1, 1]",
-    ),
     "5-linear": ("5", replace(_5, objective="half_squared_error_linear"), "linear output"),
     "6b-ce": ("6b", replace(_6B, **_CROSS_ENTROPY), "softmax and cross-entropy"),
     "1-best": (

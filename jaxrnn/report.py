@@ -1,10 +1,14 @@
 """The report: our rows beside the published ones, as text for a terminal and Markdown."""
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from jaxrnn.paper import PAPER
@@ -26,38 +30,74 @@ def net_name(experiment: str, cell: str) -> str:
     return cell if experiment in ("notebook", "grid") else f"{cell} ({experiment})"
 
 
-def columns(lines: Sequence[Line]) -> dict[str, list[str]]:
-    """The table's columns by heading; those that no line has anything for are left out."""
-    settings = dict.fromkeys(name for line in lines for name in line.settings)
-    result = {
-        "net": [net_name(line.experiment, line.cell) for line in lines],
-        "T": [str(line.length) for line in lines],
-        **{
-            name.replace("_", " "): [_number(line.settings.get(name)) for line in lines]
-            for name in settings
-        },
-        "solved": [_solved(line.solved, line.trials, line.diverged) for line in lines],
-        "95%": ["{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)) for line in lines],
-        "mean": ["-" if math.isnan(line.mean) else _steps(line.mean) for line in lines],
-        "median": [_steps(line.median) for line in lines],
-        "best": [_steps(line.least) for line in lines if line.experiment in PAPER],
-        "worst": [_steps(line.most) for line in lines],
+_PUBLISHED = "published"
+# The columns of a table, those of settings that differ apart, which come after T.
+_HEADINGS = (
+    *("net", "T", "solved", "95%", "mean", "median", "best", "worst", "ST1", "its mean", "wrong"),
+    *("notebook", "its median", "p"),
+)
+# What a terminal that is too narrow does without; report.md has them all.
+_DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
+
+
+class _Row(NamedTuple):
+    """A row of the table."""
+
+    cells: dict[str, str]  # by heading
+    section: object  # what rows share that stand together
+
+
+def _rows(lines: Sequence[Line]) -> list[_Row]:
+    """The table's rows; a row of the paper's stands above ours of the same length."""
+    rows: list[_Row] = []
+    for line in lines:
+        section = line.length if line.paper is None else (PAPER[line.experiment].row, line.length)
+        if line.paper is not None and (not rows or rows[-1].section != section):
+            rows.append(_Row(_paper_cells(line.length, line.paper), section))
+        rows.append(_Row(_cells(line), section))
+    return rows
+
+
+def _headings(rows: Sequence[_Row]) -> list[str]:
+    """Those that any row has something for, in order."""
+    found = list(dict.fromkeys(heading for row in rows for heading in row.cells))
+    settings = [heading for heading in found if heading not in _HEADINGS]
+    net, length, *others = _HEADINGS
+    return [net, length, *settings, *(heading for heading in others if heading in found)]
+
+
+def _cells(line: Line) -> dict[str, str]:
+    cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
+    cells |= {name.replace("_", " "): f"{value:g}" for name, value in line.settings.items()}
+    cells |= {
+        "solved": _solved(line.solved, line.trials, line.diverged),
+        "95%": "{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)),
+        "mean": "-" if math.isnan(line.mean) else _steps(line.mean),
+        "median": _steps(line.median),
+        "worst": _steps(line.most),
     }
-    if any(line.num_correct is not None for line in lines):
-        result["ST1"] = [
-            "-" if line.num_correct is None else _solved(line.num_correct, line.trials)
-            for line in lines
-        ]
-        result["its mean"] = [steps_or_dash(line.correct) for line in lines]
-    if any(line.wrong is not None for line in lines):
-        result["wrong"] = [percent(line.wrong) for line in lines]
-    if any(line.paper is not None for line in lines):
-        result |= _paper_columns([line.paper for line in lines])
-    if any(line.published is not None for line in lines):
-        result["notebook"], result["its median"], result["p"] = map(
-            list, zip(*map(_published, lines), strict=True)
-        )
-    return {heading: cells for heading, cells in result.items() if cells}
+    if line.experiment in PAPER:
+        cells["best"] = _steps(line.least)
+    if line.num_correct is not None:
+        cells["ST1"] = _solved(line.num_correct, line.trials)
+        cells["its mean"] = steps_or_dash(line.correct)
+    if line.wrong is not None:
+        cells["wrong"] = percent(line.wrong)
+    if line.published is not None:
+        theirs = _published(line)
+        cells |= dict(zip(("notebook", "its median", "p"), theirs, strict=True))
+    return cells
+
+
+def _paper_cells(length: int, paper: PaperResult) -> dict[str, str]:
+    cells = {"net": _PUBLISHED, "T": str(length), "mean": steps_or_dash(paper.sequences)}
+    if paper.success is not None:
+        cells["solved"] = percent(paper.success)
+    if paper.correct is not None:
+        cells["its mean"] = steps_or_dash(paper.correct)
+    if paper.wrong is not None:
+        cells["wrong"] = percent(paper.wrong)
+    return cells
 
 
 def _solved(solved: int, trials: int, diverged: int = 0) -> str:
@@ -70,17 +110,6 @@ def _published(line: Line) -> tuple[str, str, str]:
     theirs = [math.inf if s is None else float(s) for s in line.published]
     solved = _solved(sum(map(math.isfinite, theirs)), len(theirs))
     return solved, _steps(median(theirs)), f"{line.p_value:.3f}"
-
-
-def _paper_columns(rows: Sequence[PaperResult | None]) -> dict[str, list[str]]:
-    """The published columns that any of the rows has."""
-    columns: dict[str, list[str]] = {
-        "published mean": [steps_or_dash(row and row.sequences) for row in rows],
-        "published solved": [percent(row and row.success) for row in rows],
-        "published ST1": [steps_or_dash(row and row.correct) for row in rows],
-        "published wrong": [percent(row and row.wrong) for row in rows],
-    }
-    return {heading: cells for heading, cells in columns.items() if {*cells} != {"-"}}
 
 
 def sentence(lines: Sequence[Line]) -> str:
@@ -97,39 +126,39 @@ def sentence(lines: Sequence[Line]) -> str:
     return text
 
 
-def table(lines: Sequence[Line], title: str | None = None) -> Table:
-    """The lines as a table for the terminal."""
-    result = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-        title=title,
-        title_justify="left",
-    )
-    cells = columns(lines)
-    for heading in cells:
+def table(lines: Sequence[Line], console: Console) -> Table:
+    """The lines as a table for the terminal, without some columns where it is too narrow."""
+    rows = _rows(lines)
+    headings = _headings(rows)
+    unbounded = console.options.update(max_width=sys.maxsize)
+    for dispensable in (None, *_DISPENSABLE):
+        headings = [heading for heading in headings if heading != dispensable]
+        result = _table(rows, headings)
+        if Measurement.get(console, unbounded, result).maximum <= console.width:
+            break
+    return result
+
+
+def _table(rows: Sequence[_Row], headings: Sequence[str]) -> Table:
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    for heading in headings:
         left = heading == "net"
         result.add_column(
             heading.replace(" ", "\n"), justify="left" if left else "right", no_wrap=True
         )
-    rows = zip(*cells.values(), strict=True)
-    for previous, line, row in zip((None, *lines), lines, rows, strict=False):
-        if previous is not None and _section(line) != _section(previous):
+    for previous, row in zip((None, *rows), rows, strict=False):
+        if previous is not None and previous.section != row.section:
             result.add_section()
-        result.add_row(*row)
+        style = "dim" if row.cells["net"] == _PUBLISHED else None
+        result.add_row(*(row.cells.get(heading, "-") for heading in headings), style=style)
     return result
-
-
-def _section(line: Line) -> object:
-    """What lines share that stand together in the table."""
-    return PAPER[line.experiment].row if line.experiment in PAPER else line.length
 
 
 PAPER_LEGEND = (
     "T is the length. Solved: trials that met the paper's criterion within ten times its published "
     "mean; 95%: confidence interval of their percentage (Clopper-Pearson). Mean, median, best and "
     "worst: training sequences until then; the mean is that of the solved trials, in median and "
-    "worst an unsolved trial counts as never. Published: means in the 1997 paper. A dash: nothing "
+    "worst an unsolved trial counts as never. Published: the 1997 paper's means. A dash: nothing "
     "there."
 )
 
@@ -142,7 +171,7 @@ def legend(lines: Sequence[Line]) -> str:
         "counted from 0) of solution, the window of steps without a failure included; the mean is "
         "that of the solved trials, in median and worst an unsolved trial counts as never."
     )
-    headings = columns(lines)
+    headings = _headings(_rows(lines))
     if any(line.paper is not None for line in lines):
         text = PAPER_LEGEND
         if "ST1" in headings:
@@ -163,10 +192,11 @@ def legend(lines: Sequence[Line]) -> str:
 
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
-    cells = columns(lines)
-    rule = ["---" if heading == "net" else "--:" for heading in cells]
-    rows = [list(cells), rule, *zip(*cells.values(), strict=True)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    rows = _rows(lines)
+    headings = _headings(rows)
+    rule = ["---" if heading == "net" else "--:" for heading in headings]
+    cells = [[row.cells.get(heading, "-") for heading in headings] for row in rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
 
 
 def write_report(directory: Path) -> list[Line]:
@@ -201,7 +231,3 @@ def steps_or_dash(value: float | None) -> str:
 def percent(share: float | None) -> str:
     """A share in percent, a dash where there is none."""
     return "-" if share is None else f"{100 * share:.3g}%"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"

@@ -99,8 +99,8 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
     """One line for each experiment, cell, length and combination of per-trial settings.
 
     In the order in which experiment, cell and length first appear, several experiments length by
-    length, save for the 1997 paper's; among combinations the best first: most trials solved, then
-    lowest median.
+    length, each of the 1997 paper's with its departures; among combinations the best first: most
+    trials solved, then lowest median.
     """
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
@@ -116,9 +116,15 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
             for values, rows in combinations.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    if len({line.experiment for line in lines}) > 1 and not all(line.paper for line in lines):
-        lines.sort(key=lambda line: line.length)
+    if len({line.experiment for line in lines}) > 1:
+        places = {row: place for place, row in enumerate(dict.fromkeys(map(_paper_row, lines)))}
+        lines.sort(key=lambda line: (places[_paper_row(line)], line.length))
     return lines
+
+
+def _paper_row(line: Line) -> str | None:
+    """The row of the paper that a line belongs to."""
+    return PAPER[line.experiment].row if line.experiment in PAPER else None
 
 
 def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
