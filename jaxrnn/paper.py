@@ -166,11 +166,21 @@ _ADAM: dict[str, Any] = {
     "optimizer": "clipped_adam",
     "clipping": "norm",
 }
+_2C_BEST: dict[str, Any] = {
+    **_LSTM,
+    **_ADAM,
+    **_CROSS_ENTROPY,
+    "hidden_size": 2,
+    "initial_scale": 0.05,
+    "learning_rate": 0.0003,
+    "clip": 1.0,
+}
 _MARKED_BEST: dict[str, Any] = {
     **_LSTM,
     **_ADAM,
     "hidden_size": 8,
     "initial_scale": 0.5,
+    "input_bias": -2.0,
     "learning_rate": 0.003,
     "clip": 0.1,
     "objective": "half_squared_error_linear",
@@ -265,19 +275,7 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
         replace(_2B, join_at=0, task_options=_ONLY_LAST, **_LSTM, **_LONG_MEMORY),
         "standard LSTM, trained on the last step only",
     ),
-    "2c-best": (
-        "2c",
-        replace(
-            _2C,
-            **(
-                _LSTM
-                | _LONG_MEMORY
-                | {"hidden_size": 2, "initial_scale": 0.2}
-                | {"learning_rate": 0.5, "clip": 0.1}
-            ),
-        ),
-        "standard LSTM",
-    ),
+    "2c-best": ("2c", replace(_2C, **_2C_BEST), "standard LSTM, Adam"),
     "3a-best": ("3a", replace(_3A, **_3_BEST), "standard LSTM, linear output"),
     "3a-n1-best": ("3a-n1", replace(_3A, **_N1, **_3_BEST), "standard LSTM, linear output"),
     "3b-best": ("3b", replace(_3B, **_3_BEST), "standard LSTM, linear output"),
