@@ -5,7 +5,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -198,10 +197,12 @@ def _learning_curves(rows: Sequence[Row]) -> Figure:
 
 
 def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
-    """The rows of each experiment of the 1997 paper at each length."""
-    groups: dict[tuple[str, int], list[Row]] = {}
+    """The rows of each experiment of the 1997 paper at each length, in the order of the table."""
+    groups: dict[tuple[str, int], list[Row]] = {
+        (line.experiment, line.length): [] for line in summarize(rows)
+    }
     for row in rows:
-        groups.setdefault((row["experiment"], row["length"]), []).append(row)
+        groups[row["experiment"], row["length"]].append(row)
     return groups
 
 
@@ -210,15 +211,31 @@ def _published_mean(experiment: str, length: int) -> int | None:
     return None if row is None else row.sequences
 
 
+# Conditions of an experiment of the 1997 paper and their colour.
+_CONDITIONS = {
+    "as written": COLORS[1],
+    "departures of the 1997 net": COLORS[0],
+    "standard LSTM": COLORS[2],
+}
+
+
+def _conditions(experiment: str) -> str:
+    as_written, departure, standard = _CONDITIONS
+    suite = PAPER[experiment]
+    if not suite.departure:
+        return as_written
+    return standard if suite.base.cell == "lstm" else departure
+
+
 def _sequences_to_success(rows: Sequence[Row]) -> Figure:
-    """A line an experiment: its trials as dots, their mean and the published one as marks."""
+    """A line an experiment: its trials as dots, their mean a bar, the published one a diamond."""
     groups = _by_experiment(rows)
     figure = Figure(figsize=(9, 1.6 + 0.3 * len(groups)), layout="constrained")
     axes = figure.add_subplot()
     most = max(row["steps"] for row in rows)
     for place, ((experiment, length), group) in enumerate(groups.items()):
         steps = [s for s in map(steps_to_solution, group) if math.isfinite(s)]
-        color = COLORS[1] if not PAPER[experiment].departure else COLORS[0]
+        color = _CONDITIONS[_conditions(experiment)]
         axes.plot(
             steps, _spread(len(steps), place, 0.22)[: len(steps)], ".", color=color, alpha=0.6
         )
@@ -230,23 +247,19 @@ def _sequences_to_success(rows: Sequence[Row]) -> Figure:
         axes.annotate(solved, (1.01, place), xycoords=("axes fraction", "data"), va="center")
     axes.set_yticks(range(len(groups)), [f"{name}, T = {length}" for name, length in groups])
     axes.set(xscale="log", xlabel="training sequences until success", xlim=(100, 1.5 * most))
-    axes.invert_yaxis()
+    axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.grid(alpha=0.25)
-    labels: dict[str, dict[str, Any]] = {
-        "trials, and their mean": {"marker": ".", "color": COLORS[1]},
-        "the same of departures from the paper": {"marker": ".", "color": COLORS[0]},
-        "published mean": {"marker": "D", "mfc": "none", "mec": "black"},
-    }
-    for label, style in labels.items():
-        axes.plot([], [], ls="none", label=label, **style)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    for label, color in _CONDITIONS.items():
+        axes.plot([], [], ls="none", marker=".", color=color, label=label)
+    axes.plot([], [], ls="none", marker="D", mfc="none", mec="black", label="published mean")
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
 def _paper_curves(rows: Sequence[Row]) -> Figure:
     """The error against the training sequence, a panel an experiment and length, a line a trial."""
     groups = _by_experiment(rows)
-    columns = min(4, len(groups))
+    columns = min(4 if len(groups) <= 16 else 7, len(groups))
     panels = -(-len(groups) // columns)
     figure = Figure(figsize=(3 * columns + 0.5, 2.2 * panels + 0.8), layout="constrained")
     grid = figure.subplots(panels, columns, sharey=True, squeeze=False)

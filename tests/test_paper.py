@@ -1,5 +1,6 @@
 """The 1997 paper's experiments: nets, stop rules, final tests, and the command that runs them."""
 
+import io
 import json
 from dataclasses import replace
 from functools import partial
@@ -8,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 from jaxrnn import CELLS, Experiment, InputError, runner, unroll
 from jaxrnn.engine import NEVER, Lanes, empty_state, make_chunk
 from jaxrnn.experiments import NOTEBOOK
 from jaxrnn.objectives import ranking_error
 from jaxrnn.paper import PAPER
+from jaxrnn.report import markdown, table
 from jaxrnn.runner import run_trials
 from jaxrnn.statistics import summarize
 from jaxrnn.store import make_row
@@ -371,6 +374,48 @@ def test_the_stretch_that_proves_2a_is_not_counted():
     (line,) = summarize(paper_rows("2a", 101, [14_999]))
     assert line.mean == 5000
     assert line.wrong is None
+
+
+MANY = (
+    paper_rows("2c", 50, [60_000, None])
+    + paper_rows("2c", 100, [None])
+    + paper_rows("2c-feedforward", 100, [45_000])
+    + paper_rows("2c-feedforward", 50, [40_000])
+    + paper_rows("3a", 100, [1_999_999], correct_at=[1_000_000], final_wrong=[3])
+)
+
+
+def test_the_published_row_stands_above_ours_of_the_same_length():
+    text = markdown(summarize(MANY))
+    headings, _, *rows = ([*map(str.strip, row.split("|")[1:-1])] for row in text.splitlines())
+    assert headings[:4] == ["net", "T", "solved", "95%"]
+    assert headings[-3:] == ["ST1", "its mean", "wrong"]
+    assert [tuple(row[:2]) for row in rows] == [
+        ("published", "50"),
+        ("2c", "50"),
+        ("2c-feedforward", "50"),
+        ("published", "100"),
+        ("2c", "100"),
+        ("2c-feedforward", "100"),
+        ("published", "100"),
+        ("3a", "100"),
+    ]
+    means = [row[headings.index("mean")] for row in rows]
+    assert means == ["30,000", "50,001", "30,001", "31,000", "-", "35,001", "39,850", "2,000,000"]
+    last = [row[headings.index("its mean") :] for row in rows[-2:]]
+    assert last == [["27,380", "0.0195%"], ["1,000,001", "0.117%"]]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_narrow_terminal_gets_fewer_columns_and_no_cut_ones(width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table(summarize(MANY), console))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for whole in ("published", "2c-feedforward", "1/1", "2,000,000", "30,001", "0.117%"):
+        assert whole in text
+    assert ("best" in text) == (width == 200)
 
 
 def test_a_row_of_an_older_version_is_still_the_notebooks():
