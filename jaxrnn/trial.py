@@ -1,6 +1,7 @@
 """One trial: its keys, its first weights and its update, as pure functions without a trial axis."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -169,21 +170,17 @@ def build(experiment: Experiment) -> Trial:
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), error
 
-    def errors_of(params: Any, sequences: Sequence) -> jax.Array:
+    def errors_of(params: Any, sequence_of: Callable[[Any], Sequence], items: Any) -> jax.Array:
         return jax.lax.map(
-            lambda sequence: loss_and_error(params, sequence)[1], sequences, batch_size=TEST_BATCH
+            lambda item: loss_and_error(params, sequence_of(item))[1], items, batch_size=TEST_BATCH
         )
 
     def fresh_errors(params: Any, key: jax.Array, num_sequences: int) -> jax.Array:
-        return jax.lax.map(
-            lambda number: loss_and_error(params, draw(key, number))[1],
-            jnp.arange(num_sequences, dtype=jnp.int32),
-            batch_size=TEST_BATCH,
-        )
+        return errors_of(params, partial(draw, key), jnp.arange(num_sequences, dtype=jnp.int32))
 
     def test(key: jax.Array, params: Any) -> jax.Array:
         if task.test_set is not None:
-            return errors_of(params, task.test_set())
+            return errors_of(params, lambda sequence: sequence, task.test_set())
         return fresh_errors(params, jax.random.fold_in(key, _TEST), experiment.test_size)
 
     def final_test(key: jax.Array, params: Any) -> jax.Array:

@@ -138,12 +138,28 @@ EASY = Experiment(
     final_test=40,
 )
 BY_TEST = replace(EASY, test_size=24, test_every=20, max_failures=1, mean_error=0.05)
-over_rules = pytest.mark.parametrize("experiment", [EASY, BY_TEST], ids=["window", "test"])
+ADAM = replace(EASY, optimizer="clipped_adam", learning_rate=0.02)
+
+
+def promotion(experiment):
+    """Strict, but for optax's Adam, which relies on the promotion of its step count."""
+    return jax.numpy_dtype_promotion("standard" if experiment is ADAM else "strict")
+
+
+@pytest.fixture(params=[EASY, BY_TEST, ADAM], ids=["window", "test", "adam"])
+def experiment(request):
+    """The test runs for every rule, and for an optimizer that has a state."""
+    with promotion(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="module")
 def outcomes():
-    return {experiment: run_trials(experiment) for experiment in (EASY, BY_TEST)}
+    ends = {}
+    for experiment in (EASY, BY_TEST, ADAM):
+        with promotion(experiment):
+            ends[experiment] = run_trials(experiment)
+    return ends
 
 
 def params_after(experiment, steps):
@@ -184,7 +200,6 @@ def errors_on(stream, count):
     return errors
 
 
-@over_rules
 def test_the_final_test_is_taken_with_the_weights_a_trial_ended_with(experiment, outcomes):
     solved = [outcome for outcome in outcomes[experiment] if outcome.status == "solved"]
     assert len(solved) >= 4
@@ -213,7 +228,6 @@ def test_a_test_set_of_its_own_decides_each_trial_at_fixed_steps(outcomes):
         assert (outcome.correct_at, outcome.solved_at) == (correct_at, solved_at)
 
 
-@over_rules
 def test_outcomes_depend_neither_on_lanes_nor_on_chunks(experiment, outcomes):
     for lanes, chunk_steps in ((2, 90), (3, 250), (64, 37)):
         again = run_trials(experiment, lanes=lanes, chunk_steps=chunk_steps)
@@ -230,7 +244,6 @@ class Memory:
         self.arrays = {name: np.array(array) for name, array in arrays.items()}
 
 
-@over_rules
 @pytest.mark.parametrize("kill_at", [3, 12, 25])
 def test_a_killed_run_goes_on_to_the_same_outcomes(experiment, kill_at, outcomes, monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
