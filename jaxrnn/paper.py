@@ -293,9 +293,9 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
 }
 
 
-# Of a time step, in those of experiment 6a, tests included; roughly, as once measured.
-_COST = {"1": 5.0, "2a": 2.0, "2b": 2.0, "2c": 0.6, "3a": 1.3, "3b": 1.3, "3c": 1.3, "6b": 1.5}
-_LSTM_COST = 3.0  # of 20 units
+# Of a time step of a trial, in those of experiment 6a, tests included; roughly, as once measured.
+_COST = {"1": 6.0, "2a": 2.0, "2b": 2.3, "2c": 0.7, "3a": 2.6, "3b": 2.6, "3c": 2.6, "6b": 1.7}
+_LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}  # by its units
 
 
 def _suite(name: str, row: str, base: Experiment, departure: str) -> Suite:
@@ -313,7 +313,9 @@ def _suite(name: str, row: str, base: Experiment, departure: str) -> Suite:
         proof=proof,
         departure=departure,
         row=row,
-        cost=_COST.get(row.partition("-")[0], 1.0) * (_LSTM_COST if base.cell == "lstm" else 1.0),
+        cost=_LSTM_COST[base.hidden_size]
+        if base.cell == "lstm"
+        else _COST.get(row.partition("-")[0], 1.0),
     )
 
 
