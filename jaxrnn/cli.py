@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import platformdirs
 import tyro
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment, Suite
@@ -209,7 +210,7 @@ def paper(
     """
     _set_up_jax(compile_cache)
     if not experiments:
-        console.print(_paper_table())
+        console.print(_paper_tables())
         return
     from jaxrnn.runner import check_lanes
 
@@ -338,46 +339,58 @@ def list_() -> None:
     console.print("The experiments of the 1997 paper: jaxrnn paper", style="dim")
 
 
-def _paper_table() -> Table:
-    """The paper's experiments, what was published and what they are likely to cost here."""
+def _paper_tables() -> Group:
+    """The paper's experiments and what was published, the departures; what both cost here."""
     from jaxrnn.cost import expected_seconds, seconds_a_time_step
     from jaxrnn.report import percent, steps_or_dash
 
     with console.status("timing a training step"):
         seconds = seconds_a_time_step()
-    table = Table(
-        "name",
-        "task",
-        *(Column(name, justify="right") for name in ("T", "trials")),
-        *(
-            Column(f"published {name}", justify="right")
-            for name in ("mean", "ST1", "solved", "wrong")
-        ),
-        Column("likely cost", justify="right"),
-        "departs from the paper in",
-        box=box.SIMPLE_HEAD,
-        caption="T: length. Published mean: training sequences until success. Likely cost: on this "
-        "machine, as timed just now, if trials end as in the paper (where none was solved: at the "
-        "cap). The first length is the default, the others by --length.",
-        caption_justify="left",
-    )
+
+    def table(left: tuple[str, ...], right: tuple[str, ...], last: tuple[str, ...]) -> Table:
+        columns = [Column(name, no_wrap=name == "name") for name in left]
+        columns += [Column(name, justify="right", no_wrap=True) for name in right]
+        return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+
+    published = ("mean", "solved", "ST1", "wrong")
+    as_written = table(("name", "task"), ("T", "trials", *published, "likely\ncost"), ())
+    departures = table(("name",), ("T", "likely\ncost"), ("departs from the paper in",))
     for name, suite in PAPER.items():
         for length in suite.lengths:
-            row = PAPER_RESULTS[suite.row][length]
             is_first = length == suite.lengths[0]
-            table.add_row(
-                name if is_first else "",
-                suite.base.task if is_first else "",
+            shown = name if is_first else ""
+            cost = _roughly(expected_seconds(suite, length, seconds))
+            if suite.departure:
+                departures.add_row(shown, str(length), cost, suite.departure if is_first else "")
+                continue
+            row = PAPER_RESULTS[suite.row][length]
+            as_written.add_row(
+                shown,
+                suite.base.task.replace("_", " ") if is_first else "",
                 str(length),
                 str(suite.base.trials),
                 steps_or_dash(row.sequences),
-                steps_or_dash(row.correct),
                 percent(row.success),
+                steps_or_dash(row.correct),
                 percent(row.wrong),
-                _duration(expected_seconds(suite, length, seconds)),
-                suite.departure if is_first else "",
+                cost,
             )
-    return table
+    legend = (
+        "T: length; the first is the default, the others by --length. Then as published: mean "
+        "number of training sequences until success, trials solved, sequences until criterion "
+        "ST1, fresh sequences that are wrong afterwards. Likely cost: on this machine, as timed "
+        "just now, if trials end as in the paper (where none was solved: at the cap)."
+    )
+    return Group(as_written, departures, Text(legend, style="dim"))
+
+
+def _roughly(seconds: float) -> str:
+    """A duration to two digits."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            count = seconds / size
+            return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _set_up_jax(compile_cache: bool) -> None:
