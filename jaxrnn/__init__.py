@@ -7,7 +7,7 @@ from jaxrnn.experiments import EXPERIMENTS, NOTEBOOK, Experiment
 from jaxrnn.initializers import INITIALIZERS, notebook_xavier, xavier
 from jaxrnn.memory_blocks import memory_blocks
 from jaxrnn.objectives import OBJECTIVES, cross_entropy
-from jaxrnn.optimizers import OPTIMIZERS, clipped_sgd
+from jaxrnn.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
 from jaxrnn.runner import Outcome, run_trials
 from jaxrnn.tasks import TASKS, Sequence, Task, noise_free
 from jaxrnn.unroll import Cell, gated, stack, unroll
@@ -26,6 +26,7 @@ __all__ = [
     "Outcome",
     "Sequence",
     "Task",
+    "clipped_adam",
     "clipped_sgd",
     "cross_entropy",
     "gated",

@@ -1,4 +1,4 @@
-"""The command line: ``jaxrnn sweep``, ``grid``, ``inspect``, ``report`` and ``list``."""
+"""The command line: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
 import os
 import sys
@@ -202,7 +202,7 @@ def paper(
         length: Length of the sequences; the first published one by default.
         trials: Independent nets; as many as in the paper by default.
         max_sequences: Training sequences after which a trial is given up; by default ten times the
-            published mean.
+            published mean, at most 5 million.
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials trained at once; results do not depend on it.
@@ -210,6 +210,10 @@ def paper(
     """
     _set_up_jax(compile_cache)
     if not experiments:
+        given = {"length": length, "trials": trials, "max-sequences": max_sequences, "seed": seed}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
         console.print(_paper_tables())
         return
     from jaxrnn.runner import check_lanes
@@ -219,7 +223,9 @@ def paper(
     chosen = []
     for name in dict.fromkeys(experiments):
         suite = look_up(PAPER, "experiment", name)
-        chosen += _expand((name,), None, (length or suite.lengths[0],), settings, PAPER)
+        chosen += _expand(
+            (name,), None, (suite.lengths[0] if length is None else length,), settings, PAPER
+        )
     _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
 
 
@@ -303,13 +309,13 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
     """Rebuild report.md and the plots of a run directory from its rows, computing nothing.
 
     Args:
-        directory: The run directory, what `jaxrnn sweep --out` was given.
+        directory: The run directory, what `--out` was given.
     """
     from jaxrnn.report import write_report
     from jaxrnn.store import ROWS
 
     if not (directory / ROWS).exists():
-        raise InputError(f"{directory} holds no {ROWS}: name a directory that jaxrnn sweep wrote")
+        raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     _show_report(directory, write_report(directory))
 
 
@@ -318,7 +324,7 @@ def list_() -> None:
     from jaxrnn import CELLS, EXPERIMENTS, TASKS
     from jaxrnn.cells import CELL_BUILDERS
 
-    table = Table("kind", "name", "what it is", "source")
+    table = Table("kind", Column("name", no_wrap=True), "what it is", "source")
     for name, cell in CELLS.items():
         table.add_row("cell", name, cell.description, cell.source)
     for name, builder in CELL_BUILDERS.items():
@@ -379,7 +385,8 @@ def _paper_tables() -> Group:
         "T: length; the first is the default, the others by --length. Then as published: mean "
         "number of training sequences until success, trials solved, sequences until criterion "
         "ST1, fresh sequences that are wrong afterwards. Likely cost: on this machine, as timed "
-        "just now, if trials end as in the paper (where none was solved: at the cap)."
+        "just now, if trials end as in the paper (where none was solved: at the cap); one that "
+        "does not goes on for ten times as long."
     )
     return Group(as_written, departures, Text(legend, style="dim"))
 

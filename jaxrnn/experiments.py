@@ -86,6 +86,11 @@ class Experiment:
         _require(self, "max_steps", self.max_steps < 2**31, "must be below 2147483648")
         _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
+        if self.test_size and self.test_every > self.max_steps:
+            raise InputError(
+                f"max-steps {self.max_steps} must be at least {self.test_every}, the first step at "
+                "which the test set is looked at"
+            )
         if self.window > self.max_steps and not self.test_size:
             raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
         for name in PER_TRIAL:
@@ -130,7 +135,9 @@ class Suite:
 
     def at(self, cell: str, length: int, **settings: Any) -> Experiment:
         """One entry of the table, with some settings replaced."""
-        cap = self.caps.get(length, self.base.max_steps)
+        # A length without a cap of its own takes that of the next longer one, or of the longest.
+        longer = [known for known in self.caps if known >= length] or list(self.caps)[-1:]
+        cap = self.caps[min(longer)] if longer else self.base.max_steps
         given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap} | settings
         return replace(self.base, **given)
 

@@ -232,7 +232,8 @@ def _sequences_to_success(rows: Sequence[Row]) -> Figure:
     groups = _by_experiment(rows)
     figure = Figure(figsize=(9, 1.6 + 0.3 * len(groups)), layout="constrained")
     axes = figure.add_subplot()
-    most = max(row["steps"] for row in rows)
+    marks: list[float] = []  # everything that has a place on the axis
+    conditions = dict.fromkeys(_conditions(experiment) for experiment, _ in groups)
     for place, ((experiment, length), group) in enumerate(groups.items()):
         steps = [s for s in map(steps_to_solution, group) if math.isfinite(s)]
         color = _CONDITIONS[_conditions(experiment)]
@@ -241,18 +242,23 @@ def _sequences_to_success(rows: Sequence[Row]) -> Figure:
         )
         if steps:
             axes.plot(np.mean(steps), place, "|", color=color, ms=15, mew=2)
+        marks += steps
         if published := _published_mean(experiment, length):
             axes.plot(published, place, "D", mfc="none", mec="black", ms=7)
+            marks.append(published)
         solved = f"{len(steps)}/{len(group)}"
         axes.annotate(solved, (1.01, place), xycoords=("axes fraction", "data"), va="center")
     axes.set_yticks(range(len(groups)), [f"{name}, T = {length}" for name, length in groups])
-    axes.set(xscale="log", xlabel="training sequences until success", xlim=(100, 1.5 * most))
+    axes.annotate("solved", (1.01, -0.6), xycoords=("axes fraction", "data"), va="bottom")
+    axes.set(xscale="log", xlabel="training sequences until success")
+    axes.set_xlim(min(marks, default=100) / 2, max(marks, default=1000) * 2)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.grid(alpha=0.25)
-    for label, color in _CONDITIONS.items():
-        axes.plot([], [], ls="none", marker=".", color=color, label=label)
+    for label in conditions:
+        axes.plot([], [], ls="none", marker=".", color=_CONDITIONS[label], label=label)
+    axes.plot([], [], ls="none", marker="|", ms=12, mew=2, color="#555555", label="their mean")
     axes.plot([], [], ls="none", marker="D", mfc="none", mec="black", label="published mean")
-    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
     return figure
 
 
@@ -261,7 +267,7 @@ def _paper_curves(rows: Sequence[Row]) -> Figure:
     groups = _by_experiment(rows)
     columns = min(4 if len(groups) <= 16 else 7, len(groups))
     panels = -(-len(groups) // columns)
-    figure = Figure(figsize=(3 * columns + 0.5, 2.2 * panels + 0.8), layout="constrained")
+    figure = Figure(figsize=(max(6.5, 3 * columns + 0.5), 2.2 * panels + 0.8), layout="constrained")
     grid = figure.subplots(panels, columns, sharey=True, squeeze=False)
     grid[0, 0].set(yscale="log", ylim=(0.003, 1.2))
     for axes in grid.flat[len(groups) :]:
@@ -275,10 +281,10 @@ def _paper_curves(rows: Sequence[Row]) -> Figure:
         if published := _published_mean(experiment, length):
             axes.axvline(published, color="black", lw=0.8, ls=":")
         axes.set_title(f"{experiment}, T = {length}", fontsize=10)
-        axes.set(xscale="log", xlim=(10, group[0]["max_steps"]))
+        axes.set(xscale="log", xlim=(10, max(group[0]["max_steps"], published or 0) * 1.1))
         axes.grid(alpha=0.2)
     figure.supxlabel("training sequence")
-    figure.supylabel("error, mean of each bin")
+    figure.supylabel("mean error")
     styles = ((COLORS[1], "-"), (COLORS[5], "-"), ("#999999", "--"), ("black", ":"))
     lines = [matplotlib.lines.Line2D([], [], color=color, ls=style) for color, style in styles]
     labels = ["solved", "not solved", "threshold", "published mean"]

@@ -155,11 +155,11 @@ def _table(rows: Sequence[_Row], headings: Sequence[str]) -> Table:
 
 
 PAPER_LEGEND = (
-    "T is the length. Solved: trials that met the paper's criterion within ten times its published "
-    "mean; 95%: confidence interval of their percentage (Clopper-Pearson). Mean, median, best and "
-    "worst: training sequences until then; the mean is that of the solved trials, in median and "
-    "worst an unsolved trial counts as never. Published: the 1997 paper's means. A dash: nothing "
-    "there."
+    "T is the length. Solved: trials that met the paper's criterion before the run's cap (if none "
+    "was given, ten times the published mean, at most 5 million); 95%: confidence interval of "
+    "their percentage (Clopper-Pearson). Mean, median, best and worst: training sequences until "
+    "then; the mean is that of the solved trials, in median and worst an unsolved trial counts as "
+    "never. Published: the 1997 paper's means. A dash: nothing there."
 )
 
 
@@ -172,7 +172,7 @@ def legend(lines: Sequence[Line]) -> str:
         "that of the solved trials, in median and worst an unsolved trial counts as never."
     )
     headings = _headings(_rows(lines))
-    if any(line.paper is not None for line in lines):
+    if any(line.experiment in PAPER for line in lines):
         text = PAPER_LEGEND
         if "ST1" in headings:
             text += " ST1: trials that came to criterion ST1, and after how many sequences."

@@ -184,8 +184,11 @@ def test_an_experiment_of_the_paper_runs_once_and_is_laid_beside_its_row(
     [
         (["7"], "unknown experiment '7': choose from 1, 1-3x2-0.1"),
         (["4", "--length", "5"], "length 5 is too short for task adding: it needs at least 11"),
+        (["4", "--length", "0"], "length 0 must be at least 1"),
+        (["--trials", "3"], "trials 3 needs the name of an experiment, such as 6a"),
         (["4", "--trials", "0"], "trials 0 must be at least 1"),
         (["4", "--max-sequences", "100"], "window 2000 must not be above max-steps 100"),
+        (["3a", "--max-sequences", "99"], "max-steps 99 must be at least 100, the first step at"),
         (["4", "--lanes", "0"], "lanes 0 must be at least 1"),
     ],
 )

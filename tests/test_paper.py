@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +17,13 @@ from jaxrnn.engine import NEVER, Lanes, empty_state, make_chunk
 from jaxrnn.experiments import NOTEBOOK
 from jaxrnn.objectives import ranking_error
 from jaxrnn.paper import PAPER
-from jaxrnn.report import markdown, table
+from jaxrnn.report import legend, markdown, table
 from jaxrnn.runner import run_trials
 from jaxrnn.statistics import summarize
-from jaxrnn.store import make_row
+from jaxrnn.store import make_row, make_settings, read_rows
 from jaxrnn.trial import build, cell_of, settings_of, trial_key
+
+KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
 
 WEIGHTS = {  # experiment, length -> number of weights that follows from the paper
     ("1", 40): 276,
@@ -79,13 +82,39 @@ def test_first_weights_are_the_papers(name, limit, biases):
     assert abs(drawn.mean()) < 5 * limit / np.sqrt(3 * len(drawn))
 
 
-def test_departures_change_what_they_say_and_are_laid_beside_a_row():
+def test_departures_name_a_change_and_are_laid_beside_a_row():
     for name, suite in PAPER.items():
         assert bool(suite.departure) == (name != suite.row)
         assert suite.lengths == PAPER[suite.row].lengths
         assert suite.caps == PAPER[suite.row].caps
         for length in suite.lengths:
             build(suite.at(suite.cells[0], length))
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "cap"),
+    [("6a", 100, 313_900), ("6a", 77, 313_900), ("2c", 300, 390_000), ("2c", 2000, 500_000)],
+)
+def test_a_length_that_was_not_published_has_the_cap_of_the_next_longer_one(name, length, cap):
+    assert PAPER[name].at("memory_blocks", length).max_steps == cap
+
+
+def test_the_kept_rows_were_made_under_the_settings_of_their_experiments():
+    given_caps = {("2a-bptt", 101): 500_000, ("2c-best", 1000): 200_000}
+    kept = {}
+    for row in read_rows(KEPT):
+        kept.setdefault((row["experiment"], row["length"]), []).append(row)
+    assert len(kept) > 40
+    for (name, length), rows in kept.items():
+        suite = PAPER[name]
+        experiment = suite.at(suite.cells[0], length)
+        settings = make_settings(experiment)
+        assert [row["trial"] for row in rows] == list(range(settings.pop("trials")))
+        settings["max_steps"] = given_caps.get((name, length), settings["max_steps"])
+        settings["experiment"] = settings.pop("name")
+        settings = json.loads(json.dumps(settings))
+        for row in rows:
+            assert {setting: row[setting] for setting in settings} == settings
 
 
 def test_ranking_error_is_above_a_half_when_a_wrong_symbol_is_above_a_right_one():
@@ -138,7 +167,7 @@ EASY = Experiment(
     final_test=40,
 )
 BY_TEST = replace(EASY, test_size=24, test_every=20, max_failures=1, mean_error=0.05)
-ADAM = replace(EASY, optimizer="clipped_adam", learning_rate=0.02)
+ADAM = replace(EASY, optimizer="clipped_adam", learning_rate=0.005)
 
 
 def promotion(experiment):
@@ -333,6 +362,7 @@ def test_each_program_is_traced_once(monkeypatch):
         ({"max_failures": -2}, "max-failures -2 must not be negative"),
         ({"mean_error": 0.0}, "mean-error 0.0 must be a positive number"),
         ({"test_every": 0}, "test-every 0 must be at least 1"),
+        ({"test_size": 9, "test_every": 700}, "max-steps 600 must be at least 700, the first step"),
         ({"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
         ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from gru, .* memory_bl"),
         (
@@ -381,6 +411,12 @@ def test_a_line_counts_sequences_and_lays_them_beside_the_published_row():
     assert line.wrong == pytest.approx(1 / 2560)
     assert line.paper.sequences == 39_850
     assert line.published is None
+
+
+def test_a_length_that_was_not_published_is_counted_and_explained_all_the_same():
+    (line,) = summarize(paper_rows("6a", 77, [9_999], final_wrong=[0]))
+    assert (line.mean, line.paper) == (10_000, None)
+    assert "training sequences until" in legend([line])
 
 
 def test_the_stretch_that_proves_2a_is_not_counted():
