@@ -159,7 +159,7 @@ _3_BEST: dict[str, Any] = {
     "learning_rate": 0.3,
     "objective": "half_squared_error_linear",
 }
-_BETTER: dict[str, Any] = {"hidden_size": 128, "learning_rate": 0.3}
+_BETTER: dict[str, Any] = {"hidden_size": 128, "learning_rate": 0.3}  # as jaxrnn.experiments.BETTER
 _ADAM: dict[str, Any] = {
     "initializer": "long_memory",
     "optimizer": "clipped_adam",
@@ -176,6 +176,7 @@ _2C_BEST: dict[str, Any] = {
     "learning_rate": 0.0003,
     "clip": 1.0,
 }
+# Experiments 4 and 5, whose sequences have marked elements.
 _MARKED_BEST: dict[str, Any] = {
     **_LSTM,
     **_ADAM,
