@@ -176,8 +176,8 @@ _2C_BEST: dict[str, Any] = {
     "learning_rate": 0.0003,
     "clip": 1.0,
 }
-# Experiments 4 and 5, whose sequences have marked elements.
-_MARKED_BEST: dict[str, Any] = {
+# Experiments 3c, 4 and 5, whose targets are real numbers.
+_REAL_BEST: dict[str, Any] = {
     **_LSTM,
     **_ADAM,
     "hidden_size": 8,
@@ -286,8 +286,14 @@ _DEPARTURES: dict[str, tuple[str, Experiment, str]] = {
     ),
     "3b-best": ("3b", replace(_3B, **_3_BEST), "standard LSTM, linear output"),
     "3b-n1-best": ("3b-n1", replace(_3B, **_N1, **_3_BEST), "standard LSTM, linear output"),
-    "4-best": ("4", replace(_4, **_MARKED_BEST), "standard LSTM, linear output, Adam"),
-    "5-best": ("5", replace(_5, **_MARKED_BEST), "standard LSTM, linear output, Adam"),
+    "3c-best": ("3c", replace(_3C, **_REAL_BEST), "standard LSTM, linear output, Adam"),
+    "3c-n1-best": (
+        "3c-n1",
+        replace(_3C, **_N1, **_REAL_BEST),
+        "standard LSTM, linear output, Adam",
+    ),
+    "4-best": ("4", replace(_4, **_REAL_BEST), "standard LSTM, linear output, Adam"),
+    "5-best": ("5", replace(_5, **_REAL_BEST), "standard LSTM, linear output, Adam"),
     "6a-best": ("6a", replace(_6A, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
     "6b-best": ("6b", replace(_6B, **_LSTM, **_LONG_MEMORY), "standard LSTM"),
 }
