@@ -136,8 +136,10 @@ class Suite:
     def at(self, cell: str, length: int, **settings: Any) -> Experiment:
         """One entry of the table, with some settings replaced."""
         # A length without a cap of its own takes that of the next longer one, or of the longest.
-        longer = [known for known in self.caps if known >= length] or list(self.caps)[-1:]
-        cap = self.caps[min(longer)] if longer else self.base.max_steps
+        cap = self.base.max_steps
+        if self.caps:
+            longer = (known for known in self.caps if known >= length)
+            cap = self.caps[min(longer, default=max(self.caps))]
         given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap} | settings
         return replace(self.base, **given)
 
