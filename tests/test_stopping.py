@@ -117,7 +117,8 @@ def test_windows_with_failures_and_a_mean_equal_brute_force(
     if max_failures == 0 and mean_error == math.inf:
         return  # the notebook's rule, which counts the first step as a failure
     rule = Rule(0.25, window, 12, max_failures, mean_error)
-    errors = np.array(errors)
+    # In float32, as devices give them, every one of these is a whole number of the fold's units.
+    errors = np.array(errors, np.float32).astype(np.float64)
     progress = stopping.start(3, rule)
     for chunk in np.split(errors, sorted(set(cuts))):
         progress = stopping.fold(progress, chunk, rule)
