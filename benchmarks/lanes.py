@@ -17,8 +17,8 @@ import tyro
 from timing import machine
 
 from jaxrnn import Experiment, run_trials
-from jaxrnn.runner import Tally
-from jaxrnn.store import usable_cores
+from jaxrnn.machine import usable_cores
+from jaxrnn.training.runner import Tally
 
 BLOCK = 10
 

@@ -14,10 +14,10 @@ import numpy as np
 import tyro
 from timing import REPEATS, Timing, machine, time_steps, use_one_core
 
-from jaxrnn.engine import Lanes, empty_state, make_chunk
-from jaxrnn.experiments import Experiment
-from jaxrnn.paper import PAPER
-from jaxrnn.trial import build, settings_of
+from jaxrnn.experiment import Experiment
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn.training.trial import build, settings_of
 
 
 def measure(experiment: Experiment) -> Timing:

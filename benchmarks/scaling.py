@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from timing import machine, time_steps, use_one_core
 
 from jaxrnn import Experiment
-from jaxrnn.engine import Lanes, empty_state, make_chunk
-from jaxrnn.trial import build, settings_of
+from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn.training.trial import build, settings_of
 
 RESULTS = Path(__file__).parent / "results"
 SIZES: dict[str, tuple[int, ...]] = {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrnn.store import device, usable_cores, versions
+from jaxrnn.machine import device, usable_cores, versions
 
 REPEATS = 7
 

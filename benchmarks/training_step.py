@@ -21,8 +21,8 @@ import tyro
 from timing import REPEATS, Timing, machine, time_steps, use_one_core
 
 from jaxrnn import Experiment
-from jaxrnn.engine import Lanes, empty_state, make_chunk
-from jaxrnn.trial import build, settings_of, trial_key
+from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 Arrays = dict[str, jax.Array]
 

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import Experiment
-from jaxrnn.runner import Outcome, Tally, run_trials
-from jaxrnn.store import Row, RunDirectory, make_row
+from jaxrnn.experiment import Experiment
+from jaxrnn.outcome import Outcome
+from jaxrnn.results.rows import Row, make_row
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.training.runner import Tally, run_trials
 
 CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two of one job, so that many jobs do not flood the scheduler

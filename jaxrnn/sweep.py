@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import OPTIONS, PER_TRIAL, Experiment, Suite
-from jaxrnn.runner import Tally, run_trials
-from jaxrnn.store import Row, RunDirectory, make_row
-from jaxrnn.trial import build
+from jaxrnn.experiment import Experiment
+from jaxrnn.results.rows import Row, make_row
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.suites.base import Suite
+from jaxrnn.training.runner import Tally, run_trials
+from jaxrnn.training.trial import build
 
 
 def expand(
@@ -49,31 +51,6 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
     experiment = dataclasses.replace(base, name="grid", trials=trials, **settings)
     build(experiment)
     return experiment
-
-
-def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Every setting of the experiments, a list where they differ: what config.json keeps."""
-    config: dict[str, Any] = {}
-    for field in dataclasses.fields(Experiment):
-        values = dict.fromkeys(
-            value
-            for experiment in experiments
-            for value in (
-                experiment.per_trial(field.name)
-                if field.name in PER_TRIAL
-                else (getattr(experiment, field.name),)
-            )
-        )
-        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
-        always_list = field.name in plural
-        config[plural.get(field.name, field.name)] = (
-            list(values) if always_list or len(values) > 1 else next(iter(values))
-        )
-    for name in OPTIONS:
-        options = config[name]
-        several = isinstance(options, list)
-        config[name] = [dict(one) for one in options] if several else dict(options)
-    return config
 
 
 def run_sweep(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from jaxrnn.cells import CELLS
-from jaxrnn.experiments import Experiment
-from jaxrnn.initializers import xavier
-from jaxrnn.objectives import cross_entropy
+from jaxrnn.experiment import Experiment
+from jaxrnn.nets import CELLS
+from jaxrnn.nets.base import Cell, stack, unroll
+from jaxrnn.nets.initializers import xavier
 from jaxrnn.tasks import Sequence
-from jaxrnn.trial import Settings, TrainState, build, settings_of
-from jaxrnn.unroll import Cell, stack, unroll
+from jaxrnn.training.objectives import cross_entropy
+from jaxrnn.training.trial import Settings, TrainState, build, settings_of
 
 # These programs run once, so that compiling is all their time; test_training.py has the engine's.
 jit = partial(

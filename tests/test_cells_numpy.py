@@ -11,8 +11,9 @@ import pytest
 from jax import lax
 from test_cells import jit, params_of, random_like, random_vectors
 
-from jaxrnn.cells import CELLS, LSTMState
-from jaxrnn.unroll import unroll
+from jaxrnn.nets import CELLS
+from jaxrnn.nets.base import unroll
+from jaxrnn.nets.cells import LSTMState
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 

@@ -12,10 +12,10 @@ import pytest
 from filelock import FileLock
 
 from jaxrnn import Experiment, cli, run_trials
-from jaxrnn.cost import expected_seconds
-from jaxrnn.paper import PAPER
-from jaxrnn.published import PAPER_RESULTS
-from jaxrnn.store import LOCK
+from jaxrnn.cli.cost import expected_seconds
+from jaxrnn.results.run_directory import LOCK
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.suites.published import PAPER_RESULTS
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
 SMALL = ["--cells", "lstm", "--lengths", "4", "5", "--trials", "3", "--window", "50"]

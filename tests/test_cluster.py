@@ -15,7 +15,7 @@ import pytest
 from jaxrnn import Experiment, InputError
 from jaxrnn import cluster as jaxrnn_cluster
 from jaxrnn.cluster import run_sweep_on_dask
-from jaxrnn.store import RunDirectory
+from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import run_sweep
 
 distributed = pytest.importorskip("distributed")
@@ -172,7 +172,7 @@ def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
 def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_path):
     code = (
         "import pathlib; from jaxrnn.cluster import run_sweep_on_dask as run\n"
-        "from jaxrnn import Experiment; from jaxrnn.store import RunDirectory\n"
+        "from jaxrnn import Experiment; from jaxrnn.results.run_directory import RunDirectory\n"
         f"with RunDirectory(pathlib.Path({str(tmp_path)!r}), {{}}) as directory:\n"
         f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"
     )

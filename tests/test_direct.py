@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from jaxrnn.direct import one_cell, self_recurrent
-from jaxrnn.initializers import uniform
-from jaxrnn.unroll import unroll
+from jaxrnn.nets.base import unroll
+from jaxrnn.nets.initializers import uniform
+from jaxrnn.nets.shortcut import one_cell, self_recurrent
 
 CELLS = {
     "one_cell": one_cell(),

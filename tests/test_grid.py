@@ -11,13 +11,14 @@ from scipy.stats import beta
 from test_cli import rows_of, run
 from test_report import rows
 
-from jaxrnn import TASKS, Experiment, runner
-from jaxrnn.plots import _heat_map
-from jaxrnn.report import markdown
-from jaxrnn.runner import run_trials
-from jaxrnn.statistics import interval, summarize
-from jaxrnn.store import LOCK
-from jaxrnn.sweep import product, settings_in_words
+from jaxrnn import TASKS, Experiment
+from jaxrnn.results.plots import _heat_map
+from jaxrnn.results.report import markdown
+from jaxrnn.results.run_directory import LOCK, settings_in_words
+from jaxrnn.results.summary import interval, summarize
+from jaxrnn.sweep import product
+from jaxrnn.training import runner
+from jaxrnn.training.runner import run_trials
 
 # Two trials of six combinations; as wide as the grid of the command line, so one program for both.
 BASE = Experiment(length=5, trials=2, window=60, max_steps=500)

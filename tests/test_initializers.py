@@ -10,10 +10,11 @@ import pytest
 from scipy.stats import kstest
 from test_cells import jit
 
-from jaxrnn.cells import CELLS
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import Experiment
-from jaxrnn.initializers import (
+from jaxrnn.experiment import Experiment
+from jaxrnn.nets import CELLS
+from jaxrnn.nets.base import Cell, stack
+from jaxrnn.nets.initializers import (
     INITIALIZERS,
     Initializer,
     chrono,
@@ -21,8 +22,7 @@ from jaxrnn.initializers import (
     orthogonal,
     xavier,
 )
-from jaxrnn.trial import build, settings_of, trial_key
-from jaxrnn.unroll import Cell, stack
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 
 def assert_uniform(sample: np.ndarray, limit: float) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxrnn import CELLS, Experiment, InputError, inspection, lstm, noise_free, runner, xavier
+from jaxrnn import CELLS, Experiment, InputError, inspection, lstm, noise_free, xavier
 from jaxrnn.inspection import Record, draw_gradient_norms, draw_record, gradient_norms, look
-from jaxrnn.runner import Outcome, run_trials
-from jaxrnn.unroll import Cell, stack
+from jaxrnn.nets.base import Cell, stack
+from jaxrnn.outcome import Outcome
+from jaxrnn.training import runner
+from jaxrnn.training.runner import run_trials
 
 # These programs run once, so that compiling is all their time.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

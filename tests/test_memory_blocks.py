@@ -9,9 +9,9 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from jaxrnn import InputError
-from jaxrnn.initializers import uniform
-from jaxrnn.memory_blocks import BlockParams, memory_blocks
-from jaxrnn.unroll import unroll
+from jaxrnn.nets.base import unroll
+from jaxrnn.nets.initializers import uniform
+from jaxrnn.nets.memory_blocks import BlockParams, memory_blocks
 
 # The paper's nets with the number of weights that follows from its text and tables:
 # inputs, blocks, block size, outputs, biases of hidden and of output units.

@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrnn.errors import InputError
-from jaxrnn.objectives import (
-    cross_entropy,
-    half_squared_error,
-    half_squared_error_linear,
-)
+from jaxrnn.training.objectives import cross_entropy, half_squared_error, half_squared_error_linear
 
 NUM_STEPS, NUM_OUTPUTS = 9, 5
 MASKS = {

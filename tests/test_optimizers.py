@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxrnn.errors import InputError
-from jaxrnn.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
+from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
 
 # optax's Adam relies on the promotion of its step count.
 standard_promotion = pytest.mark.usefixtures("standard_promotion")

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxrnn import CELLS, Experiment, InputError, runner, unroll
-from jaxrnn.engine import NEVER, Lanes, empty_state, make_chunk
-from jaxrnn.experiments import NOTEBOOK
-from jaxrnn.objectives import ranking_error
-from jaxrnn.paper import PAPER
-from jaxrnn.report import legend, markdown, table
-from jaxrnn.runner import run_trials
-from jaxrnn.statistics import summarize
-from jaxrnn.store import make_row, make_settings, read_rows
-from jaxrnn.trial import build, cell_of, settings_of, trial_key
+from jaxrnn import CELLS, Experiment, InputError, unroll
+from jaxrnn.results.report import legend, markdown, table
+from jaxrnn.results.rows import make_row, make_settings, read_rows
+from jaxrnn.results.summary import summarize
+from jaxrnn.suites.notebook import NOTEBOOK
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.training import runner
+from jaxrnn.training.engine import NEVER, Lanes, empty_state, make_chunk
+from jaxrnn.training.objectives import ranking_error
+from jaxrnn.training.runner import run_trials
+from jaxrnn.training.trial import build, cell_of, settings_of, trial_key
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
 

@@ -13,7 +13,7 @@ import pytest
 
 from jaxrnn import CELLS, TASKS, Experiment, InputError, run_trials, tasks, unroll
 from jaxrnn.tasks import long_lag, reber
-from jaxrnn.trial import build, settings_of, trial_key
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
 SIGMAS = 4.5

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK
-from jaxrnn.published import NOTEBOOK_RESULTS
-from jaxrnn.report import markdown
-from jaxrnn.runner import Outcome
-from jaxrnn.statistics import mann_whitney, median, summarize
-from jaxrnn.store import make_row
+from jaxrnn.outcome import Outcome
+from jaxrnn.results.report import markdown
+from jaxrnn.results.rows import make_row
+from jaxrnn.results.summary import mann_whitney, median, summarize
+from jaxrnn.suites.published import NOTEBOOK_RESULTS
 
 
 def rows(cell, length, steps, **settings):

@@ -9,10 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrnn import TASKS, Experiment, InputError, runner
-from jaxrnn.engine import Lanes, empty_state, make_chunk
-from jaxrnn.runner import run_trials
-from jaxrnn.trial import build, settings_of, trial_key
+from jaxrnn import TASKS, Experiment, InputError
+from jaxrnn.training import runner
+from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn.training.runner import run_trials
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 SHORT = Experiment(length=5, trials=5, window=60, max_steps=900)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxrnn import stopping
-from jaxrnn.stopping import Rule
+from jaxrnn.training import stopping
+from jaxrnn.training.stopping import Rule
 
 NAMES = {"solved": stopping.SOLVED, "unsolved": stopping.UNSOLVED, "diverged": stopping.DIVERGED}
 

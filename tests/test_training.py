@@ -7,10 +7,10 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.engine import Lanes, empty_state, make_chunk
-from jaxrnn.experiments import Experiment
-from jaxrnn.runner import run_trials
-from jaxrnn.trial import Settings, Trial, build, settings_of, trial_key
+from jaxrnn.experiment import Experiment
+from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn.training.runner import run_trials
+from jaxrnn.training.trial import Settings, Trial, build, settings_of, trial_key
 
 SEED = 11
 

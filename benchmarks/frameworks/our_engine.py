@@ -8,9 +8,9 @@ import numpy as np
 
 from frameworks import WEIGHTS, Problem, Run
 from jaxrnn import Experiment
-from jaxrnn.engine import Chunk, Lanes, empty_state, make_chunk
-from jaxrnn.trial import build as build_trial
-from jaxrnn.trial import settings_of, trial_key
+from jaxrnn.training.engine import Chunk, Lanes, empty_state, make_chunk
+from jaxrnn.training.trial import build as build_trial
+from jaxrnn.training.trial import settings_of, trial_key
 
 
 def problem_of(

@@ -2,11 +2,11 @@
 
 import time
 
-from jaxrnn.experiments import Suite
-from jaxrnn.paper import PAPER
-from jaxrnn.published import PAPER_RESULTS
-from jaxrnn.runner import run_trials
-from jaxrnn.trial import build
+from jaxrnn.suites.base import Suite
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.suites.published import PAPER_RESULTS
+from jaxrnn.training.runner import run_trials
+from jaxrnn.training.trial import build
 
 _TIMED, _TRIALS, _STEPS = "6a", 20, 1500
 

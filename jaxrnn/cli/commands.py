@@ -3,46 +3,34 @@
 import os
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import tyro
-from rich import box
-from rich.console import Console, Group
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Column, Table
-from rich.text import Text
 
+from jaxrnn.cli.flags import (
+    _SETTINGS,
+    Integer,
+    Integers,
+    Lanes,
+    Name,
+    Names,
+    Number,
+    Numbers,
+    _flag,
+)
+from jaxrnn.cli.tables import _paper_tables, list_
+from jaxrnn.cli.watch import _duration, _Watch, console
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment, Suite
-from jaxrnn.paper import PAPER
-from jaxrnn.published import PAPER_RESULTS
-from jaxrnn.store import usable_cores
+from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.machine import usable_cores
+from jaxrnn.suites import EXPERIMENTS
+from jaxrnn.suites.base import Suite
+from jaxrnn.suites.paper_1997 import PAPER
 
 if TYPE_CHECKING:
-    from jaxrnn.runner import Tally
-    from jaxrnn.statistics import Line
-    from jaxrnn.store import Row
-
-console = Console()
-
-# The settings that are flags; the cell and the length have flags of their own.
-_SETTINGS = {field.name for field in fields(Experiment)} - {"name", "cell", "length"}
-
-
-def _flag(metavar: str, hint: str = "(default: the experiment's)") -> Any:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
-
-
-Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
-Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]")]
-Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]")]
-Name = Annotated[str | None, _flag("NAME")]
-Integer = Annotated[int | None, _flag("INT")]
-Number = Annotated[float | None, _flag("NUMBER")]
-Lanes = Annotated[int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")]
+    from jaxrnn.results.summary import Line
 
 
 def sweep(
@@ -105,7 +93,7 @@ def sweep(
     """
     settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
-    from jaxrnn.runner import check_lanes
+    from jaxrnn.training.runner import check_lanes
 
     check_lanes(lanes)
     experiments = _expand(experiment, cells, lengths, settings)
@@ -171,8 +159,8 @@ def grid(
     """
     settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
-    from jaxrnn.runner import check_lanes
     from jaxrnn.sweep import product
+    from jaxrnn.training.runner import check_lanes
 
     check_lanes(lanes)
     if trials < 1:
@@ -216,7 +204,7 @@ def paper(
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
         console.print(_paper_tables())
         return
-    from jaxrnn.runner import check_lanes
+    from jaxrnn.training.runner import check_lanes
 
     check_lanes(lanes)
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
@@ -290,9 +278,9 @@ def _run(
 ) -> None:
     """Run experiments into a directory, watched, and show the report."""
     from jaxrnn.cluster import run_sweep_on_dask
-    from jaxrnn.report import write_report
-    from jaxrnn.store import RunDirectory
-    from jaxrnn.sweep import run_sweep, settings_in_words
+    from jaxrnn.results.report import write_report
+    from jaxrnn.results.run_directory import RunDirectory, settings_in_words
+    from jaxrnn.sweep import run_sweep
 
     start = time.monotonic()
     config = settings_in_words(experiments)
@@ -311,93 +299,12 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
     Args:
         directory: The run directory, what `--out` was given.
     """
-    from jaxrnn.report import write_report
-    from jaxrnn.store import ROWS
+    from jaxrnn.results.report import write_report
+    from jaxrnn.results.run_directory import ROWS
 
     if not (directory / ROWS).exists():
         raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     _show_report(directory, write_report(directory))
-
-
-def list_() -> None:
-    """List the cells, tasks and experiments, each with its source."""
-    from jaxrnn import CELLS, EXPERIMENTS, TASKS
-    from jaxrnn.cells import CELL_BUILDERS
-
-    table = Table("kind", Column("name", no_wrap=True), "what it is", "source")
-    for name, cell in CELLS.items():
-        table.add_row("cell", name, cell.description, cell.source)
-    for name, builder in CELL_BUILDERS.items():
-        table.add_row("cell builder", name, *_docs(builder))
-    table.add_section()
-    for name, task in TASKS.items():
-        what, source = _docs(task)
-        table.add_row("task", name, what, source)
-    table.add_section()
-    for name, suite in EXPERIMENTS.items():
-        what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
-        for field in fields(Experiment):
-            value = getattr(suite.base, field.name)
-            if field.name not in ("name", "cell", "length") and value != field.default:
-                what += f"; {field.name.replace('_', '-')} {value}"
-        table.add_row("experiment", name, what, suite.source)
-    console.print(table)
-    console.print("The experiments of the 1997 paper: jaxrnn paper", style="dim")
-
-
-def _paper_tables() -> Group:
-    """The paper's experiments and what was published, the departures; what both cost here."""
-    from jaxrnn.cost import expected_seconds, seconds_a_time_step
-    from jaxrnn.report import percent, steps_or_dash
-
-    with console.status("timing a training step"):
-        seconds = seconds_a_time_step()
-
-    def table(left: tuple[str, ...], right: tuple[str, ...], last: tuple[str, ...]) -> Table:
-        columns = [Column(name, no_wrap=name == "name") for name in left]
-        columns += [Column(name, justify="right", no_wrap=True) for name in right]
-        return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-
-    published = ("mean", "solved", "ST1", "wrong")
-    as_written = table(("name", "task"), ("T", "trials", *published, "likely\ncost"), ())
-    departures = table(("name",), ("T", "likely\ncost"), ("departs from the paper in",))
-    for name, suite in PAPER.items():
-        for length in suite.lengths:
-            is_first = length == suite.lengths[0]
-            shown = name if is_first else ""
-            cost = _roughly(expected_seconds(suite, length, seconds))
-            if suite.departure:
-                departures.add_row(shown, str(length), cost, suite.departure if is_first else "")
-                continue
-            row = PAPER_RESULTS[suite.row][length]
-            as_written.add_row(
-                shown,
-                suite.base.task.replace("_", " ") if is_first else "",
-                str(length),
-                str(suite.base.trials),
-                steps_or_dash(row.sequences),
-                percent(row.success),
-                steps_or_dash(row.correct),
-                percent(row.wrong),
-                cost,
-            )
-    legend = (
-        "T: length; the first is the default, the others by --length. Then as published: mean "
-        "number of training sequences until success, trials solved, sequences until criterion "
-        "ST1, fresh sequences that are wrong afterwards. Likely cost: on this machine, as timed "
-        "just now, if trials end as in the paper (where none was solved: at the cap); one that "
-        "does not goes on for ten times as long."
-    )
-    return Group(as_written, departures, Text(legend, style="dim"))
-
-
-def _roughly(seconds: float) -> str:
-    """A duration to two digits."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            count = seconds / size
-            return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _set_up_jax(compile_cache: bool) -> None:
@@ -416,94 +323,12 @@ def _set_up_jax(compile_cache: bool) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-class _Watch:
-    """Shows a sweep on the terminal: a row a finished net and length, a live line below."""
-
-    def __init__(self, num_experiments: int) -> None:
-        self.num_experiments, self.done = num_experiments, 0
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=8),
-            TextColumn("{task.fields[status]}"),
-            console=console,
-            transient=True,
-        )
-        self.whole = self.progress.add_task("whole sweep", total=num_experiments, status="")
-        self.one = self.progress.add_task("", total=1, status="", visible=False)
-        # Of each experiment under way; on a cluster there are several at once.
-        self.first: dict[Experiment, tuple[float, Tally]] = {}
-        self.last: dict[Experiment, Tally] = {}
-        self.since = time.monotonic()
-
-    def __enter__(self) -> "_Watch":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def on_chunk(self, experiment: "Experiment", tally: "Tally") -> None:
-        from jaxrnn.report import net_name
-
-        now = time.monotonic()
-        then, first = self.first.setdefault(experiment, (now, tally))
-        self.last[experiment] = tally
-        seconds = now - then
-        status = f"step {tally.step:,}  {tally.solved} solved {tally.running} running "
-        status += f"{tally.diverged} diverged"
-        if seconds > 0.2 and tally.step > first.step:
-            left = (experiment.max_steps - tally.step) * seconds / (tally.step - first.step)
-            status += f"  {(tally.trial_steps - first.trial_steps) / seconds:,.0f}/s"
-            status += f"  < {_duration(left)} left"
-        self.progress.update(
-            self.one,
-            description=f"{net_name(experiment.name, experiment.cell)} T={experiment.length}",
-            total=experiment.max_steps,
-            completed=tally.step,
-            status=status,
-            visible=True,
-        )
-
-    def on_rows(self, experiment: "Experiment", rows: "list[Row]", is_new: bool) -> None:
-        from jaxrnn.report import sentence
-        from jaxrnn.statistics import summarize
-
-        lines = summarize(rows)
-        took = "kept from an earlier call"
-        if is_new:
-            now = time.monotonic()
-            took = _duration(now - self.since)
-            self.since = now
-        last = self.last.pop(experiment, None)
-        if last and len(rows) > 20:  # with few there is nothing to hand on
-            took += f", lanes {last.trial_steps / last.lane_steps:.0%} busy"
-        self.progress.console.print(f"{sentence(lines)}  [dim]{took}[/dim]", highlight=False)
-        self.progress.update(self.one, visible=False)
-        self.done += 1
-        status = f"{self.done} of {self.num_experiments} nets and lengths"
-        self.progress.update(self.whole, advance=1, status=status)
-
-
 def _show_report(directory: Path, lines: "list[Line]") -> None:
-    from jaxrnn.report import REPORT, legend, table
+    from jaxrnn.results.report import REPORT, legend, table
 
     console.print(table(lines, console))
     console.print(legend(lines), style="dim", highlight=False)
     console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
-
-
-def _docs(function) -> tuple[str, str]:
-    """First line and source of a docstring."""
-    text = function.__doc__ or ""
-    source = " ".join(text.partition("Source:")[2].replace("`", "").split())
-    return text.strip().partition("\n")[0], source
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes} min {seconds:02d} s"
 
 
 def main() -> None:

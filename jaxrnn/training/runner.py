@@ -2,17 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from jaxrnn import stopping
-from jaxrnn.engine import NEVER, Lanes, empty_state, make_chunk, make_test, place, round_up
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import Experiment
-from jaxrnn.trial import TrainState, build, settings_of, trial_key
+from jaxrnn.experiment import Experiment
+from jaxrnn.outcome import STATUS_NAMES, Outcome
+from jaxrnn.training import stopping
+from jaxrnn.training.engine import NEVER, Lanes, empty_state, make_chunk, make_test, place, round_up
+from jaxrnn.training.trial import TrainState, build, settings_of, trial_key
 
 # Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
 # seconds at ten times the longest, where the cost grows with the square of the length.
@@ -23,23 +23,6 @@ CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
 # 2,100, 1,700, 1,300. Accelerators take all trials at once.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 CHECKPOINT_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one trial ended."""
-
-    trial: int
-    status: str  # solved | unsolved | diverged
-    solved_at: int | None  # index of the training step, counted from 0
-    last_above: int  # index of the last step with error above the threshold
-    steps: int  # training steps that were taken
-    curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
-    # Of test sets with a limit on the mean error: index of the first step with few enough failures.
-    correct_at: int | None = None
-    # Of the final test: sequences with error above the threshold, and the mean error.
-    final_wrong: int | None = None
-    final_error: float | None = None
 
 
 class Tally(NamedTuple):
@@ -326,7 +309,7 @@ class _Run:
         return [
             Outcome(
                 trial=trial,
-                status=stopping.STATUS_NAMES[p.status[trial]],
+                status=STATUS_NAMES[p.status[trial]],
                 solved_at=int(p.solved_at[trial]) if p.solved_at[trial] >= 0 else None,
                 last_above=int(p.last_above[trial]),
                 steps=int(p.steps[trial]),

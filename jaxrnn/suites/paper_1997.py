@@ -16,8 +16,9 @@ What the paper does not say, and what was decided here:
 from dataclasses import replace
 from typing import Any
 
-from jaxrnn.experiments import Experiment, Suite
-from jaxrnn.published import PAPER_RESULTS
+from jaxrnn.experiment import Experiment
+from jaxrnn.suites.base import Suite
+from jaxrnn.suites.published import PAPER_RESULTS
 
 PAPER_CAP = 5_000_000  # the paper's own in experiments 2a and 2b, here of all
 
@@ -159,7 +160,7 @@ _3_BEST: dict[str, Any] = {
     "learning_rate": 0.3,
     "objective": "half_squared_error_linear",
 }
-_BETTER: dict[str, Any] = {"hidden_size": 128, "learning_rate": 0.3}  # as jaxrnn.experiments.BETTER
+_BETTER: dict[str, Any] = {"hidden_size": 128, "learning_rate": 0.3}  # as jaxrnn.suites.BETTER
 _ADAM: dict[str, Any] = {
     "initializer": "long_memory",
     "optimizer": "clipped_adam",

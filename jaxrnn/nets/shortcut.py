@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.initializers import Initializer
-from jaxrnn.unroll import Cell
+from jaxrnn.nets.base import Cell
+from jaxrnn.nets.initializers import Initializer
 
 
 class OneCellParams(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrnn import tasks
-from jaxrnn.trial import Settings, TrainState, Trial, trial_key
+from jaxrnn.training.trial import Settings, TrainState, Trial, trial_key
 
 
 class Lanes(NamedTuple):

@@ -10,14 +10,14 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.cells import CELL_BUILDERS, CELLS
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiments import Experiment
-from jaxrnn.initializers import INITIALIZERS, Initializer, Matrix
-from jaxrnn.objectives import OBJECTIVES, REDUCTIONS, ranking_error
-from jaxrnn.optimizers import CLIPPINGS, OPTIMIZERS
+from jaxrnn.experiment import Experiment
+from jaxrnn.nets import CELL_BUILDERS, CELLS
+from jaxrnn.nets.base import Cell, stack, unroll
+from jaxrnn.nets.initializers import INITIALIZERS, Initializer, Matrix
 from jaxrnn.tasks import TASKS, Sequence, Task
-from jaxrnn.unroll import Cell, stack, unroll
+from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS, ranking_error
+from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
 
 
 class Settings(NamedTuple):

@@ -3,11 +3,8 @@
 import dataclasses
 import io
 import json
-import os
-import platform
 import zipfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,81 +12,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiments import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.machine import device, versions
+from jaxrnn.results.files import write_whole
+from jaxrnn.results.rows import ROWS, Row, read_rows
 
-Row = dict[str, Any]
-
-ROWS, CONFIG, LOCK = "trials.jsonl", "config.json", ".lock"
-# What a row says besides the experiment's settings, with the types it may have.
-RESULT_FIELDS: dict[str, tuple[type, ...]] = {
-    "experiment": (str,),
-    "cell": (str,),
-    "length": (int,),
-    "trial": (int,),
-    "seed": (int,),
-    "status": (str,),
-    "solved_at": (int, type(None)),
-    "last_above": (int,),
-    "steps": (int,),
-    "curve": (list,),
-}
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file so that a kill leaves either the old content or the new."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def make_settings(experiment: Experiment) -> dict[str, Any]:
-    """An experiment's settings, its options as dicts; one value for all trials or one each."""
-    settings = dataclasses.asdict(experiment)
-    for name in OPTIONS:
-        settings[name] = dict(settings[name])
-    return settings
-
-
-def make_row(experiment: Experiment, outcome: Any) -> Row:
-    """One trial's outcome with every setting it ran under, ready for JSON."""
-    settings = make_settings(experiment)
-    del settings["trials"]
-    for name in PER_TRIAL:
-        settings[name] = experiment.per_trial(name)[outcome.trial]
-    results = dataclasses.asdict(outcome)
-    curve = results.pop("curve")
-    first = {"experiment": settings.pop("name")}
-    first |= {name: settings.pop(name) for name in ("cell", "length")}
-    first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
-    return first | results | settings | {"curve": list(curve)}
-
-
-def read_rows(directory: Path) -> list[Row]:
-    """Read the rows of a run directory; InputError names the first line that is not a row."""
-    path = directory / ROWS
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            fault = None if isinstance(row, dict) else "it is not a JSON object"
-        except json.JSONDecodeError as error:
-            row, fault = {}, f"it is not JSON ({error.msg})"
-        for name, types in RESULT_FIELDS.items():
-            if fault is None and not (name in row and isinstance(row[name], types)):
-                fault = f"its {name!r} is missing or of the wrong type"
-        if fault is None and row["status"] not in ("solved", "unsolved", "diverged"):
-            fault = f"its status {row['status']!r} is not solved, unsolved or diverged"
-        if fault is None and (row["status"] == "solved") != (row["solved_at"] is not None):
-            fault = "its status and solved_at contradict each other"
-        if fault is not None:
-            raise InputError(f"{path} line {number} is not a row of a trial: {fault}")
-        rows.append(row)
-    return rows
+CONFIG, LOCK = "config.json", ".lock"
 
 
 def read_config(directory: Path) -> dict[str, Any] | None:
@@ -233,29 +161,6 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
 
-def versions() -> dict[str, str]:
-    """What the numbers were made with."""
-    packages = ("jaxrnn", "jax", "jaxlib", "optax", "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def device() -> str:
-    """The devices in words, such as ``1 cpu device (x86_64, 2 cores)``."""
-    import jax  # only a run needs it, reading a directory does not
-
-    first = jax.devices()[0]
-    kind = f"{platform.machine()}, {usable_cores()} cores"
-    if first.platform != "cpu":
-        kind = first.device_kind
-    count = jax.device_count()
-    return f"{count} {first.platform} device{'s' * (count > 1)} ({kind})"
-
-
 def spelled(value: Any) -> str:
     """A setting's value as the command line takes it."""
     if isinstance(value, dict):
@@ -263,3 +168,28 @@ def spelled(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(spelled(v) for v in value)
     return "none" if value is None else str(value)
+
+
+def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """Every setting of the experiments, a list where they differ: what config.json keeps."""
+    config: dict[str, Any] = {}
+    for field in dataclasses.fields(Experiment):
+        values = dict.fromkeys(
+            value
+            for experiment in experiments
+            for value in (
+                experiment.per_trial(field.name)
+                if field.name in PER_TRIAL
+                else (getattr(experiment, field.name),)
+            )
+        )
+        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
+        always_list = field.name in plural
+        config[plural.get(field.name, field.name)] = (
+            list(values) if always_list or len(values) > 1 else next(iter(values))
+        )
+    for name in OPTIONS:
+        options = config[name]
+        several = isinstance(options, list)
+        config[name] = [dict(one) for one in options] if several else dict(options)
+    return config

@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrnn.experiments import Experiment
+from jaxrnn.experiment import Experiment
+from jaxrnn.outcome import curve_edges
 
 RUNNING, SOLVED, UNSOLVED, DIVERGED = range(4)
-STATUS_NAMES = ("running", "solved", "unsolved", "diverged")
 
-BINS_PER_DECADE = 20  # of the learning curves' logarithmic step axis
 
 # Sums over a window are taken in integers, of this unit, so that they are exact and do not depend
 # on where the stream is cut. No error counts as more than the greatest.
@@ -18,7 +17,7 @@ _UNIT, _GREATEST = 2.0**-32, 2.0**14
 
 
 class Rule(NamedTuple):
-    """When a trial is solved or given up; see :class:`jaxrnn.experiments.Experiment`."""
+    """When a trial is solved or given up; see :class:`jaxrnn.experiment.Experiment`."""
 
     threshold: float
     window: int
@@ -54,13 +53,6 @@ def rule_of(experiment: Experiment) -> Rule:
         mean_error,
         by_test=experiment.test_size > 0,
     )
-
-
-def curve_edges(max_steps: int) -> np.ndarray:
-    """First step index of each bin of a learning curve, about 20 bins a decade of (index + 1)."""
-    num_edges = max(1, int(np.log10(max_steps) * BINS_PER_DECADE))
-    edges = 10.0 ** (np.arange(num_edges) / BINS_PER_DECADE)
-    return np.unique(np.floor(edges).astype(np.int64)) - 1
 
 
 def start(num_trials: int, rule: Rule) -> Progress:

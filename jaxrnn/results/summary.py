@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
-from jaxrnn.experiments import EXPERIMENTS, PER_TRIAL, Experiment
-from jaxrnn.paper import PAPER
-from jaxrnn.published import PAPER_RESULTS, PUBLISHED, PaperResult
-from jaxrnn.store import Row, make_settings
+from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.results.rows import Row, make_settings
+from jaxrnn.suites import EXPERIMENTS
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.suites.published import PAPER_RESULTS, PUBLISHED, PaperResult
 
 
 class Line(NamedTuple):

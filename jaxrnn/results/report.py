@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from jaxrnn.paper import PAPER
-from jaxrnn.plots import write_plots
-from jaxrnn.published import PaperResult
-from jaxrnn.statistics import Line, median, summarize
-from jaxrnn.store import read_config, read_rows, spelled, write_whole
+from jaxrnn.results.files import write_whole
+from jaxrnn.results.plots import write_plots
+from jaxrnn.results.rows import read_rows
+from jaxrnn.results.run_directory import read_config, spelled
+from jaxrnn.results.summary import Line, median, summarize
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.suites.published import PaperResult
 
 REPORT = "report.md"
 

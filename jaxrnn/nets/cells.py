@@ -1,11 +1,10 @@
 """The cells: equations and first weights, unbatched. Add one here and a line to ``CELLS``.
 
-In every docstring the letters are those of :class:`jaxrnn.unroll.GatedParams`: a gate's activation
+In every docstring the letters are those of :class:`jaxrnn.nets.gated.GatedParams`: a gate's activation
 is a function of its slice of a(t) = x(t) U + h(t-1) W + b, and y(t) = h(t) V + output bias. States
 start at 0, and so do all biases unless the initializer or an experiment says otherwise.
 """
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -13,9 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.direct import one_cell, self_recurrent
-from jaxrnn.memory_blocks import memory_blocks
-from jaxrnn.unroll import Cell, gated
+from jaxrnn.nets.gated import gated
 
 
 class LSTMState(NamedTuple):
@@ -284,21 +281,3 @@ h(t) = z h(t-1) + (1 - z) n; the state is h [H].
 Source: Cho et al. 2014, equations 5 to 8.
 # Differs from it in that r multiplies h W_n and not h, so that one product serves all gates.
 """
-
-
-CELLS: dict[str, Cell] = {
-    "simple_rnn": simple_rnn,
-    "lstm": lstm,
-    "lstm_peephole": lstm_peephole,
-    "lstm_no_forget": lstm_no_forget,
-    "lstm_coupled": lstm_coupled,
-    "lstm_layer_norm": lstm_layer_norm,
-    "gru": gru,
-}
-
-CELL_BUILDERS: dict[str, Callable[..., Cell]] = {
-    "memory_blocks": memory_blocks,
-    "one_cell": one_cell,
-    "self_recurrent": self_recurrent,
-}
-"""The nets of the 1997 paper, whose shape is an option of theirs, by name."""

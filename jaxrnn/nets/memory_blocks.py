@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError
-from jaxrnn.initializers import Initializer
-from jaxrnn.unroll import Cell
+from jaxrnn.nets.base import Cell
+from jaxrnn.nets.initializers import Initializer
 
 
 class BlockParams(NamedTuple):

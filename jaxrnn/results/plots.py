@@ -12,11 +12,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from jaxrnn.paper import PAPER
-from jaxrnn.published import PAPER_RESULTS, PUBLISHED
-from jaxrnn.statistics import Line, is_as_published, median, steps_to_solution, summarize
-from jaxrnn.stopping import curve_edges
-from jaxrnn.store import Row, write_whole
+from jaxrnn.outcome import curve_edges
+from jaxrnn.results.files import write_whole
+from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import Line, is_as_published, median, steps_to_solution, summarize
+from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.suites.published import PAPER_RESULTS, PUBLISHED
 
 COLORS = ("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688")
 

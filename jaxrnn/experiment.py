@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from jaxrnn.errors import InputError
@@ -116,54 +116,3 @@ def _spelled(name: str) -> str:
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
     if not holds:
         raise InputError(f"{_spelled(name)} {getattr(experiment, name)} {rule}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suite:
-    """A named table of experiments: a base, varied over cells and lengths."""
-
-    base: Experiment
-    cells: tuple[str, ...]
-    lengths: tuple[int, ...]
-    source: str
-    caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
-    # Sequences at the end of a solved trial that its published counterpart does not count.
-    proof: int = 0
-    departure: str = ""  # in what it departs from its source
-    row: str = ""  # the row of PAPER_RESULTS that it is laid beside
-    cost: float = 1.0  # of a time step, in those of experiment 6a of the paper
-
-    def at(self, cell: str, length: int, **settings: Any) -> Experiment:
-        """One entry of the table, with some settings replaced."""
-        # A length without a cap of its own takes that of the next longer one, or of the longest.
-        cap = self.base.max_steps
-        if self.caps:
-            longer = (known for known in self.caps if known >= length)
-            cap = self.caps[min(longer, default=max(self.caps))]
-        given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap} | settings
-        return replace(self.base, **given)
-
-
-NOTEBOOK = Suite(
-    base=Experiment(),
-    cells=("simple_rnn", "lstm"),
-    lengths=(4, 5, 6, 7, 8, 9, 10, 20, 50, 100),
-    source="notebook 'Recurrent Neural Networks Basics', Experiment 1",
-)
-
-BETTER = Suite(
-    base=Experiment(
-        name="better",
-        hidden_size=128,
-        initializer="long_memory",
-        loss_reduction="sum",
-        learning_rate=0.3,
-        clip=0.04,
-        seed=1,  # 0 and those from 1001 on served the search
-    ),
-    cells=("lstm",),
-    lengths=(*NOTEBOOK.lengths, 200, 500, 1000),
-    source="found by `jaxrnn grid`; the notebook's last words, 'better LSTM implementation'",
-)
-
-EXPERIMENTS: dict[str, Suite] = {"notebook": NOTEBOOK, "better": BETTER}

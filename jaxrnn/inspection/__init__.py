@@ -1,0 +1,93 @@
+"""See a trained net remember: its states and gates over time, and how far its gradient reaches."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.inspection.pictures import _ending, _label, draw_gradient_norms, draw_record
+from jaxrnn.inspection.record import (
+    Record,
+    _look_at_both,
+    gradient_norms,
+    look,
+    trained_params,
+)
+from jaxrnn.results.files import write_whole
+from jaxrnn.training.runner import run_trials
+
+__all__ = [
+    "Record",
+    "draw_gradient_norms",
+    "draw_record",
+    "gradient_norms",
+    "inspect",
+    "look",
+    "trained_params",
+]
+
+
+def inspect(
+    experiments: Sequence[Experiment],
+    trial: int,
+    out: Path,
+    on_stage: Callable[[str], None] = lambda sentence: None,
+) -> list[Path]:
+    """Train one trial of each experiment, draw what goes on in it, and return the pictures' paths.
+
+    CELL-NAME-LENGTH.png shows a net while it reads each of the two sequences of noise_free,
+    gradient_norms.png how far back the gradients of all of them reach. A trial is taken where it
+    was solved, or after its last step. ``on_stage`` gets a sentence before each stage.
+
+    Raises InputError for another task than noise_free, for nets that would share a picture, for a
+    trial that diverged, and what :func:`jaxrnn.run_trials` raises.
+    """
+    if trial < 0:
+        raise InputError(f"trial {trial} must be at least 0")
+    for experiment in experiments:
+        if experiment.task != "noise_free":
+            raise InputError(f"task {experiment.task} cannot be inspected: choose noise_free")
+    names = [f"{one.cell}-{one.name}-{one.length}.png" for one in experiments]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"{name} would show {count} nets: let name, cell or length differ")
+    out.mkdir(parents=True, exist_ok=True)
+    reaches = {}
+    for name, experiment in zip(names, experiments, strict=True):
+        net = f"{_label(experiment)} at length {experiment.length}"
+        on_stage(f"Training trial {trial} of {net} to find where it ends.")
+        experiment = _up_to(experiment, trial)
+        outcome = run_trials(experiment)[trial]
+        if outcome.status == "diverged":
+            step = outcome.steps - 1
+            raise InputError(f"trial {trial} of {net} diverged in step {step}: choose another")
+        on_stage(f"Training it again for {outcome.steps:,} steps, when it is {outcome.status}.")
+        params = trained_params(experiment, trial, outcome.steps)
+        on_stage(f"Drawing {net}.")
+        record, norms = jax.device_get(_look_at_both(experiment, params))
+        _write(out / name, draw_record(experiment, outcome, record))
+        reaches[f"{net}, {_ending(outcome)}"] = norms.astype(np.float64)
+    on_stage("Drawing the gradients.")
+    _write(out / "gradient_norms.png", draw_gradient_norms(reaches))
+    return [out / name for name in [*names, "gradient_norms.png"]]
+
+
+def _up_to(experiment: Experiment, trial: int) -> Experiment:
+    """The experiment with no trials after ``trial``, all as they were."""
+    settings = {name: getattr(experiment, name) for name in PER_TRIAL}
+    cut: dict[str, Any] = {n: v[: trial + 1] for n, v in settings.items() if isinstance(v, tuple)}
+    return replace(experiment, trials=trial + 1, **cut)
+
+
+def _write(path: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=130)
+    write_whole(path, buffer.getvalue())

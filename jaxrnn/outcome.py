@@ -1,0 +1,33 @@
+"""What comes out: how a trial ended, and the bins of its learning curve. Plain data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+STATUS_NAMES = ("running", "solved", "unsolved", "diverged")
+
+BINS_PER_DECADE = 20  # of the learning curves' logarithmic step axis
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one trial ended."""
+
+    trial: int
+    status: str  # solved | unsolved | diverged
+    solved_at: int | None  # index of the training step, counted from 0
+    last_above: int  # index of the last step with error above the threshold
+    steps: int  # training steps that were taken
+    curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
+    # Of test sets with a limit on the mean error: index of the first step with few enough failures.
+    correct_at: int | None = None
+    # Of the final test: sequences with error above the threshold, and the mean error.
+    final_wrong: int | None = None
+    final_error: float | None = None
+
+
+def curve_edges(max_steps: int) -> np.ndarray:
+    """First step index of each bin of a learning curve, about 20 bins a decade of (index + 1)."""
+    num_edges = max(1, int(np.log10(max_steps) * BINS_PER_DECADE))
+    edges = 10.0 ** (np.arange(num_edges) / BINS_PER_DECADE)
+    return np.unique(np.floor(edges).astype(np.int64)) - 1

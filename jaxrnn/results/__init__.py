@@ -1,0 +1,1 @@
+"""What came out: rows, their summary, tables and pictures."""

@@ -1,0 +1,1 @@
+"""Training: one trial, many at once, and the loop on the host."""
