@@ -43,7 +43,7 @@ class Rival(NamedTuple):
 
 
 RIVALS = {
-    "jaxrnn": Rival("our_engine", "build", "jax", "make_chunk of the engine"),
+    "jaxrnn": Rival("our_engine", "build", "jax", "make_program of the engine"),
     "tensorflow": Rival(
         "tensorflow_graph", "build", "tensorflow", "the notebook: a session.run a step and trial"
     ),

@@ -18,11 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from timing import machine, time_steps, use_one_core
+from timing import chunks_of, machine, time_steps, use_one_core
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import Lanes, empty_state, make_chunk
-from jaxrnn.training.trial import build, settings_of
 
 RESULTS = Path(__file__).parent / "results"
 SIZES: dict[str, tuple[int, ...]] = {
@@ -60,19 +58,9 @@ def peak(device: jax.Device, size: int = 2048) -> float:
 
 def step_microseconds(experiment: Experiment, device: jax.Device) -> float:
     """Least time of one training step of all trials."""
-    trial, count = build(experiment), experiment.trials
     # About a quarter of a second a repeat at the speed of one core.
     chunk_steps = int(np.clip(5e9 / (5 * floating_point_operations(experiment)), 3, 1000))
-    chunk = make_chunk(trial, experiment.seed, chunk_steps, [device])
-    zeros = np.zeros(count, np.int32)
-    lanes = Lanes(np.arange(count, dtype=np.int32), zeros, settings_of(experiment))
-    state = empty_state(trial, experiment.seed, lanes, [device])
-    timing = time_steps(
-        lambda state, first: chunk(state, lanes._replace(step=zeros + np.int32(first))),
-        state,
-        chunk_steps,
-    )
-    return timing.least
+    return time_steps(*chunks_of(experiment, chunk_steps, device), chunk_steps).least
 
 
 def main() -> None:

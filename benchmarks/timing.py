@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from jaxrnn import Experiment
 from jaxrnn.machine import device, usable_cores, versions
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.trial import build
 
 REPEATS = 7
 
@@ -41,6 +45,20 @@ def time_steps(
         state, _ = jax.block_until_ready(run(state, (repeat + 2) * chunk_steps))
         samples.append((time.perf_counter() - start) / chunk_steps * 1e6)
     return Timing(min(samples), statistics.median(samples), first_seconds)
+
+
+def chunks_of(
+    experiment: Experiment, chunk_steps: int, device: jax.Device | None = None
+) -> tuple[Callable[[Any, int], tuple[Any, jax.Array]], Any]:
+    """The engine's ``run(state, first_step)`` of all trials, and its first state."""
+    devices = [device or jax.devices()[0]]
+    program = make_program(build(experiment), experiment.seed, chunk_steps, devices)
+    lanes = lanes_of(experiment)
+
+    def run(state: Any, first_step: int) -> tuple[Any, jax.Array]:
+        return program.chunk(state, lanes._replace(step=lanes.step + np.int32(first_step)))
+
+    return run, program.init(lanes)
 
 
 def use_one_core() -> None:

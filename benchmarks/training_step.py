@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
-from timing import REPEATS, Timing, machine, time_steps, use_one_core
+from timing import REPEATS, Timing, chunks_of, machine, time_steps, use_one_core
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import Lanes, empty_state, make_chunk
-from jaxrnn.training.trial import build, settings_of, trial_key
+from jaxrnn.training.engine import lanes_of
+from jaxrnn.training.trial import build, trial_key
 
 Arrays = dict[str, jax.Array]
 
@@ -107,16 +107,9 @@ class Contestant(NamedTuple):
 
 def contestants(experiment: Experiment, chunk_steps: int) -> dict[str, Contestant]:
     """The formulations by name, all from the same first weights."""
-    trial, seed, count = build(experiment), experiment.seed, experiment.trials
-    settings = settings_of(experiment)
-    lanes = Lanes(np.arange(count, dtype=np.int32), np.zeros(count, np.int32), settings)
-    keys = jax.vmap(partial(trial_key, seed))(lanes.trial)
-    params = jax.vmap(trial.init)(keys, settings).params
-    one = jax.devices()[:1]
-    chunk = make_chunk(trial, seed, chunk_steps, one)
-
-    def product(state: Any, first_step: int) -> Any:
-        return chunk(state, lanes._replace(step=lanes.step + np.int32(first_step)))
+    lanes = lanes_of(experiment)
+    keys = jax.vmap(partial(trial_key, experiment.seed))(lanes.trial)
+    params = jax.vmap(build(experiment).init)(keys, lanes.settings).params
 
     def obvious(stacked: bool) -> Contestant:
         weights = jax.vmap(partial(obvious_weights, stacked))(params)
@@ -126,7 +119,7 @@ def contestants(experiment: Experiment, chunk_steps: int) -> dict[str, Contestan
     return {
         "stacked": obvious(True),
         "apart": obvious(False),
-        "jaxrnn": Contestant(product, empty_state(trial, seed, lanes, one)),
+        "jaxrnn": Contestant(*chunks_of(experiment, chunk_steps)),
     }
 
 

@@ -1,6 +1,6 @@
 """Your own cell: the minimal gated unit (Zhou et al. 2016), beside the notebook's two nets.
 
-A cell needs only ``init``, ``initial_state`` and ``step``. Run it: python examples/custom_cell.py
+A builder gives its ``init``, ``initial_state`` and ``step``. Run it: python examples/custom_cell.py
 """
 
 from typing import NamedTuple
@@ -22,28 +22,30 @@ class Params(NamedTuple):
     c: jax.Array
 
 
-def init(key, num_inputs, hidden_size, num_outputs, initializer):
-    """Draw the first weights; biases start at 0."""
-    k1, k2, k3, k4 = jax.random.split(key, 4)
-    return Params(
-        W=initializer.weights(k1, 2, num_inputs, hidden_size),
-        U_gate=initializer.recurrent(k2, 1, hidden_size, hidden_size),
-        U_candidate=initializer.recurrent(k3, 1, hidden_size, hidden_size),
-        b=jnp.zeros(2 * hidden_size),
-        V=initializer.weights(k4, 1, hidden_size, num_outputs),
-        c=jnp.zeros(num_outputs),
-    )
-
-
-def step(params, h, x):
+def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """f = sigmoid(x W_f + h U_f + b_f), h' = (1 - f) h + f tanh(x W_h + (f h) U_h + b_h)."""
-    gate, candidate = jnp.split(x @ params.W + params.b, 2)
-    f = jax.nn.sigmoid(gate + h @ params.U_gate)
-    h = (1 - f) * h + f * jnp.tanh(candidate + (f * h) @ params.U_candidate)
-    return h, h @ params.V + params.c
+
+    def init(key, initializer):
+        k1, k2, k3, k4 = jax.random.split(key, 4)
+        return Params(
+            W=initializer.weights(k1, 2, num_inputs, hidden_size),
+            U_gate=initializer.recurrent(k2, 1, hidden_size, hidden_size),
+            U_candidate=initializer.recurrent(k3, 1, hidden_size, hidden_size),
+            b=jnp.zeros(2 * hidden_size),
+            V=initializer.weights(k4, 1, hidden_size, num_outputs),
+            c=jnp.zeros(num_outputs),
+        )
+
+    def step(params, h, x):
+        gate, candidate = jnp.split(x @ params.W + params.b, 2)
+        f = jax.nn.sigmoid(gate + h @ params.U_gate)
+        h = (1 - f) * h + f * jnp.tanh(candidate + (f * h) @ params.U_candidate)
+        return h, h @ params.V + params.c
+
+    return Cell(init, lambda params: jnp.zeros(hidden_size), step)
 
 
-CELLS["mgu"] = Cell(init, lambda params: jnp.zeros(params.U_gate.shape[0]), step)
+CELLS["mgu"] = mgu
 
 
 def main(length: int = 6, trials: int = 10, cells: tuple[str, ...] = ("simple_rnn", "lstm", "mgu")):

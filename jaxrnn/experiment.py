@@ -23,6 +23,9 @@ PER_TRIAL = (
 )
 """The settings that may be a tuple with one value a trial."""
 
+GRID = "grid"
+"""The name of an experiment whose per-trial settings run through every combination."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -35,7 +38,8 @@ class Experiment:
     Trials end by one of two rules. Where ``test_size`` is 0, once of the ``window`` most recent
     training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``.
     Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
-    never trained on, or the task's own test set), looked at every ``test_every`` steps. With
+    never trained on, or the task's own test set, which has that size), looked at every
+    ``test_every`` steps. With
     ``final_test`` every trial that has not diverged is tested on as many fresh sequences, with the
     weights that it ended with.
     """

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STATUS_NAMES = ("running", "solved", "unsolved", "diverged")
+ENDINGS = ("solved", "unsolved", "diverged")
+"""How a trial ends."""
 
 BINS_PER_DECADE = 20  # of the learning curves' logarithmic step axis
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import GRID, Experiment
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.suites.base import Suite
+from jaxrnn.suites import Suite
+from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import Tally, run_trials
-from jaxrnn.training.trial import build
 
 
 def expand(
@@ -28,7 +28,7 @@ def expand(
         for cell in dict.fromkeys(cells or suite.cells)
     ]
     for experiment in experiments:
-        build(experiment)  # so that a bad one is refused before the first is run
+        parts_of(experiment)  # so that a bad one is refused before the first is run
     return experiments
 
 
@@ -48,8 +48,8 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
         for place, name in enumerate(axes)
     }
     trials = base.trials * len(combinations)
-    experiment = dataclasses.replace(base, name="grid", trials=trials, **settings)
-    build(experiment)
+    experiment = dataclasses.replace(base, name=GRID, trials=trials, **settings)
+    parts_of(experiment)
     return experiment
 
 

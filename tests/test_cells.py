@@ -1,68 +1,41 @@
+"""Every cell: against the notebook, against transcriptions, and what holds for any."""
+
 from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import cells_numpy
 import jax
 import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
+from helpers import (
+    FLOAT32,
+    FLOAT64,
+    GATED,
+    assert_trees_close,
+    jit,
+    net_of,
+    plain,
+    random_like,
+    random_params,
+    settings_of_one,
+)
+from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS
-from jaxrnn.nets.base import Cell, stack, unroll
-from jaxrnn.nets.initializers import xavier
+from jaxrnn.nets import CELLS, Cell, unroll
+from jaxrnn.nets.cells import LSTMState
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.objectives import cross_entropy
-from jaxrnn.training.trial import Settings, TrainState, build, settings_of
-
-# These programs run once, so that compiling is all their time; test_training.py has the engine's.
-jit = partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
-
-
-def random_like(tree: Any, seed: int) -> Any:
-    """Normal numbers in the shapes of ``tree``: no bias is zero, so none goes unnoticed."""
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda a: jnp.asarray(0.5 * rng.standard_normal(a.shape), a.dtype), tree)
-
-
-def random_params(cell: Cell, num_inputs: int, hidden_size: int, num_outputs: int, seed=0) -> Any:
-    def init(key: jax.Array) -> Any:
-        return cell.init(key, num_inputs, hidden_size, num_outputs, xavier)
-
-    return random_like(jax.eval_shape(init, jax.random.key(0)), seed)
-
-
-def assert_trees_close(actual: Any, expected: Any, rtol: float, atol: float) -> None:
-    assert jax.tree.structure(actual) == jax.tree.structure(expected)
-    leaves = jax.tree_util.tree_leaves_with_path(actual)
-    for (path, a), e in zip(leaves, jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, e, rtol, atol, err_msg=jax.tree_util.keystr(path))
-
+from jaxrnn.training.trial import Settings, TrainState, build
 
 # Every cell of the table, and the notebook's stacked, too.
 over_nets = pytest.mark.parametrize(
-    ("cell", "layers"), [(cell, 1) for cell in CELLS] + [(cell, 3) for cell in notebook.BUILDERS]
+    ("cell", "layers"), [(cell, 1) for cell in GATED] + [(cell, 3) for cell in notebook.BUILDERS]
 )
-
-
-@cache
-def net_of(cell: str, layers: int, fast: bool = True) -> Cell:
-    one = CELLS[cell] if fast else CELLS[cell]._replace(unroll=None)
-    return stack(one, layers)
-
-
-def settings_of_one(learning_rate: float, clip: float) -> Settings:
-    """The settings of a single trial, not of a batch."""
-    experiment = Experiment(learning_rate=learning_rate, clip=clip, trials=1)
-    return jax.tree.map(itemgetter(0), settings_of(experiment))
 
 
 # Against the notebook: its two nets, single with 20 units and stacked with 10.
@@ -90,8 +63,8 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
     sequence = notebook.gen_sequence(length - 1, is_a=length % 2 == 0)
     symbols = sequence.argmax(axis=1).astype(np.int32)
     with jax.enable_x64(wide):
-        net = stack(CELLS[cell], layers)
-        params = random_params(net, length, hidden_size, length, seed=length)
+        net = net_of(cell, (length, hidden_size, length), layers)
+        params = random_params(net, seed=length)
         reference = notebook.from_jaxrnn(params)
         grads = notebook.gradients(cell, reference, sequence)
         sizes = np.concatenate([abs(g).ravel() for layer in grads for g in layer.values()])
@@ -110,23 +83,22 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
         )
         drawn = Sequence(jnp.asarray(symbols[:-1]), jnp.asarray(symbols[1:]))
 
+        def settings(clip: float) -> Settings:
+            return settings_of_one(Experiment(learning_rate=LEARNING_RATE, clip=clip, trials=1))
+
         @jit
         def run(params: Any, settings: Settings) -> tuple:
             _, logits = unroll(net, params, drawn.inputs)
-            loss, _ = cross_entropy(logits, drawn.targets)
+            losses, _ = cross_entropy(logits, drawn.targets)
             opt_state = trial.init(jax.random.key(0), settings).opt_state
             state, error = trial.update(TrainState(params, opt_state), settings, drawn, np.int32(0))
-            return logits, loss, error, state.params
+            return logits, jnp.mean(losses), error, state.params
 
-        *_, unclipped = run(params, settings_of_one(LEARNING_RATE, 1e30))
-        *measured, clipped = run(params, settings_of_one(LEARNING_RATE, clip))
+        *_, unclipped = run(params, settings(1e30))
+        *measured, clipped = run(params, settings(clip))
         ours = Step(*measured, notebook.from_jaxrnn(unclipped), notebook.from_jaxrnn(clipped))
     return ours, theirs
 
-
-# In float32 sums of up to 20 products of order 1 are passed on through up to 9 steps and 3 layers.
-FLOAT64 = {"rtol": 1e-12, "atol": 1e-13}
-FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}
 
 over_notebook_nets = pytest.mark.parametrize(
     ("cell", "layers", "length", "wide", "tolerance"),
@@ -173,12 +145,12 @@ def central_differences(losses, weights: np.ndarray, epsilon: float = 1e-5) -> n
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_gradient_is_the_slope_of_the_loss(cell, layers):
-    net = net_of(cell, layers)
+    net = net_of(cell, (4, 3, 4), layers)
     inputs, targets = jnp.array([3, 0, 1, 2], jnp.int32), jnp.array([0, 1, 2, 3], jnp.int32)
-    weights, unravel = ravel_pytree(random_params(net, 4, 3, 4))
+    weights, unravel = ravel_pytree(random_params(net))
 
     def loss(weights: jax.Array) -> jax.Array:
-        return cross_entropy(unroll(net, unravel(weights), inputs)[1], targets)[0]
+        return jnp.mean(cross_entropy(unroll(net, unravel(weights), inputs)[1], targets)[0])
 
     slope = central_differences(jit(jax.vmap(loss)), np.asarray(weights))
     np.testing.assert_allclose(jit(jax.grad(loss))(weights), slope, rtol=1e-6, atol=1e-9)
@@ -189,7 +161,7 @@ def test_gradient_is_the_slope_of_the_loss(cell, layers):
 def test_transcriptions_gradient_is_the_slope_of_its_loss(cell, layers):
     sequence = notebook.gen_sequence(3, is_a=False)
     with jax.enable_x64(True):
-        net = notebook.from_jaxrnn(random_params(stack(CELLS[cell], layers), 4, 3, 4))
+        net = notebook.from_jaxrnn(random_params(net_of(cell, (4, 3, 4), layers)))
     grads = notebook.gradients(cell, net, sequence)
     for layer, grad in zip(net, grads, strict=True):
         for name, value in layer.items():
@@ -208,11 +180,8 @@ def test_transcriptions_gradient_is_the_slope_of_its_loss(cell, layers):
 
 # What holds for any cell. I, H and O differ, so that none is taken for another.
 
-NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS, NUM_STEPS = 7, 6, 5, 9
-
-
-def params_of(net: Cell, seed: int = 0) -> Any:
-    return random_params(net, NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS, seed)
+SIZES = NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS = 7, 6, 5
+NUM_STEPS = 9
 
 
 def random_vectors(seed: int = 1) -> jax.Array:
@@ -244,14 +213,14 @@ def results_and_gradients(net: Cell, params: Any, state: Any, xs: jax.Array) -> 
 @pytest.mark.parametrize("inputs", [random_vectors, random_symbols])
 @over_nets
 def test_fast_path_gives_results_and_gradients_of_plain_scan(cell, layers, inputs):
-    fast, plain = net_of(cell, layers), net_of(cell, layers, fast=False)
+    fast, slow = net_of(cell, SIZES, layers), net_of(cell, SIZES, layers, plain)
     if fast.unroll is None:
         pytest.skip("the cell has no fast path")
-    params, xs = params_of(fast), inputs()
+    params, xs = random_params(fast), inputs()
     state = random_like(fast.initial_state(params), seed=3)
     assert_trees_close(
         results_and_gradients(fast, params, state, xs),
-        results_and_gradients(plain, params, state, xs),
+        results_and_gradients(slow, params, state, xs),
         **FLOAT64,
     )
 
@@ -259,10 +228,10 @@ def test_fast_path_gives_results_and_gradients_of_plain_scan(cell, layers, input
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_symbols_act_as_their_one_hot_vectors(cell, layers):
-    net = net_of(cell, layers)
+    net = net_of(cell, SIZES, layers)
     if net.unroll is None:
         pytest.skip("the cell takes vectors only")
-    params, symbols = params_of(net), random_symbols()
+    params, symbols = random_params(net), random_symbols()
     state = net.initial_state(params)
     assert_trees_close(
         results_and_gradients(net, params, state, symbols),
@@ -274,8 +243,8 @@ def test_symbols_act_as_their_one_hot_vectors(cell, layers):
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_step_by_step_gives_what_unroll_gives(cell, layers):
-    net = net_of(cell, layers)
-    params, xs = params_of(net), random_vectors()
+    net = net_of(cell, SIZES, layers)
+    params, xs = random_params(net), random_vectors()
     step = jit(net.step)
     state, outputs = net.initial_state(params), []
     for x in xs:
@@ -287,25 +256,26 @@ def test_step_by_step_gives_what_unroll_gives(cell, layers):
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_unroll_starts_from_the_initial_state_of_the_cell(cell, layers):
-    one = CELLS[cell]
-    shifted = one._replace(
-        initial_state=lambda params: jax.tree.map(lambda a: a + 0.3, one.initial_state(params))
-    )
-    net = stack(shifted, layers)
-    params, xs = params_of(net), random_vectors()
-    state = jax.tree.map(lambda a: a + 0.3, net_of(cell, layers).initial_state(params))
+    def shifted(one: Cell) -> Cell:
+        return one._replace(
+            initial_state=lambda params: jax.tree.map(lambda a: a + 0.3, one.initial_state(params))
+        )
+
+    net = net_of(cell, SIZES, layers, shifted)
+    params, xs = random_params(net), random_vectors()
+    state = jax.tree.map(lambda a: a + 0.3, net_of(cell, SIZES, layers).initial_state(params))
     _, outputs = run(net, params, xs)
-    _, expected = run(net_of(cell, layers), params, xs, state)
+    _, expected = run(net_of(cell, SIZES, layers), params, xs, state)
     np.testing.assert_array_equal(outputs, expected)
-    _, from_usual_state = run(net_of(cell, layers), params, xs)
+    _, from_usual_state = run(net_of(cell, SIZES, layers), params, xs)
     assert abs(outputs - from_usual_state)[0].max() > 1e-3
 
 
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_sequence_cut_in_two_goes_on_from_the_state(cell, layers):
-    net = net_of(cell, layers)
-    params, xs = params_of(net), random_vectors()
+    net = net_of(cell, SIZES, layers)
+    params, xs = random_params(net), random_vectors()
     middle, first = run(net, params, xs[:4])
     last, second = run(net, params, xs[4:], middle)
     assert_trees_close((last, jnp.concatenate([first, second])), run(net, params, xs), **FLOAT64)
@@ -313,8 +283,8 @@ def test_sequence_cut_in_two_goes_on_from_the_state(cell, layers):
 
 @over_nets
 def test_rows_of_a_batch_do_not_touch_each_other(cell, layers):
-    net = net_of(cell, layers)
-    params = [params_of(net, seed) for seed in range(3)]
+    net = net_of(cell, SIZES, layers)
+    params = [random_params(net, seed) for seed in range(3)]
     xs = [random_vectors(seed) for seed in range(3)]
     run_batch = jit(jax.vmap(partial(unroll, net)))
 
@@ -337,16 +307,92 @@ def test_rows_of_a_batch_do_not_touch_each_other(cell, layers):
 @pytest.mark.usefixtures("x64")
 @over_nets
 def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeypatch):
-    monkeypatch.setitem(CELLS, "only_a_step", CELLS[cell]._replace(unroll=None))
-    settings = settings_of_one(1.0, 0.02)
+    monkeypatch.setitem(
+        CELLS, "only_a_step", lambda *sizes: CELLS[cell](*sizes)._replace(unroll=None)
+    )
+    settings = settings_of_one(Experiment(learning_rate=1.0, clip=0.02, trials=1))
     updated = []
     for name in (cell, "only_a_step"):
         experiment = Experiment(cell=name, layers=layers, length=6, hidden_size=HIDDEN_SIZE)
         trial = build(experiment)
-        params = random_params(net_of(cell, layers), 6, HIDDEN_SIZE, 6)
+        params = random_params(net_of(cell, (6, HIDDEN_SIZE, 6), layers))
         state = TrainState(params, trial.init(jax.random.key(0), settings).opt_state)
         drawn = Sequence(
             jnp.array([4, 0, 1, 2, 3], jnp.int32), jnp.array([0, 1, 2, 3, 4], jnp.int32)
         )
         updated.append(jit(trial.update)(state, settings, drawn, np.int32(0)))
     assert_trees_close(*updated, **FLOAT64)
+
+
+# Against the transcriptions of cells_numpy.
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+@partial(jit, static_argnums=0)
+def run_both_ways(kind: str, params: Any, state: Any, xs: jax.Array) -> tuple:
+    """(Last state, outputs) of the fast path, the same step by step, and the gates [T, H]."""
+    cell = net_of(kind, SIZES)
+
+    def step(state: Any, x: jax.Array) -> tuple:
+        gates = cell.activations(params, state, x)
+        state, y = cell.step(params, state, x)
+        return state, (y, gates)
+
+    last, (ys, gates) = lax.scan(step, state, xs)
+    return unroll(cell, params, xs, state), (last, ys), gates
+
+
+@cache
+def results(kind: str, from_zero: bool) -> tuple[Any, np.ndarray, np.ndarray, tuple]:
+    """(Parameters, inputs, first state, jaxrnn's results), all float64 and random."""
+    with jax.enable_x64(True):
+        cell = net_of(kind, SIZES)
+        params, xs = random_params(cell), random_vectors()
+        assert all(np.all(np.asarray(leaf) != 0) for leaf in jax.tree.leaves(params))
+        state = cell.initial_state(params)
+        if not from_zero:
+            state = random_like(state, seed=4)
+        return params, np.asarray(xs), state, run_both_ways(kind, params, state, xs)
+
+
+def hidden_and_memory(state: Any) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(state, LSTMState):
+        return np.asarray(state.hidden), np.asarray(state.cell)
+    return np.asarray(state), np.zeros_like(state)
+
+
+@pytest.mark.parametrize("from_zero", [True, False], ids=["from_zero", "from_another_state"])
+@pytest.mark.parametrize("kind", cells_numpy.CELLS)
+def test_outputs_and_last_state_are_the_transcriptions(kind, from_zero):
+    params, xs, state, (fast, stepped, _) = results(kind, from_zero)
+    # The transcription has zeros of its own to start from.
+    start = () if from_zero else hidden_and_memory(state)
+    expected = cells_numpy.run(kind, cells_numpy.from_jaxrnn(kind, params), xs, *start)
+    for last, ys in (fast, stepped):
+        assert ys.dtype == np.float64
+        np.testing.assert_allclose(ys, expected.outputs, **EXACT)
+        hidden, memory = hidden_and_memory(last)
+        np.testing.assert_allclose(hidden, expected.hidden, **EXACT)
+        np.testing.assert_allclose(memory, expected.memory, **EXACT)
+
+
+def expected_gates(kind: str, params: Any, xs: np.ndarray) -> dict[str, np.ndarray]:
+    if kind in cells_numpy.CELLS:
+        return cells_numpy.run(kind, cells_numpy.from_jaxrnn(kind, params), xs).gates
+    (layer,) = notebook.from_jaxrnn(params)
+    _, tape = notebook.BUILDERS[kind].forward(layer, xs)
+    if kind == "simple_rnn":
+        return {"candidate": np.array([h for _, _, h in tape])}
+    columns = {"input": 3, "forget": 4, "output": 5, "candidate": 6}
+    return {gate: np.array([step[k] for step in tape]) for gate, k in columns.items()}
+
+
+@pytest.mark.parametrize("kind", GATED)
+def test_activations_are_the_gates_of_every_step(kind):
+    params, xs, _, (_, _, gates) = results(kind, True)
+    expected = expected_gates(kind, params, xs)
+    assert set(gates) == set(expected)
+    assert set(net_of(kind, SIZES).gates) == set(expected)
+    for gate, values in expected.items():
+        np.testing.assert_allclose(gates[gate], values, **EXACT, err_msg=gate)

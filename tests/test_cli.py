@@ -1,36 +1,31 @@
 """The command line as a stranger meets it: outputs, resume after a kill, and every bad input."""
 
 import json
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 
+import numpy as np
 import pytest
 from filelock import FileLock
+from helpers import clopper_pearson, rows_of, run
 
-from jaxrnn import Experiment, cli, run_trials
+from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.cost import expected_seconds
+from jaxrnn.cli.watch import console
 from jaxrnn.results.run_directory import LOCK
-from jaxrnn.suites.paper_1997 import PAPER
-from jaxrnn.suites.published import PAPER_RESULTS
+from jaxrnn.suites import PAPER, SUITES
+from jaxrnn.training.objectives import REDUCTIONS
+from jaxrnn.training.optimizers import CLIPPINGS
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
 SMALL = ["--cells", "lstm", "--lengths", "4", "5", "--trials", "3", "--window", "50"]
 SMALL += ["--max-steps", "3000"]
-
-
-def run(*arguments):
-    """Run the command line in this process and return its exit status."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["jaxrnn", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            return exit_.code
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +34,6 @@ def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "small"
     assert run("sweep", *SMALL, "--out", out) == 0
     return out
-
-
-def rows_of(out):
-    return [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
 
 
 def test_a_sweep_writes_rows_config_report_and_plots(finished):
@@ -97,11 +88,25 @@ def test_report_rebuilds_what_the_sweep_wrote(finished, monkeypatch, capsys):
     assert "lstm" in capsys.readouterr().out
 
 
-def test_list_names_everything_with_its_source(capsys):
+def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkeypatch):
+    monkeypatch.setattr(console, "_width", 80)
     assert run("list") == 0
     out = capsys.readouterr().out
-    for name in ("simple_rnn", "lstm", "noise_free", "notebook", "Elman", "Hochreiter"):
-        assert name in out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in out
+    for table in (CELLS, INITIALIZERS, TASKS, OBJECTIVES, OPTIMIZERS):
+        for name, builder in table.items():
+            (line,) = [line for line in lines if line.startswith(f"   {name} ")]
+            words = builder.__doc__.replace("`", "").split()[:3]
+            assert [word.rstrip(".") for word in line.split()[1:4]] == [
+                word.rstrip(".") for word in words
+            ]
+            assert "Source:" in builder.__doc__
+    for name in ("notebook", "better"):
+        assert len([line for line in lines if line.startswith(f" {name} ")]) == 1
+    assert "Elman 1990)" in " ".join(out.split())
+    assert lines[-1] == "The experiments of Hochreiter & Schmidhuber 1997: jaxrnn paper"
 
 
 @pytest.mark.parametrize("command", ["sweep", "grid", "paper", "inspect", "report", "list"])
@@ -145,23 +150,25 @@ def test_two_experiments_side_by_side(tmp_path, capsys):
 
 
 def test_the_paper_lists_its_experiments_with_what_they_are_likely_to_cost(capsys, monkeypatch):
-    monkeypatch.setattr(cli.console, "_width", 80)
+    monkeypatch.setattr(console, "_width", 80)
     assert run("paper") == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
-    for name, suite in PAPER.items():
+    suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
+    assert len(suites) > 40
+    for name, suite in suites.items():
         (line,) = [line for line in lines if line.split()[:1] == [name]]
-        mean = PAPER_RESULTS[suite.row][suite.lengths[0]].sequences
+        mean = suite.published_at(suite.cells[0], suite.lengths[0]).mean
         assert suite.departure or mean is None or f"{mean:,}" in line
         assert " ".join(suite.departure.split()[:2]) in line
         assert re.search(r"\d (s|min|h)\b", line)
 
 
 def test_cost_is_that_of_the_published_mean_or_of_the_cap():
-    assert expected_seconds(PAPER["6a"], 100, 1e-6) == pytest.approx(110 * 31_390 * 20 * 1e-6)
-    hopeless = expected_seconds(PAPER["2a-bptt"], 101, 1e-6)
-    assert hopeless == pytest.approx(100 * 5_010_000 * 18 * 1e-6 * PAPER["2a-bptt"].cost)
+    assert expected_seconds(SUITES["6a"], 100, 1e-6) == pytest.approx(110 * 31_390 * 20 * 1e-6)
+    hopeless = expected_seconds(SUITES["2a-bptt"], 101, 1e-6)
+    assert hopeless == pytest.approx(100 * 5_010_000 * 18 * 1e-6 * 2.0)
 
 
 def test_an_experiment_of_the_paper_runs_once_and_is_laid_beside_its_row(
@@ -214,13 +221,19 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
     [
         (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
         (["--trial", "-1"], "trial -1 must be at least 0"),
-        (["--experiment", "best"], "unknown experiment 'best': choose from better, notebook"),
+        (["--experiment", "best"], "unknown experiment 'best': choose from 1, 1-3x2-0.1"),
+        (
+            ["--experiment", "6a", "--length", "100"],
+            "task temporal_order cannot be inspected: choose noise_free",
+        ),
         (["--experiment"], "name at least one experiment, one cell and one length"),
     ],
 )
 def test_a_bad_flag_of_inspect_is_one_sentence(flags, sentence, tmp_path, capsys):
     assert run("inspect", *flags, "--out", tmp_path / "pictures") == 2
-    assert capsys.readouterr().err == f"jaxrnn: {sentence}\n"
+    error = capsys.readouterr().err
+    assert error.startswith(f"jaxrnn: {sentence}")
+    assert error.count("\n") == 1
     assert not (tmp_path / "pictures").exists()
 
 
@@ -232,6 +245,7 @@ def test_a_bad_flag_of_inspect_is_one_sentence(flags, sentence, tmp_path, capsys
         (["--lengths"], "name at least one experiment, one cell and one length"),
         (["--trials", "0"], "trials 0 must be at least 1"),
         (["--cells", "elman"], "unknown cell 'elman': choose from gru, lstm, lstm_coupled"),
+        (["--cells", "memory_blocks"], "cell memory_blocks needs its option block_size: take an"),
         (["--threshold", "0"], "threshold 0.0 must lie between 0 and 1"),
         (["--threshold", "1"], "threshold 1.0 must lie between 0 and 1"),
         (["--window", "4000"], "window 4000 must not be above max-steps 3000"),
@@ -415,3 +429,187 @@ def test_killed_and_interrupted_the_rows_are_those_of_an_uninterrupted_run(kille
     assert "kept from an earlier call" in out
     assert (sweep.out / "trials.jsonl").read_bytes() == (whole / "trials.jsonl").read_bytes()
     assert sweep.checkpoint() is None
+
+
+# Grids
+
+SMALL_GRID = ["--length", "5", "--trials", "3", "--window", "50", "--max-steps", "3000"]
+# At the small rate nothing is learnt in 3000 steps.
+GRID = [
+    *SMALL_GRID,
+    "--learning-rate",
+    "0.001",
+    "1",
+    "--forget-bias",
+    "-1",
+    "1",
+    "--initial-scale",
+    "2",
+]
+SETTINGS = [(rate, bias) for rate in (0.001, 1.0) for bias in (-1.0, 1.0)]
+
+
+@pytest.fixture(scope="module")
+def finished_grid(tmp_path_factory):
+    """A run directory that an uninterrupted grid left."""
+    out = tmp_path_factory.mktemp("grids") / "small"
+    assert run("grid", *GRID, "--out", out) == 0
+    return out
+
+
+def test_a_grids_rows_carry_their_own_settings_and_outcomes(finished_grid):
+    found = rows_of(finished_grid)
+    experiment = Experiment(
+        length=5,
+        trials=12,
+        window=50,
+        max_steps=3000,
+        learning_rate=tuple(rate for rate, _ in SETTINGS for _ in range(3)),
+        forget_bias=tuple(bias for _, bias in SETTINGS for _ in range(3)),
+        initial_scale=2.0,
+    )
+    for trial, (row, outcome) in enumerate(zip(found, run_trials(experiment), strict=True)):
+        assert (row["experiment"], row["cell"], row["length"]) == ("grid", "lstm", 5)
+        assert (row["learning_rate"], row["forget_bias"]) == SETTINGS[trial // 3]
+        assert (row["initial_scale"], row["clip"], row["input_bias"]) == (2.0, 5.0, 0.0)
+        for name in ("trial", "status", "solved_at", "last_above", "steps"):
+            assert row[name] == getattr(outcome, name)
+        assert row["curve"] == list(outcome.curve)
+    settings = json.loads((finished_grid / "config.json").read_text())["settings"]
+    assert settings["learning_rate"] == [0.001, 1.0]
+    assert settings["forget_bias"] == [-1.0, 1.0]
+    assert (settings["experiment"], settings["initial_scale"]) == (["grid"], 2.0)
+
+
+def steps_in_words(value):
+    return f"{value:,.0f}" if math.isfinite(value) else "never"
+
+
+def test_a_grids_report_has_a_line_for_each_combination_best_first(finished_grid):
+    steps = defaultdict(list)
+    for row in rows_of(finished_grid):
+        solved_at = math.inf if row["solved_at"] is None else row["solved_at"]
+        steps[row["learning_rate"], row["forget_bias"]].append(solved_at)
+    expected = {}
+    for (rate, bias), values in steps.items():
+        finite = [value for value in values if math.isfinite(value)]
+        low, high = clopper_pearson(len(finite), 3)
+        line = [f"{len(finite)}/3", f"{100 * low:.0f}-{100 * high:.0f}"]
+        line += [steps_in_words(np.mean(finite)) if finite else "-"]
+        line += [steps_in_words(np.median(values)), steps_in_words(max(values))]
+        place = -len(finite), np.median(values)
+        expected[f"{rate:g}", f"{bias:g}"] = place, line
+
+    text = (finished_grid / "report.md").read_text()
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    header, _, *body = cells
+    assert header[:4] == ["net", "T", "learning rate", "forget bias"]
+    assert len(body) == 4
+    assert {(line[2], line[3]) for line in body} == expected.keys()
+    for line in body:
+        assert line[:2] == ["lstm", "5"]
+        assert line[4:] == expected[line[2], line[3]][1]
+    places = [expected[line[2], line[3]][0] for line in body]
+    assert places == sorted(places)
+    assert places[0] < places[-1]  # the combinations differ, so the order says something
+    assert "](grid.png)" in text
+
+
+def test_a_grid_has_a_heat_map_and_no_other_plot(finished_grid):
+    names = {path.name for path in finished_grid.iterdir()} - {LOCK}
+    assert names == {"trials.jsonl", "config.json", "report.md", "grid.png"}
+    assert (finished_grid / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_rebuilds_what_the_grid_wrote(finished_grid, monkeypatch, capsys):
+    written = {name: (finished_grid / name).read_bytes() for name in ("report.md", "grid.png")}
+    for name in written:
+        (finished_grid / name).unlink()
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", None)  # a call would fail
+    assert run("report", finished_grid) == 0
+    assert {name: (finished_grid / name).read_bytes() for name in written} == written
+    assert "learning forget" in capsys.readouterr().out
+
+
+def test_the_same_grid_again_runs_nothing_and_another_is_refused(
+    finished_grid, monkeypatch, capsys
+):
+    before = (finished_grid / "trials.jsonl").read_bytes()
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", None)
+    assert run("grid", *GRID, "--out", finished_grid) == 0
+    assert "kept from an earlier call" in " ".join(capsys.readouterr().out.split())
+    assert run("grid", *GRID, "--clip", "1", "5", "--out", finished_grid) == 2
+    assert "was begun with clip 5.0, not 1.0 5.0" in capsys.readouterr().err
+    assert (finished_grid / "trials.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--learning-rate", "-1"], "learning-rate -1.0 must be a positive number"),
+        (["--learning-rate", "1", "nan"], "learning-rate nan must be a positive number"),
+        (["--clip", "0"], "clip 0.0 must be a positive number"),
+        (["--initial-scale", "1", "-2"], "initial-scale -2.0 must be a positive number"),
+        (["--forget-bias", "inf"], "forget-bias inf must be a finite number"),
+        (["--cell", "nonsense"], "unknown cell 'nonsense': choose from gru, lstm, lstm_coupled"),
+        (
+            ["--cell", "simple_rnn", "--forget-bias", "1"],
+            "forget-bias 1.0 needs a cell with that gate: simple_rnn has candidate",
+        ),
+        (
+            ["--cell", "gru", "--input-bias", "0", "-1"],
+            "input-bias -1.0 needs a cell with that gate: gru has reset, update, candidate",
+        ),
+        (["--trials", "0"], "trials 0 must be at least 1"),
+        (["--trials", "-2"], "trials -2 must be at least 1"),
+        (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
+        (["--lanes", "0"], "lanes 0 must be at least 1"),
+        (["--clipping", "value"], "unknown clipping 'value': choose from element, none, norm"),
+        (
+            ["--optimizer", "adam"],
+            "unknown optimizer 'adam': choose from clipped_adam, clipped_sgd",
+        ),
+        (["--loss-reduction", "max"], "unknown loss-reduction 'max': choose from mean, sum"),
+        (
+            ["--initializer", "he"],
+            "unknown initializer 'he': choose from chrono, long_memory, note",
+        ),
+        (["--experiment", "nonsense"], "unknown experiment 'nonsense': choose from"),
+    ],
+)
+def test_a_bad_flag_of_grid_is_one_sentence_and_leaves_no_directory(
+    flags, sentence, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    assert run("grid", *SMALL_GRID, "--out", out, *flags) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"jaxrnn: {sentence}")
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["6a"], {"cell": "memory_blocks", "length": 100, "hidden_size": 2, "window": 50}),
+        (["6a", "--cell", "lstm", "--length", "20"], {"cell": "lstm", "cell_options": {}}),
+        (["better"], {"cell": "lstm", "length": 20, "hidden_size": 128}),
+    ],
+    ids=["6a", "6a with another cell", "better"],
+)
+def test_a_grid_of_any_experiment_begins_with_its_own_cell_and_length(flags, expected, tmp_path):
+    settings = ["--trials", "2", "--max-steps", "60", "--window", "50"]
+    out = ["--clip", "1", "5", "--out", tmp_path]
+    assert run("grid", "--experiment", *flags, *settings, *out) == 0
+    rows = rows_of(tmp_path)
+    assert [row["clip"] for row in rows] == [1.0, 1.0, 5.0, 5.0]
+    for row in rows:
+        assert row | expected == row
+
+
+def test_the_choices_in_the_help_are_those_of_the_tables(capsys):
+    for command in ("sweep", "grid"):
+        run(command, "--help")
+        words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        for table in (INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS):
+            assert ", ".join(table) in words

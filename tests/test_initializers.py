@@ -7,15 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import GATED, jit, net_of
 from scipy.stats import kstest
-from test_cells import jit
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS
-from jaxrnn.nets.base import Cell, stack
+from jaxrnn.nets import INITIALIZERS, Cell
 from jaxrnn.nets.initializers import (
-    INITIALIZERS,
     Initializer,
     chrono,
     notebook_xavier,
@@ -47,7 +45,7 @@ def assert_uniform(sample: np.ndarray, limit: float) -> None:
 )
 def test_every_gate_is_uniform_within_its_limit(initializer, num_gates, ratio, fan_in, fan_out):
     limit = ratio * np.sqrt(6 / (fan_in + fan_out))
-    weights = np.asarray(initializer.weights(jax.random.key(1), num_gates, fan_in, fan_out))
+    weights = np.asarray(initializer().weights(jax.random.key(1), num_gates, fan_in, fan_out))
     gates = np.split(weights, num_gates, axis=1)
     assert [gate.shape for gate in gates] == [(fan_in, fan_out)] * num_gates
     for gate in gates:
@@ -59,7 +57,7 @@ def test_notebook_limit_is_tensorflows_for_a_stacked_tensor():
     num_gates, n, m = 4, 30, 50
     fan_in, fan_out = num_gates * n, num_gates * m
     limit = np.sqrt(3 / ((fan_in + fan_out) / 2))
-    assert_uniform(np.asarray(notebook_xavier.weights(jax.random.key(2), num_gates, n, m)), limit)
+    assert_uniform(np.asarray(notebook_xavier().weights(jax.random.key(2), num_gates, n, m)), limit)
 
 
 # A stack of two: its first layer is a single net's, its second reads logits.
@@ -70,9 +68,8 @@ over_cells = pytest.mark.parametrize(("cell", "num_gates"), [("simple_rnn", 1), 
 @over_cells
 def test_first_weights_have_the_limits_of_their_own_fans(cell, num_gates, initializer):
     num_inputs, hidden_size, num_outputs = 64, 24, 9
-    params = stack(CELLS[cell], 2).init(
-        jax.random.key(3), num_inputs, hidden_size, num_outputs, INITIALIZERS[initializer](9)
-    )
+    net = net_of(cell, (num_inputs, hidden_size, num_outputs), layers=2)
+    params = net.init(jax.random.key(3), INITIALIZERS[initializer](9))
     halved = num_gates == 4 and initializer == "notebook_xavier"
     for layer, fan_in in zip(params, (num_inputs, num_outputs), strict=True):
         for weights, n, m, gates in (
@@ -87,15 +84,16 @@ def test_first_weights_have_the_limits_of_their_own_fans(cell, num_gates, initia
 
 @over_cells
 def test_every_bias_starts_at_zero_the_forget_bias_too(cell, num_gates):
-    for layer in stack(CELLS[cell], 2).init(jax.random.key(4), 8, 5, 7, notebook_xavier):
+    net = net_of(cell, (8, 5, 7), layers=2)
+    for layer in net.init(jax.random.key(4), notebook_xavier()):
         np.testing.assert_array_equal(layer.bias, np.zeros(num_gates * 5))
         np.testing.assert_array_equal(layer.output_bias, np.zeros(7))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", GATED)
 def test_no_two_matrices_share_their_random_numbers(cell):
     size = 12  # inputs, hidden units and outputs, so that the same key would give the same numbers
-    params = stack(CELLS[cell], 3).init(jax.random.key(5), size, size, size, xavier)
+    params = net_of(cell, (size, size, size), layers=3).init(jax.random.key(5), xavier())
     weights = [np.ravel(leaf) for leaf in jax.tree.leaves(params) if jnp.ndim(leaf) == 2]
     everything = np.concatenate(weights)
     assert len(np.unique(everything)) > 0.99 * everything.size
@@ -120,9 +118,9 @@ def first_params(*experiments: Experiment) -> list[Any]:
     ]
 
 
-def init(net: Cell, sizes: tuple[int, int, int], initializer: Initializer, seed: int) -> Any:
+def init(net: Cell, initializer: Initializer, seed: int) -> Any:
     """The first weights of one net, as one program."""
-    return jit(lambda key: net.init(key, *sizes, initializer))(jax.random.key(seed))
+    return jit(lambda key: net.init(key, initializer))(jax.random.key(seed))
 
 
 def test_uniform_has_the_scale_as_its_limit_whatever_the_fans():
@@ -138,9 +136,9 @@ def test_uniform_has_the_scale_as_its_limit_whatever_the_fans():
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_each_gates_recurrent_matrix_is_orthogonal_and_its_own(cell):
     num_inputs, hidden_size, num_outputs = 64, 24, 9
-    num_gates = len(CELLS[cell].gates)
-    params = init(CELLS[cell], (num_inputs, hidden_size, num_outputs), orthogonal, seed=6)
-    gates = np.split(np.asarray(params.recurrent_weights, np.float64), num_gates, axis=1)
+    net = net_of(cell, (num_inputs, hidden_size, num_outputs))
+    params = init(net, orthogonal(), seed=6)
+    gates = np.split(np.asarray(params.recurrent_weights, np.float64), len(net.gates), axis=1)
     for k, gate in enumerate(gates):
         np.testing.assert_allclose(gate.T @ gate, np.eye(hidden_size), atol=1e-5)
         # The inner product of independent ones has standard deviation 1, of a repeated one it is H.
@@ -169,8 +167,12 @@ def test_scaled_orthogonal_matrices_stretch_by_the_scale():
             np.testing.assert_allclose(gate.T @ gate, scale**2 * np.eye(6), atol=1e-5 * scale**2)
 
 
+def gates_of(cell: str) -> tuple[str, ...]:
+    return net_of(cell, (1, 1, 1)).gates
+
+
 def by_gate(cell: str, bias: np.ndarray) -> dict[str, np.ndarray]:
-    names = CELLS[cell].gates
+    names = gates_of(cell)
     return dict(zip(names, np.split(bias, len(names), axis=-1), strict=True))
 
 
@@ -207,9 +209,9 @@ def test_chrono_of_a_sequence_too_short_to_forget_is_zero(num_steps):
     np.testing.assert_array_equal(biases, np.zeros(18))
 
 
-@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in CELLS), ("lstm", 2)])
+@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in GATED), ("lstm", 2)])
 def test_chrono_biases_lie_in_the_forget_and_the_input_gate_of_every_cell(cell, layers):
-    params = init(stack(CELLS[cell], layers), (3, 400, 3), INITIALIZERS["chrono"](10), seed=8)
+    params = init(net_of(cell, (3, 400, 3), layers), INITIALIZERS["chrono"](10), seed=8)
     drawn = []
     for layer in params if layers > 1 else (params,):
         biases = by_gate(cell, np.asarray(layer.bias))
@@ -250,14 +252,14 @@ SCALES = (0.5, 1.0, 4.0)
 
 
 @pytest.mark.parametrize(
-    ("cell", "initializer"), [(cell, "notebook_xavier") for cell in CELLS] + [("lstm", "chrono")]
+    ("cell", "initializer"), [(cell, "notebook_xavier") for cell in GATED] + [("lstm", "chrono")]
 )
 def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(cell, initializer):
     hidden_size = 5
     constants = {
         name: values
         for name, values in CONSTANTS.items()
-        if name.removesuffix("_bias") in CELLS[cell].gates
+        if name.removesuffix("_bias") in gates_of(cell)
     }
     usual = Experiment(
         cell=cell, length=6, hidden_size=hidden_size, layers=2, initializer=initializer, trials=3

@@ -7,41 +7,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import Memory, jit, net_of, random_params
 from jax import lax
 
-from jaxrnn import CELLS, Experiment, InputError, inspection, lstm, noise_free, xavier
-from jaxrnn.inspection import Record, draw_gradient_norms, draw_record, gradient_norms, look
-from jaxrnn.nets.base import Cell, stack
-from jaxrnn.outcome import Outcome
+from jaxrnn import CELLS, Cell, Experiment, InputError, Outcome, inspection, lstm, noise_free
+from jaxrnn.inspection import (
+    Record,
+    draw_gradient_norms,
+    draw_record,
+    gradient_norms,
+    look,
+    look_at_both,
+)
 from jaxrnn.training import runner
 from jaxrnn.training.runner import run_trials
 
-# These programs run once, so that compiling is all their time.
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-norms_of = jax.jit(gradient_norms, static_argnums=0, compiler_options=QUICK)
-look_at = jax.jit(look, static_argnums=0, compiler_options=QUICK)
+norms_of = jit(gradient_norms, static_argnums=0)
+look_at = jit(look, static_argnums=0)
 
 TINY = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
 
-# Only what a cell needs: no fast path, no symbols, nothing to look at; a state of two.
-STEP_ONLY = Cell(
-    lstm.init, lstm.initial_state, lambda params, state, x: lstm.step(params, state, 2 * x)
-)
+
+def step_only(*sizes: int) -> Cell:
+    """Only what a cell needs: no fast path, no symbols, nothing to look at; a state of two."""
+    one = lstm(*sizes)
+    return Cell(
+        one.init, one.initial_state, lambda params, state, x: one.step(params, state, 2 * x)
+    )
+
+
+SIZES = (5, 3, 5)
 NETS = {
-    "simple_rnn": CELLS["simple_rnn"],
-    "lstm": lstm,
-    "step only": STEP_ONLY,
-    "stack": stack(CELLS["gru"], 2),
+    "simple_rnn": net_of("simple_rnn", SIZES),
+    "lstm": lstm(*SIZES),
+    "step only": step_only(*SIZES),
+    "stack": net_of("gru", SIZES, layers=2),
 }
-
-
-def random_params(cell, num_inputs, hidden_size, seed=0):
-    def init(key):
-        return cell.init(key, num_inputs, hidden_size, num_inputs, xavier)
-
-    rng = np.random.default_rng(seed)
-    shapes = jax.eval_shape(init, jax.random.key(0))
-    return jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape), a.dtype), shapes)
 
 
 def inputs_of(net, symbols, num_inputs):
@@ -49,20 +50,12 @@ def inputs_of(net, symbols, num_inputs):
 
 
 def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
-    saves = []
-
-    class Checkpoint:
-        def load(self):
-            return None
-
-        def save(self, arrays):
-            saves.append({name: np.array(array) for name, array in arrays.items()})
-
+    memory = Memory()
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
     rates = (1.0, 0.3, 0.5, 1.5, 0.7)
     experiment = Experiment(length=5, trials=5, max_steps=90, window=80, learning_rate=rates)
-    run_trials(experiment, chunk_steps=15, checkpoint=Checkpoint())  # six lanes on two devices
-    arrays = next(one for one in saves if one["lane_step"].max() == 45)
+    run_trials(experiment, chunk_steps=15, checkpoint=memory)  # six lanes on two devices
+    arrays = next(one for one in memory.saves if one["lane_step"].max() == 45)
     (lane,) = np.nonzero(arrays["lane_trial"] == 3)[0]
     assert arrays["lane_step"][lane] == 45
     leaves = jax.tree.leaves(inspection.trained_params(experiment, 3, 45))
@@ -73,9 +66,9 @@ def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("net", NETS)
 def test_gradient_norms_are_those_by_perturbations_of_the_state_before_each_step(net):
-    cell, num_inputs = NETS[net], 5
-    params = random_params(cell, num_inputs, 3)
-    xs = inputs_of(net, jnp.array([4, 0, 2, 1, 3, 1]), num_inputs)
+    cell = NETS[net]
+    params = random_params(cell)
+    xs = inputs_of(net, jnp.array([4, 0, 2, 1, 3, 1]), SIZES[0])
     target = 2
 
     def log_p(perturbations):
@@ -87,7 +80,7 @@ def test_gradient_norms_are_those_by_perturbations_of_the_state_before_each_step
         return jnp.log(jnp.exp(ys[-1, target]) / jnp.sum(jnp.exp(ys[-1])))
 
     none = jax.tree.map(lambda a: jnp.zeros((len(xs), *a.shape)), cell.initial_state(params))
-    gradient = jax.jit(jax.grad(log_p), compiler_options=QUICK)(none)
+    gradient = jit(jax.grad(log_p))(none)
     expected = np.linalg.norm(np.concatenate(jax.tree.leaves(gradient), axis=1), axis=1)
     norms = norms_of(cell, params, xs, target)
     np.testing.assert_allclose(norms, expected, rtol=1e-10)
@@ -99,12 +92,13 @@ def test_gradient_of_an_lstm_of_constant_gates_falls_by_the_forget_gate_each_ste
     forget_bias, rtol
 ):
     length, rng = 60, np.random.default_rng(1)
-    params = jax.tree.map(jnp.zeros_like, random_params(lstm, 8, 3))
+    cell = lstm(8, 3, 8)
+    params = jax.tree.map(jnp.zeros_like, random_params(cell))
     params = params._replace(
         output_weights=jnp.asarray(rng.standard_normal((3, 8)), jnp.float32),
         bias=params.bias.at[3:6].set(forget_bias),
     )
-    norms = np.asarray(norms_of(lstm, params, jnp.zeros(length, jnp.int32), 6))
+    norms = np.asarray(norms_of(cell, params, jnp.zeros(length, jnp.int32), 6))
     f = 1 / (1 + np.exp(-forget_bias))
     assert norms[-1] > 0.01
     np.testing.assert_allclose(norms[:-1] / norms[1:], f, rtol)  # 1/2 exactly
@@ -114,9 +108,9 @@ def test_gradient_of_an_lstm_of_constant_gates_falls_by_the_forget_gate_each_ste
 
 @pytest.mark.parametrize("net", NETS)
 def test_look_keeps_what_single_steps_give(net):
-    cell, num_inputs = NETS[net], 5
-    params = random_params(cell, num_inputs, 3)
-    xs = inputs_of(net, jnp.array([4, 0, 2, 1]), num_inputs)
+    cell = NETS[net]
+    params = random_params(cell)
+    xs = inputs_of(net, jnp.array([4, 0, 2, 1]), SIZES[0])
     record = look_at(cell, params, xs)
     state = cell.initial_state(params)
     for t, x in enumerate(xs):
@@ -136,35 +130,31 @@ def test_look_keeps_what_single_steps_give(net):
 
 def test_both_sequences_are_those_of_the_task():
     experiment = replace(TINY, length=6)
-    params = random_params(lstm, 6, 3)
-    record, norms = inspection._look_at_both(experiment, params)
+    cell = lstm(6, 3, 6)
+    params = random_params(cell)
+    record, norms = look_at_both(experiment, params)
     draws = [noise_free(6).draw(jax.random.key(seed)) for seed in range(8)]
     found = {int(drawn.inputs[0]): drawn for drawn in draws}
     assert sorted(found) == [4, 5]
     for k, first in enumerate((4, 5)):
-        expected = look_at(lstm, params, found[first].inputs)
+        expected = look_at(cell, params, found[first].inputs)
         np.testing.assert_allclose(record.outputs[k], expected.outputs, rtol=1e-5, atol=1e-6)
-        expected = norms_of(lstm, params, found[first].inputs, found[first].targets[-1])
+        expected = norms_of(cell, params, found[first].inputs, found[first].targets[-1])
         np.testing.assert_allclose(norms[k], expected, rtol=1e-4)
 
 
-@pytest.fixture
-def step_only(monkeypatch):
-    monkeypatch.setitem(CELLS, "step_only", STEP_ONLY)
-
-
-@pytest.mark.usefixtures("step_only")
 def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
     trained, outcomes = [], []
 
     def trained_params(experiment, trial, num_steps):  # the real one takes long to compile
         trained.append((experiment.cell, trial, num_steps))
-        return random_params(CELLS[experiment.cell], 4, 3)
+        return random_params(CELLS[experiment.cell](4, 3, 4))
 
     def spy(experiment):
         outcomes.append(run_trials(experiment)[1])
         return [None, outcomes[-1]]
 
+    monkeypatch.setitem(CELLS, "step_only", step_only)
     monkeypatch.setattr(inspection, "trained_params", trained_params)
     monkeypatch.setattr(inspection, "run_trials", spy)
     experiments = [
@@ -199,7 +189,7 @@ def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
 )
 def test_picture_of_a_net_holds_its_record(cell, rows):
     experiment = replace(TINY, cell=cell)
-    record, _ = inspection._look_at_both(experiment, random_params(CELLS[cell], 4, 3))
+    record, _ = look_at_both(experiment, random_params(net_of(cell, (4, 3, 4))))
     figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
     title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training steps"
     assert figure.get_suptitle() == title

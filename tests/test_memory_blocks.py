@@ -1,4 +1,5 @@
-"""The 1997 net against its paper: weight counts, activations and the truncated gradient."""
+"""The 1997 net against its paper: activations and the truncated gradient; test_suites.py counts
+its weights."""
 
 from functools import partial
 
@@ -13,36 +14,15 @@ from jaxrnn.nets.base import unroll
 from jaxrnn.nets.initializers import uniform
 from jaxrnn.nets.memory_blocks import BlockParams, memory_blocks
 
-# The paper's nets with the number of weights that follows from its text and tables:
-# inputs, blocks, block size, outputs, biases of hidden and of output units.
-PAPER = {
-    "1, 4 blocks of 1": (7, 4, 1, 7, "gates", False, 264),
-    "1, 3 blocks of 2": (7, 3, 2, 7, "gates", False, 276),
-    "2c, p = 50": (54, 2, 1, 2, "none", False, 6 * 50 + 64),
-    "3": (1, 3, 1, 1, "all", False, 102),
-    "4 and 5": (2, 2, 2, 1, "all", True, 93),
-    "6a": (8, 2, 2, 4, "all", True, 156),
-    "6b": (8, 3, 2, 8, "all", True, 308),
-}
-
-
-@pytest.mark.parametrize("net", PAPER)
-def test_number_of_weights_is_the_papers(net):
-    num_inputs, num_blocks, block_size, num_outputs, hidden_bias, output_bias, count = PAPER[net]
-    cell = memory_blocks(block_size, hidden_bias=hidden_bias, output_bias=output_bias)
-    params = cell.init(jax.random.key(0), num_inputs, num_blocks, num_outputs, uniform)
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
-
-
 B, S, NUM_INPUTS, NUM_OUTPUTS, T = 2, 3, 4, 2, 7
+SIZES = NUM_INPUTS, B, NUM_OUTPUTS
+blocks = partial(memory_blocks, *SIZES, block_size=S)
 
 
 def random_case(hidden_bias: str) -> tuple[BlockParams, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    cell = memory_blocks(S, hidden_bias=hidden_bias)
-    shapes = jax.eval_shape(
-        lambda key: cell.init(key, NUM_INPUTS, B, NUM_OUTPUTS, uniform), jax.random.key(0)
-    )
+    cell = blocks(hidden_bias=hidden_bias)
+    shapes = jax.eval_shape(lambda key: cell.init(key, uniform()), jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.asarray(0.7 * rng.standard_normal(leaf.shape)), shapes)
     return params, rng.standard_normal((T, NUM_INPUTS)), rng.uniform(size=(T, NUM_OUTPUTS))
 
@@ -114,7 +94,7 @@ def loss(cell, params, xs, targets):
 @pytest.mark.parametrize("hidden_bias", ["all", "gates", "none"])
 @pytest.mark.parametrize("fast", [True, False])
 def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, fast):
-    cell = memory_blocks(S, hidden_bias=hidden_bias)
+    cell = blocks(hidden_bias=hidden_bias)
     cell = cell if fast else cell._replace(unroll=None)
     params, xs, targets = random_case(hidden_bias)
     expected, gradient = paper_step_by_step(params, xs, targets)
@@ -128,7 +108,7 @@ def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, fast):
 @pytest.mark.usefixtures("x64")
 def test_full_gradient_is_the_slope_of_the_loss_and_the_truncated_is_not():
     params, xs, targets = random_case("all")
-    full, truncated = (memory_blocks(S, truncated=t) for t in (False, True))
+    full, truncated = (blocks(truncated=t) for t in (False, True))
     flat, unravel = ravel_pytree(params)
 
     def of_flat(flat):
@@ -145,7 +125,7 @@ def test_full_gradient_is_the_slope_of_the_loss_and_the_truncated_is_not():
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("truncated", [True, False])
 def test_last_state_goes_on_where_the_sequence_was_cut(truncated):
-    cell = memory_blocks(S, truncated=truncated)
+    cell = blocks(truncated=truncated)
     params, xs, _ = random_case("all")
     xs = jnp.asarray(xs)
     middle, first = unroll(cell, params, xs[:3])
@@ -164,28 +144,28 @@ def test_not_recurrent_is_the_net_whose_recurrent_weights_are_0(truncated, fast)
     xs, targets = jnp.asarray(xs), jnp.asarray(targets)
     without = params._replace(recurrent_weights=jnp.zeros((0, 0)))
     params = params._replace(recurrent_weights=jnp.zeros_like(params.recurrent_weights))
-    plain = memory_blocks(S, truncated=truncated, recurrent=False)
-    assert plain.init(jax.random.key(0), 3, B, 1, uniform).recurrent_weights.shape == (0, 0)
+    plain = blocks(truncated=truncated, recurrent=False)
+    assert plain.init(jax.random.key(0), uniform()).recurrent_weights.shape == (0, 0)
     plain = plain if fast else plain._replace(unroll=None)
     (last, ours), (expected_last, expected) = (
-        unroll(cell, p, xs) for cell, p in ((plain, without), (memory_blocks(S), params))
+        unroll(cell, p, xs) for cell, p in ((plain, without), (blocks(), params))
     )
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
     for leaf, expected_leaf in zip(last, expected_last, strict=True):
         np.testing.assert_allclose(leaf, expected_leaf, rtol=1e-12)
     ours = jax.grad(partial(loss, plain))(without, xs, targets)
-    expected = jax.grad(partial(loss, memory_blocks(S)))(params, xs, targets)
+    expected = jax.grad(partial(loss, blocks()))(params, xs, targets)
     for name in ("input_weights", "bias", "output_weights", "output_bias"):
         np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
 
 
 def test_gate_biases_stand_where_they_are_asked_for():
-    cell = memory_blocks(2, input_biases=(-1.0, -3.0), output_biases=(-2.0, -4.0))
-    bias = cell.init(jax.random.key(0), 3, 2, 1, uniform).bias
+    biases = {"input_biases": (-1.0, -3.0), "output_biases": (-2.0, -4.0)}
+    bias = memory_blocks(3, 2, 1, block_size=2, **biases).init(jax.random.key(0), uniform()).bias
     np.testing.assert_array_equal(bias[:4], [-1, -3, -2, -4])
     assert abs(bias[4:]).max() <= 1
     with pytest.raises(InputError, match="must be one for each of 3"):
-        cell.init(jax.random.key(0), 3, 3, 1, uniform)
+        memory_blocks(3, 3, 1, block_size=2, **biases)
 
 
 @pytest.mark.parametrize(
@@ -193,8 +173,12 @@ def test_gate_biases_stand_where_they_are_asked_for():
     [
         ({"block_size": 0}, "block-size 0 must be at least 1"),
         ({"block_size": 1, "hidden_bias": "some"}, "unknown hidden-bias 'some': choose from all,"),
+        (
+            {"block_size": 1, "hidden_bias": "none", "input_biases": (-1.0,)},
+            "gate biases .* need a hidden-bias: choose from all, gates",
+        ),
     ],
 )
 def test_a_bad_argument_is_refused(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
-        memory_blocks(**arguments)
+        memory_blocks(3, 1, 1, **arguments)

@@ -1,11 +1,21 @@
+"""Losses and errors of each step against formulas by hand, and what stands in front of them all."""
+
 import jax
 import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.errors import InputError
-from jaxrnn.training.objectives import cross_entropy, half_squared_error, half_squared_error_linear
+from jaxrnn.tasks import Sequence
+from jaxrnn.training.objectives import (
+    OBJECTIVES,
+    REDUCTIONS,
+    Goal,
+    cross_entropy,
+    half_squared_error,
+    loss_and_error,
+    ranking_error,
+)
 
 NUM_STEPS, NUM_OUTPUTS = 9, 5
 MASKS = {
@@ -14,198 +24,151 @@ MASKS = {
     "every_other": np.arange(NUM_STEPS) % 2 == 0,
     "first_four": np.arange(NUM_STEPS) < 4,
 }
-over_masks = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+over_masks = pytest.mark.parametrize("mask", [None, *MASKS.values()], ids=["no_mask", *MASKS])
+over_objectives = pytest.mark.parametrize("name", OBJECTIVES)
+over_reductions = pytest.mark.parametrize("reduction", REDUCTIONS)
 
 
 def random_case(seed: int = 0, scale: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [T, O] and target symbols [T], float64."""
+    """Outputs [T, O] and target symbols [T], float64."""
     rng = np.random.default_rng(seed)
-    logits = scale * rng.standard_normal((NUM_STEPS, NUM_OUTPUTS))
-    return logits, rng.integers(NUM_OUTPUTS, size=NUM_STEPS).astype(np.int32)
+    outputs = scale * rng.standard_normal((NUM_STEPS, NUM_OUTPUTS))
+    return outputs, rng.integers(NUM_OUTPUTS, size=NUM_STEPS).astype(np.int32)
 
 
-def brute_force(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """The notebook's loss and error; its sequence has one more symbol in front."""
-    sequence = np.eye(logits.shape[1])[np.concatenate([[0], targets])]
-    return notebook.rnn_loss(sequence, logits), notebook.rnn_abs_error(sequence, logits)
+def of_sequence(name, outputs, targets, mask=None, reduction="mean"):
+    """Loss and error of a sequence, and the gradient of the loss by the outputs."""
+    goal = Goal(OBJECTIVES[name], REDUCTIONS[reduction], None)
+    steps = None if mask is None else jnp.asarray(mask)
+    sequence = Sequence(jnp.zeros(NUM_STEPS), jnp.asarray(targets), steps)
+    return jax.value_and_grad(lambda o: loss_and_error(goal, o, sequence), has_aux=True)(
+        jnp.asarray(outputs)
+    )
+
+
+def step_by_hand(name: str, outputs: np.ndarray, target) -> tuple[float, float]:
+    """Loss and error of one step; the target is a symbol or a vector."""
+    if name == "cross_entropy":
+        p = notebook.softmax(outputs)
+        return -np.log(p[target]), np.abs(p - np.eye(NUM_OUTPUTS)[target]).max()
+    vector = np.eye(NUM_OUTPUTS)[target] if np.ndim(target) == 0 else target
+    y = outputs if name.endswith("linear") else 1 / (1 + np.exp(-outputs))
+    return sum((t - o) ** 2 for t, o in zip(vector, y, strict=True)) / 2, max(abs(vector - y))
+
+
+def by_hand(name, outputs, targets, mask=None, reduction="mean") -> tuple[float, float]:
+    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
+    steps = [step_by_hand(name, outputs[t], targets[t]) for t in np.nonzero(counted)[0]]
+    losses, errors = zip(*steps, strict=True)
+    return sum(losses) / (len(losses) if reduction == "mean" else 1), max(errors)
+
+
+def targets_of(name: str, kind: str) -> np.ndarray:
+    """Target symbols [T], or vectors [T, O]."""
+    _, symbols = random_case()
+    if kind == "symbols":
+        return symbols
+    return np.random.default_rng(1).uniform(size=(NUM_STEPS, NUM_OUTPUTS))
+
+
+# What holds for every objective, with every mask and reduction.
+
+KINDS = [(name, "symbols") for name in OBJECTIVES]
+KINDS += [(name, "vectors") for name in OBJECTIVES if name != "cross_entropy"]
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+@over_reductions
+@over_masks
+def test_loss_and_error_are_their_formulas_and_the_gradient_the_difference(
+    name, kind, reduction, mask
+):
+    outputs, _ = random_case()
+    targets = targets_of(name, kind)
+    actual, gradient = of_sequence(name, outputs, targets, mask, reduction)
+    np.testing.assert_allclose(actual, by_hand(name, outputs, targets, mask, reduction), rtol=1e-13)
+    # Central differences of the formula by hand.
+    size = 1e-6
+    for position in np.ndindex(*outputs.shape):
+        shift = np.zeros_like(outputs)
+        shift[position] = size
+        above, below = (
+            by_hand(name, outputs + sign * shift, targets, mask, reduction)[0] for sign in (1, -1)
+        )
+        slope = (above - below) / (2 * size)
+        np.testing.assert_allclose(gradient[position], slope, rtol=1e-6, atol=1e-9)
+
+
+@over_objectives
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+@pytest.mark.parametrize("column", ["target", "other"])
+def test_an_output_that_is_not_finite_or_huge_matters_only_where_its_step_counts(name, bad, column):
+    outputs, targets = random_case()
+    mask = MASKS["every_other"]
+    expected = by_hand(name, outputs, targets, mask, "sum")
+    for step in (3, 4):  # masked, counted
+        changed = outputs.astype(np.float32)
+        place = targets[step] if column == "target" else (targets[step] + 1) % NUM_OUTPUTS
+        changed[step, place] = bad
+        (loss, error), gradient = of_sequence(name, changed, targets, mask, "sum")
+        if step == 3:
+            np.testing.assert_allclose((loss, error), expected, rtol=1e-5)
+            np.testing.assert_array_equal(np.asarray(gradient)[~mask], 0.0)
+            assert np.isfinite(gradient).all()
+        # A logit of minus infinity is a probability of 0.
+        elif not np.isfinite(bad) and (name, bad) != ("cross_entropy", -np.inf):
+            assert not np.isfinite(loss)
+            assert not np.isfinite(error)
+            (loss, error), _ = of_sequence(name, changed, targets)  # without a mask, too
+            assert not np.isfinite(loss)
+            assert not np.isfinite(error)
+
+
+@over_objectives
+def test_float32_is_right_to_a_few_of_its_roundings(name):
+    outputs, targets = random_case()
+    actual, _ = of_sequence(name, outputs.astype(np.float32), targets)
+    np.testing.assert_allclose(actual, by_hand(name, outputs, targets), rtol=1e-6)
+
+
+# Cross-entropy
 
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("seed", range(5))
 def test_loss_and_error_are_the_notebooks(seed):
     logits, targets = random_case(seed)
-    actual = cross_entropy(jnp.asarray(logits), jnp.asarray(targets))
-    np.testing.assert_allclose(actual, brute_force(logits, targets), rtol=1e-13)
+    # Its sequence has one more symbol in front.
+    sequence = np.eye(NUM_OUTPUTS)[np.concatenate([[0], targets])]
+    expected = notebook.rnn_loss(sequence, logits), notebook.rnn_abs_error(sequence, logits)
+    actual, _ = of_sequence("cross_entropy", logits, targets)
+    np.testing.assert_allclose(actual, expected, rtol=1e-13)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("masked_logit", [None, 1e30, -1e30])
+@over_reductions
 @over_masks
-def test_masked_steps_do_not_matter_whatever_their_logits(mask, masked_logit):
+def test_gradient_is_softmax_minus_one_hot_over_the_number_of_steps_that_count(mask, reduction):
     logits, targets = random_case()
-    expected = brute_force(logits[mask], targets[mask])
-    if masked_logit is not None:
-        logits[~mask, 0] = masked_logit
-    arguments = jnp.asarray(logits), jnp.asarray(targets), jnp.asarray(mask)
-    np.testing.assert_allclose(cross_entropy(*arguments), expected, rtol=1e-13)
-    gradient = jax.grad(lambda *a: cross_entropy(*a)[0])(*arguments)
-    np.testing.assert_array_equal(np.asarray(gradient)[~mask], 0.0)
-
-
-@pytest.mark.usefixtures("x64")
-@over_masks
-def test_gradient_is_softmax_minus_one_hot_over_the_number_of_steps_that_count(mask):
-    logits, targets = random_case()
+    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
     p = np.array([notebook.softmax(row) for row in logits])
-    expected = (p - np.eye(NUM_OUTPUTS)[targets]) * mask[:, None] / mask.sum()
-
-    def loss(logits: jax.Array, mask: jax.Array | None) -> jax.Array:
-        return cross_entropy(logits, jnp.asarray(targets), mask)[0]
-
-    gradient = jax.grad(loss)(jnp.asarray(logits), jnp.asarray(mask))
+    expected = (p - np.eye(NUM_OUTPUTS)[targets]) * counted[:, None]
+    expected /= counted.sum() if reduction == "mean" else 1
+    _, gradient = of_sequence("cross_entropy", logits, targets, mask, reduction)
     np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
-    if mask.all():
-        without_mask = jax.grad(loss)(jnp.asarray(logits), None)
-        np.testing.assert_allclose(without_mask, expected, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_logits_of_a_thousand_give_finite_numbers(target):
-    logits = np.array([[1000.0, -1000.0]], np.float32)
-    targets = jnp.array([target], jnp.int32)
-    loss, error = cross_entropy(jnp.asarray(logits), targets)
-    assert (loss, error) == ((0.0, 0.0) if target == 0 else (2000.0, 1.0))
-    gradient = jax.grad(lambda a: cross_entropy(a, targets)[0])(jnp.asarray(logits))
+    logits, targets = jnp.array([[1000.0, -1000.0]]), jnp.array([target], jnp.int32)
+    losses, errors = cross_entropy(logits, targets)
+    assert (losses, errors) == ((0.0, 0.0) if target == 0 else (2000.0, 1.0))
+    gradient = jax.grad(lambda a: cross_entropy(a, targets)[0][0])(logits)
     np.testing.assert_array_equal(gradient, [[0.0, 0.0]] if target == 0 else [[1.0, -1.0]])
 
 
-def test_float32_is_right_to_a_few_of_its_roundings():
-    logits, targets = random_case()
-    expected = brute_force(logits, targets)
-    actual = cross_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(targets))
-    np.testing.assert_allclose(actual, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("column", ["target", "other"])
-@pytest.mark.parametrize("mask", [None, MASKS["every_other"]], ids=["no_mask", "mask"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_logit_that_is_not_finite_is_never_taken_for_a_success(bad, mask, column):
-    logits, targets = random_case()
-    step = 4
-    logits[step, targets[step] if column == "target" else (targets[step] + 1) % NUM_OUTPUTS] = bad
-    loss, error = cross_entropy(
-        jnp.asarray(logits, jnp.float32),
-        jnp.asarray(targets),
-        None if mask is None else jnp.asarray(mask),
-    )
-    assert not np.isfinite(loss)
-    assert not np.isfinite(error)
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("mask", [None, *MASKS.values()], ids=["no_mask", *MASKS])
-def test_sum_is_the_mean_times_the_number_of_steps_that_count(mask):
-    logits, targets = random_case()
-    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
-    mean, expected_error = brute_force(logits[counted], targets[counted])
-    p = np.array([notebook.softmax(row) for row in logits])
-    expected_gradient = (p - np.eye(NUM_OUTPUTS)[targets]) * counted[:, None]
-
-    def loss(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-        steps = None if mask is None else jnp.asarray(mask)
-        return cross_entropy(logits, jnp.asarray(targets), steps, "sum")
-
-    (total, error), gradient = jax.value_and_grad(loss, has_aux=True)(jnp.asarray(logits))
-    np.testing.assert_allclose(total, counted.sum() * mean, rtol=1e-13)
-    np.testing.assert_allclose(error, expected_error, rtol=1e-13)  # which no reduction changes
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-15)
-
-
-def test_another_reduction_is_refused_in_one_sentence():
-    logits, targets = random_case()
-    with pytest.raises(InputError) as refusal:
-        cross_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(targets), None, "max")
-    assert str(refusal.value) == "unknown loss-reduction 'max': choose from mean, sum"
-
-
 # Half the squared error
-
-SQUARED = {"half_squared_error": half_squared_error, "linear": half_squared_error_linear}
-over_squared = pytest.mark.parametrize("name", SQUARED)
-
-
-def squared_case(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outputs [T, O], targets as the objective gets them and as vectors [T, O]."""
-    outputs, symbols = random_case()
-    if kind == "symbols":
-        return outputs, symbols, np.eye(NUM_OUTPUTS)[symbols]
-    vectors = np.random.default_rng(1).uniform(size=outputs.shape)
-    return outputs, vectors, vectors
-
-
-def squared_by_hand(name, outputs, vectors, counted, reduction) -> tuple[float, float]:
-    losses, errors = [], []
-    for step in np.nonzero(counted)[0]:
-        y = outputs[step] if name == "linear" else 1 / (1 + np.exp(-outputs[step]))
-        losses.append(sum((t - o) ** 2 for t, o in zip(vectors[step], y, strict=True)) / 2)
-        errors.append(max(abs(vectors[step] - y)))
-    return sum(losses) / (len(losses) if reduction == "mean" else 1), max(errors)
-
-
-@pytest.mark.usefixtures("x64")
-@over_squared
-@pytest.mark.parametrize("kind", ["symbols", "vectors"])
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("mask", [None, *MASKS.values()], ids=["no_mask", *MASKS])
-def test_half_squared_error_is_its_formula_and_its_gradient_the_difference(
-    name, kind, reduction, mask
-):
-    outputs, targets, vectors = squared_case(kind)
-    counted = np.ones(NUM_STEPS, bool) if mask is None else mask
-    steps = None if mask is None else jnp.asarray(mask)
-
-    def loss_and_error(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return SQUARED[name](outputs, jnp.asarray(targets), steps, reduction)
-
-    actual, gradient = jax.value_and_grad(loss_and_error, has_aux=True)(jnp.asarray(outputs))
-    expected = squared_by_hand(name, outputs, vectors, counted, reduction)
-    np.testing.assert_allclose(actual, expected, rtol=1e-13)
-    # Central differences of the formula by hand.
-    step_size = 1e-6
-    for position in np.ndindex(*outputs.shape):
-        shift = np.zeros_like(outputs)
-        shift[position] = step_size
-        above, below = (
-            squared_by_hand(name, outputs + sign * shift, vectors, counted, reduction)[0]
-            for sign in (1, -1)
-        )
-        slope = (above - below) / (2 * step_size)
-        np.testing.assert_allclose(gradient[position], slope, rtol=1e-6, atol=1e-9)
-
-
-@over_squared
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
-def test_half_squared_error_of_an_output_that_is_not_finite_counts_where_its_step_does(name, bad):
-    outputs, targets, vectors = squared_case("vectors")
-    mask = MASKS["every_other"]
-    expected = squared_by_hand(name, outputs, vectors, mask, "sum")
-    for step in (3, 4):  # masked, counted
-        changed = outputs.copy()
-        changed[step, 2] = bad
-
-        def loss_and_error(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-            steps, ts = jnp.asarray(mask), jnp.asarray(targets, jnp.float32)
-            return SQUARED[name](outputs, ts, steps, "sum")
-
-        (loss, error), gradient = jax.value_and_grad(loss_and_error, has_aux=True)(
-            jnp.asarray(changed, jnp.float32)
-        )
-        if step == 3:
-            np.testing.assert_allclose((loss, error), expected, rtol=1e-5)
-            np.testing.assert_array_equal(np.asarray(gradient)[~mask], 0.0)
-        elif not np.isfinite(bad):
-            assert not np.isfinite(loss)
-            assert not np.isfinite(error)
 
 
 def test_half_squared_error_is_finite_at_logits_of_a_thousand():
@@ -213,12 +176,66 @@ def test_half_squared_error_is_finite_at_logits_of_a_thousand():
     right, wrong = jnp.array([0], jnp.int32), jnp.array([1], jnp.int32)
     assert half_squared_error(outputs, right) == (0.0, 0.0)
     assert half_squared_error(outputs, wrong) == (1.0, 1.0)
-    gradient = jax.grad(lambda a: half_squared_error(a, wrong)[0])(outputs)
+    gradient = jax.grad(lambda a: half_squared_error(a, wrong)[0][0])(outputs)
     np.testing.assert_array_equal(gradient, [[0.0, 0.0]])
 
 
-@over_squared
-def test_half_squared_error_refuses_another_reduction(name):
+# What a net is judged by, where that is not what it is trained on
+
+
+def test_ranking_error_is_above_a_half_when_a_wrong_symbol_is_above_a_right_one():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        outputs, is_right = rng.normal(size=(5, 4)), rng.random((5, 4)) < 0.4
+        is_right[:, 0], is_right[:, 1] = True, False
+        errors = ranking_error(jnp.asarray(outputs), jnp.asarray(is_right))
+        for t, error in enumerate(errors):
+            above = outputs[t][~is_right[t]].max() > outputs[t][is_right[t]].min()
+            assert (error > 0.5) == above
+            assert 0 <= error <= 1
+    outputs[2, 2] = np.nan
+    errors = ranking_error(jnp.asarray(outputs), jnp.asarray(is_right))
+    np.testing.assert_array_equal(np.isnan(errors), np.arange(5) == 2)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "half_squared_error"])
+def test_other_steps_and_targets_may_be_judged_than_are_trained(name):
     outputs, targets = random_case()
-    with pytest.raises(InputError, match="unknown loss-reduction 'max': choose from mean, sum"):
-        SQUARED[name](jnp.asarray(outputs, jnp.float32), jnp.asarray(targets), None, "max")
+    outputs = outputs.astype(np.float32)
+    others = ((targets + 1) % NUM_OUTPUTS).astype(np.int32)
+    mask, judged = MASKS["every_other"], MASKS["first_four"]
+    goal = Goal(OBJECTIVES[name], REDUCTIONS["mean"], None)
+    loss, _ = by_hand(name, outputs, targets, mask)
+    for judged_mask in (None, judged):
+        for judged_targets in (None, others):
+            optional = [
+                None if a is None else jnp.asarray(a) for a in (judged_mask, judged_targets)
+            ]
+            sequence = Sequence(
+                jnp.zeros(NUM_STEPS), jnp.asarray(targets), jnp.asarray(mask), *optional
+            )
+            expected = by_hand(
+                name,
+                outputs,
+                targets if judged_targets is None else judged_targets,
+                mask if judged_mask is None else judged_mask,
+            )[1]
+            actual = loss_and_error(goal, jnp.asarray(outputs), sequence)
+            np.testing.assert_allclose(actual, (loss, expected), rtol=1e-5)
+
+
+def test_a_measure_takes_the_place_of_the_objectives_errors():
+    outputs, targets = random_case()
+    is_right = np.eye(NUM_OUTPUTS, dtype=bool)[targets]
+    mask = MASKS["first_four"]
+    goal = Goal(cross_entropy, REDUCTIONS["mean"], ranking_error)
+    outputs = jnp.asarray(outputs, jnp.float32)
+    sequence = Sequence(
+        jnp.zeros(NUM_STEPS),
+        jnp.asarray(targets),
+        jnp.asarray(mask),
+        judged_targets=jnp.asarray(is_right),
+    )
+    loss, error = loss_and_error(goal, outputs, sequence)
+    assert loss == pytest.approx(by_hand("cross_entropy", outputs, targets, mask)[0], rel=1e-5)
+    assert error == ranking_error(outputs, jnp.asarray(is_right))[mask].max()

@@ -1,12 +1,92 @@
+"""The tasks: every target again from the inputs, in NumPy, and every distribution within 4.5
+standard errors."""
+
+import doctest
+import importlib
+import pkgutil
+from collections import Counter
+from functools import cache
+
 import jax
 import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.errors import InputError
-from jaxrnn.tasks import noise_free
+from jaxrnn import TASKS, Experiment, InputError, run_trials, simple_rnn, tasks, unroll
+from jaxrnn.tasks import long_lag, noise_free, reber
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
+SIGMAS = 4.5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Nothing here runs long enough to be worth XLA's optimizations."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@cache
+def draw(name: str, length: int, **arguments):
+    """Inputs [K, T, ...], targets [K, T, ...] and number of steps [K] of K sequences.
+
+    Those whose mask marks the last step only have as many steps; the others have all of them.
+    """
+    task = TASKS[name](length, **arguments)
+    keys = jax.random.split(jax.random.key(length), NUM_KEYS)
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
+    num_inputs, num_outputs, num_steps = task[1:4]
+    assert drawn.inputs.shape[:2] == drawn.targets.shape[:2] == (NUM_KEYS, num_steps)
+    for array, size in ((drawn.inputs, num_inputs), (drawn.targets, num_outputs)):
+        if array.ndim == 2:
+            assert array.dtype == np.int32
+            assert array.min() >= 0
+            assert array.max() < size
+        else:
+            assert array.dtype == np.float32
+            assert array.shape[2] == size
+    if drawn.mask is None:
+        return drawn.inputs, drawn.targets, np.full(NUM_KEYS, num_steps)
+    assert drawn.mask.dtype == bool
+    assert (drawn.mask.sum(1) == 1).all()
+    last = drawn.mask.argmax(1)
+    after = np.arange(num_steps) > last[:, None]
+    assert not drawn.inputs[after].any()
+    assert not drawn.targets[~drawn.mask].any()
+    return drawn.inputs, drawn.targets, last + 1
+
+
+def at_end(targets: np.ndarray, num_steps: np.ndarray) -> np.ndarray:
+    return targets[np.arange(len(targets)), num_steps - 1]
+
+
+def assert_uniform(values: np.ndarray, low: int, high: int) -> None:
+    """Integers low, ..., high and nothing else, each equally often."""
+    values = np.ravel(values)
+    assert (values.min(), values.max()) == (low, high)
+    p = 1 / (high - low + 1)
+    counts = np.bincount(values - low)
+    bound = SIGMAS * np.sqrt(values.size * p * (1 - p))
+    np.testing.assert_allclose(counts, values.size * p, rtol=0, atol=bound)
+
+
+def assert_moments(values: np.ndarray, mean: float, variance: float, fourth: float) -> None:
+    """Mean and variance of independent values with these moments about the mean."""
+    root = np.sqrt(values.size)
+    assert values.mean() == pytest.approx(mean, abs=SIGMAS * np.sqrt(variance) / root)
+    spread = ((values - mean) ** 2).mean()
+    assert spread == pytest.approx(variance, abs=SIGMAS * np.sqrt(fourth - variance**2) / root)
+
+
+def assert_gaussian(values: np.ndarray, mean: float, variance: float) -> None:
+    assert_moments(values, mean, variance, 3 * variance**2)
+    inside = (np.abs(values - mean) < np.sqrt(variance)).mean()  # 0.6827 for a Gaussian
+    assert inside == pytest.approx(0.68269, abs=SIGMAS * np.sqrt(0.2166 / values.size))
+
+
+# The notebook's task
 
 
 def draw_many(length: int):
@@ -49,3 +129,430 @@ def test_noise_free_counts_every_step_and_has_an_alphabet_of_its_length(length):
 def test_noise_free_refuses_a_length_with_nothing_between_the_ends(length):
     with pytest.raises(InputError, match=f"length {length} .* at least 3"):
         noise_free(length)
+
+
+# Experiment 1
+
+
+def legal_by_strings(string: str) -> list[str]:
+    """What may follow each symbol, by a table of the grammar's two-symbol contexts; else raises.
+
+    The inner grammar's state is known from what was read: arcs are (state, symbol, state), written
+    down anew from its diagram, upper half 1, 2, and lower half 3, 4.
+    """
+    arcs = {
+        ("start", "T"): "up", ("up", "S"): "up", ("up", "X"): "middle",
+        ("start", "P"): "low", ("low", "T"): "low", ("low", "V"): "right",
+        ("middle", "X"): "low", ("middle", "S"): "end",
+        ("right", "P"): "middle", ("right", "V"): "end",
+        ("end", "E"): "out",
+    }  # fmt: skip
+    assert string[0] == "B"
+    assert string[1] in "TP"
+    assert string[2] == "B"
+    legal, state = ["TP", "B"], "start"
+    for symbol in string[2:-2]:
+        if len(legal) > 2:
+            state = arcs[state, symbol]
+        after = {letter for at, letter in arcs if at == state} or {string[1]}
+        legal.append("".join(after))
+    assert state == "out"
+    assert string[-2:] == string[1] + "E"
+    return [*legal, "E"]
+
+
+def spelled(symbols: np.ndarray) -> str:
+    return "".join("BTPSXVE"[symbol] for symbol in symbols)
+
+
+def strings_of(strings: reber.ReberStrings) -> list[str]:
+    for symbols, length in zip(strings.symbols, strings.lengths, strict=True):
+        assert not symbols[length:].any()
+    return [spelled(s[:n]) for s, n in zip(strings.symbols, strings.lengths, strict=True)]
+
+
+@cache
+def reber_strings(length: int, seed: int) -> tuple[list[str], list[str]]:
+    training, test = tasks.reber_sets(length, seed)
+    return strings_of(training), strings_of(test)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reber_sets_are_legal_disjoint_and_of_the_given_size(seed):
+    for strings in (sets := tasks.reber_sets(40, seed)):
+        assert strings.symbols.shape == (256, 40)
+        assert strings.legal.shape == (256, 39, 7)
+        for string, legal in zip(strings_of(strings), strings.legal, strict=True):
+            expected = legal_by_strings(string)
+            for row, letters in zip(legal, expected, strict=False):
+                assert {"BTPSXVE"[k] for k in np.nonzero(row)[0]} == set(letters)
+            assert not legal[len(expected) :].any()
+    training, test = map(strings_of, sets)
+    assert not set(training) & set(test)
+    assert training == strings_of(tasks.reber_sets(40, seed)[0])  # the same from the same seed
+    assert training != reber_strings(40, seed + 1)[0]
+
+
+def test_reber_strings_have_the_grammars_lengths():
+    lengths = np.array([len(s) for seed in range(12) for s in reber_strings(60, seed)[0]])
+    assert lengths.min() == 9
+    assert lengths.mean() == pytest.approx(12.0, abs=SIGMAS * lengths.std() / np.sqrt(lengths.size))
+    p = np.array([1 / 4, 3 / 16])  # of the shortest and the next, from the diagram
+    counts = [(lengths == n).sum() for n in (9, 10)]
+    bound = SIGMAS * np.sqrt(lengths.size * p * (1 - p))
+    assert np.all(np.abs(counts - lengths.size * p) < bound)
+    seconds = Counter(s[1] for seed in range(12) for s in reber_strings(60, seed)[0])
+    assert seconds["T"] == pytest.approx(lengths.size / 2, abs=SIGMAS * np.sqrt(lengths.size) / 2)
+
+
+def test_reber_strings_of_more_than_the_given_length_are_left_out():
+    training, test = reber_strings(17, 0)
+    assert max(map(len, training + test)) == 17
+    assert len(training) == len(test) == 256
+    assert not set(training) & set(test)
+
+
+@pytest.mark.parametrize("inner", ["BTXXVPSE", "BPVPXVPXVPXVVE", "BTSSXSE", "BPTVVE"])
+def test_legal_inner_strings_are_legal(inner):
+    for second in "TP":
+        string = f"B{second}{inner}{second}E"
+        legal = tasks.legal_successors(np.array(["BTPSXVE".index(s) for s in string]))
+        rows = ["".join("BTPSXVE"[k] for k in np.nonzero(row)[0]) for row in legal]
+        assert [set(row) for row in rows] == [set(row) for row in legal_by_strings(string)]
+
+
+@pytest.mark.parametrize(
+    ("string", "number"),
+    [("TT", 1), ("BB", 2), ("BTBTXSEPE", 8), ("BTBTXXSETE", 7), ("BTBTXSETEE", 10), ("BTBE", 4)],
+)
+def test_a_string_against_the_grammar_is_refused(string, number):
+    with pytest.raises(InputError, match=f"symbol {number} of {string} is against"):
+        tasks.legal_successors(["BTPSXVE".index(s) for s in string])
+
+
+def test_embedded_reber_draws_the_training_strings_equally_often():
+    task = tasks.embedded_reber(40, seed=1)
+    assert task[1:4] == (7, 7, 39)
+    keys = jax.random.split(jax.random.key(0), NUM_KEYS)
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
+    training, _ = reber_strings(40, 1)
+    lengths = drawn.mask.sum(1) + 1
+    assert (drawn.mask == (np.arange(39) < lengths[:, None] - 1)).all()
+    assert not drawn.inputs[~drawn.mask].any()
+    assert not drawn.targets[~drawn.mask].any()
+    counts: Counter = Counter()
+    for inputs, targets, n in zip(drawn.inputs, drawn.targets, lengths, strict=True):
+        assert (inputs[1 : n - 1] == targets[: n - 2]).all()
+        counts[spelled(inputs[: n - 1]) + spelled(targets[n - 2 : n - 1])] += 1
+    for string, symbols, n in zip(drawn.judged_targets, drawn.inputs, lengths, strict=True):
+        whole = [*symbols[: n - 1], "BTPSXVE".index("E")]
+        np.testing.assert_array_equal(string[: n - 1], tasks.legal_successors(whole))
+    in_set = Counter(training)
+    assert set(counts) <= set(in_set)
+    for string, times in in_set.items():
+        p = times / 256
+        # Rare strings' counts are skewed to the right, hence the 4.
+        bound = SIGMAS * np.sqrt(NUM_KEYS * p * (1 - p)) + 4
+        assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound)
+
+
+def test_embedded_reber_is_tested_on_every_string_of_both_sets():
+    tested = tasks.embedded_reber(40, seed=1).test_set()
+    training, test = reber_strings(40, 1)
+    strings = [
+        spelled(inputs[mask]) + "E" for inputs, mask in zip(tested.inputs, tested.mask, strict=True)
+    ]
+    assert strings == training + test
+    for string, legal in zip(strings, tested.judged_targets, strict=True):
+        symbols = ["BTPSXVE".index(letter) for letter in string]
+        np.testing.assert_array_equal(legal[: len(string) - 1], tasks.legal_successors(symbols))
+
+
+# Experiment 2
+
+
+def test_no_regularities_has_equal_ends_and_a_uniform_middle():
+    inputs, targets, num_steps = draw("no_regularities", 8)
+    assert (num_steps == 7).all()
+    np.testing.assert_array_equal(targets[:, :-1], inputs[:, 1:])
+    np.testing.assert_array_equal(targets[:, -1], inputs[:, 0])
+    assert_uniform(inputs[:, 0], 6, 7)
+    for position in range(1, 7):
+        assert_uniform(inputs[:, position], 0, 5)
+    assert_uniform(6 * inputs[:, 1] + inputs[:, 2], 0, 35)  # two neighbours are independent
+
+
+def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
+    trial = build(Experiment(task="no_regularities", length=5, cell="simple_rnn", trials=1))
+    settings = jax.tree.map(lambda a: a[0], settings_of(Experiment(trials=1)))
+    state = jax.jit(trial.init)(trial_key(0, 0), settings)
+    sequence = jax.jit(trial.draw)(trial_key(0, 0), np.int32(0))
+    assert sequence.mask is None
+    _, outputs = unroll(simple_rnn(5, 20, 5), state.params, sequence.inputs)
+    p = jax.nn.softmax(outputs)
+    after, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
+    assert error == pytest.approx(1 - float(p[-1, sequence.targets[-1]]), rel=1e-5)
+    # The derivative of the mean loss by the output bias; the notebook's learning rate is 1.
+    gradient = (p - jax.nn.one_hot(sequence.targets, 5)).mean(0)
+    change = after.params.output_bias - state.params.output_bias
+    np.testing.assert_allclose(change, -gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("length", "p"), [(5, None), (30, 4)])
+def test_very_long_lag_recalls_its_second_symbol_after_e(length, p):
+    inputs, targets, num_steps = draw("very_long_lag", length, num_distractors=p)
+    p = p or length
+    e, b, x = p, p + 1, p + 2
+    assert (inputs[:, 0] == b).all()
+    assert (at_end(inputs, num_steps) == e).all()
+    assert ((inputs == e).sum(1) == 1).all()
+    np.testing.assert_array_equal(at_end(targets, num_steps), inputs[:, 1] - x)
+    assert_uniform(inputs[:, 1], x, x + 1)
+    step = np.arange(inputs.shape[1])
+    distractors = inputs[(step >= 2) & (step < num_steps[:, None] - 1)]
+    assert_uniform(distractors, 0, p - 1)
+    tail = num_steps - (2 + length + 1)
+    assert_moments(tail, 9.0, 90.0, 90.0**2 * (9 + 0.1**2 / 0.9))
+    for g in (0, 1, 10):
+        probability = 0.1 * 0.9**g
+        bound = SIGMAS * np.sqrt(NUM_KEYS * probability)
+        assert (tail == g).sum() == pytest.approx(NUM_KEYS * probability, abs=bound)
+
+
+def test_very_long_lag_is_cut_less_often_than_once_in_a_million(monkeypatch):
+    assert 0.9 ** (long_lag.LONGEST_TAIL + 1) < 1e-6 < 0.9**long_lag.LONGEST_TAIL
+    monkeypatch.setattr(long_lag, "LONGEST_TAIL", 4)
+    draw.cache_clear()
+    inputs, targets, num_steps = draw("very_long_lag", 5)
+    draw.cache_clear()
+    assert inputs.shape[1] == num_steps.max() == 12
+    assert (at_end(inputs, num_steps) == 5).all()
+    np.testing.assert_array_equal(at_end(targets, num_steps), inputs[:, 1] - 7)
+    probability = 0.9**4
+    bound = SIGMAS * np.sqrt(NUM_KEYS * probability * (1 - probability))
+    assert (num_steps == 12).sum() == pytest.approx(NUM_KEYS * probability, abs=bound)
+
+
+# Experiment 3
+
+
+@pytest.mark.parametrize("num_informative", [1, 3])
+@pytest.mark.parametrize(
+    "name", ["two_sequence", "two_sequence_noise", "two_sequence_target_noise"]
+)
+def test_two_sequence(name, num_informative):
+    inputs, targets, num_steps = draw(name, 60, num_informative=num_informative)
+    elements, N = inputs[:, :, 0], num_informative
+    assert_uniform(num_steps, 60, 66)
+    answers = at_end(targets, num_steps)[:, 0]
+    if name == "two_sequence_target_noise":
+        is_class_1 = elements[:, 0] > 0
+        clean = np.where(is_class_1, np.float32(0.2), np.float32(0.8))
+        without = jax.vmap(tasks.target_without_noise)(inputs)
+        np.testing.assert_array_equal(without[:, 0], clean)
+        assert_gaussian(answers - clean, 0.0, 0.1)
+    else:
+        assert set(answers) == {0.0, 1.0}
+        is_class_1 = answers == 1
+    assert_uniform(is_class_1.astype(int), 0, 1)
+    signs = np.where(is_class_1, 1, -1)
+    if name == "two_sequence_noise":
+        assert_gaussian((elements[:, :N] - signs[:, None]).ravel(), 0.0, 0.2)
+    else:
+        assert (elements[:, :N] == signs[:, None]).all()
+    step = np.arange(elements.shape[1])
+    assert_gaussian(elements[(step >= N) & (step < num_steps[:, None])], 0.0, 0.2)
+    # The noise tells nothing about the class.
+    assert_moments((signs[:, None] * elements[:, N:60]).ravel(), 0.0, 0.2, 3 * 0.2**2)
+
+
+def test_the_three_two_sequence_tasks_draw_the_same_inputs_from_a_key():
+    plain, noise, target_noise = (
+        draw(name, 60, num_informative=3)
+        for name in ("two_sequence", "two_sequence_noise", "two_sequence_target_noise")
+    )
+    np.testing.assert_array_equal(plain[0], target_noise[0])
+    np.testing.assert_array_equal(plain[0][:, 3:], noise[0][:, 3:])
+    np.testing.assert_array_equal(plain[1], noise[1])
+
+
+# Experiments 4 and 5
+
+
+@pytest.mark.parametrize("length", [11, 40])
+@pytest.mark.parametrize(
+    ("name", "low", "variance", "fourth"),
+    [("adding", -1, 1 / 3, 1 / 5), ("multiplication", 0, 1 / 12, 1 / 80)],
+)
+def test_adding_and_multiplication(name, low, variance, fourth, length):
+    inputs, targets, num_steps = draw(name, length)
+    assert_uniform(num_steps, length, 11 * length // 10)
+    values, markers = inputs[:, :, 0], inputs[:, :, 1]
+    step = np.arange(values.shape[1])
+    inside = values[step < num_steps[:, None]]
+    assert inside.min() >= low
+    assert inside.max() < 1
+    assert_moments(inside, (low + 1) / 2, variance, fourth)
+    assert (markers[:, 0] == -1).all()
+    assert (at_end(markers, num_steps) == -1).all()
+    assert ((markers == -1).sum(1) == 2).all()
+    assert set(np.unique(markers)) == {-1.0, 0.0, 1.0}
+
+    answers = at_end(targets, num_steps)[:, 0]
+    num_marked = (markers == 1).sum(1)
+    assert set(num_marked) == {1, 2}
+    # Pairs counted from 0. Chosen: a, uniform on 0..9, and then b, uniform on the first
+    # length // 2 - 1 of those left; pair 0 is chosen, and counts for nothing, with probability
+    # P(a = 0) + P(a > 0) P(b = 0).
+    left = length // 2 - 1
+    p_first = 1 / 10 + 9 / 10 / left
+    bound = SIGMAS * np.sqrt(NUM_KEYS * p_first * (1 - p_first))
+    assert (num_marked == 1).sum() == pytest.approx(NUM_KEYS * p_first, abs=bound)
+    for row in range(NUM_KEYS):
+        marked = [float(v) for v, m in zip(values[row], markers[row], strict=True) if m == 1]
+        answer = 0.5 + sum(marked) / 4 if name == "adding" else np.prod(marked)
+        assert answers[row] == pytest.approx(answer, abs=1e-6)
+    # How often each pair is marked.
+    a = np.zeros(values.shape[1])
+    a[:10] = 1 / 10
+    b = np.zeros_like(a)
+    for first in range(10):
+        for second in [k for k in range(values.shape[1]) if k != first][:left]:
+            b[second] += 1 / 10 / left
+    p = (a + b)[1:]
+    bound = SIGMAS * np.sqrt(NUM_KEYS * p) + 1e-9
+    np.testing.assert_array_less(np.abs((markers == 1).sum(0)[1:] - NUM_KEYS * p), bound + 1e-6)
+    last = (markers == 1).nonzero()[1].max()
+    assert last == max(9, length // 2 - 1)  # pair length / 2, counted from 1: lag length / 2
+
+
+# Experiment 6
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "windows"),
+    [
+        ("temporal_order", 100, [(10, 20), (50, 60)]),
+        ("temporal_order", 20, [(2, 4), (10, 12)]),
+        ("temporal_order_three", 100, [(10, 20), (33, 43), (66, 76)]),
+        ("temporal_order_three", 20, [(2, 4), (6, 8), (13, 15)]),
+    ],
+)
+def test_temporal_order(name, length, windows):
+    inputs, targets, num_steps = draw(name, length)
+    assert_uniform(num_steps, length, 11 * length // 10)
+    letters = np.array(list("abcdXYEB"))[inputs]
+    assert (letters[:, 0] == "E").all()
+    assert (at_end(letters, num_steps) == "B").all()
+    step = np.arange(inputs.shape[1])
+    inside = (step > 0) & (step < num_steps[:, None] - 1)
+    assert np.isin(letters[inside], list("abcdXY")).all()
+    relevant = np.isin(letters, ["X", "Y"]) & inside
+    assert (relevant.sum(1) == len(windows)).all()
+    positions = relevant.nonzero()[1].reshape(NUM_KEYS, len(windows)) + 1
+    for k, (low, high) in enumerate(windows):
+        assert_uniform(positions[:, k], low, high)
+    assert_uniform(inputs[inside & ~relevant], 0, 3)
+    answers = at_end(targets, num_steps)
+    orders = sorted(
+        "".join(word) for word in set(map(tuple, letters[relevant].reshape(NUM_KEYS, -1)))
+    )
+    assert len(orders) == 2 ** len(windows)  # XX, XY, YX, YY in the classes' order
+    for row, word in enumerate(letters[relevant].reshape(NUM_KEYS, -1)):
+        assert orders[answers[row]] == "".join(word)
+    assert_uniform(answers, 0, len(orders) - 1)
+
+
+# All of them
+
+SMALL = {
+    "embedded_reber": 20,
+    "noise_free": 4,
+    "no_regularities": 5,
+    "very_long_lag": 3,
+    "two_sequence": 10,
+    "two_sequence_noise": 10,
+    "two_sequence_target_noise": 10,
+    "adding": 11,
+    "multiplication": 11,
+    "temporal_order": 20,
+    "temporal_order_three": 20,
+}
+over_tasks = pytest.mark.parametrize("name", SMALL)
+
+
+def test_every_task_of_the_package_is_covered_here():
+    assert set(SMALL) == set(TASKS)
+
+
+@over_tasks
+def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
+    trial = build(Experiment(task=name, length=SMALL[name], objective="half_squared_error"))
+    draw_steps = jax.jit(jax.vmap(trial.draw, (None, 0)))
+    steps = np.arange(20, dtype=np.int32)
+    many = draw_steps(trial_key(0, 3), steps)
+    again = draw_steps(trial_key(0, 3), steps[::-1])
+    other = draw_steps(trial_key(0, 4), steps)
+    for one, two in zip(jax.tree.leaves(many), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(one, two[::-1])
+    assert len(np.unique(np.asarray(many.inputs), axis=0)) > 1
+    assert (np.asarray(many.inputs) != np.asarray(other.inputs)).any()
+
+
+@over_tasks
+def test_a_task_trains(name):
+    settings = dict(max_steps=20, window=20, trials=2, hidden_size=4, learning_rate=0.1)
+    experiment = Experiment(
+        task=name,
+        length=SMALL[name],
+        objective="half_squared_error",
+        loss_reduction="sum",
+        clipping="none",
+        **settings,
+    )
+    for outcome in run_trials(experiment, chunk_steps=20):
+        assert (outcome.status, outcome.steps) == ("unsolved", 20)
+        assert np.isfinite(outcome.curve).all()
+        # Targets are in [0, 1], but for those with noise of deviation 0.316.
+        assert min(outcome.curve) > 0
+        assert max(outcome.curve) < (1 if name != "two_sequence_target_noise" else 2.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "least"),
+    [
+        ("embedded_reber", 16, 17),
+        ("no_regularities", 2, 3),
+        ("very_long_lag", 0, 1),
+        ("two_sequence", 3, 4),
+        ("two_sequence_noise", 3, 4),
+        ("two_sequence_target_noise", 3, 4),
+        ("adding", 10, 11),
+        ("multiplication", 10, 11),
+        ("temporal_order", 19, 20),
+        ("temporal_order_three", 19, 20),
+    ],
+)
+def test_a_length_too_short_is_refused_with_the_least(name, length, least):
+    message = f"length {length} is too short for task {name}: it needs at least {least}"
+    with pytest.raises(InputError, match=f"^{message}$"):
+        TASKS[name](length)
+    assert TASKS[name](least).num_steps >= 1
+
+
+def test_other_arguments_out_of_range_are_refused():
+    with pytest.raises(InputError, match="num_informative 0 must be at least 1"):
+        tasks.two_sequence(10, num_informative=0)
+    with pytest.raises(InputError, match=r"length 5 .* at least 6"):
+        tasks.two_sequence(5, num_informative=5)
+    with pytest.raises(InputError, match="num_distractors 0 must be at least 1"):
+        tasks.very_long_lag(10, num_distractors=0)
+    with pytest.raises(InputError, match="seed -1 must not be negative"):
+        tasks.reber_sets(40, seed=-1)
+
+
+@pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(tasks.__path__)])
+def test_the_docstrings_examples_are_true(module):
+    result = doctest.testmod(importlib.import_module(f"jaxrnn.tasks.{module}"))
+    assert result.failed == 0
+    assert result.attempted > 0 or module == "base"

@@ -8,9 +8,9 @@ import numpy as np
 
 from frameworks import WEIGHTS, Problem, Run
 from jaxrnn import Experiment
-from jaxrnn.training.engine import Chunk, Lanes, empty_state, make_chunk
+from jaxrnn.training.engine import Program, lanes_of, make_program
 from jaxrnn.training.trial import build as build_trial
-from jaxrnn.training.trial import settings_of, trial_key
+from jaxrnn.training.trial import trial_key
 
 
 def problem_of(
@@ -18,9 +18,9 @@ def problem_of(
 ) -> tuple[Problem, np.ndarray]:
     """The net's first weights and the coins [C, N] of its trials' first sequences."""
     experiment = Experiment(cell=cell, length=length, trials=num_trials)
-    trial = build_trial(experiment)
-    keys = jax.vmap(partial(trial_key, experiment.seed))(np.arange(num_trials))
-    params = jax.vmap(trial.init)(keys, settings_of(experiment)).params
+    trial, lanes = build_trial(experiment), lanes_of(experiment)
+    keys = jax.vmap(partial(trial_key, experiment.seed))(lanes.trial)
+    params = jax.vmap(trial.init)(keys, lanes.settings).params
     weights = {name: np.array(getattr(params, name)) for name in WEIGHTS}
     draw = jax.jit(jax.vmap(jax.vmap(trial.draw, (0, None)), (None, 0)))
     first_symbols = np.array(draw(keys, np.arange(num_steps)).inputs[..., 0])
@@ -31,22 +31,21 @@ def build(problem: Problem) -> Run:
     """The engine's chunk from the first step on; it draws its coins in the timed program."""
     num_trials = len(problem.weights["bias"])
     experiment = Experiment(cell=problem.cell, length=problem.length, trials=num_trials)
-    trial = build_trial(experiment)
-    zeros = np.zeros(num_trials, np.int32)
-    lanes = Lanes(np.arange(num_trials, dtype=np.int32), zeros, settings_of(experiment))
-    device = jax.devices()[:1]
-    state = empty_state(trial, experiment.seed, lanes, device)
-    done = 0
+    trial, device = build_trial(experiment), jax.devices()[:1]
 
     @cache
-    def chunk_of(num_steps: int) -> Chunk:
-        return make_chunk(trial, experiment.seed, num_steps, device)
+    def program_of(num_steps: int) -> Program:
+        return make_program(trial, experiment.seed, num_steps, device)
+
+    state = program_of(1).init(lanes_of(experiment))
+    done = 0
 
     def run(coins: np.ndarray, learning_rate: float, clip: float) -> np.ndarray:
         nonlocal state, done
         chosen = dataclasses.replace(experiment, learning_rate=learning_rate, clip=clip)
-        now = Lanes(lanes.trial, zeros + np.int32(done), settings_of(chosen))
-        state, errors = chunk_of(len(coins))(state, now)
+        lanes = lanes_of(chosen)
+        now = lanes._replace(step=lanes.step + np.int32(done))
+        state, errors = program_of(len(coins)).chunk(state, now)
         done += len(coins)
         return np.array(errors)
 

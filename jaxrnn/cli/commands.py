@@ -1,36 +1,40 @@
-"""The command line: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
+"""The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import jax
 import platformdirs
 import tyro
 
+from jaxrnn.cli.cost import seconds_a_time_step
 from jaxrnn.cli.flags import (
-    _SETTINGS,
+    Address,
     Integer,
     Integers,
     Lanes,
     Name,
     Names,
-    Number,
-    Numbers,
-    _flag,
+    Overrides,
+    Several,
+    Single,
 )
-from jaxrnn.cli.tables import _paper_tables, list_
-from jaxrnn.cli.watch import _duration, _Watch, console
+from jaxrnn.cli.watch import Watch, console, duration
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import usable_cores
-from jaxrnn.suites import EXPERIMENTS
-from jaxrnn.suites.base import Suite
-from jaxrnn.suites.paper_1997 import PAPER
+from jaxrnn.results.rows import ROWS
+from jaxrnn.results.run_directory import RunDirectory, settings_in_words
+from jaxrnn.results.summary import Line
+from jaxrnn.suites import PAPER, SUITES, Suite
+from jaxrnn.sweep import expand, product, run_sweep
+from jaxrnn.training.runner import check_lanes
 
-if TYPE_CHECKING:
-    from jaxrnn.results.summary import Line
+# What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 
 
 def sweep(
@@ -39,24 +43,10 @@ def sweep(
     lengths: Integers = None,
     trials: Integer = None,
     seed: Integer = None,
-    hidden_size: Integer = None,
-    layers: Integer = None,
-    initializer: Name = None,
-    initial_scale: Number = None,
-    input_bias: Number = None,
-    forget_bias: Number = None,
-    output_bias: Number = None,
-    loss_reduction: Name = None,
-    optimizer: Name = None,
-    learning_rate: Number = None,
-    clipping: Name = None,
-    clip: Number = None,
-    max_steps: Integer = None,
-    threshold: Number = None,
-    window: Integer = None,
+    overrides: Single = Overrides(),  # noqa: B008, it is frozen
     out: Path | None = None,
     lanes: Lanes = None,
-    dask: Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")] = None,
+    dask: Address = None,
     compile_cache: bool = True,
 ) -> None:
     """Train every net at every length and lay the results beside what was published.
@@ -70,104 +60,57 @@ def sweep(
         lengths: Lengths of the sequences, at least 3; a length is also the size of the alphabet.
         trials: Independent nets trained at each length.
         seed: Number from which all first weights and training sequences follow.
-        hidden_size: Hidden units of each layer.
-        layers: Layers; each above the first sees the logits of the one below.
-        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal, chrono or
-            long_memory.
-        initial_scale: Factor of all first weights.
-        input_bias: First bias of the input gates, added to the initializer's.
-        forget_bias: First bias of the forget gates.
-        output_bias: First bias of the output gates.
-        loss_reduction: A sequence's loss is the mean or the sum of its steps'.
-        optimizer: The update rule: clipped_sgd or clipped_adam.
-        learning_rate: Step size.
-        clipping: What is kept within the bound: each element of the gradient, its norm, or none.
-        clip: The bound.
-        max_steps: Training steps (one sequence each) after which a trial is given up.
-        threshold: Greatest absolute error of a predicted probability that is not a failure.
-        window: Training steps without a failure after which a trial is solved.
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none.
         lanes: Trials trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
-    from jaxrnn.training.runner import check_lanes
-
-    check_lanes(lanes)
+    settings = {"trials": trials, "seed": seed, **vars(overrides)}
     experiments = _expand(experiment, cells, lengths, settings)
     _run(experiments, out or Path("runs") / "-".join(dict.fromkeys(experiment)), lanes, dask)
 
 
 def grid(
-    cell: str = "lstm",
-    length: int = 20,
+    cell: Name = None,
+    length: Integer = None,
     trials: int = 10,
     seed: int = 0,
-    learning_rate: Numbers = None,
-    clip: Numbers = None,
-    initial_scale: Numbers = None,
-    input_bias: Numbers = None,
-    forget_bias: Numbers = None,
-    output_bias: Numbers = None,
     experiment: str = "notebook",
-    hidden_size: Integer = None,
-    layers: Integer = None,
-    initializer: Name = None,
-    loss_reduction: Name = None,
-    optimizer: Name = None,
-    clipping: Name = None,
-    max_steps: Integer = None,
-    threshold: Number = None,
-    window: Integer = None,
+    overrides: Several = Overrides(),  # noqa: B008
     out: Path = Path("runs/grid"),
     lanes: Lanes = None,
     compile_cache: bool = True,
 ) -> None:
     """Train one net at one length under every combination of some settings, as one program.
 
-    Each combination gets its own trials; all ride in the same batch, and nothing is compiled twice.
-    Ends with a table, best combination first, and a heat map of success rate and median steps.
-    Give the same command again after an interruption.
+    Learning rate, clip bound, gate biases and initial scale take several values. Each combination
+    gets its own trials; all ride in the same batch, and nothing is compiled twice. Ends with a
+    table, best combination first, and a heat map of success rate and median steps. Give the same
+    command again after an interruption.
 
     Args:
-        cell: The net to train.
-        length: Length of the sequences.
+        cell: The net to train; lstm for notebook and better.
+        length: Length of the sequences; 20 where the experiment has it, else its first.
         trials: Independent nets trained under each combination.
         seed: Number from which all first weights and training sequences follow.
-        learning_rate: Step sizes of the optimizer.
-        clip: Bounds of the gradient.
-        initial_scale: Factors of all first weights.
-        input_bias: First biases of the input gates, added to the initializer's.
-        forget_bias: First biases of the forget gates.
-        output_bias: First biases of the output gates.
         experiment: Where every setting that is not named comes from.
-        hidden_size: Hidden units of each layer.
-        layers: Layers; each above the first sees the logits of the one below.
-        initializer: First weights: notebook_xavier, xavier, uniform, orthogonal, chrono or
-            long_memory.
-        loss_reduction: A sequence's loss is the mean or the sum of its steps'.
-        optimizer: The update rule: clipped_sgd or clipped_adam.
-        clipping: What is kept within the bound: each element of the gradient, its norm, or none.
-        max_steps: Training steps (one sequence each) after which a trial is given up.
-        threshold: Greatest absolute error of a predicted probability that is not a failure.
-        window: Training steps without a failure after which a trial is solved.
         out: Run directory.
         lanes: Trials trained at once; results do not depend on it.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    settings = {name: value for name, value in locals().items() if name in _SETTINGS}
     _set_up_jax(compile_cache)
-    from jaxrnn.sweep import product
-    from jaxrnn.training.runner import check_lanes
-
-    check_lanes(lanes)
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
+    suite = look_up(SUITES, "experiment", experiment)
+    if length is None:
+        length = 20 if 20 in suite.lengths else suite.lengths[0]
+    settings = {"trials": trials, "seed": seed, **vars(overrides)}
     axes = {name: settings.pop(name) for name in PER_TRIAL}
-    (base,) = _expand((experiment,), (cell,), (length,), settings, EXPERIMENTS | PAPER)
-    _run([product(base, {name: v for name, v in axes.items() if v is not None})], out, lanes)
+    cells = (suite.base.cell if cell is None else cell,)
+    (base,) = _expand((experiment,), cells, (length,), settings)
+    named = {name: values for name, values in axes.items() if values is not None}
+    _run([product(base, named)], out, lanes)
 
 
 def paper(
@@ -197,23 +140,23 @@ def paper(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
+    suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
     if not experiments:
         given = {"length": length, "trials": trials, "max-sequences": max_sequences, "seed": seed}
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
-        console.print(_paper_tables())
-        return
-    from jaxrnn.training.runner import check_lanes
+        from jaxrnn.cli.tables import published_tables
 
-    check_lanes(lanes)
+        with console.status("timing a training step"):
+            seconds = seconds_a_time_step()
+        console.print(published_tables(list(suites.values()), seconds))
+        return
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
     chosen = []
     for name in dict.fromkeys(experiments):
-        suite = look_up(PAPER, "experiment", name)
-        chosen += _expand(
-            (name,), None, (suite.lengths[0] if length is None else length,), settings, PAPER
-        )
+        first = look_up(suites, "experiment", name).lengths[0]
+        chosen += _expand((name,), None, (first if length is None else length,), settings)
     _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
 
 
@@ -245,52 +188,11 @@ def inspect(
     _set_up_jax(compile_cache)
     from jaxrnn import inspection
 
-    given = {name: value for name, value in (("seed", seed), ("max_steps", max_steps))}
-    experiments = _expand(experiment, cells, (length,), given)
+    experiments = _expand(experiment, cells, (length,), {"seed": seed, "max_steps": max_steps})
     with console.status("") as status:
         pictures = inspection.inspect(experiments, trial, out, status.update)
     for picture in pictures:
         console.print(str(picture), highlight=False, soft_wrap=True)
-
-
-def _expand(
-    names: tuple[str, ...],
-    cells: tuple[str, ...] | None,
-    lengths: tuple[int, ...] | None,
-    settings: dict[str, Any],
-    suites: dict[str, Suite] = EXPERIMENTS,
-) -> "list[Experiment]":
-    """The experiments of the named suites, with the settings that are not None replaced."""
-    from jaxrnn.sweep import expand
-
-    if not names or cells == () or lengths == ():
-        raise InputError("name at least one experiment, one cell and one length")
-    given = {name: value for name, value in settings.items() if value is not None}
-    return [
-        one
-        for name in dict.fromkeys(names)
-        for one in expand(look_up(suites, "experiment", name), cells, lengths, **given)
-    ]
-
-
-def _run(
-    experiments: "list[Experiment]", out: Path, lanes: int | None, dask: str | None = None
-) -> None:
-    """Run experiments into a directory, watched, and show the report."""
-    from jaxrnn.cluster import run_sweep_on_dask
-    from jaxrnn.results.report import write_report
-    from jaxrnn.results.run_directory import RunDirectory, settings_in_words
-    from jaxrnn.sweep import run_sweep
-
-    start = time.monotonic()
-    config = settings_in_words(experiments)
-    with RunDirectory(out, config) as directory, _Watch(len(experiments)) as watch:
-        if dask is None:
-            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
-        else:
-            run_sweep_on_dask(experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows)
-    _show_report(out, write_report(out))
-    console.print(f"Wall time of this call: {_duration(time.monotonic() - start)}.")
 
 
 def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -300,17 +202,57 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
         directory: The run directory, what `--out` was given.
     """
     from jaxrnn.results.report import write_report
-    from jaxrnn.results.run_directory import ROWS
 
     if not (directory / ROWS).exists():
         raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     _show_report(directory, write_report(directory))
 
 
+def list_() -> None:
+    """List everything that can be named, with its source, and the experiments."""
+    from jaxrnn.cli.tables import builders_table, suites_table
+
+    console.print(builders_table())
+    console.print(suites_table([suite for suite in SUITES.values() if suite.source is not PAPER]))
+    console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
+
+
+def _expand(
+    names: Sequence[str],
+    cells: Sequence[str] | None,
+    lengths: Sequence[int] | None,
+    settings: Mapping[str, Any],
+) -> list[Experiment]:
+    """The experiments of the named suites, with the settings that are not None replaced."""
+    if not names or cells == () or lengths == ():
+        raise InputError("name at least one experiment, one cell and one length")
+    given = {name: value for name, value in settings.items() if value is not None}
+    suites: list[Suite] = [look_up(SUITES, "experiment", name) for name in dict.fromkeys(names)]
+    return [one for suite in suites for one in expand(suite, cells, lengths, **given)]
+
+
+def _run(
+    experiments: Sequence[Experiment], out: Path, lanes: int | None, dask: str | None = None
+) -> None:
+    """Run experiments into a directory, watched, and show the report."""
+    from jaxrnn.results.report import write_report
+
+    start = time.monotonic()
+    check_lanes(lanes)
+    config = settings_in_words(experiments)
+    with RunDirectory(out, config) as directory, Watch(len(experiments)) as watch:
+        if dask is None:
+            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
+        else:
+            from jaxrnn.cluster import run_sweep_on_dask
+
+            run_sweep_on_dask(experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows)
+    _show_report(out, write_report(out))
+    console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
+
+
 def _set_up_jax(compile_cache: bool) -> None:
     """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
-    import jax
-
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ
     chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen:
@@ -323,7 +265,7 @@ def _set_up_jax(compile_cache: bool) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def _show_report(directory: Path, lines: "list[Line]") -> None:
+def _show_report(directory: Path, lines: Sequence[Line]) -> None:
     from jaxrnn.results.report import REPORT, legend, table
 
     console.print(table(lines, console))

@@ -1,37 +1,55 @@
-"""What the experiments of the paper are likely to cost on this machine, before they are run."""
+"""What experiments are likely to cost on this machine, before they are run."""
 
 import time
 
-from jaxrnn.suites.base import Suite
-from jaxrnn.suites.paper_1997 import PAPER
-from jaxrnn.suites.published import PAPER_RESULTS
+from jaxrnn.experiment import Experiment
+from jaxrnn.suites import SUITES, Suite
+from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
-from jaxrnn.training.trial import build
 
+# Of a time step of a trial, in those of the timed experiment, tests included; roughly, as once
+# measured: of the LSTM by its units, of other nets by the task.
 _TIMED, _TRIALS, _STEPS = "6a", 20, 1500
+_LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
+_COST = {
+    "embedded_reber": 6.0,
+    "noise_free": 2.0,
+    "no_regularities": 2.3,
+    "very_long_lag": 0.7,
+    "two_sequence": 2.6,
+    "two_sequence_noise": 2.6,
+    "two_sequence_target_noise": 2.6,
+    "temporal_order_three": 1.7,
+}
 
 
 def seconds_a_time_step() -> float:
     """Time of one time step of one trial of experiment 6a, its training included; some seconds."""
-    suite = PAPER[_TIMED]
-    experiment = suite.at(
-        suite.cells[0], suite.lengths[0], trials=_TRIALS, max_steps=_STEPS, window=_STEPS
-    )
+    experiment = SUITES[_TIMED].at(trials=_TRIALS, max_steps=_STEPS, window=_STEPS)
     seen: list[tuple[float, int]] = []
     run_trials(
         experiment, on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps))
     )
     (start, first), (end, last) = seen[0], seen[-1]  # the first chunk was compiled before
-    return (end - start) / (last - first) / build(experiment).num_steps
+    return (end - start) / (last - first) / parts_of(experiment).task.num_steps
 
 
 def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
-    """Duration of an experiment whose trials end as those of the paper did on average.
+    """Duration of an experiment whose trials end as the published ones did on average.
 
-    ``seconds`` is what :func:`seconds_a_time_step` gave. Where no trial of the paper succeeded,
-    all run to their cap.
+    ``seconds`` is what :func:`seconds_a_time_step` gave. Where no published trial succeeded, all
+    run to their cap.
     """
-    experiment = suite.at(suite.cells[0], length)
-    mean = PAPER_RESULTS[suite.row][length].sequences
-    steps = suite.caps[length] if mean is None else mean + suite.proof
-    return seconds * suite.cost * build(experiment).num_steps * steps * experiment.trials
+    experiment = suite.at(length=length)
+    published = suite.published_at(experiment.cell, length)
+    steps: float = experiment.max_steps
+    if published is not None and published.mean is not None:
+        steps = published.mean + suite.uncounted
+    time_steps = parts_of(experiment).task.num_steps * steps * experiment.trials
+    return seconds * _relative_cost(experiment) * time_steps
+
+
+def _relative_cost(experiment: Experiment) -> float:
+    if experiment.cell == "lstm":
+        return _LSTM_COST[experiment.hidden_size]
+    return _COST.get(experiment.task, 1.0)

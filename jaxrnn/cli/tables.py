@@ -1,77 +1,83 @@
-"""What there is, as tables."""
+"""What there is, as tables that fit a terminal of 80 columns."""
 
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from jaxrnn.cli.watch import console
+from jaxrnn.cli.cost import expected_seconds
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites.paper_1997 import PAPER
-from jaxrnn.suites.published import PAPER_RESULTS
+from jaxrnn.nets import CELLS, INITIALIZERS
+from jaxrnn.results.report import percent, steps_or_dash
+from jaxrnn.results.run_directory import spelled
+from jaxrnn.suites import Suite
+from jaxrnn.tasks import TASKS
+from jaxrnn.training.objectives import OBJECTIVES
+from jaxrnn.training.optimizers import OPTIMIZERS
 
 
-def list_() -> None:
-    """List the cells, tasks and experiments, each with its source."""
-    from jaxrnn import CELLS, EXPERIMENTS, TASKS
-    from jaxrnn.nets import CELL_BUILDERS
+def builders_table() -> RenderableType:
+    """Every name that an experiment may give, what it is and where it comes from."""
+    table = _table(("name",), (), ("what it is, and its source",))
+    kinds: dict[str, Mapping[str, object]] = {
+        "cells": CELLS,
+        "initializers": INITIALIZERS,
+        "tasks": TASKS,
+        "objectives": OBJECTIVES,
+        "optimizers": OPTIMIZERS,
+    }
+    for kind, builders in kinds.items():
+        table.add_row(Text(kind, style="bold"), "")
+        for name, builder in builders.items():
+            what, source = _docs(builder)
+            table.add_row(f"  {name}", Text.assemble(what, (f" ({source})", "dim")))
+        table.add_section()
+    return table
 
-    table = Table("kind", Column("name", no_wrap=True), "what it is", "source")
-    for name, cell in CELLS.items():
-        table.add_row("cell", name, cell.description, cell.source)
-    for name, builder in CELL_BUILDERS.items():
-        table.add_row("cell builder", name, *_docs(builder))
-    table.add_section()
-    for name, task in TASKS.items():
-        what, source = _docs(task)
-        table.add_row("task", name, what, source)
-    table.add_section()
-    for name, suite in EXPERIMENTS.items():
+
+def suites_table(suites: Sequence[Suite]) -> RenderableType:
+    """Experiments that are run by name: their nets, lengths, and settings that are no defaults."""
+    table = _table(("experiment",), (), ("what it consists of, and its source",))
+    for suite in suites:
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
         for field in fields(Experiment):
             value = getattr(suite.base, field.name)
             if field.name not in ("name", "cell", "length") and value != field.default:
-                what += f"; {field.name.replace('_', '-')} {value}"
-        table.add_row("experiment", name, what, suite.source)
-    console.print(table)
-    console.print("The experiments of the 1997 paper: jaxrnn paper", style="dim")
+                shown = dict(value) if field.name.endswith("_options") else value
+                what += f"; {field.name.replace('_', '-')} {spelled(shown)}"
+        table.add_row(suite.base.name, Text.assemble(what, (f" ({suite.source.title})", "dim")))
+    return table
 
 
-def _paper_tables() -> Group:
-    """The paper's experiments and what was published, the departures; what both cost here."""
-    from jaxrnn.cli.cost import expected_seconds, seconds_a_time_step
-    from jaxrnn.results.report import percent, steps_or_dash
+def published_tables(suites: Sequence[Suite], seconds: float) -> RenderableType:
+    """Experiments with what was published, their departures; and what both cost here.
 
-    with console.status("timing a training step"):
-        seconds = seconds_a_time_step()
-
-    def table(left: tuple[str, ...], right: tuple[str, ...], last: tuple[str, ...]) -> Table:
-        columns = [Column(name, no_wrap=name == "name") for name in left]
-        columns += [Column(name, justify="right", no_wrap=True) for name in right]
-        return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-
+    ``seconds`` is what :func:`jaxrnn.cli.cost.seconds_a_time_step` gave.
+    """
     published = ("mean", "solved", "ST1", "wrong")
-    as_written = table(("name", "task"), ("T", "trials", *published, "likely\ncost"), ())
-    departures = table(("name",), ("T", "likely\ncost"), ("departs from the paper in",))
-    for name, suite in PAPER.items():
+    as_written = _table(("name", "task"), ("T", "trials", *published, "likely\ncost"), ())
+    departures = _table(("name",), ("T", "likely\ncost"), ("departs from the published in",))
+    for suite in suites:
         for length in suite.lengths:
             is_first = length == suite.lengths[0]
-            shown = name if is_first else ""
+            shown = suite.base.name if is_first else ""
             cost = _roughly(expected_seconds(suite, length, seconds))
-            if suite.departure:
+            row = suite.published_at(suite.cells[0], length)
+            if suite.beside is not None or row is None:
                 departures.add_row(shown, str(length), cost, suite.departure if is_first else "")
                 continue
-            row = PAPER_RESULTS[suite.row][length]
             as_written.add_row(
                 shown,
                 suite.base.task.replace("_", " ") if is_first else "",
                 str(length),
                 str(suite.base.trials),
-                steps_or_dash(row.sequences),
-                percent(row.success),
-                steps_or_dash(row.correct),
+                steps_or_dash(row.mean),
+                percent(row.solved),
+                steps_or_dash(row.st1),
                 percent(row.wrong),
                 cost,
             )
@@ -79,10 +85,23 @@ def _paper_tables() -> Group:
         "T: length; the first is the default, the others by --length. Then as published: mean "
         "number of training sequences until success, trials solved, sequences until criterion "
         "ST1, fresh sequences that are wrong afterwards. Likely cost: on this machine, as timed "
-        "just now, if trials end as in the paper (where none was solved: at the cap); one that "
-        "does not goes on for ten times as long."
+        "just now, if trials end as published (where none was solved: at the cap); one that does "
+        "not goes on for ten times as long."
     )
     return Group(as_written, departures, Text(legend, style="dim"))
+
+
+def _table(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:
+    columns = [Column(name, no_wrap=name != "task") for name in left]
+    columns += [Column(name, justify="right", no_wrap=True) for name in right]
+    return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+
+
+def _docs(builder: object) -> tuple[str, str]:
+    """First line and source of a builder's docstring."""
+    text = (inspect.getdoc(builder) or "").replace("`", "")
+    source = text.partition("Source:")[2].partition("\n\n")[0]
+    return text.partition("\n")[0].rstrip("."), " ".join(source.split()).rstrip(".")
 
 
 def _roughly(seconds: float) -> str:
@@ -92,10 +111,3 @@ def _roughly(seconds: float) -> str:
             count = seconds / size
             return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _docs(function) -> tuple[str, str]:
-    """First line and source of a docstring."""
-    text = function.__doc__ or ""
-    source = " ".join(text.partition("Source:")[2].replace("`", "").split())
-    return text.strip().partition("\n")[0], source

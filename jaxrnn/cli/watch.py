@@ -1,23 +1,24 @@
 """A sweep on the terminal."""
 
 import time
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
-if TYPE_CHECKING:
-    from jaxrnn.experiment import Experiment
-    from jaxrnn.results.rows import Row
-    from jaxrnn.training.runner import Tally
+from jaxrnn.experiment import Experiment
+from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import net_name, summarize
+from jaxrnn.training.runner import Tally
 
 console = Console()
 
 
-class _Watch:
+class Watch:
     """Shows a sweep on the terminal: a row a finished net and length, a live line below."""
 
     def __init__(self, num_experiments: int) -> None:
+        """Nothing is shown yet."""
+        from rich.progress import BarColumn, Progress, TextColumn  # which the help does not need
+
         self.num_experiments, self.done = num_experiments, 0
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -33,16 +34,17 @@ class _Watch:
         self.last: dict[Experiment, Tally] = {}
         self.since = time.monotonic()
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> "Watch":
+        """Begin to show it."""
         self.progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        """Take the live line away."""
         self.progress.stop()
 
-    def on_chunk(self, experiment: "Experiment", tally: "Tally") -> None:
-        from jaxrnn.results.report import net_name
-
+    def on_chunk(self, experiment: Experiment, tally: Tally) -> None:
+        """A chunk of an experiment has been read."""
         now = time.monotonic()
         then, first = self.first.setdefault(experiment, (now, tally))
         self.last[experiment] = tally
@@ -52,7 +54,7 @@ class _Watch:
         if seconds > 0.2 and tally.step > first.step:
             left = (experiment.max_steps - tally.step) * seconds / (tally.step - first.step)
             status += f"  {(tally.trial_steps - first.trial_steps) / seconds:,.0f}/s"
-            status += f"  < {_duration(left)} left"
+            status += f"  < {duration(left)} left"
         self.progress.update(
             self.one,
             description=f"{net_name(experiment.name, experiment.cell)} T={experiment.length}",
@@ -62,15 +64,15 @@ class _Watch:
             visible=True,
         )
 
-    def on_rows(self, experiment: "Experiment", rows: "list[Row]", is_new: bool) -> None:
-        from jaxrnn.results.report import sentence
-        from jaxrnn.results.summary import summarize
+    def on_rows(self, experiment: Experiment, rows: list[Row], is_new: bool) -> None:
+        """An experiment has ended, or had before this call."""
+        from jaxrnn.results.report import sentence  # matplotlib is slow to import
 
         lines = summarize(rows)
         took = "kept from an earlier call"
         if is_new:
             now = time.monotonic()
-            took = _duration(now - self.since)
+            took = duration(now - self.since)
             self.since = now
         last = self.last.pop(experiment, None)
         if last and len(rows) > 20:  # with few there is nothing to hand on
@@ -82,7 +84,8 @@ class _Watch:
         self.progress.update(self.whole, advance=1, status=status)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A duration in words."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

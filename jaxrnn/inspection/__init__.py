@@ -1,6 +1,5 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,19 +8,18 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.inspection.pictures import _ending, _label, draw_gradient_norms, draw_record
+from jaxrnn.inspection.pictures import draw_gradient_norms, draw_record, ending, label
 from jaxrnn.inspection.record import (
     Record,
-    _look_at_both,
     gradient_norms,
     look,
+    look_at_both,
     trained_params,
 )
-from jaxrnn.results.files import write_whole
+from jaxrnn.results.files import write_figure
 from jaxrnn.training.runner import run_trials
 
 __all__ = [
@@ -31,6 +29,7 @@ __all__ = [
     "gradient_norms",
     "inspect",
     "look",
+    "look_at_both",
     "trained_params",
 ]
 
@@ -62,7 +61,7 @@ def inspect(
     out.mkdir(parents=True, exist_ok=True)
     reaches = {}
     for name, experiment in zip(names, experiments, strict=True):
-        net = f"{_label(experiment)} at length {experiment.length}"
+        net = f"{label(experiment)} at length {experiment.length}"
         on_stage(f"Training trial {trial} of {net} to find where it ends.")
         experiment = _up_to(experiment, trial)
         outcome = run_trials(experiment)[trial]
@@ -72,11 +71,11 @@ def inspect(
         on_stage(f"Training it again for {outcome.steps:,} steps, when it is {outcome.status}.")
         params = trained_params(experiment, trial, outcome.steps)
         on_stage(f"Drawing {net}.")
-        record, norms = jax.device_get(_look_at_both(experiment, params))
-        _write(out / name, draw_record(experiment, outcome, record))
-        reaches[f"{net}, {_ending(outcome)}"] = norms.astype(np.float64)
+        record, norms = jax.device_get(look_at_both(experiment, params))
+        write_figure(out / name, draw_record(experiment, outcome, record))
+        reaches[f"{net}, {ending(outcome)}"] = norms.astype(np.float64)
     on_stage("Drawing the gradients.")
-    _write(out / "gradient_norms.png", draw_gradient_norms(reaches))
+    write_figure(out / "gradient_norms.png", draw_gradient_norms(reaches))
     return [out / name for name in [*names, "gradient_norms.png"]]
 
 
@@ -85,9 +84,3 @@ def _up_to(experiment: Experiment, trial: int) -> Experiment:
     settings = {name: getattr(experiment, name) for name in PER_TRIAL}
     cut: dict[str, Any] = {n: v[: trial + 1] for n, v in settings.items() if isinstance(v, tuple)}
     return replace(experiment, trials=trial + 1, **cut)
-
-
-def _write(path: Path, figure: Figure) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=130)
-    write_whole(path, buffer.getvalue())

@@ -7,21 +7,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.inspection.record import Record, _cell
+from jaxrnn.inspection.record import Record
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.plots import COLORS
+from jaxrnn.training.parts import parts_of
 
 SHOWN_UNITS = 20
 
 
-def _label(experiment: Experiment) -> str:
+def label(experiment: Experiment) -> str:
+    """A net's name in titles."""
     layers = f" x{experiment.layers}" if experiment.layers > 1 else ""
     return f"{experiment.cell}{layers} ({experiment.name})"
 
 
-def _ending(outcome: Outcome) -> str:
-    ending = "solved" if outcome.status == "solved" else "not solved"
-    return f"{ending} after {outcome.steps:,} training steps"
+def ending(outcome: Outcome) -> str:
+    """How and when a trial ended, in words."""
+    solved = "solved" if outcome.status == "solved" else "not solved"
+    return f"{solved} after {outcome.steps:,} training steps"
 
 
 def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
@@ -31,7 +34,8 @@ def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Fig
     difference of the two, which are alike but for their first symbol.
     """
     states = {name: np.asarray(value) for name, value in record.states.items()}
-    gates = {n: np.asarray(record.gates[n]) for n in _cell(experiment).gates if n in record.gates}
+    names = [name for name in parts_of(experiment).cell.gates if name in record.gates]
+    gates = {name: np.asarray(record.gates[name]) for name in names}
     for name, gate in list(gates.items()):
         if any(np.array_equal(gate, state) for state in states.values()):
             del gates[name]  # the simple net's only "gate" is its hidden units
@@ -74,8 +78,8 @@ def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Fig
         axes.set_xlabel("step t")
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     figure.suptitle(
-        f"{_label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
-        f"{_ending(outcome)}"
+        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
+        f"{ending(outcome)}"
         + (f"; the {len(chosen)} units that differ most" if len(chosen) == SHOWN_UNITS else "")
     )
     return figure

@@ -1,6 +1,5 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -8,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxrnn.errors import look_up
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS
-from jaxrnn.nets.base import Cell, Params, stack
+from jaxrnn.nets.base import Cell, Params
 from jaxrnn.tasks import noise_free
-from jaxrnn.training.engine import Lanes, empty_state, make_chunk, round_up
-from jaxrnn.training.trial import build, settings_of
+from jaxrnn.training.engine import lanes_of, make_program, round_up
+from jaxrnn.training.parts import parts_of
+from jaxrnn.training.trial import build
 
 
 class Record(NamedTuple):
@@ -31,13 +29,10 @@ def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params
     To the bit what the runner trains on the same machine. ``trial`` is below experiment.trials.
     """
     devices = jax.devices()[:1]
-    functions = build(experiment)
+    program = make_program(build(experiment), experiment.seed, num_steps, devices)
     # The same trial in every lane: what the others hold would make no difference.
-    number = np.full(round_up(1, len(devices)), trial, np.int32)
-    settings = jax.tree.map(itemgetter(number), settings_of(experiment))
-    lanes = Lanes(number, np.zeros_like(number), settings)
-    chunk = make_chunk(functions, experiment.seed, num_steps, devices)
-    state, _ = chunk(empty_state(functions, experiment.seed, lanes, devices), lanes)
+    lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
+    state, _ = program.chunk(program.init(lanes), lanes)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), jax.device_get(state.params))
 
 
@@ -108,21 +103,18 @@ def _norm(tree: Any) -> jax.Array:
     return scale * jnp.linalg.norm(flat / scale)
 
 
-def _cell(experiment: Experiment) -> Cell:
-    return stack(look_up(CELLS, "cell", experiment.cell), experiment.layers)
+def look_at_both(experiment: Experiment, params: Params) -> tuple[Record, jax.Array]:
+    """The record and the gradient norms of the two sequences of noise_free.
 
-
-def _look_at_both(experiment: Experiment, params: Params) -> tuple[Record, jax.Array]:
-    """The record and the gradient norms, each with an axis for the sequences, T-2's first."""
-    cell, length = _cell(experiment), experiment.length
+    Each has an axis for the sequences in front, that which begins with T-2 first.
+    """
+    cell, length = parts_of(experiment).cell, experiment.length
     symbols = noise_free(length).draw(jax.random.key(0)).inputs
 
     @jax.jit
     @jax.vmap
     def look_at(first: jax.Array) -> tuple[Record, jax.Array]:
         xs = symbols.at[0].set(first)
-        if cell.unroll is None:  # as in training: a cell that is only a step multiplies vectors
-            xs = jax.nn.one_hot(xs, length)
         return look(cell, params, xs), gradient_norms(cell, params, xs, first)
 
     return look_at(jnp.array([length - 2, length - 1], jnp.int32))

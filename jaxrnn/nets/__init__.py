@@ -1,8 +1,12 @@
-"""The nets: cells and how their first weights are drawn."""
+"""The nets: cells, and how their first weights are drawn.
+
+Every name in ``CELLS`` is a builder, ``lstm(num_inputs, hidden_size, num_outputs, **options)``, and
+every name in ``INITIALIZERS`` one of the number of time steps. Add a function and a line here.
+"""
 
 from collections.abc import Callable
 
-from jaxrnn.nets.base import Cell
+from jaxrnn.nets.base import Cell, stack, unroll
 from jaxrnn.nets.cells import (
     gru,
     lstm,
@@ -12,10 +16,46 @@ from jaxrnn.nets.cells import (
     lstm_peephole,
     simple_rnn,
 )
+from jaxrnn.nets.gated import gated
+from jaxrnn.nets.initializers import (
+    Initializer,
+    chrono,
+    long_memory,
+    notebook_xavier,
+    orthogonal,
+    uniform,
+    xavier,
+)
 from jaxrnn.nets.memory_blocks import memory_blocks
 from jaxrnn.nets.shortcut import one_cell, self_recurrent
 
-CELLS: dict[str, Cell] = {
+__all__ = [
+    "CELLS",
+    "INITIALIZERS",
+    "Cell",
+    "Initializer",
+    "chrono",
+    "gated",
+    "gru",
+    "long_memory",
+    "lstm",
+    "lstm_coupled",
+    "lstm_layer_norm",
+    "lstm_no_forget",
+    "lstm_peephole",
+    "memory_blocks",
+    "notebook_xavier",
+    "one_cell",
+    "orthogonal",
+    "self_recurrent",
+    "simple_rnn",
+    "stack",
+    "uniform",
+    "unroll",
+    "xavier",
+]
+
+CELLS: dict[str, Callable[..., Cell]] = {
     "simple_rnn": simple_rnn,
     "lstm": lstm,
     "lstm_peephole": lstm_peephole,
@@ -23,11 +63,16 @@ CELLS: dict[str, Cell] = {
     "lstm_coupled": lstm_coupled,
     "lstm_layer_norm": lstm_layer_norm,
     "gru": gru,
-}
-
-CELL_BUILDERS: dict[str, Callable[..., Cell]] = {
     "memory_blocks": memory_blocks,
     "one_cell": one_cell,
     "self_recurrent": self_recurrent,
 }
-"""The nets of the 1997 paper, whose shape is an option of theirs, by name."""
+
+INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
+    "notebook_xavier": notebook_xavier,
+    "xavier": xavier,
+    "uniform": uniform,
+    "orthogonal": orthogonal,
+    "chrono": chrono,
+    "long_memory": long_memory,
+}

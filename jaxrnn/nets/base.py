@@ -1,7 +1,7 @@
 """A cell, and a cell run over a sequence.
 
 Letters used for shapes everywhere: N trials, T time steps, I inputs, H hidden units, O outputs,
-C training steps of a chunk. Nothing in this module has a trial axis.
+C training steps of a chunk. Nothing in this package has a trial axis.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.initializers import Initializer
@@ -18,33 +19,33 @@ State = Any
 
 
 class Cell(NamedTuple):
-    """A recurrent net as pure functions of one time step of one sequence.
+    """A recurrent net of fixed sizes as pure functions of one time step of one sequence.
 
-    ``init(key, num_inputs, hidden_size, num_outputs, initializer) -> params``
+    ``init(key, initializer) -> params``
         The first weights.
     ``initial_state(params) -> state``
         The state before the first step.
     ``step(params, state, x) -> (state, y)``
         One time step, x ``[I]`` (or a symbol, an integer below I, where the cell was built by
-        :func:`gated`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
+        :func:`jaxrnn.gated`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs
+        it.
     ``unroll(params, state, xs) -> (state, ys)``
-        Optional: what that scan computes, done faster.
-    ``description``, ``source``
-        A line each for ``jaxrnn list``: what it is, and where the equations come from.
+        Optional: what that scan computes, done faster; takes symbols as well as vectors.
     ``gates``
         The gates by name, in the order in which they lie side by side in the weights.
     ``activations(params, state, x) -> {gate: [H]}``
         Optional: the gates' activations in the step from ``state``, for those who want to look.
+    ``before_joining(params) -> params``
+        Optional: the parameters as they are seen while the hidden units have not joined the net.
     """
 
-    init: Callable[[jax.Array, int, int, int, Initializer], Params]
+    init: Callable[[jax.Array, Initializer], Params]
     initial_state: Callable[[Params], State]
     step: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
     unroll: Callable[[Params, State, jax.Array], tuple[State, jax.Array]] | None = None
-    description: str = ""
-    source: str = ""
     gates: tuple[str, ...] = ()
     activations: Callable[[Params, State, jax.Array], dict[str, jax.Array]] | None = None
+    before_joining: Callable[[Params], Params] | None = None
 
 
 def unroll(
@@ -62,47 +63,58 @@ def unroll(
     return lax.scan(partial(cell.step, params), state, xs)
 
 
-def stack(cell: Cell, num_layers: int) -> Cell:
-    """Put ``num_layers`` copies of ``cell`` on top of each other, each with its own parameters.
+def stack(*cells: Cell) -> Cell:
+    """Put cells on top of each other.
 
     A layer's input at each step is the OUTPUT y [O] (the logits) of the layer below, not its
-    hidden state; the first layer sees x. Parameters and state are tuples, one entry a layer.
+    hidden state; the first layer sees x, so each cell above has the O of the one below as its I.
+    Parameters and state are tuples, one entry a layer. One cell is itself.
 
     Source: the notebook's ``multi_layer_RNN``.
     """
-    if num_layers == 1:
-        return cell
+    if len(cells) == 1:
+        return cells[0]
 
-    def init(
-        key: jax.Array,
-        num_inputs: int,
-        hidden_size: int,
-        num_outputs: int,
-        initializer: Initializer,
-    ) -> Params:
-        keys = jax.random.split(key, num_layers)
-        fans_in = [num_inputs] + [num_outputs] * (num_layers - 1)
-        return tuple(
-            cell.init(k, fan_in, hidden_size, num_outputs, initializer)
-            for k, fan_in in zip(keys, fans_in, strict=True)
-        )
+    def init(key: jax.Array, initializer: Initializer) -> Params:
+        keys = jax.random.split(key, len(cells))
+        return tuple(cell.init(k, initializer) for cell, k in zip(cells, keys, strict=True))
 
     def initial_state(params: Params) -> State:
-        return tuple(cell.initial_state(layer) for layer in params)
+        layers = zip(cells, params, strict=True)
+        return tuple(cell.initial_state(layer) for cell, layer in layers)
 
     def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         new_state = []
-        for layer, layer_state in zip(params, state, strict=True):
+        for cell, layer, layer_state in zip(cells, params, state, strict=True):
             layer_state, x = cell.step(layer, layer_state, x)
             new_state.append(layer_state)
         return tuple(new_state), x
 
     def fast(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
         new_state = []
-        for layer, layer_state in zip(params, state, strict=True):
+        for cell, layer, layer_state in zip(cells, params, state, strict=True):
             layer_state, xs = unroll(cell, layer, xs, layer_state)
             new_state.append(layer_state)
         return tuple(new_state), xs
 
     # A whole layer at a time lets each layer take its cell's own fast path.
-    return Cell(init, initial_state, step, fast if cell.unroll else None, gates=cell.gates)
+    all_fast = all(cell.unroll is not None for cell in cells)
+    gates = dict.fromkeys(gate for cell in cells for gate in cell.gates)
+    return Cell(init, initial_state, step, fast if all_fast else None, tuple(gates))
+
+
+def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
+    """The cell, made to take symbols below I where it multiplies vectors, as one that is only a
+    step does: it gets them as one-hot vectors [I]."""
+    if cell.unroll is not None:
+        return cell
+    activations = cell.activations
+
+    def vectors(xs: jax.Array) -> jax.Array:
+        return jax.nn.one_hot(xs, num_inputs) if jnp.issubdtype(xs.dtype, jnp.integer) else xs
+
+    return cell._replace(
+        step=lambda params, state, x: cell.step(params, state, vectors(x)),
+        unroll=lambda params, state, xs: unroll(cell, params, vectors(xs), state),
+        activations=activations and (lambda p, state, x: activations(p, state, vectors(x))),
+    )

@@ -24,43 +24,37 @@ class GatedParams(NamedTuple):
 
 
 def gated(
+    sizes: tuple[int, int, int],
     gates: tuple[str, ...],
-    advance: Callable[..., State],
+    activate: Callable[..., list[jax.Array]],
+    update: Callable[..., State],
     initial_state: Callable[[int], State],
     hidden: Callable[[State], jax.Array],
-    description: str,
-    source: str,
     *,
     own: Callable[[int], Any] = lambda hidden_size: (),
-    activations: Callable[..., list[jax.Array]] | None = None,
     adds_up: bool = True,
 ) -> Cell:
     """Build a cell from what happens between one matrix product of all gates and the hidden units.
 
-    a(t) = x(t) U + h(t-1) W + b [G H], state(t) = advance(own, state(t-1), a(t)),
+    With sizes (I, H, O): a(t) = x(t) U + h(t-1) W + b [G H], the gates' activations
+    g(t) = activate(own, state(t-1), a(t)), [H] each, state(t) = update(own, state(t-1), *g(t)),
     h(t) = hidden(state(t)) [H], y(t) = h(t) V + output bias [O]; see :class:`GatedParams`.
-    ``initial_state`` and ``own`` get H; ``activations``, called as ``advance`` is, gives each
-    gate's. The step takes x [I], or a symbol (an integer below I), whose product is a row of U.
-    A cell whose equations need the summands of a(t) apart has ``adds_up`` False, and its
-    ``advance`` gets (own, state, x U, h W, b).
+    ``initial_state`` and ``own`` get H. The step takes x [I], or a symbol (an integer below I),
+    whose product is a row of U. A cell whose equations need the summands of a(t) apart has
+    ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b).
 
     The fast path does x U and h V for all time steps in one product each, forward and backward,
-    and so the gradient of W, unless the cell does not add up; only h W and ``advance`` stay in the
-    scan. It has reverse-mode derivatives only: for others differentiate a scan of ``step``.
+    and so the gradient of W, unless the cell does not add up; only h W, ``activate`` and ``update``
+    stay in the scan. It has reverse-mode derivatives only: for others differentiate a scan of
+    ``step``.
     """
-    num_gates = len(gates)
+    num_inputs, hidden_size, num_outputs = sizes
 
-    def init(
-        key: jax.Array,
-        num_inputs: int,
-        hidden_size: int,
-        num_outputs: int,
-        initializer: Initializer,
-    ) -> GatedParams:
+    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return GatedParams(
-            initializer.weights(input_key, num_gates, num_inputs, hidden_size),
-            initializer.recurrent(recurrent_key, num_gates, hidden_size, hidden_size),
+            initializer.weights(input_key, len(gates), num_inputs, hidden_size),
+            initializer.recurrent(recurrent_key, len(gates), hidden_size, hidden_size),
             initializer.biases(bias_key, gates, hidden_size),
             own(hidden_size),
             initializer.weights(output_key, 1, hidden_size, num_outputs),
@@ -68,7 +62,7 @@ def gated(
         )
 
     def first_state(params: GatedParams) -> State:
-        zeros = initial_state(params.recurrent_weights.shape[0])
+        zeros = initial_state(hidden_size)
         return jax.tree.map(lambda leaf: leaf.astype(params.bias.dtype), zeros)
 
     def project(params: GatedParams, x: jax.Array) -> jax.Array:
@@ -76,44 +70,40 @@ def gated(
         product = params.input_weights[x] if is_symbol else _product(x, params.input_weights)
         return product + jnp.broadcast_to(params.bias, product.shape) if adds_up else product
 
-    def arguments(params: GatedParams, state: State, projected: jax.Array) -> tuple[Any, ...]:
-        """What ``advance`` and ``activations`` are called with."""
+    def look(params: GatedParams, state: State, projected: jax.Array) -> list[jax.Array]:
         product = hidden(state) @ params.recurrent_weights
         if adds_up:
-            return params.own, state, projected + product
-        return params.own, state, projected, product, params.bias
+            return activate(params.own, state, projected + product)
+        return activate(params.own, state, projected, product, params.bias)
+
+    def advance(own: Any, state: State, a: jax.Array) -> State:
+        return update(own, state, *activate(own, state, a))
 
     def readout(params: GatedParams, h: jax.Array) -> jax.Array:
         product = _product(h, params.output_weights)
         return product + jnp.broadcast_to(params.output_bias, product.shape)
 
     def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        state = advance(*arguments(params, state, project(params, x)))
+        state = update(params.own, state, *look(params, state, project(params, x)))
         return state, readout(params, hidden(state))
 
     def fast(params: GatedParams, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+        def one(state: State, projected: jax.Array) -> tuple[State, jax.Array]:
+            state = update(params.own, state, *look(params, state, projected))
+            return state, hidden(state)
+
         projected = project(params, xs)
         if adds_up:
-            state, hs = _scan(
-                advance, hidden, params.recurrent_weights, params.own, state, projected
-            )
+            weights = params.recurrent_weights
+            state, hs = _scan(advance, hidden, weights, params.own, state, projected)
         else:
-
-            def one(state: State, projected: jax.Array) -> tuple[State, jax.Array]:
-                state = advance(*arguments(params, state, projected))
-                return state, hidden(state)
-
             state, hs = lax.scan(one, state, projected)
         return state, readout(params, hs)
 
-    def look(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
-        assert activations is not None
-        values = activations(*arguments(params, state, project(params, x)))
-        return dict(zip(gates, values, strict=True))
+    def activations(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
+        return dict(zip(gates, look(params, state, project(params, x)), strict=True))
 
-    return Cell(
-        init, first_state, step, fast, description, source, gates, look if activations else None
-    )
+    return Cell(init, first_state, step, fast, gates, activations)
 
 
 def _product(x: jax.Array, weights: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
-"""Initial weights. Add an initializer here and a line to ``INITIALIZERS``.
+"""Initial weights: builders of how a net's matrices are drawn, and the biases of its gates.
 
-An :class:`Initializer` says how the matrices of a net are drawn, and the biases of its gates.
+Each takes the number of time steps of the task, which makes no difference to most.
 """
 
 import math
@@ -55,36 +55,43 @@ def _orthogonal(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> ja
     return jnp.concatenate(list(jax.vmap(one)(jax.random.split(key, num_gates))), axis=1)
 
 
-xavier = Initializer(_xavier, _xavier)
-"""Xavier uniform for each gate by itself: limit sqrt(6 / (fan_in + fan_out)).
+def xavier(num_steps: int = 1) -> Initializer:
+    """Xavier uniform for each gate by itself: limit sqrt(6 / (fan_in + fan_out)).
 
-Source: Glorot & Bengio 2010, equation 16.
-"""
+    Source: Glorot & Bengio 2010, equation 16.
+    """
+    return Initializer(_xavier, _xavier)
 
-notebook_xavier = Initializer(_notebook_xavier, _notebook_xavier)
-"""Xavier uniform as TensorFlow 1 computes it for a stacked ``[num_gates, fan_in, fan_out]``.
 
-The leading axis multiplies both fans, so the limit is sqrt(6 / (num_gates (fan_in + fan_out))):
-for the four gates of the LSTM half of what :data:`xavier` gives; for one gate the same.
+def notebook_xavier(num_steps: int = 1) -> Initializer:
+    """Xavier uniform as TensorFlow 1 computes it for a stacked ``[num_gates, fan_in, fan_out]``.
 
-Source: the notebook's ``xavier_initializer`` on its tensors ``W`` and ``U``.
-"""
+    The leading axis multiplies both fans, so the limit is sqrt(6 / (num_gates (fan_in + fan_out))):
+    for the four gates of the LSTM half of what :func:`xavier` gives; for one gate the same.
 
-uniform = Initializer(_uniform, _uniform)
-"""Uniform in [-1, 1] whatever the fans: the setting ``initial_scale`` makes it any range.
+    Source: the notebook's ``xavier_initializer`` on its tensors ``W`` and ``U``.
+    """
+    return Initializer(_notebook_xavier, _notebook_xavier)
 
-Source: Hochreiter & Schmidhuber 1997, whose ranges are 0.1 and 0.2.
-"""
 
-orthogonal = Initializer(_xavier, _orthogonal)
-"""Each gate's recurrent matrix a random orthogonal one, the other matrices :data:`xavier`.
+def uniform(num_steps: int = 1) -> Initializer:
+    """Uniform in [-1, 1] whatever the fans: the setting ``initial_scale`` makes it any range.
 
-Source: Saxe, McClelland & Ganguli 2014.
-"""
+    Source: Hochreiter & Schmidhuber 1997, whose ranges are 0.1 and 0.2.
+    """
+    return Initializer(_uniform, _uniform)
+
+
+def orthogonal(num_steps: int = 1) -> Initializer:
+    """Each gate's recurrent matrix a random orthogonal one, the other matrices as xavier's.
+
+    Source: Saxe, McClelland & Ganguli 2014.
+    """
+    return Initializer(_xavier, _orthogonal)
 
 
 def chrono(num_steps: int) -> Initializer:
-    """:data:`xavier` with forget biases for memories of up to ``num_steps`` steps.
+    """Xavier weights, and forget biases for memories of up to ``num_steps`` steps.
 
     Forget gate b = log(u), u uniform in [1, num_steps - 1]; input gate -b; other gates 0. The GRU's
     update gate, which keeps what is there, counts as a forget gate.
@@ -99,11 +106,11 @@ def chrono(num_steps: int) -> Initializer:
         zeros = jnp.zeros(hidden_size)
         return jnp.concatenate([of_gate.get(gate, zeros) for gate in gates])
 
-    return xavier._replace(biases=biases)
+    return xavier()._replace(biases=biases)
 
 
 def long_memory(num_steps: int) -> Initializer:
-    """:data:`uniform` weights, and gates that keep what is there for ``num_steps`` steps.
+    """Uniform weights, and gates that keep what is there for ``num_steps`` steps.
 
     Forget gate (or the GRU's update gate) log(10 num_steps): a memory cell loses about one part in
     10 num_steps a step, so exp(-1/10) = 90 % is left at the end of a sequence of any length. Input
@@ -118,15 +125,4 @@ def long_memory(num_steps: int) -> Initializer:
     def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
         return jnp.repeat(jnp.array([of_gate.get(gate, 0.0) for gate in gates]), hidden_size)
 
-    return uniform._replace(biases=biases)
-
-
-INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
-    "notebook_xavier": lambda num_steps: notebook_xavier,
-    "xavier": lambda num_steps: xavier,
-    "uniform": lambda num_steps: uniform,
-    "orthogonal": lambda num_steps: orthogonal,
-    "chrono": chrono,
-    "long_memory": long_memory,
-}
-"""Name -> function of the number of time steps."""
+    return uniform()._replace(biases=biases)

@@ -31,7 +31,40 @@ class BlockState(NamedTuple):
     units: jax.Array  # y [M], the activations of the step before: gates and cell outputs
 
 
+def _project(params: BlockParams, x: jax.Array) -> jax.Array:
+    """Everything of a(t) but y(t-1) W, for one step [I] or all of them [T, I]."""
+    is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
+    product = params.input_weights[x] if is_symbol else x @ params.input_weights
+    missing = product.shape[-1] - params.bias.shape[0]
+    return product + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), product.shape)
+
+
+def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """y_in, y_out [..., B] and what is added to s [..., B, S]."""
+    y_in, y_out = jnp.split(jax.nn.sigmoid(a[..., : 2 * num_blocks]), 2, axis=-1)
+    g = 2 * jnp.tanh(a[..., 2 * num_blocks :] / 2)
+    g = g.reshape(*g.shape[:-1], num_blocks, -1)
+    return y_in, y_out, y_in[..., None] * g
+
+
+def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
+    """y_c [..., BS]."""
+    y_c = y_out[..., None] * jnp.tanh(s / 2)
+    return y_c.reshape(*y_c.shape[:-2], -1)
+
+
+def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
+    product = y_c @ params.output_weights
+    if not params.output_bias.size:
+        return product
+    return product + jnp.broadcast_to(params.output_bias, product.shape)
+
+
 def memory_blocks(
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
     block_size: int,
     input_biases: tuple[float, ...] | None = None,
     output_biases: tuple[float, ...] | None = None,
@@ -40,13 +73,14 @@ def memory_blocks(
     truncated: bool = True,
     recurrent: bool = True,
 ) -> Cell:
-    """Build the 1997 net: B blocks of S = ``block_size`` memory cells that share two gates.
+    """The 1997 net: B blocks of S memory cells that share two gates, no forget gate.
 
+    With B = ``hidden_size`` and S = ``block_size``:
     a(t) = x(t) U + y(t-1) W + b for all M hidden units, y(t-1) their activations one step before;
     y_in = sigmoid(a_in), y_out = sigmoid(a_out) of each block, and for each of its cells
     s(t) = s(t-1) + y_in g(a_c), y_c(t) = y_out h(s(t)) with g(a) = 2 tanh(a/2), in [-2, 2], and
     h(s) = tanh(s/2), in [-1, 1]. The outputs see the cells alone: y_c(t) V + output bias, before
-    the squashing that belongs to the objective. B is the ``hidden_size`` of ``init``.
+    the squashing that belongs to the objective.
 
     ``input_biases`` and ``output_biases`` are the first biases of the gates, one a block, drawn as
     the weights are if None; ``hidden_bias`` is "all", "gates" or "none". With ``truncated`` no
@@ -64,88 +98,44 @@ def memory_blocks(
 
     Source: Hochreiter & Schmidhuber 1997, equations 3 to 9 and appendix A.1.
     """
-    if block_size < 1:
-        raise InputError(f"block-size {block_size} must be at least 1")
-    if hidden_bias not in ("all", "gates", "none"):
-        raise InputError(f"unknown hidden-bias {hidden_bias!r}: choose from all, gates, none")
+    num_blocks = hidden_size
+    _check_options(num_blocks, block_size, (input_biases, output_biases), hidden_bias)
+    num_units = num_blocks * (2 + block_size)
+    num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
 
-    def num_blocks_of(params: BlockParams) -> int:
-        return params.input_weights.shape[1] // (2 + block_size)
-
-    def init(
-        key: jax.Array,
-        num_inputs: int,
-        hidden_size: int,
-        num_outputs: int,
-        initializer: Initializer,
-    ) -> BlockParams:
-        num_units = hidden_size * (2 + block_size)
+    def init(key: jax.Array, initializer: Initializer) -> BlockParams:
         keys = jax.random.split(key, 7)
-        num_biases = {"all": num_units, "gates": 2 * hidden_size, "none": 0}[hidden_bias]
         bias = initializer.weights(keys[2], 1, 1, num_biases)[0] if num_biases else jnp.zeros(0)
-        for place, given in enumerate((input_biases, output_biases)):
+        for start, given in ((0, input_biases), (num_blocks, output_biases)):
             if given is not None:
-                if len(given) != hidden_size or not num_biases:
-                    raise InputError(f"gate biases {given} must be one for each of {hidden_size}")
-                start = place * hidden_size
-                bias = bias.at[start : start + hidden_size].set(jnp.array(given, bias.dtype))
-        num_cells = hidden_size * block_size
+                bias = bias.at[start : start + num_blocks].set(jnp.array(given, bias.dtype))
         return BlockParams(
             initializer.weights(keys[0], 1, num_inputs, num_units),
             initializer.recurrent(keys[1], 1, num_units, num_units)
             if recurrent
             else jnp.zeros((0, 0)),
             bias,
-            initializer.weights(keys[3], 1, num_cells, num_outputs),
+            initializer.weights(keys[3], 1, num_blocks * block_size, num_outputs),
             initializer.weights(keys[4], 1, 1, num_outputs)[0] if output_bias else jnp.zeros(0),
         )
 
     def initial_state(params: BlockParams) -> BlockState:
         dtype = params.input_weights.dtype
-        return BlockState(
-            jnp.zeros((num_blocks_of(params), block_size), dtype),
-            jnp.zeros(params.input_weights.shape[1], dtype),
-        )
-
-    def project(params: BlockParams, x: jax.Array) -> jax.Array:
-        """Everything of a(t) but y(t-1) W, for one step [I] or all of them [T, I]."""
-        is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
-        product = params.input_weights[x] if is_symbol else x @ params.input_weights
-        missing = product.shape[-1] - params.bias.shape[0]
-        return product + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), product.shape)
-
-    def gates_and_writes(params: BlockParams, a: jax.Array) -> tuple[jax.Array, ...]:
-        """y_in, y_out [..., B] and what is added to s [..., B, S]."""
-        num_blocks = num_blocks_of(params)
-        y_in, y_out = jnp.split(jax.nn.sigmoid(a[..., : 2 * num_blocks]), 2, axis=-1)
-        g = 2 * jnp.tanh(a[..., 2 * num_blocks :] / 2)
-        g = g.reshape(*g.shape[:-1], num_blocks, block_size)
-        return y_in, y_out, y_in[..., None] * g
-
-    def cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
-        """y_c [..., BS]."""
-        y_c = y_out[..., None] * jnp.tanh(s / 2)
-        return y_c.reshape(*y_c.shape[:-2], -1)
+        return BlockState(jnp.zeros((num_blocks, block_size), dtype), jnp.zeros(num_units, dtype))
 
     def advance(params: BlockParams, state: BlockState, projected: jax.Array) -> BlockState:
         before = lax.stop_gradient(state.units) if truncated else state.units
         a = projected + before @ params.recurrent_weights if recurrent else projected
-        y_in, y_out, write = gates_and_writes(params, a)
+        y_in, y_out, write = _gates_and_writes(num_blocks, a)
         s = state.cell + write
-        return BlockState(s, jnp.concatenate([y_in, y_out, cells_out(y_out, s)]))
-
-    def readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
-        product = y_c @ params.output_weights
-        if not params.output_bias.size:
-            return product
-        return product + jnp.broadcast_to(params.output_bias, product.shape)
+        return BlockState(s, jnp.concatenate([y_in, y_out, _cells_out(y_out, s)]))
 
     def step(params: BlockParams, state: BlockState, x: jax.Array) -> tuple[BlockState, jax.Array]:
-        state = advance(params, state, project(params, x))
-        return state, readout(params, state.units[2 * num_blocks_of(params) :])
+        state = advance(params, state, _project(params, x))
+        return state, _readout(params, state.units[2 * num_blocks :])
 
     def unroll(params: BlockParams, state: BlockState, xs: jax.Array) -> tuple[Any, jax.Array]:
-        projected = project(params, xs)
+        projected = _project(params, xs)
         # Truncated, the scan is there for its values alone.
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
@@ -156,21 +146,32 @@ def memory_blocks(
         if recurrent:
             last, units = lax.scan(one, fixed(state), fixed(projected))
             if not truncated:
-                return last, readout(params, units[:, 2 * num_blocks_of(params) :])
+                return last, _readout(params, units[:, 2 * num_blocks :])
             before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])
             projected = projected + before @ params.recurrent_weights
-        y_in, y_out, write = gates_and_writes(params, projected)
+        y_in, y_out, write = _gates_and_writes(num_blocks, projected)
         s = jnp.cumsum(write, axis=0) + jnp.broadcast_to(state.cell, write.shape)
-        y_c = cells_out(y_out, s)
+        y_c = _cells_out(y_out, s)
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))
-        return last, readout(params, y_c)
+        return last, _readout(params, y_c)
 
-    return Cell(
-        init,
-        initial_state,
-        step,
-        unroll,
-        description=f"memory blocks of {block_size}, no forget gate, "
-        + ("truncated gradient" if truncated else "full gradient"),
-        source="Hochreiter & Schmidhuber 1997, equations 3 to 9",
-    )
+    return Cell(init, initial_state, step, unroll)
+
+
+def _check_options(
+    num_blocks: int,
+    block_size: int,
+    gate_biases: tuple[tuple[float, ...] | None, ...],
+    hidden_bias: str,
+) -> None:
+    if block_size < 1:
+        raise InputError(f"block-size {block_size} must be at least 1")
+    if hidden_bias not in ("all", "gates", "none"):
+        raise InputError(f"unknown hidden-bias {hidden_bias!r}: choose from all, gates, none")
+    for given in gate_biases:
+        if given is None:
+            continue
+        if hidden_bias == "none":
+            raise InputError(f"gate biases {given} need a hidden-bias: choose from all, gates")
+        if len(given) != num_blocks:
+            raise InputError(f"gate biases {given} must be one for each of {num_blocks} blocks")

@@ -32,25 +32,19 @@ def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
     return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
 
 
-def one_cell(bipolar: bool = False) -> Cell:
-    """Build H memory cells that see the inputs alone, each with an input gate of its own.
+def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bool = False) -> Cell:
+    """Memory cells with an input gate each that see the inputs alone, as the outputs do, too.
 
     (a_in, a_c)(t) = x(t) W, y_in = sigmoid(a_in), s(t) = s(t-1) + y_in g(a_c) from s(0) = 0, and
     the outputs x(t) D + s(t) V, before the squashing that belongs to the objective: no output
     gate, no squashing of s, no bias, no weight from one step to the next. g = sigmoid, so that s
     only grows, or with ``bipolar`` 2 sigmoid(a) - 1, in [-1, 1], so that it can stay. Nothing
-    needs a scan: s is a cumulative sum.
+    needs a scan: s is a cumulative sum. Before the cells join, V is 0.
 
     Source: Hochreiter & Schmidhuber 1997, experiments 2a and 2b, with H = 1.
     """
 
-    def init(
-        key: jax.Array,
-        num_inputs: int,
-        hidden_size: int,
-        num_outputs: int,
-        initializer: Initializer,
-    ) -> OneCellParams:
+    def init(key: jax.Array, initializer: Initializer) -> OneCellParams:
         input_key, output_key, direct_key = jax.random.split(key, 3)
         return OneCellParams(
             initializer.weights(input_key, 1, num_inputs, 2 * hidden_size),
@@ -59,7 +53,7 @@ def one_cell(bipolar: bool = False) -> Cell:
         )
 
     def initial_state(params: OneCellParams) -> jax.Array:
-        return jnp.zeros_like(params.output_weights, shape=params.output_weights.shape[0])
+        return jnp.zeros_like(params.output_weights, shape=hidden_size)
 
     def write(params: OneCellParams, x: jax.Array) -> jax.Array:
         """What is added to s, [H] or [T, H]."""
@@ -78,19 +72,14 @@ def one_cell(bipolar: bool = False) -> Cell:
         s_all = jnp.broadcast_to(s, writes.shape) + jnp.cumsum(writes, axis=0)
         return s_all[-1], readout(params, xs, s_all)
 
-    return Cell(
-        init,
-        initial_state,
-        step,
-        unroll,
-        description=f"memory cells with input gates, g in [{-1 if bipolar else 0}, 1], "
-        "outputs see the inputs too",
-        source="Hochreiter & Schmidhuber 1997, experiments 2a and 2b",
-    )
+    def before_joining(params: OneCellParams) -> OneCellParams:
+        return params._replace(output_weights=jnp.zeros_like(params.output_weights))
+
+    return Cell(init, initial_state, step, unroll, before_joining=before_joining)
 
 
-def self_recurrent() -> Cell:
-    """Build H logistic hidden units with full recurrence, the net of RTRL and BPTT.
+def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """Logistic units with full recurrence, the net of RTRL and BPTT; outputs see the inputs, too.
 
     h(t) = sigmoid(x(t) U + h(t-1) W) from h(0) = 0, and the outputs x(t) D + h(t) V, before the
     squashing that belongs to the objective; no biases. The gradient is the full one, which RTRL
@@ -99,13 +88,7 @@ def self_recurrent() -> Cell:
     Source: Hochreiter & Schmidhuber 1997, experiment 2a, with H = 1.
     """
 
-    def init(
-        key: jax.Array,
-        num_inputs: int,
-        hidden_size: int,
-        num_outputs: int,
-        initializer: Initializer,
-    ) -> SelfRecurrentParams:
+    def init(key: jax.Array, initializer: Initializer) -> SelfRecurrentParams:
         keys = jax.random.split(key, 4)
         return SelfRecurrentParams(
             initializer.weights(keys[0], 1, num_inputs, hidden_size),
@@ -115,7 +98,7 @@ def self_recurrent() -> Cell:
         )
 
     def initial_state(params: SelfRecurrentParams) -> jax.Array:
-        return jnp.zeros_like(params.output_weights, shape=params.output_weights.shape[0])
+        return jnp.zeros_like(params.output_weights, shape=hidden_size)
 
     def readout(params: SelfRecurrentParams, x: jax.Array, h: jax.Array) -> jax.Array:
         return _product(x, params.direct_weights) + h @ params.output_weights
@@ -137,11 +120,4 @@ def self_recurrent() -> Cell:
         last, h_all = lax.scan(one, h, _product(xs, params.input_weights))
         return last, readout(params, xs, h_all)
 
-    return Cell(
-        init,
-        initial_state,
-        step,
-        unroll,
-        description="logistic units with full recurrence, outputs see the inputs too",
-        source="Hochreiter & Schmidhuber 1997, experiment 2a",
-    )
+    return Cell(init, initial_state, step, unroll)

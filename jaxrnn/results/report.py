@@ -15,28 +15,18 @@ from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
 from jaxrnn.results.rows import read_rows
 from jaxrnn.results.run_directory import read_config, spelled
-from jaxrnn.results.summary import Line, median, summarize
-from jaxrnn.suites.paper_1997 import PAPER
-from jaxrnn.suites.published import PaperResult
+from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
+from jaxrnn.suites import Published, Source
 
 REPORT = "report.md"
 
 
-def net_name(experiment: str, cell: str) -> str:
-    """A net's name in tables and on the terminal.
-
-    The notebook's settings go without saying, the paper's experiments by their names alone.
-    """
-    if experiment in PAPER:
-        return experiment
-    return cell if experiment in ("notebook", "grid") else f"{cell} ({experiment})"
-
-
 _PUBLISHED = "published"
-# The columns of a table, those of settings that differ apart, which come after T.
+# The columns of a table. Those of settings that differ stand after T, those of suites whose source
+# printed each trial, under the suite's name, before the last two.
 _HEADINGS = (
     *("net", "T", "solved", "95%", "mean", "median", "best", "worst", "ST1", "its mean", "wrong"),
-    *("notebook", "its median", "p"),
+    *("its median", "p"),
 )
 # What a terminal that is too narrow does without; report.md has them all.
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
@@ -50,27 +40,42 @@ class _Row(NamedTuple):
 
 
 def _rows(lines: Sequence[Line]) -> list[_Row]:
-    """The table's rows; a row of the paper's stands above ours of the same length."""
+    """The table's rows; published means stand above ours of the same length."""
     rows: list[_Row] = []
+    above: object = None
     for line in lines:
-        section = line.length if line.paper is None else (PAPER[line.experiment].row, line.length)
-        if line.paper is not None and (not rows or rows[-1].section != section):
-            rows.append(_Row(_paper_cells(line.length, line.paper), section))
+        row = row_name(line.experiment), line.length
+        section = line.length if source_of(line.experiment).by_length else row
+        beside = (*row, line.published)
+        if line.published is not None and line.published.trials is None and beside != above:
+            rows.append(_Row(_published_cells(line.length, line.published), section))
         rows.append(_Row(_cells(line), section))
+        above = beside
     return rows
 
 
-def _headings(rows: Sequence[_Row]) -> list[str]:
+def _with_trials(lines: Sequence[Line]) -> list[str]:
+    """The experiments whose source printed each trial."""
+    found = (line for line in lines if line.published and line.published.trials)
+    return list(dict.fromkeys(line.experiment for line in found))
+
+
+def _headings(lines: Sequence[Line]) -> list[str]:
     """Those that any row has something for, in order."""
-    found = list(dict.fromkeys(heading for row in rows for heading in row.cells))
-    settings = [heading for heading in found if heading not in _HEADINGS]
+    found = {heading for row in _rows(lines) for heading in row.cells}
+    settings = dict.fromkeys(_spaced(name) for line in lines for name in line.settings)
     net, length, *others = _HEADINGS
-    return [net, length, *settings, *(heading for heading in others if heading in found)]
+    ordered = [net, length, *settings, *others[:-2], *_with_trials(lines), *others[-2:]]
+    return [heading for heading in ordered if heading in found]
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _cells(line: Line) -> dict[str, str]:
     cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    cells |= {name.replace("_", " "): f"{value:g}" for name, value in line.settings.items()}
+    cells |= {_spaced(name): f"{value:g}" for name, value in line.settings.items()}
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
         "95%": "{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)),
@@ -78,27 +83,28 @@ def _cells(line: Line) -> dict[str, str]:
         "median": _steps(line.median),
         "worst": _steps(line.most),
     }
-    if line.experiment in PAPER:
+    if not source_of(line.experiment).by_length:
         cells["best"] = _steps(line.least)
-    if line.num_correct is not None:
-        cells["ST1"] = _solved(line.num_correct, line.trials)
-        cells["its mean"] = steps_or_dash(line.correct)
+    if line.st1_trials is not None:
+        cells["ST1"] = _solved(line.st1_trials, line.trials)
+        cells["its mean"] = steps_or_dash(line.st1_mean)
     if line.wrong is not None:
         cells["wrong"] = percent(line.wrong)
-    if line.published is not None:
-        theirs = _published(line)
-        cells |= dict(zip(("notebook", "its median", "p"), theirs, strict=True))
+    if line.published is not None and line.published.trials is not None:
+        theirs = _of_trials(line.published.trials)
+        cells |= dict(zip((line.experiment, "its median"), theirs, strict=True))
+        cells["p"] = f"{line.p_value:.3f}"
     return cells
 
 
-def _paper_cells(length: int, paper: PaperResult) -> dict[str, str]:
-    cells = {"net": _PUBLISHED, "T": str(length), "mean": steps_or_dash(paper.sequences)}
-    if paper.success is not None:
-        cells["solved"] = percent(paper.success)
-    if paper.correct is not None:
-        cells["its mean"] = steps_or_dash(paper.correct)
-    if paper.wrong is not None:
-        cells["wrong"] = percent(paper.wrong)
+def _published_cells(length: int, published: Published) -> dict[str, str]:
+    cells = {"net": _PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
+    if published.solved is not None:
+        cells["solved"] = percent(published.solved)
+    if published.st1 is not None:
+        cells["its mean"] = steps_or_dash(published.st1)
+    if published.wrong is not None:
+        cells["wrong"] = percent(published.wrong)
     return cells
 
 
@@ -106,12 +112,10 @@ def _solved(solved: int, trials: int, diverged: int = 0) -> str:
     return f"{solved}/{trials}" + (f" ({diverged} diverged)" if diverged else "")
 
 
-def _published(line: Line) -> tuple[str, str, str]:
-    if line.published is None:
-        return "-", "-", "-"
-    theirs = [math.inf if s is None else float(s) for s in line.published]
-    solved = _solved(sum(map(math.isfinite, theirs)), len(theirs))
-    return solved, _steps(median(theirs)), f"{line.p_value:.3f}"
+def _of_trials(trials: Sequence[int | None]) -> tuple[str, str]:
+    """How many of a source's trials were solved, and their median."""
+    steps = [math.inf if step is None else float(step) for step in trials]
+    return _solved(sum(map(math.isfinite, steps)), len(steps)), _steps(median(steps))
 
 
 def sentence(lines: Sequence[Line]) -> str:
@@ -122,16 +126,15 @@ def sentence(lines: Sequence[Line]) -> str:
         return text + f"{len(lines)} combinations of settings"
     solved = _solved(line.solved, line.trials, line.diverged)
     text += f"{solved:>7} solved, median {_steps(line.median):>6}"
-    if line.published is not None:
-        theirs, their_median, _ = _published(line)
-        text += f"  (notebook {theirs:>5}, {their_median:>6})"
+    if line.published is not None and line.published.trials is not None:
+        theirs, their_median = _of_trials(line.published.trials)
+        text += f"  ({line.experiment} {theirs:>5}, {their_median:>6})"
     return text
 
 
 def table(lines: Sequence[Line], console: Console) -> Table:
     """The lines as a table for the terminal, without some columns where it is too narrow."""
-    rows = _rows(lines)
-    headings = _headings(rows)
+    rows, headings = _rows(lines), _headings(lines)
     unbounded = console.options.update(max_width=sys.maxsize)
     for dispensable in (None, *_DISPENSABLE):
         headings = [heading for heading in headings if heading != dispensable]
@@ -156,46 +159,46 @@ def _table(rows: Sequence[_Row], headings: Sequence[str]) -> Table:
     return result
 
 
-PAPER_LEGEND = (
-    "T is the length. Solved: trials that met the paper's criterion before the run's cap (if none "
-    "was given, ten times the published mean, at most 5 million); 95%: confidence interval of "
-    "their percentage (Clopper-Pearson). Mean, median, best and worst: training sequences until "
-    "then; the mean is that of the solved trials, in median and worst an unsolved trial counts as "
-    "never. Published: the 1997 paper's means. A dash: nothing there."
-)
-
-
 def legend(lines: Sequence[Line]) -> str:
     """What the columns mean."""
-    text = (
-        "T is the length. Solved: trials that were; 95%: confidence interval of their percentage "
-        "(Clopper-Pearson). Mean, median and worst: index of the training step (one sequence each, "
-        "counted from 0) of solution, the window of steps without a failure included; the mean is "
-        "that of the solved trials, in median and worst an unsolved trial counts as never."
-    )
-    headings = _headings(_rows(lines))
-    if any(line.experiment in PAPER for line in lines):
-        text = PAPER_LEGEND
-        if "ST1" in headings:
-            text += " ST1: trials that came to criterion ST1, and after how many sequences."
-        if "wrong" in headings:
-            text += (
-                " Wrong: share of the final test's fresh sequences that the solved trials get "
-                "wrong."
-            )
-    if "notebook" in headings:
+    headings = _headings(lines)
+    sources = dict.fromkeys(source_of(line.experiment) for line in lines)
+    texts = dict.fromkeys(_of_source(source, lines) for source in sources)
+    text = " ".join(["T is the length.", *texts])
+    if "ST1" in headings:
+        text += " ST1: trials that came to criterion ST1, and after how many sequences."
+    if "wrong" in headings:
+        text += " Wrong: share of the final test's fresh sequences that the solved trials get "
+        text += "wrong."
+    for name in _with_trials(lines):
+        whose = source_of(name).whose
         text += (
-            " Then the notebook's solved and median. p: two-sided Mann-Whitney p-value of our "
-            "steps against the notebook's; a small one says that the two differ. A dash: not "
-            "published."
+            f" Then {whose} solved and median. p: two-sided Mann-Whitney p-value of our steps "
+            f"against {whose}; a small one says that the two differ. A dash: not published."
         )
+    return text
+
+
+def _of_source(source: Source, lines: Sequence[Line]) -> str:
+    """What the columns mean in the rows of one source's experiments."""
+    published = [line.published for line in lines if source_of(line.experiment) == source]
+    has_means = any(row is not None and row.trials is None for row in published)
+    columns = "Mean, median and worst"
+    if not source.by_length:
+        columns = "Mean, median, best and worst"
+    text = (
+        f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
+        f"(Clopper-Pearson). {columns}: {source.steps}; the mean is that of the solved trials, in "
+        "median and worst an unsolved trial counts as never."
+    )
+    if has_means or not source.by_length:
+        text += f" Published: {source.whose} means. A dash: nothing there."
     return text
 
 
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
-    rows = _rows(lines)
-    headings = _headings(rows)
+    rows, headings = _rows(lines), _headings(lines)
     rule = ["---" if heading == "net" else "--:" for heading in headings]
     cells = [[row.cells.get(heading, "-") for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))

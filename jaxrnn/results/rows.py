@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.outcome import ENDINGS, Outcome
 
 ROWS = "trials.jsonl"
 
@@ -35,7 +36,7 @@ def make_settings(experiment: Experiment) -> dict[str, Any]:
     return settings
 
 
-def make_row(experiment: Experiment, outcome: Any) -> Row:
+def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     """One trial's outcome with every setting it ran under, ready for JSON."""
     settings = make_settings(experiment)
     del settings["trials"]
@@ -64,8 +65,9 @@ def read_rows(directory: Path) -> list[Row]:
         for name, types in RESULT_FIELDS.items():
             if fault is None and not (name in row and isinstance(row[name], types)):
                 fault = f"its {name!r} is missing or of the wrong type"
-        if fault is None and row["status"] not in ("solved", "unsolved", "diverged"):
-            fault = f"its status {row['status']!r} is not solved, unsolved or diverged"
+        if fault is None and row["status"] not in ENDINGS:
+            *first, last = ENDINGS
+            fault = f"its status {row['status']!r} is not {', '.join(first)} or {last}"
         if fault is None and (row["status"] == "solved") != (row["solved_at"] is not None):
             fault = "its status and solved_at contradict each other"
         if fault is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
@@ -44,6 +43,8 @@ class RunDirectory:
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         """Remember where to write and what for."""
+        from filelock import FileLock  # which the help does not need
+
         self.path = path
         self.settings = json.loads(json.dumps(settings))  # as it will be read back
         self.rows: list[Row] = []
@@ -51,6 +52,8 @@ class RunDirectory:
 
     def __enter__(self) -> "RunDirectory":
         """Take the directory."""
+        from filelock import Timeout
+
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)

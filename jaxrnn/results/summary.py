@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
-from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.results.rows import Row, make_settings
-from jaxrnn.suites import EXPERIMENTS
-from jaxrnn.suites.paper_1997 import PAPER
-from jaxrnn.suites.published import PAPER_RESULTS, PUBLISHED, PaperResult
+from jaxrnn.suites import SUITES, Published, Source
+
+_OURS = Source("an experiment that is in no table")
 
 
 class Line(NamedTuple):
@@ -27,38 +27,63 @@ class Line(NamedTuple):
     median: float  # an unsolved trial counting as infinity, here and below
     least: float
     most: float
-    published: tuple[int | None, ...] | None  # None: nothing to compare with
-    p_value: float | None  # two-sided Mann-Whitney
-    # Of the 1997 paper's experiments:
-    paper: PaperResult | None  # the row to compare with
-    correct: float | None  # mean sequences of the trials that came to ST1, where it is a criterion
-    num_correct: int | None  # how many did
+    published: Published | None  # None: nothing to compare with
+    p_value: float | None  # two-sided Mann-Whitney, where each published trial is known
+    st1_trials: int | None  # trials that came to criterion ST1, where it is a criterion
+    st1_mean: float | None  # their mean steps until then
     wrong: float | None  # of the final test's sequences, mean share in the solved trials
 
 
-def steps_to_solution(row: Row) -> float:
-    """The step at which a trial was solved, infinity if it was not.
+def source_of(experiment: str) -> Source:
+    """How the rows of an experiment are named, counted and shown."""
+    suite = SUITES.get(experiment)
+    return _OURS if suite is None else suite.source
 
-    The notebook counts steps from 0. Of the 1997 paper's experiments it is the number of training
-    sequences, less those at the end that the published numbers leave out.
+
+def net_name(experiment: str, cell: str) -> str:
+    """A net's name in tables and on the terminal; the settings of a grid go without saying."""
+    form = "{cell}" if experiment == GRID else source_of(experiment).net
+    if "{cell}" not in form and cell not in SUITES[experiment].cells:
+        form = _OURS.net  # the name alone is that of the suite's own cell
+    return form.format(cell=cell, name=experiment)
+
+
+def row_name(experiment: str) -> str:
+    """The experiment whose published row one is laid beside: its own, or what it departs from."""
+    suite = SUITES.get(experiment)
+    return experiment if suite is None or suite.beside is None else suite.beside.base.name
+
+
+def steps_to_solution(row: Row) -> float:
+    """The step at which a trial was solved as its source counts, infinity if it was not.
+
+    An experiment that is in no table counts from 0, as the notebook does.
     """
     if row["solved_at"] is None:
         return math.inf
-    suite = PAPER.get(row["experiment"])
-    return float(row["solved_at"] + (1 - suite.proof if suite else 0))
+    suite = SUITES.get(row["experiment"])
+    return float(row["solved_at"] + 1 - (1 if suite is None else suite.uncounted))
 
 
-def is_as_published(row: Row) -> bool:
-    """Whether a trial ran under the settings of the experiment whose results were published."""
-    if row["experiment"] not in PUBLISHED:
-        return False
-    base = EXPERIMENTS[row["experiment"]].base
+def published_beside(rows: Sequence[Row]) -> Published | None:
+    """What the rows of one net at one length are laid beside.
+
+    Where it is every trial's own step, only rows made under all of the suite's settings are.
+    """
+    first = rows[0]
+    suite = SUITES.get(first["experiment"])
+    if suite is None:
+        return None
+    published = suite.published_at(first["cell"], first["length"])
+    if published is None or published.trials is None:
+        return published
     varied = ("name", "cell", "length", "trials", "seed")
     names = [field.name for field in fields(Experiment) if field.name not in varied]
-    expected = make_settings(base)
+    expected = make_settings(suite.base)
     # What an older version's row does not name was the default.
     defaults = make_settings(Experiment())
-    return all(row.get(name, defaults[name]) == expected[name] for name in names)
+    agree = (row.get(name, defaults[name]) == expected[name] for row in rows for name in names)
+    return published if all(agree) else None
 
 
 def median(values: Sequence[float]) -> float:
@@ -100,8 +125,8 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
     """One line for each experiment, cell, length and combination of per-trial settings.
 
     In the order in which experiment, cell and length first appear, several experiments length by
-    length, each of the 1997 paper's with its departures; among combinations the best first: most
-    trials solved, then lowest median.
+    length, or each with its departures, as their source shows them; among combinations the best
+    first: most trials solved, then lowest median.
     """
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
@@ -118,28 +143,24 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
     if len({line.experiment for line in lines}) > 1:
-        places = {row: place for place, row in enumerate(dict.fromkeys(map(_paper_row, lines)))}
-        lines.sort(key=lambda line: (places[_paper_row(line)], line.length))
+        places = {name: place for place, name in enumerate(dict.fromkeys(map(_together, lines)))}
+        lines.sort(key=lambda line: (places[_together(line)], line.length))
     return lines
 
 
-def _paper_row(line: Line) -> str | None:
-    """The row of the paper that a line belongs to."""
-    return PAPER[line.experiment].row if line.experiment in PAPER else None
+def _together(line: Line) -> str | None:
+    """What lines share that stand together, whatever their length."""
+    return None if source_of(line.experiment).by_length else row_name(line.experiment)
 
 
 def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
     first = rows[0]
     steps = [steps_to_solution(row) for row in rows]
     finite = [value for value in steps if math.isfinite(value)]
-    published = None
-    if all(is_as_published(row) for row in rows):
-        of_cell = PUBLISHED[first["experiment"]].get(first["cell"], {})
-        published = of_cell.get(first["length"])
+    published = published_beside(rows)
     p_value = None
-    if published is not None:
-        p_value = mann_whitney(steps, [math.inf if s is None else s for s in published])
-    suite = PAPER.get(first["experiment"])
+    if published is not None and published.trials is not None:
+        p_value = mann_whitney(steps, [math.inf if s is None else s for s in published.trials])
     has_two = bool(first.get("test_size")) and first.get("mean_error") is not None
     correct = [row["correct_at"] + 1 for row in rows if row.get("correct_at") is not None]
     solved = [row for row in rows if row["solved_at"] is not None]
@@ -159,8 +180,7 @@ def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
         most=max(steps),
         published=published,
         p_value=p_value,
-        paper=PAPER_RESULTS[suite.row].get(first["length"]) if suite else None,
-        correct=sum(correct) / len(correct) if has_two and correct else None,
-        num_correct=len(correct) if has_two else None,
+        st1_trials=len(correct) if has_two else None,
+        st1_mean=sum(correct) / len(correct) if has_two and correct else None,
         wrong=sum(row["final_wrong"] for row in solved) / num_tested if num_tested else None,
     )

@@ -1,33 +1,80 @@
-"""A suite: a named table of experiments."""
+"""A suite: a named table of experiments, with what its source printed for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxrnn.experiment import Experiment
 
 
+class Published(NamedTuple):
+    """What a source printed for one net at one length.
+
+    Either each trial's step, as its source counts them, or means over its trials.
+    """
+
+    mean: float | None = None  # training steps of the solved trials, None where none was
+    solved: float | None = None  # share of the trials, None where it is not printed
+    trials: tuple[int | None, ...] | None = None  # each one's step of solution, None: unsolved
+    st1: float | None = None  # mean steps until the first of two criteria, where there are two
+    wrong: float | None = None  # share of fresh sequences that are wrong after training
+
+
+class Source(NamedTuple):
+    """Where experiments and numbers come from, and how it names, counts and shows them."""
+
+    title: str  # for listings
+    whose: str = "the published"  # its numbers, in words
+    net: str = "{cell} ({name})"  # how it calls the net of a cell in the suite of a name
+    solved: str = "were"  # "trials that ...": its criterion
+    steps: str = (
+        "index of the training step (one sequence each, counted from 0) of solution, the window "
+        "of steps without a failure included"
+    )
+    # Its nets are compared along the lengths of one task; else each experiment is a line of its own
+    # beside its published row, under the condition that its suite names.
+    by_length: bool = True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A named table of experiments: a base, varied over cells and lengths."""
+    """A named table of experiments: a base, varied over cells and lengths.
+
+    Its name is the base's. A departure changes some settings of another suite and is laid
+    ``beside`` what was published for that one's first cell.
+    """
 
     base: Experiment
     cells: tuple[str, ...]
     lengths: tuple[int, ...]
-    source: str
+    source: Source
+    published: Mapping[tuple[str, int], Published] = field(default_factory=dict)  # (cell, length)
+    # Training steps at the end of a solved trial that its source does not count.
+    uncounted: int = 1
     caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
-    # Sequences at the end of a solved trial that its published counterpart does not count.
-    proof: int = 0
-    departure: str = ""  # in what it departs from its source
-    row: str = ""  # the row of PAPER_RESULTS that it is laid beside
-    cost: float = 1.0  # of a time step, in those of experiment 6a of the paper
+    beside: "Suite | None" = None
+    departure: str = ""  # in what it departs from that suite
+    condition: str = ""  # suites of one condition share a colour
 
-    def at(self, cell: str, length: int, **settings: Any) -> Experiment:
-        """One entry of the table, with some settings replaced."""
+    def at(self, cell: str | None = None, length: int | None = None, **settings: Any) -> Experiment:
+        """One entry of the table, by default the first, with some settings replaced.
+
+        A cell that is not the base's begins without the base's options.
+        """
+        cell = self.cells[0] if cell is None else cell
+        length = self.lengths[0] if length is None else length
         # A length without a cap of its own takes that of the next longer one, or of the longest.
         cap = self.base.max_steps
         if self.caps:
             longer = (known for known in self.caps if known >= length)
             cap = self.caps[min(longer, default=max(self.caps))]
-        given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap} | settings
-        return replace(self.base, **given)
+        given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap}
+        if cell != self.base.cell:
+            given["cell_options"] = ()
+        return replace(self.base, **given | settings)
+
+    def published_at(self, cell: str, length: int) -> Published | None:
+        """What a net at one length is laid beside, None where nothing was published."""
+        if self.beside is not None:
+            return self.beside.published_at(self.beside.cells[0], length)
+        return self.published.get((cell, length))

@@ -17,7 +17,7 @@ class Sequence(NamedTuple):
     targets: jax.Array  # [T] symbols (int32), or [T, O] real vectors
     mask: jax.Array | None = None  # [T] bool, the steps that count; None: all of them
     # What the error is measured against, where that is not what is trained: other steps [T] bool,
-    # other targets, or, as bool [T, O], the symbols that are right at each step.
+    # other targets, or what the task's measure takes, as bool [T, O] the symbols that are right.
     judged_mask: jax.Array | None = None
     judged_targets: jax.Array | None = None
 
@@ -31,6 +31,9 @@ class Task(NamedTuple):
     num_steps: int  # T
     # The sequences [M, ...] that a net is tested on, where that is not a number of fresh ones.
     test_set: Callable[[], Sequence] | None = None
+    # What a net is judged by, where it is not the objective's errors: a name of
+    # jaxrnn.training.objectives.MEASURES.
+    measure: str | None = None
 
 
 def require_length(task: str, length: int, least: int) -> None:

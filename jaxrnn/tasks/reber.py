@@ -83,7 +83,14 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
         both = sequences(training), sequences(test)
         return jax.tree.map(lambda *parts: jnp.concatenate(parts), *both)
 
-    return Task(draw, len(SYMBOLS), len(SYMBOLS), num_steps=length - 1, test_set=test_set)
+    return Task(
+        draw,
+        num_inputs=len(SYMBOLS),
+        num_outputs=len(SYMBOLS),
+        num_steps=length - 1,
+        test_set=test_set,
+        measure="ranking_error",
+    )
 
 
 def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:

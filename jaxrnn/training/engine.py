@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from jaxrnn import tasks
-from jaxrnn.training.trial import Settings, TrainState, Trial, trial_key
+from jaxrnn.experiment import Experiment
+from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, trial_key
 
 
 class Lanes(NamedTuple):
@@ -20,12 +22,22 @@ class Lanes(NamedTuple):
     trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
     step: jax.Array | np.ndarray  # int32 [N], its next training step; at 0 it draws its weights
     settings: Settings  # [N] each
-    # int32 [N], the training step from which on it stands still; only for a chunk that keeps states
+    # int32 [N], the training step from which on it stands still; for a replayable chunk only
     stop: jax.Array | np.ndarray | None = None
 
 
-Chunk = Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
-Test = Callable[[Any, Lanes], jax.Array]
+class Program(NamedTuple):
+    """One trial's functions for all lanes of a batch, each compiled once for each number of them,
+    whatever trials and steps they hold."""
+
+    init: Callable[[Lanes], TrainState]  # a state for a first chunk, of the right shapes
+    # (state, lanes) -> (state, errors [C, N]); gives up the state's memory unless replayable
+    chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
+    # (params, lanes) -> errors [N, M] of the M sequences of each test that the trial has
+    test: Callable[[Any, Lanes], jax.Array] | None
+    final_test: Callable[[Any, Lanes], jax.Array] | None
+    place: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
+
 
 NEVER = np.iinfo(np.int32).max
 """No training step."""
@@ -36,8 +48,21 @@ NEVER = np.iinfo(np.int32).max
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_multi_thread_eigen": False}
 _MIN_LANES_A_DEVICE = 2
 
+# Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
+# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
+# LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
+# 2,100, 1,700, 1,300. Accelerators take all trials at once.
+LANES_A_CORE, CACHE_BYTES = 32, 750_000
+
 _AXIS = ("lanes",)
 _LANES = PartitionSpec(*_AXIS)
+
+
+def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
+    """These trials at step 0, a lane each; by default all of the experiment."""
+    trial = np.asarray(np.arange(experiment.trials) if trials is None else trials, np.int32)
+    settings = jax.tree.map(lambda values: values[trial], settings_of(experiment))
+    return Lanes(trial, np.zeros_like(trial), settings)
 
 
 def round_up(num_lanes: int, num_devices: int) -> int:
@@ -45,99 +70,120 @@ def round_up(num_lanes: int, num_devices: int) -> int:
     return num_devices * max(_MIN_LANES_A_DEVICE, -(-num_lanes // num_devices))
 
 
-def make_chunk(
+def most_lanes(trial: Trial, experiment: Experiment, devices: Sequence[jax.Device]) -> int:
+    """As many trials as are trained fastest at once; at most all of the experiment."""
+    if devices[0].platform != "cpu":
+        return experiment.trials
+    one = jax.tree.map(lambda values: values[0], settings_of(experiment))
+    state = jax.eval_shape(lambda: trial.init(trial_key(0, 0), one))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    # 0 where not even one fits: a device has two lanes at least.
+    return min(experiment.trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
+
+
+def make_program(
     trial: Trial,
     seed: int,
     chunk_steps: int,
     devices: Sequence[jax.Device] | None = None,
-    keep_state: bool = False,
-) -> Chunk:
-    """Compile ``chunk_steps`` training steps of every lane into one program.
+    replayable: bool = False,
+) -> Program:
+    """The program of one trial for the seed, its lanes shared out over the devices.
 
-    ``chunk(state, lanes) -> (state, errors [C, N])`` gives up its first argument's memory, unless
-    ``keep_state``; only then a lane's ``stop`` is heeded: its state stays as it is before that
-    step. It is compiled once for each number of lanes, whatever trials and steps the lanes hold,
-    for states from :func:`empty_state`, :func:`place` or the chunk itself. The lanes are shared out
-    over ``devices`` (all of the process by default), which divide their number. Matrix products
-    have float32's full precision unless ``jax_default_matmul_precision`` says otherwise.
+    A chunk is ``chunk_steps`` training steps of every lane, for states from ``init``, ``place`` or
+    the chunk itself. Only a ``replayable`` one heeds a lane's ``stop``, before which its state
+    stays as it is, and leaves its first argument as it was. The devices (all of the process by
+    default) divide the number of lanes. Matrix products have float32's full precision unless
+    ``jax_default_matmul_precision`` says otherwise.
     """
+    devices = list(devices or jax.devices())
+    sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
+    keys_of = jax.vmap(partial(trial_key, seed))
+
+    def init(lanes: Lanes) -> TrainState:
+        keys = jax.eval_shape(keys_of, lanes.trial)
+        shapes = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
+        state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.device_put(state, sharding)
+
+    def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        return _chunk(trial, keys_of, chunk_steps, replayable, state, lanes)
+
+    def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
+        def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
+            return jax.vmap(test)(keys_of(lanes.trial), params)
+
+        return _compile(all_lanes, None, devices)
+
+    return Program(
+        init=init,
+        chunk=_compile(
+            chunk, PartitionSpec(None, *_AXIS), devices, donated=() if replayable else (0,)
+        ),
+        test=trial.test and tested(trial.test),
+        final_test=trial.final_test and tested(trial.final_test),
+        place=lambda tree: jax.device_put(tree, sharding),
+    )
+
+
+def _chunk(
+    trial: Trial,
+    keys_of: Callable[..., jax.Array],
+    chunk_steps: int,
+    replayable: bool,
+    state: TrainState,
+    lanes: Lanes,
+) -> tuple[TrainState, jax.Array]:
+    """All training steps of a chunk: (state after it, errors [C, N])."""
+    num_lanes = lanes.trial.shape[0]
+    keys = keys_of(lanes.trial)
+
+    def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
+        is_fresh = (lanes.step == 0).reshape((num_lanes,) + (1,) * (new.ndim - 1))
+        return jnp.where(is_fresh, new, old)
+
+    state = jax.tree.map(fresh_or, jax.vmap(trial.init)(keys, lanes.settings), state)
 
     def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> tasks.Sequence:
         return trial.draw(key, lane_step + offset)
 
-    @jax.default_matmul_precision(_precision())
-    def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        num_lanes = lanes.trial.shape[0]
-        keys = jax.vmap(partial(trial_key, seed))(lanes.trial)
-        fresh = jax.vmap(trial.init)(keys, lanes.settings)
-        is_fresh = lanes.step == 0
-        state = jax.tree.map(
-            lambda new, old: jnp.where(
-                is_fresh.reshape((num_lanes,) + (1,) * (new.ndim - 1)), new, old
-            ),
-            fresh,
-            state,
-        )
-        # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
-        # nested vmap takes XLA four times as long to compile.
-        offsets = jnp.repeat(jnp.arange(chunk_steps, dtype=jnp.int32), num_lanes)
-        sequences = jax.vmap(draw)(
-            jnp.tile(keys, chunk_steps), jnp.tile(lanes.step, chunk_steps), offsets
-        )
-        sequences = jax.tree.map(
-            lambda a: a.reshape((chunk_steps, num_lanes, *a.shape[1:])), sequences
-        )
+    # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
+    # nested vmap takes XLA four times as long to compile.
+    offsets = jnp.repeat(jnp.arange(chunk_steps, dtype=jnp.int32), num_lanes)
+    sequences = jax.vmap(draw)(
+        jnp.tile(keys, chunk_steps), jnp.tile(lanes.step, chunk_steps), offsets
+    )
+    sequences = jax.tree.map(lambda a: a.reshape((chunk_steps, num_lanes, *a.shape[1:])), sequences)
 
-        def update(
-            state: TrainState, settings: Settings, sequence: tasks.Sequence, at: Any
-        ) -> tuple[TrainState, jax.Array]:
-            step, stop = at
-            new, error = trial.update(state, settings, sequence, step)
-            if keep_state:
-                new = jax.tree.map(lambda new, old: jnp.where(step < stop, new, old), new, state)
-            return new, error
+    def update(
+        state: TrainState, settings: Settings, sequence: tasks.Sequence, at: Any
+    ) -> tuple[TrainState, jax.Array]:
+        step, stop = at
+        new, error = trial.update(state, settings, sequence, step)
+        if replayable:
+            new = jax.tree.map(lambda new, old: jnp.where(step < stop, new, old), new, state)
+        return new, error
 
-        def one(state: TrainState, at: Any) -> tuple[TrainState, jax.Array]:
-            offset, sequences = at
-            steps = lanes.step + jnp.broadcast_to(offset, lanes.step.shape)
-            return jax.vmap(update)(state, lanes.settings, sequences, (steps, lanes.stop))
+    def one(state: TrainState, at: Any) -> tuple[TrainState, jax.Array]:
+        offset, sequences = at
+        steps = lanes.step + jnp.broadcast_to(offset, lanes.step.shape)
+        return jax.vmap(update)(state, lanes.settings, sequences, (steps, lanes.stop))
 
-        return jax.lax.scan(one, state, (jnp.arange(chunk_steps, dtype=jnp.int32), sequences))
-
-    donated = () if keep_state else (0,)
-    return _compile(chunk, PartitionSpec(None, *_AXIS), devices, donated)
-
-
-def make_test(
-    test: Callable[[jax.Array, Any], jax.Array],
-    seed: int,
-    devices: Sequence[jax.Device] | None = None,
-) -> Test:
-    """Compile one of a trial's tests: ``test(params, lanes) -> errors [N, M]`` of every lane."""
-
-    @jax.default_matmul_precision(_precision())
-    def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
-        return jax.vmap(test)(jax.vmap(partial(trial_key, seed))(lanes.trial), params)
-
-    return _compile(all_lanes, None, devices)
-
-
-def _precision() -> str:
-    # Accelerators would round the factors of matrix products to fewer bits, and their trials would
-    # not be the CPU's.
-    return jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
+    return jax.lax.scan(one, state, (jnp.arange(chunk_steps, dtype=jnp.int32), sequences))
 
 
 def _compile(
     function: Callable[..., Any],
     errors: PartitionSpec | None,
-    devices: Sequence[jax.Device] | None,
+    devices: Sequence[jax.Device],
     donated: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
     """The function of (state, lanes), its lanes shared out over the devices, as one program."""
-    devices = list(devices or jax.devices())
+    # Accelerators would round the factors of matrix products to fewer bits, and their trials would
+    # not be the CPU's.
+    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
     sharded = jax.shard_map(
-        function,
+        jax.default_matmul_precision(precision)(function),
         mesh=Mesh(np.array(devices), _AXIS),
         in_specs=(_LANES, _LANES),
         out_specs=_LANES if errors is None else (_LANES, errors),
@@ -145,18 +191,3 @@ def _compile(
     )
     options = _CPU_OPTIONS if devices[0].platform == "cpu" else None
     return jax.jit(sharded, donate_argnums=donated, compiler_options=options)
-
-
-def empty_state(
-    trial: Trial, seed: int, lanes: Lanes, devices: Sequence[jax.Device] | None = None
-) -> TrainState:
-    """A state of the right shapes for a first chunk, whose lanes all start at step 0."""
-    keys = jax.eval_shape(jax.vmap(partial(trial_key, seed)), lanes.trial)
-    shapes = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
-    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    return place(state, devices or jax.devices())
-
-
-def place(state: Any, devices: Sequence[jax.Device]) -> Any:
-    """Share a state, or parameters, on the host out over the devices of the chunk."""
-    return jax.device_put(state, NamedSharding(Mesh(np.array(devices), _AXIS), _LANES))

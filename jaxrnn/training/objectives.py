@@ -1,33 +1,34 @@
-"""The objectives: loss and error measure of one sequence. Add one and a line to ``OBJECTIVES``."""
+"""The objectives: loss and error of each step of a sequence. Add one and a line to ``OBJECTIVES``.
+
+Which steps count, and how they become one number, stands in front of all of them, in
+:func:`loss_and_error`.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import look_up
+from jaxrnn.tasks import Sequence
 
-Objective = Callable[[jax.Array, jax.Array, jax.Array | None, str], tuple[jax.Array, jax.Array]]
-"""``objective(outputs [T, O], targets, mask, reduction) -> (loss, error)``, two numbers."""
+Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+"""``objective(outputs [T, O], targets) -> (losses [T], errors [T])``."""
+
+Measure = Callable[[jax.Array, jax.Array], jax.Array]
+"""``measure(outputs [T, O], targets) -> errors [T]``."""
 
 REDUCTIONS: dict[str, Callable[..., jax.Array]] = {"mean": jnp.mean, "sum": jnp.sum}
 """How the losses of the steps that count become the sequence's loss."""
 
 
-def cross_entropy(
-    logits: jax.Array,
-    targets: jax.Array,
-    mask: jax.Array | None = None,
-    reduction: str = "mean",
-) -> tuple[jax.Array, jax.Array]:
-    """Softmax cross-entropy and greatest absolute error of the predicted probabilities.
+def cross_entropy(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Softmax cross-entropy, and absolute error of the predicted probabilities.
 
-    With p = softmax(logits) of shape [T, O], targets k [T] and the mean and maximum taken over
-    the T steps that count: loss = mean(-log p[t, k(t)]),
-    error = max |p[t, j] - (j = k(t))| over t and j = max(1 - p[t, k(t)]) over t,
-    since the other symbols' probabilities add up to 1 - p[t, k(t)]. With ``reduction`` "sum" the
-    loss is the sum; another word is an InputError.
+    With p = softmax(logits) of shape [T, O] and targets k [T]: losses -log p[t, k(t)] and
+    errors max_j |p[t, j] - (j = k(t))| = 1 - p[t, k(t)], since the other symbols' probabilities
+    add up to that; [T] each.
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
@@ -36,11 +37,7 @@ def cross_entropy(
     shifted = logits - jax.lax.stop_gradient(_greatest(logits))[:, None]
     shifted_target = jnp.sum(jnp.where(is_target, shifted, jnp.zeros_like(shifted)), axis=1)
     log_p_target = shifted_target - jnp.log(jnp.sum(jnp.exp(shifted), axis=1))
-    error = -jnp.expm1(log_p_target)
-    reduce = look_up(REDUCTIONS, "loss-reduction", reduction)
-    if mask is None:
-        return -reduce(log_p_target), jnp.max(error)
-    return -reduce(log_p_target, where=mask), jnp.max(error, where=mask, initial=0.0)
+    return -log_p_target, -jnp.expm1(log_p_target)
 
 
 def _greatest(logits: jax.Array) -> jax.Array:
@@ -49,68 +46,46 @@ def _greatest(logits: jax.Array) -> jax.Array:
     return jax.lax.reduce(logits, lowest, lambda a, b: jax.lax.select(a > b, a, b), (1,))
 
 
-def half_squared_error(
-    outputs: jax.Array,
-    targets: jax.Array,
-    mask: jax.Array | None = None,
-    reduction: str = "mean",
-) -> tuple[jax.Array, jax.Array]:
-    """Half the squared error of logistic output units and their greatest absolute error.
+def half_squared_error(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Half the squared error of logistic output units, and their greatest absolute error.
 
-    With y = sigmoid(outputs) of shape [T, O], targets t [T, O], or [T] symbols that stand for
-    one-hot vectors, and the mean (with ``reduction`` "sum" the sum) and the maximum taken over the
-    T steps that count: loss = mean(1/2 sum_j (t[j] - y[j])^2), error = max |t[j] - y[j]| over
-    steps and j. The loss's derivative by an output is then (y - t) y (1 - y). An output that is
-    not finite makes both NaN, where its step counts, although its sigmoid may be. Another word for
-    the reduction is an InputError.
+    With y = sigmoid(outputs) of shape [T, O] and targets t [T, O], or [T] symbols that stand for
+    one-hot vectors: losses 1/2 sum_j (t[j] - y[j])^2 and errors max_j |t[j] - y[j]|, [T] each. The
+    loss's derivative by an output is then (y - t) y (1 - y). An output that is not finite makes
+    both NaN, although its sigmoid may be finite.
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """
-    if mask is not None:
-        # Before the sigmoid, whose derivative would hand a NaN on.
-        outputs = jnp.where(mask[:, None], outputs, jnp.zeros_like(outputs))
     y = jnp.where(jnp.isfinite(outputs), jax.nn.sigmoid(outputs), jnp.nan)
-    return half_squared_error_linear(y, targets, mask, reduction)
+    return half_squared_error_linear(y, targets)
 
 
 def half_squared_error_linear(
-    outputs: jax.Array,
-    targets: jax.Array,
-    mask: jax.Array | None = None,
-    reduction: str = "mean",
+    outputs: jax.Array, targets: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """As half_squared_error, with linear output units: y = outputs.
+    """Half the squared error of linear output units: as half_squared_error, with y = outputs.
 
     Source: the usual regression loss.
     """
-    reduce = look_up(REDUCTIONS, "loss-reduction", reduction)
     if jnp.issubdtype(targets.dtype, jnp.integer):
         targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
     difference = targets.astype(outputs.dtype) - outputs
-    if mask is not None:
-        # Before anything is squared, so that no step that does not count gives NaN to a gradient.
-        difference = jnp.where(mask[:, None], difference, jnp.zeros_like(difference))
-    losses = 0.5 * jnp.sum(jnp.square(difference), axis=1)
-    loss = reduce(losses) if mask is None else reduce(losses, where=mask)
-    return loss, jnp.max(jnp.abs(difference))
+    return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)
 
 
-def ranking_error(
-    outputs: jax.Array, is_right: jax.Array, mask: jax.Array | None = None
-) -> jax.Array:
+def ranking_error(outputs: jax.Array, is_right: jax.Array) -> jax.Array:
     """How far a wrong symbol is ranked above a right one, from 0 to 1; above 1/2 if any is.
 
-    With R(t) the symbols that are right at step t, ``is_right`` [T, O]: error = max over the steps
-    that count of sigmoid(max_{j not in R} outputs[t, j] - min_{j in R} outputs[t, j]), for outputs
-    [T, O] before any squashing. NaN where an output is not finite.
+    With R(t) the symbols that are right at step t, ``is_right`` [T, O]: errors [T]
+    sigmoid(max_{j not in R} outputs[t, j] - min_{j in R} outputs[t, j]), for outputs [T, O] before
+    any squashing. NaN where an output is not finite.
 
     Source: the criterion of Hochreiter & Schmidhuber 1997, experiment 1, as a number.
     """
     wrong = jnp.max(outputs, axis=1, where=~is_right, initial=-jnp.inf)
     right = jnp.min(outputs, axis=1, where=is_right, initial=jnp.inf)
     finite = jnp.all(jnp.isfinite(outputs), axis=1)
-    errors = jnp.where(finite, jax.nn.sigmoid(wrong - right), jnp.nan)
-    return jnp.max(errors, where=mask, initial=0.0)
+    return jnp.where(finite, jax.nn.sigmoid(wrong - right), jnp.nan)
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -118,3 +93,45 @@ OBJECTIVES: dict[str, Objective] = {
     "half_squared_error": half_squared_error,
     "half_squared_error_linear": half_squared_error_linear,
 }
+
+MEASURES: dict[str, Measure] = {"ranking_error": ranking_error}
+"""What a task may be judged by instead of its objective's errors."""
+
+
+class Goal(NamedTuple):
+    """What a net is trained on, and what it is judged by."""
+
+    objective: Objective
+    reduction: Callable[..., jax.Array]
+    measure: Measure | None  # None: the objective's errors
+
+
+def loss_and_error(
+    goal: Goal, outputs: jax.Array, sequence: Sequence
+) -> tuple[jax.Array, jax.Array]:
+    """The loss and the error of one sequence, a number each, of a net's outputs [T, O].
+
+    The loss is the mean or the sum of the steps' losses, the error the greatest of their errors,
+    over the steps that count: those of ``mask`` for the loss, of ``judged_mask`` for the error
+    where the sequence has one. No other step gives anything to either, nor to a gradient.
+    """
+    _, targets, mask, judged_mask, judged_targets = sequence
+    losses, errors = goal.objective(_trained(outputs, mask), targets)
+    loss = goal.reduction(losses) if mask is None else goal.reduction(losses, where=mask)
+    if goal.measure is not None or judged_mask is not None or judged_targets is not None:
+        mask = mask if judged_mask is None else judged_mask
+        targets = targets if judged_targets is None else judged_targets
+        measure = goal.measure or (lambda *arguments: goal.objective(*arguments)[1])
+        errors = measure(outputs, targets)
+    return loss, jnp.max(errors) if mask is None else jnp.max(errors, where=mask, initial=0.0)
+
+
+def _trained(outputs: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The outputs, with no derivative at the steps that do not count.
+
+    In front of the objective, whose own derivative there would be 0 times a NaN where an output is
+    not finite. The values stay as they are, which costs nothing.
+    """
+    if mask is None:
+        return outputs
+    return jnp.where(mask[:, None], outputs, jax.lax.stop_gradient(outputs))

@@ -9,19 +9,16 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.outcome import STATUS_NAMES, Outcome
+from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
-from jaxrnn.training.engine import NEVER, Lanes, empty_state, make_chunk, make_test, place, round_up
-from jaxrnn.training.trial import TrainState, build, settings_of, trial_key
+from jaxrnn.training.engine import NEVER, Lanes, lanes_of, make_program, most_lanes, round_up
+from jaxrnn.training.final_test import FinalTest, Result
+from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.trial import TrainState, build
 
 # Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
 # seconds at ten times the longest, where the cost grows with the square of the length.
 CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
-# Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
-# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
-# LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
-# 2,100, 1,700, 1,300. Accelerators take all trials at once.
-LANES_A_CORE, CACHE_BYTES = 32, 750_000
 CHECKPOINT_SECONDS = 1.0
 
 
@@ -83,45 +80,36 @@ class _InFlight(NamedTuple):
     errors: jax.Array  # [C, N]
     tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
-    # What it began with, where the weights that trials end with are asked for.
-    before: tuple[TrainState, Lanes] | None
+    before: TrainState | None  # what it began with, where a final test will ask for weights
+    lanes: Lanes
 
 
 class _Run:
     """The state of one call of :func:`run_trials`."""
 
     def __init__(self, experiment: Experiment, lanes: int | None, chunk_steps: int | None) -> None:
-        self.experiment = experiment
-        self.settings = settings_of(experiment)
-        self.trial = build(experiment)
+        self.experiment, self.devices = experiment, jax.devices()
+        trial = build(experiment)
         self.rule = stopping.rule_of(experiment)
-        if self.rule.by_test:
-            chunk_steps = experiment.test_every
-        elif chunk_steps is None:
-            shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / self.trial.num_steps) ** 2)
-            chunk_steps = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
-        self.chunk_steps = min(chunk_steps, experiment.max_steps)
-        self.devices = jax.devices()
-        seed, self.keeps_weights = experiment.seed, experiment.final_test > 0
-        self.chunk = make_chunk(
-            self.trial, seed, self.chunk_steps, self.devices, keep_state=self.keeps_weights
+        self.chunk_steps = _chunk_steps(experiment, trial.num_steps, chunk_steps)
+        self.program = make_program(
+            trial,
+            experiment.seed,
+            self.chunk_steps,
+            self.devices,
+            replayable=trial.final_test is not None,
         )
-        self.test = make_test(self.trial.test, seed, self.devices)
         self.progress = stopping.start(experiment.trials, self.rule)
-        width = round_up(min(lanes or self._most_lanes(), experiment.trials), len(self.devices))
-        self.lane_trial = np.full(width, -1, np.int32)  # -1: idle
-        self.lane_step = np.zeros(width, np.int32)
-        self.next_trial = 0
-        self.state = empty_state(self.trial, experiment.seed, self._lanes(), self.devices)
-        # What the trials end with, on the host, a leaf [trials, ...] each.
-        self.final_params = [
-            np.zeros((experiment.trials * self.keeps_weights, *leaf.shape[1:]), leaf.dtype)
-            for leaf in jax.tree.leaves(self.state.params)
-        ]
+        width = min(lanes or most_lanes(trial, experiment, self.devices), experiment.trials)
+        self.table = LaneTable(self._round_up(width), experiment.trials)
+        self.settings = lanes_of(experiment).settings
+        self.state = self.program.init(self._lanes())
+        self.final_test = trial.final_test and FinalTest(
+            experiment, self.program, self.state.params
+        )
         self.lane_steps = 0
+        self.compiled: set[int] = set()  # widths
         self.compile_seconds = 0.0
-        self.half_empty_since: float | None = None
-        self.widths: list[int] = []  # every width that was compiled, for the tests
 
     def run(
         self, on_chunk: Callable[[Tally], None], checkpoint: Checkpoint | None
@@ -132,9 +120,9 @@ class _Run:
         in_flight: _InFlight | None = None
         last_save = time.monotonic()
         while True:
-            self._fill_lanes()
+            self.table.fill()
             # The next chunk is launched before the last one is read, so the device never waits.
-            launched = self._launch() if (self.lane_trial >= 0).any() else None
+            launched = self._launch() if self.table.busy.any() else None
             if in_flight is not None:
                 self._fold(in_flight)
                 on_chunk(self._tally())
@@ -148,54 +136,40 @@ class _Run:
                 checkpoint.save(self._arrays())
                 on_chunk(self._tally())
                 last_save = time.monotonic()
-            self._narrow()
+            width = self.table.narrower(self._round_up, time.monotonic(), self.compile_seconds)
+            if width is not None:
+                self._repack(jax.device_get(self.state), width)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
         return self._outcomes()
 
-    def _most_lanes(self) -> int:
-        if self.devices[0].platform != "cpu":
-            return self.experiment.trials
-        one = jax.tree.map(lambda a: a[0], self.settings)
-        state = jax.eval_shape(lambda: self.trial.init(trial_key(0, 0), one))
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-        # 0 where not even one fits: the engine has two lanes a device at least.
-        return len(self.devices) * min(LANES_A_CORE, CACHE_BYTES // size)
+    def _round_up(self, num_lanes: int) -> int:
+        return round_up(num_lanes, len(self.devices))
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
-        trial = np.maximum(self.lane_trial, 0)
-        step = np.where(self.lane_trial >= 0, self.lane_step, 0).astype(np.int32)
-        stop = np.full_like(step, NEVER) if self.keeps_weights else None
+        trial = np.maximum(self.table.trial, 0)
+        step = np.where(self.table.busy, self.table.step, np.int32(0))
+        stop = np.full_like(step, NEVER) if self.program.final_test else None
         return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings), stop)
 
-    def _fill_lanes(self) -> None:
-        for lane in np.nonzero(self.lane_trial < 0)[0]:
-            if self.next_trial < self.experiment.trials:
-                self.lane_trial[lane] = self.next_trial
-                self.lane_step[lane] = 0
-                self.next_trial += 1
-
     def _launch(self) -> _InFlight:
-        width = len(self.lane_trial)
-        compiles = width not in self.widths
-        start = time.monotonic()
-        lanes = self._lanes()
-        before = (self.state, lanes) if self.keeps_weights else None
-        self.state, errors = self.chunk(self.state, lanes)
-        tests = self.test(self.state.params, lanes) if self.rule.by_test else None
-        if compiles:
-            self.widths.append(width)
+        width = len(self.table.trial)
+        start, lanes, before = time.monotonic(), self._lanes(), self.state
+        self.state, errors = self.program.chunk(self.state, lanes)
+        tests = self.program.test(self.state.params, lanes) if self.program.test else None
+        if width not in self.compiled:
+            self.compiled.add(width)
             self.compile_seconds = time.monotonic() - start
-        launched = _InFlight(errors, tests, self.lane_trial.copy(), before)
-        self.lane_step += self.chunk_steps
+        launched = _InFlight(
+            errors, tests, self.table.trial.copy(), before if self.final_test else None, lanes
+        )
+        self.table.advance(self.chunk_steps, self.experiment.max_steps)
         self.lane_steps += self.chunk_steps * width
-        # A trial whose last steps are in flight makes room at once.
-        self.lane_trial[self.lane_step >= self.experiment.max_steps] = -1
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
-        lanes = np.nonzero(chunk.lane_trial >= 0)[0]
+        lanes = np.flatnonzero(chunk.lane_trial >= 0)
         trials = chunk.lane_trial[lanes]
         errors = np.asarray(chunk.errors, np.float64)[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
@@ -204,63 +178,15 @@ class _Run:
         for array, new in zip(self.progress, folded, strict=True):
             array[trials] = new
         has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
-        if chunk.before is not None and has_ended.any():
-            self._keep_weights(*chunk.before, lanes[has_ended])
-        ended = self.progress.status[np.maximum(self.lane_trial, 0)] != stopping.RUNNING
-        self.lane_trial[ended] = -1
-
-    def _keep_weights(self, before: TrainState, lanes: Lanes, ended: np.ndarray) -> None:
-        """Keep what the trials in some lanes ended with: their last chunk again, up to the end."""
-        stop = np.array(lanes.stop)
-        stop[ended] = self.progress.steps[lanes.trial[ended]]
-        state, _ = self.chunk(before, lanes._replace(stop=stop))
-        for kept, leaf in zip(self.final_params, jax.tree.leaves(state.params), strict=True):
-            kept[lanes.trial[ended]] = np.asarray(leaf)[ended]
-
-    def _final_tests(self) -> list[dict[str, Any]]:
-        """What the final test says of each trial, nothing of those that have diverged."""
-        results: list[dict[str, Any]] = [{} for _ in range(self.experiment.trials)]
-        tested = np.nonzero(self.progress.status != stopping.DIVERGED)[0].astype(np.int32)
-        if not self.keeps_weights or not tested.size:
-            return results
-        trial = np.resize(tested, round_up(len(tested), len(self.devices)))
-        lanes = Lanes(trial, np.zeros_like(trial), jax.tree.map(lambda a: a[trial], self.settings))
-        treedef = jax.tree.structure(self.state.params)
-        params = jax.tree.unflatten(treedef, [leaf[trial] for leaf in self.final_params])
-        test = make_test(self.trial.final_test, self.experiment.seed, self.devices)
-        errors = np.asarray(test(place(params, self.devices), lanes), np.float64)
-        for number, error in zip(tested, errors, strict=False):
-            wrong = int((~(error <= self.experiment.threshold)).sum())
-            results[number] = {"final_wrong": wrong, "final_error": round(float(error.mean()), 6)}
-        return results
-
-    def _narrow(self) -> None:
-        """Halve the batch, and again, once half of it has been idle for as long as a compilation.
-
-        Then at most as much time is lost by narrowing too early as by narrowing too late.
-        """
-        width, busy = len(self.lane_trial), int((self.lane_trial >= 0).sum())
-        narrower = width
-        while (half := round_up(-(-narrower // 2), len(self.devices))) < narrower and busy <= half:
-            narrower = half
-        if narrower == width or busy == 0 or self.next_trial < self.experiment.trials:
-            self.half_empty_since = None
-            return
-        now = time.monotonic()
-        if self.half_empty_since is None:
-            self.half_empty_since = now
-        if now - self.half_empty_since >= self.compile_seconds:
-            self._repack(jax.device_get(self.state), narrower)
-            self.half_empty_since = None
+        if self.final_test and chunk.before is not None and has_ended.any():
+            steps = folded.steps[has_ended]
+            self.final_test.keep(chunk.before, chunk.lanes, lanes[has_ended], steps)
+        self.table.free(self.progress.status != stopping.RUNNING)
 
     def _repack(self, state: TrainState, width: int) -> None:
         """Move the busy lanes of a state on the host to the front of a batch of ``width`` lanes."""
-        order = np.argsort(self.lane_trial < 0, kind="stable")[:width]
-        lane = np.resize(order, width)
-        self.state = place(jax.tree.map(lambda a: a[lane], state), self.devices)
-        is_copy = np.arange(width) >= len(order)
-        self.lane_trial = np.where(is_copy, np.int32(-1), self.lane_trial[lane])
-        self.lane_step = self.lane_step[lane]
+        lane = self.table.repack(width)
+        self.state = self.program.place(jax.tree.map(lambda a: a[lane], state))
 
     def _tally(self) -> Tally:
         status, steps = self.progress.status, self.progress.steps
@@ -280,48 +206,68 @@ class _Run:
         leaves = jax.tree.leaves(self.state)
         return {
             **self.progress._asdict(),
-            "lane_trial": self.lane_trial,
-            "lane_step": self.lane_step,
-            "next_trial": np.array(self.next_trial),
+            **self.table.arrays(),
             "lane_steps": np.array(self.lane_steps),
             **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
-            **{f"final_{k}": leaf for k, leaf in enumerate(self.final_params)},
+            **(self.final_test.arrays() if self.final_test else {}),
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.progress = stopping.Progress(
-            *(np.array(arrays[name]) for name in stopping.Progress._fields)
-        )
-        self.lane_trial = np.array(arrays["lane_trial"])
-        self.lane_step = np.array(arrays["lane_step"])
-        self.next_trial = int(arrays["next_trial"])
+        names = stopping.Progress._fields
+        self.progress = stopping.Progress(*(np.array(arrays[name]) for name in names))
+        self.table.restore(arrays)
         self.lane_steps = int(arrays["lane_steps"])
-        self.final_params = [np.array(arrays[f"final_{k}"]) for k in range(len(self.final_params))]
+        if self.final_test:
+            self.final_test.restore(arrays)
         leaves, treedef = jax.tree.flatten(self.state)
         saved = [arrays[f"state_{k}"] for k in range(len(leaves))]
         # The number of devices may have changed since.
-        width = round_up(len(self.lane_trial), len(self.devices))
+        width = self._round_up(len(self.table.trial))
         self._repack(jax.tree.unflatten(treedef, saved), width)
 
     def _outcomes(self) -> list[Outcome]:
-        p, final_tests = self.progress, self._final_tests()
+        tested: dict[int, Result] = {}
+        if self.final_test:
+            trials = np.flatnonzero(self.progress.status != stopping.DIVERGED)
+            tested = self.final_test.results(trials, len(self.devices))
         has_two = self.rule.by_test and self.experiment.mean_error is not None
         return [
-            Outcome(
-                trial=trial,
-                status=STATUS_NAMES[p.status[trial]],
-                solved_at=int(p.solved_at[trial]) if p.solved_at[trial] >= 0 else None,
-                last_above=int(p.last_above[trial]),
-                steps=int(p.steps[trial]),
-                curve=tuple(
-                    round(float(total / count), 5)
-                    for total, count in zip(p.curve_sum[trial], p.curve_count[trial], strict=True)
-                    if count
-                ),
-                correct_at=int(p.correct_at[trial])
-                if has_two and p.correct_at[trial] >= 0
-                else None,
-                **final_tests[trial],
-            )
+            _outcome(self.progress, trial, has_two, tested.get(trial))
             for trial in range(self.experiment.trials)
         ]
+
+
+def _chunk_steps(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
+    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
+    if experiment.test_size:
+        chosen = experiment.test_every
+    elif chosen is None:
+        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
+        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
+    return min(chosen, experiment.max_steps)
+
+
+def _outcome(
+    progress: stopping.Progress, trial: int, has_two: bool, tested: Result | None
+) -> Outcome:
+    """How one trial ended; ``has_two`` criteria, whose first is reported, too."""
+    of_trial: Any = stopping.Progress(*(array[trial] for array in progress))
+
+    def step_or_none(step: int) -> int | None:
+        return int(step) if step >= 0 else None
+
+    return Outcome(
+        trial=trial,
+        status=ENDINGS[of_trial.status - stopping.SOLVED],
+        solved_at=step_or_none(of_trial.solved_at),
+        last_above=int(of_trial.last_above),
+        steps=int(of_trial.steps),
+        curve=tuple(
+            round(float(total / count), 5)
+            for total, count in zip(of_trial.curve_sum, of_trial.curve_count, strict=True)
+            if count
+        ),
+        correct_at=step_or_none(of_trial.correct_at) if has_two else None,
+        final_wrong=None if tested is None else tested.wrong,
+        final_error=None if tested is None else tested.error,
+    )

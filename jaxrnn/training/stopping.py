@@ -57,19 +57,24 @@ def rule_of(experiment: Experiment) -> Rule:
 
 def start(num_trials: int, rule: Rule) -> Progress:
     """Every trial before its first step; ``last_above`` starts at 0 as in the notebook."""
-    zeros = np.zeros(num_trials, np.int64)
     bins = (num_trials, len(curve_edges(rule.max_steps)))
-    remembered = rule.window if _needs_recent(rule) else 0
     return Progress(
-        np.full(num_trials, RUNNING, np.int64),
-        zeros,
-        zeros.copy(),
-        zeros - 1,
-        zeros - 1,
-        np.zeros((num_trials, remembered)),
-        np.zeros(bins),
-        np.zeros(bins, np.int64),
+        status=np.full(num_trials, RUNNING, np.int64),
+        steps=np.zeros(num_trials, np.int64),
+        last_above=np.zeros(num_trials, np.int64),
+        correct_at=np.full(num_trials, -1, np.int64),
+        solved_at=np.full(num_trials, -1, np.int64),
+        recent=np.zeros((num_trials, rule.window if _needs_recent(rule) else 0)),
+        curve_sum=np.zeros(bins),
+        curve_count=np.zeros(bins, np.int64),
     )
+
+
+class _Judged(NamedTuple):
+    """What a rule says of each step of a chunk [C, N]."""
+
+    is_correct: np.ndarray  # few enough failures
+    is_solved: np.ndarray  # and the mean error is low enough
 
 
 def fold(
@@ -91,73 +96,95 @@ def fold(
     cut into chunks, tests apart.
 
     Source: the notebook's ``run_experiment_1``; Hochreiter & Schmidhuber 1997, experiments 1 to 6.
-    # Differs from the notebook in that a NaN error counts as above the threshold.
+
+    Differs from the notebook in that a NaN error counts as above the threshold.
     """
-    num_steps, num_trials = errors.shape
-    index = progress.steps + np.arange(num_steps)[:, None]
-    finite = np.isfinite(errors)
-    above = ~finite | (errors > rule.threshold)
+    index = progress.steps + np.arange(len(errors))[:, None]
+    above = ~np.isfinite(errors) | (errors > rule.threshold)
     last_above = np.maximum.accumulate(np.where(above, index, progress.last_above), axis=0)
     recent = progress.recent
     if rule.by_test:
         assert tests is not None
-        wrong = (~(tests <= rule.threshold)).sum(1)
-        is_correct, is_solved = np.zeros((2, *errors.shape), bool)
-        is_correct[-1] = wrong <= rule.max_failures
-        is_solved[-1] = is_correct[-1] & (tests.mean(1) < rule.mean_error)
+        judged = _by_test(errors.shape, rule, tests)
     elif _needs_recent(rule):
-        # [window + C, N]; before the first step stands what is not looked at.
-        stream = np.concatenate([recent.T, np.where(finite, errors, _GREATEST)])
-        recent = stream[num_steps:].T  # only where no trial ends, then nobody asks again
-        units = np.rint(np.minimum(stream, _GREATEST) / _UNIT).astype(np.int64)
-        is_correct = _sums(stream > rule.threshold, num_steps) <= rule.max_failures
-        is_correct &= index >= rule.window - 1
-        limit = rule.mean_error * rule.window / _UNIT
-        is_solved = is_correct & (_sums(units, num_steps) < limit)
+        judged, recent = _by_window(recent, errors, index, rule)
     else:
-        is_correct = is_solved = index - last_above >= rule.window
-
-    def first(condition: np.ndarray) -> np.ndarray:
-        """Row of each column's first True, ``num_steps`` where there is none."""
-        return np.where(condition.any(0), condition.argmax(0), num_steps)
-
-    solved = first(is_solved)
-    diverged = first(~finite)
-    capped = first(index == rule.max_steps - 1)
-    # A trial may be solved at its last step, but not diverge at the step that solves it.
-    end = np.minimum(np.minimum(solved, diverged), capped)
-    ending = end < num_steps
-    status = np.where(
-        ending,
-        np.where(end == diverged, DIVERGED, np.where(end == solved, SOLVED, UNSOLVED)),
-        RUNNING,
-    )
-    last_row = np.minimum(end, num_steps - 1)
-    counted = np.arange(num_steps)[:, None] <= last_row
+        is_solved = index - last_above >= rule.window
+        judged = _Judged(is_solved, is_solved)
+    status, last_row = _end(judged, errors, index, rule)
     running = progress.status == RUNNING
-    counted &= running & finite
+    columns = np.arange(errors.shape[1])
 
+    correct = _first(judged.is_correct)
+    newly_correct = running & (progress.correct_at < 0) & (correct <= last_row)
+    newly_correct &= (status != DIVERGED) | (correct < last_row)
+    correct_at = index[np.minimum(correct, last_row), columns]
+
+    counted = (np.arange(len(errors))[:, None] <= last_row) & running & np.isfinite(errors)
+    curve_sum, curve_count = _curve(progress, errors, index, counted, rule)
+    last = index[last_row, columns]
+    return Progress(
+        status=np.where(running, status, progress.status),
+        steps=np.where(running, last + 1, progress.steps),
+        last_above=np.where(running, last_above[last_row, columns], progress.last_above),
+        correct_at=np.where(newly_correct, correct_at, progress.correct_at),
+        solved_at=np.where(running & (status == SOLVED), last, progress.solved_at),
+        recent=recent,
+        curve_sum=curve_sum,
+        curve_count=curve_count,
+    )
+
+
+def _by_test(shape: tuple[int, ...], rule: Rule, tests: np.ndarray) -> _Judged:
+    """Correct and solved at the last step of the chunk, if at all."""
+    is_correct, is_solved = np.zeros((2, *shape), bool)
+    is_correct[-1] = (~(tests <= rule.threshold)).sum(1) <= rule.max_failures
+    is_solved[-1] = is_correct[-1] & (tests.mean(1) < rule.mean_error)
+    return _Judged(is_correct, is_solved)
+
+
+def _by_window(
+    recent: np.ndarray, errors: np.ndarray, index: np.ndarray, rule: Rule
+) -> tuple[_Judged, np.ndarray]:
+    """By the failures and the mean error of the window that ends at each step; the last window."""
+    num_steps = len(errors)
+    # [window + C, N]; before the first step stands what is not looked at.
+    stream = np.concatenate([recent.T, np.where(np.isfinite(errors), errors, _GREATEST)])
+    units = np.rint(np.minimum(stream, _GREATEST) / _UNIT).astype(np.int64)
+    is_correct = _sums(stream > rule.threshold, num_steps) <= rule.max_failures
+    is_correct &= index >= rule.window - 1
+    limit = rule.mean_error * rule.window / _UNIT
+    judged = _Judged(is_correct, is_correct & (_sums(units, num_steps) < limit))
+    return judged, stream[num_steps:].T  # only where no trial ends, then nobody asks again
+
+
+def _end(
+    judged: _Judged, errors: np.ndarray, index: np.ndarray, rule: Rule
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each trial's status after the chunk, and the row of its last step in it."""
+    solved, diverged = _first(judged.is_solved), _first(~np.isfinite(errors))
+    # A trial may be solved at its last step, but not diverge at the step that solves it.
+    end = np.minimum(np.minimum(solved, diverged), _first(index == rule.max_steps - 1))
+    ending = np.where(end == diverged, DIVERGED, np.where(end == solved, SOLVED, UNSOLVED))
+    status = np.where(end < len(errors), ending, RUNNING)
+    return status, np.minimum(end, len(errors) - 1)
+
+
+def _curve(
+    progress: Progress, errors: np.ndarray, index: np.ndarray, counted: np.ndarray, rule: Rule
+) -> tuple[np.ndarray, np.ndarray]:
+    """The learning curves' sums and counts with the errors that are ``counted`` [C, N]."""
     curve_sum, curve_count = progress.curve_sum.copy(), progress.curve_count.copy()
     rows, trials = np.nonzero(counted)
     bins = np.searchsorted(curve_edges(rule.max_steps), index[rows, trials], side="right") - 1
     np.add.at(curve_sum, (trials, bins), errors[rows, trials])
     np.add.at(curve_count, (trials, bins), 1)
+    return curve_sum, curve_count
 
-    columns = np.arange(num_trials)
-    correct = first(is_correct)
-    newly_correct = running & (progress.correct_at < 0) & (correct <= last_row)
-    newly_correct &= correct < np.minimum(diverged, num_steps)
-    correct_at = index[np.minimum(correct, num_steps - 1), columns]
-    return Progress(
-        np.where(running, status, progress.status),
-        np.where(running, index[last_row, columns] + 1, progress.steps),
-        np.where(running, last_above[last_row, columns], progress.last_above),
-        np.where(newly_correct, correct_at, progress.correct_at),
-        np.where(running & (status == SOLVED), index[last_row, columns], progress.solved_at),
-        recent,
-        curve_sum,
-        curve_count,
-    )
+
+def _first(condition: np.ndarray) -> np.ndarray:
+    """Row of each column's first True, the number of rows where there is none."""
+    return np.where(condition.any(0), condition.argmax(0), len(condition))
 
 
 def _needs_recent(rule: Rule) -> bool:

@@ -1,3 +1,5 @@
+"""Training runs against the notebook's own, and what one trial draws, sees and is judged by."""
+
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -6,9 +8,11 @@ import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
+from helpers import ONE_DEVICE, STREAK, settings_of_one
 
-from jaxrnn.experiment import Experiment
-from jaxrnn.training.engine import Lanes, empty_state, make_chunk
+from jaxrnn import SUITES, TASKS, Experiment, unroll
+from jaxrnn.training.engine import Lanes, make_program
+from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 from jaxrnn.training.trial import Settings, Trial, build, settings_of, trial_key
 
@@ -57,13 +61,12 @@ def test_errors_of_a_training_run_are_the_notebooks(
     # The notebook's bound, as good as none, and one that bites at 28 steps or more of each case.
     settings = settings_of(Experiment(learning_rate=rates, clip=(5.0, 1e30, 0.02), trials=3))
     chunk_steps = num_steps // 4
-    devices = jax.devices()[:1]
-    chunk = make_chunk(trial, SEED, chunk_steps, devices)
+    program = make_program(trial, SEED, chunk_steps, ONE_DEVICE)
     lanes = Lanes(numbers, np.zeros(3, np.int32), settings)
-    state = empty_state(trial, SEED, lanes, devices)
+    state = program.init(lanes)
     errors = []
     for _ in range(4):
-        state, some_errors = chunk(state, lanes)
+        state, some_errors = program.chunk(state, lanes)
         errors.append(np.asarray(some_errors))
         lanes = lanes._replace(step=lanes.step + np.int32(chunk_steps))
     errors = np.concatenate(errors)
@@ -100,3 +103,47 @@ def test_sequences_of_a_trial_are_fair_coins_independent_of_each_other_and_of_ot
     four_standard_errors = 4 * np.sqrt(0.25 / num_steps)
     for half_of_them in (ours == 2, ours[1:] == ours[:-1], ours == others):
         assert np.mean(half_of_them) == pytest.approx(0.5, abs=four_standard_errors)
+
+
+def test_keys_are_those_of_the_contract():
+    key = jax.random.fold_in(jax.random.key(3, impl="threefry2x32"), 7)
+    assert (jax.random.key_data(trial_key(3, 7)) == jax.random.key_data(key)).all()
+    drawn = build(STREAK).draw(key, 11)
+    task = TASKS["noise_free"](5)
+    np.testing.assert_array_equal(drawn.inputs, task.draw(jax.random.fold_in(key, 11)).inputs)
+
+
+def test_noisy_targets_are_trained_and_clean_ones_judged():
+    experiment = SUITES["3c"].at(length=10, trials=1)
+    trial, key = build(experiment), trial_key(0, 0)
+    settings = settings_of_one(experiment)
+    state = jax.jit(trial.init)(key, settings)
+    sequence = jax.jit(trial.draw)(key, np.int32(0))
+    _, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
+    _, outputs = unroll(parts_of(experiment).cell, state.params, sequence.inputs)
+    last = int(sequence.mask.argmax())
+    clean = 0.2 if sequence.inputs[0, 0] > 0 else 0.8
+    assert abs(float(sequence.targets[last, 0]) - clean) > 0.01
+    assert error == pytest.approx(abs(float(jax.nn.sigmoid(outputs[last, 0])) - clean), rel=1e-5)
+
+
+def test_before_it_joins_the_hidden_part_is_neither_seen_nor_trained():
+    experiment = SUITES["2a"].at(length=6, trials=1, join_at=3)
+    trial, key = build(experiment), trial_key(0, 0)
+    settings = settings_of_one(experiment)
+    states = [jax.jit(trial.init)(key, settings)]
+    for step in range(5):
+        sequence = trial.draw(key, jnp.int32(step))
+        state, error = jax.jit(trial.update)(states[-1], settings, sequence, np.int32(step))
+        params = states[-1].params
+        if step < 3:
+            params = params._replace(output_weights=jnp.zeros_like(params.output_weights))
+        _, outputs = unroll(parts_of(experiment).cell, params, sequence.inputs)
+        missed = jnp.abs(jax.nn.sigmoid(outputs) - jax.nn.one_hot(sequence.targets, 6))
+        assert error == pytest.approx(float(missed.max()), rel=1e-5)
+        states.append(state)
+    before, joined, after = (states[k].params for k in (0, 3, 5))
+    for name in ("input_weights", "output_weights"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(joined, name))
+        assert (getattr(joined, name) != getattr(after, name)).any()
+    assert (before.direct_weights != joined.direct_weights).any()

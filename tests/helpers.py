@@ -1,0 +1,218 @@
+"""What several tests use: nets with random weights, programs that run once, a checkpoint in memory,
+rows by hand, and the command line in this process."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, xavier
+from jaxrnn.results.rows import make_row
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.trial import Settings, build, settings_of, trial_key
+
+# Programs that run once, so that compiling is all their time; test_trial.py has the engine's.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+jit = partial(jax.jit, compiler_options=QUICK)
+
+GATED = tuple(name for name in CELLS if name not in ("memory_blocks", "one_cell", "self_recurrent"))
+"""The cells on the fast path of ``gated``; the nets of the 1997 paper have tests of their own."""
+
+# In float32 sums of up to 20 products of order 1 are passed on through up to 9 steps and 3 layers.
+FLOAT64 = {"rtol": 1e-12, "atol": 1e-13}
+FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}
+
+ONE_DEVICE = jax.devices()[:1]
+
+
+# Nets
+
+
+def plain(cell: Cell) -> Cell:
+    """The cell without its fast path."""
+    return cell._replace(unroll=None)
+
+
+def net_of(
+    name: str,
+    sizes: tuple[int, int, int],
+    layers: int = 1,
+    change: Callable[[Cell], Cell] = lambda cell: cell,
+) -> Cell:
+    """A stack of one cell of the table, sizes (I, H, O), each layer changed."""
+    num_inputs, hidden_size, num_outputs = sizes
+    fans_in = [num_inputs] + [num_outputs] * (layers - 1)
+    return stack(*(change(CELLS[name](fan_in, hidden_size, num_outputs)) for fan_in in fans_in))
+
+
+def random_like(tree: Any, seed: int) -> Any:
+    """Normal numbers in the shapes of ``tree``: no bias is zero, so none goes unnoticed."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda a: jnp.asarray(0.5 * rng.standard_normal(a.shape), a.dtype), tree)
+
+
+def random_params(cell: Cell, seed: int = 0) -> Any:
+    shapes = jax.eval_shape(lambda key: cell.init(key, xavier()), jax.random.key(0))
+    return random_like(shapes, seed)
+
+
+def number_of_weights(params: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def assert_trees_close(actual: Any, expected: Any, rtol: float, atol: float) -> None:
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    leaves = jax.tree_util.tree_leaves_with_path(actual)
+    for (path, a), e in zip(leaves, jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol, atol, err_msg=jax.tree_util.keystr(path))
+
+
+# Trials
+
+
+def of_trial(tree: Any, trial: int) -> Any:
+    """One trial's entries of arrays with an axis of trials."""
+    return jax.tree.map(lambda leaf: leaf[trial], tree)
+
+
+def settings_of_one(experiment: Experiment) -> Settings:
+    """The settings of the first trial, not of a batch."""
+    return of_trial(settings_of(experiment), 0)
+
+
+def first_params(experiment: Experiment, trial: int = 0) -> Any:
+    """One trial's first weights."""
+    settings = of_trial(settings_of(experiment), trial)
+    return jax.jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
+
+
+def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
+    """Every trial's parameters after each of some numbers of training steps, without the runner."""
+    program = make_program(build(experiment), experiment.seed, 1, ONE_DEVICE)
+    lanes, after = lanes_of(experiment), {}
+    state = program.init(lanes)
+    for step in range(max(steps)):
+        state, _ = program.chunk(state, lanes._replace(step=np.full_like(lanes.step, step)))
+        if step + 1 in steps:
+            after[step + 1] = jax.device_get(state.params)
+    return after
+
+
+class Memory:
+    """A checkpoint in memory, with every save."""
+
+    def __init__(self) -> None:
+        self.saves: list[dict[str, np.ndarray]] = []
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        return self.saves[-1] if self.saves else None
+
+    def save(self, arrays: Any) -> None:
+        self.saves.append({name: np.array(array) for name, array in arrays.items()})
+
+
+# Small experiments that end in a moment, a rule each, and one for an optimizer with a state.
+
+STREAK = Experiment(length=5, trials=5, window=60, max_steps=900)
+# Tell the sign of the first of eleven numbers.
+WINDOW = Experiment(
+    task="two_sequence",
+    length=11,
+    cell="simple_rnn",
+    hidden_size=6,
+    objective="half_squared_error",
+    loss_reduction="sum",
+    initializer="xavier",
+    learning_rate=1.0,
+    threshold=0.2,
+    window=50,
+    mean_error=0.1,
+    max_steps=600,
+    trials=5,
+    final_test=40,
+)
+BY_TEST = replace(WINDOW, test_size=24, test_every=20, max_failures=1, mean_error=0.05)
+ADAM = replace(WINDOW, optimizer="clipped_adam", learning_rate=0.005)
+
+
+def promotion(experiment: Experiment) -> Any:
+    """Strict, but for optax's Adam, which relies on the promotion of its step count."""
+    is_adam = experiment.optimizer == "clipped_adam"
+    return jax.numpy_dtype_promotion("standard" if is_adam else "strict")
+
+
+# Rows and the command line
+
+
+def rows(cell: str, length: int, steps: list[int | None] | tuple, **settings: Any) -> list[dict]:
+    """Rows of the notebook's experiment, solved at these steps or not."""
+    experiment = replace(NOTEBOOK.base, cell=cell, length=length, trials=len(steps), **settings)
+    return rows_ending_at(experiment, steps)
+
+
+def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[dict]:
+    """Rows of an experiment solved at these steps, or not; ``results`` are a value a trial."""
+    return [
+        make_row(
+            experiment,
+            Outcome(
+                trial=trial,
+                status="unsolved" if step is None else "solved",
+                solved_at=step,
+                last_above=0,
+                steps=experiment.max_steps if step is None else step + 1,
+                curve=(0.5,),
+                **{name: values[trial] for name, values in results.items()},
+            ),
+        )
+        for trial, step in enumerate(steps)
+    ]
+
+
+def run(*arguments: Any) -> int:
+    """Run the command line in this process and return its exit status."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["jaxrnn", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as exit_:
+            return exit_.code
+    return 0
+
+
+def rows_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+
+
+def paper_rows(name, length, ends, **results):
+    experiment = SUITES[name].at(length=length, trials=len(ends))
+    return json.loads(json.dumps(rows_ending_at(experiment, ends, **results)))
+
+
+def grid_rows():
+    """A grid of rate and clip of two trials each, and lstm at a length with a single setting."""
+    return rows(
+        "lstm",
+        5,
+        [700, None, 400, 600, None, None, 300, 900],
+        name="grid",
+        learning_rate=(0.1, 0.1, 0.1, 0.1, 2.0, 2.0, 2.0, 2.0),
+        clip=(1.0, 1.0, 5.0, 5.0, 1.0, 1.0, 5.0, 5.0),
+        forget_bias=2.0,
+    ) + rows("lstm", 6, [800, None, 200], name="grid", forget_bias=2.0)
+
+
+def clopper_pearson(solved, trials):
+    """The textbook's interval: quantiles of beta distributions."""
+    low = beta.ppf(0.025, solved, trials - solved + 1) if solved else 0.0
+    high = beta.ppf(0.975, solved + 1, trials - solved) if solved < trials else 1.0
+    return low, high

@@ -1,0 +1,89 @@
+"""Many trials as one program: neither the batch nor the chunks change what a trial computes."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
+
+from jaxrnn import Experiment
+from jaxrnn.training.engine import NEVER, lanes_of, make_program
+from jaxrnn.training.trial import build
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm"])
+@pytest.mark.parametrize("length", [8, 20])
+def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
+    experiment = Experiment(cell=cell, length=length, trials=12)
+    program = make_program(build(experiment), 0, 300, ONE_DEVICE)
+
+    def errors(trials):
+        lanes = lanes_of(experiment, trials)
+        return np.asarray(program.chunk(program.init(lanes), lanes)[1])
+
+    together = errors(range(12))
+    assert np.ptp(together[-1]) > 0  # the trials differ
+    for few in ([3, 3], [0, 7], [4, 1, 11], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]):
+        np.testing.assert_array_equal(errors(few), together[:, few])
+
+
+def test_chunks_of_a_run_equal_one_long_chunk():
+    trial, lanes = build(STREAK), lanes_of(STREAK)
+    whole = make_program(trial, 0, 120, ONE_DEVICE)
+    program, parts = make_program(trial, 0, 40, ONE_DEVICE), []
+    state = program.init(lanes)
+    for start in (0, 40, 80):
+        state, errors = program.chunk(state, lanes._replace(step=np.full(5, start, np.int32)))
+        parts.append(errors)
+    np.testing.assert_array_equal(np.concatenate(parts), whole.chunk(whole.init(lanes), lanes)[1])
+
+
+def test_a_lane_stands_still_from_its_stop_on():
+    stop = np.array([0, 3, 30, 12, NEVER], np.int32)
+    lanes = lanes_of(WINDOW)._replace(stop=stop)
+    program = make_program(build(WINDOW), 0, 30, ONE_DEVICE, replayable=True)
+    before = program.init(lanes)
+    state, errors = program.chunk(before, lanes)
+    again, errors_again = program.chunk(before, lanes)  # what it began with is still there
+    jax.tree.map(np.testing.assert_array_equal, (state, errors), (again, errors_again))
+    after = params_after(WINDOW, {3, 12, 30})
+    close = partial(np.testing.assert_allclose, atol=1e-6)
+    jax.tree.map(close, of_trial(state.params, 0), first_params(WINDOW, 0))
+    for lane, steps in ((1, 3), (2, 30), (3, 12), (4, 30)):
+        jax.tree.map(close, of_trial(state.params, lane), of_trial(after[steps], lane))
+
+
+@pytest.mark.parametrize(("chosen", "precision"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, precision):
+    experiment = Experiment(length=4, trials=2)
+    lanes = lanes_of(experiment)
+    with jax.default_matmul_precision(chosen):
+        program = make_program(build(experiment), 0, 3, ONE_DEVICE)
+        text = program.chunk.lower(program.init(lanes), lanes).as_text()
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert len(products) == 6  # h W and h V, and backward two for each; x U looks rows up
+    for product in products:
+        assert f"precision = [{precision}, {precision}]" in product
+
+
+def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_settings():
+    experiment = Experiment(trials=3, learning_rate=(0.1, 0.2, 0.3))
+    lanes = lanes_of(experiment)
+    np.testing.assert_array_equal(lanes.trial, [0, 1, 2])
+    np.testing.assert_array_equal(lanes.step, [0, 0, 0])
+    some = lanes_of(experiment, [2, 0, 2, 1])
+    np.testing.assert_array_equal(some.trial, [2, 0, 2, 1])
+    rates = np.array([0.3, 0.1, 0.3, 0.2], some.settings.learning_rate.dtype)
+    np.testing.assert_array_equal(some.settings.learning_rate, rates)
+    assert {lanes.trial.dtype, lanes.step.dtype, some.trial.dtype} == {np.dtype(np.int32)}
+
+
+def test_a_trial_without_tests_has_no_programs_for_them():
+    program = make_program(build(STREAK), 0, 3, ONE_DEVICE)
+    assert (program.test, program.final_test) == (None, None)
+    program = make_program(build(BY_TEST), 0, 3, ONE_DEVICE)
+    lanes = lanes_of(BY_TEST)
+    params = program.init(lanes).params
+    assert program.test(params, lanes).shape == (5, 24)
+    assert program.final_test(params, lanes).shape == (5, 40)

@@ -1,0 +1,91 @@
+"""The table of lanes, without JAX."""
+
+import numpy as np
+import pytest
+
+from jaxrnn.training.lanes import IDLE, LaneTable
+
+
+def in_pairs(num_lanes):
+    return 2 * max(1, -(-num_lanes // 2))
+
+
+def test_idle_lanes_take_the_waiting_trials_in_order():
+    table = LaneTable(3, 5)
+    assert not table.busy.any()
+    table.fill()
+    np.testing.assert_array_equal(table.trial, [0, 1, 2])
+    table.advance(20, max_steps=1000)
+    np.testing.assert_array_equal(table.step, [20, 20, 20])
+    table.free(np.array([True, False, True, False, False]))
+    np.testing.assert_array_equal(table.trial, [IDLE, 1, IDLE])
+    table.fill()
+    np.testing.assert_array_equal(table.trial, [3, 1, 4])
+    np.testing.assert_array_equal(table.step, [0, 20, 0])
+    table.free(np.array([True, True, True, True, False]))
+    table.fill()  # none is waiting
+    np.testing.assert_array_equal(table.trial, [IDLE, IDLE, 4])
+    assert (table.trial.dtype, table.step.dtype) == (np.int32, np.int32)
+
+
+def test_a_trial_whose_last_steps_are_under_way_makes_room():
+    table = LaneTable(2, 2)
+    table.fill()
+    table.step[:] = [80, 79]
+    table.advance(20, max_steps=100)
+    np.testing.assert_array_equal(table.trial, [IDLE, 1])
+
+
+@pytest.mark.parametrize(
+    ("width", "busy", "narrower"),
+    [(16, 9, None), (16, 8, 8), (16, 4, 4), (16, 1, 2), (6, 3, 4), (2, 1, None), (16, 0, None)],
+)
+def test_a_batch_narrows_to_the_least_half_that_holds_the_busy_lanes(width, busy, narrower):
+    table = LaneTable(width, busy)
+    table.fill()
+    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0) == narrower
+
+
+def test_it_narrows_once_half_has_been_idle_for_as_long_as_a_compilation():
+    table = LaneTable(8, 3)
+    table.fill()
+    assert table.narrower(in_pairs, now=10.0, compile_seconds=2.0) is None
+    assert table.narrower(in_pairs, now=11.9, compile_seconds=2.0) is None
+    assert table.narrower(in_pairs, now=12.0, compile_seconds=2.0) == 4
+    assert table.narrower(in_pairs, now=13.0, compile_seconds=2.0) is None  # from the beginning
+
+
+def test_it_does_not_narrow_while_trials_wait():
+    table = LaneTable(4, 9)
+    table.fill()
+    table.free(np.arange(9) < 3)
+    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0) is None
+
+
+def test_repacking_moves_the_busy_lanes_with_their_steps_to_the_front():
+    table = LaneTable(6, 6)
+    table.fill()
+    table.step[:] = [0, 10, 20, 30, 40, 50]
+    table.free(np.array([True, False, True, True, False, True]))
+    np.testing.assert_array_equal(table.repack(4), [1, 4, 0, 2])
+    np.testing.assert_array_equal(table.trial, [1, 4, IDLE, IDLE])
+    np.testing.assert_array_equal(table.step[:2], [10, 40])
+
+
+def test_repacking_to_more_lanes_makes_no_second_copy_of_a_trial():
+    table = LaneTable(2, 2)
+    table.fill()
+    np.testing.assert_array_equal(table.repack(4), [0, 1, 0, 1])
+    np.testing.assert_array_equal(table.trial, [0, 1, IDLE, IDLE])
+
+
+def test_a_table_goes_on_from_what_a_checkpoint_kept():
+    table = LaneTable(3, 7)
+    table.fill()
+    table.advance(5, max_steps=100)
+    again = LaneTable(2, 7)
+    again.restore(table.arrays())
+    again.free(np.arange(7) == 1)
+    again.fill()
+    np.testing.assert_array_equal(again.trial, [0, 3, 2])
+    np.testing.assert_array_equal(again.step, [5, 0, 5])

@@ -1,0 +1,42 @@
+"""The parts of the package stand on each other as CONTRIBUTING.md says."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "jaxrnn"
+
+# From the ground up: a part may import what stands before it, and itself.
+FLOORS = ["errors", "machine", "outcome", "experiment", "nets", "tasks", "suites", "training"]
+FLOORS += ["results", "inspection", "sweep", "cluster", "cli"]
+NEVER = {("results", "training"), ("suites", "nets"), ("suites", "tasks"), ("tasks", "nets")}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of the package that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxrnn"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= set(names) if node.module == "jaxrnn" else {node.module}
+    return found
+
+
+def test_no_part_imports_one_that_stands_on_it():
+    seen = set()
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if part == "__init__":
+            continue  # the package's own, above all of them but the command line
+        seen.add(part)
+        for module in imports_of(path):
+            other = module.split(".")[1]
+            assert FLOORS.index(other) <= FLOORS.index(part), f"{path.name} imports {module}"
+            assert (part, other) not in NEVER, f"{path.name} imports {module}"
+    assert seen == set(FLOORS)
+
+
+def test_contributing_shows_every_part():
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    tree = text[text.index("    jaxrnn/\n") : text.index("Tests are named")]
+    for part in FLOORS:
+        assert f"{part}/" in tree or f"{part}.py" in tree

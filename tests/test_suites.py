@@ -1,0 +1,196 @@
+"""The suites: their data against their sources, and a suite of one's own."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import first_params, number_of_weights, rows_of, run
+
+from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
+from jaxrnn.results.rows import make_settings, read_rows
+from jaxrnn.suites import PAPER
+from jaxrnn.training.trial import build
+
+KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
+
+
+WEIGHTS = {  # experiment, length -> number of weights that follows from the paper
+    ("1", 40): 276,
+    ("1-4x1-0.1", 40): 264,
+    ("2a", 101): 10504,
+    ("2a-rtrl", 5): 36,
+    ("2a-rtrl", 11): 144,
+    ("2a-bptt", 101): 10404,
+    ("2b", 101): 10504,
+    ("2c", 50): 6 * 50 + 64,
+    ("2c-p50", 1000): 6 * 50 + 64,
+    ("3a", 100): 102,
+    ("3b-n1", 100): 102,
+    ("3c", 100): 102,
+    ("4", 100): 93,
+    ("5-n13", 100): 93,
+    ("6a", 100): 156,
+    ("6b", 100): 308,
+}
+
+
+@pytest.mark.parametrize(("name", "length"), WEIGHTS)
+def test_number_of_weights_is_the_papers(name, length):
+    suite = SUITES[name]
+    params = first_params(suite.at(length=length, trials=1))
+    assert number_of_weights(params) == WEIGHTS[name, length]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "biases"),
+    [
+        ("1", 0.2, [None, None, None, -1, -2, -3]),
+        ("1-4x1-0.5", 0.2, [None] * 4 + [-1, -2, -3, -4]),
+        ("3b", 0.1, [-1, -3, -5, -2, -4, -6] + [None] * 3),
+        ("4", 0.1, [-3, -6] + [None] * 6),
+        ("5", 0.1, [None] * 8),
+        ("6a", 0.1, [-2, -4] + [None] * 6),
+        ("6b", 0.1, [-2, -4, -6] + [None] * 9),
+    ],
+)
+def test_first_weights_are_the_papers(name, limit, biases):
+    suite = SUITES[name]
+    params = first_params(suite.at(trials=1))
+    given = [bias is not None for bias in biases]
+    bias = np.asarray(params.bias)
+    np.testing.assert_array_equal(bias[given], [bias for bias in biases if bias is not None])
+    drawn = [bias[~np.array(given)], *(np.ravel(leaf) for leaf in params._replace(bias=bias[:0]))]
+    drawn = np.concatenate(drawn)
+    assert 0.9 * limit < np.abs(drawn).max() <= limit
+    assert abs(drawn.mean()) < 5 * limit / np.sqrt(3 * len(drawn))
+
+
+def test_departures_name_a_change_and_are_laid_beside_a_row():
+    suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
+    assert len(suites) > 40
+    for name, suite in suites.items():
+        row = suite.beside or suite
+        assert bool(suite.departure) == (suite.beside is not None)
+        assert (suite.base.name, suite.lengths, suite.caps) == (name, row.lengths, row.caps)
+        assert row is SUITES[row.base.name]
+        for length in suite.lengths:
+            build(suite.at(length=length))
+            assert suite.published_at(suite.cells[0], length) == row.published[row.cells[0], length]
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "cap"),
+    [("6a", 100, 313_900), ("6a", 77, 313_900), ("2c", 300, 390_000), ("2c", 2000, 500_000)],
+)
+def test_a_length_that_was_not_published_has_the_cap_of_the_next_longer_one(name, length, cap):
+    assert SUITES[name].at("memory_blocks", length).max_steps == cap
+
+
+def test_the_kept_rows_were_made_under_the_settings_of_their_experiments():
+    given_caps = {("2a-bptt", 101): 500_000, ("2c-best", 1000): 200_000}
+    kept = {}
+    for row in read_rows(KEPT):
+        kept.setdefault((row["experiment"], row["length"]), []).append(row)
+    assert len(kept) > 40
+    for (name, length), rows in kept.items():
+        suite = SUITES[name]
+        experiment = suite.at(length=length)
+        settings = make_settings(experiment)
+        assert [row["trial"] for row in rows] == list(range(settings.pop("trials")))
+        settings["max_steps"] = given_caps.get((name, length), settings["max_steps"])
+        settings["experiment"] = settings.pop("name")
+        settings = json.loads(json.dumps(settings))
+        for row in rows:
+            assert {setting: row[setting] for setting in settings} == settings
+
+
+def test_the_notebooks_numbers_are_whole():
+    assert {length for _, length in NOTEBOOK.published} == {4, 5, 6, 7, 8, 9, 10, 20}
+    assert {cell for cell, _ in NOTEBOOK.published} == set(NOTEBOOK.cells)
+    assert len(NOTEBOOK.published) == 16
+    for published in NOTEBOOK.published.values():
+        assert len(published.trials) == 10
+        assert all(step is None or step >= 1000 for step in published.trials)
+
+
+# A suite of one's own: nothing but an entry in the table.
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    suite = Suite(
+        base=Experiment(name="mine", window=50, max_steps=3000, trials=3),
+        cells=("lstm", "gru"),
+        lengths=(4, 5),
+        source=Source("Somebody 2026, table 1", whose="Somebody's"),
+        published={("lstm", 4): Published(1234, 0.5), ("gru", 5): Published(trials=(90, None))},
+    )
+    monkeypatch.setitem(SUITES, "mine", suite)
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(tmp_path, capsys):
+    assert run("list") == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "mine cells lstm gru; lengths 4 5; window 50; max-steps 3000; trials 3 (Somebody" in listed
+    )
+
+    assert run("sweep", "--experiment", "mine", "--out", tmp_path) == 0
+    ran = capsys.readouterr().out
+    assert "(mine   1/2," in ran  # beside gru at 5, as it comes
+    rows = rows_of(tmp_path)
+    assert [(row["experiment"], row["cell"], row["length"]) for row in rows[::3]] == [
+        ("mine", cell, length) for length in (4, 5) for cell in ("lstm", "gru")
+    ]
+    text = (tmp_path / "report.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    headings, _, published, *ours = lines
+    assert headings[-3:] == ["mine", "its median", "p"]
+    assert published[:5] == ["published", "4", "50%", "-", "1,234"]
+    assert [line[:2] for line in ours] == [
+        ["lstm (mine)", "4"],
+        ["gru (mine)", "4"],
+        ["lstm (mine)", "5"],
+        ["gru (mine)", "5"],
+    ]
+    assert [line[-3:-1] for line in ours[-2:]] == [["-", "-"], ["1/2", "never"]]
+    assert 0 < float(ours[-1][-1]) <= 1
+    assert "Published: Somebody's means." in text
+    assert "Then Somebody's solved and median." in text
+    assert "](steps_to_solution.png)" in text
+    assert (tmp_path / "steps_to_solution.png").stat().st_size > 10_000
+
+
+def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_source_says(
+    tmp_path, monkeypatch
+):
+    source = Source("Somebody 2026", net="{name}", steps="sequences", by_length=False)
+    base = Experiment(name="e1", cell="gru", window=50, max_steps=3000, trials=3)
+    first = Suite(
+        base=base,
+        cells=("gru",),
+        lengths=(4,),
+        source=source,
+        published={("gru", 4): Published(99, 1.0)},
+        uncounted=50,
+        condition="as written",
+    )
+    second = replace(
+        first, base=replace(base, name="e1-lstm", cell="lstm"), cells=("lstm",), beside=first
+    )
+    for suite in (first, second):
+        monkeypatch.setitem(SUITES, suite.base.name, suite)
+    assert run("sweep", "--experiment", "e1", "e1-lstm", "--out", tmp_path) == 0
+    assert run("sweep", "--experiment", "e1", "--cells", "lstm", "--out", tmp_path / "other") == 0
+    text, other = ((out / "report.md").read_text() for out in (tmp_path, tmp_path / "other"))
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert [line[0] for line in lines[2:]] == ["published", "e1", "e1-lstm"]
+    steps = [row["solved_at"] + 1 - 50 for row in rows_of(tmp_path)[:3]]
+    assert lines[3][lines[0].index("mean")] == f"{sum(steps) / 3:,.0f}"
+    assert "](sequences_to_success.png)" in text
+    # Another cell than the suite's is not taken for it, nor laid beside its numbers.
+    assert "| lstm (e1) | 4 |" in other
+    assert "| published |" not in other

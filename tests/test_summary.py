@@ -1,0 +1,126 @@
+"""The table's numbers from rows that are made by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import clopper_pearson, grid_rows, paper_rows, rows
+from scipy.stats import mannwhitneyu
+
+from jaxrnn import NOTEBOOK
+from jaxrnn.results.report import legend
+from jaxrnn.results.summary import interval, mann_whitney, median, summarize
+
+
+def test_the_notebook_against_itself_is_no_different():
+    printed = {
+        length: published.trials
+        for (cell, length), published in NOTEBOOK.published.items()
+        if cell == "simple_rnn"
+    }
+    all_rows = [
+        row for length, steps in printed.items() for row in rows("simple_rnn", length, steps)
+    ]
+    for line in summarize(all_rows):
+        assert line.p_value == pytest.approx(1.0, abs=0.03)
+        assert line.solved == sum(s is not None for s in printed[line.length])
+
+
+def test_p_is_that_of_ranks_with_unsolved_last():
+    ours = [1200.0, 1300.0, math.inf, math.inf, 5000.0]
+    theirs = [1100.0, 1150.0, 1250.0, math.inf, 900.0]
+    ranks = {value: rank for rank, value in enumerate(sorted({*ours, *theirs}))}
+    expected = mannwhitneyu([ranks[v] for v in ours], [ranks[v] for v in theirs]).pvalue
+    assert mann_whitney(ours, theirs) == pytest.approx(expected)
+    assert mann_whitney([math.inf] * 10, [math.inf] * 10) == 1.0
+
+
+def test_a_shift_shows_in_p_and_the_null_does_not():
+    generator = np.random.default_rng(0)
+    null = [mann_whitney(*generator.normal(size=(2, 20))) for _ in range(400)]
+    share = np.mean(np.array(null) < 0.05)
+    assert abs(share - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 400)
+    assert mann_whitney(list(generator.normal(size=20)), list(generator.normal(2, size=20))) < 0.001
+
+
+def test_the_median_is_never_where_the_middle_is_unsolved():
+    assert median([1, 2, math.inf]) == 2
+    assert median([1, math.inf, math.inf]) == math.inf
+    assert median([1, 2, math.inf, math.inf]) == math.inf
+    assert median([4, 1, 3, 2]) == 2.5
+
+
+def test_other_settings_are_not_compared_with_the_notebook():
+    (as_published,) = summarize(rows("lstm", 4, [1100, 1101], seed=5))
+    (other,) = summarize(rows("lstm", 4, [1100, 1101], hidden_size=10))
+    assert as_published.published == NOTEBOOK.published["lstm", 4]
+    assert other.published is None
+    assert other.p_value is None
+
+
+@pytest.mark.parametrize(
+    ("solved", "trials"), [(0, 1), (1, 1), (0, 10), (1, 10), (7, 10), (10, 10), (50, 1000)]
+)
+def test_the_interval_is_clopper_and_pearsons(solved, trials):
+    assert interval(solved, trials) == pytest.approx(clopper_pearson(solved, trials), abs=1e-9)
+
+
+def test_rows_are_summarized_by_the_settings_that_differ_best_first():
+    made = grid_rows()
+    for order in (made, [made[k] for k in (3, 7, 0, 4, 1, 6, 2, 5, 8, 9, 10)]):
+        lines = summarize(order)
+        assert [
+            (line.length, line.settings, line.solved, line.trials, line.median) for line in lines
+        ] == [
+            (5, {"learning_rate": 0.1, "clip": 5.0}, 2, 2, 500),
+            (5, {"learning_rate": 2.0, "clip": 5.0}, 2, 2, 600),
+            (5, {"learning_rate": 0.1, "clip": 1.0}, 1, 2, math.inf),
+            (5, {"learning_rate": 2.0, "clip": 1.0}, 0, 2, math.inf),
+            (6, {}, 2, 3, 800),
+        ]
+        for line in lines:
+            assert line.interval == pytest.approx(
+                clopper_pearson(line.solved, line.trials), abs=1e-9
+            )
+        assert all(line.published is None for line in lines)
+
+
+def test_more_solved_trials_come_before_a_lower_median():
+    clips = (1.0, 1.0, 1.0, 5.0, 5.0, 5.0)
+    fast, sure = [200, 300, None], [700, 800, 900]
+    for steps in (fast + sure, sure + fast):
+        lines = summarize(rows("lstm", 5, steps, name="grid", clip=clips))
+        assert [(line.solved, line.median) for line in lines] == [(3, 800), (2, 300)]
+
+
+def test_a_line_counts_sequences_and_lays_them_beside_the_published_row():
+    (line,) = summarize(
+        paper_rows("3a", 100, [999, 2999, None], correct_at=[499, 999, 1499], final_wrong=[0, 2, 9])
+    )
+    assert (line.solved, line.mean, line.least) == (2, 2000, 1000)
+    assert (line.st1_trials, line.st1_mean) == (3, 1000)
+    assert line.wrong == pytest.approx(1 / 2560)
+    assert line.published.mean == 39_850
+    assert line.p_value is None  # the paper prints no trial's own
+
+
+def test_a_length_that_was_not_published_is_counted_and_explained_all_the_same():
+    (line,) = summarize(paper_rows("6a", 77, [9_999], final_wrong=[0]))
+    assert (line.mean, line.published) == (10_000, None)
+    assert "training sequences until" in legend([line])
+
+
+def test_the_stretch_that_proves_2a_is_not_counted():
+    (line,) = summarize(paper_rows("2a", 101, [14_999]))
+    assert line.mean == 5000
+    assert line.wrong is None
+
+
+def test_a_row_of_an_older_version_is_still_the_notebooks():
+    (row,) = rows("lstm", 5, [1200])
+    for name in ("task_options", "cell_options", "join_at", "max_failures", "mean_error"):
+        del row[name]
+    (line,) = summarize([row])
+    assert line.published is not None
+    (other,) = summarize([row | {"join_at": 5}])
+    assert other.published is None
