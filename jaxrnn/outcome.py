@@ -19,7 +19,7 @@ class Outcome:
     solved_at: int | None  # index of the training step, counted from 0
     last_above: int  # index of the last step with error above the threshold
     steps: int  # training steps that were taken
-    curve: tuple[float, ...]  # mean error in each bin of stopping.curve_edges
+    curve: tuple[float, ...]  # mean error in each bin of curve_edges
     # Of test sets with a limit on the mean error: index of the first step with few enough failures.
     correct_at: int | None = None
     # Of the final test: sequences with error above the threshold, and the mean error.

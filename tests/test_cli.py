@@ -226,6 +226,10 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
             ["--experiment", "6a", "--length", "100"],
             "task temporal_order cannot be inspected: choose noise_free",
         ),
+        (
+            ["--experiment", "2a"],
+            "objective half_squared_error cannot be inspected: choose cross_entropy",
+        ),
         (["--experiment"], "name at least one experiment, one cell and one length"),
     ],
 )

@@ -30,3 +30,9 @@ def test_the_heat_map_has_every_number_at_its_place():
     np.testing.assert_array_equal(medians, [[150, np.nan, np.nan], [300, 500, 600]])
     written = {(text.get_position(), text.get_text()) for text in steps.texts}
     assert written == {((0, 0), "150"), ((0, 1), "300"), ((1, 1), "500"), ((2, 1), "600")}
+
+
+def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same():
+    made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
+    _, steps, *_ = heat_map(summarize(made)).axes
+    assert [text.get_text() for text in steps.texts] == ["700"]

@@ -36,7 +36,6 @@ from jaxrnn.training.parts import parts_of
             {"cell": "memory_blocks", "cell_options": {"blocksize": 2}},
             "cell memory_blocks takes no option 'blocksize': choose from block_size, input_biases",
         ),
-        ({"join_at": 5}, "join-at 5 needs a cell whose hidden units can join later: simple_rnn ca"),
         (
             {"cell": "one_cell", "layers": 2, "join_at": 5},
             "join-at 5 needs a cell whose hidden units can join later: one_cell of 2 layers cannot",
@@ -145,3 +144,11 @@ def test_a_cell_whose_outputs_are_not_the_tasks_is_refused(monkeypatch):
         parts_of(Experiment(cell="mine", length=5))
     monkeypatch.setitem(CELLS, "mine", with_outputs(5))
     parts_of(Experiment(cell="mine", length=5))
+
+
+def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
+    for name in CELLS:
+        options = {"block_size": 2} if name == "memory_blocks" else {}
+        parts_of(Experiment(cell=name, cell_options=options, length=5, join_at=3))
+    with pytest.raises(InputError, match="lstm of 2 layers cannot"):
+        parts_of(Experiment(length=5, layers=2, join_at=3))

@@ -57,7 +57,7 @@ def sweep(
     Args:
         experiment: Experiments, one or several; `jaxrnn list` shows what each consists of.
         cells: The nets to train; `jaxrnn list` names them.
-        lengths: Lengths of the sequences, at least 3; a length is also the size of the alphabet.
+        lengths: Lengths of the sequences; the notebook's are at least 3, and its alphabet as large.
         trials: Independent nets trained at each length.
         seed: Number from which all first weights and training sequences follow.
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none.

@@ -51,5 +51,5 @@ def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
 
 def _relative_cost(experiment: Experiment) -> float:
     if experiment.cell == "lstm":
-        return _LSTM_COST[experiment.hidden_size]
+        return _LSTM_COST[min(_LSTM_COST, key=lambda size: abs(size - experiment.hidden_size))]
     return _COST.get(experiment.task, 1.0)

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from jaxrnn.cli.cost import expected_seconds
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import OPTIONS, Experiment
 from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.results.report import percent, steps_or_dash
 from jaxrnn.results.run_directory import spelled
@@ -34,7 +34,7 @@ def builders_table() -> RenderableType:
         table.add_row(Text(kind, style="bold"), "")
         for name, builder in builders.items():
             what, source = _docs(builder)
-            table.add_row(f"  {name}", Text.assemble(what, (f" ({source})", "dim")))
+            table.add_row(f"  {name}", Text.assemble(what, (source and f" ({source})", "dim")))
         table.add_section()
     return table
 
@@ -47,7 +47,7 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
         for field in fields(Experiment):
             value = getattr(suite.base, field.name)
             if field.name not in ("name", "cell", "length") and value != field.default:
-                shown = dict(value) if field.name.endswith("_options") else value
+                shown = dict(value) if field.name in OPTIONS else value
                 what += f"; {field.name.replace('_', '-')} {spelled(shown)}"
         table.add_row(suite.base.name, Text.assemble(what, (f" ({suite.source.title})", "dim")))
     return table

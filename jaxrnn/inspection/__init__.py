@@ -46,14 +46,19 @@ def inspect(
     gradient_norms.png how far back the gradients of all of them reach. A trial is taken where it
     was solved, or after its last step. ``on_stage`` gets a sentence before each stage.
 
-    Raises InputError for another task than noise_free, for nets that would share a picture, for a
-    trial that diverged, and what :func:`jaxrnn.run_trials` raises.
+    Raises InputError for another task than noise_free or objective than cross_entropy, for nets
+    that would share a picture, for a trial that diverged, and what :func:`jaxrnn.run_trials`
+    raises.
     """
     if trial < 0:
         raise InputError(f"trial {trial} must be at least 0")
     for experiment in experiments:
         if experiment.task != "noise_free":
             raise InputError(f"task {experiment.task} cannot be inspected: choose noise_free")
+        if experiment.objective != "cross_entropy":  # its softmax is what the pictures show
+            raise InputError(
+                f"objective {experiment.objective} cannot be inspected: choose cross_entropy"
+            )
     names = [f"{one.cell}-{one.name}-{one.length}.png" for one in experiments]
     for name, count in Counter(names).items():
         if count > 1:

@@ -103,6 +103,11 @@ def stack(*cells: Cell) -> Cell:
     return Cell(init, initial_state, step, fast if all_fast else None, tuple(gates))
 
 
+def without_outputs(params: Params) -> Params:
+    """The parameters with hidden units that no output sees: what most cells are before joining."""
+    return params._replace(output_weights=jnp.zeros_like(params.output_weights))
+
+
 def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
     """The cell, made to take symbols below I where it multiplies vectors, as one that is only a
     step does: it gets them as one-hot vectors [I]."""

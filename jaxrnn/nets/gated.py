@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell, State
+from jaxrnn.nets.base import Cell, State, without_outputs
 from jaxrnn.nets.initializers import Initializer
 
 
@@ -103,7 +103,7 @@ def gated(
     def activations(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
         return dict(zip(gates, look(params, state, project(params, x)), strict=True))
 
-    return Cell(init, first_state, step, fast, gates, activations)
+    return Cell(init, first_state, step, fast, gates, activations, without_outputs)
 
 
 def _product(x: jax.Array, weights: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.base import Cell
+from jaxrnn.nets.base import Cell, without_outputs
 from jaxrnn.nets.initializers import Initializer
 
 
@@ -155,7 +155,7 @@ def memory_blocks(
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))
         return last, _readout(params, y_c)
 
-    return Cell(init, initial_state, step, unroll)
+    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
 
 
 def _check_options(

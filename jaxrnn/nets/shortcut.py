@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell
+from jaxrnn.nets.base import Cell, without_outputs
 from jaxrnn.nets.initializers import Initializer
 
 
@@ -72,10 +72,7 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
         s_all = jnp.broadcast_to(s, writes.shape) + jnp.cumsum(writes, axis=0)
         return s_all[-1], readout(params, xs, s_all)
 
-    def before_joining(params: OneCellParams) -> OneCellParams:
-        return params._replace(output_weights=jnp.zeros_like(params.output_weights))
-
-    return Cell(init, initial_state, step, unroll, before_joining=before_joining)
+    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
 
 
 def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -120,4 +117,4 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         last, h_all = lax.scan(one, h, _product(xs, params.input_weights))
         return last, readout(params, xs, h_all)
 
-    return Cell(init, initial_state, step, unroll)
+    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)

@@ -33,8 +33,8 @@ def heat_map(lines: Sequence[Line]) -> Figure:
         (panels[1], "median steps (blank: most unsolved)", steps, "viridis_r", "{:,.0f}"),
     ):
         norm = Normalize(0, 1) if data is solved else LogNorm()
-        if data is steps and not np.isfinite(steps).any():
-            norm = Normalize(0, 1)
+        if data is steps and len(np.unique(steps[np.isfinite(steps)])) < 2:
+            norm = Normalize()  # a logarithmic one needs two values
         image = axes.imshow(data, cmap=colors, norm=norm, aspect="auto")
         for (row, column), value in np.ndenumerate(data):
             if np.isfinite(value):

@@ -43,8 +43,8 @@ def source_of(experiment: str) -> Source:
 def net_name(experiment: str, cell: str) -> str:
     """A net's name in tables and on the terminal; the settings of a grid go without saying."""
     form = "{cell}" if experiment == GRID else source_of(experiment).net
-    if "{cell}" not in form and cell not in SUITES[experiment].cells:
-        form = _OURS.net  # the name alone is that of the suite's own cell
+    if "{cell}" not in form and SUITES[experiment].cells != (cell,):
+        form = _OURS.net  # the name alone is that of the suite's one cell
     return form.format(cell=cell, name=experiment)
 
 
@@ -79,7 +79,7 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
         return published
     varied = ("name", "cell", "length", "trials", "seed")
     names = [field.name for field in fields(Experiment) if field.name not in varied]
-    expected = make_settings(suite.base)
+    expected = make_settings(suite.at(first["cell"], first["length"]))
     # What an older version's row does not name was the default.
     defaults = make_settings(Experiment())
     agree = (row.get(name, defaults[name]) == expected[name] for row in rows for name in names)
