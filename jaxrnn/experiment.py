@@ -104,7 +104,7 @@ class Experiment:
             rule = "must be a finite number" if any_sign else "must be a positive number"
             for value in values:
                 if not (math.isfinite(value) and (any_sign or value > 0)):
-                    raise InputError(f"{_spelled(name)} {value} {rule}")
+                    raise InputError(f"{flag_name(name)} {value} {rule}")
 
     def per_trial(self, name: str) -> tuple[float, ...]:
         """The setting's value for each trial."""
@@ -112,11 +112,11 @@ class Experiment:
         return value if isinstance(value, tuple) else (value,) * self.trials
 
 
-def _spelled(name: str) -> str:
+def flag_name(name: str) -> str:
     """The setting as the command line spells it."""
     return name.replace("_", "-")
 
 
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
     if not holds:
-        raise InputError(f"{_spelled(name)} {getattr(experiment, name)} {rule}")
+        raise InputError(f"{flag_name(name)} {getattr(experiment, name)} {rule}")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import GRID, Experiment
+from jaxrnn.experiment import GRID, Experiment, flag_name
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
@@ -41,7 +41,7 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
     """
     for name, values in axes.items():
         if not values:
-            raise InputError(f"name at least one {name.replace('_', '-')}")
+            raise InputError(f"name at least one {flag_name(name)}")
     combinations = list(itertools.product(*map(dict.fromkeys, axes.values())))
     settings: dict[str, Any] = {
         name: tuple(values[place] for values in combinations for _ in range(base.trials))

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from jaxrnn.cli.cost import expected_seconds
-from jaxrnn.experiment import OPTIONS, Experiment
+from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.results.report import percent, steps_or_dash
 from jaxrnn.results.run_directory import spelled
@@ -48,7 +48,7 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
             value = getattr(suite.base, field.name)
             if field.name not in ("name", "cell", "length") and value != field.default:
                 shown = dict(value) if field.name in OPTIONS else value
-                what += f"; {field.name.replace('_', '-')} {spelled(shown)}"
+                what += f"; {flag_name(field.name)} {spelled(shown)}"
         table.add_row(suite.base.name, Text.assemble(what, (f" ({suite.source.title})", "dim")))
     return table
 

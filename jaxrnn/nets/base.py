@@ -103,6 +103,11 @@ def stack(*cells: Cell) -> Cell:
     return Cell(init, initial_state, step, fast if all_fast else None, tuple(gates))
 
 
+def product(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
+    return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
+
+
 def without_outputs(params: Params) -> Params:
     """The parameters with hidden units that no output sees: what most cells are before joining."""
     return params._replace(output_weights=jnp.zeros_like(params.output_weights))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell, product, without_outputs
 from jaxrnn.nets.initializers import Initializer
 
 
@@ -33,10 +33,9 @@ class BlockState(NamedTuple):
 
 def _project(params: BlockParams, x: jax.Array) -> jax.Array:
     """Everything of a(t) but y(t-1) W, for one step [I] or all of them [T, I]."""
-    is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
-    product = params.input_weights[x] if is_symbol else x @ params.input_weights
-    missing = product.shape[-1] - params.bias.shape[0]
-    return product + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), product.shape)
+    projected = product(x, params.input_weights)
+    missing = projected.shape[-1] - params.bias.shape[0]
+    return projected + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), projected.shape)
 
 
 def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -54,10 +53,10 @@ def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
 
 
 def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
-    product = y_c @ params.output_weights
+    outputs = y_c @ params.output_weights
     if not params.output_bias.size:
-        return product
-    return product + jnp.broadcast_to(params.output_bias, product.shape)
+        return outputs
+    return outputs + jnp.broadcast_to(params.output_bias, outputs.shape)
 
 
 def memory_blocks(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell, product, without_outputs
 from jaxrnn.nets.initializers import Initializer
 
 
@@ -25,11 +25,6 @@ class SelfRecurrentParams(NamedTuple):
     recurrent_weights: jax.Array  # W [H, H]
     output_weights: jax.Array  # V [H, O]
     direct_weights: jax.Array  # D [I, O]
-
-
-def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
-    return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
 
 
 def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bool = False) -> Cell:
@@ -57,11 +52,11 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
 
     def write(params: OneCellParams, x: jax.Array) -> jax.Array:
         """What is added to s, [H] or [T, H]."""
-        a_in, a_c = jnp.split(_product(x, params.input_weights), 2, axis=-1)
+        a_in, a_c = jnp.split(product(x, params.input_weights), 2, axis=-1)
         return jax.nn.sigmoid(a_in) * (jnp.tanh(a_c / 2) if bipolar else jax.nn.sigmoid(a_c))
 
     def readout(params: OneCellParams, x: jax.Array, s: jax.Array) -> jax.Array:
-        return _product(x, params.direct_weights) + s @ params.output_weights
+        return product(x, params.direct_weights) + s @ params.output_weights
 
     def step(params: OneCellParams, s: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         s = s + write(params, x)
@@ -98,12 +93,12 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         return jnp.zeros_like(params.output_weights, shape=hidden_size)
 
     def readout(params: SelfRecurrentParams, x: jax.Array, h: jax.Array) -> jax.Array:
-        return _product(x, params.direct_weights) + h @ params.output_weights
+        return product(x, params.direct_weights) + h @ params.output_weights
 
     def step(
         params: SelfRecurrentParams, h: jax.Array, x: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        projected = _product(x, params.input_weights)
+        projected = product(x, params.input_weights)
         h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
         return h, readout(params, x, h)
 
@@ -114,7 +109,7 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
             h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
             return h, h
 
-        last, h_all = lax.scan(one, h, _product(xs, params.input_weights))
+        last, h_all = lax.scan(one, h, product(xs, params.input_weights))
         return last, readout(params, xs, h_all)
 
     return Cell(init, initial_state, step, unroll, before_joining=without_outputs)

@@ -163,9 +163,8 @@ def legend(lines: Sequence[Line]) -> str:
     """What the columns mean."""
     headings = _headings(lines)
     sources = dict.fromkeys(source_of(line.experiment) for line in lines)
-    texts = {_of_source(source, lines): source.title for source in sources}
-    several = [f"{title}: " if len(texts) > 1 else "" for title in texts.values()]
-    of_sources = (title + text for title, text in zip(several, texts, strict=True))
+    titles = {_of_source(source, lines): source.title for source in sources}
+    of_sources = [f"{title}: {said}" if len(titles) > 1 else said for said, title in titles.items()]
     text = " ".join(["T is the length.", *of_sources])
     if "ST1" in headings:
         text += " ST1: trials that came to criterion ST1, and after how many sequences."

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import ROWS, Row, read_rows
@@ -89,7 +89,7 @@ class RunDirectory:
             old, new = config["settings"].get(name), self.settings.get(name)
             if old != new:
                 raise InputError(
-                    f"{self.path} was begun with {name.replace('_', '-')} {spelled(old)}, "
+                    f"{self.path} was begun with {flag_name(name)} {spelled(old)}, "
                     f"not {spelled(new)}: use another --out or the same settings"
                 )
 
