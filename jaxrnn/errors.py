@@ -1,9 +1,12 @@
-"""The one kind of error that is the caller's to mend."""
+"""The one kind of error that is the caller's to mend, and the rules that every module shares."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from numbers import Integral
+from typing import Any, TypeVar
 
 Entry = TypeVar("Entry")
+
+SHOWN = 60  # characters of a value that a sentence shows
 
 
 class InputError(ValueError):
@@ -13,5 +16,23 @@ class InputError(ValueError):
 def look_up(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
     """Return ``table[name]``, or say which names there are."""
     if name not in table:
-        raise InputError(f"unknown {kind} {name!r}: choose from {', '.join(sorted(table))}")
+        choices = ", ".join(sorted(table))
+        raise InputError(f"unknown {kind} {shown(name)}: choose from {choices}")
     return table[name]
+
+
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
+    """Return a whole number, from ``least`` on; raise InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} {shown(value)} must be a whole number")
+    if least is not None and value < least:
+        rule = "must not be negative" if least == 0 else f"must be at least {least}"
+        raise InputError(f"{name} {shown(int(value))} {rule}")
+    return int(value)
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence can hold it: on one line, and cut where it is long."""
+    text = repr(value)
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

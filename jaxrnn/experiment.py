@@ -1,11 +1,12 @@
 """What is run, as plain data: every setting with where it comes from. No JAX here."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, shown, whole_number
 
 OPTIONS = ("task_options", "cell_options")
 """The settings that are options of a function."""
@@ -26,14 +27,21 @@ PER_TRIAL = (
 GRID = "grid"
 """The name of an experiment whose per-trial settings run through every combination."""
 
+_LEAST = {
+    **dict.fromkeys(
+        ("length", "hidden_size", "layers", "window", "max_steps", "trials", "test_every"), 1
+    ),
+    **dict.fromkeys(("join_at", "max_failures", "test_size", "final_test"), 0),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One net at one length, trained ``trials`` times from different weights and data.
 
-    The settings named in ``PER_TRIAL`` may be tuples with one value a trial, options may be given
-    as a dict. Raises InputError where a value breaks its rule; unknown names are found where they
-    are looked up.
+    The settings named in ``PER_TRIAL`` may be tuples (or lists, or arrays) with one value a trial,
+    options may be given as a dict. Raises InputError where a value has the wrong type or breaks its
+    rule; unknown names are found where they are looked up.
 
     Trials end by one of two rules. Where ``test_size`` is 0, once of the ``window`` most recent
     training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``.
@@ -57,7 +65,7 @@ class Experiment:
     input_bias: float | tuple[float, ...] = 0.0  # first bias of the gates of that name, added to
     forget_bias: float | tuple[float, ...] = 0.0  # the initializer's
     output_bias: float | tuple[float, ...] = 0.0
-    objective: str = "cross_entropy"
+    objective: str | None = None  # None: what the task is trained with
     loss_reduction: str = "mean"  # of the losses of the steps: mean or sum
     optimizer: str = "clipped_sgd"
     learning_rate: float | tuple[float, ...] = 1.0
@@ -76,18 +84,34 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check every number against its rule."""
-        for name in OPTIONS:
-            if isinstance(options := getattr(self, name), Mapping):
-                object.__setattr__(self, name, tuple(options.items()))
-        ones = ("length", "hidden_size", "layers", "window", "max_steps", "trials", "test_every")
-        for name in ones:
-            _require(self, name, getattr(self, name) >= 1, "must be at least 1")
-        for name in ("join_at", "max_failures", "test_size", "final_test"):
-            _require(self, name, getattr(self, name) >= 0, "must not be negative")
-        mean_is_valid = self.mean_error is None or self.mean_error > 0
+        """Check every value against its rule, and bring equal ones to one form."""
+        for field in fields(self):
+            value, flag = getattr(self, field.name), flag_name(field.name)
+            if field.name in OPTIONS:
+                value = _options(flag, value)
+            elif field.name in PER_TRIAL:
+                value = _per_trial(flag, value, any_sign=field.name.endswith("_bias"))
+            elif value is None and field.default is None:
+                continue
+            elif field.type is int:
+                value = whole_number(flag, value, _LEAST.get(field.name))
+            elif field.type in (float, float | None):
+                value = _real(flag, value)
+            elif not isinstance(value, str):
+                raise InputError(f"{flag} {shown(value)} must be a name, in quotes")
+            elif not value or not value.isprintable():
+                raise InputError(f"{flag} {shown(value)} must be printable characters")
+            object.__setattr__(self, field.name, value)
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        # It is part of the names of files.
+        _require(self, "name", not set("/\\") & set(self.name), "must not have a slash in it")
+        _require(self, "name", not self.name.startswith("."), "must not begin with a dot")
+        mean_is_valid = self.mean_error is None or 0 < self.mean_error < math.inf
         _require(self, "mean_error", mean_is_valid, "must be a positive number")
-        _require(self, "max_steps", self.max_steps < 2**31, "must be below 2147483648")
+        for name in _LEAST:  # steps and trials are counted in int32
+            _require(self, name, getattr(self, name) < 2**31, "must be below 2147483648")
         _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
         if self.test_size and self.test_every > self.max_steps:
@@ -98,18 +122,35 @@ class Experiment:
         if self.window > self.max_steps and not self.test_size:
             raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
         for name in PER_TRIAL:
-            values = self.per_trial(name)
-            _require(self, name, len(values) == self.trials, "must be one value or one a trial")
-            any_sign = name.endswith("_bias")
-            rule = "must be a finite number" if any_sign else "must be a positive number"
-            for value in values:
-                if not (math.isfinite(value) and (any_sign or value > 0)):
-                    raise InputError(f"{flag_name(name)} {value} {rule}")
+            value = getattr(self, name)
+            is_one_each = not isinstance(value, tuple) or len(value) == self.trials
+            _require(self, name, is_one_each, "must be one value or one a trial")
 
     def per_trial(self, name: str) -> tuple[float, ...]:
         """The setting's value for each trial."""
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,) * self.trials
+
+    def canonical(self) -> "Experiment":
+        """The experiment with its options in alphabetical order, as equal ones have them."""
+        ordered: dict[str, Any] = {name: tuple(sorted(getattr(self, name))) for name in OPTIONS}
+        return replace(self, **ordered)
+
+    def alone(self, trial: int) -> "Experiment":
+        """The canonical experiment of one trial, by which that trial is known among all."""
+        values = {name: getattr(self, name) for name in PER_TRIAL}
+        own: dict[str, Any] = {n: v[trial] for n, v in values.items() if isinstance(v, tuple)}
+        return replace(self.canonical(), trials=1, **own)
+
+    def differs(self) -> bool:
+        """Whether any setting has a value a trial."""
+        return any(isinstance(getattr(self, name), tuple) for name in PER_TRIAL)
+
+    def each_alone(self) -> list["Experiment"]:
+        """:meth:`alone` of every trial."""
+        if self.differs():
+            return [self.alone(trial) for trial in range(self.trials)]
+        return [self.alone(0)] * self.trials
 
 
 def flag_name(name: str) -> str:
@@ -119,4 +160,55 @@ def flag_name(name: str) -> str:
 
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
     if not holds:
-        raise InputError(f"{flag_name(name)} {getattr(experiment, name)} {rule}")
+        raise InputError(f"{flag_name(name)} {shown(getattr(experiment, name))} {rule}")
+
+
+def _real(flag: str, value: Any) -> float:
+    """A number as Python's, whoever's it was; NaN and infinity are for the rules."""
+    # An array of no dimension, NumPy's or JAX's, is a number.
+    if getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{flag} {shown(value)} must be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{flag} {shown(value)} must be a finite number") from None
+
+
+def _per_trial(flag: str, value: Any, any_sign: bool) -> float | tuple[float, ...]:
+    """One number, or one a trial."""
+    if getattr(value, "shape", None) == () or not isinstance(value, Iterable):
+        return _in_range(flag, _real(flag, value), any_sign)
+    if isinstance(value, str | bytes | Mapping | set):
+        raise InputError(f"{flag} {shown(value)} must be a number or one a trial")
+    return tuple(_in_range(flag, _real(flag, one), any_sign) for one in value)
+
+
+def _in_range(flag: str, value: float, any_sign: bool) -> float:
+    rule = "must be a finite number" if any_sign else "must be a positive number"
+    if not (math.isfinite(value) and (any_sign or value > 0)):
+        raise InputError(f"{flag} {value} {rule}")
+    return value
+
+
+def _options(flag: str, value: Any) -> Options:
+    """Options as pairs of a name and a value that can be a key."""
+    try:
+        pairs = dict(value)
+    except (TypeError, ValueError):
+        pairs = {None: None}
+    for name in pairs:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise InputError(f"{flag} {shown(value)} must be a dict of options by name")
+    options = tuple((name, _as_key(one)) for name, one in pairs.items())
+    try:
+        hash(options)
+    except TypeError:
+        raise InputError(f"{flag} {shown(value)} must hold numbers, words and tuples") from None
+    return options
+
+
+def _as_key(value: Any) -> Any:
+    """Lists as tuples, so that an experiment can be a key and a row read back gives the same."""
+    return tuple(map(_as_key, value)) if isinstance(value, list | tuple) else value

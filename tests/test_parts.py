@@ -7,8 +7,20 @@ import jax.numpy as jnp
 import pytest
 from helpers import STREAK, WINDOW
 
-from jaxrnn import CELLS, TASKS, Experiment, InputError, lstm, noise_free, run_trials
-from jaxrnn.training.parts import parts_of
+from jaxrnn import (
+    CELLS,
+    INITIALIZERS,
+    OBJECTIVES,
+    TASKS,
+    Experiment,
+    InputError,
+    lstm,
+    noise_free,
+    run_trials,
+    stack,
+    xavier,
+)
+from jaxrnn.training.parts import parts_of, settled
 
 
 @pytest.mark.parametrize(
@@ -133,6 +145,117 @@ def test_a_task_that_does_not_keep_its_word_is_refused(task, sentence, monkeypat
     monkeypatch.setitem(TASKS, "mine", task)
     with pytest.raises(InputError, match=f"^{sentence}$"):
         parts_of(Experiment(task="mine", length=5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        *(
+            (
+                {"task": task, "length": 20, "objective": "cross_entropy"},
+                f"^objective cross_entropy does not fit task {task}: cross_entropy takes symbols "
+                r"\[T\] as targets, not float32 \[22, 1\]; choose from half_squared_error, "
+                "half_squared_error_linear$",
+            )
+            for task in ("adding", "multiplication", "two_sequence", "two_sequence_noise")
+        ),
+        (
+            {"objective": "three"},
+            "^objective three does not fit task noise_free: it fails with Typ",
+        ),
+        (
+            {"objective": "total"},
+            r"^objective total does not fit task noise_free: it gives losses of shape \(\): the "
+            r"task's num_steps says \(9,\); choose from cross_entropy, half_squared_error, half_s",
+        ),
+        ({"objective": "losses"}, "^objective losses does not fit task noise_free: "),
+    ],
+)
+def test_an_objective_that_does_not_fit_the_task_is_refused(settings, sentence, monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "three", lambda outputs, targets, mask: (outputs, outputs))
+    monkeypatch.setitem(OBJECTIVES, "total", lambda outputs, targets: (outputs.sum(),) * 2)
+    monkeypatch.setitem(OBJECTIVES, "losses", lambda outputs, targets: outputs[:, 0])
+    with pytest.raises(InputError, match=sentence):
+        run_trials(Experiment(**settings))
+
+
+REAL = ("adding", "multiplication", "two_sequence", "two_sequence_noise")
+REAL += ("two_sequence_target_noise",)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_each_task_is_trained_with_an_objective_of_its_own(name):
+    experiment = settled(Experiment(task=name, length=40))
+    own = "half_squared_error_linear" if name in REAL else "cross_entropy"
+    assert experiment.objective == own
+    assert parts_of(Experiment(task=name, length=40)).goal == parts_of(experiment).goal
+    assert settled(replace(experiment, objective="half_squared_error")).objective == (
+        "half_squared_error"
+    )
+
+
+def test_real_targets_are_not_solved_by_an_objective_that_ignores_them():
+    outcomes = run_trials(Experiment(task="adding", length=100, trials=2, max_steps=1500))
+    assert [outcome.status for outcome in outcomes] == ["unsolved", "unsolved"]
+    assert all(0.05 < error < 1 for outcome in outcomes for error in outcome.curve[-3:])
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol"), [("inputs", 5), ("targets", 5), ("inputs", -1), ("targets", -1)]
+)
+def test_a_symbol_beyond_the_alphabet_is_refused(kind, symbol, monkeypatch):
+    def sometimes(sequence):
+        symbols = getattr(sequence, kind)
+        return jnp.where(symbols == 3, jnp.int32(symbol), symbols)
+
+    monkeypatch.setitem(TASKS, "mine", changed_task(**{kind: sometimes}))
+    sentence = f"^task mine draws {kind} with the symbol {symbol}: its alphabet of 5 has 0 to 4$"
+    with pytest.raises(InputError, match=sentence):
+        run_trials(Experiment(task="mine", length=5))
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "entry", "sentence"),
+    [
+        (CELLS, "cell", lambda i, h, o: 3, "cell mine gives 3, not a Cell"),
+        (CELLS, "cell", lambda i, h, o: 1 / 0, "cell mine fails with ZeroDivisionError: division"),
+        (TASKS, "task", lambda length: None, "task mine gives None, not a Task"),
+        (INITIALIZERS, "initializer", lambda t: xavier, "initializer mine gives <function xavier"),
+        (INITIALIZERS, "initializer", xavier(), "initializer mine fails with TypeError"),
+    ],
+)
+def test_a_builder_of_something_else_is_refused(table, kind, entry, sentence, monkeypatch):
+    monkeypatch.setitem(table, "mine", entry)
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        run_trials(Experiment(**{kind: "mine"}))
+
+
+def test_what_is_no_cell_or_no_initializer_is_refused():
+    with pytest.raises(InputError, match=r"^stack takes cells, such as lstm\(10, 20, 10\), not 0$"):
+        stack(lstm(5, 3, 5), 0)
+    with pytest.raises(InputError, match=r"^stack takes cells"):
+        stack()
+    for name in CELLS:
+        options = {"block_size": 2} if name == "memory_blocks" else {}
+        with pytest.raises(InputError, match=r"^init takes an initializer, as xavier\(\)"):
+            CELLS[name](5, 3, 5, **options).init(jax.random.key(0), xavier)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ({"chunk_steps": 0}, "chunk_steps 0 must be at least 1"),
+        ({"chunk_steps": 2.5}, "chunk_steps 2.5 must be a whole number"),
+        ({"lanes": 0}, "lanes 0 must be at least 1"),
+        ({"lanes": "all"}, "lanes 'all' must be a whole number"),
+        ({"only": [3, 5]}, "trial 5 must be below trials 5"),
+        ({"only": [-1]}, "trial -1 must not be negative"),
+        ({"only": [1, 1]}, "trial 1 is named twice"),
+    ],
+)
+def test_a_bad_argument_of_a_run_is_refused(call, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        run_trials(STREAK, **call)
 
 
 def test_a_cell_whose_outputs_are_not_the_tasks_is_refused(monkeypatch):

@@ -20,6 +20,7 @@ from jaxrnn.inspection.record import (
     trained_params,
 )
 from jaxrnn.results.files import write_figure
+from jaxrnn.training.parts import settled
 from jaxrnn.training.runner import run_trials
 
 __all__ = [
@@ -55,10 +56,9 @@ def inspect(
     for experiment in experiments:
         if experiment.task != "noise_free":
             raise InputError(f"task {experiment.task} cannot be inspected: choose noise_free")
-        if experiment.objective != "cross_entropy":  # its softmax is what the pictures show
-            raise InputError(
-                f"objective {experiment.objective} cannot be inspected: choose cross_entropy"
-            )
+        objective = settled(experiment).objective
+        if objective != "cross_entropy":  # its softmax is what the pictures show
+            raise InputError(f"objective {objective} cannot be inspected: choose cross_entropy")
     names = [f"{one.cell}-{one.name}-{one.length}.png" for one in experiments]
     for name, count in Counter(names).items():
         if count > 1:

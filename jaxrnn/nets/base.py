@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxrnn.errors import InputError, shown
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
@@ -68,10 +69,14 @@ def stack(*cells: Cell) -> Cell:
 
     A layer's input at each step is the OUTPUT y [O] (the logits) of the layer below, not its
     hidden state; the first layer sees x, so each cell above has the O of the one below as its I.
-    Parameters and state are tuples, one entry a layer. One cell is itself.
+    Parameters and state are tuples, one entry a layer. One cell is itself. Raises InputError for
+    what is no cell, and for none.
 
     Source: the notebook's ``multi_layer_RNN``.
     """
+    for cell in cells or (None,):
+        if not isinstance(cell, Cell):
+            raise InputError(f"stack takes cells, such as lstm(10, 20, 10), not {shown(cell)}")
     if len(cells) == 1:
         return cells[0]
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, State, without_outputs
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
 class GatedParams(NamedTuple):
@@ -51,6 +51,7 @@ def gated(
     num_inputs, hidden_size, num_outputs = sizes
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
+        require_initializer(initializer)
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return GatedParams(
             initializer.weights(input_key, len(gates), num_inputs, hidden_size),

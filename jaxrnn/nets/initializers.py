@@ -5,10 +5,12 @@ Each takes the number of time steps of the task, which makes no difference to mo
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from jaxrnn.errors import InputError, shown
 
 Matrix = Callable[[jax.Array, int, int, int], jax.Array]
 """``matrix(key, num_gates, fan_in, fan_out) -> [fan_in, num_gates * fan_out]``: one weight matrix,
@@ -29,6 +31,12 @@ class Initializer(NamedTuple):
     weights: Matrix  # from the inputs and to the outputs
     recurrent: Matrix  # from the hidden units to the gates
     biases: Biases = zero_biases
+
+
+def require_initializer(value: Any) -> None:
+    """Raise InputError for what is no initializer, such as the builder of one."""
+    if not isinstance(value, Initializer):
+        raise InputError(f"init takes an initializer, as xavier() gives, not {shown(value)}")
 
 
 def _xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, whole_number
 from jaxrnn.nets.base import Cell, product, without_outputs
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
 class BlockParams(NamedTuple):
@@ -103,6 +103,7 @@ def memory_blocks(
     num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
 
     def init(key: jax.Array, initializer: Initializer) -> BlockParams:
+        require_initializer(initializer)
         keys = jax.random.split(key, 7)
         bias = initializer.weights(keys[2], 1, 1, num_biases)[0] if num_biases else jnp.zeros(0)
         for start, given in ((0, input_biases), (num_blocks, output_biases)):
@@ -163,8 +164,7 @@ def _check_options(
     gate_biases: tuple[tuple[float, ...] | None, ...],
     hidden_bias: str,
 ) -> None:
-    if block_size < 1:
-        raise InputError(f"block-size {block_size} must be at least 1")
+    whole_number("block-size", block_size, 1)
     if hidden_bias not in ("all", "gates", "none"):
         raise InputError(f"unknown hidden-bias {hidden_bias!r}: choose from all, gates, none")
     for given in gate_biases:

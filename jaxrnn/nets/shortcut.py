@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, product, without_outputs
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
 class OneCellParams(NamedTuple):
@@ -40,6 +40,7 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
     """
 
     def init(key: jax.Array, initializer: Initializer) -> OneCellParams:
+        require_initializer(initializer)
         input_key, output_key, direct_key = jax.random.split(key, 3)
         return OneCellParams(
             initializer.weights(input_key, 1, num_inputs, 2 * hidden_size),
@@ -81,6 +82,7 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """
 
     def init(key: jax.Array, initializer: Initializer) -> SelfRecurrentParams:
+        require_initializer(initializer)
         keys = jax.random.split(key, 4)
         return SelfRecurrentParams(
             initializer.weights(keys[0], 1, num_inputs, hidden_size),

@@ -4,7 +4,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.suites.base import Published, Source, Suite
 
 NOTEBOOK = Suite(
-    base=Experiment(),
+    base=Experiment(objective="cross_entropy"),
     cells=("simple_rnn", "lstm"),
     lengths=(4, 5, 6, 7, 8, 9, 10, 20, 50, 100),
     source=Source(
@@ -45,6 +45,7 @@ NOTEBOOK = Suite(
 BETTER = Suite(
     base=Experiment(
         name="better",
+        objective="cross_entropy",
         hidden_size=128,
         initializer="long_memory",
         loss_reduction="sum",

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, longest, require_length
+from jaxrnn.tasks.base import (
+    REAL_TARGETS,
+    Sequence,
+    Task,
+    at_last_step,
+    draw_integers,
+    longest,
+    require_length,
+)
 
 FIRST_MARKED = 10  # the first marker stands on one of so many pairs
 
@@ -93,4 +101,4 @@ def _marked(
         answer = target(values, is_marked)[None]
         return Sequence(inputs, *at_last_step(answer, num_steps, max_steps))
 
-    return Task(draw, num_inputs=2, num_outputs=1, num_steps=max_steps)
+    return Task(draw, num_inputs=2, num_outputs=1, num_steps=max_steps, objective=REAL_TARGETS)

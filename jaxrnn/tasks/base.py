@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, whole_number
 
 
 class Sequence(NamedTuple):
@@ -34,11 +34,18 @@ class Task(NamedTuple):
     # What a net is judged by, where it is not the objective's errors: a name of
     # jaxrnn.training.objectives.MEASURES.
     measure: str | None = None
+    # What a net is trained with unless an experiment says otherwise: a name of
+    # jaxrnn.training.objectives.OBJECTIVES. Its default is for targets that are symbols.
+    objective: str = "cross_entropy"
+
+
+REAL_TARGETS = "half_squared_error_linear"
+"""What tasks with targets that are real vectors are trained with."""
 
 
 def require_length(task: str, length: int, least: int) -> None:
     """Raise InputError for a length below the least that the task's rules allow."""
-    if length < least:
+    if whole_number("length", length) < least:
         raise InputError(f"length {length} is too short for task {task}: it needs at least {least}")
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import whole_number
 from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, require_length
 
 
@@ -98,8 +98,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
     """
     require_length("very_long_lag", length, 1)
     p = length if num_distractors is None else num_distractors
-    if p < 1:
-        raise InputError(f"num_distractors {p} must be at least 1")
+    p = whole_number("num_distractors", p, 1)
     max_steps = 2 + length + LONGEST_TAIL + 1
 
     def draw(key: jax.Array) -> Sequence:

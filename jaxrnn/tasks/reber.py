@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, whole_number
 from jaxrnn.tasks.base import Sequence, Task, require_length
 
 SYMBOLS = "BTPSXVE"
@@ -114,8 +114,7 @@ def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:
     Source: Hochreiter & Schmidhuber 1997, experiment 1.
     """
     require_length("embedded_reber", length, LEAST_LENGTH)
-    if seed < 0:
-        raise InputError(f"seed {seed} must not be negative")
+    seed = whole_number("seed", seed, 0)
     # Its raw stream, unlike what NumPy's Generator makes of it, is the same in every version.
     bits = np.random.PCG64(seed)
 

@@ -3,8 +3,16 @@
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import InputError
-from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, longest, require_length
+from jaxrnn.errors import whole_number
+from jaxrnn.tasks.base import (
+    REAL_TARGETS,
+    Sequence,
+    Task,
+    at_last_step,
+    draw_integers,
+    longest,
+    require_length,
+)
 
 INPUT_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
@@ -83,8 +91,7 @@ def _two_sequence(
     noise_everywhere: bool = False,
     target_noise: bool = False,
 ) -> Task:
-    if num_informative < 1:
-        raise InputError(f"num_informative {num_informative} must be at least 1")
+    num_informative = whole_number("num_informative", num_informative, 1)
     require_length(name, length, num_informative + 1)
     max_steps = longest(length)
 
@@ -110,4 +117,4 @@ def _two_sequence(
         targets, mask = at_last_step(target, num_steps, max_steps)
         return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
 
-    return Task(draw, num_inputs=1, num_outputs=1, num_steps=max_steps)
+    return Task(draw, num_inputs=1, num_outputs=1, num_steps=max_steps, objective=REAL_TARGETS)

@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrnn.errors import InputError
 from jaxrnn.tasks import Sequence
 
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-"""``objective(outputs [T, O], targets) -> (losses [T], errors [T])``."""
+"""``objective(outputs [T, O], targets) -> (losses [T], errors [T])``; raises InputError for targets
+that it does not take, by their dtype and shape, since it is traced."""
 
 Measure = Callable[[jax.Array, jax.Array], jax.Array]
 """``measure(outputs [T, O], targets) -> errors [T]``."""
@@ -28,10 +30,12 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax
 
     With p = softmax(logits) of shape [T, O] and targets k [T]: losses -log p[t, k(t)] and
     errors max_j |p[t, j] - (j = k(t))| = 1 - p[t, k(t)], since the other symbols' probabilities
-    add up to that; [T] each.
+    add up to that; [T] each. Raises InputError for targets that are no symbols.
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
+    if not _are_symbols(targets):
+        raise InputError(f"cross_entropy takes symbols [T] as targets, not {_described(targets)}")
     # The target's logit by a sum over a mask, since a gather's gradient would be a scatter.
     is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
     shifted = logits - jax.lax.stop_gradient(_greatest(logits))[:, None]
@@ -52,7 +56,7 @@ def half_squared_error(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Arra
     With y = sigmoid(outputs) of shape [T, O] and targets t [T, O], or [T] symbols that stand for
     one-hot vectors: losses 1/2 sum_j (t[j] - y[j])^2 and errors max_j |t[j] - y[j]|, [T] each. The
     loss's derivative by an output is then (y - t) y (1 - y). An output that is not finite makes
-    both NaN, although its sigmoid may be finite.
+    both NaN, although its sigmoid may be finite. Raises InputError for targets of another shape.
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """
@@ -67,10 +71,23 @@ def half_squared_error_linear(
 
     Source: the usual regression loss.
     """
-    if jnp.issubdtype(targets.dtype, jnp.integer):
+    if _are_symbols(targets):
         targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
+    if targets.shape != outputs.shape:
+        raise InputError(
+            f"half_squared_error takes symbols [T] or real vectors {list(outputs.shape)}, as many "
+            f"as there are outputs, as targets, not {_described(targets)}"
+        )
     difference = targets.astype(outputs.dtype) - outputs
     return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)
+
+
+def _are_symbols(targets: jax.Array) -> bool:
+    return targets.ndim == 1 and bool(jnp.issubdtype(targets.dtype, jnp.integer))
+
+
+def _described(targets: jax.Array) -> str:
+    return f"{targets.dtype} {list(targets.shape)}"
 
 
 def ranking_error(outputs: jax.Array, is_right: jax.Array) -> jax.Array:

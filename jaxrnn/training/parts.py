@@ -1,19 +1,21 @@
 """The parts of a trial, looked up by name, with every rule that they have to keep."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, unroll
+from jaxrnn.errors import InputError, look_up, shown
+from jaxrnn.experiment import Experiment, Options
+from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack
 from jaxrnn.nets.base import taking_symbols
-from jaxrnn.tasks import TASKS, Sequence, Task
+from jaxrnn.tasks import TASKS, Task
+from jaxrnn.training.fit import called, check_goal, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
 
@@ -37,35 +39,52 @@ def parts_of(experiment: Experiment) -> Parts:
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
     with a cell that has nothing to join, a ``test_size`` that is not that of the task's own test
-    set, and a task or a cell that gives other shapes than its sizes say.
+    set, a task or a cell that gives other shapes than its sizes say, and an objective that does not
+    take the task's targets.
     """
-    task = _build(TASKS, "task", experiment.task, experiment.task_options, experiment.length)
+    task = _task(experiment)
     measure = look_up(MEASURES, "measure", task.measure) if task.measure else None
-    objective = look_up(OBJECTIVES, "objective", experiment.objective)
+    objective = look_up(OBJECTIVES, "objective", experiment.objective or task.objective)
     reduction = look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction)
     optimizer = look_up(OPTIMIZERS, "optimizer", experiment.optimizer)
     look_up(CLIPPINGS, "clipping", experiment.clipping)
-    initializer = look_up(INITIALIZERS, "initializer", experiment.initializer)(task.num_steps)
+    draws = look_up(INITIALIZERS, "initializer", experiment.initializer)
+    owner = f"initializer {experiment.initializer}"
+    initializer = _build(Initializer, owner, draws, (), task.num_steps)
     cell = _cell(experiment, task)
     _check_test_set(experiment, task)
 
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
         return optimizer(learning_rate, clip, experiment.clipping)
 
+    check_shapes(experiment, task, cell, initializer)
     goal = Goal(objective, reduction, measure)
-    parts = Parts(task, cell, initializer, goal, optimizer_of)
-    _check_shapes(experiment, parts)
-    return parts
+    check_goal(experiment, task, goal)
+    return Parts(task, cell, initializer, goal, optimizer_of)
+
+
+def settled(experiment: Experiment) -> Experiment:
+    """The experiment with what it leaves to its task filled in; raises what parts_of raises."""
+    if experiment.objective is not None:
+        return experiment
+    return replace(experiment, objective=_task(experiment).objective)
+
+
+def _task(experiment: Experiment) -> Task:
+    builder = look_up(TASKS, "task", experiment.task)
+    owner, options = f"task {experiment.task}", experiment.task_options
+    return _build(Task, owner, builder, options, experiment.length)
 
 
 def _cell(experiment: Experiment, task: Task) -> Cell:
     """The experiment's net, all layers of it."""
+    builder = look_up(CELLS, "cell", experiment.cell)
     fans_in = [task.num_inputs] + [task.num_outputs] * (experiment.layers - 1)
     layers = [
         _build(
-            CELLS,
-            "cell",
-            experiment.cell,
+            Cell,
+            f"cell {experiment.cell}",
+            builder,
             experiment.cell_options,
             fan_in,
             experiment.hidden_size,
@@ -89,28 +108,28 @@ def _cell(experiment: Experiment, task: Task) -> Cell:
     return taking_symbols(cell, task.num_inputs)
 
 
+@lru_cache(maxsize=256)  # so that equal experiments have equal parts
 def _build(
-    table: Mapping[str, Callable[..., Built]],
-    kind: str,
-    name: str,
-    options: Iterable[tuple[str, Any]],
-    *sizes: int,
+    kind: type[Built], owner: str, builder: Callable[..., Built], options: Options, *sizes: int
 ) -> Built:
-    """Call the builder of a name; one sentence for options that are not the builder's."""
-    builder, given = look_up(table, kind, name), dict(options)
+    """Call a builder; one sentence for options that are not its own, and what is not its kind."""
+    given = dict(options)
     parameters = list(inspect.signature(builder).parameters.values())[len(sizes) :]
     known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
     for option in given:
         if option not in known and len(known) == len(parameters):
             choices = f"no option {option!r}: choose from {', '.join(known)}"
-            raise InputError(f"{kind} {name} takes {choices if known else 'no options'}")
+            raise InputError(f"{owner} takes {choices if known else 'no options'}")
     for one in parameters:
         if one.name in known and one.name not in given and one.default is one.empty:
             raise InputError(
-                f"{kind} {name} needs its option {one.name}: take an experiment that gives it, "
-                f"or Experiment's {kind}_options"
+                f"{owner} needs its option {one.name}: take an experiment that gives it, "
+                f"or Experiment's {owner.split()[0]}_options"
             )
-    return builder(*sizes, **given)
+    built = called(owner, builder, *sizes, **given)
+    if not isinstance(built, kind):
+        raise InputError(f"{owner} gives {shown(built)}, not a {kind.__name__}")
+    return built
 
 
 def _check_test_set(experiment: Experiment, task: Task) -> None:
@@ -121,33 +140,3 @@ def _check_test_set(experiment: Experiment, task: Task) -> None:
                 f"test-size {experiment.test_size} is not that of the test set of task "
                 f"{experiment.task}: choose {size}"
             )
-
-
-def _check_shapes(experiment: Experiment, parts: Parts) -> None:
-    """Hold what a task and a cell give against the sizes that they name."""
-    task, cell = parts.task, parts.cell
-
-    def run(key: jax.Array) -> tuple[Sequence, jax.Array]:
-        sequence, params = task.draw(key), cell.init(key, parts.initializer)
-        return sequence, unroll(cell, params, sequence.inputs)[1]
-
-    sequence = jax.eval_shape(task.draw, jax.random.key(0))
-    is_symbols = jnp.issubdtype(sequence.inputs.dtype, jnp.integer)
-    steps = (task.num_steps,)
-    owner, rule = f"task {experiment.task}", "its num_steps and num_inputs say"
-    _require(owner, "inputs", sequence.inputs, steps + (task.num_inputs,) * (not is_symbols), rule)
-    for name in ("mask", "judged_mask"):
-        if getattr(sequence, name) is not None:
-            _require(owner, name, getattr(sequence, name), steps, "its num_steps says")
-    _, outputs = jax.eval_shape(run, jax.random.key(0))
-    rule = f"task {experiment.task} says"
-    _require(f"cell {experiment.cell}", "outputs", outputs, (*steps, task.num_outputs), rule)
-
-
-def _require(owner: str, what: str, array: jax.Array, shape: tuple[int, ...], rule: str) -> None:
-    import chex  # a tenth of a second, which the help need not take
-
-    try:
-        chex.assert_shape(array, shape)
-    except AssertionError:
-        raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}") from None

@@ -1,13 +1,13 @@
 """The host loop: hands trials to lanes, launches chunks, folds their errors, keeps checkpoints."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
@@ -46,32 +46,51 @@ class Checkpoint(Protocol):
 
 def check_lanes(lanes: int | None) -> None:
     """Raise InputError where it is no number of lanes."""
-    if lanes is not None and lanes < 1:
-        raise InputError(f"lanes {lanes} must be at least 1")
+    if lanes is not None:
+        whole_number("lanes", lanes, 1)
 
 
 def run_trials(
     experiment: Experiment,
     *,
+    only: Sequence[int] | None = None,
     lanes: int | None = None,
     chunk_steps: int | None = None,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Outcome]:
-    """Train every trial of an experiment until it is solved, diverged or given up.
+    """Train every trial of an experiment, or ``only`` some, until solved, diverged or given up.
 
     Up to ``lanes`` trials ride in one batch (by default as many for each CPU device as have their
     weights in its cache, but at most 32, and all of them on an accelerator); whichever ends makes
     room for the next, and once none wait the batch narrows. The lanes are shared out over all
     devices of the process; the host reads errors every ``chunk_steps`` training steps (by default
     250, fewer for long sequences, and always ``experiment.test_every`` where a test set decides).
-    Outcomes come in the order of the trials and depend on none of this. With a checkpoint the run
+    Outcomes come in the order of the trials, or of ``only``, and depend on none of this: nor on the
+    number of trials. With a checkpoint the run
     goes on from its last save.
 
     Raises InputError for a setting out of range or an unknown name.
     """
     check_lanes(lanes)
-    return _Run(experiment, lanes, chunk_steps).run(on_chunk, checkpoint)
+    if chunk_steps is not None:
+        whole_number("chunk_steps", chunk_steps, 1)
+    trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
+    if not trials:
+        return []
+    return _Run(experiment, trials, lanes, chunk_steps).run(on_chunk, checkpoint)
+
+
+def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
+    """Some of the trials, each once."""
+    seen: set[int] = set()
+    for trial in (only := list(only)):
+        if whole_number("trial", trial, 0) >= num_trials:
+            raise InputError(f"trial {trial} must be below trials {num_trials}")
+        if trial in seen:
+            raise InputError(f"trial {trial} is named twice")
+        seen.add(trial)
+    return only
 
 
 class _InFlight(NamedTuple):
@@ -87,8 +106,16 @@ class _InFlight(NamedTuple):
 class _Run:
     """The state of one call of :func:`run_trials`."""
 
-    def __init__(self, experiment: Experiment, lanes: int | None, chunk_steps: int | None) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        trials: Sequence[int],
+        lanes: int | None,
+        chunk_steps: int | None,
+    ) -> None:
         self.experiment, self.devices = experiment, jax.devices()
+        # Everywhere else in here a trial goes by its place among them.
+        self.trials = np.asarray(trials, np.int32)
         trial = build(experiment)
         self.rule = stopping.rule_of(experiment)
         self.chunk_steps = _chunk_steps(experiment, trial.num_steps, chunk_steps)
@@ -99,9 +126,9 @@ class _Run:
             self.devices,
             replayable=trial.final_test is not None,
         )
-        self.progress = stopping.start(experiment.trials, self.rule)
-        width = min(lanes or most_lanes(trial, experiment, self.devices), experiment.trials)
-        self.table = LaneTable(self._round_up(width), experiment.trials)
+        self.progress = stopping.start(len(self.trials), self.rule)
+        width = min(lanes or most_lanes(trial, experiment, self.devices), len(self.trials))
+        self.table = LaneTable(self._round_up(width), len(self.trials))
         self.settings = lanes_of(experiment).settings
         self.state = self.program.init(self._lanes())
         self.final_test = trial.final_test and FinalTest(
@@ -147,8 +174,8 @@ class _Run:
         return round_up(num_lanes, len(self.devices))
 
     def _lanes(self) -> Lanes:
-        """The lanes as the device sees them; an idle one repeats the beginning of trial 0."""
-        trial = np.maximum(self.table.trial, 0)
+        """The lanes as the device sees them; an idle one repeats the beginning of the first."""
+        trial = self.trials[np.maximum(self.table.trial, 0)]
         step = np.where(self.table.busy, self.table.step, np.int32(0))
         stop = np.full_like(step, NEVER) if self.program.final_test else None
         return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings), stop)
@@ -228,12 +255,12 @@ class _Run:
     def _outcomes(self) -> list[Outcome]:
         tested: dict[int, Result] = {}
         if self.final_test:
-            trials = np.flatnonzero(self.progress.status != stopping.DIVERGED)
+            trials = self.trials[self.progress.status != stopping.DIVERGED]
             tested = self.final_test.results(trials, len(self.devices))
         has_two = self.rule.by_test and self.experiment.mean_error is not None
         return [
-            _outcome(self.progress, trial, has_two, tested.get(trial))
-            for trial in range(self.experiment.trials)
+            _outcome(self.progress, place, int(trial), has_two, tested.get(int(trial)))
+            for place, trial in enumerate(self.trials)
         ]
 
 
@@ -248,10 +275,10 @@ def _chunk_steps(experiment: Experiment, num_steps: int, chosen: int | None) -> 
 
 
 def _outcome(
-    progress: stopping.Progress, trial: int, has_two: bool, tested: Result | None
+    progress: stopping.Progress, place: int, trial: int, has_two: bool, tested: Result | None
 ) -> Outcome:
-    """How one trial ended; ``has_two`` criteria, whose first is reported, too."""
-    of_trial: Any = stopping.Progress(*(array[trial] for array in progress))
+    """How the trial at a place ended; ``has_two`` criteria, whose first is reported, too."""
+    of_trial: Any = stopping.Progress(*(array[place] for array in progress))
 
     def step_or_none(step: int) -> int | None:
         return int(step) if step >= 0 else None

@@ -14,6 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.tasks import Sequence
+from jaxrnn.training.fit import check_symbols
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import Parts, parts_of
 
@@ -83,8 +84,14 @@ def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
 
 
 def build(experiment: Experiment) -> Trial:
-    """Put one trial of an experiment together; raises what :func:`parts_of` raises."""
-    return make_trial(experiment, parts_of(experiment))
+    """Put one trial of an experiment together.
+
+    Raises what :func:`parts_of` raises, and InputError for a task that draws a symbol beyond its
+    alphabet.
+    """
+    parts = parts_of(experiment)
+    check_symbols(experiment.task, parts.task)
+    return make_trial(experiment, parts)
 
 
 def make_trial(experiment: Experiment, parts: Parts) -> Trial:
