@@ -18,6 +18,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.training.parts import settled
 from jaxrnn.training.runner import Tally, run_trials
 
 CONNECT_SECONDS = 8.0
@@ -42,14 +43,16 @@ def run_sweep_on_dask(
     checkpoint. Raises InputError where no scheduler answers at ``address`` (``tcp://host:port``),
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
-    experiments = list(experiments)
+    given = {settled(experiment): experiment for experiment in experiments}
+    directory.admit(list(given))
     unfinished: list[Experiment] = []
-    for experiment in experiments:
-        if rows := directory.rows_of(experiment):
-            directory.checkpoint(experiment).delete()
-            on_rows(experiment, rows, False)
-        else:
+    for experiment, as_given in given.items():
+        if directory.missing(experiment):
             unfinished.append(experiment)
+        else:
+            directory.checkpoint(experiment).delete()
+            on_rows(as_given, directory.rows_of(experiment), False)
+    missing = [directory.missing(experiment) for experiment in unfinished]
     files = [directory.checkpoint(experiment) for experiment in unfinished]
     saved = [file.load() for file in files]
     if not unfinished:
@@ -62,7 +65,9 @@ def run_sweep_on_dask(
         client.subscribe_topic(sweep, lambda event: news.put(event[1]))
 
         def submit(job: int) -> Any:
-            future = client.submit(_train, unfinished[job], lanes, sweep, job, pure=False)
+            future = client.submit(
+                _train, unfinished[job], missing[job], lanes, sweep, job, pure=False
+            )
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
 
@@ -81,12 +86,12 @@ def run_sweep_on_dask(
                         files[job].save(pickle.loads(variables[job].get()))
                         advanced.add(job)
                     elif what != ENDED:
-                        on_chunk(experiment, Tally(*what))
+                        on_chunk(given[experiment], Tally(*what))
                     elif not isinstance(futures[job].exception(), KilledWorker):
-                        rows = [make_row(experiment, o) for o in futures.pop(job).result()]
-                        directory.add(rows, experiments)
+                        outcomes = futures.pop(job).result()
+                        directory.add(make_row(experiment, outcome) for outcome in outcomes)
                         files[job].delete()
-                        on_rows(experiment, rows, True)
+                        on_rows(given[experiment], directory.rows_of(experiment), True)
                     elif job in advanced:  # Dask gives up after some deaths
                         advanced.remove(job)
                         futures[job] = submit(job)
@@ -144,11 +149,15 @@ async def _fault(address: str) -> str | None:
     return None if identity["type"] == "Scheduler" else f"it is a {identity['type']}'s address"
 
 
-def _train(experiment: Experiment, lanes: int | None, sweep: str, job: int) -> list[Outcome]:
+def _train(
+    experiment: Experiment, only: tuple[int, ...], lanes: int | None, sweep: str, job: int
+) -> list[Outcome]:
     """Run one experiment on this worker, from its newest checkpoint."""
     with _one_job:
         line = _Line(sweep, job)
-        outcomes = run_trials(experiment, lanes=lanes, on_chunk=line.on_chunk, checkpoint=line)
+        outcomes = run_trials(
+            experiment, only=only, lanes=lanes, on_chunk=line.on_chunk, checkpoint=line
+        )
         line.tell(line.tally)
         return outcomes
 

@@ -1,6 +1,7 @@
 """What comes out: how a trial ended, and the bins of its learning curve. Plain data."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,8 +28,11 @@ class Outcome:
     final_error: float | None = None
 
 
+@lru_cache(maxsize=64)
 def curve_edges(max_steps: int) -> np.ndarray:
     """First step index of each bin of a learning curve, about 20 bins a decade of (index + 1)."""
     num_edges = max(1, int(np.log10(max_steps) * BINS_PER_DECADE))
     edges = 10.0 ** (np.arange(num_edges) / BINS_PER_DECADE)
-    return np.unique(np.floor(edges).astype(np.int64)) - 1
+    firsts = np.unique(np.floor(edges).astype(np.int64)) - 1
+    firsts.flags.writeable = False  # every caller has the same array
+    return firsts

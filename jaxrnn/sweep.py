@@ -11,7 +11,7 @@ from jaxrnn.experiment import GRID, Experiment, flag_name
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import parts_of, settled
 from jaxrnn.training.runner import Tally, run_trials
 
 
@@ -62,22 +62,23 @@ def run_sweep(
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
-    ``on_rows`` is told of every experiment's rows, ``new`` false where they were there already.
+    ``on_rows`` is told of every experiment's rows, ``new`` false where all were there already.
+    Raises InputError where the directory was begun with other settings, and as
+    :func:`jaxrnn.run_trials`.
     """
-    experiments = list(experiments)
-    for experiment in experiments:
-        checkpoint = directory.checkpoint(experiment)
-        rows = directory.rows_of(experiment)
-        is_new = not rows
-        if is_new:
+    given = {settled(experiment): experiment for experiment in experiments}
+    directory.admit(list(given))
+    for experiment, as_given in given.items():
+        checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
+        if missing:
             outcomes = run_trials(
                 experiment,
+                only=missing,
                 lanes=lanes,
-                on_chunk=partial(on_chunk, experiment),
+                on_chunk=partial(on_chunk, as_given),
                 checkpoint=checkpoint,
             )
-            rows = [make_row(experiment, outcome) for outcome in outcomes]
-            directory.add(rows, experiments)
+            directory.add(make_row(experiment, outcome) for outcome in outcomes)
         checkpoint.delete()  # a kill between the two may have left it
-        on_rows(experiment, rows, is_new)
+        on_rows(as_given, directory.rows_of(experiment), bool(missing))
     return directory.rows

@@ -25,7 +25,7 @@ SMALL = [
     for cell, length in (("lstm", 4), ("simple_rnn", 4), ("lstm", 5))
 ]
 # Hopeless, so that it runs to the cap: some seconds and several checkpoints.
-LONG = Experiment(cell="lstm", length=20, trials=3, max_steps=120000)
+LONG = Experiment(cell="lstm", objective="cross_entropy", length=20, trials=3, max_steps=120000)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def local(tmp_path_factory):
 
     def rows(name, experiments):
         out = tmp_path_factory.mktemp("local") / name
-        with RunDirectory(out, {}) as directory:
+        with RunDirectory(out) as directory:
             run_sweep(experiments, directory)
         return (out / "trials.jsonl").read_bytes()
 
@@ -60,7 +60,7 @@ def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, loca
         assert [row["trial"] for row in rows] == [0, 1, 2]
         seen.append((experiment, is_new))
 
-    with RunDirectory(tmp_path, {}) as directory:
+    with RunDirectory(tmp_path) as directory:
         run_sweep_on_dask(SMALL[1:2], directory, cluster.scheduler_address)  # a middle one first
         run_sweep_on_dask(
             SMALL,
@@ -77,7 +77,7 @@ def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, loca
     last = dict(steps)  # of each experiment
     assert all(tally.running == 0 and tally.solved == 3 for tally in last.values())
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
-    with RunDirectory(tmp_path, {}) as directory:  # nothing is left, so no scheduler is asked
+    with RunDirectory(tmp_path) as directory:  # nothing is left, so no scheduler is asked
         run_sweep_on_dask(SMALL, directory, "nowhere")
 
 
@@ -112,7 +112,7 @@ def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
             after.append(tally.step)
             last[:] = where_it_runs(cluster) or last
 
-    with RunDirectory(tmp_path, {}) as directory:
+    with RunDirectory(tmp_path) as directory:
         run_sweep_on_dask(
             [LONG, SMALL[0]],
             directory,
@@ -141,7 +141,7 @@ def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(
     killer = threading.Thread(target=kill_at_once)
     killer.start()
     with (
-        RunDirectory(tmp_path, {}) as directory,
+        RunDirectory(tmp_path) as directory,
         pytest.raises(InputError, match=r"^lstm at length 20 is given up, too many workers died"),
     ):
         run_sweep_on_dask([LONG], directory, cluster.scheduler_address)
@@ -161,7 +161,7 @@ def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
             assert any(client.run(is_busy).values())  # it stays so while the driver is there
             raise KeyboardInterrupt
 
-        with RunDirectory(tmp_path, {}) as directory, pytest.raises(KeyboardInterrupt):
+        with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
             run_sweep_on_dask([endless], directory, cluster.scheduler_address, on_chunk=on_chunk)
         deadline = time.monotonic() + 10
         while any(client.run(is_busy).values()):
@@ -173,18 +173,17 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
     code = (
         "import pathlib; from jaxrnn.cluster import run_sweep_on_dask as run\n"
         "from jaxrnn import Experiment; from jaxrnn.results.run_directory import RunDirectory\n"
-        f"with RunDirectory(pathlib.Path({str(tmp_path)!r}), {{}}) as directory:\n"
+        f"with RunDirectory(pathlib.Path({str(tmp_path)!r})) as directory:\n"
         f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"
     )
     driver = subprocess.Popen([sys.executable, "-c", code])
-    path = tmp_path / "checkpoint-notebook-lstm-20.npz"
-    while not path.exists():
+    while not (paths := list(tmp_path.glob("checkpoint-notebook-lstm-20-*.npz"))):
         assert driver.poll() is None
         time.sleep(0.02)
     driver.kill()
     driver.wait()
-    step, steps = int(np.load(path)["steps"].max()), []
-    with RunDirectory(tmp_path, {}) as directory:
+    step, steps = int(np.load(paths[0])["steps"].max()), []
+    with RunDirectory(tmp_path) as directory:
         run_sweep_on_dask(
             [LONG, SMALL[0]],
             directory,
@@ -198,7 +197,7 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
 
 def test_a_job_that_cannot_run_is_one_sentence(cluster, tmp_path):
     with (
-        RunDirectory(tmp_path, {}) as directory,
+        RunDirectory(tmp_path) as directory,
         pytest.raises(InputError, match=r"^unknown cell 'elman': choose from gru, .*, simple_rnn$"),
     ):
         run_sweep_on_dask([Experiment(cell="elman")], directory, cluster.scheduler_address)
@@ -221,7 +220,7 @@ def test_an_address_without_a_scheduler_is_one_sentence(
 ):
     assert jaxrnn_cluster.CONNECT_SECONDS < 10
     monkeypatch.setattr(jaxrnn_cluster, "CONNECT_SECONDS", 1.0)
-    with socket.socket() as silent, RunDirectory(tmp_path, {}) as directory:
+    with socket.socket() as silent, RunDirectory(tmp_path) as directory:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         if address == "silent":
@@ -237,7 +236,7 @@ def test_an_address_without_a_scheduler_is_one_sentence(
 def test_without_distributed_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        RunDirectory(tmp_path, {}) as directory,
+        RunDirectory(tmp_path) as directory,
         pytest.raises(InputError, match=r"pip install 'jaxrnn\[dask\]'"),
     ):
         run_sweep_on_dask(SMALL, directory, "tcp://127.0.0.1:1")

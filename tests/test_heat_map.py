@@ -1,9 +1,12 @@
 """The pictures hold the numbers of their rows."""
 
 import numpy as np
+import pytest
 from helpers import rows
 
+from jaxrnn.results import plots
 from jaxrnn.results.heat_map import heat_map
+from jaxrnn.results.plots import write_plots
 from jaxrnn.results.summary import summarize
 
 
@@ -36,3 +39,51 @@ def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same(
     made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
     _, steps, *_ = heat_map(summarize(made)).axes
     assert [text.get_text() for text in steps.texts] == ["700"]
+
+
+def test_every_net_and_length_of_a_grid_is_in_its_picture():
+    made = [
+        *rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0)),
+        *rows("lstm", 6, [800, 900, 100], name="grid", clip=(1.0, 5.0, 2.0)),
+        *rows("gru", 5, [None, 300], name="grid", clip=(1.0, 5.0)),
+        *rows("gru", 6, [450, 550], name="grid", clip=2.0),
+    ]
+    axes = heat_map(summarize(made)).axes
+    titles = [one.get_title() for one in axes[::2]]
+    nets = ("lstm, T = 5", "lstm, T = 6", "gru, T = 5", "gru, T = 6")
+    assert titles == [f"{net}: trials solved" for net in nets]
+    shares = [np.asarray(one.images[0].get_array()).tolist() for one in axes[::2]]
+    assert shares == [[[1, 0]], [[1, 1, 1]], [[0, 1]], [[1]]]
+    medians = [[text.get_text() for text in one.texts] for one in axes[1::2]]
+    assert medians == [["700"], ["800", "100", "900"], ["300"], ["500"]]
+    ticks = [[label.get_text() for label in one.get_xticklabels()] for one in axes[::2]]
+    assert ticks == [["1", "5"], ["1", "2", "5"], ["1", "5"], []]
+
+
+def test_what_is_not_a_number_has_a_place_too():
+    made = rows("lstm", 5, [700, None], name="mine", task="noise_free")
+    made += rows("lstm", 5, [300, 500], name="mine", task="no_regularities", clip=1.0)
+    solved, steps = heat_map(summarize(made)).axes
+    assert {solved.get_xlabel(), solved.get_ylabel()} == {"clip", "task"}
+    assert [text.get_text() for text in steps.texts] == ["400"]
+
+
+def test_more_nets_than_colours_tell_apart_are_a_table_of_colours(tmp_path):
+    made = [
+        row
+        for cell in range(14)
+        for length in (4, 5)
+        for row in rows(f"cell{cell}", length, [1000 + 10 * cell + length, None, 2000])
+    ]
+    assert write_plots(made, tmp_path) == [("Every net and length", "steps_to_solution.png")]
+    (tmp_path / "steps_to_solution.png").unlink()
+    figures = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "write_figure", lambda path, figure: figures.append(figure))
+        write_plots(made, tmp_path)
+    solved, steps = figures[0].axes
+    assert (solved.get_xlabel(), solved.get_ylabel()) == ("length", "net")
+    assert [label.get_text() for label in solved.get_yticklabels()][:2] == ["cell0", "cell1"]
+    assert np.asarray(solved.images[0].get_array()).shape == (14, 2)
+    assert len(steps.texts) == 28
+    assert {text.get_text() for text in steps.texts} == {"2,000"}

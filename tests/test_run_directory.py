@@ -1,12 +1,25 @@
-"""What a run directory keeps of settings and rows."""
+"""What a run directory holds, and how it grows."""
 
+import io
 import json
+import re
+import warnings
+from dataclasses import replace
 
-from helpers import rows
+import numpy as np
+import pytest
+from helpers import Memory, rows_of
 from test_sweep import AXES, BASE
 
-from jaxrnn.results.run_directory import settings_in_words
-from jaxrnn.sweep import product
+from jaxrnn import SUITES, Experiment, InputError, run_trials
+from jaxrnn.results import run_directory
+from jaxrnn.results.config import settings_in_words
+from jaxrnn.results.rows import make_row, make_settings
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.sweep import product, run_sweep
+from jaxrnn.training import runner
+
+SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)
 
 
 def test_configuration_lists_what_differs():
@@ -15,6 +28,175 @@ def test_configuration_lists_what_differs():
     assert (config["experiment"], config["trials"], config["clip"]) == (["grid"], 12, 5.0)
 
 
-def test_rows_survive_json():
-    (row,) = rows("lstm", 4, [1100])
-    assert json.loads(json.dumps(row)) == row
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Run experiments into one directory; the trials that were run, by experiment."""
+
+    def run(*experiments):
+        ran = []
+
+        def noted(experiment, *, only, **options):
+            ran.append((experiment, tuple(only)))
+            return run_trials(experiment, only=only, **options)
+
+        monkeypatch.setattr("jaxrnn.sweep.run_trials", noted)
+        with RunDirectory(tmp_path) as directory:
+            run_sweep(experiments, directory)
+        return ran
+
+    return run
+
+
+def expected(*experiments):
+    """The rows that a fresh directory would hold."""
+    made = [make_row(one, outcome) for one in experiments for outcome in run_trials(one)]
+    return json.loads(json.dumps(made))
+
+
+def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_path):
+    lstm, more = SMALL, replace(SMALL, trials=5)
+    assert sweep(lstm) == [(lstm, (0, 1, 2))]
+    assert sweep(lstm) == []
+    longer, rnn = replace(SMALL, length=6), replace(SMALL, cell="simple_rnn")
+    assert sweep(lstm, longer) == [(longer, (0, 1, 2))]
+    assert sweep(rnn, lstm) == [(rnn, (0, 1, 2))]
+    other = replace(SMALL, name="other", learning_rate=0.5)
+    assert sweep(other) == [(other, (0, 1, 2))]
+    assert sweep(more) == [(more, (3, 4))]
+    assert sweep(replace(SMALL, trials=2)) == []  # what is there already stays
+    held = rows_of(tmp_path)
+    fresh = expected(longer, rnn, other, more)
+    assert sorted(map(json.dumps, held)) == sorted(map(json.dumps, fresh))
+    config = json.loads((tmp_path / "config.json").read_text())["settings"]
+    assert config["lengths"] == [5, 6]
+    assert config["cells"] == ["lstm", "simple_rnn"]
+    assert config["experiment"] == ["notebook", "other"]
+    assert config["learning_rate"] == [1.0, 0.5]
+
+
+def test_rows_are_in_the_order_of_what_was_asked_last(sweep, tmp_path):
+    first, second = SMALL, replace(SMALL, length=4)
+    sweep(first)
+    sweep(replace(second, trials=4), replace(first, trials=4))
+    order = [(row["length"], row["trial"]) for row in rows_of(tmp_path)]
+    assert order == [(length, trial) for length in (4, 5) for trial in range(4)]
+
+
+def test_experiments_of_one_name_are_told_apart_by_all_settings(sweep, tmp_path):
+    one = replace(SMALL, name="mine")
+    two, three = replace(one, learning_rate=0.3), replace(one, task="no_regularities")
+    assert sweep(one, two, three) == [(e, (0, 1, 2)) for e in (one, two, three)]
+    assert rows_of(tmp_path) == expected(one, two, three)
+    assert sweep(two) == []
+    assert sweep(three, one) == []
+
+
+def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_path):
+    sweep(SMALL, replace(SMALL, name="mine", length=7))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for changed, sentence in (
+        (replace(SMALL, clip=3), "clip 5.0, not 3.0"),
+        (replace(SMALL, seed=1, clip=3), "clip 5.0, not 3.0"),
+        (replace(SMALL, task="no_regularities"), "task noise_free, not no_regularities"),
+        (
+            replace(SMALL, trials=4, learning_rate=(1.0, 1.0, 0.5, 1.0)),
+            "learning-rate 1.0, not 1.0",
+        ),
+        # Other lengths and cells of an experiment in the table change in the same settings.
+        (replace(SMALL, length=6, max_steps=201), "max-steps 200, not 201"),
+        (replace(SMALL, cell="gru", seed=4), "seed 0, not 4"),
+        (SUITES["notebook"].at("lstm", 8, trials=3), "max-steps 200, not 100000"),
+    ):
+        with pytest.raises(InputError) as refused:
+            sweep(changed)
+        assert f"{tmp_path} was begun with {sentence}" in str(refused.value)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
+    grid = product(BASE, {"forget_bias": (0.0, 1.0)})
+    wider = product(BASE, {"forget_bias": (0.0, 1.0, 2.0)})
+    grid, wider = (replace(one, objective="cross_entropy") for one in (grid, wider))
+    assert sweep(grid) == [(grid, (0, 1, 2, 3))]
+    assert sweep(wider) == [(wider, (4, 5))]
+    assert rows_of(tmp_path) == expected(wider)
+    with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
+        sweep(replace(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}), objective="cross_entropy"))
+
+
+def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    more, memory = replace(SMALL, trials=6), Memory()
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    with RunDirectory(tmp_path) as directory:
+        run_sweep([SMALL], directory)
+
+    def kill(experiment, tally):
+        memory.save({"trial_steps": tally.trial_steps})
+        if len(memory.saves) == 3:
+            raise KeyboardInterrupt
+
+    slow = {"lanes": 2}
+    monkeypatch.setattr(runner, "CHUNK_STEPS", 20)
+    with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
+        run_sweep([more], directory, on_chunk=kill, **slow)
+    (left,) = tmp_path.glob("checkpoint-*.npz")
+    assert re.fullmatch(r"checkpoint-notebook-lstm-5-[0-9a-f]{8}\.npz", left.name)
+    for other, sentence in (
+        (replace(SMALL, trials=7), "trials 6, not 7"),
+        (replace(more, length=5, clip=3.0), "clip 5.0, not 3.0"),
+    ):
+        with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match=sentence):
+            run_sweep([other], directory)
+    went_on = []
+    with RunDirectory(tmp_path) as directory:
+        run_sweep([more], directory, on_chunk=lambda e, tally: went_on.append(tally), **slow)
+    assert went_on[0].trial_steps > memory.saves[0]["trial_steps"]
+    assert rows_of(tmp_path) == expected(more)
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_a_checkpoint_of_an_older_version_is_found_by_what_it_holds(tmp_path):
+    """Which named it without its settings, had no running trials, and fewer settings."""
+    experiment = replace(SMALL, trials=2)
+    owner = json.loads(json.dumps(make_settings(experiment)))
+    owner |= {"task_options": [], "cell_options": []}  # pairs
+    buffer = io.BytesIO()
+    np.savez(buffer, experiment=np.array(json.dumps(owner)), lane_steps=np.array(7))
+    old = tmp_path / "checkpoint-notebook-lstm-5.npz"
+    old.write_bytes(buffer.getvalue())
+    with RunDirectory(tmp_path) as directory:
+        file = directory.checkpoint(experiment)
+        assert file.path == old
+        assert list(file.load()) == ["lane_steps"]
+        assert directory.checkpoint(replace(experiment, clip=1.0)).path != old
+
+
+def test_going_on_under_other_versions_is_said_and_kept(sweep, tmp_path, monkeypatch):
+    sweep(SMALL)
+    versions = run_directory.versions()
+    monkeypatch.setattr(run_directory, "versions", lambda: versions | {"jax": "9.9"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sweep(SMALL)  # nothing is run
+    with pytest.warns(UserWarning, match=rf"was begun with jax {versions['jax']} and .* jax 9\.9"):
+        sweep(replace(SMALL, trials=4))
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["versions"] == versions
+    assert [one["versions"]["jax"] for one in config["resumed"]] == ["9.9"]
+    with pytest.warns(UserWarning, match=r"jax 9\.9"):
+        sweep(replace(SMALL, trials=5))
+    assert len(json.loads((tmp_path / "config.json").read_text())["resumed"]) == 1
+
+
+def test_a_directory_of_an_older_version_goes_on(sweep, tmp_path):
+    """Whose rows name fewer settings."""
+    sweep(SMALL)
+    path = tmp_path / "trials.jsonl"
+    later = ("task_options", "cell_options", "join_at", "max_failures", "mean_error", "test_size")
+    later += ("test_every", "final_test", "correct_at", "final_wrong", "final_error")
+    old = [{k: v for k, v in row.items() if k not in later} for row in rows_of(tmp_path)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in old))
+    assert sweep(SMALL) == []
+    more = replace(SMALL, trials=4)
+    assert sweep(more) == [(more, (3,))]
+    assert rows_of(tmp_path) == [*old, *expected(more)[3:]]  # rows already written stay

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from helpers import clopper_pearson, grid_rows, paper_rows, rows
+from helpers import clopper_pearson, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu
 
-from jaxrnn import NOTEBOOK
+from jaxrnn import NOTEBOOK, SUITES
 from jaxrnn.results.report import legend
 from jaxrnn.results.summary import interval, mann_whitney, median, summarize
 
@@ -56,6 +56,33 @@ def test_other_settings_are_not_compared_with_the_notebook():
     assert as_published.published == NOTEBOOK.published["lstm", 4]
     assert other.published is None
     assert other.p_value is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_steps": 100_001}, {"window": 999}, {"threshold": 0.3}, {"clip": 4.0}]
+)
+def test_the_notebooks_numbers_stand_beside_rows_of_the_same_settings_only(changes):
+    (ours,) = summarize(rows("lstm", 4, [1100, None], **changes))
+    assert ours.published is None
+
+
+def test_published_means_stand_beside_rows_of_the_same_settings_only():
+    cap = {"max_steps": SUITES["6a"].at().max_steps - 1}
+    for name, settings in (("6a", cap), ("6a", {"window": 1999}), ("6a-best", cap)):
+        experiment = SUITES[name].at(trials=2, **settings)
+        (ours,) = summarize(rows_ending_at(experiment, [30_000, None], final_wrong=[1, 2]))
+        assert ours.published is None
+        experiment = SUITES[name].at(trials=2, seed=7)
+        (ours,) = summarize(rows_ending_at(experiment, [30_000, None], final_wrong=[1, 2]))
+        assert ours.published.mean == 31_390
+
+
+def test_published_numbers_stand_beside_no_mixture_of_settings():
+    mixed = rows("lstm", 4, [1100, 1101]) + rows("lstm", 4, [1000, 1001], hidden_size=10)
+    plain, other = sorted(summarize(mixed), key=lambda line: line.settings["hidden_size"])[::-1]
+    assert (plain.settings, other.settings) == ({"hidden_size": 20}, {"hidden_size": 10})
+    assert plain.published is not None
+    assert other.published is None
 
 
 @pytest.mark.parametrize(

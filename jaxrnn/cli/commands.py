@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import usable_cores
 from jaxrnn.results.rows import ROWS
-from jaxrnn.results.run_directory import RunDirectory, settings_in_words
+from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
 from jaxrnn.sweep import expand, product, run_sweep
@@ -239,8 +240,8 @@ def _run(
 
     start = time.monotonic()
     check_lanes(lanes)
-    config = settings_in_words(experiments)
-    with RunDirectory(out, config) as directory, Watch(len(experiments)) as watch:
+    warnings.showwarning = lambda message, *where: console.print(f"Note: {message}", markup=False)
+    with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
         if dask is None:
             run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
         else:

@@ -3,6 +3,7 @@
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.results.rows import Row
@@ -77,7 +78,9 @@ class Watch:
         last = self.last.pop(experiment, None)
         if last and len(rows) > 20:  # with few there is nothing to hand on
             took += f", lanes {last.trial_steps / last.lane_steps:.0%} busy"
-        self.progress.console.print(f"{sentence(lines)}  [dim]{took}[/dim]", highlight=False)
+        self.progress.console.print(
+            f"{escape(sentence(lines))}  [dim]{took}[/dim]", highlight=False
+        )
         self.progress.update(self.one, visible=False)
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"

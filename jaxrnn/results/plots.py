@@ -11,11 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from jaxrnn.experiment import GRID
 from jaxrnn.outcome import curve_edges
 from jaxrnn.results.files import write_figure
-from jaxrnn.results.heat_map import heat_map
+from jaxrnn.results.heat_map import heat_map, plain
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import (
+    Line,
+    by_net,
     median,
     net_name,
     published_beside,
@@ -28,14 +31,21 @@ from jaxrnn.suites import SUITES
 COLORS = ("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688")
 
 
+MOST_NETS = 12
+"""That are told apart by colour; more are a table of colours."""
+
+
 def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
     """Write every plot that the rows allow and return (caption, file name) of each."""
     if not rows:
         return []
     lines = summarize(rows)
+    by_length = any(source_of(line.experiment).by_length for line in lines)
     if any(line.settings for line in lines):
         pictures = {"Every combination": ("grid.png", heat_map(lines))}
-    elif any(source_of(line.experiment).by_length for line in lines):
+    elif by_length and len(_nets(rows)) > MOST_NETS:
+        pictures = {"Every net and length": ("steps_to_solution.png", heat_map(_as_grid(lines)))}
+    elif by_length:
         pictures = {
             "Steps to solution against length": ("steps_to_solution.png", _steps_to_solution(rows)),
             "Learning curves": ("learning_curves.png", _curves_by_length(rows)),
@@ -50,6 +60,19 @@ def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
     return [(caption, name) for caption, (name, _) in pictures.items()]
 
 
+def _as_grid(lines: Sequence[Line]) -> list[Line]:
+    """Nets and lengths as the settings of one grid."""
+    return [
+        line._replace(
+            experiment=GRID,
+            cell="",
+            length=0,
+            settings={"net": net_name(line.experiment, line.cell), "length": line.length},
+        )
+        for line in lines
+    ]
+
+
 def _nets(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
     """The nets in the rows, (experiment, cell), each with its colour."""
     nets = dict.fromkeys((row["experiment"], row["cell"]) for row in rows)
@@ -59,12 +82,12 @@ def _nets(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
 def _label(net: tuple[str, str], nets: dict[tuple[str, str], str]) -> str:
     experiment, cell = net
     one_experiment = len({name for name, _ in nets}) == 1
-    return cell if one_experiment else f"{cell} ({experiment})"
+    return plain(cell if one_experiment else f"{cell} ({experiment})")
 
 
 def _steps_to_solution(rows: Sequence[Row]) -> Figure:
     """Every trial as a dot, what was published beside as rings; unsolved ones above the cap."""
-    nets = _nets(rows)
+    nets, groups = _nets(rows), by_net(rows)
     lengths = sorted({row["length"] for row in rows})
     cap = max(row["max_steps"] for row in rows)
     top = cap * 1.6  # where unsolved trials are drawn
@@ -75,8 +98,8 @@ def _steps_to_solution(rows: Sequence[Row]) -> Figure:
     for number, (net, color) in enumerate(nets.items()):
         medians = []
         for place, length in enumerate(lengths):
-            group = [r for r in rows if (r["experiment"], r["cell"], r["length"]) == (*net, length)]
-            if not group:
+            group = groups.get((*net, length))
+            if group is None:
                 continue
             left = place - 0.4 + number * width
             steps = [steps_to_solution(row) for row in group]
@@ -173,17 +196,14 @@ def _draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
 
 def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], list[Row]]:
     """The rows of each experiment, cell and length, in the order of the table."""
-    groups: dict[tuple[str, str, int], list[Row]] = {
-        (line.experiment, line.cell, line.length): [] for line in summarize(rows)
-    }
-    for row in rows:
-        groups[row["experiment"], row["cell"], row["length"]].append(row)
-    return groups
+    groups = by_net(rows)
+    order = ((line.experiment, line.cell, line.length) for line in summarize(rows))
+    return {net: groups[net] for net in order}
 
 
 def _condition(experiment: str, cell: str) -> str:
-    suite = SUITES[experiment]
-    return suite.condition if cell in suite.cells else "another cell"
+    suite = SUITES.get(experiment)
+    return suite.condition if suite is not None and cell in suite.cells else "another cell"
 
 
 def _condition_colors(experiments: Iterable[str]) -> dict[str, str]:
@@ -231,7 +251,7 @@ def _sequences_to_success(rows: Sequence[Row]) -> Figure:
 
 
 def _name_and_length(experiment: str, cell: str, length: int) -> str:
-    return f"{net_name(experiment, cell)}, T = {length}"
+    return plain(f"{net_name(experiment, cell)}, T = {length}")
 
 
 def _curves_by_experiment(rows: Sequence[Row]) -> Figure:

@@ -1,6 +1,7 @@
 """The report: our rows beside the published ones, as text for a terminal and Markdown."""
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
+from jaxrnn.errors import InputError
+from jaxrnn.results.config import read_config, short, spelled
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import read_rows
-from jaxrnn.results.run_directory import read_config, spelled
+from jaxrnn.results.rows import ROWS, read_rows
 from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
 from jaxrnn.suites import Published, Source
 
@@ -75,7 +78,7 @@ def _spaced(name: str) -> str:
 
 def _cells(line: Line) -> dict[str, str]:
     cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    cells |= {_spaced(name): f"{value:g}" for name, value in line.settings.items()}
+    cells |= {_spaced(name): short(value) for name, value in line.settings.items()}
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
         "95%": "{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)),
@@ -155,7 +158,7 @@ def _table(rows: Sequence[_Row], headings: Sequence[str]) -> Table:
         if previous is not None and previous.section != row.section:
             result.add_section()
         style = "dim" if row.cells["net"] == _PUBLISHED else None
-        result.add_row(*(row.cells.get(heading, "-") for heading in headings), style=style)
+        result.add_row(*(Text(row.cells.get(heading, "-")) for heading in headings), style=style)
     return result
 
 
@@ -201,13 +204,25 @@ def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     rows, headings = _rows(lines), _headings(lines)
     rule = ["---" if heading == "net" else "--:" for heading in headings]
-    cells = [[row.cells.get(heading, "-") for heading in headings] for row in rows]
+    cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
 
 
+def escaped(text: str) -> str:
+    """A text from a file as Markdown shows it unchanged, on one line."""
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text)
+
+
 def write_report(directory: Path) -> list[Line]:
-    """Write ``report.md`` and the plots of a run directory from its rows alone."""
+    """Write ``report.md`` and the plots of a run directory from its rows alone.
+
+    Raises InputError for rows or a configuration that are not what they should be, and where there
+    are no rows.
+    """
     rows, config = read_rows(directory), read_config(directory)
+    if not rows:
+        raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     lines = summarize(rows)
     pictures = write_plots(rows, directory)
     text = "# jaxrnn: report of a run\n\n"
@@ -216,8 +231,14 @@ def write_report(directory: Path) -> list[Line]:
             f"{name.replace('_', ' ')} {spelled(value)}"
             for name, value in config["settings"].items()
         )
-        made = ", ".join(f"{name} {number}" for name, number in config["versions"].items())
-        text += f"Settings: {settings}.\n\nMade with {made} on {config['device']}.\n\n"
+        text += f"Settings: {escaped(settings)}.\n\n"
+        for verb, one in [
+            ("Made", config),
+            *(("Gone on", one) for one in config.get("resumed", [])),
+        ]:
+            made = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
+            on = f"{made} on {one['device']}"
+            text += f"{verb} with {escaped(on)}.\n\n"
     text += markdown(lines) + f"\n{legend(lines)}\n"
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"

@@ -2,30 +2,26 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
-from jaxrnn.outcome import ENDINGS, Outcome
+from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
 
 ROWS = "trials.jsonl"
 
 Row = dict[str, Any]
 
-# What a row says besides the experiment's settings, with the types it may have.
-RESULT_FIELDS: dict[str, tuple[type, ...]] = {
-    "experiment": (str,),
-    "cell": (str,),
-    "length": (int,),
-    "trial": (int,),
-    "seed": (int,),
-    "status": (str,),
-    "solved_at": (int, type(None)),
-    "last_above": (int,),
-    "steps": (int,),
-    "curve": (list,),
-}
+_SETTINGS = tuple(field.name for field in dataclasses.fields(Experiment))
+
+_NEEDED = (
+    *("experiment", "cell", "length", "trial", "seed"),
+    *("status", "solved_at", "last_above", "steps", "curve"),
+)
+"""What a row of every version has; another setting that it does not name was the default."""
 
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
@@ -50,27 +46,112 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     return first | results | settings | {"curve": list(curve)}
 
 
+def experiment_from(settings: Mapping[str, Any]) -> Experiment:
+    """The experiment of settings that were read back; raises InputError as Experiment does."""
+    return Experiment(**{name: settings[name] for name in _SETTINGS if name in settings})
+
+
+def experiment_of(row: Row) -> Experiment:
+    """The experiment of a row's trial alone; raises InputError for a value against its rule."""
+    settings = {name: row[name] for name in _SETTINGS if name in row}
+    # As text, in which 1 and true differ, so that what was checked once need not be again.
+    return _experiment_of(json.dumps(settings | {"name": row["experiment"]}))
+
+
+@lru_cache(maxsize=4096)
+def _experiment_of(settings: str) -> Experiment:
+    given = {"objective": "cross_entropy"} | json.loads(settings) | {"trials": 1}
+    return experiment_from(given).alone(0)
+
+
 def read_rows(directory: Path) -> list[Row]:
-    """Read the rows of a run directory; InputError names the first line that is not a row."""
+    """Read the rows of a run directory.
+
+    Raises InputError that names the file and the first line that is not a row of a trial, with the
+    field that breaks its rule, and the second of two lines of the same trial.
+    """
+    return [row for row, _ in read_lines(directory)]
+
+
+def read_lines(directory: Path) -> list[tuple[Row, str]]:
+    """As :func:`read_rows`, each row with the text of its line."""
     path = directory / ROWS
     if not path.exists():
         return []
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    read: list[tuple[Row, str]] = []
+    numbers: dict[tuple[Experiment, int], int] = {}
+    for number, line in enumerate(lines[:-1] if lines[-1] == b"" else lines, 1):
+        where = f"{path} line {number}"
         try:
-            row = json.loads(line)
-            fault = None if isinstance(row, dict) else "it is not a JSON object"
-        except json.JSONDecodeError as error:
-            row, fault = {}, f"it is not JSON ({error.msg})"
-        for name, types in RESULT_FIELDS.items():
-            if fault is None and not (name in row and isinstance(row[name], types)):
-                fault = f"its {name!r} is missing or of the wrong type"
-        if fault is None and row["status"] not in ENDINGS:
-            *first, last = ENDINGS
-            fault = f"its status {row['status']!r} is not {', '.join(first)} or {last}"
-        if fault is None and (row["status"] == "solved") != (row["solved_at"] is not None):
-            fault = "its status and solved_at contradict each other"
-        if fault is not None:
-            raise InputError(f"{path} line {number} is not a row of a trial: {fault}")
-        rows.append(row)
-    return rows
+            text = line.decode()
+            row = json.loads(text)
+            trial = _check(row)
+        except UnicodeDecodeError:
+            raise InputError(f"{where} is not a row of a trial: it is not UTF-8") from None
+        except InputError as error:
+            raise InputError(f"{where} is not a row of a trial: {error}") from None
+        except (ValueError, RecursionError) as error:
+            why = getattr(error, "msg", "a number or a nesting without end")
+            raise InputError(f"{where} is not a row of a trial: it is not JSON ({why})") from None
+        if (before := numbers.setdefault(trial, number)) != number:
+            raise InputError(
+                f"{where} is trial {row['trial']} of {row['cell']} at length {row['length']} "
+                f"again, which stands in line {before}: delete one of them"
+            )
+        read.append((row, text))
+    return read
+
+
+def _check(row: Any) -> tuple[Experiment, int]:
+    """Hold a row against the rules of experiments and outcomes; the experiment and the trial."""
+    if not isinstance(row, dict):
+        raise InputError("it is not a JSON object")
+    for name in _NEEDED:
+        if name not in row:
+            raise InputError(f"its {name!r} is missing")
+    if row["status"] not in ENDINGS:
+        *first, last = ENDINGS
+        choices = f"{', '.join(first)} or {last}"
+        raise InputError(f"its status {shown(row['status'])} is not {choices}")
+    for name in ("solved_at", "correct_at"):
+        _whole(row, name, 0, none=True)
+    for name in ("trial", "last_above", "steps"):
+        _whole(row, name, 0)
+    experiment = experiment_of(row)
+    steps, solved_at = row["steps"], row["solved_at"]
+    if (row["status"] == "solved") != (solved_at is not None):
+        raise InputError("its status and solved_at contradict each other")
+    if not 1 <= steps <= experiment.max_steps:
+        raise InputError(f"its steps {shown(steps)} are not from 1 to its max_steps")
+    for name in ("solved_at", "correct_at", "last_above"):
+        if (step := row.get(name)) is not None and step >= steps:
+            raise InputError(f"its {name} {shown(step)} must be below its steps {steps}")
+    _check_numbers(row, experiment)
+    return experiment, row["trial"]
+
+
+def _check_numbers(row: Row, experiment: Experiment) -> None:
+    """Hold a row's errors, and what the final test counted, against their rules."""
+    wrong, curve = row.get("final_wrong"), row["curve"]
+    _whole(row, "final_wrong", 0, none=True)
+    if wrong is not None and wrong > experiment.final_test:
+        raise InputError(f"its final_wrong {shown(wrong)} is above its final_test")
+    if wrong is None and experiment.final_test and row["status"] == "solved":
+        raise InputError("its final_wrong is missing, though it had a final_test")
+    if not isinstance(curve, list) or len(curve) > len(curve_edges(experiment.max_steps)):
+        raise InputError("its curve is not a list of the errors in bins of its max_steps")
+    final = row.get("final_error")
+    for name, errors in (("curve", curve), ("final_error", [] if final is None else [final])):
+        for error in errors:
+            # 1e308, since an int may be greater than every float.
+            if type(error) not in (int, float) or not 0 <= error <= 1e308:
+                raise InputError(f"its {name} {shown(error)} must be an error, a number from 0 on")
+
+
+def _whole(row: Row, name: str, least: int, none: bool = False) -> None:
+    if not (none and row.get(name) is None):
+        whole_number(f"its {name}", row[name], least)

@@ -1,53 +1,43 @@
-"""The run directory: rows, settings and the checkpoint of what is in flight."""
+"""The run directory: rows, settings and the checkpoints of what is in flight."""
 
 import dataclasses
-import io
+import hashlib
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
+from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, versions
+from jaxrnn.results.checkpoint import CheckpointFile, owner_of
+from jaxrnn.results.config import CONFIG, PLURAL, merged, read_config, settings_in_words, spelled
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import ROWS, Row, read_rows
+from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
+from jaxrnn.suites import SUITES
 
-CONFIG, LOCK = "config.json", ".lock"
-
-
-def read_config(directory: Path) -> dict[str, Any] | None:
-    """Read a run directory's settings, versions and device; None where it has none yet."""
-    path = directory / CONFIG
-    if not path.exists():
-        return None
-    try:
-        config = json.loads(path.read_text("utf-8"))
-        if not isinstance(config["settings"], dict):
-            raise TypeError
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is not a run's configuration: move it away") from None
-    return config
+LOCK = ".lock"
 
 
 class RunDirectory:
     """A run directory held by this process alone; use it in a ``with`` block.
 
-    Entering makes the directory, takes its lock and writes ``config.json``, or, where there is one
-    already, insists on the same settings. Raises InputError if the directory cannot be written, is
-    in use, belongs to other settings, or holds something corrupt; nothing is overwritten then.
+    Entering makes the directory, takes its lock and reads its rows. It holds trials, each known by
+    all settings that it ran under, and may grow: experiments that it admits are run where their
+    trials are missing. Raises InputError if the directory cannot be written, is in use, or holds
+    something corrupt; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Remember where to write and what for."""
+    def __init__(self, path: Path) -> None:
+        """Remember where to write."""
         from filelock import FileLock  # which the help does not need
 
         self.path = path
-        self.settings = json.loads(json.dumps(settings))  # as it will be read back
-        self.rows: list[Row] = []
+        self._lines: dict[tuple[Experiment, int], tuple[Row, str]] = {}
+        self._checkpoints: dict[Path, Experiment] = {}
+        self._places: dict[tuple[Experiment, int], int] = {}
         self._lock = FileLock(path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
@@ -64,12 +54,12 @@ class RunDirectory:
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror or error}") from None
         try:
-            self._check_settings()
-            self.rows = read_rows(self.path)
-            self._write_config()
-        except OSError as error:
-            self._lock.release()
-            raise InputError(f"cannot write to {self.path}: {error.strerror or error}") from None
+            if read_config(self.path) is None and (self.path / ROWS).exists():
+                raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
+            for row, line in read_lines(self.path):
+                self._lines[experiment_of(row), row["trial"]] = row, line
+            for file in sorted(self.path.glob("checkpoint-*.npz")):
+                self._checkpoints[file] = owner_of(file)[0]
         except BaseException:
             self._lock.release()
             raise
@@ -79,120 +69,147 @@ class RunDirectory:
         """Give the directory back."""
         self._lock.release()
 
-    def _check_settings(self) -> None:
-        config = read_config(self.path)
-        if config is None:
-            if (self.path / ROWS).exists():
-                raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
-            return
-        for name in sorted(self.settings.keys() | config["settings"].keys()):
-            old, new = config["settings"].get(name), self.settings.get(name)
-            if old != new:
-                raise InputError(
-                    f"{self.path} was begun with {flag_name(name)} {spelled(old)}, "
-                    f"not {spelled(new)}: use another --out or the same settings"
-                )
+    @property
+    def rows(self) -> list[Row]:
+        """All rows that it holds."""
+        return [row for row, _ in self._lines.values()]
 
-    def _write_config(self) -> None:
-        if not (self.path / CONFIG).exists():
-            config = {"settings": self.settings, "versions": versions(), "device": device()}
-            write_whole(self.path / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
+    def admit(self, experiments: Sequence[Experiment]) -> None:
+        """Make sure that what is held of these experiments was run under their settings.
+
+        Raises InputError where the directory was begun with others. Warns where trials that are
+        missing will be run under other versions than those that are held.
+        """
+        self._places = {
+            (one, trial): place
+            for place, experiment in enumerate(experiments)
+            for trial, one in enumerate(experiment.each_alone())
+        }
+        self._check_unchanged(experiments)
+        config = read_config(self.path)
+        settings = settings_in_words(experiments)
+        if config is None:
+            config = {"settings": settings, "versions": versions(), "device": device()}
+        else:
+            if any(trial not in self._places for trial in self._lines):
+                settings = merged(config["settings"], settings)
+            config["settings"] = settings
+            if any(self.missing(experiment) for experiment in experiments):
+                self._note_versions(config)
+        text = json.dumps(config, indent=2).encode() + b"\n"
+        if not (self.path / CONFIG).exists() or (self.path / CONFIG).read_bytes() != text:
+            write_whole(self.path / CONFIG, text)
+
+    def _check_unchanged(self, experiments: Sequence[Experiment]) -> None:
+        """Refuse a new experiment where its net is held under settings that are not asked for, and
+        one of the table that is changed in other settings than what is held of its name."""
+        canonical = [experiment.canonical() for experiment in experiments]
+        # Where trials do not differ, more of them may be held than are asked for.
+        alike = {one.alone(0) for one in canonical if not one.differs()}
+        others = [key[0] for key in self._lines if key not in self._places and key[0] not in alike]
+        ended = [one for one, _ in self._lines]
+        begun = [one for one in self._checkpoints.values() if self.missing(one)]
+        for experiment in experiments:
+            if not self.missing(experiment):
+                continue
+            for one in begun:
+                if _net(one) == _net(experiment) and one not in canonical:
+                    self._refuse(settings_in_words([one]), settings_in_words([experiment]))
+            if not experiment.differs() and self.rows_of(experiment):
+                continue  # it has more trials now
+            if any(_net(one) == _net(experiment) for one in others):
+                held = [one for one in ended if _net(one) == _net(experiment)]
+                words = settings_in_words(dict.fromkeys(held)) | {"trials": len(held)}
+                self._refuse(words, settings_in_words([experiment]))
+            held = [one for one in ended + begun if one.name == experiment.name in SUITES]
+            if not held:
+                continue
+            changes = {one: _changes(one) for one in dict.fromkeys([*held, experiment])}
+            if all(changes[one] != changes[experiment] for one in held):
+                names = {**changes[held[0]], **changes[experiment]}
+                old, new = ({n: getattr(e, n) for n in names} for e in (held[0], experiment))
+                self._refuse(old, new)
+
+    def _refuse(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Say in which setting they differ."""
+        names = [
+            name for name in sorted(old) if old[name] != new[name] and name not in PLURAL.values()
+        ]
+        name = next((name for name in names if name != "trials"), "trials")
+        raise InputError(
+            f"{self.path} was begun with {flag_name(name)} {spelled(old[name])}, "
+            f"not {spelled(new[name])}: use another --out or the same settings"
+        )
+
+    def _note_versions(self, config: dict[str, Any]) -> None:
+        """Warn of versions that are not those it was begun with, and keep both."""
+        resumed = config.get("resumed", [])
+        made_with = [config["versions"], *(one["versions"] for one in resumed)]
+        now = versions()
+        changed = [name for name in now if now[name] != config["versions"].get(name)]
+        if changed:
+            old, new = (
+                ", ".join(f"{name} {spelled(of.get(name))}" for name in changed)
+                for of in (config["versions"], now)
+            )
+            warnings.warn(
+                f"{self.path} was begun with {old} and goes on with {new}: its rows are of both",
+                stacklevel=3,
+            )
+        if now not in made_with:
+            one = {"versions": now, "device": device()}
+            config["resumed"] = [*resumed, one]
 
     def rows_of(self, experiment: Experiment) -> list[Row]:
-        """The rows of an experiment, one a trial, none while it is unfinished."""
-        wanted = (experiment.name, experiment.cell, experiment.length)
-        rows = [r for r in self.rows if (r["experiment"], r["cell"], r["length"]) == wanted]
-        if rows and sorted(row["trial"] for row in rows) != list(range(experiment.trials)):
-            raise InputError(
-                f"{self.path / ROWS} does not hold each of the {experiment.trials} trials of "
-                f"{experiment.cell} at length {experiment.length} once: delete its lines of that "
-                "length to run them anew"
-            )
-        return rows
+        """The rows that it holds of an experiment's trials, in order."""
+        trials = enumerate(experiment.each_alone())
+        return [self._lines[one, k][0] for k, one in trials if (one, k) in self._lines]
 
-    def add(self, rows: Sequence[Row], experiments: Sequence[Experiment] = ()) -> None:
-        """Add an experiment's rows to ``trials.jsonl``, all or none.
+    def missing(self, experiment: Experiment) -> tuple[int, ...]:
+        """The experiment's trials that it does not hold."""
+        trials = enumerate(experiment.each_alone())
+        return tuple(k for k, one in trials if (one, k) not in self._lines)
 
-        All rows are put in the order of ``experiments``, which may end in another.
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows to ``trials.jsonl``, all or none, in the order of what was admitted.
+
+        What was not admitted with them stands before.
         """
-        places = {(e.name, e.cell, e.length): place for place, e in enumerate(experiments)}
-        self.rows += rows
-        self.rows.sort(key=lambda r: places.get((r["experiment"], r["cell"], r["length"]), -1))
-        text = "".join(json.dumps(row) + "\n" for row in self.rows)
+        for row in rows:
+            self._lines[experiment_of(row), row["trial"]] = row, json.dumps(row)
+
+        def place(key: tuple[Experiment, int]) -> tuple[int, int]:
+            admitted = self._places.get(key)
+            return (-1, 0) if admitted is None else (admitted, key[1])
+
+        order = sorted(self._lines, key=place)
+        self._lines = {key: self._lines[key] for key in order}
+        text = "".join(f"{line}\n" for _, line in self._lines.values())
         write_whole(self.path / ROWS, text.encode())
 
+    def _unfinished(self) -> list[Experiment]:
+        """The experiments with a checkpoint; a kill may have left one of what has ended."""
+        return [one for one in self._checkpoints.values() if self.missing(one)]
+
     def checkpoint(self, experiment: Experiment) -> "CheckpointFile":
-        """The place for the checkpoint of an unfinished experiment."""
-        name = f"checkpoint-{experiment.name}-{experiment.cell}-{experiment.length}.npz"
-        return CheckpointFile(self.path / name, experiment)
+        """The place for the checkpoint of an experiment's missing trials."""
+        owner = experiment.canonical(), self.missing(experiment)
+        for path, begun in self._checkpoints.items():
+            if begun == owner[0]:
+                return CheckpointFile(path, owner)
+        words = f"{experiment.name}-{experiment.cell}"[:100]
+        digest = hashlib.sha256(repr(owner[0]).encode()).hexdigest()[:8]
+        name = re.sub(r"[^\w.+-]", "_", f"checkpoint-{words}-{experiment.length}-{digest}")
+        return CheckpointFile(self.path / f"{name}.npz", owner)
 
 
-class CheckpointFile:
-    """A runner's arrays in one .npz file, with the experiment they belong to."""
-
-    def __init__(self, path: Path, experiment: Experiment) -> None:
-        """Remember the place; nothing is read or written yet."""
-        self.path = path
-        self._owner = json.dumps(dataclasses.asdict(experiment))
-
-    def load(self) -> dict[str, np.ndarray] | None:
-        """The arrays of the last save, None before the first."""
-        if not self.path.exists():
-            return None
-        try:
-            with np.load(self.path) as file:
-                arrays = {name: file[name] for name in file.files}
-            owner = str(arrays.pop("experiment"))
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
-            raise InputError(
-                f"{self.path} is corrupt: delete it to begin this length anew"
-            ) from None
-        if owner != self._owner:
-            raise InputError(
-                f"{self.path} belongs to other settings: delete it or use another --out"
-            )
-        return arrays
-
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the arrays as a whole."""
-        buffer = io.BytesIO()
-        np.savez(buffer, experiment=np.array(self._owner), **arrays)  # type: ignore[arg-type]
-        write_whole(self.path, buffer.getvalue())
-
-    def delete(self) -> None:
-        """Remove the file, if there is one."""
-        self.path.unlink(missing_ok=True)
+def _net(experiment: Experiment) -> tuple[str, str, int]:
+    return experiment.name, experiment.cell, experiment.length
 
 
-def spelled(value: Any) -> str:
-    """A setting's value as the command line takes it."""
-    if isinstance(value, dict):
-        return " ".join(f"{name} {spelled(v)}" for name, v in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return " ".join(spelled(v) for v in value)
-    return "none" if value is None else str(value)
-
-
-def settings_in_words(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Every setting of the experiments, a list where they differ: what config.json keeps."""
-    config: dict[str, Any] = {}
-    for field in dataclasses.fields(Experiment):
-        values = dict.fromkeys(
-            value
-            for experiment in experiments
-            for value in (
-                experiment.per_trial(field.name)
-                if field.name in PER_TRIAL
-                else (getattr(experiment, field.name),)
-            )
-        )
-        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
-        always_list = field.name in plural
-        config[plural.get(field.name, field.name)] = (
-            list(values) if always_list or len(values) > 1 else next(iter(values))
-        )
-    for name in OPTIONS:
-        options = config[name]
-        several = isinstance(options, list)
-        config[name] = [dict(one) for one in options] if several else dict(options)
-    return config
+def _changes(experiment: Experiment) -> dict[str, Any]:
+    """The settings in which an experiment of the table is not the table's."""
+    own = SUITES[experiment.name].at(experiment.cell, experiment.length, trials=1).canonical()
+    one = experiment.alone(0)
+    names = (field.name for field in dataclasses.fields(Experiment))
+    return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

@@ -1,12 +1,13 @@
 """Our rows beside the published ones: the table's numbers."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
-from jaxrnn.results.rows import Row, make_settings
+from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.suites import SUITES, Published, Source
 
 _OURS = Source("an experiment that is in no table")
@@ -18,7 +19,7 @@ class Line(NamedTuple):
     experiment: str
     cell: str
     length: int
-    settings: dict[str, float]  # those that differ from trial to trial at this length
+    settings: dict[str, Any]  # those in which the rows of this net at this length differ
     trials: int
     solved: int
     diverged: int
@@ -66,24 +67,19 @@ def steps_to_solution(row: Row) -> float:
 
 
 def published_beside(rows: Sequence[Row]) -> Published | None:
-    """What the rows of one net at one length are laid beside.
+    """What the rows of one net at one length are laid beside, if they were made as its suite says.
 
-    Where it is every trial's own step, only rows made under all of the suite's settings are.
+    Under all of its settings, cap and window included; only the seed may be another.
     """
     first = rows[0]
     suite = SUITES.get(first["experiment"])
     if suite is None:
         return None
-    published = suite.published_at(first["cell"], first["length"])
-    if published is None or published.trials is None:
-        return published
-    varied = ("name", "cell", "length", "trials", "seed")
-    names = [field.name for field in fields(Experiment) if field.name not in varied]
-    expected = make_settings(suite.at(first["cell"], first["length"]))
-    # What an older version's row does not name was the default.
-    defaults = make_settings(Experiment())
-    agree = (row.get(name, defaults[name]) == expected[name] for row in rows for name in names)
-    return published if all(agree) else None
+    expected = suite.at(first["cell"], first["length"], seed=0).alone(0)
+    made = (replace(one, seed=0) for one in set(map(experiment_of, rows)))
+    if any(one != expected for one in made):
+        return None
+    return suite.published_at(first["cell"], first["length"])
 
 
 def median(values: Sequence[float]) -> float:
@@ -108,6 +104,7 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return float(mannwhitneyu(*clipped, alternative="two-sided").pvalue)
 
 
+@lru_cache(maxsize=4096)
 def interval(solved: int, trials: int) -> tuple[float, float]:
     """95 % confidence interval of a success rate, by Clopper & Pearson (exact, so conservative)."""
     from scipy.stats import binomtest
@@ -116,27 +113,36 @@ def interval(solved: int, trials: int) -> tuple[float, float]:
     return float(bounds.low), float(bounds.high)
 
 
-def settings_that_differ(rows: Sequence[Row]) -> list[str]:
-    """The per-trial settings that differ among the rows of one net at one length."""
-    return [name for name in PER_TRIAL if len({row.get(name) for row in rows}) > 1]
+def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], list[Row]]:
+    """The rows of each experiment, cell and length, in the order in which these first appear."""
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["experiment"], row["cell"], row["length"]), []).append(row)
+    return groups
+
+
+def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], list[Row]]]:
+    """The settings that differ among the rows of one net at one length; the rows of each choice."""
+    made = [experiment_of(row) for row in rows]
+    distinct = set(made)
+    names = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
+    differ = [name for name in names if len({getattr(one, name) for one in distinct}) > 1]
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for one, row in zip(made, rows, strict=True):
+        groups.setdefault(tuple(getattr(one, name) for name in differ), []).append(row)
+    return differ, groups
 
 
 def summarize(rows: Sequence[Row]) -> list[Line]:
-    """One line for each experiment, cell, length and combination of per-trial settings.
+    """One line for each experiment, cell, length and combination of settings.
 
     In the order in which experiment, cell and length first appear, several experiments length by
     length, or each with its departures, as their source shows them; among combinations the best
     first: most trials solved, then lowest median.
     """
-    groups: dict[tuple[str, str, int], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["experiment"], row["cell"], row["length"]), []).append(row)
     lines = []
-    for group in groups.values():
-        names = settings_that_differ(group)
-        combinations: dict[tuple[float, ...], list[Row]] = {}
-        for row in group:
-            combinations.setdefault(tuple(row[name] for name in names), []).append(row)
+    for group in by_net(rows).values():
+        names, combinations = by_settings(group)
         parts = [
             _line(rows, dict(zip(names, values, strict=True)))
             for values, rows in combinations.items()
@@ -153,22 +159,22 @@ def _together(line: Line) -> str | None:
     return None if source_of(line.experiment).by_length else row_name(line.experiment)
 
 
-def _line(rows: Sequence[Row], settings: dict[str, float]) -> Line:
-    first = rows[0]
+def _line(rows: Sequence[Row], settings: dict[str, Any]) -> Line:
+    made = experiment_of(rows[0])
     steps = [steps_to_solution(row) for row in rows]
     finite = [value for value in steps if math.isfinite(value)]
     published = published_beside(rows)
     p_value = None
     if published is not None and published.trials is not None:
         p_value = mann_whitney(steps, [math.inf if s is None else s for s in published.trials])
-    has_two = bool(first.get("test_size")) and first.get("mean_error") is not None
+    has_two = made.test_size > 0 and made.mean_error is not None
     correct = [row["correct_at"] + 1 for row in rows if row.get("correct_at") is not None]
     solved = [row for row in rows if row["solved_at"] is not None]
-    num_tested = first.get("final_test", 0) * len(solved)
+    num_tested = made.final_test * len(solved)
     return Line(
-        experiment=first["experiment"],
-        cell=first["cell"],
-        length=first["length"],
+        experiment=made.name,
+        cell=made.cell,
+        length=made.length,
         settings=settings,
         trials=len(rows),
         solved=len(finite),

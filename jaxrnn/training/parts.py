@@ -113,6 +113,8 @@ def _build(
     kind: type[Built], owner: str, builder: Callable[..., Built], options: Options, *sizes: int
 ) -> Built:
     """Call a builder; one sentence for options that are not its own, and what is not its kind."""
+    if not callable(builder):
+        raise InputError(f"{owner} is {shown(builder)}: it has to be a function that builds it")
     given = dict(options)
     parameters = list(inspect.signature(builder).parameters.values())[len(sizes) :]
     known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]

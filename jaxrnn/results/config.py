@@ -1,0 +1,98 @@
+"""What config.json says: a run's settings in words, the versions and the device."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+
+CONFIG = "config.json"
+
+PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
+"""The settings that are lists there, however many there are, and what they are called."""
+
+
+def read_config(directory: Path) -> dict[str, Any] | None:
+    """Read a run directory's settings, versions and device; None where it has none yet."""
+    path = directory / CONFIG
+    if not path.exists():
+        return None
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not a run's configuration: it is not JSON") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    fault = _fault(config, {"settings": dict} | _MADE_WITH)
+    for one in [] if fault else config.get("resumed", []):  # what else it went on with
+        fault = fault or _fault(one, _MADE_WITH)
+    if fault:
+        raise InputError(f"{path} is not a run's configuration: {fault}; move it away")
+    return config
+
+
+_MADE_WITH: dict[str, type] = {"versions": dict, "device": str}
+
+
+def _fault(config: Any, kinds: Mapping[str, type]) -> str | None:
+    """What is wrong with a part of config.json, if anything is."""
+    for name, kind in kinds.items():
+        if not isinstance(config, dict) or not isinstance(config.get(name), kind):
+            return f"its {name!r} is missing or of the wrong type"
+    numbers = config["versions"].values()
+    if not all(isinstance(number, str) and number.isprintable() for number in numbers):
+        return "its 'versions' are not all text"
+    if not isinstance(config.get("resumed", []), list):
+        return "its 'resumed' is no list"
+    return None
+
+
+def spelled(value: Any) -> str:
+    """A setting's value as the command line takes it."""
+    if isinstance(value, dict):
+        return " ".join(f"{name} {spelled(v)}" for name, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return " ".join(spelled(v) for v in value)
+    return "none" if value is None else str(value)
+
+
+def short(value: Any) -> str:
+    """A setting's value in a table or a picture."""
+    return f"{value:g}" if isinstance(value, int | float) else spelled(value)
+
+
+def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
+    """Every setting of the experiments, a list where they differ: what config.json keeps."""
+    experiments = list(experiments)
+    config: dict[str, Any] = {}
+    for field in dataclasses.fields(Experiment):
+        found: list[Any] = []
+        for experiment in experiments:
+            value = getattr(experiment, field.name)
+            several = field.name in PER_TRIAL and isinstance(value, tuple)
+            found += value if several else [dict(value) if field.name in OPTIONS else value]
+        config |= _in_words(field.name, found)
+    return json.loads(json.dumps(config))  # as it is read back
+
+
+def _in_words(name: str, values: Iterable[Any]) -> dict[str, Any]:
+    """A setting's values, each once, under its name in config.json."""
+    distinct: list[Any] = []
+    for value in values:
+        if value not in distinct:
+            distinct.append(value)
+    is_list = name in PLURAL or name in PLURAL.values() or len(distinct) != 1
+    return {PLURAL.get(name, name): distinct if is_list else distinct[0]}
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of what a directory held and of what was added to it."""
+    both: dict[str, Any] = {}
+    for name, value in new.items():
+        lists = (one if isinstance(one, list) else [one] for one in (old.get(name, []), value))
+        both |= _in_words(name, itertools.chain(*lists))
+    return both
