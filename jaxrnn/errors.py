@@ -10,7 +10,28 @@ SHOWN = 60  # characters of a value that a sentence shows
 
 
 class InputError(ValueError):
-    """A value from outside breaks a rule: one sentence with the value, the rule and the choices."""
+    """A value from outside breaks a rule: one sentence with the value, the rule and the choices.
+
+    Settings stand in the sentence as ``{name}``, their values are given by name, so that whoever
+    calls a setting otherwise can say it in its own words:
+    ``InputError("{window} must not be above {max_steps}", window=50, max_steps=10)`` reads
+    "window 50 must not be above max-steps 10". Without settings the sentence stands as it is.
+    """
+
+    def __init__(self, sentence: str, **settings: Any) -> None:
+        """Remember the sentence and what it is about."""
+        self.sentence, self.settings = sentence, settings
+        super().__init__(self.in_words({}))
+
+    def in_words(self, names: Mapping[str, str]) -> str:
+        """The sentence with some settings called by other names."""
+        if not self.settings:
+            return self.sentence
+        spelled = {
+            name: f"{names.get(name, name.replace('_', '-'))} {value}"
+            for name, value in self.settings.items()
+        }
+        return self.sentence.format(**spelled)
 
 
 def look_up(table: Mapping[str, Entry], kind: str, name: str) -> Entry:

@@ -116,11 +116,16 @@ class Experiment:
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
         if self.test_size and self.test_every > self.max_steps:
             raise InputError(
-                f"max-steps {self.max_steps} must be at least {self.test_every}, the first step at "
-                "which the test set is looked at"
+                f"{{max_steps}} must be at least {self.test_every}, the first step at which the test "
+                "set is looked at",
+                max_steps=self.max_steps,
             )
         if self.window > self.max_steps and not self.test_size:
-            raise InputError(f"window {self.window} must not be above max-steps {self.max_steps}")
+            raise InputError(
+                "{window} must not be above {max_steps}",
+                window=self.window,
+                max_steps=self.max_steps,
+            )
         for name in PER_TRIAL:
             value = getattr(self, name)
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
@@ -160,7 +165,7 @@ def flag_name(name: str) -> str:
 
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
     if not holds:
-        raise InputError(f"{flag_name(name)} {shown(getattr(experiment, name))} {rule}")
+        raise InputError(f"{{{name}}} {rule}", **{name: shown(getattr(experiment, name))})
 
 
 def _real(flag: str, value: Any) -> float:

@@ -275,14 +275,6 @@ def test_a_bad_flag_is_one_sentence_and_leaves_no_directory(flags, sentence, tmp
     assert not out.exists()
 
 
-@pytest.mark.parametrize("flags", [["--trials", "four"], ["--clip", "none"], ["--nonsense"]])
-def test_an_unreadable_flag_is_refused_without_a_traceback(flags, tmp_path, capsys):
-    assert run("sweep", *SMALL, "--out", tmp_path / "run", *flags) == 2
-    captured = capsys.readouterr()
-    assert flags[-1] in captured.out + captured.err
-    assert "Traceback" not in captured.out + captured.err
-
-
 def refused(out, capsys, *flags):
     """The sentence with which a sweep into ``out`` is refused; nothing there may change."""
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.name != LOCK}
@@ -352,8 +344,8 @@ def test_two_sweeps_into_one_directory(finished, tmp_path, capsys):
 
 
 def test_an_unwritable_directory(tmp_path, capsys):
-    (tmp_path / "file").write_text("in the way")
-    assert run("sweep", *SMALL, "--out", tmp_path / "file" / "run") == 2
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere")
+    assert run("sweep", *SMALL, "--out", tmp_path / "run") == 2
     assert "cannot write to" in capsys.readouterr().err
 
 

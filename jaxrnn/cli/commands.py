@@ -1,25 +1,26 @@
 """The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
 import os
-import sys
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import platformdirs
 import tyro
 
+from jaxrnn.cli.cache import keep_compiled
 from jaxrnn.cli.cost import seconds_a_time_step
 from jaxrnn.cli.flags import (
     Address,
+    Count,
+    Directory,
     Integer,
     Integers,
     Lanes,
     Name,
     Names,
+    OptionalDirectory,
     Overrides,
     Several,
     Single,
@@ -45,7 +46,7 @@ def sweep(
     trials: Integer = None,
     seed: Integer = None,
     overrides: Single = Overrides(),  # noqa: B008, it is frozen
-    out: Path | None = None,
+    out: OptionalDirectory = None,
     lanes: Lanes = None,
     dask: Address = None,
     compile_cache: bool = True,
@@ -75,11 +76,11 @@ def sweep(
 def grid(
     cell: Name = None,
     length: Integer = None,
-    trials: int = 10,
-    seed: int = 0,
+    trials: Count = 10,
+    seed: Count = 0,
     experiment: str = "notebook",
     overrides: Several = Overrides(),  # noqa: B008
-    out: Path = Path("runs/grid"),
+    out: Directory = Path("runs/grid"),
     lanes: Lanes = None,
     compile_cache: bool = True,
 ) -> None:
@@ -120,7 +121,7 @@ def paper(
     trials: Integer = None,
     max_sequences: Integer = None,
     seed: Integer = None,
-    out: Path | None = None,
+    out: OptionalDirectory = None,
     lanes: Lanes = None,
     compile_cache: bool = True,
 ) -> None:
@@ -164,11 +165,11 @@ def paper(
 def inspect(
     experiment: tuple[str, ...] = ("notebook", "better"),
     cells: Names = None,
-    length: int = 20,
-    trial: int = 0,
+    length: Count = 20,
+    trial: Count = 0,
     seed: Integer = None,
     max_steps: Integer = None,
-    out: Path = Path("runs/inspect"),
+    out: Directory = Path("runs/inspect"),
     compile_cache: bool = True,
 ) -> None:
     """Train one trial of each net and draw how it remembers the first symbol, or forgets it.
@@ -240,7 +241,6 @@ def _run(
 
     start = time.monotonic()
     check_lanes(lanes)
-    warnings.showwarning = lambda message, *where: console.print(f"Note: {message}", markup=False)
     with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
         if dask is None:
             run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
@@ -258,12 +258,10 @@ def _set_up_jax(compile_cache: bool) -> None:
     chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen:
         jax.config.update("jax_num_cpu_devices", usable_cores())
-    if not compile_cache:
+    if compile_cache:
+        keep_compiled()
+    else:
         jax.config.update("jax_enable_compilation_cache", False)
-    elif "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        directory = platformdirs.user_cache_path("jaxrnn") / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(directory))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:
@@ -274,25 +272,11 @@ def _show_report(directory: Path, lines: Sequence[Line]) -> None:
     console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command line; a wrong value is one sentence and exit status 2."""
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "sweep": sweep,
-                "grid": grid,
-                "paper": paper,
-                "inspect": inspect,
-                "report": report,
-                "list": list_,
-            },
-            prog="jaxrnn",
-            description="Trains batches of small recurrent networks on long-time-lag tasks.",
-        )
-    except (InputError, OSError) as error:
-        sys.stdout.flush()
-        print(f"jaxrnn: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("jaxrnn: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "sweep": sweep,
+    "grid": grid,
+    "paper": paper,
+    "inspect": inspect,
+    "report": report,
+    "list": list_,
+}

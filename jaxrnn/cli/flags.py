@@ -1,14 +1,56 @@
-"""The flags that commands share."""
+"""The flags that commands share, and how their words are read."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from jaxrnn.nets import INITIALIZERS
 from jaxrnn.training.objectives import REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
+
+
+class Unreadable(NamedTuple):
+    """What stands in place of a flag's value where its words are no such value.
+
+    The reader of the words does not know whose they are; :mod:`jaxrnn.cli.parse` does.
+    """
+
+    words: Sequence[str]
+    rule: str  # what the flag takes, "{flag}" in place of its name
+
+
+def _reader(
+    read: Callable[[str], Any], rule: str, metavar: str, several: bool = False
+) -> PrimitiveConstructorSpec[Any]:
+    """How a flag reads its words, each by ``read``, which raises ValueError where it cannot."""
+
+    def read_all(words: list[str]) -> Any:
+        try:
+            values = tuple(map(read, words))
+        except ValueError:
+            return Unreadable(words, rule)
+        return values if several else values[0]
+
+    return PrimitiveConstructorSpec(
+        nargs="*" if several else 1,
+        metavar=metavar,
+        instance_from_str=read_all,
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _directory(word: str) -> Path:
+    """A directory that is there or can be made; no file may be in its way."""
+    path = Path(word)
+    first = next((one for one in (path, *path.parents) if one.exists()), path)
+    if not word or first.is_file():
+        raise ValueError
+    return path
 
 
 def _flag(metavar: str, hint: str = "(default: the experiment's)", about: str | None = None) -> Any:
@@ -19,14 +61,25 @@ def _one_of(about: str, table: Iterable[str]) -> Any:
     return _flag("NAME", about=f"{about}: {', '.join(table)}.")
 
 
+_INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
+_INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True)
+_NUMBER = _reader(float, "takes a number, such as: {flag} 0.5", "FLOAT")
+_NUMBERS = _reader(float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True)
+_RULE = "takes a directory, and no file, such as: {flag} runs/mine"
+
 Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
-Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]")]
-Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]")]
+Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]"), _INTEGERS]
+Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]"), _NUMBERS]
 Name = Annotated[str | None, _flag("NAME")]
-Integer = Annotated[int | None, _flag("INT")]
-Number = Annotated[float | None, _flag("NUMBER")]
-Lanes = Annotated[int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)")]
+Integer = Annotated[int | None, _flag("INT"), _INTEGER]
+Number = Annotated[float | None, _flag("NUMBER"), _NUMBER]
+Count = Annotated[int, _INTEGER]  # with a default that the help shows
+Lanes = Annotated[
+    int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)"), _INTEGER
+]
 Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")]
+Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
+OptionalDirectory = Annotated[Path | None, _reader(_directory, _RULE, "{None}|PATH")]
 
 PerTrial = TypeVar("PerTrial")
 _UNSET: Any = None

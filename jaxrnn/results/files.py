@@ -2,6 +2,7 @@
 
 import io
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,25 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file so that a kill leaves either the old content or the new."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Replace a file so that a kill leaves either the old content or the new.
+
+    A symbolic link is replaced, what it points to stays as it is. Raises OSError that names the
+    file where it cannot be written; what was there before is there still then, and nothing else.
+    """
+    # A name of its own for each writer; "x" opens no file that is there, nor follows a link.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_figure(path: Path, figure: "Figure") -> None:

@@ -1,0 +1,64 @@
+"""Compiled programs that later calls find again."""
+
+import contextlib
+import functools
+import glob
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import jax
+import platformdirs
+
+_FAULT = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs in the user's cache directory, or where JAX's own variable says.
+
+    Where the directory cannot be written they are not kept, and a damaged file there is replaced;
+    either is told in one line.
+    """
+    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    directory = Path(chosen or platformdirs.user_cache_path("jaxrnn") / "compiled")
+    if not chosen:
+        if not _is_writable(directory):
+            _say(f"compiled programs are not kept, {directory} cannot be written")
+            return
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # JAX warns of a damaged file, compiles anew and leaves the file as it is, for ever. It warns
+    # before it compiles, so a file that is gone by then is written again.
+    show = warnings.showwarning
+
+    def mend(message, category, filename, lineno, file=None, line=None):
+        fault = _FAULT.match(str(message))
+        if fault is None:
+            show(message, category, filename, lineno, file, line)
+        elif fault[1] == "writing":
+            _say(f"compiled programs cannot all be kept in {directory}: make room there")
+        else:
+            for damaged in directory.glob(f"{glob.escape(fault[2])}-*"):
+                with contextlib.suppress(OSError):  # it may be another user's
+                    damaged.unlink()
+            _say(f"a damaged compiled program in {directory} is compiled anew")
+
+    warnings.showwarning = mend
+
+
+def _is_writable(directory: Path) -> bool:
+    if not directory.is_absolute():  # nobody's home, "~" as it stands
+        return False
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def _say(sentence: str) -> None:
+    """Say it on stderr, once."""
+    print(f"jaxrnn: {sentence}", file=sys.stderr)

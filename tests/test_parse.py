@@ -1,0 +1,187 @@
+"""Every word that the command line cannot take is one sentence, and nothing has run by then."""
+
+import sys
+from typing import Annotated
+
+import pytest
+import tyro
+from helpers import run
+
+import jaxrnn
+from jaxrnn.cli.commands import COMMANDS
+from jaxrnn.cli.flags import Integer, OptionalDirectory
+from jaxrnn.cli.parse import parse
+from jaxrnn.errors import InputError
+
+CHOICES = "choose from grid, inspect, list, paper, report, sweep"
+WHOLE = "takes a whole number, such as: {0} 10"
+WHOLES = "takes whole numbers, such as: {0} 5 6 7"
+NUMBER = "takes a number, such as: {0} 0.5"
+DIRECTORY = "takes a directory, and no file, such as: {0} runs/mine"
+
+
+def refused(capsys, *words):
+    """The sentence with which words are refused: one line on stderr, nothing else, status 2."""
+    assert run(*words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("jaxrnn: ")
+    assert captured.err.endswith("\n")
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("jaxrnn: ").removesuffix("\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "word", "rule"),
+    [
+        ("sweep", "--lengths", "5,6,7", WHOLES),
+        ("sweep", "--lengths", "5-8", WHOLES),
+        ("sweep", "--lengths", "1.5", WHOLES),
+        ("sweep", "--trials", "abc", WHOLE),
+        ("sweep", "--trials", "1e9", WHOLE),
+        ("sweep", "--trials", "2.5", WHOLE),
+        ("sweep", "--trials", "", WHOLE),
+        ("sweep", "--lanes", "many", WHOLE),
+        ("sweep", "--layers", "two", WHOLE),
+        ("sweep", "--learning-rate", "x", NUMBER),
+        ("sweep", "--threshold", "1,5", NUMBER),
+        ("sweep", "--out", "", DIRECTORY),
+        ("grid", "--trials", "ten", WHOLE),
+        ("grid", "--seed", "0.5", WHOLE),
+        ("grid", "--clip", "1,5", "takes numbers, such as: {0} 0.1 0.5 1"),
+        ("grid", "--out", "", DIRECTORY),
+        ("inspect", "--length", "L", WHOLE),
+        ("inspect", "--trial", "first", WHOLE),
+        ("inspect", "--out", "", DIRECTORY),
+        ("paper", "--max-sequences", "1e6", WHOLE),
+    ],
+)
+def test_a_value_that_cannot_be_read(command, flag, word, rule, capsys):
+    sentence = f"{flag} {rule.format(flag)} (not {word!r})"
+    assert refused(capsys, command, flag, word) == sentence
+    assert refused(capsys, command, f"{flag}={word}") == sentence
+    assert refused(capsys, command, flag.replace("t-", "t_"), word) == sentence
+
+
+def test_all_words_of_a_flag_are_read(capsys):
+    sentence = refused(capsys, "sweep", "--lengths", "4", "five", "6", "--trials", "3")
+    assert sentence.endswith("(not '4 five 6')")
+
+
+@pytest.mark.parametrize("words", [["--max-steps"], ["--max-steps", "--lengths", "4"]])
+@pytest.mark.parametrize("before", [[], ["--lengths"], ["--no-compile-cache"], ["--cells", "gru"]])
+def test_a_flag_without_its_value(words, before, capsys):
+    rule = WHOLE.format("--max-steps")
+    assert refused(capsys, "sweep", *before, *words) == f"--max-steps {rule}"
+
+
+def test_a_flag_without_its_name(capsys):
+    sentence = "--experiment needs a value: see jaxrnn grid --help"
+    assert refused(capsys, "grid", "--experiment") == sentence
+    assert refused(capsys, "paper", "6a", "--trials") == f"--trials {WHOLE.format('--trials')}"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("swep", f"unknown command 'swep': {CHOICES}"),
+        ("swep --help", f"unknown command 'swep': {CHOICES}"),
+        ("--trials 3 sweep", f"unknown command '--trials': {CHOICES}"),
+        ("--tyro-print-completion ksh", f"unknown command '--tyro-print-completion': {CHOICES}"),
+        ("sweep --trails 3", "sweep has no --trails: did you mean --trials?"),
+        ("sweep --trails=3", "sweep has no --trails: did you mean --trials?"),
+        ("sweep --hiden_size 3", "sweep has no --hiden_size: did you mean --hidden-size?"),
+        ("sweep --nonsense", "sweep has no --nonsense: see jaxrnn sweep --help"),
+        ("sweep -n 3", "sweep has no -n: see jaxrnn sweep --help"),
+        ("grid --lengths 5", "grid has no --lengths, a flag of sweep: did you mean --length?"),
+        (
+            "paper 6a --max-steps 9",
+            "paper has no --max-steps, a flag of sweep, grid, inspect: did you mean "
+            "--max-sequences?",
+        ),
+        ("inspect --dask x", "inspect has no --dask, a flag of sweep: see jaxrnn inspect --help"),
+        ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
+        ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),
+        ("sweep --trials 3 4", "'4' belongs to no flag of sweep: see jaxrnn sweep --help"),
+        ("sweep -- --trials", "'--trials' belongs to no flag of sweep: see jaxrnn sweep --help"),
+        ("report", "report needs its directory: see jaxrnn report --help"),
+        ("report a b", "'b' belongs to no flag of report: see jaxrnn report --help"),
+    ],
+)
+def test_a_word_that_has_no_place(words, sentence, capsys):
+    assert refused(capsys, *words.split()).startswith(sentence)
+
+
+@pytest.mark.parametrize("command", ["sweep", "grid", "inspect"])
+@pytest.mark.parametrize("name", ["notes", "notes/run"])
+def test_a_file_where_the_directory_should_be(command, name, tmp_path, capsys):
+    (tmp_path / "notes").write_text("mine")
+    sentence = f"--out {DIRECTORY.format('--out')} (not {str(tmp_path / name)!r})"
+    assert refused(capsys, command, "--out", tmp_path / name) == sentence
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_a_name_of_several_lines_is_told_in_one(tmp_path, capsys):
+    name = tmp_path / "a\nb\x1b[1m"
+    assert refused(capsys, "report", name) == (
+        rf"{tmp_path}/a\nb\x1b[1m holds no trials.jsonl: name a run directory"
+    )
+
+
+def test_no_words_print_the_help(capsys):
+    assert run("--help") == 0
+    shown = capsys.readouterr().out
+    assert run() == 2
+    assert capsys.readouterr().out == shown
+    assert all(f"• {name} " in shown for name in COMMANDS)
+
+
+def test_help_is_that_of_the_command_wherever_it_is_asked_for(capsys):
+    for words in (["--help"], ["-h"], ["--trials", "--help"], ["--nonsense", "x", "-h"]):
+        assert run("sweep", *words) == 0
+        assert capsys.readouterr().out.startswith("usage: jaxrnn sweep ")
+
+
+def test_words_that_are_right_become_a_command_with_its_settings():
+    def paper(
+        experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+        trials: Integer = None,
+        out: OptionalDirectory = None,
+    ) -> None:
+        taken.append((experiments, trials, None if out is None else str(out)))
+
+    taken = []
+    commands = COMMANDS | {"paper": paper}
+    for words in ("paper", "paper 6a 3a --trials 20", "paper --trials 20 6a --out runs/x"):
+        parse(commands, words.split())()
+    assert taken == [((), None, None), (("6a", "3a"), 20, None), (("6a",), 20, "runs/x")]
+
+
+def test_a_command_says_what_is_wrong_in_its_own_words():
+    def paper(max_sequences: int = 9) -> None:
+        raise InputError(
+            "{window} must not be above {max_steps}, {colour}", window=10, max_steps=9, colour="red"
+        )
+
+    with pytest.raises(InputError) as caught:
+        parse(COMMANDS | {"paper": paper}, ["paper"])()
+    told = "the experiment's window 10 must not be above max-sequences 9, colour red"
+    assert str(caught.value) == told
+    told = "window 10 must not be above max-steps 9, colour red"
+    with pytest.raises(InputError, match=f"^{told}$"):
+        paper()
+
+
+def test_a_sentence_without_settings_stands_as_it_is():
+    assert str(InputError("no {window} here")) == "no {window} here"
+
+
+def test_every_public_name_is_imported_when_it_is_asked_for():
+    names = [name for place in jaxrnn._PLACES.values() for name in place]
+    assert sorted(names) == sorted(jaxrnn.__all__)
+    for place, own in jaxrnn._PLACES.items():
+        for name in own:
+            assert getattr(jaxrnn, name) is getattr(sys.modules[f"jaxrnn.{place}"], name)
+    assert jaxrnn.training.stopping.fold
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        jaxrnn.nonsense  # noqa: B018
