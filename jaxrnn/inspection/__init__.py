@@ -1,5 +1,6 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,8 +49,8 @@ def inspect(
     was solved, or after its last step. ``on_stage`` gets a sentence before each stage.
 
     Raises InputError for another task than noise_free or objective than cross_entropy, for nets
-    that would share a picture, for a trial that diverged, and what :func:`jaxrnn.run_trials`
-    raises.
+    that would share a picture, for an ``out`` that cannot hold the pictures, for a trial that
+    diverged, and what :func:`jaxrnn.run_trials` raises.
     """
     if trial < 0:
         raise InputError(f"trial {trial} must be at least 0")
@@ -63,9 +64,15 @@ def inspect(
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{name} would show {count} nets: let name, cell or length differ")
+    pictures = [out / name for name in [*names, "gradient_norms.png"]]
+    for path in pictures:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory and a picture is to go there: move it away")
     out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to {out}: choose another directory")
     reaches = {}
-    for name, experiment in zip(names, experiments, strict=True):
+    for path, experiment in zip(pictures, experiments, strict=False):  # the last is of all
         net = f"{label(experiment)} at length {experiment.length}"
         on_stage(f"Training trial {trial} of {net} to find where it ends.")
         experiment = _up_to(experiment, trial)
@@ -77,11 +84,11 @@ def inspect(
         params = trained_params(experiment, trial, outcome.steps)
         on_stage(f"Drawing {net}.")
         record, norms = jax.device_get(look_at_both(experiment, params))
-        write_figure(out / name, draw_record(experiment, outcome, record))
+        write_figure(path, draw_record(experiment, outcome, record))
         reaches[f"{net}, {ending(outcome)}"] = norms.astype(np.float64)
     on_stage("Drawing the gradients.")
-    write_figure(out / "gradient_norms.png", draw_gradient_norms(reaches))
-    return [out / name for name in [*names, "gradient_norms.png"]]
+    write_figure(pictures[-1], draw_gradient_norms(reaches))
+    return pictures
 
 
 def _up_to(experiment: Experiment, trial: int) -> Experiment:

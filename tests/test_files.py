@@ -1,0 +1,146 @@
+"""Files are replaced as a whole: whatever happens, the old content is there or the new."""
+
+import errno
+import os
+import resource
+import signal
+import stat
+import threading
+from contextlib import contextmanager
+
+import pytest
+from helpers import run
+
+from jaxrnn.results.files import write_whole
+
+
+@contextmanager
+def small_disk():
+    """No file may grow beyond a thousand bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def content(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_file_is_made_and_replaced_with_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").write_text("")
+    for data in (b"old", b"new"):
+        write_whole(tmp_path / "file", data)
+        assert content(tmp_path) == {"usual": b"", "file": data}
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "file")]
+    assert modes[0] == modes[1]
+
+
+def test_a_full_disk_leaves_what_was_there_and_names_the_file(tmp_path):
+    path = tmp_path / "rows"
+    write_whole(path, b"old")
+    with small_disk(), pytest.raises(OSError, match="File too large") as caught:
+        write_whole(path, bytes(2000))
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert content(tmp_path) == {"rows": b"old"}
+
+
+def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch):
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "rows"
+    write_whole(path, b"old")
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, b"new")
+    assert content(tmp_path) == {"rows": b"old"}
+
+
+def test_a_directory_in_the_way_is_named(tmp_path):
+    path = tmp_path / "rows"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_whole(path, b"new")
+    assert caught.value.filename == str(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["rows"]
+
+
+def test_no_link_is_written_through(tmp_path):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    for name in ("rows", "rows.tmp"):
+        (tmp_path / name).symlink_to(tmp_path / "theirs")
+    write_whole(tmp_path / "rows", b"mine")
+    assert not (tmp_path / "rows").is_symlink()
+    assert content(tmp_path) == {"theirs": b"theirs", "rows": b"mine", "rows.tmp": b"theirs"}
+
+
+def test_writers_of_one_name_do_not_meet(tmp_path):
+    faults = []
+
+    def write(letter):
+        try:
+            for _ in range(20):
+                write_whole(tmp_path / "rows", letter * 10_000)
+        except OSError as error:
+            faults.append(error)
+
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not faults
+    (data,) = content(tmp_path).values()
+    assert data in (b"a" * 10_000, b"b" * 10_000, b"c" * 10_000)
+
+
+SMALL = ["--cells", "simple_rnn", "--lengths", "4", "--trials", "2", "--window", "50"]
+SMALL += ["--max-steps", "500"]
+
+
+def told(capsys, status, *words):
+    """The only line on stderr of a command that ends with a status."""
+    assert run(*words) == status
+    error = capsys.readouterr().err
+    assert error.startswith("jaxrnn: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_sweep_on_a_full_disk_goes_on_when_there_is_room(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run("sweep", *SMALL, "--out", tmp_path / "whole") == 0  # compiled and kept by now
+    with small_disk():
+        error = told(capsys, 2, "sweep", *SMALL, "--out", out)
+    assert f"{out}/" in error
+    assert "File too large: make room, then the same command goes on from here" in error
+    assert not list(out.glob("*.tmp"))
+    assert run("sweep", *SMALL, "--out", out) == 0
+    for name in ("trials.jsonl", "report.md"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["trials.jsonl", "config.json", "report.md", "learning_curves.png"]
+)
+def test_a_directory_where_a_file_should_be(name, tmp_path, capsys):
+    run("sweep", *SMALL, "--out", tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    capsys.readouterr()
+    sentence = f"{tmp_path / name}: Is a directory: move it away, or choose another place\n"
+    assert told(capsys, 2, "report", tmp_path) == f"jaxrnn: {sentence}"
+
+
+def test_a_directory_where_a_picture_should_be_is_found_before_a_net_is_trained(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("jaxrnn.inspection.run_trials", None)  # a call would fail
+    (tmp_path / "gradient_norms.png").mkdir()
+    error = told(capsys, 2, "inspect", "--length", "4", "--out", tmp_path)
+    assert f"{tmp_path / 'gradient_norms.png'} is a directory" in error
