@@ -44,12 +44,18 @@ def look_up(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
 
 def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """Return a whole number, from ``least`` on; raise InputError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputError(f"{name} {shown(value)} must be a whole number")
-    if least is not None and value < least:
-        rule = "must not be negative" if least == 0 else f"must be at least {least}"
-        raise InputError(f"{name} {shown(int(value))} {rule}")
+    if rule := fault_of_whole_number(value, least):
+        raise InputError(f"{name} {shown(value)} {rule}")
     return int(value)
+
+
+def fault_of_whole_number(value: Any, least: int | None = None) -> str | None:
+    """The rule that a value breaks if it is no whole number from ``least`` on."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return "must be a whole number"
+    if least is not None and value < least:
+        return "must not be negative" if least == 0 else f"must be at least {least}"
+    return None
 
 
 def shown(value: Any) -> str:

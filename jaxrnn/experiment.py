@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
-from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.errors import InputError, fault_of_whole_number, shown
 
 OPTIONS = ("task_options", "cell_options")
 """The settings that are options of a function."""
@@ -94,7 +94,9 @@ class Experiment:
             elif value is None and field.default is None:
                 continue
             elif field.type is int:
-                value = whole_number(flag, value, _LEAST.get(field.name))
+                rule = fault_of_whole_number(value, _LEAST.get(field.name))
+                _require(self, field.name, rule is None, str(rule))
+                value = int(value)
             elif field.type in (float, float | None):
                 value = _real(flag, value)
             elif not isinstance(value, str):
@@ -116,8 +118,8 @@ class Experiment:
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
         if self.test_size and self.test_every > self.max_steps:
             raise InputError(
-                f"{{max_steps}} must be at least {self.test_every}, the first step at which the test "
-                "set is looked at",
+                f"{{max_steps}} must be at least {self.test_every}, the first step at which the "
+                "test set is looked at",
                 max_steps=self.max_steps,
             )
         if self.window > self.max_steps and not self.test_size:
