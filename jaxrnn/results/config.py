@@ -25,8 +25,6 @@ def read_config(directory: Path) -> dict[str, Any] | None:
         config = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         raise InputError(f"{path} is not a run's configuration: it is not JSON") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     fault = _fault(config, {"settings": dict} | _MADE_WITH)
     for one in [] if fault else config.get("resumed", []):  # what else it went on with
         fault = fault or _fault(one, _MADE_WITH)

@@ -78,10 +78,7 @@ def read_lines(directory: Path) -> list[tuple[Row, str]]:
     path = directory / ROWS
     if not path.exists():
         return []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    lines = path.read_bytes().split(b"\n")
     read: list[tuple[Row, str]] = []
     numbers: dict[tuple[Experiment, int], int] = {}
     for number, line in enumerate(lines[:-1] if lines[-1] == b"" else lines, 1):
