@@ -1,6 +1,9 @@
 """Every word that the command line cannot take is one sentence, and nothing has run by then."""
 
+import os
+import shutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -11,8 +14,10 @@ import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.flags import Integer, OptionalDirectory
 from jaxrnn.cli.parse import parse
+from jaxrnn.cli.watch import console
 from jaxrnn.errors import InputError
 
+GRID_RUN = Path(__file__).parents[1] / "examples" / "grid-run"
 CHOICES = "choose from grid, inspect, list, paper, report, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
@@ -140,6 +145,36 @@ def test_help_is_that_of_the_command_wherever_it_is_asked_for(capsys):
     for words in (["--help"], ["-h"], ["--trials", "--help"], ["--nonsense", "x", "-h"]):
         assert run("sweep", *words) == 0
         assert capsys.readouterr().out.startswith("usage: jaxrnn sweep ")
+
+
+def test_whoever_reads_the_output_may_go(monkeypatch, capsys):
+    monkeypatch.setattr(console, "quiet", False)  # Rich says nothing any more when they are gone
+    for words in (["list"], ["sweep", "--help"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as output, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", output)
+            assert run(*words) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_an_output_without_room_is_told(monkeypatch, capsys):
+    with open("/dev/full", "w") as output, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        assert run("list") == 2
+    told = "jaxrnn: No space left on device: make room, then the same command goes on from here\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("words", [["list"], ["grid", "--help"], ["report", GRID_RUN]])
+def test_a_terminal_without_the_letters_gets_others(words, monkeypatch, tmp_path):
+    if words[0] == "report":
+        words = ["report", shutil.copytree(words[1], tmp_path / "run")]
+    with open(tmp_path / "output", "w", encoding="ascii") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setenv("COLUMNS", "40")
+        assert run(*words) == 0
+    assert len((tmp_path / "output").read_bytes()) > 500
 
 
 def test_words_that_are_right_become_a_command_with_its_settings():

@@ -1,12 +1,12 @@
 """The command line."""
 
 import errno
-import logging
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from jaxrnn.cli.signals import heeded
 from jaxrnn.errors import InputError
 
 __all__ = ["main"]
@@ -28,21 +28,14 @@ def main() -> None:
     """Run the command line.
 
     A wrong word, value or file is one sentence on stderr and exit status 2; an interruption is one,
-    too, and status 130.
+    too, and 128 plus the signal's number, 130 for SIGINT.
     """
-    # Where its cache directory cannot be written matplotlib says so in three lines, and works.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    for stream in (sys.stdout, sys.stderr):  # of a locale that lacks a letter
+    for stream in (sys.stdout, sys.stderr):  # whose encoding may lack a letter
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        # JAX takes a second to import, in which an interruption is to be one sentence already.
-        from jaxrnn.cli.commands import COMMANDS
-        from jaxrnn.cli.parse import parse
-
-        parse(COMMANDS, sys.argv[1:])()
-        sys.stdout.flush()
+        with heeded():
+            _run()
     except BrokenPipeError:  # whoever read the output has gone, as in `jaxrnn list | head`
         _drop_output()
         sys.exit(1)
@@ -50,18 +43,32 @@ def main() -> None:
         _refuse(str(error))
     except OSError as error:
         _drop_output()
-        advice = _ADVICE.get(error.errno or 0, "")
-        sentence = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        _refuse(sentence + (advice and f": {advice}"))
-    except KeyboardInterrupt:
+        place = [] if error.filename is None else [str(error.filename)]
+        advice = [_ADVICE[error.errno]] if error.errno in _ADVICE else []
+        _refuse(": ".join([*place, error.strerror or str(error), *advice]))
+    except KeyboardInterrupt as interruption:
         print("jaxrnn: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        _drop_output()
+        # Not by sys.exit: a program may still be compiled on a thread of JAX's, and that crashes
+        # when Python takes its client away.
+        os._exit(128 + (interruption.args or (signal.SIGINT,))[0])
 
 
-def _terminated(number: int, frame: Any) -> NoReturn:
-    sys.exit(128 + number)  # so that temporary files go, and the terminal has its cursor again
+def _run() -> None:
+    # JAX takes a second to import, in which an interruption is to be heeded already.
+    import logging
+
+    from jaxrnn.cli.commands import COMMANDS
+    from jaxrnn.cli.parse import parse
+
+    # Without a directory for its own cache matplotlib says so in three lines, and works.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        parse(COMMANDS, sys.argv[1:])()
+    except SystemExit:  # when the help has been printed
+        print(end="", flush=True)
+        raise
+    print(end="", flush=True)
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -74,6 +81,6 @@ def _refuse(sentence: str) -> NoReturn:
 def _drop_output() -> None:
     """Where nobody takes the output, let Python's own flush at the exit find no fault."""
     try:
-        sys.stdout.flush()
+        print(end="", flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
