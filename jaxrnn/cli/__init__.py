@@ -20,7 +20,9 @@ _ADVICE = {
     **dict.fromkeys(
         (errno.EISDIR, errno.ENOTDIR, errno.EEXIST), "move it away, or choose another place"
     ),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another place"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "mend its permissions, or choose another place"
+    ),
 }
 
 
