@@ -1,8 +1,13 @@
-"""The machine: versions, cores and devices."""
+"""The machine: versions, cores, devices and memory."""
 
+import math
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
+
+_ROOT = Path("/")  # where the kernel's files are
 
 
 def versions() -> dict[str, str]:
@@ -26,3 +31,77 @@ def device() -> str:
         kind = first.device_kind
     count = jax.device_count()
     return f"{count} {first.platform} device{'s' * (count > 1)} ({kind})"
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take, swap included; infinity where nobody says.
+
+    The least of what the machine has available and of what its control groups (versions 1 and 2)
+    and its own limits (``ulimit -v`` and ``-d``) leave it.
+    """
+    return min([*_left_by_machine(), *_left_by_limits()], default=math.inf)
+
+
+def _left_by_machine() -> Iterator[int]:
+    """What the whole machine has, and each control group that this process is in."""
+    try:
+        lines = (_ROOT / "proc/meminfo").read_text().splitlines()
+    except OSError:
+        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+            yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return
+    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
+    swap = 1024 * kilobytes.get("SwapFree", 0)
+    if "MemAvailable" in kilobytes:
+        yield 1024 * kilobytes["MemAvailable"] + swap
+    for directory in _control_groups():
+        for limit, usage in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            try:
+                most, used = (int((directory / name).read_text()) for name in (limit, usage))
+                stat = (directory / "memory.stat").read_text().split()
+            except (OSError, ValueError):  # not this version's, or "max": no limit
+                continue
+            of_group = dict(zip(stat[::2], map(int, stat[1::2]), strict=True))
+            # The kernel takes back the pages of files as soon as somebody needs them. Version 1
+            # counts those of the groups below apart.
+            files = sum(
+                of_group.get(f"total_{name}", of_group.get(name, 0))
+                for name in ("active_file", "inactive_file")
+            )
+            yield max(0, most - used + files) + swap
+
+
+def _control_groups() -> Iterator[Path]:
+    """The directories that may hold a limit on memory, from this process's up to the root's."""
+    try:
+        lines = (_ROOT / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    mounts = _ROOT / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount = mounts / "memory" if controllers else mounts
+        own = mount / path.lstrip("/")
+        # In a container the path may be the host's, and what is mounted its own.
+        yield from (one for one in (own, *own.parents) if one.is_relative_to(mount))
+
+
+def _left_by_limits() -> Iterator[int]:
+    """What the limits of the process leave of its addresses and of its data."""
+    try:
+        import resource
+    except ImportError:  # on Windows, which has none
+        return
+    try:
+        pages = [int(word) for word in (_ROOT / "proc/self/statm").read_text().split()]
+    except OSError:
+        pages = [0] * 6
+    for kind, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            yield max(0, soft - used * resource.getpagesize())

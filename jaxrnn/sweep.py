@@ -11,7 +11,8 @@ from jaxrnn.experiment import GRID, Experiment, flag_name
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
-from jaxrnn.training.parts import parts_of, settled
+from jaxrnn.training.memory import check_memory
+from jaxrnn.training.parts import settled
 from jaxrnn.training.runner import Tally, run_trials
 
 
@@ -20,16 +21,14 @@ def expand(
 ) -> list[Experiment]:
     """The experiments of a suite, length by length, with some settings replaced.
 
-    Raises InputError where a setting breaks its rule or a name is unknown.
+    Raises InputError where a setting breaks its rule; the rest is :func:`jaxrnn.training.runner`'s
+    to check.
     """
-    experiments = [
+    return [
         suite.at(cell, length, **settings)
         for length in dict.fromkeys(lengths or suite.lengths)
         for cell in dict.fromkeys(cells or suite.cells)
     ]
-    for experiment in experiments:
-        parts_of(experiment)  # so that a bad one is refused before the first is run
-    return experiments
 
 
 def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment:
@@ -43,14 +42,13 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
         if not values:
             raise InputError(f"name at least one {flag_name(name)}")
     combinations = list(itertools.product(*map(dict.fromkeys, axes.values())))
+    grid = dataclasses.replace(base, name=GRID, trials=base.trials * len(combinations))
+    check_memory(grid)  # before there is a value for each trial
     settings: dict[str, Any] = {
         name: tuple(values[place] for values in combinations for _ in range(base.trials))
         for place, name in enumerate(axes)
     }
-    trials = base.trials * len(combinations)
-    experiment = dataclasses.replace(base, name=GRID, trials=trials, **settings)
-    parts_of(experiment)
-    return experiment
+    return dataclasses.replace(grid, **settings)
 
 
 def run_sweep(

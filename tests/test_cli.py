@@ -224,7 +224,7 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
     ("flags", "sentence"),
     [
         (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
-        (["--trial", "-1"], "trial -1 must be at least 0"),
+        (["--trial", "-1"], "trial -1 must not be negative"),
         (["--experiment", "best"], "unknown experiment 'best': choose from 1, 1-3x2-0.1"),
         (
             ["--experiment", "6a", "--length", "100"],

@@ -220,7 +220,7 @@ def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypa
     def inspect(*experiments, trial=0):
         inspection.inspect(experiments, trial, tmp_path / "none")
 
-    with pytest.raises(InputError, match="trial -1 must be at least 0"):
+    with pytest.raises(InputError, match="trial -1 must not be negative"):
         inspect(TINY, trial=-1)
     with pytest.raises(InputError, match="task copy cannot be inspected: choose noise_free"):
         inspect(TINY, replace(TINY, task="copy"))

@@ -34,7 +34,7 @@ from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
 from jaxrnn.sweep import expand, product, run_sweep
-from jaxrnn.training.runner import check_lanes
+from jaxrnn.training.runner import check
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 
@@ -240,7 +240,8 @@ def _run(
     from jaxrnn.results.report import write_report
 
     start = time.monotonic()
-    check_lanes(lanes)
+    for experiment in experiments:  # so that a bad one is refused before the first is run
+        check(experiment, lanes, here=dask is None)
     with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
         if dask is None:
             run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.inspection.pictures import draw_gradient_norms, draw_record, ending, label
 from jaxrnn.inspection.record import (
@@ -22,7 +22,7 @@ from jaxrnn.inspection.record import (
 )
 from jaxrnn.results.files import write_figure
 from jaxrnn.training.parts import settled
-from jaxrnn.training.runner import run_trials
+from jaxrnn.training.runner import check, run_trials
 
 __all__ = [
     "Record",
@@ -52,8 +52,10 @@ def inspect(
     that would share a picture, for an ``out`` that cannot hold the pictures, for a trial that
     diverged, and what :func:`jaxrnn.run_trials` raises.
     """
-    if trial < 0:
-        raise InputError(f"trial {trial} must be at least 0")
+    if whole_number("trial", trial, 0) >= 2**31 - 1:
+        raise InputError(f"trial {trial} must be below 2147483647")
+    if trial >= 2**31 - 1:
+        raise InputError(f"trial {trial} must be below 2147483647")
     for experiment in experiments:
         if experiment.task != "noise_free":
             raise InputError(f"task {experiment.task} cannot be inspected: choose noise_free")
@@ -68,6 +70,9 @@ def inspect(
     for path in pictures:
         if path.is_dir():
             raise InputError(f"{path} is a directory and a picture is to go there: move it away")
+    experiments = [_up_to(experiment, trial) for experiment in experiments]
+    for experiment in experiments:
+        check(experiment, num_trials=1)
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to {out}: choose another directory")
@@ -75,8 +80,7 @@ def inspect(
     for path, experiment in zip(pictures, experiments, strict=False):  # the last is of all
         net = f"{label(experiment)} at length {experiment.length}"
         on_stage(f"Training trial {trial} of {net} to find where it ends.")
-        experiment = _up_to(experiment, trial)
-        outcome = run_trials(experiment)[trial]
+        (outcome,) = run_trials(experiment, only=[trial])
         if outcome.status == "diverged":
             step = outcome.steps - 1
             raise InputError(f"trial {trial} of {net} diverged in step {step}: choose another")

@@ -37,7 +37,8 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     settings = make_settings(experiment)
     del settings["trials"]
     for name in PER_TRIAL:
-        settings[name] = experiment.per_trial(name)[outcome.trial]
+        if isinstance(settings[name], tuple):
+            settings[name] = settings[name][outcome.trial]
     results = dataclasses.asdict(outcome)
     curve = results.pop("curve")
     first = {"experiment": settings.pop("name")}

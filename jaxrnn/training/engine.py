@@ -54,6 +54,10 @@ _MIN_LANES_A_DEVICE = 2
 # 2,100, 1,700, 1,300. Accelerators take all trials at once.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
+# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
+# seconds at ten times the longest, where the cost grows with the square of the length.
+CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
+
 _AXIS = ("lanes",)
 _LANES = PartitionSpec(*_AXIS)
 
@@ -61,8 +65,7 @@ _LANES = PartitionSpec(*_AXIS)
 def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
     """These trials at step 0, a lane each; by default all of the experiment."""
     trial = np.asarray(np.arange(experiment.trials) if trials is None else trials, np.int32)
-    settings = jax.tree.map(lambda values: values[trial], settings_of(experiment))
-    return Lanes(trial, np.zeros_like(trial), settings)
+    return Lanes(trial, np.zeros_like(trial), settings_of(experiment, trial))
 
 
 def round_up(num_lanes: int, num_devices: int) -> int:
@@ -70,15 +73,34 @@ def round_up(num_lanes: int, num_devices: int) -> int:
     return num_devices * max(_MIN_LANES_A_DEVICE, -(-num_lanes // num_devices))
 
 
-def most_lanes(trial: Trial, experiment: Experiment, devices: Sequence[jax.Device]) -> int:
-    """As many trials as are trained fastest at once; at most all of the experiment."""
+def bytes_of(tree: Any) -> int:
+    """Memory of a tree of arrays, or of shapes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def state_of(trial: Trial) -> TrainState:
+    """The shapes of what one trial trains; nothing is computed."""
+    number: Any = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    settings = Settings(*(number,) * len(Settings._fields))
+    return jax.eval_shape(trial.init, trial_key(0, 0), settings)
+
+
+def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
+    """As many trials of ``size`` bytes each as are trained fastest at once; at most all."""
     if devices[0].platform != "cpu":
-        return experiment.trials
-    one = jax.tree.map(lambda values: values[0], settings_of(experiment))
-    state = jax.eval_shape(lambda: trial.init(trial_key(0, 0), one))
-    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+        return num_trials
     # 0 where not even one fits: a device has two lanes at least.
-    return min(experiment.trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
+    return min(num_trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
+
+
+def chunk_steps_of(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
+    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
+    if experiment.test_size:
+        chosen = experiment.test_every
+    elif chosen is None:
+        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
+        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
+    return min(chosen, experiment.max_steps)
 
 
 def make_program(

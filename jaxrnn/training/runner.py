@@ -2,23 +2,33 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
-from jaxrnn.outcome import ENDINGS, Outcome
+from jaxrnn.outcome import Outcome
 from jaxrnn.training import stopping
-from jaxrnn.training.engine import NEVER, Lanes, lanes_of, make_program, most_lanes, round_up
+from jaxrnn.training.engine import (
+    NEVER,
+    Lanes,
+    bytes_of,
+    chunk_steps_of,
+    lanes_of,
+    make_program,
+    most_lanes,
+    round_up,
+    state_of,
+)
 from jaxrnn.training.final_test import FinalTest, Result
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.memory import check_memory
+from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import TrainState, build
 
-# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
-# seconds at ten times the longest, where the cost grows with the square of the length.
-CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
 CHECKPOINT_SECONDS = 1.0
 
 
@@ -42,6 +52,24 @@ class Checkpoint(Protocol):
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace the arrays, so that a kill leaves either the old ones or the new."""
+
+
+def check(
+    experiment: Experiment,
+    lanes: int | None = None,
+    *,
+    num_trials: int | None = None,
+    here: bool = True,
+) -> None:
+    """Raise what :func:`run_trials` raises, before anything is computed.
+
+    ``num_trials`` is how many of the trials will be run, by default all. Where that is not done
+    ``here``, how much memory there is does not matter.
+    """
+    check_lanes(lanes)
+    if here:
+        check_memory(experiment, lanes, num_trials=num_trials)
+    parts_of(experiment)
 
 
 def check_lanes(lanes: int | None) -> None:
@@ -70,7 +98,8 @@ def run_trials(
     number of trials. With a checkpoint the run
     goes on from its last save.
 
-    Raises InputError for a setting out of range or an unknown name.
+    Raises InputError for a setting out of range, an unknown name, and a run that needs more memory
+    than there is.
     """
     check_lanes(lanes)
     if chunk_steps is not None:
@@ -78,6 +107,7 @@ def run_trials(
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     if not trials:
         return []
+    check_memory(experiment, lanes, chunk_steps, len(trials))
     return _Run(experiment, trials, lanes, chunk_steps).run(on_chunk, checkpoint)
 
 
@@ -118,7 +148,7 @@ class _Run:
         self.trials = np.asarray(trials, np.int32)
         trial = build(experiment)
         self.rule = stopping.rule_of(experiment)
-        self.chunk_steps = _chunk_steps(experiment, trial.num_steps, chunk_steps)
+        self.chunk_steps = chunk_steps_of(experiment, trial.num_steps, chunk_steps)
         self.program = make_program(
             trial,
             experiment.seed,
@@ -127,9 +157,10 @@ class _Run:
             replayable=trial.final_test is not None,
         )
         self.progress = stopping.start(len(self.trials), self.rule)
-        width = min(lanes or most_lanes(trial, experiment, self.devices), len(self.trials))
+        most = most_lanes(bytes_of(state_of(trial)), len(self.trials), self.devices)
+        width = min(lanes or most, len(self.trials))
         self.table = LaneTable(self._round_up(width), len(self.trials))
-        self.settings = lanes_of(experiment).settings
+        self.settings = lanes_of(experiment, self.trials).settings
         self.state = self.program.init(self._lanes())
         self.final_test = trial.final_test and FinalTest(
             experiment, self.program, self.state.params
@@ -175,10 +206,11 @@ class _Run:
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""
-        trial = self.trials[np.maximum(self.table.trial, 0)]
+        place = np.maximum(self.table.trial, 0)
         step = np.where(self.table.busy, self.table.step, np.int32(0))
         stop = np.full_like(step, NEVER) if self.program.final_test else None
-        return Lanes(trial, step, jax.tree.map(lambda a: a[trial], self.settings), stop)
+        settings = jax.tree.map(lambda values: values[place], self.settings)
+        return Lanes(self.trials[place], step, settings, stop)
 
     def _launch(self) -> _InFlight:
         width = len(self.table.trial)
@@ -258,43 +290,10 @@ class _Run:
             trials = self.trials[self.progress.status != stopping.DIVERGED]
             tested = self.final_test.results(trials, len(self.devices))
         has_two = self.rule.by_test and self.experiment.mean_error is not None
+        outcomes = stopping.outcomes(self.progress, self.trials, has_two)
         return [
-            _outcome(self.progress, place, int(trial), has_two, tested.get(int(trial)))
-            for place, trial in enumerate(self.trials)
+            replace(outcome, final_wrong=result.wrong, final_error=result.error)
+            if (result := tested.get(outcome.trial))
+            else outcome
+            for outcome in outcomes
         ]
-
-
-def _chunk_steps(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
-    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
-    if experiment.test_size:
-        chosen = experiment.test_every
-    elif chosen is None:
-        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
-        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
-    return min(chosen, experiment.max_steps)
-
-
-def _outcome(
-    progress: stopping.Progress, place: int, trial: int, has_two: bool, tested: Result | None
-) -> Outcome:
-    """How the trial at a place ended; ``has_two`` criteria, whose first is reported, too."""
-    of_trial: Any = stopping.Progress(*(array[place] for array in progress))
-
-    def step_or_none(step: int) -> int | None:
-        return int(step) if step >= 0 else None
-
-    return Outcome(
-        trial=trial,
-        status=ENDINGS[of_trial.status - stopping.SOLVED],
-        solved_at=step_or_none(of_trial.solved_at),
-        last_above=int(of_trial.last_above),
-        steps=int(of_trial.steps),
-        curve=tuple(
-            round(float(total / count), 5)
-            for total, count in zip(of_trial.curve_sum, of_trial.curve_count, strict=True)
-            if count
-        ),
-        correct_at=step_or_none(of_trial.correct_at) if has_two else None,
-        final_wrong=None if tested is None else tested.wrong,
-        final_error=None if tested is None else tested.error,
-    )

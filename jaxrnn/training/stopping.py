@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.outcome import curve_edges
+from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
 
 RUNNING, SOLVED, UNSOLVED, DIVERGED = range(4)
 
@@ -64,7 +64,7 @@ def start(num_trials: int, rule: Rule) -> Progress:
         last_above=np.zeros(num_trials, np.int64),
         correct_at=np.full(num_trials, -1, np.int64),
         solved_at=np.full(num_trials, -1, np.int64),
-        recent=np.zeros((num_trials, rule.window if _needs_recent(rule) else 0)),
+        recent=np.zeros((num_trials, rule.window if needs_recent(rule) else 0)),
         curve_sum=np.zeros(bins),
         curve_count=np.zeros(bins, np.int64),
     )
@@ -106,7 +106,7 @@ def fold(
     if rule.by_test:
         assert tests is not None
         judged = _by_test(errors.shape, rule, tests)
-    elif _needs_recent(rule):
+    elif needs_recent(rule):
         judged, recent = _by_window(recent, errors, index, rule)
     else:
         is_solved = index - last_above >= rule.window
@@ -133,6 +133,30 @@ def fold(
         curve_sum=curve_sum,
         curve_count=curve_count,
     )
+
+
+def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outcome]:
+    """How the trials [N] ended; ``has_two`` criteria, whose first is reported, too."""
+
+    def step_or_none(step: int) -> int | None:
+        return int(step) if step >= 0 else None
+
+    def outcome(trial: int, of_trial: Progress) -> Outcome:
+        bins = zip(of_trial.curve_sum, of_trial.curve_count, strict=True)
+        return Outcome(
+            trial=trial,
+            status=ENDINGS[int(of_trial.status) - SOLVED],
+            solved_at=step_or_none(int(of_trial.solved_at)),
+            last_above=int(of_trial.last_above),
+            steps=int(of_trial.steps),
+            curve=tuple(round(float(total / count), 5) for total, count in bins if count),
+            correct_at=step_or_none(int(of_trial.correct_at)) if has_two else None,
+        )
+
+    return [
+        outcome(int(trial), Progress(*(array[place] for array in progress)))
+        for place, trial in enumerate(trials)
+    ]
 
 
 def _by_test(shape: tuple[int, ...], rule: Rule, tests: np.ndarray) -> _Judged:
@@ -187,7 +211,8 @@ def _first(condition: np.ndarray) -> np.ndarray:
     return np.where(condition.any(0), condition.argmax(0), len(condition))
 
 
-def _needs_recent(rule: Rule) -> bool:
+def needs_recent(rule: Rule) -> bool:
+    """Whether the errors of the last window are kept."""
     limits = rule.max_failures > 0 or math.isfinite(rule.mean_error)
     return limits and not rule.by_test
 

@@ -61,10 +61,17 @@ def trial_key(seed: int, trial: ArrayLike) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), trial)
 
 
-def settings_of(experiment: Experiment) -> Settings:
-    """Every trial's settings, arrays [N] on the host."""
+def settings_of(experiment: Experiment, trials: ArrayLike | None = None) -> Settings:
+    """These trials' settings, by default all trials', arrays [N] on the host."""
+    trial = np.arange(experiment.trials) if trials is None else np.asarray(trials)
     dtype = jnp.result_type(float)  # float64 where the user has asked jax for it
-    return Settings(*(np.array(experiment.per_trial(name), dtype) for name in Settings._fields))
+
+    def values(name: str) -> np.ndarray:
+        value = getattr(experiment, name)
+        one_each = isinstance(value, tuple)
+        return np.array(value, dtype)[trial] if one_each else np.full(trial.shape, value, dtype)
+
+    return Settings(*map(values, Settings._fields))
 
 
 def with_settings(initializer: Initializer, settings: Settings) -> Initializer:

@@ -1,0 +1,211 @@
+"""Whether a run fits into the memory there is, from shapes, before anything large is made."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrnn.errors import InputError
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
+from jaxrnn.machine import free_memory
+from jaxrnn.nets import unroll
+from jaxrnn.outcome import curve_edges
+from jaxrnn.training.engine import bytes_of, chunk_steps_of, most_lanes, round_up, state_of
+from jaxrnn.training.objectives import loss_and_error
+from jaxrnn.training.parts import parts_of
+from jaxrnn.training.stopping import needs_recent, rule_of
+from jaxrnn.training.trial import make_trial, trial_key
+
+LAYER_BYTES = 5_000_000
+"""What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
+
+OUTCOME_BYTES = 500
+"""What Python takes for an outcome, at least."""
+
+SIZES = ("hidden_size", "layers", "length", *OPTIONS)
+"""The settings that the shapes of a net and of its sequences follow from."""
+
+
+class Need(NamedTuple):
+    """Something that a run keeps in memory."""
+
+    size: int  # bytes
+    what: str
+    names: tuple[str, ...]  # of the settings that it grows with
+
+
+class Lane(NamedTuple):
+    """Bytes of one lane, whatever its trial."""
+
+    weights: int
+    optimizer: int  # what it keeps besides
+    sequence: int
+    kept: int  # what JAX keeps of one sequence for the gradient, the weights apart
+    num_steps: int  # time steps T
+
+
+def check_memory(
+    experiment: Experiment,
+    lanes: int | None = None,
+    chunk_steps: int | None = None,
+    num_trials: int | None = None,
+) -> None:
+    """Raise InputError where a run of an experiment needs more memory than there is.
+
+    ``lanes`` and ``chunk_steps`` as for :func:`jaxrnn.run_trials`, ``num_trials`` how many of its
+    trials are run, by default all. The estimate is from shapes alone, with no more than two layers
+    traced, and takes a few hundredths of a second. It counts
+
+    - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
+      sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA
+      computes some of it anew instead; the errors of the tests;
+    - for each trial, on the host: its progress (the last window where the rule needs it, and the
+      learning curve), its outcome, and the weights that it is tested with at the end;
+    - the compiler's own for each layer.
+
+    It is made to be below the real need, so that nothing is refused that would run: programs take
+    1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9 times by the
+    greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and lanes (jax
+    0.10.2 on CPUs). So a run of up to three times what there is may pass.
+    """
+    trials = experiment.trials if num_trials is None else num_trials
+    devices = jax.devices()
+    least = round_up(1, len(devices))
+    of_trials = _needs_of_trials(experiment, trials, least)
+    # Before anything is traced, which may make arrays as long as there are hidden units: each has
+    # two weights at least, and there are their gradients.
+    units = least * experiment.layers * experiment.hidden_size
+    weights = Need(16 * units, "the weights of the hidden units", ("hidden_size", "layers"))
+    _require(experiment, 0, [*of_trials, weights], free_memory(), "")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
+            lane = _lane(experiment)
+    except (OverflowError, MemoryError) as error:
+        names, given = _culprits(experiment, SIZES)
+        raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
+    steps = chunk_steps_of(experiment, lane.num_steps, chunk_steps)
+    most = most_lanes(lane.weights + lane.optimizer, trials, devices)
+    width = round_up(min(lanes or most, trials), len(devices))
+    others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
+    if devices[0].platform != "cpu":
+        stats = devices[0].memory_stats() or {}
+        others, room = [], len(devices) * stats.get("bytes_limit", math.inf)
+        where = " on the devices"
+    needs = _needs_of_lanes(experiment, lane, trials, width, steps)
+    if _total([*others, *_needs_of_lanes(experiment, lane, trials, least, steps)]) <= room:
+        needs = [need._replace(names=("lanes",)) for need in needs]
+    _require(experiment, width, [*others, *needs], room, where)
+
+
+def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Need]:
+    """What the host keeps of all trials, and to compile."""
+    rule = rule_of(experiment)
+    # Of each trial that is in a lane there are three copies, at least, while it is folded.
+    window = 8 * rule.window * needs_recent(rule) * (trials + 3 * min(lanes, trials))
+    progress = 16 * len(curve_edges(rule.max_steps)) + OUTCOME_BYTES
+    return [
+        Need(trials * progress, f"the progress of {trials} trials", ("trials",)),
+        Need(window, "the last window of every trial", ("trials", "window")),
+        Need(LAYER_BYTES * experiment.layers, "compiling the layers", ("layers",)),
+    ]
+
+
+def _needs_of_lanes(
+    experiment: Experiment, lane: Lane, trials: int, lanes: int, chunk_steps: int
+) -> list[Need]:
+    """What the devices keep of all lanes, and of all trials in the end."""
+    state = lanes * (2 * lane.weights + lane.optimizer)
+    sequences = lanes * chunk_steps * (lane.sequence + 4)
+    kept = lanes * lane.kept // 2
+    tests = 4 * lanes * experiment.test_size
+    at_end = trials * (lane.weights + 4 * experiment.final_test)
+    return [
+        Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
+        Need(sequences, f"{chunk_steps} training sequences in {lanes} lanes", ("length", *OPTIONS)),
+        Need(kept, f"the gradients of {lanes} lanes over {lane.num_steps} time steps", SIZES),
+        Need(tests, f"the tests of {lanes} lanes", ("test_size",)),
+        Need(
+            at_end * (experiment.final_test > 0),
+            "the final test of all trials",
+            ("trials", "final_test", *SIZES),
+        ),
+    ]
+
+
+def _lane(experiment: Experiment) -> Lane:
+    """A lane, of which all layers above the first are alike."""
+    first = _lane_of(experiment, 1)
+    if experiment.layers == 1:
+        return first
+    second = _lane_of(experiment, 2)
+    above = experiment.layers - 1
+    return Lane(*(a + above * (b - a) for a, b in zip(first, second, strict=True)))
+
+
+def _lane_of(experiment: Experiment, layers: int) -> Lane:
+    values = {name: getattr(experiment, name) for name in PER_TRIAL}
+    one: dict[str, Any] = {n: v[0] if isinstance(v, tuple) else v for n, v in values.items()}
+    # Whether the hidden units can join is for others to check.
+    experiment = replace(experiment, trials=1, layers=layers, join_at=0, **one)
+    parts = parts_of(experiment)
+    trial = make_trial(experiment, parts)
+    state = state_of(trial)
+    sequence = jax.eval_shape(trial.draw, trial_key(0, 0), np.int32(0))
+
+    def pullback(params: Any, sequence: Any) -> Any:
+        def loss(params: Any) -> tuple[jax.Array, jax.Array]:
+            _, outputs = unroll(parts.cell, params, sequence.inputs)
+            return loss_and_error(parts.goal, outputs, sequence)
+
+        return jax.vjp(loss, params, has_aux=True)[1]
+
+    # A pullback is a tree of what it keeps; what is an argument, too, is there anyway.
+    traced = jax.make_jaxpr(pullback)(state.params, sequence).jaxpr
+    kept = {id(one): one.aval for one in traced.outvars}
+    for argument in traced.invars:
+        kept.pop(id(argument), None)
+    return Lane(
+        weights=bytes_of(state.params),
+        optimizer=bytes_of(state.opt_state),
+        sequence=bytes_of(sequence),
+        kept=sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values()),
+        num_steps=trial.num_steps,
+    )
+
+
+def _require(
+    experiment: Experiment, lanes: int, needs: Sequence[Need], room: float, where: str
+) -> None:
+    total = _total(needs)
+    if total <= room:
+        return
+    greatest = max(needs)
+    names, given = _culprits(experiment, greatest.names, lanes)
+    raise InputError(
+        f"{given}: this needs more than {_spelled(total)} of memory{where}, most of it for "
+        f"{greatest.what}, and {_spelled(room)} are free: lower {names}"
+    )
+
+
+def _culprits(experiment: Experiment, settings: Sequence[str], lanes: int = 0) -> tuple[str, str]:
+    """Of several settings those that stand out, in words, without and with their values."""
+    values: dict[str, int] = {}
+    for name in settings:
+        if name in OPTIONS:
+            values |= {n: v for n, v in getattr(experiment, name) if type(v) is int}
+        else:
+            values[name] = lanes if name == "lanes" else getattr(experiment, name)
+    great = {flag_name(n): v for n, v in values.items() if 10 * v >= max(values.values())}
+    return " or ".join(great), ", ".join(f"{name} {value}" for name, value in great.items())
+
+
+def _total(needs: Sequence[Need]) -> int:
+    return sum(need.size for need in needs)
+
+
+def _spelled(size: float) -> str:
+    return f"{float(f'{size / 1e9:.3g}'):,g} GB"

@@ -1,0 +1,275 @@
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from helpers import QUICK, promotion, run
+
+from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
+from jaxrnn.sweep import product
+from jaxrnn.training import memory
+from jaxrnn.training.engine import (
+    NEVER,
+    chunk_steps_of,
+    lanes_of,
+    make_program,
+    state_of,
+)
+from jaxrnn.training.memory import check_memory
+from jaxrnn.training.runner import check
+from jaxrnn.training.trial import build
+
+ORDER = SUITES["6a"].at(trials=10)
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets how much memory there is, in bytes."""
+
+    def set_free(size):
+        monkeypatch.setattr(memory, "free_memory", lambda: size)
+
+    set_free(16e9)
+    return set_free
+
+
+# The estimate
+
+
+def size_of_program(experiment, lanes):
+    """What XLA says that a chunk takes, on all devices."""
+    trial = build(experiment)
+    chunk_steps = chunk_steps_of(experiment, trial.num_steps, None)
+    has_final_test = trial.final_test is not None
+    program = make_program(trial, experiment.seed, chunk_steps, replayable=has_final_test)
+    stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
+    given = lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
+    state = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype), state_of(trial)
+    )
+    compiled = program.chunk.lower(state, given).compile(QUICK).memory_analysis()
+    size = compiled.argument_size_in_bytes + compiled.output_size_in_bytes
+    return jax.device_count() * (size + compiled.temp_size_in_bytes - compiled.alias_size_in_bytes)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(length=60, cell="simple_rnn"),
+        Experiment(length=12, hidden_size=200, optimizer="clipped_adam"),
+        Experiment(length=20, layers=3, cell="one_cell"),
+        ORDER,
+    ],
+    ids=lambda experiment: f"{experiment.cell}-{experiment.task}-{experiment.layers}",
+)
+def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experiment):
+    lanes = 10
+    chunk_steps = chunk_steps_of(experiment, memory._lane(experiment).num_steps, None)
+    needs = memory._needs_of_lanes(experiment, memory._lane(experiment), 0, lanes, chunk_steps)
+    with promotion(experiment):
+        assert 1 <= size_of_program(experiment, lanes) / memory._total(needs) <= 3
+
+
+def test_layers_above_the_first_count_as_the_second():
+    experiment = Experiment(length=9, hidden_size=4, layers=4)
+    assert memory._lane(experiment) == memory._lane_of(experiment, 4)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("experiment", "begins", "lower"),
+    [
+        (Experiment(hidden_size=20_000), "hidden-size 20000", "hidden-size"),
+        (Experiment(hidden_size=2**31 - 1), "hidden-size 2147483647", "hidden-size"),
+        (Experiment(length=300_000), "length 300000", "length"),
+        (Experiment(length=2**31 - 1), "length 2147483647", "length"),
+        (Experiment(trials=10**9), "trials 1000000000", "trials"),
+        (Experiment(layers=100_000), "layers 100000", "layers"),
+        (
+            Experiment(window=10**9, max_steps=2**31 - 1, max_failures=1),
+            "window 1000000000",
+            "window",
+        ),
+        (Experiment(test_size=10**9), "test-size 1000000000", "test-size"),
+        (Experiment(final_test=10**9), "final-test 1000000000", "final-test"),
+        (
+            replace(ORDER, cell_options={"block_size": 10**9}),
+            "block-size 1000000000",
+            "block-size",
+        ),
+        (
+            SUITES["2c"].at(task_options={"num_distractors": 10**9}),
+            "num-distractors 1000000000",
+            "num-distractors",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_fit_is_refused_by_the_setting_that_is_too_great(
+    free, experiment, begins, lower
+):
+    with pytest.raises(InputError) as refused:
+        run_trials(experiment)
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{begins}: this needs more than ")
+    assert sentence.endswith(f" and 16 GB are free: lower {lower}")
+    assert "\n" not in sentence
+
+
+def test_sides_beyond_32_bits_are_refused(free):
+    with pytest.raises(InputError, match="hidden-size 1000000000000 must be below 2147483648"):
+        Experiment(hidden_size=10**12)
+    experiment = SUITES["2c"].at(task_options={"num_distractors": 10**12})
+    with pytest.raises(InputError, match="num-distractors 1000000000000: this is too large"):
+        run_trials(experiment)
+
+
+def test_what_costs_nothing_is_let_pass(free):
+    check_memory(Experiment(window=2**31 - 1, max_steps=2**31 - 1))
+    check_memory(Experiment(trials=100_000), lanes=10**9)
+
+
+def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
+    experiment = Experiment(trials=2000)
+    free(100e6)
+    check_memory(experiment, lanes=100)
+    with pytest.raises(InputError, match=r"^lanes 2000: .* of 2000 lanes .*: lower lanes$"):
+        check_memory(experiment, lanes=2000)
+    check_memory(experiment, lanes=2000, num_trials=100)
+    with pytest.raises(InputError, match="100000 training sequences in 100 lanes"):
+        check_memory(experiment, lanes=100, chunk_steps=100_000)
+
+
+def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):
+    experiment = Experiment(window=10**6, max_steps=10**6, max_failures=1, trials=1000)
+    needs = (memory._needs_of_trials(experiment, 1000, lanes)[1].size for lanes in (4, 2000))
+    assert tuple(needs) == (8e6 * 1012, 8e6 * 4000)
+
+
+def test_no_more_than_two_layers_are_traced(free, monkeypatch):
+    traced = []
+    parts_of = memory.parts_of
+    monkeypatch.setattr(memory, "parts_of", lambda e: traced.append(e.layers) or parts_of(e))
+    check_memory(Experiment(length=5, layers=500))
+    assert traced == [1, 2]
+
+
+def test_how_much_there_is_here_does_not_matter_where_trials_run_elsewhere(free):
+    free(0)
+    check(Experiment(length=5), here=False)
+    with pytest.raises(InputError, match="0 GB are free"):
+        check(Experiment(length=5))
+
+
+def test_a_grid_is_refused_before_it_has_a_value_for_each_trial(free):
+    with pytest.raises(InputError, match="trials 2000000000: "):
+        product(Experiment(trials=10**9), {"learning_rate": (1.0, 2.0)})
+
+
+def test_a_device_with_memory_of_its_own_has_its_own_limit(free, monkeypatch):
+    class Accelerator:
+        platform = "gpu"
+
+        def memory_stats(self):
+            return {"bytes_limit": 10_000_000}
+
+    monkeypatch.setattr(memory.jax, "devices", lambda: [Accelerator()] * 3)
+    check_memory(Experiment(trials=600))
+    with pytest.raises(InputError, match=r"^lanes 1002: .*on the devices.* 0.03 GB are free"):
+        check_memory(Experiment(trials=1000))
+
+
+def test_a_command_that_is_refused_makes_no_directory(free, tmp_path, monkeypatch, capsys):
+    free(1e6)
+    for arguments in (["sweep"], ["grid"], ["paper", "6a"], ["inspect"]):
+        out = tmp_path / arguments[0]
+        assert run(*arguments, "--out", out) == 2
+        assert "GB are free: lower" in capsys.readouterr().err
+        assert not out.exists()
+
+
+def test_too_many_lanes_for_the_addresses_of_the_process_are_one_sentence(tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000,) * 2)"
+    code = f"{limit}\nfrom jaxrnn.cli import main\nmain()"
+    arguments = ["sweep", "--trials", "200000", "--lanes", "200000", "--out", "out"]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(memory.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("jaxrnn: lanes 200000: this needs more than ")
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+# The memory there is
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Writes the files of a kernel; the real limits of this process do not count."""
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY,) * 2)
+
+    def write(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    write({"proc/meminfo": "MemTotal:  9000 kB\nMemAvailable:  8000 kB\nSwapFree:  100 kB\n"})
+    return write
+
+
+def test_the_machine_has_what_is_available_and_its_swap(root):
+    assert machine.free_memory() == 8100 * 1024
+
+
+def test_a_control_group_of_version_2_counts_with_those_above_it(root):
+    group = "sys/fs/cgroup/a/b"
+    root(
+        {
+            "proc/self/cgroup": "0::/a/b\n",
+            f"{group}/memory.max": "max\n",
+            f"{group}/memory.current": "700000\n",
+            f"{group}/memory.stat": "anon 1\n",
+            "sys/fs/cgroup/a/memory.max": "1000000\n",
+            "sys/fs/cgroup/a/memory.current": "900000\n",
+            "sys/fs/cgroup/a/memory.stat": "anon 5\nfile 9\ninactive_file 30000\nactive_file 7\n",
+        }
+    )
+    # Pages of files can be taken back.
+    assert machine.free_memory() == 1_000_000 - 900_000 + 30_007 + 100 * 1024
+
+
+def test_a_control_group_of_version_1_counts_where_the_container_sees_it(root):
+    root(
+        {
+            "proc/self/cgroup": "5:cpu:/x\n4:memory:/of/the/host\n0::/\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "5000000\n",
+            "sys/fs/cgroup/memory/memory.usage_in_bytes": "1000000\n",
+            "sys/fs/cgroup/memory/memory.stat": "total_active_file 20\ntotal_inactive_file 300\n",
+        }
+    )
+    assert machine.free_memory() == 5_000_000 - 1_000_000 + 320 + 100 * 1024
+
+
+@pytest.mark.parametrize(("kind", "used"), [("RLIMIT_AS", 50), ("RLIMIT_DATA", 20)])
+def test_the_limits_of_the_process_count_less_what_it_has(root, monkeypatch, kind, used):
+    root({"proc/self/statm": "50 40 30 5 0 20 0\n"})
+    monkeypatch.setattr(resource, "getpagesize", lambda: 4096)
+    limits = {getattr(resource, kind): 1_000_000}
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda kind: (limits.get(kind, resource.RLIM_INFINITY), 0)
+    )
+    assert machine.free_memory() == 1_000_000 - used * 4096
