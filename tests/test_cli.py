@@ -364,7 +364,10 @@ class Sweep:
         self.out = out
 
     def start(self):
-        command = [sys.executable, "-c", "from jaxrnn.cli import main; main()", "sweep"]
+        # A shell that runs in the background has its children ignore the interrupt.
+        program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        program += "from jaxrnn.cli import main; main()"
+        command = [sys.executable, "-c", program, "sweep"]
         return subprocess.Popen(
             [*command, *self.flags, "--out", str(self.out)],
             stdout=subprocess.PIPE,

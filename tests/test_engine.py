@@ -8,7 +8,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import NEVER, lanes_of, make_program
+from jaxrnn.training.engine import NEVER, lanes_of, make_program, round_up
 from jaxrnn.training.trial import build
 
 
@@ -77,6 +77,14 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
     rates = np.array([0.3, 0.1, 0.3, 0.2], some.settings.learning_rate.dtype)
     np.testing.assert_array_equal(some.settings.learning_rate, rates)
     assert {lanes.trial.dtype, lanes.step.dtype, some.trial.dtype} == {np.dtype(np.int32)}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "devices", "rounded"), [(1, 1, 2), (5, 1, 5), (1, 2, 4), (5, 2, 6), (9, 4, 12)]
+)
+def test_devices_share_the_lanes_evenly_and_have_two_at_least(lanes, devices, rounded):
+    # A single lane is compiled differently, and its trial would not be to the bit what it is else.
+    assert round_up(lanes, devices) == rounded
 
 
 def test_a_trial_without_tests_has_no_programs_for_them():

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 from helpers import run
+from matplotlib.figure import Figure
 
-from jaxrnn.results.files import write_whole
+from jaxrnn.results.files import write_figure, write_whole
 
 
 @contextmanager
@@ -144,3 +145,35 @@ def test_a_directory_where_a_picture_should_be_is_found_before_a_net_is_trained(
     (tmp_path / "gradient_norms.png").mkdir()
     error = told(capsys, 2, "inspect", "--length", "4", "--out", tmp_path)
     assert f"{tmp_path / 'gradient_norms.png'} is a directory" in error
+
+
+def write_text(path):
+    write_whole(path, b"new")
+
+
+def write_picture(path):
+    write_figure(path, Figure())
+
+
+@pytest.mark.parametrize("write", [write_text, write_picture])
+def test_the_old_content_is_never_touched_and_nothing_else_is_left(write, tmp_path):
+    path, old = tmp_path / "file", tmp_path / "old"
+    write(path)  # where there is none yet
+    path.write_bytes(b"old")
+    os.link(path, old)
+    write(path)
+    assert old.read_bytes() == b"old"
+    assert path.read_bytes() != b"old"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "old"}
+
+
+def test_a_write_that_fails_leaves_the_old_content(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError("no space left")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"

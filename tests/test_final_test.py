@@ -6,9 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ADAM, BY_TEST, WINDOW, of_trial, params_after, promotion
+from helpers import (
+    ADAM,
+    BY_TEST,
+    ONE_DEVICE,
+    WINDOW,
+    first_params,
+    jit,
+    of_trial,
+    params_after,
+    promotion,
+)
 
-from jaxrnn import run_trials, unroll
+from jaxrnn import SUITES, run_trials, unroll
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.final_test import FinalTest
+from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build, trial_key
 
@@ -69,10 +82,44 @@ def test_a_test_set_of_its_own_decides_each_trial_at_fixed_steps():
 
 
 def test_a_diverged_trial_has_no_final_test_and_disturbs_no_other():
-    rates = (1.0, 1.0, 3e38, 1.0, 1.0)
-    base = replace(WINDOW, clipping="none", objective="half_squared_error_linear", max_steps=60)
-    exploded = run_trials(replace(base, learning_rate=rates))
-    assert exploded[2].status == "diverged"
-    assert exploded[2].final_wrong is None
+    # A linear output with a rate that is small enough, but for one trial.
+    base = replace(WINDOW, objective="half_squared_error_linear", max_steps=60, learning_rate=0.05)
+    exploded = run_trials(replace(base, learning_rate=(0.05, 0.05, 3e38, 0.05, 0.05)))
+    assert (exploded[2].status, exploded[2].final_wrong) == ("diverged", None)
     calm = run_trials(base)
+    assert len({outcome.final_error for outcome in calm} - {None}) == 5  # none diverged
     assert exploded[:2] + exploded[3:] == calm[:2] + calm[3:]
+
+
+def test_the_tests_have_sequences_that_no_step_has():
+    trial, key = build(BY_TEST), trial_key(WINDOW.seed, 1)
+    params = first_params(BY_TEST, 1)
+    for test, stream, count in ((trial.test, 2, 24), (trial.final_test, 3, 40)):
+        errors = jit(test)(key, params)
+        np.testing.assert_allclose(errors, errors_on(stream, count)(1, params), rtol=1e-5)
+
+
+def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
+    experiment = SUITES["1"].at(length=17, trials=1)
+    params, parts = first_params(experiment), parts_of(experiment)
+
+    def error(sequence):
+        _, outputs = unroll(parts.cell, params, sequence.inputs)
+        errors = ranking_error(outputs, sequence.judged_targets)
+        return jnp.max(errors, where=sequence.mask, initial=0.0)
+
+    errors = jit(build(experiment).test)(trial_key(0, 0), params)
+    assert errors.shape == (512,)
+    np.testing.assert_allclose(errors, jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
+
+
+def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
+    experiment = replace(WINDOW, trials=2, threshold=0.25)
+    errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
+    program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
+    program = program._replace(final_test=lambda params, lanes: errors[lanes.trial])
+    params = program.init(lanes_of(experiment)).params
+    tested = FinalTest(experiment, program, params).results(np.arange(2), 1)
+    assert [tested[trial].wrong for trial in range(2)] == [1, 2]
+    assert tested[0].error == pytest.approx(0.1875)
+    assert np.isnan(tested[1].error)

@@ -6,7 +6,7 @@ import pytest
 from helpers import grid_rows, paper_rows, rows
 from rich.console import Console
 
-from jaxrnn.results.report import markdown, table
+from jaxrnn.results.report import markdown, sentence, table
 from jaxrnn.results.summary import summarize
 
 
@@ -17,6 +17,37 @@ def test_the_markdown_table_shows_both_sides():
     assert header.split(" | ")[7:] == ["notebook", "its median", "p |"]
     assert nine.startswith("| lstm | 9 | 2/3 | 9-99 | 8,000 | 9,000 | never | 10/10 | 11,676 |")
     assert fifty == "| lstm | 50 | 0/1 | 0-98 | - | never | never | - | - | - |"
+
+
+def body_of(made):
+    """The cells of each row of the Markdown table, under its headings."""
+    lines = markdown(summarize(made)).splitlines()
+    headings, _, *body = ([*map(str.strip, line.split("|")[1:-1])] for line in lines)
+    return [dict(zip(headings, cells, strict=True)) for cells in body]
+
+
+def test_the_notebooks_unsolved_trials_are_counted_as_such():
+    (nine,) = body_of(rows("simple_rnn", 9, [7000, None]))
+    assert (nine["notebook"], nine["its median"]) == ("8/10", "7,488")
+
+
+def test_a_diverged_trial_counts_as_a_trial_and_is_shown():
+    made = rows("lstm", 9, [7000, None, None, 9000])
+    made[1] |= {"status": "diverged", "steps": 17}
+    (line,) = body_of(made)
+    assert line["solved"] == "2/4 (1 diverged)"
+    assert line["95%"] == "7-93"
+    assert (line["mean"], line["worst"]) == ("8,000", "never")
+    assert "2/4 (1 diverged) solved" in sentence(summarize(made))
+
+
+def test_a_mixture_of_settings_does_not_stand_beside_the_notebooks_trials():
+    own, other = rows("lstm", 9, [7000]), rows("lstm", 9, [9000], hidden_size=10)
+    (line,) = body_of(own)
+    assert line["notebook"] == "10/10"
+    for made in (own + other, other + own):
+        for line in body_of(made):
+            assert line.get("notebook", "-") == "-" or line["solved"] == "1/1"
 
 
 def test_the_table_has_a_column_for_each_setting_that_differs():

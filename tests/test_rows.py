@@ -193,3 +193,29 @@ def test_lines_of_a_file_may_end_without_a_line_break(written, tmp_path):
     path = tmp_path / "copy" / "trials.jsonl"
     path.write_bytes(path.read_bytes()[:-1])
     assert read_rows(tmp_path / "copy") == LINES
+
+
+@pytest.mark.parametrize(
+    ("line", "change"),
+    [
+        (2, {"solved_at": 1300}),  # and yet unsolved
+        (1, {"solved_at": None}),  # and yet solved
+        (3, {"status": "diverged"}),
+        (2, {"status": "done"}),
+        (1, {"steps": "many"}),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused_by_its_line(line, change, tmp_path, capsys):
+    path = tmp_path / "trials.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in LINES))
+    assert run("report", tmp_path) == 0
+    written = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    changed = [row | change if number == line else row for number, row in enumerate(LINES, 1)]
+    written[path.name] = "".join(json.dumps(row) + "\n" for row in changed).encode()
+    path.write_bytes(written[path.name])
+    capsys.readouterr()
+    assert run("report", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"jaxrnn: {path} line {line} ")
+    assert error.count("\n") == 1
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == written

@@ -71,7 +71,9 @@ def test_a_killed_run_goes_on_to_the_same_outcomes(kill_at, experiment, outcomes
 
 
 @pytest.mark.parametrize("experiment", [STREAK, BY_TEST], ids=["streak", "test"])
-def test_each_program_is_traced_once_for_each_width(experiment, monkeypatch):
+def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_outcome(
+    experiment, outcomes, monkeypatch
+):
     widths, seen = {8, 4}, set()
 
     def build_counting(experiment):
@@ -99,9 +101,12 @@ def test_each_program_is_traced_once_for_each_width(experiment, monkeypatch):
     clock = iter(range(10**9))
     monkeypatch.setattr(runner.time, "monotonic", lambda: next(clock))  # narrows at once
     chunks = []
-    run_trials(replace(experiment, trials=9), lanes=8, chunk_steps=20, on_chunk=chunks.append)
+    narrowed = run_trials(
+        replace(experiment, trials=9), lanes=8, chunk_steps=20, on_chunk=chunks.append
+    )
     assert len(chunks) > len(widths) + 3
     assert seen == widths
+    assert narrowed[:5] == outcomes[experiment]
 
 
 def test_a_trial_that_explodes_is_diverged_and_disturbs_no_other(outcomes):
@@ -119,7 +124,8 @@ def test_a_trial_that_explodes_is_diverged_and_disturbs_no_other(outcomes):
 
 def test_settings_of_a_trial_are_its_own():
     rates = (0.3, 1.0, 0.6, 0.1, 2.0)
-    together = run_trials(replace(STREAK, learning_rate=rates))
+    # In fewer lanes than trials, so that not every trial rides in the lane of its number.
+    together = run_trials(replace(STREAK, learning_rate=rates), lanes=3)
     for trial, rate in enumerate(rates):
         alone = run_trials(replace(STREAK, learning_rate=rate))
         assert together[trial] == alone[trial]
@@ -174,18 +180,22 @@ def test_four_devices_give_the_same_outcomes(outcomes):
     assert done.stdout.strip() == str(outcomes[STREAK])
 
 
-def test_a_checkpoint_of_two_devices_goes_on_with_one(monkeypatch, outcomes):
+@pytest.mark.parametrize(("before", "lanes", "after"), [(2, 6, 1), (1, 5, 2)])
+def test_a_checkpoint_goes_on_with_fewer_and_with_more_devices(
+    before, lanes, after, monkeypatch, outcomes
+):
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
-    memory = Memory()
+    memory, devices = Memory(), jax.devices()
 
     def kill(tally):
         if tally.trial_steps > 400:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(runner.jax, "devices", lambda: devices[:before])
     with pytest.raises(KeyboardInterrupt):
         run_trials(STREAK, chunk_steps=20, on_chunk=kill, checkpoint=memory)
-    assert len(memory.load()["lane_trial"]) == 6
-    monkeypatch.setattr(runner.jax, "devices", lambda: ONE_DEVICE)
+    assert len(memory.load()["lane_trial"]) == lanes
+    monkeypatch.setattr(runner.jax, "devices", lambda: devices[:after])
     assert run_trials(STREAK, checkpoint=memory) == outcomes[STREAK]
 
 

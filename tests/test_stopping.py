@@ -143,6 +143,16 @@ def test_a_mean_at_its_limit_is_not_below_it_however_the_sum_is_cut():
     assert (progress.status[0], progress.solved_at[0]) == (stopping.SOLVED, 4)
 
 
+@pytest.mark.parametrize(
+    ("error", "is_right"), [(0.2, True), (np.nextafter(0.2, 1), False), (math.nan, False)]
+)
+def test_in_a_test_set_an_error_at_the_threshold_is_right_and_a_nan_wrong(error, is_right):
+    rule = Rule(0.2, 1, 100, by_test=True)
+    tests = np.array([[0.0, error, 0.1]])
+    progress = stopping.fold(stopping.start(1, rule), np.zeros((10, 1)), rule, tests)
+    assert progress.correct_at.tolist() == [9 if is_right else -1]
+
+
 def test_a_test_set_decides_at_the_end_of_chunks_and_no_window_does():
     rule = Rule(0.2, 1, 100, max_failures=1, mean_error=0.125, by_test=True)
     errors = np.zeros((10, 3))  # a window would be content at once

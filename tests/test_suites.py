@@ -14,6 +14,8 @@ from jaxrnn.suites import PAPER
 from jaxrnn.training.trial import build
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
+# What the sources printed, in a copy of its own.
+PRINTED = json.loads((Path(__file__).parent / "published.json").read_text())
 
 
 WEIGHTS = {  # experiment, length -> number of weights that follows from the paper
@@ -106,13 +108,33 @@ def test_the_kept_rows_were_made_under_the_settings_of_their_experiments():
             assert {setting: row[setting] for setting in settings} == settings
 
 
-def test_the_notebooks_numbers_are_whole():
-    assert {length for _, length in NOTEBOOK.published} == {4, 5, 6, 7, 8, 9, 10, 20}
-    assert {cell for cell, _ in NOTEBOOK.published} == set(NOTEBOOK.cells)
-    assert len(NOTEBOOK.published) == 16
-    for published in NOTEBOOK.published.values():
-        assert len(published.trials) == 10
-        assert all(step is None or step >= 1000 for step in published.trials)
+def test_the_notebooks_trials_are_those_it_printed():
+    printed = {
+        (cell, int(length)): Published(trials=tuple(trials))
+        for cell, lengths in PRINTED["results"].items()
+        for length, trials in lengths.items()
+    }
+    assert printed == NOTEBOOK.published
+
+
+@pytest.mark.parametrize("row", PRINTED["rows"], ids=lambda row: f"{row['suite']} {row['length']}")
+def test_a_published_row_is_the_papers(row):
+    suite = SUITES[row["suite"]]
+    wrong = row["wrong_of_2560"] / 2560 if "wrong_of_2560" in row else row.get("fraction_wrong")
+    mean = row["st2"] if "st2" in row else row["sequences"]
+    expected = Published(mean, row.get("success_rate"), st1=row.get("st1"), wrong=wrong)
+    assert suite.published == suite.published | {(suite.cells[0], row["length"]): expected}
+    # Nor does another row of the paper stand under its name.
+    assert suite.base.trials == row["trials"]
+    assert suite.base.learning_rate == row.get("alpha") or row["sequences"] is None
+
+
+def test_no_row_is_published_that_the_paper_does_not_have():
+    printed = {(row["suite"], row["length"]) for row in PRINTED["rows"]}
+    assert len(printed) == len(PRINTED["rows"]) == 37
+    suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
+    published = [(name, length) for name in suites for _, length in suites[name].published]
+    assert sorted(published) == sorted(printed)
 
 
 # A suite of one's own: nothing but an entry in the table.

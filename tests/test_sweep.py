@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import chex
 import pytest
+from helpers import STREAK, run
 
-from jaxrnn import Experiment, run_trials
-from jaxrnn.sweep import product
+from jaxrnn import Experiment, InputError, run_trials
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training import runner
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
@@ -73,3 +75,54 @@ def test_a_combinations_trials_are_those_of_an_experiment_with_its_settings_alon
     # The next trials had other settings in the grid.
     other = (2 * k + 2) % 12
     assert outcomes[other : other + 2] != alone[other : other + 2]
+
+
+# Many experiments into one directory
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["sweep", "--lengths", "4", "--cells", "lstm"], ["grid", "--clip", "1", "5"], ["paper", "3a"]],
+    ids=lambda command: command[0],
+)
+def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def run_none(experiment, *, lanes, **options):
+        asked.append(lanes)
+        raise InputError("that will do")
+
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", run_none)
+    for flags, lanes in (([], None), (["--lanes", "3"], 3)):
+        assert run(*command, *flags, "--out", tmp_path) == 2
+        assert capsys.readouterr().err == "jaxrnn: that will do\n"
+        assert asked[-1] == lanes
+    assert len(asked) == 2
+
+
+def interrupted(experiment, path):
+    """A run directory that a sweep left while an experiment was under way; its checkpoint."""
+
+    def interrupt(experiment, tally):
+        if any(path.glob("checkpoint-*")):
+            raise KeyboardInterrupt
+
+    with RunDirectory(path) as directory, pytest.raises(KeyboardInterrupt):
+        run_sweep([experiment], directory, on_chunk=interrupt)
+    (checkpoint,) = path.glob("checkpoint-*")
+    return checkpoint
+
+
+def test_the_checkpoint_of_another_experiment_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    own = replace(STREAK, cell="simple_rnn", length=20, trials=2, max_steps=5000)
+    checkpoint = interrupted(own, tmp_path / "own")
+    others = interrupted(replace(own, max_steps=6000), tmp_path / "other")
+    checkpoint.write_bytes(others.read_bytes())
+    with (
+        RunDirectory(tmp_path / "own") as directory,
+        pytest.raises(InputError, match="was begun with max-steps 6000, not 5000"),
+    ):
+        run_sweep([own], directory)
+    assert checkpoint.read_bytes() == others.read_bytes()
+    assert not directory.rows

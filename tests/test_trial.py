@@ -111,6 +111,11 @@ def test_keys_are_those_of_the_contract():
     drawn = build(STREAK).draw(key, 11)
     task = TASKS["noise_free"](5)
     np.testing.assert_array_equal(drawn.inputs, task.draw(jax.random.fold_in(key, 11)).inputs)
+    # The first weights have a key that no step has.
+    parts, weights_key = parts_of(STREAK), jax.random.fold_in(key, np.uint32(2**32 - 1))
+    first = build(STREAK).init(key, settings_of_one(STREAK)).params
+    expected = parts.cell.init(weights_key, parts.initializer)
+    jax.tree.map(np.testing.assert_array_equal, first, expected)
 
 
 def test_noisy_targets_are_trained_and_clean_ones_judged():
