@@ -5,7 +5,7 @@ import tempfile
 # compiled programs for all tests and the processes that they start.
 _cache = tempfile.TemporaryDirectory(prefix="jaxrnn-tests-")
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)  # faults.py has one
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import jax  # noqa: E402

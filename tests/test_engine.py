@@ -8,7 +8,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import NEVER, lanes_of, make_program, round_up
+from jaxrnn.training.engine import NEVER, lanes_of, make_program, most_lanes, round_up
 from jaxrnn.training.trial import build
 
 
@@ -85,6 +85,20 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
 def test_devices_share_the_lanes_evenly_and_have_two_at_least(lanes, devices, rounded):
     # A single lane is compiled differently, and its trial would not be to the bit what it is else.
     assert round_up(lanes, devices) == rounded
+
+
+@pytest.mark.parametrize(
+    ("settings", "lanes"),
+    [
+        ({"trials": 7}, 7),
+        ({"trials": 1000}, 64),  # 32 for each core
+        ({"trials": 1000, "hidden_size": 128, "length": 50}, 2),  # what fits its cache
+        ({"trials": 1000, "hidden_size": 500}, 0),
+    ],
+)
+def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):
+    experiment = Experiment(**settings)
+    assert most_lanes(build(experiment), experiment, jax.devices()[:1] * 2) == lanes
 
 
 def test_a_trial_without_tests_has_no_programs_for_them():

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import faults
+
 PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
@@ -40,3 +42,11 @@ def test_contributing_shows_every_part():
     tree = text[text.index("    jaxrnn/\n") : text.index("Tests are named")]
     for part in FLOORS:
         assert f"{part}/" in tree or f"{part}.py" in tree
+
+
+def test_every_fault_of_the_table_has_its_place_and_its_tests():
+    table = faults.read_faults()
+    assert len(table) > 80
+    assert faults.misfits(table) == []
+    lost = table[0]._replace(old="nowhere to be found", tests=["test_layout.py::test_of_nothing"])
+    assert len(faults.misfits([lost])) == 2

@@ -47,7 +47,10 @@ def test_outcomes_depend_neither_on_lanes_nor_on_chunks(lanes, chunk_steps, expe
 
 
 def test_a_chunk_longer_than_all_steps_is_cut(outcomes):
-    assert run_trials(STREAK, lanes=5, chunk_steps=900) == outcomes[STREAK]
+    tallies = []
+    cut = run_trials(STREAK, lanes=5, chunk_steps=5000, on_chunk=tallies.append)
+    assert cut == outcomes[STREAK]
+    assert tallies[-1].lane_steps == 6 * STREAK.max_steps  # five lanes are six on two devices
 
 
 @pytest.mark.parametrize("kill_at", [1, 3, 11, 25])
@@ -68,6 +71,7 @@ def test_a_killed_run_goes_on_to_the_same_outcomes(kill_at, experiment, outcomes
     )
     assert finished == outcomes[experiment]
     assert again[0].trial_steps > seen[0].trial_steps  # it did not begin anew
+    assert again[0].lane_steps > seen[0].lane_steps
 
 
 @pytest.mark.parametrize("experiment", [STREAK, BY_TEST], ids=["streak", "test"])
@@ -110,10 +114,11 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
 
 
 def test_a_trial_that_explodes_is_diverged_and_disturbs_no_other(outcomes):
-    rates = (1.0, 1.0, 3e38, 1.0, 1.0)
+    rates, clips, tallies = (1.0, 1.0, 3e38, 1.0, 1.0), (5.0, 5.0, 1e30, 5.0, 5.0), []
     exploded = run_trials(
-        replace(STREAK, learning_rate=rates, clip=(5.0, 5.0, 1e30, 5.0, 5.0)), chunk_steps=50
+        replace(STREAK, learning_rate=rates, clip=clips), chunk_steps=50, on_chunk=tallies.append
     )
+    assert (tallies[-1].solved, tallies[-1].unsolved, tallies[-1].diverged) == (4, 0, 1)
     assert exploded[2].status == "diverged"
     assert exploded[2].solved_at is None
     assert exploded[2].steps < 10
