@@ -1,9 +1,9 @@
 """Single faults: each is put into a copy of the code, and a test has to fail.
 
-``python tests/faults.py`` goes through faults.toml, in some ten minutes, with NAMES through some of
-it; ``--check`` only looks whether every fault still has its place. The exit status is 1 if a fault
-lives. An entry is a fault's name, the file in ``jaxrnn/``, an old text that occurs in it once, the
-new one, and the tests that are to catch it, as pytest names them in ``tests/``.
+``python tests/faults.py`` goes through faults.toml, which takes its time, with NAMES through some
+of it; ``--check`` only looks whether every fault still has its place. The exit status is 1 if a
+fault lives. An entry is a fault's name, the file in ``jaxrnn/``, an old text that occurs in it
+once, the new one, and the tests that are to catch it, as pytest names them in ``tests/``.
 """
 
 import argparse
