@@ -113,6 +113,42 @@ def product(x: jax.Array, weights: jax.Array) -> jax.Array:
     return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
 
 
+# XLA's CPU back end fuses a concatenation along the last axis with the products and sums around it,
+# and so rounds in other places, only where all lanes of a device have less than 2,048 bytes in it,
+# or one lane less than 64 (from jax 0.12.0 on; before, it looks at no size). Between barriers it
+# is done apart, whatever the number of lanes; on jax 0.10.2 they change no bit and cost nothing.
+_ALWAYS_FUSED_BELOW = 64
+
+
+@jax.custom_jvp
+def join(*parts: jax.Array) -> jax.Array:
+    """The parts [..., K] side by side."""
+    width = sum(part.shape[-1] * part.dtype.itemsize for part in parts)
+    if width < _ALWAYS_FUSED_BELOW:
+        return jnp.concatenate(parts, axis=-1)
+    return lax.optimization_barrier(jnp.concatenate(lax.optimization_barrier(parts), axis=-1))
+
+
+@join.defjvp
+def _join_jvp(parts: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    return join(*parts), jnp.concatenate(tangents, axis=-1)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def split(a: jax.Array, num_parts: int) -> list[jax.Array]:
+    """What lies side by side in a [..., P K], P parts [..., K]; its gradient joins them."""
+    return jnp.split(a, num_parts, axis=-1)
+
+
+@split.defjvp
+def _split_jvp(num_parts: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (a,), (tangent,) = primals, tangents
+    if a.shape[-1] * a.dtype.itemsize < _ALWAYS_FUSED_BELOW:
+        return split(a, num_parts), jnp.split(tangent, num_parts, axis=-1)
+    parts = jnp.split(lax.optimization_barrier(tangent), num_parts, axis=-1)
+    return split(a, num_parts), lax.optimization_barrier(parts)
+
+
 def without_outputs(params: Params) -> Params:
     """The parameters with hidden units that no output sees: what most cells are before joining."""
     return params._replace(output_weights=jnp.zeros_like(params.output_weights))

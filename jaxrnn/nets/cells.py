@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.nets.base import Cell
+from jaxrnn.nets.base import Cell, join, split
 from jaxrnn.nets.gated import gated
 
 # The simple recurrent net
@@ -65,7 +65,7 @@ def _sigmoids_and_tanh(a: jax.Array, num_gates: int) -> list[jax.Array]:
     """Sigmoid of every gate but the last, the candidate, which gets tanh; each [H]."""
     # sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all of them.
     scale = np.repeat(np.array([0.5] * (num_gates - 1) + [1.0], a.dtype), a.shape[0] // num_gates)
-    return jnp.split(scale * jnp.tanh(scale * a) + (1 - scale), num_gates)
+    return split(scale * jnp.tanh(scale * a) + (1 - scale), num_gates)
 
 
 def lstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -106,9 +106,9 @@ def lstm_peephole(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     def activate(own: Peepholes, state: LSTMState, a: jax.Array) -> list[jax.Array]:
         # All but the output gate look at the cell as it was, so one pass with it, and o once more.
-        a_i, a_f, a_o, a_g = jnp.split(a, 4)
+        a_i, a_f, a_o, a_g = split(a, 4)
         i, f, g = _sigmoids_and_tanh(
-            jnp.concatenate([a_i + own.input * state.cell, a_f + own.forget * state.cell, a_g]), 3
+            join(a_i + own.input * state.cell, a_f + own.forget * state.cell, a_g), 3
         )
         c = f * state.cell + i * g
         return [i, f, jax.nn.sigmoid(a_o + own.output * c), g]
@@ -233,8 +233,8 @@ def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def activate(
         own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
     ) -> list[jax.Array]:
-        x_r, x_z, x_n = jnp.split(x_product + b, 3)
-        h_r, h_z, h_n = jnp.split(h_product, 3)
+        x_r, x_z, x_n = split(x_product + b, 3)
+        h_r, h_z, h_n = split(h_product, 3)
         r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
         return [r, z, jnp.tanh(x_n + r * h_n)]
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError, whole_number
-from jaxrnn.nets.base import Cell, product, without_outputs
+from jaxrnn.nets.base import Cell, join, product, split, without_outputs
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -40,7 +40,7 @@ def _project(params: BlockParams, x: jax.Array) -> jax.Array:
 
 def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """y_in, y_out [..., B] and what is added to s [..., B, S]."""
-    y_in, y_out = jnp.split(jax.nn.sigmoid(a[..., : 2 * num_blocks]), 2, axis=-1)
+    y_in, y_out = split(jax.nn.sigmoid(a[..., : 2 * num_blocks]), 2)
     g = 2 * jnp.tanh(a[..., 2 * num_blocks :] / 2)
     g = g.reshape(*g.shape[:-1], num_blocks, -1)
     return y_in, y_out, y_in[..., None] * g
@@ -128,7 +128,7 @@ def memory_blocks(
         a = projected + before @ params.recurrent_weights if recurrent else projected
         y_in, y_out, write = _gates_and_writes(num_blocks, a)
         s = state.cell + write
-        return BlockState(s, jnp.concatenate([y_in, y_out, _cells_out(y_out, s)]))
+        return BlockState(s, join(y_in, y_out, _cells_out(y_out, s)))
 
     def step(params: BlockParams, state: BlockState, x: jax.Array) -> tuple[BlockState, jax.Array]:
         state = advance(params, state, _project(params, x))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell, product, without_outputs
+from jaxrnn.nets.base import Cell, product, split, without_outputs
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -53,7 +53,7 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
 
     def write(params: OneCellParams, x: jax.Array) -> jax.Array:
         """What is added to s, [H] or [T, H]."""
-        a_in, a_c = jnp.split(product(x, params.input_weights), 2, axis=-1)
+        a_in, a_c = split(product(x, params.input_weights), 2)
         return jax.nn.sigmoid(a_in) * (jnp.tanh(a_c / 2) if bipolar else jax.nn.sigmoid(a_c))
 
     def readout(params: OneCellParams, x: jax.Array, s: jax.Array) -> jax.Array:

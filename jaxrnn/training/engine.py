@@ -44,9 +44,11 @@ NEVER = np.iinfo(np.int32).max
 
 # XLA's YNNPACK and multi-threaded Eigen kernels are chosen by the size of the whole batch and round
 # differently, so a trial's outcome would depend on how many others ride along; without them it
-# does not, to the bit, for two and more lanes a device (a single one is compiled differently).
+# does not, to the bit, for three and more lanes a device. A single one is compiled differently, and
+# LLVM unrolls loops over two, after which it adds other products of the LSTM without rounding them
+# first (jax 0.11.2 at T = 4). A batch of three takes 1.3 times the time of one of two.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_multi_thread_eigen": False}
-_MIN_LANES_A_DEVICE = 2
+_MIN_LANES_A_DEVICE = 3
 
 # Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
 # of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
@@ -89,7 +91,7 @@ def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int
     """As many trials of ``size`` bytes each as are trained fastest at once; at most all."""
     if devices[0].platform != "cpu":
         return num_trials
-    # 0 where not even one fits: a device has two lanes at least.
+    # 0 where not even one fits: a device has three lanes at least.
     return min(num_trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
 
 
@@ -170,12 +172,11 @@ def _chunk(
         return trial.draw(key, lane_step + offset)
 
     # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
-    # nested vmap takes XLA four times as long to compile.
-    offsets = jnp.repeat(jnp.arange(chunk_steps, dtype=jnp.int32), num_lanes)
-    sequences = jax.vmap(draw)(
-        jnp.tile(keys, chunk_steps), jnp.tile(lanes.step, chunk_steps), offsets
-    )
-    sequences = jax.tree.map(lambda a: a.reshape((chunk_steps, num_lanes, *a.shape[1:])), sequences)
+    # nested vmap takes XLA four times as long to compile. Those of two steps at least, see below.
+    num_drawn = max(2, chunk_steps)
+    offsets = jnp.repeat(jnp.arange(num_drawn, dtype=jnp.int32), num_lanes)
+    sequences = jax.vmap(draw)(jnp.tile(keys, num_drawn), jnp.tile(lanes.step, num_drawn), offsets)
+    sequences = jax.tree.map(lambda a: a.reshape((num_drawn, num_lanes, *a.shape[1:])), sequences)
 
     def update(
         state: TrainState, settings: Settings, sequence: tasks.Sequence, at: Any
@@ -186,12 +187,24 @@ def _chunk(
             new = jax.tree.map(lambda new, old: jnp.where(step < stop, new, old), new, state)
         return new, error
 
-    def one(state: TrainState, at: Any) -> tuple[TrainState, jax.Array]:
-        offset, sequences = at
-        steps = lanes.step + jnp.broadcast_to(offset, lanes.step.shape)
-        return jax.vmap(update)(state, lanes.settings, sequences, (steps, lanes.stop))
+    def step(offset: jax.Array, state: TrainState) -> tuple[TrainState, jax.Array]:
+        at = (lanes.step + jnp.broadcast_to(offset, lanes.step.shape), lanes.stop)
+        at_offset = partial(jax.lax.dynamic_index_in_dim, index=offset, keepdims=False)
+        return jax.vmap(update)(state, lanes.settings, jax.tree.map(at_offset, sequences), at)
 
-    return jax.lax.scan(one, state, (jnp.arange(chunk_steps, dtype=jnp.int32), sequences))
+    def one(offset: jax.Array, carry: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
+        state, error = step(offset, carry[0])
+        return state, jax.lax.dynamic_update_index_in_dim(carry[1], error, offset, 0)
+
+    # A scan, but XLA must not see a chunk of one step: it would take it for no loop, and multiply
+    # in other ways what it need not choose from several sequences (jax 0.12.0.1; of a net of 6
+    # units, the third error differs). So the number of steps is one that XLA does not know, as it
+    # cannot know that no step is negative, and two sequences are drawn at least.
+    num_steps = jnp.where(lanes.step[0] < 0, np.int32(0), np.int32(chunk_steps))
+    error = jax.eval_shape(step, num_steps, state)[1]
+    errors = jnp.zeros((num_drawn, *error.shape), error.dtype)
+    state, errors = jax.lax.fori_loop(np.int32(0), num_steps, one, (state, errors))
+    return state, errors[:chunk_steps]
 
 
 def _compile(

@@ -1,0 +1,81 @@
+"""What the README promises: a trial computes the same to the bit, whatever the number of lanes, the
+length of the chunks and the number of devices. It is XLA that breaks it, so every cell is tried."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrnn import CELLS, Experiment
+from jaxrnn.training.engine import lanes_of, make_program, round_up
+from jaxrnn.training.trial import build
+
+LENGTHS, LANES, CHUNKS, DEVICES = (4, 5, 10, 20), (1, 2, 3, 5, 8, 10, 32), (1, 2, 7, 40), (1, 2)
+STEPS = 40  # what rounds in other ways shows after 1 to 26 training steps
+ALL = list(itertools.product(LANES, CHUNKS, DEVICES))
+REFERENCE = (10, 40, 1)
+OPTIONS = {"memory_blocks": {"block_size": 2}}
+
+
+def experiment_of(cell, length):
+    return Experiment(cell=cell, cell_options=OPTIONS.get(cell, {}), length=length, trials=32)
+
+
+def errors_of(experiment, lanes, chunk, devices):
+    """The errors of each of the trials that ride, [STEPS, N]; as a run does, of no fewer lanes than
+    the devices are given at least."""
+    width = round_up(lanes, devices)
+    program = make_program(build(experiment), 0, chunk, jax.devices()[:devices])
+    batch = lanes_of(experiment, np.arange(width) % experiment.trials)
+    state, errors = program.init(batch), []
+    for start in range(0, STEPS, chunk):
+        at = batch._replace(step=np.full(width, start, np.int32))
+        state, some = program.chunk(state, at)
+        errors.append(np.asarray(some))
+    return np.concatenate(errors)[:STEPS]
+
+
+def assert_same(experiment, ways):
+    expected = errors_of(experiment, *REFERENCE)
+    assert np.ptp(expected[-1]) > 0  # the trials differ
+    for way in ways:
+        errors = errors_of(experiment, *way)
+        shared = min(errors.shape[1], expected.shape[1])
+        np.testing.assert_array_equal(errors[:, :shared], expected[:, :shared], err_msg=f"{way}")
+
+
+CASES = list(itertools.product(CELLS, (4, 10)))
+
+
+def some_ways(case):
+    """One or two ways for a case, one of 8 lanes at most: all cases together have every pair of
+    lanes and chunk, of lanes and devices, and of chunk and devices."""
+    pairs = enumerate(itertools.product(LANES, CHUNKS))
+    return [
+        (lanes, chunk, DEVICES[(k + k // len(CHUNKS)) % 2])
+        for k, (lanes, chunk) in pairs
+        if k % len(CASES) == case
+    ]
+
+
+def test_the_ways_of_the_short_run_hold_every_pair():
+    ways = {way for case in range(len(CASES)) for way in some_ways(case)}
+    for one, other in itertools.combinations(range(3), 2):
+        values = (LANES, CHUNKS, DEVICES)
+        pairs = set(itertools.product(values[one], values[other]))
+        assert {(way[one], way[other]) for way in ways} == pairs
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=["-".join(map(str, c)) for c in CASES])
+def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
+    ways = some_ways(case)
+    assert min(lanes for lanes, _, _ in ways) <= 8
+    assert_same(experiment_of(*CASES[case]), ways)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_trial_computes_the_same_in_every_way_to_ride(cell, length):
+    assert_same(experiment_of(cell, length), ALL)
