@@ -34,6 +34,10 @@ class InputError(ValueError):
         return self.sentence.format(**spelled)
 
 
+class Note(UserWarning):
+    """Something that whoever runs experiments wants to know, and need not mend."""
+
+
 def look_up(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
     """Return ``table[name]``, or say which names there are."""
     if name not in table:

@@ -198,8 +198,15 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
         (["4", "--length", "0"], "length 0 must be at least 1"),
         (["--trials", "3"], "trials 3 needs the name of an experiment, such as 6a"),
         (["4", "--trials", "0"], "trials 0 must be at least 1"),
-        (["4", "--max-sequences", "100"], "window 2000 must not be above max-steps 100"),
-        (["3a", "--max-sequences", "99"], "max-steps 99 must be at least 100, the first step at"),
+        (["4", "--max-sequences", "0"], "max-sequences 0 must be at least 1"),
+        (
+            ["4", "--max-sequences", "100"],
+            "the experiment's window 2000 must not be above max-sequences 100",
+        ),
+        (
+            ["3a", "--max-sequences", "99"],
+            "max-sequences 99 must be at least 100, the first step at",
+        ),
         (["4", "--lanes", "0"], "lanes 0 must be at least 1"),
     ],
 )

@@ -7,14 +7,14 @@ import sys
 from typing import NoReturn
 
 from jaxrnn.cli.signals import heeded
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 
 __all__ = ["main"]
 
 # What to do where the machine refuses, by the number of the error.
 _ADVICE = {
     **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG),
         "make room, then the same command goes on from here",
     ),
     **dict.fromkeys(
@@ -59,10 +59,20 @@ def main() -> None:
 def _run() -> None:
     # JAX takes a second to import, in which an interruption is to be heeded already.
     import logging
+    import warnings
 
     from jaxrnn.cli.commands import COMMANDS
     from jaxrnn.cli.parse import parse
 
+    show = warnings.showwarning
+
+    def note(message, category, filename, lineno, file=None, line=None):
+        if issubclass(category, Note):
+            print(f"jaxrnn: {message}", file=sys.stderr)
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = note
     # Without a directory for its own cache matplotlib says so in three lines, and works.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:

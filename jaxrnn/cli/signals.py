@@ -18,6 +18,9 @@ def heeded() -> Iterator[None]:
     that ends in a strange ImportError or in a crash; in a callback of the garbage collector (JAX
     has one) or of a weak reference it is printed and lost. There it is tried again a little later.
     """
+    if not hasattr(signal, "setitimer"):  # on Windows
+        yield
+        return
     waiting = signal.SIGINT
     tell = sys.unraisablehook
 

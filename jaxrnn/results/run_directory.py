@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.results.checkpoint import CheckpointFile, owner_of
@@ -154,6 +154,7 @@ class RunDirectory:
             )
             warnings.warn(
                 f"{self.path} was begun with {old} and goes on with {new}: its rows are of both",
+                Note,
                 stacklevel=3,
             )
         if now not in made_with:

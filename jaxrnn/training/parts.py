@@ -94,7 +94,8 @@ def _cell(experiment: Experiment, task: Task) -> Cell:
     ]
     cell = stack(*layers)
     for gate in ("input", "forget", "output"):
-        biases = experiment.per_trial(f"{gate}_bias")
+        value = getattr(experiment, f"{gate}_bias")
+        biases = value if isinstance(value, tuple) else (value,)
         if any(biases) and gate not in cell.gates:
             raise InputError(
                 f"{gate}-bias {max(biases, key=abs)} needs a cell with that gate: "
