@@ -6,6 +6,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from helpers import WINDOW
 
 from jaxrnn import CELLS, Experiment
 from jaxrnn.training.engine import lanes_of, make_program, round_up
@@ -72,6 +73,10 @@ def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
     ways = some_ways(case)
     assert min(lanes for lanes, _, _ in ways) <= 8
     assert_same(experiment_of(*CASES[case]), ways)
+
+
+def test_vectors_as_inputs_are_multiplied_alike_in_chunks_of_one_step():
+    assert_same(WINDOW, [(5, 1, 1), (3, 1, 2)])
 
 
 @pytest.mark.slow
