@@ -46,11 +46,12 @@ def assert_same(experiment, ways):
         np.testing.assert_array_equal(errors[:, :shared], expected[:, :shared], err_msg=f"{way}")
 
 
-CASES = list(itertools.product(CELLS, (4, 10)))
+# Of each cell one length, that at which most cells of a version of jax have differed.
+CASES = list(zip(CELLS, itertools.cycle((10, 4)), strict=False))
 
 
 def some_ways(case):
-    """One or two ways for a case, one of 8 lanes at most: all cases together have every pair of
+    """Two or three ways for a case, one of 8 lanes at most: all cases together have every pair of
     lanes and chunk, of lanes and devices, and of chunk and devices."""
     pairs = enumerate(itertools.product(LANES, CHUNKS))
     return [

@@ -116,7 +116,7 @@ def product(x: jax.Array, weights: jax.Array) -> jax.Array:
 # XLA's CPU back end fuses a concatenation along the last axis with the products and sums around it,
 # and so rounds in other places, only where all lanes of a device have less than 2,048 bytes in it,
 # or one lane less than 64 (from jax 0.12.0 on; before, it looks at no size). Between barriers it
-# is done apart, whatever the number of lanes; on jax 0.10.2 they change no bit and cost nothing.
+# is done apart, whatever the number of lanes; on jax 0.10.2 they change no bit.
 _ALWAYS_FUSED_BELOW = 64
 
 
