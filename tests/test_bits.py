@@ -14,7 +14,6 @@ from jaxrnn.training.trial import build
 
 LENGTHS, LANES, CHUNKS, DEVICES = (4, 5, 10, 20), (1, 2, 3, 5, 8, 10, 32), (1, 2, 7, 40), (1, 2)
 STEPS = 40  # what rounds in other ways shows after 1 to 26 training steps
-ALL = list(itertools.product(LANES, CHUNKS, DEVICES))
 REFERENCE = (10, 40, 1)
 OPTIONS = {"memory_blocks": {"block_size": 2}}
 
@@ -80,8 +79,28 @@ def test_vectors_as_inputs_are_multiplied_alike_in_chunks_of_one_step():
     assert_same(WINDOW, [(5, 1, 1), (3, 1, 2)])
 
 
+def many_ways(cell, length):
+    """Seven ways for a cell at a length: at all lengths together each cell has every pair of lanes
+    and chunk, and at each length all cells together have every way."""
+    shift = list(CELLS).index(cell)
+    return [
+        (lanes, chunk, DEVICES[(k + k // 4 + shift // 4) % 2])
+        for k, (lanes, chunk) in enumerate(itertools.product(LANES, CHUNKS))
+        if (k + shift) % len(LENGTHS) == LENGTHS.index(length)
+    ]
+
+
+def test_the_ways_of_the_long_run_hold_every_pair_for_each_cell_and_every_way_for_each_length():
+    for cell in CELLS:
+        pairs = [way[:2] for length in LENGTHS for way in many_ways(cell, length)]
+        assert sorted(pairs) == sorted(itertools.product(LANES, CHUNKS))
+    for length in LENGTHS:
+        ways = {way for cell in CELLS for way in many_ways(cell, length)}
+        assert ways == set(itertools.product(LANES, CHUNKS, DEVICES))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_a_trial_computes_the_same_in_every_way_to_ride(cell, length):
-    assert_same(experiment_of(cell, length), ALL)
+def test_a_trial_computes_the_same_in_many_ways_to_ride(cell, length):
+    assert_same(experiment_of(cell, length), many_ways(cell, length))
