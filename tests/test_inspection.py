@@ -150,9 +150,10 @@ def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
         trained.append((experiment.cell, trial, num_steps))
         return random_params(CELLS[experiment.cell](4, 3, 4))
 
-    def spy(experiment):
-        outcomes.append(run_trials(experiment)[1])
-        return [None, outcomes[-1]]
+    def spy(experiment, *, only):
+        assert only == [1]
+        outcomes.extend(run_trials(experiment, only=only))
+        return outcomes[-1:]
 
     monkeypatch.setitem(CELLS, "step_only", step_only)
     monkeypatch.setattr(inspection, "trained_params", trained_params)
@@ -228,7 +229,7 @@ def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypa
         inspect(TINY, replace(TINY, forget_bias=5.0))
     assert not (tmp_path / "none").exists()
     diverged = Outcome(0, "diverged", None, 16, 17, ())
-    monkeypatch.setattr(inspection, "run_trials", lambda experiment: [diverged])
+    monkeypatch.setattr(inspection, "run_trials", lambda experiment, only: [diverged])
     with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
         inspect(TINY)
 

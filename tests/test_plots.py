@@ -1,10 +1,12 @@
 """The pictures of a run hold the numbers of its rows, each where it belongs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import grid_rows, paper_rows, rows
 
-from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
+from jaxrnn import NOTEBOOK, SUITES, Published, Source, Suite
 from jaxrnn.results import plots
 
 CAP = 100_000
@@ -117,7 +119,7 @@ def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_
     draw, monkeypatch
 ):
     suite = Suite(
-        base=Experiment(name="mine"),
+        base=replace(NOTEBOOK.base, name="mine"),
         cells=("lstm",),
         lengths=(4,),
         source=Source("Somebody 2026"),

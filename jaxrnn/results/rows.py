@@ -10,6 +10,7 @@ from typing import Any
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
+from jaxrnn.tasks import TASKS
 
 ROWS = "trials.jsonl"
 
@@ -57,6 +58,14 @@ def experiment_of(row: Row) -> Experiment:
     settings = {name: row[name] for name in _SETTINGS if name in row}
     # As text, in which 1 and true differ, so that what was checked once need not be again.
     return _experiment_of(json.dumps(settings | {"name": row["experiment"]}))
+
+
+def as_in_rows(experiment: Experiment) -> Experiment:
+    """The experiment with the objective of its task where it names none, as its rows have it."""
+    if experiment.objective is not None or experiment.task not in TASKS:
+        return experiment
+    task = TASKS[experiment.task](experiment.length, **dict(experiment.task_options))
+    return dataclasses.replace(experiment, objective=task.objective)
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ from jaxrnn.machine import device, versions
 from jaxrnn.results.checkpoint import CheckpointFile, owner_of
 from jaxrnn.results.config import CONFIG, PLURAL, merged, read_config, settings_in_words, spelled
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
+from jaxrnn.results.rows import ROWS, Row, as_in_rows, experiment_of, read_lines
 from jaxrnn.suites import SUITES
 
 LOCK = ".lock"
@@ -210,7 +210,8 @@ def _net(experiment: Experiment) -> tuple[str, str, int]:
 
 def _changes(experiment: Experiment) -> dict[str, Any]:
     """The settings in which an experiment of the table is not the table's."""
-    own = SUITES[experiment.name].at(experiment.cell, experiment.length, trials=1).canonical()
+    suite = SUITES[experiment.name]
+    own = as_in_rows(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
     one = experiment.alone(0)
     names = (field.name for field in dataclasses.fields(Experiment))
     return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

@@ -39,7 +39,7 @@ __all__ = [
     "very_long_lag",
 ]
 
-TASKS: dict[str, Callable[[int], Task]] = {
+TASKS: dict[str, Callable[..., Task]] = {
     "embedded_reber": embedded_reber,
     "noise_free": noise_free,
     "no_regularities": no_regularities,

@@ -194,6 +194,7 @@ def _chunk(
 
     def one(offset: jax.Array, carry: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
         state, error = step(offset, carry[0])
+        error = error.astype(carry[1].dtype)
         return state, jax.lax.dynamic_update_index_in_dim(carry[1], error, offset, 0)
 
     # A scan, but XLA must not see a chunk of one step: it would take it for no loop, and multiply
@@ -201,8 +202,7 @@ def _chunk(
     # units, the third error differs). So the number of steps is one that XLA does not know, as it
     # cannot know that no step is negative, and two sequences are drawn at least.
     num_steps = jnp.where(lanes.step[0] < 0, np.int32(0), np.int32(chunk_steps))
-    error = jax.eval_shape(step, num_steps, state)[1]
-    errors = jnp.zeros((num_drawn, *error.shape), error.dtype)
+    errors = jnp.zeros((num_drawn, num_lanes), jnp.result_type(float))
     state, errors = jax.lax.fori_loop(np.int32(0), num_steps, one, (state, errors))
     return state, errors[:chunk_steps]
 

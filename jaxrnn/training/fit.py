@@ -23,7 +23,7 @@ def called(owner: str, function: Callable[..., Built], *arguments: Any, **option
     """What somebody's function gives, its exception as one sentence that says whose it is."""
     try:
         return function(*arguments, **options)
-    except InputError:
+    except (InputError, MemoryError, OverflowError):  # the last two are jaxrnn.training.memory's
         raise
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
