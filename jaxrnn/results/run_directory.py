@@ -108,6 +108,7 @@ class RunDirectory:
         alike = {one.alone(0) for one in canonical if not one.differs()}
         others = [key[0] for key in self._lines if key not in self._places and key[0] not in alike]
         ended = [one for one, _ in self._lines]
+        # A kill may have left the checkpoint of one that has ended.
         begun = [one for one in self._checkpoints.values() if self.missing(one)]
         for experiment in experiments:
             if not self.missing(experiment):
@@ -188,11 +189,7 @@ class RunDirectory:
         text = "".join(f"{line}\n" for _, line in self._lines.values())
         write_whole(self.path / ROWS, text.encode())
 
-    def _unfinished(self) -> list[Experiment]:
-        """The experiments with a checkpoint; a kill may have left one of what has ended."""
-        return [one for one in self._checkpoints.values() if self.missing(one)]
-
-    def checkpoint(self, experiment: Experiment) -> "CheckpointFile":
+    def checkpoint(self, experiment: Experiment) -> CheckpointFile:
         """The place for the checkpoint of an experiment's missing trials."""
         owner = experiment.canonical(), self.missing(experiment)
         for path, begun in self._checkpoints.items():

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
+from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
@@ -147,10 +147,8 @@ def _lane(experiment: Experiment) -> Lane:
 
 
 def _lane_of(experiment: Experiment, layers: int) -> Lane:
-    values = {name: getattr(experiment, name) for name in PER_TRIAL}
-    one: dict[str, Any] = {n: v[0] if isinstance(v, tuple) else v for n, v in values.items()}
     # Whether the hidden units can join is for others to check.
-    experiment = replace(experiment, trials=1, layers=layers, join_at=0, **one)
+    experiment = replace(experiment.alone(0), layers=layers, join_at=0)
     parts = parts_of(experiment)
     trial = make_trial(experiment, parts)
     state = state_of(trial)
