@@ -111,6 +111,9 @@ def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_pat
             sweep(changed)
         assert f"{tmp_path} was begun with {sentence}" in str(refused.value)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    # Asked for together, as they are again after a kill that left only the first, they may differ.
+    changed = replace(SMALL, length=6, max_steps=201)
+    assert sweep(SMALL, changed) == [(changed, (0, 1, 2))]
 
 
 def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):

@@ -102,34 +102,35 @@ class RunDirectory:
 
     def _check_unchanged(self, experiments: Sequence[Experiment]) -> None:
         """Refuse a new experiment where its net is held under settings that are not asked for, and
-        one of the table that is changed in other settings than what is held of its name."""
-        canonical = [experiment.canonical() for experiment in experiments]
+        a suite's where nothing that is asked of it has the changes of what is held of it."""
+        asked = {experiment.canonical() for experiment in experiments}
         # Where trials do not differ, more of them may be held than are asked for.
-        alike = {one.alone(0) for one in canonical if not one.differs()}
-        others = [key[0] for key in self._lines if key not in self._places and key[0] not in alike]
-        ended = [one for one, _ in self._lines]
+        alike = {one.alone(0) for one in asked if not one.differs()}
+        held: dict[tuple[str, str, int], list[Experiment]] = {}
+        changed = set()
+        for key in self._lines:
+            held.setdefault(_net(key[0]), []).append(key[0])
+            if key not in self._places and key[0] not in alike:
+                changed.add(_net(key[0]))
         # A kill may have left the checkpoint of one that has ended.
         begun = [one for one in self._checkpoints.values() if self.missing(one)]
-        for experiment in experiments:
-            if not self.missing(experiment):
-                continue
-            for one in begun:
-                if _net(one) == _net(experiment) and one not in canonical:
-                    self._refuse(settings_in_words([one]), settings_in_words([experiment]))
-            if not experiment.differs() and self.rows_of(experiment):
-                continue  # it has more trials now
-            if any(_net(one) == _net(experiment) for one in others):
-                held = [one for one in ended if _net(one) == _net(experiment)]
-                words = settings_in_words(dict.fromkeys(held)) | {"trials": len(held)}
-                self._refuse(words, settings_in_words([experiment]))
-            held = [one for one in ended + begun if one.name == experiment.name in SUITES]
-            if not held:
-                continue
-            changes = {one: _changes(one) for one in dict.fromkeys([*held, experiment])}
-            if all(changes[one] != changes[experiment] for one in held):
-                names = {**changes[held[0]], **changes[experiment]}
-                old, new = ({n: getattr(e, n) for n in names} for e in (held[0], experiment))
-                self._refuse(old, new)
+        interrupted = {_net(one): one for one in begun if one not in asked}
+        new = [experiment for experiment in experiments if self.missing(experiment)]
+        for experiment in new:
+            net, wanted = _net(experiment), settings_in_words([experiment])
+            if net in interrupted:
+                self._refuse(settings_in_words([interrupted[net]]), wanted)
+            grows = not experiment.differs() and self.rows_of(experiment)
+            if net in changed and not grows:
+                words = settings_in_words(dict.fromkeys(held[net])) | {"trials": len(held[net])}
+                self._refuse(words, wanted)
+        all_held = dict.fromkeys([*(one for ones in held.values() for one in ones), *begun])
+        for name in dict.fromkeys(one.name for one in new if one.name in SUITES):
+            old, asked_of = ([e for e in of if e.name == name] for of in (all_held, experiments))
+            changes = [_changes(one) for one in old]
+            if old and not any(_changes(one) in changes for one in asked_of):
+                names = {**changes[0], **_changes(asked_of[0])}
+                self._refuse(*({n: getattr(e, n) for n in names} for e in (old[0], asked_of[0])))
 
     def _refuse(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Say in which setting they differ."""
