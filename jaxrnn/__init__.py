@@ -2,6 +2,7 @@
 trial, and reproduces the classic long-time-lag experiments."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
         xavier,
     )
     from jaxrnn.outcome import Outcome
+    from jaxrnn.results.report import write_report
+    from jaxrnn.results.rows import read_rows
+    from jaxrnn.results.run_directory import RunDirectory
+    from jaxrnn.results.summary import summarize
     from jaxrnn.suites import NOTEBOOK, SUITES, Published, Source, Suite
+    from jaxrnn.sweep import product, run, run_sweep
     from jaxrnn.tasks import TASKS, Sequence, Task, noise_free
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
@@ -40,6 +46,7 @@ __all__ = [
     "InputError",
     "Outcome",
     "Published",
+    "RunDirectory",
     "Sequence",
     "Source",
     "Suite",
@@ -52,15 +59,21 @@ __all__ = [
     "memory_blocks",
     "noise_free",
     "notebook_xavier",
+    "product",
+    "read_rows",
+    "run",
+    "run_sweep",
     "run_trials",
     "simple_rnn",
     "stack",
+    "summarize",
     "unroll",
+    "write_report",
     "xavier",
 ]
 
-# Where they are. All are imported when the first is asked for, not before: JAX takes a second, in
-# which the command line is to answer an interruption.
+# Where they are. Nothing is imported before it is asked for: JAX takes a second, in which the
+# command line is to answer an interruption, and the report needs matplotlib.
 _PLACES = {
     "errors": ("InputError",),
     "experiment": ("Experiment",),
@@ -69,7 +82,12 @@ _PLACES = {
         *("simple_rnn", "stack", "unroll", "xavier"),
     ),
     "outcome": ("Outcome",),
+    "results.report": ("write_report",),
+    "results.rows": ("read_rows",),
+    "results.run_directory": ("RunDirectory",),
+    "results.summary": ("summarize",),
     "suites": ("NOTEBOOK", "SUITES", "Published", "Source", "Suite"),
+    "sweep": ("product", "run", "run_sweep"),
     "tasks": ("TASKS", "Sequence", "Task", "noise_free"),
     "training.objectives": ("OBJECTIVES", "cross_entropy"),
     "training.optimizers": ("OPTIMIZERS", "clipped_adam", "clipped_sgd"),
@@ -78,11 +96,13 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names and the modules that they are from."""
+    """Import a public name, or a module of the package."""
     if not name.startswith("_"):
-        for place, names in _PLACES.items():
-            module = import_module(f"{__name__}.{place}")
-            globals().update({one: getattr(module, one) for one in names})
+        places = (place for place, names in _PLACES.items() if name in names)
+        if (place := next(places, None)) is not None:
+            globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
+        elif find_spec(f"{__name__}.{name}") is not None:
+            import_module(f"{__name__}.{name}")
     if name not in globals():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return globals()[name]

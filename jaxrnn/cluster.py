@@ -15,10 +15,11 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
+from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.training.parts import settled
+from jaxrnn.tasks import settled
 from jaxrnn.training.runner import Tally, run_trials
 
 CONNECT_SECONDS = 8.0
@@ -40,7 +41,9 @@ def run_sweep_on_dask(
 
     As :func:`jaxrnn.sweep.run_sweep`, save that experiments run at the same time and end in any
     order; the file of rows is the same. A job whose worker dies goes on elsewhere from its last
-    checkpoint. Raises InputError where no scheduler answers at ``address`` (``tcp://host:port``),
+    checkpoint. Files of users' own parts (``file.py:name``) are sent along as they are here; what
+    they import, and the modules of ``module:name``, have to be there for the workers. Raises
+    InputError where no scheduler answers at ``address`` (``tcp://host:port``),
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
     given = {settled(experiment): experiment for experiment in experiments}
@@ -53,8 +56,9 @@ def run_sweep_on_dask(
             directory.checkpoint(experiment).delete()
             on_rows(as_given, directory.rows_of(experiment), False)
     missing = [directory.missing(experiment) for experiment in unfinished]
-    files = [directory.checkpoint(experiment) for experiment in unfinished]
-    saved = [file.load() for file in files]
+    checkpoints = [directory.checkpoint(experiment) for experiment in unfinished]
+    saved = [checkpoint.load() for checkpoint in checkpoints]
+    files = sources(unfinished)
     if not unfinished:
         return directory.rows
     with _connected(address) as client:
@@ -66,7 +70,7 @@ def run_sweep_on_dask(
 
         def submit(job: int) -> Any:
             future = client.submit(
-                _train, unfinished[job], missing[job], lanes, sweep, job, pure=False
+                _train, unfinished[job], missing[job], lanes, files, sweep, job, pure=False
             )
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
@@ -83,14 +87,14 @@ def run_sweep_on_dask(
                         continue  # a straggler of a job that has ended
                     experiment = unfinished[job]
                     if what == SAVED:
-                        files[job].save(pickle.loads(variables[job].get()))
+                        checkpoints[job].save(pickle.loads(variables[job].get()))
                         advanced.add(job)
                     elif what != ENDED:
                         on_chunk(given[experiment], Tally(*what))
                     elif not isinstance(futures[job].exception(), KilledWorker):
                         outcomes = futures.pop(job).result()
                         directory.add(make_row(experiment, outcome) for outcome in outcomes)
-                        files[job].delete()
+                        checkpoints[job].delete()
                         on_rows(given[experiment], directory.rows_of(experiment), True)
                     elif job in advanced:  # Dask gives up after some deaths
                         advanced.remove(job)
@@ -150,10 +154,15 @@ async def _fault(address: str) -> str | None:
 
 
 def _train(
-    experiment: Experiment, only: tuple[int, ...], lanes: int | None, sweep: str, job: int
+    experiment: Experiment,
+    only: tuple[int, ...],
+    lanes: int | None,
+    files: Sources,
+    sweep: str,
+    job: int,
 ) -> list[Outcome]:
     """Run one experiment on this worker, from its newest checkpoint."""
-    with _one_job:
+    with _one_job, carried(files):
         line = _Line(sweep, job)
         outcomes = run_trials(
             experiment, only=only, lanes=lanes, on_chunk=line.on_chunk, checkpoint=line

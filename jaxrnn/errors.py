@@ -38,10 +38,10 @@ class Note(UserWarning):
     """Something that whoever runs experiments wants to know, and need not mend."""
 
 
-def look_up(table: Mapping[str, Entry], kind: str, name: str) -> Entry:
-    """Return ``table[name]``, or say which names there are."""
+def look_up(table: Mapping[str, Entry], kind: str, name: str, *others: str) -> Entry:
+    """Return ``table[name]``, or say which names there are, and what ``others`` are taken."""
     if name not in table:
-        choices = ", ".join(sorted(table))
+        choices = " or ".join([", ".join(sorted(table)), *others])
         raise InputError(f"unknown {kind} {shown(name)}: choose from {choices}")
     return table[name]
 

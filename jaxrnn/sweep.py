@@ -1,19 +1,22 @@
-"""Many experiments one after another into one run directory."""
+"""Many experiments into one run directory: run, resumed and grown, watched, and reported on."""
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError
-from jaxrnn.experiment import GRID, Experiment, flag_name
+from jaxrnn.errors import InputError, look_up
+from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
+from jaxrnn.tasks import settled
 from jaxrnn.training.memory import check_memory
-from jaxrnn.training.parts import settled
-from jaxrnn.training.runner import Tally, run_trials
+from jaxrnn.training.runner import Tally, check, run_trials
+from jaxrnn.watch import Watch
 
 
 def expand(
@@ -36,19 +39,30 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
 
     Combination k has the trials from k n on, n the trials of ``base``; the last axis varies first.
     Repeated values count once. The rows belong to experiment "grid". Raises InputError for an axis
-    without values and where a setting breaks its rule.
+    that is not of :data:`jaxrnn.experiment.PER_TRIAL` or without values, and where a setting breaks
+    its rule.
+    """
+    for name in axes:
+        look_up(dict.fromkeys(PER_TRIAL), "setting that may differ from trial to trial", name)
+    choices = list(combinations(axes))
+    grid = dataclasses.replace(base, name=GRID, trials=base.trials * len(choices))
+    check_memory(grid)  # before there is a value for each trial
+    settings: dict[str, Any] = {
+        name: tuple(choice[name] for choice in choices for _ in range(base.trials)) for name in axes
+    }
+    return dataclasses.replace(grid, **settings)
+
+
+def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of some settings, the last varying first, each once.
+
+    Raises InputError for a setting without values.
     """
     for name, values in axes.items():
         if not values:
             raise InputError(f"name at least one {flag_name(name)}")
-    combinations = list(itertools.product(*map(dict.fromkeys, axes.values())))
-    grid = dataclasses.replace(base, name=GRID, trials=base.trials * len(combinations))
-    check_memory(grid)  # before there is a value for each trial
-    settings: dict[str, Any] = {
-        name: tuple(values[place] for values in combinations for _ in range(base.trials))
-        for place, name in enumerate(axes)
-    }
-    return dataclasses.replace(grid, **settings)
+    for values in itertools.product(*map(dict.fromkeys, axes.values())):
+        yield dict(zip(axes, values, strict=True))
 
 
 def run_sweep(
@@ -80,3 +94,45 @@ def run_sweep(
         checkpoint.delete()  # a kill between the two may have left it
         on_rows(as_given, directory.rows_of(experiment), bool(missing))
     return directory.rows
+
+
+def run(
+    experiments: Experiment | Iterable[Experiment],
+    out: str | Path,
+    *,
+    lanes: int | None = None,
+    dask: str | None = None,
+    progress: bool = False,
+    report: bool = True,
+) -> list[Row]:
+    """Run what the directory ``out`` does not hold yet, and return all rows that it holds then.
+
+    What the command line does, from Python: the same call goes on after an interruption, other
+    experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
+    configuration and, with ``report``, report.md and the pictures. ``progress`` shows a bar, in a
+    notebook too. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
+    ``dask`` is the address of a scheduler whose workers do the work, by default this process.
+    ``pandas.DataFrame(rows)`` or ``polars.from_dicts(rows)`` makes a table of them.
+
+    Raises InputError before anything is trained for an experiment that cannot be run, and for a
+    directory that cannot be written, is in use or was begun under other settings.
+    """
+    experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
+    for experiment in experiments:  # so that a bad one is refused before the first is run
+        check(experiment, lanes, here=dask is None)
+    with RunDirectory(Path(out)) as directory, ExitStack() as stack:
+        watched: dict[str, Any] = {}
+        if progress:
+            watch = stack.enter_context(Watch(len(experiments)))
+            watched = {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
+        if dask is None:
+            rows = run_sweep(experiments, directory, lanes, **watched)
+        else:
+            from jaxrnn.cluster import run_sweep_on_dask  # asyncio is slow to import
+
+            rows = run_sweep_on_dask(experiments, directory, dask, lanes, **watched)
+    if report:
+        from jaxrnn.results.report import write_report  # and so is matplotlib
+
+        write_report(Path(out))
+    return rows

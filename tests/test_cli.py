@@ -17,11 +17,11 @@ from helpers import clopper_pearson, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.cost import expected_seconds
-from jaxrnn.cli.watch import console
 from jaxrnn.results.run_directory import LOCK
 from jaxrnn.suites import PAPER, SUITES
 from jaxrnn.training.objectives import REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
+from jaxrnn.watch import console
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
 SMALL = ["--cells", "lstm", "--lengths", "4", "5", "--trials", "3", "--window", "50"]
@@ -602,7 +602,7 @@ def test_a_bad_flag_of_grid_is_one_sentence_and_leaves_no_directory(
     ("flags", "expected"),
     [
         (["6a"], {"cell": "memory_blocks", "length": 100, "hidden_size": 2, "window": 50}),
-        (["6a", "--cell", "lstm", "--length", "20"], {"cell": "lstm", "cell_options": {}}),
+        (["6a", "--cell", "lstm", "--length", "20"], {"cell": "lstm", "hidden_size": 4}),
         (["better"], {"cell": "lstm", "length": 20, "hidden_size": 128}),
     ],
     ids=["6a", "6a with another cell", "better"],
@@ -621,5 +621,5 @@ def test_the_choices_in_the_help_are_those_of_the_tables(capsys):
     for command in ("sweep", "grid"):
         run(command, "--help")
         words = " ".join(capsys.readouterr().out.replace("│", " ").split())
-        for table in (INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS):
+        for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS):
             assert ", ".join(table) in words

@@ -8,8 +8,18 @@ import faults
 PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
-FLOORS = ["errors", "machine", "outcome", "experiment", "nets", "tasks", "suites", "training"]
-FLOORS += ["results", "inspection", "sweep", "cluster", "cli"]
+FLOORS = [
+    "errors",
+    "machine",
+    "outcome",
+    "experiment",
+    "names",
+    "nets",
+    "tasks",
+    "suites",
+    "training",
+]
+FLOORS += ["results", "inspection", "watch", "cluster", "sweep", "cli"]
 NEVER = {("results", "training"), ("suites", "nets"), ("suites", "tasks"), ("tasks", "nets")}
 
 

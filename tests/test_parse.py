@@ -14,8 +14,8 @@ import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.flags import Integer, OptionalDirectory
 from jaxrnn.cli.parse import parse
-from jaxrnn.cli.watch import console
 from jaxrnn.errors import InputError
+from jaxrnn.watch import console
 
 GRID_RUN = Path(__file__).parents[1] / "examples" / "grid-run"
 CHOICES = "choose from grid, inspect, list, paper, report, sweep"
@@ -98,7 +98,10 @@ def test_a_flag_without_its_name(capsys):
         ("sweep --hiden_size 3", "sweep has no --hiden_size: did you mean --hidden-size?"),
         ("sweep --nonsense", "sweep has no --nonsense: see jaxrnn sweep --help"),
         ("sweep -n 3", "sweep has no -n: see jaxrnn sweep --help"),
-        ("grid --lengths 5", "grid has no --lengths, a flag of sweep: did you mean --length?"),
+        (
+            "paper 6a --lengths 5",
+            "paper has no --lengths, a flag of sweep, grid: did you mean --length?",
+        ),
         (
             "paper 6a --max-steps 9",
             "paper has no --max-steps, a flag of sweep, grid, inspect: did you mean "

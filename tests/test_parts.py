@@ -20,7 +20,8 @@ from jaxrnn import (
     stack,
     xavier,
 )
-from jaxrnn.training.parts import parts_of, settled
+from jaxrnn.tasks import settled
+from jaxrnn.training.parts import parts_of
 
 
 @pytest.mark.parametrize(

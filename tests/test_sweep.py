@@ -1,6 +1,8 @@
 """Grids: every combination of some per-trial settings as the trials of one experiment."""
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import chex
 import pytest
@@ -8,6 +10,7 @@ from helpers import STREAK, run
 
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.suites import SUITES
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training import runner
 from jaxrnn.training.lanes import LaneTable
@@ -98,6 +101,67 @@ def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkey
         assert capsys.readouterr().err == "jaxrnn: that will do\n"
         assert asked[-1] == lanes
     assert len(asked) == 2
+
+
+@pytest.fixture
+def expanded(monkeypatch):
+    """What a command would run, and where."""
+    calls = []
+
+    def note(experiments, out, **options):
+        calls.append((experiments, out))
+        raise InputError("that will do")
+
+    monkeypatch.setattr("jaxrnn.cli.commands.run", note)
+
+    def call(*words):
+        assert run(*words) == 2
+        return calls.pop()
+
+    return call
+
+
+def test_a_grid_takes_several_values_of_every_setting(expanded):
+    several = ["--optimizer", "clipped_sgd", "clipped_adam", "--hidden-size", "3", "4"]
+    experiments, out = expanded(
+        *("grid", "--cells", "lstm", "gru", "--lengths", "5", "6", "--trials", "2"),
+        *(*several, "--clip", "1", "5"),
+    )
+    assert out == Path("runs/grid")
+    axes = ("cell", "length", "optimizer", "hidden_size")
+    found = [tuple(getattr(one, name) for name in axes) for one in experiments]
+    choices = (("lstm", "gru"), (5, 6), ("clipped_sgd", "clipped_adam"), (3, 4))
+    assert sorted(found) == sorted(itertools.product(*choices))
+    assert {(one.name, one.trials, one.clip) for one in experiments} == {
+        ("grid", 4, (1.0, 1.0, 5.0, 5.0))
+    }
+
+
+def test_another_task_begins_with_its_own_objective_and_without_the_others_options(expanded):
+    (one,), out = expanded(*["sweep", "--task", "adding", "--cells", "lstm", "--lengths", "50"])
+    assert (one.task, one.length, one.objective, one.max_steps) == ("adding", 50, None, 100_000)
+    assert out == Path("runs/notebook-adding")
+    (one,), out = expanded(
+        "sweep", "--experiment", "3a", "--task", "a/b.py:mine", "--objective", "c.py:d"
+    )
+    assert (one.task, one.task_options, one.objective) == ("a/b.py:mine", (), "c.py:d")
+    assert SUITES["3a"].base.task_options
+    assert out == Path("runs/3a-a_b.py_mine")
+
+
+def test_any_net_is_trained_under_the_papers_conditions_with_as_many_units(expanded):
+    (own, gru), out = expanded(*["paper", "6a", "--cells", "mine.py:mgu", "gru"])
+    base = SUITES["6a"].at()
+    assert base.hidden_size * dict(base.cell_options)["block_size"] == 4
+    for one, cell in ((own, "mine.py:mgu"), (gru, "gru")):
+        assert one == replace(base, cell=cell, cell_options=(), hidden_size=4)
+    assert out == Path("runs/paper-6a")
+
+
+def test_what_a_departure_changes_in_the_papers_net_another_cannot_take(tmp_path, capsys):
+    departure = next(one for one in SUITES.values() if one.base.input_bias)
+    assert run("paper", departure.base.name, "--cells", "gru", "--out", tmp_path / "run") == 2
+    assert "needs a cell with that gate: gru has" in capsys.readouterr().err
 
 
 def interrupted(experiment, path):

@@ -1,6 +1,7 @@
 """The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,23 +19,20 @@ from jaxrnn.cli.flags import (
     Integer,
     Integers,
     Lanes,
-    Name,
     Names,
     OptionalDirectory,
     Overrides,
     Several,
     Single,
 )
-from jaxrnn.cli.watch import Watch, console, duration
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import usable_cores
 from jaxrnn.results.rows import ROWS
-from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
-from jaxrnn.sweep import expand, product, run_sweep
-from jaxrnn.training.runner import check
+from jaxrnn.sweep import combinations, expand, product, run
+from jaxrnn.watch import console, duration
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 
@@ -62,7 +60,8 @@ def sweep(
         lengths: Lengths of the sequences; the notebook's are at least 3, and its alphabet as large.
         trials: Independent nets trained at each length.
         seed: Number from which all first weights and training sequences follow.
-        out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none.
+        out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none,
+            and runs/EXPERIMENT-TASK with another task.
         lanes: Trials trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
@@ -70,12 +69,12 @@ def sweep(
     _set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, **vars(overrides)}
     experiments = _expand(experiment, cells, lengths, settings)
-    _run(experiments, out or Path("runs") / "-".join(dict.fromkeys(experiment)), lanes, dask)
+    _run(experiments, out or _runs([*experiment, *filter(None, [overrides.task])]), lanes, dask)
 
 
 def grid(
-    cell: Name = None,
-    length: Integer = None,
+    cells: Annotated[Names, tyro.conf.arg(aliases=["--cell"])] = None,
+    lengths: Annotated[Integers, tyro.conf.arg(aliases=["--length"])] = None,
     trials: Count = 10,
     seed: Count = 0,
     experiment: str = "notebook",
@@ -84,16 +83,16 @@ def grid(
     lanes: Lanes = None,
     compile_cache: bool = True,
 ) -> None:
-    """Train one net at one length under every combination of some settings, as one program.
+    """Train nets under every combination of some settings.
 
-    Learning rate, clip bound, gate biases and initial scale take several values. Each combination
-    gets its own trials; all ride in the same batch, and nothing is compiled twice. Ends with a
-    table, best combination first, and a heat map of success rate and median steps. Give the same
-    command again after an interruption.
+    Every setting takes several values. Each combination gets its own trials; those that differ in
+    learning rate, clip bound, gate biases and initial scale alone ride in the same batch, and
+    nothing is compiled twice. Ends with a table, best combination first, and heat maps of success
+    rate and median steps. Give the same command again after an interruption.
 
     Args:
-        cell: The net to train; lstm for notebook and better.
-        length: Length of the sequences; 20 where the experiment has it, else its first.
+        cells: The nets to train; lstm for notebook and better.
+        lengths: Lengths of the sequences; 20 where the experiment has it, else its first.
         trials: Independent nets trained under each combination.
         seed: Number from which all first weights and training sequences follow.
         experiment: Where every setting that is not named comes from.
@@ -105,18 +104,22 @@ def grid(
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
     suite = look_up(SUITES, "experiment", experiment)
-    if length is None:
-        length = 20 if 20 in suite.lengths else suite.lengths[0]
-    settings = {"trials": trials, "seed": seed, **vars(overrides)}
-    axes = {name: settings.pop(name) for name in PER_TRIAL}
-    cells = (suite.base.cell if cell is None else cell,)
-    (base,) = _expand((experiment,), cells, (length,), settings)
-    named = {name: values for name, values in axes.items() if values is not None}
-    _run([product(base, named)], out, lanes)
+    if lengths is None:
+        lengths = (20 if 20 in suite.lengths else suite.lengths[0],)
+    cells = (suite.base.cell,) if cells is None else cells
+    named = {name: values for name, values in vars(overrides).items() if values is not None}
+    of_trials = {name: named.pop(name) for name in PER_TRIAL if name in named}
+    experiments = []
+    for combination in combinations(named):
+        settings = {"trials": trials, "seed": seed, **combination}
+        bases = _expand((experiment,), cells, lengths, settings)
+        experiments += [product(base, of_trials) for base in bases]
+    _run(experiments, out, lanes)
 
 
 def paper(
     experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    cells: Names = None,
     length: Integer = None,
     trials: Integer = None,
     max_sequences: Integer = None,
@@ -132,6 +135,8 @@ def paper(
 
     Args:
         experiments: Names as in the list: 6a, 3a-n1, 4-linear, ...
+        cells: Other nets than the paper's, with as many units as it has memory cells; `jaxrnn sweep
+            --experiment 6a` takes every other setting, too.
         length: Length of the sequences; the first published one by default.
         trials: Independent nets; as many as in the paper by default.
         max_sequences: Training sequences after which a trial is given up; by default ten times the
@@ -144,7 +149,13 @@ def paper(
     _set_up_jax(compile_cache)
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
     if not experiments:
-        given = {"length": length, "trials": trials, "max-sequences": max_sequences, "seed": seed}
+        given = {
+            "cells": cells and " ".join(cells),
+            "length": length,
+            "trials": trials,
+            "max-sequences": max_sequences,
+            "seed": seed,
+        }
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
@@ -158,8 +169,8 @@ def paper(
     chosen = []
     for name in dict.fromkeys(experiments):
         first = look_up(suites, "experiment", name).lengths[0]
-        chosen += _expand((name,), None, (first if length is None else length,), settings)
-    _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
+        chosen += _expand((name,), cells, (first if length is None else length,), settings)
+    _run(chosen, out or _runs(["paper", *experiments]), lanes)
 
 
 def inspect(
@@ -233,6 +244,11 @@ def _expand(
     return [one for suite in suites for one in expand(suite, cells, lengths, **given)]
 
 
+def _runs(words: Sequence[str]) -> Path:
+    """The run directory of a call that names none."""
+    return Path("runs") / re.sub(r"[^\w.+-]", "_", "-".join(dict.fromkeys(words)))
+
+
 def _run(
     experiments: Sequence[Experiment], out: Path, lanes: int | None, dask: str | None = None
 ) -> None:
@@ -240,15 +256,7 @@ def _run(
     from jaxrnn.results.report import write_report
 
     start = time.monotonic()
-    for experiment in experiments:  # so that a bad one is refused before the first is run
-        check(experiment, lanes, here=dask is None)
-    with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
-        if dask is None:
-            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
-        else:
-            from jaxrnn.cluster import run_sweep_on_dask
-
-            run_sweep_on_dask(experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows)
+    run(experiments, out, lanes=lanes, dask=dask, progress=True, report=False)
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 

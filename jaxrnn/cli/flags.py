@@ -9,7 +9,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from jaxrnn.nets import INITIALIZERS
-from jaxrnn.training.objectives import REDUCTIONS
+from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
 
 
@@ -58,7 +58,7 @@ def _flag(metavar: str, hint: str = "(default: the experiment's)", about: str | 
 
 
 def _one_of(about: str, table: Iterable[str]) -> Any:
-    return _flag("NAME", about=f"{about}: {', '.join(table)}.")
+    return tyro.conf.arg(help=f"{about}: {', '.join(table)}.")
 
 
 _INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
@@ -81,17 +81,21 @@ Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)"
 Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
 OptionalDirectory = Annotated[Path | None, _reader(_directory, _RULE, "{None}|PATH")]
 
-PerTrial = TypeVar("PerTrial")
+Word = TypeVar("Word")
+Whole = TypeVar("Whole")
+Real = TypeVar("Real")
 _UNSET: Any = None
 
 
 @dataclass(frozen=True)
-class Overrides(Generic[PerTrial]):
+class Overrides(Generic[Word, Whole, Real]):
     """Settings of an experiment that a flag replaces, None where it does not.
 
-    ``PerTrial`` is a number, or in a grid several.
+    ``Word``, ``Whole`` and ``Real`` are a name and two kinds of number, or in a grid several.
 
     Args:
+        task: What is learned; `jaxrnn list` names the tasks. Another task than the experiment's is
+            trained with its own objective.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
         initial_scale: Factor of all first weights.
@@ -106,24 +110,26 @@ class Overrides(Generic[PerTrial]):
         window: Training steps without a failure after which a trial is solved.
     """
 
-    hidden_size: Integer = None
-    layers: Integer = None
-    initializer: Annotated[str | None, _one_of("First weights", INITIALIZERS)] = None
-    initial_scale: PerTrial = _UNSET
-    input_bias: PerTrial = _UNSET
-    forget_bias: PerTrial = _UNSET
-    output_bias: PerTrial = _UNSET
-    loss_reduction: Annotated[
-        str | None, _one_of("A sequence's loss from its steps'", REDUCTIONS)
-    ] = None
-    optimizer: Annotated[str | None, _one_of("The update rule", OPTIMIZERS)] = None
-    learning_rate: PerTrial = _UNSET
-    clipping: Annotated[str | None, _one_of("What of the gradient is bounded", CLIPPINGS)] = None
-    clip: PerTrial = _UNSET
-    max_steps: Integer = None
-    threshold: Number = None
-    window: Integer = None
+    task: Word = _UNSET
+    objective: Annotated[Word, _one_of("Loss and error of a step", OBJECTIVES)] = _UNSET
+    hidden_size: Whole = _UNSET
+    layers: Whole = _UNSET
+    initializer: Annotated[Word, _one_of("First weights", INITIALIZERS)] = _UNSET
+    initial_scale: Real = _UNSET
+    input_bias: Real = _UNSET
+    forget_bias: Real = _UNSET
+    output_bias: Real = _UNSET
+    loss_reduction: Annotated[Word, _one_of("A sequence's loss from its steps'", REDUCTIONS)] = (
+        _UNSET
+    )
+    optimizer: Annotated[Word, _one_of("The update rule", OPTIMIZERS)] = _UNSET
+    learning_rate: Real = _UNSET
+    clipping: Annotated[Word, _one_of("What of the gradient is bounded", CLIPPINGS)] = _UNSET
+    clip: Real = _UNSET
+    max_steps: Whole = _UNSET
+    threshold: Real = _UNSET
+    window: Whole = _UNSET
 
 
-Single = Annotated[Overrides[Number], tyro.conf.arg(name="", prefix_name=False)]
-Several = Annotated[Overrides[Numbers], tyro.conf.arg(name="", prefix_name=False)]
+Single = Annotated[Overrides[Name, Integer, Number], tyro.conf.arg(name="", prefix_name=False)]
+Several = Annotated[Overrides[Names, Integers, Numbers], tyro.conf.arg(name="", prefix_name=False)]

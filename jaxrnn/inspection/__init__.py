@@ -21,7 +21,7 @@ from jaxrnn.inspection.record import (
     trained_params,
 )
 from jaxrnn.results.files import write_figure
-from jaxrnn.training.parts import settled
+from jaxrnn.tasks import settled
 from jaxrnn.training.runner import check, run_trials
 
 __all__ = [

@@ -12,6 +12,9 @@ from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 
 CONFIG = "config.json"
 
+SOURCES = "sources"
+"""What of it says which code the users' own parts were, see :func:`jaxrnn.names.digests`."""
+
 PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
 """The settings that are lists there, however many there are, and what they are called."""
 
@@ -28,6 +31,8 @@ def read_config(directory: Path) -> dict[str, Any] | None:
     fault = _fault(config, {"settings": dict} | _MADE_WITH)
     for one in [] if fault else config.get("resumed", []):  # what else it went on with
         fault = fault or _fault(one, _MADE_WITH)
+    if not fault and not _is_text(config.get(SOURCES, {})):
+        fault = f"its {SOURCES!r} are not all text"
     if fault:
         raise InputError(f"{path} is not a run's configuration: {fault}; move it away")
     return config
@@ -41,12 +46,17 @@ def _fault(config: Any, kinds: Mapping[str, type]) -> str | None:
     for name, kind in kinds.items():
         if not isinstance(config, dict) or not isinstance(config.get(name), kind):
             return f"its {name!r} is missing or of the wrong type"
-    numbers = config["versions"].values()
-    if not all(isinstance(number, str) and number.isprintable() for number in numbers):
+    if not _is_text(config["versions"]):
         return "its 'versions' are not all text"
     if not isinstance(config.get("resumed", []), list):
         return "its 'resumed' is no list"
     return None
+
+
+def _is_text(named: Any) -> bool:
+    return isinstance(named, dict) and all(
+        isinstance(one, str) and one.isprintable() for one in named.values()
+    )
 
 
 def spelled(value: Any) -> str:

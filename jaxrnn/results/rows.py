@@ -10,7 +10,6 @@ from typing import Any
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
-from jaxrnn.tasks import TASKS
 
 ROWS = "trials.jsonl"
 
@@ -60,27 +59,19 @@ def experiment_of(row: Row) -> Experiment:
     return _experiment_of(json.dumps(settings | {"name": row["experiment"]}))
 
 
-def as_in_rows(experiment: Experiment) -> Experiment:
-    """The experiment with the objective of its task where it names none, as its rows have it."""
-    if experiment.objective is not None or experiment.task not in TASKS:
-        return experiment
-    task = TASKS[experiment.task](experiment.length, **dict(experiment.task_options))
-    return dataclasses.replace(experiment, objective=task.objective)
-
-
 @lru_cache(maxsize=4096)
 def _experiment_of(settings: str) -> Experiment:
     given = {"objective": "cross_entropy"} | json.loads(settings) | {"trials": 1}
     return experiment_from(given).alone(0)
 
 
-def read_rows(directory: Path) -> list[Row]:
+def read_rows(directory: str | Path) -> list[Row]:
     """Read the rows of a run directory.
 
     Raises InputError that names the file and the first line that is not a row of a trial, with the
     field that breaks its rule, and the second of two lines of the same trial.
     """
-    return [row for row, _ in read_lines(directory)]
+    return [row for row, _ in read_lines(Path(directory))]
 
 
 def read_lines(directory: Path) -> list[tuple[Row, str]]:

@@ -12,11 +12,21 @@ from typing import Any
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, versions
+from jaxrnn.names import digests, own_names
 from jaxrnn.results.checkpoint import CheckpointFile, owner_of
-from jaxrnn.results.config import CONFIG, PLURAL, merged, read_config, settings_in_words, spelled
+from jaxrnn.results.config import (
+    CONFIG,
+    PLURAL,
+    SOURCES,
+    merged,
+    read_config,
+    settings_in_words,
+    spelled,
+)
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import ROWS, Row, as_in_rows, experiment_of, read_lines
+from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
 from jaxrnn.suites import SUITES
+from jaxrnn.tasks import settled
 
 LOCK = ".lock"
 
@@ -87,6 +97,7 @@ class RunDirectory:
         }
         self._check_unchanged(experiments)
         config = read_config(self.path)
+        own = self._checked_sources(experiments, {} if config is None else config)
         settings = settings_in_words(experiments)
         if config is None:
             config = {"settings": settings, "versions": versions(), "device": device()}
@@ -96,6 +107,8 @@ class RunDirectory:
             config["settings"] = settings
             if any(self.missing(experiment) for experiment in experiments):
                 self._note_versions(config)
+        if own:
+            config[SOURCES] = own
         text = json.dumps(config, indent=2).encode() + b"\n"
         if not (self.path / CONFIG).exists() or (self.path / CONFIG).read_bytes() != text:
             write_whole(self.path / CONFIG, text)
@@ -131,6 +144,20 @@ class RunDirectory:
             if old and not any(_changes(one) in changes for one in asked_of):
                 names = {**changes[0], **_changes(asked_of[0])}
                 self._refuse(*({n: getattr(e, n) for n in names} for e in (old[0], asked_of[0])))
+
+    def _checked_sources(
+        self, experiments: Sequence[Experiment], config: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """What is kept of users' own code; refuses code that trials which are held did not have."""
+        before, now = config.get(SOURCES, {}), digests(experiments)
+        held = own_names([*{one: None for one, _ in self._lines}, *self._checkpoints.values()])
+        for name in now:
+            if name in held and before.get(name) != now[name]:
+                raise InputError(
+                    f"{self.path} holds trials of {name} as it was before its code changed: use "
+                    "another --out, or change it back"
+                )
+        return before | now
 
     def _refuse(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Say in which setting they differ."""
@@ -209,7 +236,7 @@ def _net(experiment: Experiment) -> tuple[str, str, int]:
 def _changes(experiment: Experiment) -> dict[str, Any]:
     """The settings in which an experiment of the table is not the table's."""
     suite = SUITES[experiment.name]
-    own = as_in_rows(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
+    own = settled(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
     one = experiment.alone(0)
     names = (field.name for field in dataclasses.fields(Experiment))
     return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

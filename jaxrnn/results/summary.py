@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
-from jaxrnn.results.rows import Row, as_in_rows, experiment_of
+from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.suites import SUITES, Published, Source
+from jaxrnn.tasks import settled
 
 _OURS = Source("an experiment that is in no table")
 
@@ -75,7 +76,7 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
     suite = SUITES.get(first["experiment"])
     if suite is None:
         return None
-    expected = as_in_rows(suite.at(first["cell"], first["length"], seed=0)).alone(0)
+    expected = settled(suite.at(first["cell"], first["length"], seed=0)).alone(0)
     made = (replace(one, seed=0) for one in set(map(experiment_of, rows)))
     if any(one != expected for one in made):
         return None

@@ -59,7 +59,8 @@ class Suite:
     def at(self, cell: str | None = None, length: int | None = None, **settings: Any) -> Experiment:
         """One entry of the table, by default the first, with some settings replaced.
 
-        A cell that is not the base's begins without the base's options.
+        A cell or a task that is not the base's begins without the base's options, and another task
+        is trained with its own objective. Another cell has as many units as the base's blocks have.
         """
         cell = self.cells[0] if cell is None else cell
         length = self.lengths[0] if length is None else length
@@ -70,7 +71,10 @@ class Suite:
             cap = self.caps[min(longer, default=max(self.caps))]
         given: dict[str, Any] = {"cell": cell, "length": length, "max_steps": cap}
         if cell != self.base.cell:
-            given["cell_options"] = ()
+            units = self.base.hidden_size * dict(self.base.cell_options).get("block_size", 1)
+            given |= {"cell_options": (), "hidden_size": units}
+        if settings.get("task", self.base.task) != self.base.task:
+            given |= {"task_options": (), "objective": None}
         return replace(self.base, **given | settings)
 
     def published_at(self, cell: str, length: int) -> Published | None:

@@ -5,7 +5,10 @@ Add one to its family, or as a new file, and a line to ``TASKS``.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from jaxrnn.experiment import Experiment
+from jaxrnn.names import build, find
 from jaxrnn.tasks.arithmetic import adding, multiplication
 from jaxrnn.tasks.base import Sequence, Task
 from jaxrnn.tasks.long_lag import no_regularities, noise_free, very_long_lag
@@ -30,7 +33,9 @@ __all__ = [
     "no_regularities",
     "noise_free",
     "reber_sets",
+    "settled",
     "target_without_noise",
+    "task_of",
     "temporal_order",
     "temporal_order_three",
     "two_sequence",
@@ -52,3 +57,18 @@ TASKS: dict[str, Callable[..., Task]] = {
     "temporal_order": temporal_order,
     "temporal_order_three": temporal_order_three,
 }
+
+
+def task_of(experiment: Experiment) -> Task:
+    """The experiment's task; raises InputError for an unknown one, options that are not its own,
+    and a length that it refuses."""
+    builder = find(TASKS, "task", experiment.task)
+    owner, options = f"task {experiment.task}", experiment.task_options
+    return build(Task, owner, builder, options, experiment.length)
+
+
+def settled(experiment: Experiment) -> Experiment:
+    """The experiment with what it leaves to its task filled in; raises what task_of raises."""
+    if experiment.objective is not None:
+        return experiment
+    return replace(experiment, objective=task_of(experiment).objective)

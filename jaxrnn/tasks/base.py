@@ -43,6 +43,11 @@ REAL_TARGETS = "half_squared_error_linear"
 """What tasks with targets that are real vectors are trained with."""
 
 
+def are_symbols(array: jax.Array) -> bool:
+    """Whether an array holds symbols, which are integers, not the numbers of real vectors."""
+    return bool(jnp.issubdtype(array.dtype, jnp.integer))
+
+
 def require_length(task: str, length: int, least: int) -> None:
     """Raise InputError for a length below the least that the task's rules allow."""
     if whole_number("length", length) < least:

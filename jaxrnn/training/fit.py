@@ -2,52 +2,88 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import Experiment
+from jaxrnn.names import called
 from jaxrnn.nets import Cell, Initializer, unroll
-from jaxrnn.tasks import Sequence, Task
+from jaxrnn.nets.base import Params
+from jaxrnn.tasks.base import Sequence, Task, are_symbols
 from jaxrnn.training.objectives import OBJECTIVES, Goal, Objective
-
-Built = TypeVar("Built")
 
 LOOKED_AT = 256
 """Sequences whose symbols are looked at."""
 
 
-def called(owner: str, function: Callable[..., Built], *arguments: Any, **options: Any) -> Built:
-    """What somebody's function gives, its exception as one sentence that says whose it is."""
-    try:
-        return function(*arguments, **options)
-    except (InputError, MemoryError, OverflowError):  # the last two are jaxrnn.training.memory's
-        raise
-    except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{owner} fails with {what}") from error
+def check_shapes(
+    experiment: Experiment, task: Task, cell: Cell, initializer: Initializer
+) -> Params:
+    """Hold what a task and a cell give against the sizes that they name.
 
-
-def check_shapes(experiment: Experiment, task: Task, cell: Cell, initializer: Initializer) -> None:
-    """Hold what a task and a cell give against the sizes that they name; raises InputError."""
+    Returns the parameters, as shapes. Raises InputError.
+    """
     owner, steps = f"task {experiment.task}", (task.num_steps,)
     sequence = _drawn(experiment.task, task)
     for name, size in (("inputs", "num_inputs"), ("targets", "num_outputs")):
         array = getattr(sequence, name)
-        shape = steps if _are_symbols(array) else (*steps, getattr(task, size))
+        shape = steps if are_symbols(array) else (*steps, getattr(task, size))
         _require(owner, name, array, shape, f"its num_steps and {size} say")
+        _require_type(owner, name, array, jnp.integer, jnp.floating)
     for name in ("mask", "judged_mask"):
-        if getattr(sequence, name) is not None:
-            _require(owner, name, getattr(sequence, name), steps, "its num_steps says")
-
-    def run(key: jax.Array, inputs: jax.Array) -> jax.Array:
-        return unroll(cell, cell.init(key, initializer), inputs)[1]
-
+        if (array := getattr(sequence, name)) is not None:
+            _require(owner, name, array, steps, "its num_steps says")
+            _require_type(owner, name, array, jnp.bool_)
     owner, rule = f"cell {experiment.cell}", f"task {experiment.task} says"
-    outputs = called(owner, jax.eval_shape, run, jax.random.key(0), sequence.inputs)
+
+    def run(key: jax.Array, inputs: jax.Array) -> tuple[Params, jax.Array]:
+        def loss(params: Params) -> tuple[jax.Array, jax.Array]:
+            outputs = unroll(cell, params, inputs)[1]
+            return jnp.sum(outputs.astype(jnp.result_type(float))), outputs
+
+        params = cell.init(key, initializer)
+        _, outputs = jax.grad(loss, has_aux=True, allow_int=True)(params)
+        return params, outputs
+
+    params, outputs = called(owner, jax.eval_shape, run, jax.random.key(0), sequence.inputs)
     _require(owner, "outputs", outputs, (*steps, task.num_outputs), rule)
+    for what, leaf in [
+        ("outputs", outputs),
+        *(("weights", one) for one in jax.tree.leaves(params)),
+    ]:
+        _require_type(owner, what, leaf, jnp.floating)
+    return params
+
+
+def check_optimizer(
+    experiment: Experiment,
+    optimizer: Callable[[Any, Any], optax.GradientTransformation],
+    params: Params,
+) -> None:
+    """Hold an optimizer against the parameters, given as shapes; raises InputError."""
+    import chex  # a tenth of a second, which the help need not take
+
+    owner = f"optimizer {experiment.optimizer}"
+
+    def step(params: Params, number: jax.Array) -> tuple[Any, Any]:
+        rule = optimizer(number, number)
+        if not isinstance(rule, optax.GradientTransformation):
+            raise TypeError(f"it gives {shown(rule)}, not a GradientTransformation of optax")
+        before = params, rule.init(params)
+        updates, state = rule.update(params, before[1], params)
+        return before, (optax.apply_updates(params, updates), state)
+
+    number = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    before, after = called(owner, jax.eval_shape, step, params, number)
+    for what, old, new in zip(("parameters", "state"), before, after, strict=True):
+        try:
+            chex.assert_trees_all_equal_shapes_and_dtypes(old, new)
+        except AssertionError:
+            raise InputError(f"{owner} changes the shapes or types of its {what}") from None
 
 
 def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
@@ -87,7 +123,7 @@ def check_symbols(name: str, task: Task) -> None:
     """
     alphabets = {"inputs": task.num_inputs, "targets": task.num_outputs}
     sequence = _drawn(name, task)
-    kinds = [kind for kind in alphabets if _are_symbols(getattr(sequence, kind))]
+    kinds = [kind for kind in alphabets if are_symbols(getattr(sequence, kind))]
 
     def least_and_greatest(keys: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
         sequences = jax.vmap(task.draw)(keys)
@@ -110,14 +146,16 @@ def _drawn(name: str, task: Task) -> Sequence:
     return called(f"task {name}", jax.eval_shape, task.draw, jax.random.key(0))
 
 
-def _are_symbols(array: Any) -> bool:
-    return bool(jnp.issubdtype(array.dtype, jnp.integer))
-
-
 def _require(owner: str, what: str, array: jax.Array, shape: tuple[int, ...], rule: str) -> None:
-    import chex  # a tenth of a second, which the help need not take
+    import chex
 
     try:
         chex.assert_shape(array, shape)
     except AssertionError:
         raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}") from None
+
+
+def _require_type(owner: str, what: str, array: jax.Array, *kinds: Any) -> None:
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
+        names = " or ".join(getattr(kind, "__name__", str(kind)).strip("_") for kind in kinds)
+        raise InputError(f"{owner} gives {what} of type {array.dtype}: it has to be {names}")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.tasks import Sequence
+from jaxrnn.tasks.base import Sequence, are_symbols
 
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 """``objective(outputs [T, O], targets) -> (losses [T], errors [T])``; raises InputError for targets
@@ -34,7 +34,7 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax
 
     Source: the notebook's ``RNN_loss`` and ``RNN_abs_error``.
     """
-    if not _are_symbols(targets):
+    if not (are_symbols(targets) and targets.ndim == 1):
         raise InputError(f"cross_entropy takes symbols [T] as targets, not {_described(targets)}")
     # The target's logit by a sum over a mask, since a gather's gradient would be a scatter.
     is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
@@ -71,7 +71,7 @@ def half_squared_error_linear(
 
     Source: the usual regression loss.
     """
-    if _are_symbols(targets):
+    if are_symbols(targets) and targets.ndim == 1:
         targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
     if targets.shape != outputs.shape:
         raise InputError(
@@ -80,10 +80,6 @@ def half_squared_error_linear(
         )
     difference = targets.astype(outputs.dtype) - outputs
     return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)
-
-
-def _are_symbols(targets: jax.Array) -> bool:
-    return targets.ndim == 1 and bool(jnp.issubdtype(targets.dtype, jnp.integer))
 
 
 def _described(targets: jax.Array) -> str:

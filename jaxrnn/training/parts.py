@@ -1,25 +1,22 @@
 """The parts of a trial, looked up by name, with every rule that they have to keep."""
 
-import inspect
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.errors import InputError, look_up, shown
-from jaxrnn.experiment import Experiment, Options
+from jaxrnn.errors import InputError, look_up
+from jaxrnn.experiment import Experiment
+from jaxrnn.names import build, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack
 from jaxrnn.nets.base import taking_symbols
-from jaxrnn.tasks import TASKS, Task
-from jaxrnn.training.fit import called, check_goal, check_shapes
+from jaxrnn.tasks import TASKS, Task, settled, task_of
+from jaxrnn.training.fit import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
-
-Built = TypeVar("Built")
 
 
 class Parts(NamedTuple):
@@ -39,49 +36,48 @@ def parts_of(experiment: Experiment) -> Parts:
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
     with a cell that has nothing to join, a ``test_size`` that is not that of the task's own test
-    set, a task or a cell that gives other shapes than its sizes say, and an objective that does not
-    take the task's targets.
+    set, a task or a cell that gives other shapes or types than its sizes say, an objective that
+    does not take the task's targets, and an optimizer that does not give back what it was given.
     """
-    task = _task(experiment)
+    tables: dict[str, Mapping[str, Any]] = {
+        "task": TASKS,
+        "cell": CELLS,
+        "initializer": INITIALIZERS,
+        "optimizer": OPTIMIZERS,
+    }
+    named = {kind: find(table, kind, getattr(experiment, kind)) for kind, table in tables.items()}
+    return _parts(settled(experiment), tuple(named.values()))
+
+
+@lru_cache(maxsize=256)
+def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
+    """The parts, each looked at once: ``builders`` change where a user's own file has changed."""
+    _, builder, draws, optimizer = builders
+    task = task_of(experiment)
     measure = look_up(MEASURES, "measure", task.measure) if task.measure else None
-    objective = look_up(OBJECTIVES, "objective", experiment.objective or task.objective)
+    objective = find(OBJECTIVES, "objective", str(experiment.objective))
     reduction = look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction)
-    optimizer = look_up(OPTIMIZERS, "optimizer", experiment.optimizer)
     look_up(CLIPPINGS, "clipping", experiment.clipping)
-    draws = look_up(INITIALIZERS, "initializer", experiment.initializer)
     owner = f"initializer {experiment.initializer}"
-    initializer = _build(Initializer, owner, draws, (), task.num_steps)
-    cell = _cell(experiment, task)
+    initializer = build(Initializer, owner, draws, (), task.num_steps)
+    cell = _cell(experiment, task, builder)
     _check_test_set(experiment, task)
 
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
         return optimizer(learning_rate, clip, experiment.clipping)
 
-    check_shapes(experiment, task, cell, initializer)
+    params = check_shapes(experiment, task, cell, initializer)
     goal = Goal(objective, reduction, measure)
     check_goal(experiment, task, goal)
+    check_optimizer(experiment, optimizer_of, params)
     return Parts(task, cell, initializer, goal, optimizer_of)
 
 
-def settled(experiment: Experiment) -> Experiment:
-    """The experiment with what it leaves to its task filled in; raises what parts_of raises."""
-    if experiment.objective is not None:
-        return experiment
-    return replace(experiment, objective=_task(experiment).objective)
-
-
-def _task(experiment: Experiment) -> Task:
-    builder = look_up(TASKS, "task", experiment.task)
-    owner, options = f"task {experiment.task}", experiment.task_options
-    return _build(Task, owner, builder, options, experiment.length)
-
-
-def _cell(experiment: Experiment, task: Task) -> Cell:
+def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> Cell:
     """The experiment's net, all layers of it."""
-    builder = look_up(CELLS, "cell", experiment.cell)
     fans_in = [task.num_inputs] + [task.num_outputs] * (experiment.layers - 1)
     layers = [
-        _build(
+        build(
             Cell,
             f"cell {experiment.cell}",
             builder,
@@ -107,32 +103,6 @@ def _cell(experiment: Experiment, task: Task) -> Cell:
             f"{experiment.cell}{f' of {len(layers)} layers' * (len(layers) > 1)} cannot"
         )
     return taking_symbols(cell, task.num_inputs)
-
-
-@lru_cache(maxsize=256)  # so that equal experiments have equal parts
-def _build(
-    kind: type[Built], owner: str, builder: Callable[..., Built], options: Options, *sizes: int
-) -> Built:
-    """Call a builder; one sentence for options that are not its own, and what is not its kind."""
-    if not callable(builder):
-        raise InputError(f"{owner} is {shown(builder)}: it has to be a function that builds it")
-    given = dict(options)
-    parameters = list(inspect.signature(builder).parameters.values())[len(sizes) :]
-    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
-    for option in given:
-        if option not in known and len(known) == len(parameters):
-            choices = f"no option {option!r}: choose from {', '.join(known)}"
-            raise InputError(f"{owner} takes {choices if known else 'no options'}")
-    for one in parameters:
-        if one.name in known and one.name not in given and one.default is one.empty:
-            raise InputError(
-                f"{owner} needs its option {one.name}: take an experiment that gives it, "
-                f"or Experiment's {owner.split()[0]}_options"
-            )
-    built = called(owner, builder, *sizes, **given)
-    if not isinstance(built, kind):
-        raise InputError(f"{owner} gives {shown(built)}, not a {kind.__name__}")
-    return built
 
 
 def _check_test_set(experiment: Experiment, task: Task) -> None:

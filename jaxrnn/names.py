@@ -1,0 +1,210 @@
+"""The names that an experiment gives its parts: those of a table, and a user's own code.
+
+``file.py:name`` is what a file defines, by its path from where the command is given;
+``module:name`` is what a module that Python finds defines, the current directory included, and
+``__main__:name`` what a script or a notebook does. Code is imported where such a name is looked up,
+which only a run of the experiment does, never reading its rows.
+"""
+
+import hashlib
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from jaxrnn.errors import InputError, look_up, shown
+from jaxrnn.experiment import Experiment, Options
+
+Built = TypeVar("Built")
+
+NAMED = ("task", "cell", "initializer", "objective", "optimizer")
+"""The settings that name a part."""
+
+Sources = Mapping[str, bytes]
+"""What files hold, by their path as the names have it."""
+
+_carried: ContextVar[Sources | None] = ContextVar("_carried", default=None)
+
+
+def is_own(name: str | None) -> bool:
+    """Whether a name is of a user's own code."""
+    return name is not None and ":" in name
+
+
+def find(table: Mapping[str, Any], kind: str, name: str) -> Any:
+    """What a name stands for, by the table or by importing the code that it names.
+
+    Raises InputError for a name that is neither, naming the choices, and for code that fails.
+    """
+    if not is_own(name):
+        return look_up(table, kind, name, "file.py:name")
+    return _own(kind, name)
+
+
+def own_names(experiments: Iterable[Experiment]) -> list[str]:
+    """The names of users' own code among the parts of the experiments, each once."""
+    names = (getattr(experiment, part) for experiment in experiments for part in NAMED)
+    return [name for name in dict.fromkeys(names) if is_own(name)]
+
+
+def digests(experiments: Iterable[Experiment]) -> dict[str, str]:
+    """For each of their :func:`own_names` the SHA-256, in part, of the code that it is in.
+
+    That is its file; of what has none, as in a notebook, its own text where Python knows it. What a
+    file imports in turn is not looked at.
+    """
+    return {name: hashlib.sha256(_text(name)).hexdigest()[:16] for name in own_names(experiments)}
+
+
+def sources(experiments: Iterable[Experiment]) -> Sources:
+    """The files of their :func:`own_names`, for another machine."""
+    places = (_split(name)[0] for name in own_names(experiments))
+    return {place: _read(place) for place in places if _is_file(place)}
+
+
+@contextmanager
+def carried(files: Sources) -> Iterator[None]:
+    """Within it these are the files, wherever they are from and whatever this machine has."""
+    token = _carried.set(files)
+    try:
+        yield
+    finally:
+        _carried.reset(token)
+
+
+def called(owner: str, function: Callable[..., Built], *arguments: Any, **options: Any) -> Built:
+    """What somebody's function gives, its exception as one sentence that says whose it is."""
+    try:
+        return function(*arguments, **options)
+    except (InputError, MemoryError, OverflowError):  # the last two are jaxrnn.training.memory's
+        raise
+    except Exception as error:
+        raise InputError(f"{owner} fails with {_in_words(error)}") from error
+
+
+@lru_cache(maxsize=256)  # so that equal experiments have equal parts
+def build(
+    kind: type[Built], owner: str, builder: Callable[..., Built], options: Options, *sizes: int
+) -> Built:
+    """Call a builder; one sentence for options that are not its own, and what is not its kind."""
+    try:
+        signature = inspect.signature(builder)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{owner} is {shown(builder)}: it has to be a function that builds it"
+        ) from None
+    given = dict(options)
+    parameters = list(signature.parameters.values())[len(sizes) :]
+    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    for option in given:
+        if option not in known and len(known) == len(parameters):
+            choices = f"no option {option!r}: choose from {', '.join(known)}"
+            raise InputError(f"{owner} takes {choices if known else 'no options'}")
+    for one in parameters:
+        if one.name in known and one.name not in given and one.default is one.empty:
+            raise InputError(
+                f"{owner} needs its option {one.name}: take an experiment that gives it, "
+                f"or Experiment's {owner.split()[0]}_options"
+            )
+    built = called(owner, builder, *sizes, **given)
+    if not isinstance(built, kind):
+        raise InputError(f"{owner} gives {shown(built)}, not a {kind.__name__}")
+    return built
+
+
+def _in_words(error: BaseException) -> str:
+    """What went wrong, on one line, and where in a user's own file."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in _own_files:
+            return f"{what} ({frame.filename} line {frame.lineno})"
+    return what
+
+
+def _own(kind: str, name: str) -> Any:
+    place, attribute = _split(name)
+    module = _module(place)
+    if not hasattr(module, attribute):
+        defined = (
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        )
+        choices = ", ".join(sorted(defined)) or "nothing"
+        raise InputError(f"{kind} {name}: {place} has no {attribute!r}, it has {choices}")
+    return getattr(module, attribute)
+
+
+def _split(name: str) -> tuple[str, str]:
+    place, _, attribute = name.rpartition(":")
+    return place, attribute
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py")
+
+
+def _module(place: str) -> ModuleType:
+    if _is_file(place):
+        return _run_file(place, _read(place))
+    with _importing(place, Path.cwd()):
+        return importlib.import_module(place)
+
+
+def _read(place: str) -> bytes:
+    if place in (files := _carried.get() or {}):
+        return files[place]
+    try:
+        return Path(place).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {place}: {error.strerror or error}") from None
+
+
+_own_files: set[str] = set()
+
+
+@lru_cache(maxsize=64)
+def _run_file(place: str, text: bytes) -> ModuleType:
+    """The module of a file; of the same text once, so that equal experiments have equal parts."""
+    digest = hashlib.sha256(text).hexdigest()[:16]
+    module = ModuleType(f"jaxrnn_own_{digest}")
+    module.__file__ = place
+    sys.modules[module.__name__] = module  # where dataclasses look for what they are in
+    _own_files.add(place)
+    with _importing(place, Path(place).resolve().parent):
+        exec(compile(text, place, "exec"), vars(module))
+    return module
+
+
+@contextmanager
+def _importing(place: str, directory: Path) -> Iterator[None]:
+    """Within it what stands in a directory can be imported; what fails is one sentence."""
+    sys.path.insert(0, str(directory))
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{place} fails with {_in_words(error)}") from error
+    finally:
+        sys.path.remove(str(directory))
+
+
+def _text(name: str) -> bytes:
+    """The text of the code that a name is in."""
+    place, attribute = _split(name)
+    if _is_file(place):
+        return _read(place)
+    module = _module(place)
+    try:
+        if getattr(module, "__file__", None):
+            return Path(inspect.getsourcefile(module) or "").read_bytes()
+        own: Callable[..., Any] = getattr(module, attribute)
+        return inspect.getsource(own).encode()
+    except (OSError, TypeError, AttributeError):
+        return b""

@@ -1,0 +1,240 @@
+"""A user's own cells, tasks, objectives, optimizers and initializers, by name."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import jaxrnn
+from jaxrnn import CELLS, Experiment, InputError, read_rows, run, run_trials
+from jaxrnn.names import carried, digests, find, own_names, sources
+from jaxrnn.results.report import write_report
+from jaxrnn.training.parts import parts_of
+
+OWN = '''
+"""Everything that can be one's own, each a copy of what the package has."""
+import jax
+import jax.numpy as jnp
+import optax
+import jaxrnn
+from jaxrnn import Sequence, Task
+from jaxrnn.training.objectives import half_squared_error
+
+
+def lstm(num_inputs, hidden_size, num_outputs):
+    return jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+
+
+def last(length):
+    task = jaxrnn.noise_free(length)
+    return task._replace(objective="half_squared_error")
+
+
+def loss(outputs, targets):
+    return half_squared_error(outputs, targets)
+
+
+def sgd(learning_rate, clip, clipping):
+    return jaxrnn.clipped_sgd(learning_rate, clip, clipping)
+
+
+def first(num_steps):
+    return jaxrnn.notebook_xavier(num_steps)
+
+
+def raises(*sizes):
+    return undefined
+
+
+def number(*sizes):
+    return 3
+
+
+def one_more(num_inputs, hidden_size, num_outputs):
+    return jaxrnn.lstm(num_inputs, hidden_size, num_outputs + 1)
+
+
+def whole_outputs(num_inputs, hidden_size, num_outputs):
+    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+    def step(params, state, x):
+        state, y = cell.step(params, state, x)
+        return state, y.astype(jnp.int32)
+    return cell._replace(step=step, unroll=None)
+
+
+def whole_weights(num_inputs, hidden_size, num_outputs):
+    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+    def step(params, state, x):
+        return cell.step(params[0], state, x)
+    def init(key, initializer):
+        return cell.init(key, initializer), jnp.int32(3)
+    return cell._replace(
+        init=init, step=step, unroll=None, initial_state=lambda params: cell.initial_state(params[0])
+    )
+
+
+def forgets_its_state(num_inputs, hidden_size, num_outputs):
+    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+    return cell._replace(step=lambda p, s, x: (s.hidden, cell.step(p, s, x)[1]), unroll=None)
+
+
+def masked_by_numbers(length):
+    task = jaxrnn.noise_free(length)
+    def draw(key):
+        return task.draw(key)._replace(mask=jnp.ones(length - 1))
+    return task._replace(draw=draw)
+
+
+def true_inputs(length):
+    task = jaxrnn.noise_free(length)
+    def draw(key):
+        return task.draw(key)._replace(inputs=jnp.ones((length - 1, length), bool))
+    return task._replace(draw=draw)
+
+
+def halving(learning_rate, clip, clipping):
+    return jaxrnn.clipped_sgd(learning_rate, clip, clipping).update
+
+
+def in_half(learning_rate, clip, clipping):
+    def update(updates, state, params=None):
+        return updates, jnp.float16(0)
+    return optax.GradientTransformation(lambda params: jnp.float32(0), update)
+'''
+
+EXPERIMENT = Experiment(length=5, trials=3, hidden_size=4, window=20, max_steps=60)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The directory of a file mine.py, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["mine", "sub/mine.py"])
+def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    Path("sub").mkdir()
+    Path("sub/mine.py").write_text(OWN)
+    theirs = replace(EXPERIMENT, objective="half_squared_error")
+    named = replace(
+        EXPERIMENT,
+        cell=f"{place}:lstm",
+        task=f"{place}:last",
+        optimizer=f"{place}:sgd",
+        initializer=f"{place}:first",
+    )
+    assert run_trials(named) == run_trials(theirs)
+    assert run_trials(replace(theirs, objective=f"{place}:loss")) == run_trials(theirs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"cell": "mine.py"}, "unknown cell 'mine.py': choose from .* or file.py:name"),
+        ({"cell": "none.py:lstm"}, "cannot read none.py: No such file or directory"),
+        ({"cell": "none:lstm"}, "none fails with ModuleNotFoundError: No module named 'none'"),
+        ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
+        ({"cell": "exits.py:x"}, r"exits.py fails with SystemExit: 3 \(exits.py line 2\)"),
+        ({"cell": "mine.py:gru"}, "cell mine.py:gru: mine.py has no 'gru', it has first, .*"),
+        (
+            {"cell": "mine.py:raises"},
+            "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
+            r"\(mine.py line 34\)",
+        ),
+        ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
+        ({"cell": "mine.py:loss"}, "cell mine.py:loss fails with TypeError: .*"),
+        ({"cell": "mine.py:one_more"}, r"cell .* gives outputs of shape \(4, 6\): task noise_.*"),
+        ({"cell": "mine.py:whole_outputs"}, "cell .* gives outputs of type int32: it has to be .*"),
+        (
+            {"cell": "mine.py:whole_weights"},
+            "cell .* gives weights of type int32: it has to be f.*",
+        ),
+        ({"cell": "mine.py:forgets_its_state"}, "cell mine.py:forgets_its_state fails with .*"),
+        ({"task": "mine.py:masked_by_numbers"}, "task .* gives mask of type float32: it has .*"),
+        ({"task": "mine.py:true_inputs"}, "task .* gives inputs of type bool: it has to be int.*"),
+        ({"initializer": "mine.py:number"}, "initializer .* gives 3, not a Initializer"),
+        ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
+        (
+            {"optimizer": "mine.py:number"},
+            "optimizer .*: it gives 3, not a GradientTransformation.*",
+        ),
+        ({"optimizer": "mine.py:halving"}, "optimizer .*: it gives <function .*"),
+        ({"optimizer": "mine.py:in_half"}, "optimizer .* changes the shapes or types of its st.*"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_compiled(settings, sentence, own):
+    Path("broken.py").write_text("x = 1\nx = (\n")
+    Path("exits.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(InputError) as refused:
+        parts_of(replace(EXPERIMENT, **settings))
+    assert re.fullmatch(sentence, str(refused.value))
+
+
+def test_a_file_that_has_changed_is_read_again_one_that_has_not_is_not(own):
+    builder = find(CELLS, "cell", "mine.py:lstm")
+    assert find(CELLS, "cell", "mine.py:lstm") is builder
+    named = replace(EXPERIMENT, cell="mine.py:lstm")
+    assert parts_of(named) is parts_of(named)
+    before = digests([named])
+    Path("mine.py").write_text(OWN.replace("jaxrnn.lstm(", "jaxrnn.simple_rnn(", 1))
+    assert find(CELLS, "cell", "mine.py:lstm") is not builder
+    assert own_names([named, EXPERIMENT]) == list(before) == ["mine.py:lstm"]
+    assert digests([named]) != before
+    assert run_trials(named) == run_trials(replace(EXPERIMENT, cell="simple_rnn"))
+
+
+def test_what_stands_beside_a_file_can_be_imported_by_it(own):
+    Path("sub").mkdir()
+    Path("sub/beside.py").write_text("from jaxrnn import simple_rnn as cell\n")
+    Path("sub/mine.py").write_text("from beside import cell\n")
+    before = list(sys.path)
+    assert find(CELLS, "cell", "sub/mine.py:cell") is jaxrnn.simple_rnn
+    assert sys.path == before
+    del sys.modules["beside"]
+
+
+def test_files_that_are_carried_stand_for_those_of_the_machine(own):
+    named = replace(EXPERIMENT, cell="mine.py:lstm", task="sub/mine.py:last")
+    Path("sub").mkdir()
+    Path("sub/mine.py").write_text(OWN)
+    files = sources([named, EXPERIMENT])
+    assert files == {"mine.py": OWN.encode(), "sub/mine.py": OWN.encode()}
+    Path("mine.py").unlink()
+    with pytest.raises(InputError, match=r"cannot read mine\.py"):
+        find(CELLS, "cell", "mine.py:lstm")
+    with carried(files):
+        assert callable(find(CELLS, "cell", "mine.py:lstm"))
+    with pytest.raises(InputError, match=r"cannot read mine\.py"):
+        find(CELLS, "cell", "mine.py:lstm")
+
+
+def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own):
+    named = replace(EXPERIMENT, cell="mine.py:lstm")
+    rows = run(named, "out", report=False)
+    assert {row["cell"] for row in rows} == {"mine.py:lstm"}
+    assert json.loads(Path("out/config.json").read_text())["sources"] == digests([named])
+    assert run(named, "out", report=False) == rows
+    Path("mine.py").write_text(OWN + "\n# another\n")
+    for asked in (named, replace(named, trials=4), [EXPERIMENT, replace(named, length=6)]):
+        with pytest.raises(InputError, match=r"out holds trials of mine\.py:lstm as it was before"):
+            run(asked, "out", report=False)
+    # What names no code of it goes on, as does the rest once it is changed back.
+    assert len(run(EXPERIMENT, "out", report=False)) == 6
+    Path("mine.py").write_text(OWN)
+    assert len(run(replace(named, trials=4), "out", report=False)) == 7
+
+
+def test_reading_rows_and_reporting_on_them_imports_nothing_that_they_name(own):
+    named = replace(EXPERIMENT, cell="mine.py:lstm", objective="mine.py:loss")
+    rows = run(named, "out", report=False)
+    Path("mine.py").write_text("import pathlib\npathlib.Path('imported').touch()\n")
+    assert read_rows("out") == rows
+    write_report(Path("out"))
+    assert "mine.py:lstm" in Path("out/report.md").read_text()
+    assert not Path("imported").exists()
