@@ -2,6 +2,7 @@
 trial, and reproduces the classic long-time-lag experiments."""
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
     from jaxrnn.training.runner import run_trials
+
+    __version__: str
 
 __all__ = [
     "CELLS",
@@ -77,15 +80,19 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import the public names and the modules that they are from."""
-    if not name.startswith("_"):
-        for place, names in _PLACES.items():
-            module = import_module(f"{__name__}.{place}")
-            globals().update({one: getattr(module, one) for one in names})
-    if name not in globals():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return globals()[name]
+if not TYPE_CHECKING:  # to which it would say that there is every name
+
+    def __getattr__(name: str) -> Any:
+        """Import the public names and the modules that they are from; the version is looked up."""
+        if name == "__version__":
+            return version(__name__)
+        if not name.startswith("_"):
+            for place, names in _PLACES.items():
+                module = import_module(f"{__name__}.{place}")
+                globals().update({one: getattr(module, one) for one in names})
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
 
 
 def __dir__() -> list[str]:
