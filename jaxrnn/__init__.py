@@ -2,6 +2,7 @@
 trial, and reproduces the classic long-time-lag experiments."""
 
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
     from jaxrnn.training.runner import run_trials
+
+    __version__: str
 
 __all__ = [
     "CELLS",
@@ -95,17 +98,21 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name, or a module of the package."""
-    if not name.startswith("_"):
-        places = (place for place, names in _PLACES.items() if name in names)
-        if (place := next(places, None)) is not None:
-            globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
-        elif find_spec(f"{__name__}.{name}") is not None:
-            import_module(f"{__name__}.{name}")
-    if name not in globals():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return globals()[name]
+if not TYPE_CHECKING:  # to which it would say that there is every name
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name, or a module of the package; the version is looked up."""
+        if name == "__version__":
+            return version(__name__)
+        if not name.startswith("_"):
+            places = (place for place, names in _PLACES.items() if name in names)
+            if (place := next(places, None)) is not None:
+                globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
+            elif find_spec(f"{__name__}.{name}") is not None:
+                import_module(f"{__name__}.{name}")
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
 
 
 def __dir__() -> list[str]:

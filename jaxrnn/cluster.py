@@ -125,7 +125,9 @@ def _connected(address: str) -> Iterator[Any]:
         from distributed import CancelledError, Client
         from distributed.comm import CommClosedError
     except ImportError:
-        raise InputError("the sweep on Dask needs: pip install 'jaxrnn[dask]'") from None
+        raise InputError(
+            "the sweep on Dask needs distributed: in jaxrnn's clone, pip install -e '.[dask]'"
+        ) from None
     with ThreadPoolExecutor(1) as thread:  # whose event loop is ours, in a notebook too
         fault = thread.submit(lambda: asyncio.run(_fault(address))).result()
     if fault:

@@ -20,7 +20,8 @@ class InputError(ValueError):
 
     def __init__(self, sentence: str, **settings: Any) -> None:
         """Remember the sentence and what it is about."""
-        self.sentence, self.settings = sentence, settings
+        self.sentence: str = sentence
+        self.settings: dict[str, Any] = settings
         super().__init__(self.in_words({}))
 
     def in_words(self, names: Mapping[str, str]) -> str:

@@ -237,6 +237,6 @@ def test_without_distributed_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
         RunDirectory(tmp_path) as directory,
-        pytest.raises(InputError, match=r"pip install 'jaxrnn\[dask\]'"),
+        pytest.raises(InputError, match=r"clone, pip install -e '\.\[dask\]'"),
     ):
         run_sweep_on_dask(SMALL, directory, "tcp://127.0.0.1:1")

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+import jaxrnn
 from jaxrnn.cli.flags import Overrides, Unreadable
 from jaxrnn.errors import InputError, look_up
 
 Commands = Mapping[str, Callable[..., None]]
 
 HELP = ("-h", "--help")
+VERSION = "--version"
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
 # A flag that is not called as the setting it gives.
@@ -27,14 +29,17 @@ SETTINGS = {"max_sequences": "max_steps"}
 def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     """The command with its settings, ready to be called.
 
-    Prints the help and exits where it is asked for, or nothing is. Raises InputError for an
-    unknown command or flag, words that belong to no flag, a flag without its value and a value that
-    cannot be read.
+    Prints the help or the version and exits where it is asked for; the help, too, where nothing is.
+    Raises InputError for an unknown command or flag, words that belong to no flag, a flag without
+    its value and a value that cannot be read.
     """
     if not words:
         with contextlib.suppress(SystemExit):
             _read(commands, ["--help"], quietly=False)
         sys.exit(2)
+    if words[0] == VERSION:
+        print(f"jaxrnn {jaxrnn.__version__}")
+        sys.exit(0)
     if words[0] in COMPLETION and words[1:2] in (["bash"], ["zsh"], ["fish"]):
         _read(commands, words)  # prints the script and exits
     if words[0] not in HELP:
@@ -63,7 +68,8 @@ def _read(
     return tyro.cli(  # type: ignore[call-overload]
         Union[tuple(of_each)],  # noqa: UP007, they are not known here
         prog="jaxrnn",
-        description="Trains batches of small recurrent networks on long-time-lag tasks.",
+        description="Trains batches of small recurrent networks on long-time-lag tasks; "
+        "`jaxrnn --version` says which jaxrnn this is.",
         args=words,
         return_unknown_args=True,
         console_outputs=not quietly,

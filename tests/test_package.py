@@ -1,0 +1,184 @@
+"""What is built and installed: its files, its version, and what type checkers see of it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import run
+
+import jaxrnn
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NAME = f"jaxrnn-{PROJECT['version']}"
+
+# What a user may write. Each line that ends in "# wrong" is to be refused, the others are not.
+SCRIPT = """
+import jaxrnn
+from jaxrnn import Experiment, lstm, noise_free, run_trials
+
+outcomes = run_trials(Experiment(cell="lstm", length=4, learning_rate=(0.1, 0.3), trials=2))
+steps: list[int | None] = [outcome.solved_at for outcome in outcomes]
+net: jaxrnn.Cell = jaxrnn.stack(lstm(10, 20, 10), jaxrnn.simple_rnn(10, 20, 10))
+best: jaxrnn.Suite = jaxrnn.SUITES["6a-best"]
+task: jaxrnn.Task = jaxrnn.TASKS["adding"](100)
+whose: str = best.source.title + jaxrnn.__version__
+
+run_trials("lstm")  # wrong
+Experiment(lenght=4)  # wrong
+word: str = noise_free(4)  # wrong
+jaxrnn.lstn(10, 20, 10)  # wrong
+outcomes[0].solved  # wrong
+"""
+WRONG = [number for number, line in enumerate(SCRIPT.splitlines(), 1) if line.endswith("# wrong")]
+# What jax's and numpy's own types are is not asked here, and would take mypy half a minute.
+MYPY = """
+[mypy]
+[mypy-chex.*,jax.*,jaxlib.*,numpy.*,optax.*]
+follow_imports = skip
+"""
+
+
+# Of what is installed, not of the tree that these tests run in.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def execute(*words, **options):
+    words = list(map(str, words))
+    return subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT, **options)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of what is kept, in which setuptools may write."""
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "dist", "*.egg-info")
+    copy = shutil.copytree(ROOT, tmp_path_factory.mktemp("tree") / "jaxrnn", ignore=left_out)
+    shutil.copytree(ROOT / ".ci", copy / ".ci")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(tree):
+    """The directory of the sdist and of the wheel that is built from it, without a network."""
+    done = execute(sys.executable, "-m", "build", "--no-isolation", tree)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tree / "dist"
+
+
+@pytest.fixture(scope="module", params=["plain", "editable"])
+def installed(request, tree, built, tmp_path_factory):
+    """A virtual environment with the package, plainly or editable, and what this one has."""
+    place = tmp_path_factory.mktemp(request.param)
+    venv.create(place, symlinks=os.name != "nt")
+    paths = sysconfig.get_paths(vars={"base": str(place), "platbase": str(place)})
+    others = Path(paths["purelib"]) / "others.pth"
+    others.write_text(sysconfig.get_path("purelib"))
+    words = [built / f"{NAME}-py3-none-any.whl"]
+    if request.param == "editable":
+        words = ["--no-build-isolation", "--editable", tree]
+    python = Path(paths["scripts"]) / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
+    done = execute(*pip, "--no-index", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return python
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What mypy has found out of others' packages."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
+    with zipfile.ZipFile(built / f"{NAME}-py3-none-any.whl") as wheel:
+        names = wheel.namelist()
+        metadata = wheel.read(f"{NAME}.dist-info/METADATA").decode()
+    modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
+    own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
+    assert sorted(own) == sorted([*modules, "jaxrnn/py.typed"])
+    assert f"{NAME}.dist-info/licenses/LICENSE" in names
+    head = metadata.partition("\n\n")[0]
+    assert "\nLicense-Expression: Apache-2.0\n" in head
+    assert "\nAuthor: the jaxrnn maintainers\n" in head
+    assert "URL" not in head.upper()  # there is none yet
+
+
+def test_the_sdist_holds_what_is_kept_and_nothing_that_was_made(built, tree):
+    with tarfile.open(built / f"{NAME}.tar.gz") as sdist:
+        names = {one.name.removeprefix(f"{NAME}/") for one in sdist.getmembers() if one.isfile()}
+    kept = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+    kept = {name for name in kept if not re.match(r"dist/|jaxrnn\.egg-info/", name)}
+    made = {name for name in names - kept if not name.startswith("jaxrnn.egg-info/")}
+    assert made == {"PKG-INFO", "setup.cfg"}
+    assert kept <= names
+
+
+def test_type_checkers_see_into_an_installed_package(installed, cache, tmp_path):
+    names = [*jaxrnn.__all__, "__version__"]
+    reveal = [f"reveal_type(jaxrnn.{name})" for name in names]
+    (tmp_path / "script.py").write_text("\n".join([SCRIPT, *reveal]))
+    (tmp_path / "mypy.ini").write_text(MYPY)
+    environment = ENVIRONMENT | {
+        "PATH": f"{installed.parent}{os.pathsep}{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(installed.parent.parent),
+    }
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    words = {
+        "mypy": ["--python-executable", str(installed), "--cache-dir", str(cache)],
+        "basedpyright": ["--outputjson"],
+    }
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", name, *options, "script.py"],
+            **{"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True},
+        )
+        for name, options in words.items()
+    }
+    told = {name: process.communicate()[0] for name, process in started.items()}
+
+    by_mypy = re.findall(r"^script.py:(\d+): error", told["mypy"], re.M)
+    assert list(map(int, by_mypy)) == WRONG, told["mypy"]
+    seen = re.findall(r'note: Revealed type is "(.*)"$', told["mypy"], re.M)
+    assert len(seen) == len(names)
+    assert "Any" not in seen
+
+    found = json.loads(told["basedpyright"])["generalDiagnostics"]
+    errors = [one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"]
+    assert errors == WRONG, found
+    seen = [one["message"] for one in found if one["severity"] == "information"]
+    assert len(seen) == len(names)
+    assert not [message for message in seen if "Unknown" in message]
+
+
+def test_the_version_is_told_in_every_way(installed, capsys, tmp_path):
+    for words in (
+        ["-m", "jaxrnn", "--version"],
+        ["-c", "import jaxrnn; print(jaxrnn.__version__)"],
+    ):
+        done = execute(installed, *words, cwd=tmp_path)
+        assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"jaxrnn {PROJECT['version']}\n"
+
+
+def test_the_licence_and_the_citation_belong_to_the_package():
+    licence = (ROOT / "LICENSE").read_text()
+    assert re.search(r"Apache License\s+Version 2\.0, January 2004", licence)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"] == [{"name": "the jaxrnn maintainers"}]
+    assert citation["title"] == PROJECT["name"]
+    assert citation["message"]
