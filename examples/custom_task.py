@@ -1,13 +1,16 @@
 """Your own task: recall the first symbol after distractors, with only the last step counted.
 
 The first of T symbols is 0 or 1, the T - 1 others are drawn at random from 2, 3, 4 and 5; at the
-last step the net has to name the first. Run it: python examples/custom_task.py
+last step the net has to name the first.
+
+``jaxrnn sweep --task examples/custom_task.py:recall --lengths 5 10`` trains the notebook's nets on
+it.
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxrnn import TASKS, Experiment, Sequence, Task, run_trials
+from jaxrnn import Sequence, Task
 
 NUM_DISTRACTORS = 4
 
@@ -27,20 +30,3 @@ def recall(length: int) -> Task:
         )
 
     return Task(draw, num_inputs=2 + NUM_DISTRACTORS, num_outputs=2, num_steps=length)
-
-
-TASKS["recall"] = recall
-
-
-def main(length: int = 5, trials: int = 10, cells: tuple[str, ...] = ("simple_rnn", "lstm")):
-    """Train each cell on the task and print the steps to solution."""
-    for cell in cells:
-        experiment = Experiment(
-            name="mine", task="recall", cell=cell, length=length, trials=trials, max_steps=20_000
-        )
-        outcomes = run_trials(experiment)
-        print(f"{cell:>10}: {[outcome.solved_at for outcome in outcomes]}")
-
-
-if __name__ == "__main__":
-    main()

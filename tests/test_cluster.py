@@ -1,6 +1,5 @@
 """The sweep on a two-worker cluster: the rows of a local run, whoever is killed on the way."""
 
-import dataclasses
 import os
 import signal
 import socket
@@ -8,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from jaxrnn import Experiment, InputError
 from jaxrnn import cluster as jaxrnn_cluster
 from jaxrnn.cluster import run_sweep_on_dask
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import run_sweep
+from jaxrnn.sweep import run, run_sweep
 
 distributed = pytest.importorskip("distributed")
 
@@ -154,7 +155,7 @@ def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
 
         return _one_job.locked()
 
-    endless = dataclasses.replace(LONG, max_steps=10**7)
+    endless = replace(LONG, max_steps=10**7)
     with distributed.Client(cluster, set_as_default=False) as client:
 
         def on_chunk(experiment, tally):
@@ -193,6 +194,17 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
     assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
     assert 0 < step <= steps[0]
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+
+
+def test_a_file_of_ones_own_travels_with_its_job(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
+    Path("mine.py").write_text("from jaxrnn import lstm as mine\n")
+    own = replace(SMALL[0], cell="mine.py:mine")
+    for out, address in (("here", None), ("there", cluster.scheduler_address)):
+        run(own, out, dask=address, report=False)
+    rows = [Path(out, "trials.jsonl").read_bytes() for out in ("here", "there")]
+    assert rows[0] == rows[1]
+    assert rows[0].count(b'"mine.py:mine"') == own.trials
 
 
 def test_a_job_that_cannot_run_is_one_sentence(cluster, tmp_path):
