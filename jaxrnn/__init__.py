@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         xavier,
     )
     from jaxrnn.outcome import Outcome
+    from jaxrnn.results.compare import Comparison, compare, kaplan_meier
+    from jaxrnn.results.rows import read_rows
     from jaxrnn.suites import NOTEBOOK, SUITES, Published, Source, Suite
     from jaxrnn.tasks import TASKS, Sequence, Task, noise_free
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
@@ -39,6 +41,7 @@ __all__ = [
     "SUITES",
     "TASKS",
     "Cell",
+    "Comparison",
     "Experiment",
     "InputError",
     "Outcome",
@@ -49,15 +52,18 @@ __all__ = [
     "Task",
     "clipped_adam",
     "clipped_sgd",
+    "compare",
     "cross_entropy",
     "from_equinox",
     "from_linen",
     "from_nnx",
     "gated",
+    "kaplan_meier",
     "lstm",
     "memory_blocks",
     "noise_free",
     "notebook_xavier",
+    "read_rows",
     "run_trials",
     "simple_rnn",
     "stack",
@@ -75,6 +81,8 @@ _PLACES = {
         *("lstm", "memory_blocks", "notebook_xavier", "simple_rnn", "stack", "unroll", "xavier"),
     ),
     "outcome": ("Outcome",),
+    "results.compare": ("Comparison", "compare", "kaplan_meier"),
+    "results.rows": ("read_rows",),
     "suites": ("NOTEBOOK", "SUITES", "Published", "Source", "Suite"),
     "tasks": ("TASKS", "Sequence", "Task", "noise_free"),
     "training.objectives": ("OBJECTIVES", "cross_entropy"),
