@@ -13,6 +13,9 @@ if TYPE_CHECKING:
         CELLS,
         INITIALIZERS,
         Cell,
+        from_equinox,
+        from_linen,
+        from_nnx,
         gated,
         lstm,
         memory_blocks,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
         xavier,
     )
     from jaxrnn.outcome import Outcome
+    from jaxrnn.results.compare import Comparison, compare, kaplan_meier
     from jaxrnn.results.report import write_report
     from jaxrnn.results.rows import read_rows
     from jaxrnn.results.run_directory import RunDirectory
@@ -45,6 +49,7 @@ __all__ = [
     "SUITES",
     "TASKS",
     "Cell",
+    "Comparison",
     "Experiment",
     "InputError",
     "Outcome",
@@ -56,8 +61,13 @@ __all__ = [
     "Task",
     "clipped_adam",
     "clipped_sgd",
+    "compare",
     "cross_entropy",
+    "from_equinox",
+    "from_linen",
+    "from_nnx",
     "gated",
+    "kaplan_meier",
     "lstm",
     "memory_blocks",
     "noise_free",
@@ -81,10 +91,11 @@ _PLACES = {
     "errors": ("InputError",),
     "experiment": ("Experiment",),
     "nets": (
-        *("CELLS", "INITIALIZERS", "Cell", "gated", "lstm", "memory_blocks", "notebook_xavier"),
-        *("simple_rnn", "stack", "unroll", "xavier"),
+        *("CELLS", "INITIALIZERS", "Cell", "from_equinox", "from_linen", "from_nnx", "gated"),
+        *("lstm", "memory_blocks", "notebook_xavier", "simple_rnn", "stack", "unroll", "xavier"),
     ),
     "outcome": ("Outcome",),
+    "results.compare": ("Comparison", "compare", "kaplan_meier"),
     "results.report": ("write_report",),
     "results.rows": ("read_rows",),
     "results.run_directory": ("RunDirectory",),

@@ -122,7 +122,7 @@ def build_scanned(problem: Problem) -> Run:
 
     @eqx.filter_jit
     def make_steps(
-        net: Net, batches: jax.Array, learning_rate: jax.Array, clip: jax.Array
+        net: Net, batches: np.ndarray, learning_rate: jax.Array, clip: jax.Array
     ) -> tuple[Net, jax.Array]:
         arrays, static = eqx.partition(net, eqx.is_array)
 

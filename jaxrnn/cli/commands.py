@@ -28,7 +28,7 @@ from jaxrnn.cli.flags import (
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import usable_cores
-from jaxrnn.results.rows import ROWS
+from jaxrnn.results.rows import ROWS, read_rows
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
 from jaxrnn.sweep import combinations, expand, product, run
@@ -274,10 +274,14 @@ def _set_up_jax(compile_cache: bool) -> None:
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:
+    from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
     from jaxrnn.results.report import REPORT, legend, table
 
     console.print(table(lines, console))
     console.print(legend(lines), style="dim", highlight=False)
+    if pairs := comparisons(read_rows(directory)):
+        console.print(comparison_table(pairs))
+        console.print(comparison_legend(pairs), style="dim", highlight=False)
     console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ every name in ``INITIALIZERS`` one of the number of time steps. Add a function a
 
 from collections.abc import Callable
 
+from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
 from jaxrnn.nets.base import Cell, stack, unroll
 from jaxrnn.nets.cells import (
     gru,
@@ -35,6 +36,9 @@ __all__ = [
     "Cell",
     "Initializer",
     "chrono",
+    "from_equinox",
+    "from_linen",
+    "from_nnx",
     "gated",
     "gru",
     "long_memory",

@@ -1,30 +1,28 @@
 """The report: our rows beside the published ones, as text for a terminal and Markdown."""
 
 import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from jaxrnn.errors import InputError
+from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.config import read_config, short, spelled
+from jaxrnn.results.curves import write_curves
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
 from jaxrnn.results.rows import ROWS, read_rows
 from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
+from jaxrnn.results.tables import PUBLISHED, TableRow, escaped, markdown_table, terminal_table
 from jaxrnn.suites import Published, Source
 
 REPORT = "report.md"
 
 
-_PUBLISHED = "published"
 # The columns of a table. Those of settings that differ stand after T, those of suites whose source
 # printed each trial, under the suite's name, before the last two.
 _HEADINGS = (
@@ -35,24 +33,17 @@ _HEADINGS = (
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
 
 
-class _Row(NamedTuple):
-    """A row of the table."""
-
-    cells: dict[str, str]  # by heading
-    section: object  # what rows share that stand together
-
-
-def _rows(lines: Sequence[Line]) -> list[_Row]:
+def _rows(lines: Sequence[Line]) -> list[TableRow]:
     """The table's rows; published means stand above ours of the same length."""
-    rows: list[_Row] = []
+    rows: list[TableRow] = []
     above: object = None
     for line in lines:
         row = row_name(line.experiment), line.length
         section = line.length if source_of(line.experiment).by_length else row
         beside = (*row, line.published)
         if line.published is not None and line.published.trials is None and beside != above:
-            rows.append(_Row(_published_cells(line.length, line.published), section))
-        rows.append(_Row(_cells(line), section))
+            rows.append(TableRow(_published_cells(line.length, line.published), section))
+        rows.append(TableRow(_cells(line), section))
         above = beside
     return rows
 
@@ -101,7 +92,7 @@ def _cells(line: Line) -> dict[str, str]:
 
 
 def _published_cells(length: int, published: Published) -> dict[str, str]:
-    cells = {"net": _PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
+    cells = {"net": PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
     if published.solved is not None:
         cells["solved"] = percent(published.solved)
     if published.st1 is not None:
@@ -141,24 +132,9 @@ def table(lines: Sequence[Line], console: Console) -> Table:
     unbounded = console.options.update(max_width=sys.maxsize)
     for dispensable in (None, *_DISPENSABLE):
         headings = [heading for heading in headings if heading != dispensable]
-        result = _table(rows, headings)
+        result = terminal_table(rows, headings)
         if Measurement.get(console, unbounded, result).maximum <= console.width:
             break
-    return result
-
-
-def _table(rows: Sequence[_Row], headings: Sequence[str]) -> Table:
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    for heading in headings:
-        left = heading == "net"
-        result.add_column(
-            heading.replace(" ", "\n"), justify="left" if left else "right", no_wrap=True
-        )
-    for previous, row in zip((None, *rows), rows, strict=False):
-        if previous is not None and previous.section != row.section:
-            result.add_section()
-        style = "dim" if row.cells["net"] == _PUBLISHED else None
-        result.add_row(*(Text(row.cells.get(heading, "-")) for heading in headings), style=style)
     return result
 
 
@@ -202,16 +178,7 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
 
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
-    rows, headings = _rows(lines), _headings(lines)
-    rule = ["---" if heading == "net" else "--:" for heading in headings]
-    cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
-
-
-def escaped(text: str) -> str:
-    """A text from a file as Markdown shows it unchanged, on one line."""
-    text = "".join(character if character.isprintable() else " " for character in text)
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text)
+    return markdown_table(_rows(lines), _headings(lines))
 
 
 def write_report(directory: Path) -> list[Line]:
@@ -224,7 +191,7 @@ def write_report(directory: Path) -> list[Line]:
     if not rows:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     lines = summarize(rows)
-    pictures = write_plots(rows, directory)
+    pictures = write_plots(rows, directory) + write_curves(rows, directory)
     text = "# jaxrnn: report of a run\n\n"
     if config is not None:
         settings = ", ".join(
@@ -240,6 +207,8 @@ def write_report(directory: Path) -> list[Line]:
             on = f"{made} on {one['device']}"
             text += f"{verb} with {escaped(on)}.\n\n"
     text += markdown(lines) + f"\n{legend(lines)}\n"
+    if pairs := comparisons(rows):
+        text += f"\n{comparison_markdown(pairs)}\n{comparison_legend(pairs)}\n"
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"
     write_whole(directory / REPORT, text.encode())

@@ -56,15 +56,23 @@ def row_name(experiment: str) -> str:
     return experiment if suite is None or suite.beside is None else suite.beside.base.name
 
 
-def steps_to_solution(row: Row) -> float:
-    """The step at which a trial was solved as its source counts, infinity if it was not.
+def uncounted(experiment: str) -> int:
+    """Steps at the end of a solved trial that the experiment's source does not count.
 
     An experiment that is in no table counts from 0, as the notebook does.
     """
+    suite = SUITES.get(experiment)
+    return 1 if suite is None else suite.uncounted
+
+
+def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
+    """The step at which a trial was solved, infinity if it was not; as its source counts it, or
+    without that many steps."""
     if row["solved_at"] is None:
         return math.inf
-    suite = SUITES.get(row["experiment"])
-    return float(row["solved_at"] + 1 - (1 if suite is None else suite.uncounted))
+    if not_counted is None:
+        not_counted = uncounted(row["experiment"])
+    return float(row["solved_at"] + 1 - not_counted)
 
 
 def published_beside(rows: Sequence[Row]) -> Published | None:

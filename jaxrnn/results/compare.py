@@ -1,0 +1,159 @@
+"""Two nets on one task: which solves it sooner, and whether that may be chance.
+
+The time of a trial is its step of solution. It is censored where the trial was not solved: at the
+cap, also where it diverged, since a diverged net is not solved before the cap whatever happens.
+So all trials of a comparison are censored at one step, and the Kaplan-Meier estimate of those not
+yet solved is their share. Trials count as independent; that two nets under one seed see the same
+sequences is not made use of.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxrnn.errors import InputError, shown
+from jaxrnn.experiment import Experiment, flag_name
+from jaxrnn.results.rows import Row, experiment_of
+from jaxrnn.results.summary import mann_whitney, median, steps_to_solution, uncounted
+
+CONDITIONS = (
+    *("task", "task_options", "length", "threshold", "window", "max_failures", "mean_error"),
+    *("test_size", "test_every", "max_steps"),
+)
+"""The settings that the rows of a comparison share: what is to be solved, when it counts as solved,
+and the cap. All others belong to the net."""
+
+
+class Comparison(NamedTuple):
+    """Two nets on one task; what is a pair is of the first and of the second."""
+
+    trials: tuple[int, int]
+    solved: tuple[int, int]
+    median: tuple[float, float]  # step of solution, infinite where the middle is not solved
+    restricted_mean: tuple[float, float]  # of the step of solution, or the cap where that is less
+    sooner: float  # probability that a trial of the first is solved before one of the second
+    interval: tuple[float, float]  # of that probability, 95 %
+    log_rank: float  # two-sided p-value that the times of both have one distribution
+    mann_whitney: float  # the same by ranks, an unsolved trial counting as later than all
+
+
+def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
+    """Compare the rows of two nets, made under the same ``CONDITIONS``.
+
+    ``sooner`` is the share of pairs of trials, one of each net, in which the first net's is solved
+    at an earlier step; a tie counts half, and two unsolved trials are a tie. It is Mann & Whitney's
+    U over the number of pairs, its interval is :func:`interval_of_probability`. The log-rank test
+    asks at each step who of those not yet solved is solved next, and so gives late steps more
+    weight than Mann & Whitney's does. Both p-values are 1 where all trials end alike, as when none
+    is solved. Steps are counted as the first net's source counts them. As a curve, medians and
+    restricted means are those of :func:`kaplan_meier`.
+
+    Raises InputError where a net has no rows, and for rows of other conditions.
+
+    Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
+    """
+    cap = _check_conditions(first, second).max_steps
+    not_counted = uncounted(first[0]["experiment"])
+    a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (first, second))
+    earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
+    sooner = earlier / (len(a) * len(b))
+    return Comparison(
+        trials=(len(a), len(b)),
+        solved=(_solved(a), _solved(b)),
+        median=(median(a), median(b)),
+        restricted_mean=(_mean_until(cap - not_counted, a), _mean_until(cap - not_counted, b)),
+        sooner=sooner,
+        interval=interval_of_probability(sooner, len(a), len(b)),
+        log_rank=log_rank(a, b),
+        mann_whitney=mann_whitney(a, b),
+    )
+
+
+def kaplan_meier(rows: Sequence[Row]) -> Any:
+    """The share of a net's trials that are not yet solved at each step, with its uncertainty.
+
+    ``curve.quantiles`` are steps, ``curve.probabilities`` the shares after them;
+    ``curve.confidence_interval(method="log-log")`` has a curve for each bound.
+
+    Source: Kaplan & Meier 1958, by ``scipy.stats.ecdf``, whose ``EmpiricalDistributionFunction``
+    it is.
+    """
+    from scipy.stats import ecdf
+
+    (cap,) = {row["max_steps"] for row in rows}
+    not_counted = uncounted(rows[0]["experiment"])
+    steps = [steps_to_solution(row, not_counted) for row in rows]
+    return ecdf(_censored(steps, cap - not_counted)).sf
+
+
+def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
+    """Two-sided p-value that two samples of times have one distribution, by the log-rank test.
+
+    What is infinite is censored after all others; 1 where all are the same.
+    """
+    from scipy.stats import logrank
+
+    together = {*first, *second}
+    if len(together) == 1:
+        return 1.0
+    last = max(filter(math.isfinite, together))  # events come before what is censored at their step
+    return float(logrank(_censored(first, last), _censored(second, last)).pvalue)
+
+
+def interval_of_probability(share: float, num_first: int, num_second: int) -> tuple[float, float]:
+    """95 % interval of the probability that one is smaller, from the share of pairs in which it is.
+
+    The p from which the share is z standard errors away, with the variance that p would have if the
+    times were exponential, p (1 - p) (1 + k ((1 - p) / (2 - p) + p / (1 + p))) / (m n) for m and n
+    trials and k = (m + n) / 2 - 1. It has width also where the share is 0 or 1.
+
+    Source: Newcombe 2006, Statistics in Medicine 25:559, method 5; the variance is Hanley &
+    McNeil's 1982.
+    """
+    from scipy.optimize import brentq
+
+    z = 1.959964
+    k = (num_first + num_second) / 2 - 1
+
+    def beyond(p: float) -> float:
+        """How much further away the share is than z standard errors, squared."""
+        spread = 1 + k * ((1 - p) / (2 - p) + p / (1 + p))
+        return (share - p) ** 2 - z**2 * p * (1 - p) * spread / (num_first * num_second)
+
+    # Above 0 at the ends and below 0 beside the share, so that each bound is the root between; a
+    # share of 0 or 1 is a root itself.
+    low = 0.0 if share == 0 else brentq(beyond, 0.0, min(share, 1 - 1e-9))
+    high = 1.0 if share == 1 else brentq(beyond, max(share, 1e-9), 1.0)
+    return float(low), float(high)
+
+
+def _censored(steps: Sequence[float], cap: float) -> Any:
+    from scipy.stats import CensoredData
+
+    solved = [step for step in steps if math.isfinite(step)]
+    return CensoredData(uncensored=solved, right=[cap] * (len(steps) - len(solved)))
+
+
+def _solved(steps: Sequence[float]) -> int:
+    return sum(map(math.isfinite, steps))
+
+
+def _mean_until(cap: float, steps: Sequence[float]) -> float:
+    return sum(min(step, cap) for step in steps) / len(steps)
+
+
+def _check_conditions(first: Sequence[Row], second: Sequence[Row]) -> Experiment:
+    """An experiment with the conditions that all rows share; raises InputError if they do not."""
+    if not first or not second:
+        raise InputError("a comparison needs the rows of two nets: one has none")
+    made = dict.fromkeys(experiment_of(row) for row in (*first, *second))
+    expected = next(iter(made))
+    for one in made:
+        for name in CONDITIONS:
+            value, other = getattr(expected, name), getattr(one, name)
+            if value != other:
+                raise InputError(
+                    f"{flag_name(name)} {shown(value)} and {shown(other)} are not the same "
+                    "conditions: compare nets on one task, length, stop rule and cap"
+                )
+    return expected

@@ -1,0 +1,96 @@
+"""Pictures of how many trials are solved by when, nets under the same conditions together."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from jaxrnn.results.compare import kaplan_meier
+from jaxrnn.results.comparisons import net_of, rivals
+from jaxrnn.results.files import write_figure
+from jaxrnn.results.heat_map import plain
+from jaxrnn.results.rows import Row, experiment_of
+from jaxrnn.results.summary import interval, net_name
+from jaxrnn.results.tables import escaped
+
+PANELS = 12
+"""The most in one picture."""
+
+
+def write_curves(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
+    """Write the Kaplan-Meier curves of each task that several nets were trained on.
+
+    A panel a length; returns (caption, file name) of each picture.
+    """
+    of_task: dict[str, list[list[list[Row]]]] = {}
+    for nets in rivals(rows):
+        of_task.setdefault(experiment_of(nets[0][0]).task, []).append(nets)
+    pictures: dict[str, str] = {}
+    for task, panels in of_task.items():
+        for start in range(0, len(panels), PANELS):
+            name = stem = f"solved_by_step-{re.sub(r'[^A-Za-z0-9]+', '_', task)}"
+            while f"{name}.png" in pictures:  # a task of one's own may be called by a file's name
+                name = f"{stem}-{len(pictures) + 1}"
+            write_figure(directory / f"{name}.png", _picture(task, panels[start : start + PANELS]))
+            pictures[f"{name}.png"] = escaped(f"Trials solved by step: {task}")
+    return [(caption, name) for name, caption in pictures.items()]
+
+
+def _picture(task: str, panels: Sequence[Sequence[Sequence[Row]]]) -> Figure:
+    columns = min(3, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(5 + 3 * (columns - 1), 1.2 + 2.6 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    names = dict.fromkeys(net_of(net) for nets in panels for net in nets)
+    colors = {net: f"C{number}" for number, net in enumerate(names)}
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, nets in zip(grid.flat, panels, strict=False):
+        _panel(axes, nets, colors)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("share of trials solved")
+    figure.suptitle(plain(f"Trials solved by each step, 95 % intervals shaded\n{task}"))
+    handles = [axes.plot([], [], color=color)[0] for color in colors.values()]
+    labels = [plain(net_name(*net)) for net in names]
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    return figure
+
+
+def _panel(
+    axes: Axes, nets: Sequence[Sequence[Row]], colors: Mapping[tuple[str, str], str]
+) -> None:
+    """The curves of the nets at one length."""
+    curves = [kaplan_meier(net) for net in nets]
+    steps = np.concatenate([curve.quantiles for curve in curves])
+    right = 1.05 * steps.max()
+    for net, curve in zip(nets, curves, strict=True):
+        _draw(axes, curve, len(net), right, colors[net_of(net)])
+    first = nets[0][0]
+    trials = "-".join(map(str, sorted({len(net) for net in nets})))
+    axes.set(title=f"T = {first['length']}, {trials} trials", ylim=(-0.03, 1.03))
+    left = 0.95 * max(steps.min(), 1)
+    axes.set(xscale="log", xlim=(left, right))
+    # Within a decade some round numbers, else its powers.
+    axes.xaxis.set_major_locator(MaxNLocator(4) if right < 10 * left else LogLocator())
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel=f"training step (cap {first['max_steps']:,})")
+
+
+def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None:
+    """One minus the Kaplan-Meier estimate of those not solved, with its interval.
+
+    No trial is censored before the cap, so that the interval is a proportion's.
+    """
+    steps = np.append(curve.quantiles, right)
+    solved = 1 - np.append(curve.probabilities, curve.probabilities[-1])
+    bounds = [interval(round(share * trials), trials) for share in solved]
+    axes.fill_between(steps, *zip(*bounds, strict=True), step="post", color=color, alpha=0.15, lw=0)
+    # None is solved before.
+    axes.step([1, *steps], [0, *solved], where="post", color=color)
