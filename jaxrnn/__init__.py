@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
     from jaxrnn.training.runner import run_trials
+    from jaxrnn.weights import TrainedNets, load_weights
 
 __all__ = [
     "CELLS",
@@ -44,10 +45,12 @@ __all__ = [
     "Source",
     "Suite",
     "Task",
+    "TrainedNets",
     "clipped_adam",
     "clipped_sgd",
     "cross_entropy",
     "gated",
+    "load_weights",
     "lstm",
     "memory_blocks",
     "noise_free",
@@ -74,6 +77,7 @@ _PLACES = {
     "training.objectives": ("OBJECTIVES", "cross_entropy"),
     "training.optimizers": ("OPTIMIZERS", "clipped_adam", "clipped_sgd"),
     "training.runner": ("run_trials",),
+    "weights": ("TrainedNets", "load_weights"),
 }
 
 

@@ -14,6 +14,7 @@ from jaxrnn.suites import Suite
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import settled
 from jaxrnn.training.runner import Tally, run_trials
+from jaxrnn.weights import arrays_of
 
 
 def expand(
@@ -57,15 +58,18 @@ def run_sweep(
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
+    With ``keep_weights`` it keeps the weights that the trials ended with, too, a file a net and
+    length, for :func:`jaxrnn.load_weights`.
     ``on_rows`` is told of every experiment's rows, ``new`` false where all were there already.
-    Raises InputError where the directory was begun with other settings, and as
-    :func:`jaxrnn.run_trials`.
+    Raises InputError where the directory was begun with other settings, or holds trials whose
+    weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given))
+    directory.admit(list(given), keep_weights)
     for experiment, as_given in given.items():
         checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
         if missing:
@@ -73,10 +77,14 @@ def run_sweep(
                 experiment,
                 only=missing,
                 lanes=lanes,
+                keep_params=keep_weights,
                 on_chunk=partial(on_chunk, as_given),
                 checkpoint=checkpoint,
             )
-            directory.add(make_row(experiment, outcome) for outcome in outcomes)
+            directory.add(
+                [make_row(experiment, outcome) for outcome in outcomes],
+                arrays_of(outcomes) if keep_weights else None,
+            )
         checkpoint.delete()  # a kill between the two may have left it
         on_rows(as_given, directory.rows_of(experiment), bool(missing))
     return directory.rows

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
 FLOORS = ["errors", "machine", "outcome", "experiment", "nets", "tasks", "suites", "training"]
-FLOORS += ["results", "inspection", "sweep", "cluster", "cli"]
+FLOORS += ["results", "weights", "inspection", "sweep", "cluster", "cli"]
 NEVER = {("results", "training"), ("suites", "nets"), ("suites", "tasks"), ("tasks", "nets")}
 
 

@@ -48,6 +48,7 @@ def sweep(
     overrides: Single = Overrides(),  # noqa: B008, it is frozen
     out: OptionalDirectory = None,
     lanes: Lanes = None,
+    keep_weights: bool = False,
     dask: Address = None,
     compile_cache: bool = True,
 ) -> None:
@@ -64,13 +65,21 @@ def sweep(
         seed: Number from which all first weights and training sequences follow.
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, **vars(overrides)}
     experiments = _expand(experiment, cells, lengths, settings)
-    _run(experiments, out or Path("runs") / "-".join(dict.fromkeys(experiment)), lanes, dask)
+    _run(
+        experiments,
+        out or Path("runs") / "-".join(dict.fromkeys(experiment)),
+        lanes,
+        keep_weights,
+        dask,
+    )
 
 
 def grid(
@@ -82,6 +91,7 @@ def grid(
     overrides: Several = Overrides(),  # noqa: B008
     out: Directory = Path("runs/grid"),
     lanes: Lanes = None,
+    keep_weights: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Train one net at one length under every combination of some settings, as one program.
@@ -99,6 +109,8 @@ def grid(
         experiment: Where every setting that is not named comes from.
         out: Run directory.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
@@ -112,7 +124,7 @@ def grid(
     cells = (suite.base.cell if cell is None else cell,)
     (base,) = _expand((experiment,), cells, (length,), settings)
     named = {name: values for name, values in axes.items() if values is not None}
-    _run([product(base, named)], out, lanes)
+    _run([product(base, named)], out, lanes, keep_weights)
 
 
 def paper(
@@ -123,6 +135,7 @@ def paper(
     seed: Integer = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
+    keep_weights: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
@@ -139,6 +152,8 @@ def paper(
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
@@ -159,7 +174,8 @@ def paper(
     for name in dict.fromkeys(experiments):
         first = look_up(suites, "experiment", name).lengths[0]
         chosen += _expand((name,), None, (first if length is None else length,), settings)
-    _run(chosen, out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)]), lanes)
+    out = out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)])
+    _run(chosen, out, lanes, keep_weights)
 
 
 def inspect(
@@ -234,21 +250,27 @@ def _expand(
 
 
 def _run(
-    experiments: Sequence[Experiment], out: Path, lanes: int | None, dask: str | None = None
+    experiments: Sequence[Experiment],
+    out: Path,
+    lanes: int | None,
+    keep_weights: bool,
+    dask: str | None = None,
 ) -> None:
     """Run experiments into a directory, watched, and show the report."""
     from jaxrnn.results.report import write_report
 
     start = time.monotonic()
     for experiment in experiments:  # so that a bad one is refused before the first is run
-        check(experiment, lanes, here=dask is None)
+        check(experiment, lanes, keep_params=keep_weights, here=dask is None)
     with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
         if dask is None:
-            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
+            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows, keep_weights)
         else:
             from jaxrnn.cluster import run_sweep_on_dask
 
-            run_sweep_on_dask(experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows)
+            run_sweep_on_dask(
+                experiments, directory, dask, lanes, watch.on_chunk, watch.on_rows, keep_weights
+            )
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 

@@ -40,7 +40,8 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     for name in PER_TRIAL:
         if isinstance(settings[name], tuple):
             settings[name] = settings[name][outcome.trial]
-    results = dataclasses.asdict(outcome)
+    results = {one.name: getattr(outcome, one.name) for one in dataclasses.fields(Outcome)}
+    del results["params"]
     curve = results.pop("curve")
     first = {"experiment": settings.pop("name")}
     first |= {name: settings.pop(name) for name in ("cell", "length")}

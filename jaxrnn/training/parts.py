@@ -70,6 +70,11 @@ def settled(experiment: Experiment) -> Experiment:
     return replace(experiment, objective=_task(experiment).objective)
 
 
+def cell_of(experiment: Experiment) -> Cell:
+    """The experiment's net alone; raises what parts_of raises of the task and the cell."""
+    return _cell(experiment, _task(experiment))
+
+
 def _task(experiment: Experiment) -> Task:
     builder = look_up(TASKS, "task", experiment.task)
     owner, options = f"task {experiment.task}", experiment.task_options
