@@ -20,7 +20,7 @@ from helpers import (
 
 from jaxrnn import SUITES, Outcome, run_trials, unroll
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.final_test import tested
+from jaxrnn.training.final_test import with_final_test
 from jaxrnn.training.kept import Kept
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import parts_of
@@ -122,7 +122,7 @@ def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     program = program._replace(final_test=lambda params, lanes: errors[lanes.trial])
     kept = Kept(program, program.init(lanes_of(experiment)).params, np.arange(2))
     solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
-    first, second = tested(experiment, program, kept, solved, 1)
+    first, second = with_final_test(experiment, program, kept, solved, 1)
     assert (first.final_wrong, second.final_wrong) == (1, 2)
     assert first.final_error == pytest.approx(0.1875)
     assert np.isnan(second.final_error)

@@ -11,7 +11,7 @@ from jaxrnn.training.engine import Program, lanes_of, round_up
 from jaxrnn.training.kept import Kept
 
 
-def tested(
+def with_final_test(
     experiment: Experiment,
     program: Program,
     kept: Kept,

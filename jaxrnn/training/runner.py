@@ -22,7 +22,7 @@ from jaxrnn.training.engine import (
     round_up,
     state_of,
 )
-from jaxrnn.training.final_test import tested
+from jaxrnn.training.final_test import with_final_test
 from jaxrnn.training.kept import Kept
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.memory import check_memory
@@ -291,5 +291,5 @@ class _Run:
         outcomes = stopping.outcomes(self.progress, self.trials, has_two)
         if self.kept and self.program.final_test:
             devices = len(self.devices)
-            outcomes = tested(self.experiment, self.program, self.kept, outcomes, devices)
+            outcomes = with_final_test(self.experiment, self.program, self.kept, outcomes, devices)
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
