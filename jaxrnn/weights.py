@@ -1,6 +1,6 @@
 """Trained nets: their weights as a run directory keeps them, and as trees with their cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,32 +46,35 @@ def load_weights(
     Raises InputError where there are no weights, for a damaged file, for a cell or a task of
     somebody's own that is not named, and for weights that do not fit their cell.
     """
-    path = Path(path)
+    own = {"cell": [cell] if cell else [], "task": [task] if task else []}
+    return [nets_in(one, own) for one in weights_in(Path(path))]
+
+
+def weights_in(path: Path) -> list[Path]:
+    """The files of weights of a run directory, or the file itself; InputError for none."""
     paths = sorted(path.glob("weights-*.npz")) if path.is_dir() else [path]
     if not path.exists() or not paths:
         raise InputError(f"{path} holds no weights: name a run directory made with --keep-weights")
-    own = {"cell": [cell] if cell else [], "task": [task] if task else []}
-    return [nets_in(one, own) for one in paths]
+    return paths
 
 
-def nets_in(path: Path, own: dict[str, list[str]]) -> TrainedNets:
+def nets_in(path: Path, own: Mapping[str, Sequence[str]]) -> TrainedNets:
     """The nets of one file; ``own`` code is imported where a setting has that name there."""
     weights = read_weights(path)
     experiment = with_own(weights.experiment, own)
     return TrainedNets(experiment, weights.trials, *_rebuilt(path, experiment, weights))
 
 
-def with_own(experiment: Experiment, own: dict[str, list[str]]) -> Experiment:
+def with_own(experiment: Experiment, own: Mapping[str, Sequence[str]]) -> Experiment:
     """The experiment with what is somebody's own code by the names that the caller gave.
 
-    ``own`` has the names by setting; a name stands for one that ends alike behind its colon, since
-    files move. Raises InputError where there is none.
+    ``own`` has the names by setting. Raises InputError where there is none.
     """
     for setting, names in own.items():
         kept = getattr(experiment, setting) or ""
         if ":" not in kept:
             continue
-        called_so = [name for name in names if name.rpartition(":")[2] == kept.rpartition(":")[2]]
+        called_so = [name for name in names if called_alike(name, kept)]
         if not called_so:
             raise InputError(
                 f"{setting} {shown(kept)} is somebody's own code, which is imported only where you "
@@ -80,6 +83,11 @@ def with_own(experiment: Experiment, own: dict[str, list[str]]) -> Experiment:
         change: dict[str, Any] = {setting: called_so[0]}
         experiment = replace(experiment, **change)
     return experiment
+
+
+def called_alike(name: str, kept: str) -> bool:
+    """Whether both are somebody's own code of one name behind the colon: files move."""
+    return ":" in name and ":" in kept and name.rpartition(":")[2] == kept.rpartition(":")[2]
 
 
 def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:

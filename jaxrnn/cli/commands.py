@@ -1,15 +1,13 @@
 """The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
-from jaxrnn.cli.cache import keep_compiled
+from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import seconds_a_time_step
 from jaxrnn.cli.flags import (
     Address,
@@ -25,10 +23,10 @@ from jaxrnn.cli.flags import (
     Several,
     Single,
 )
+from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.cli.watch import Watch, console, duration
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.machine import usable_cores
 from jaxrnn.results.rows import ROWS
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.summary import Line
@@ -70,7 +68,7 @@ def sweep(
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, **vars(overrides)}
     experiments = _expand(experiment, cells, lengths, settings)
     _run(
@@ -113,12 +111,12 @@ def grid(
             and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
     suite = look_up(SUITES, "experiment", experiment)
     if length is None:
-        length = 20 if 20 in suite.lengths else suite.lengths[0]
+        length = usual_length(suite)
     settings = {"trials": trials, "seed": seed, **vars(overrides)}
     axes = {name: settings.pop(name) for name in PER_TRIAL}
     cells = (suite.base.cell if cell is None else cell,)
@@ -156,7 +154,7 @@ def paper(
             and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
     if not experiments:
         given = {"length": length, "trials": trials, "max-sequences": max_sequences, "seed": seed}
@@ -176,41 +174,6 @@ def paper(
         chosen += _expand((name,), None, (first if length is None else length,), settings)
     out = out or Path("runs") / "-".join(["paper", *dict.fromkeys(experiments)])
     _run(chosen, out, lanes, keep_weights)
-
-
-def inspect(
-    experiment: tuple[str, ...] = ("notebook", "better"),
-    cells: Names = None,
-    length: Count = 20,
-    trial: Count = 0,
-    seed: Integer = None,
-    max_steps: Integer = None,
-    out: Directory = Path("runs/inspect"),
-    compile_cache: bool = True,
-) -> None:
-    """Train one trial of each net and draw how it remembers the first symbol, or forgets it.
-
-    A picture a net of states, gates and hidden units over time for both sequences, and one of how
-    far back the gradient of the last prediction reaches.
-
-    Args:
-        experiment: Experiments whose nets to look at.
-        cells: Of their nets only these.
-        length: Length of the sequences.
-        trial: Which of the trials.
-        seed: Number from which all first weights and training sequences follow.
-        max_steps: Training steps after which a net that has not solved the task is looked at.
-        out: Where to put the pictures.
-        compile_cache: Keep compiled programs in the user's cache directory for later calls.
-    """
-    _set_up_jax(compile_cache)
-    from jaxrnn import inspection
-
-    experiments = _expand(experiment, cells, (length,), {"seed": seed, "max_steps": max_steps})
-    with console.status("") as status:
-        pictures = inspection.inspect(experiments, trial, out, status.update)
-    for picture in pictures:
-        console.print(str(picture), highlight=False, soft_wrap=True)
 
 
 def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -273,18 +236,6 @@ def _run(
             )
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-
-
-def _set_up_jax(compile_cache: bool) -> None:
-    """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ
-    chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen:
-        jax.config.update("jax_num_cpu_devices", usable_cores())
-    if compile_cache:
-        keep_compiled()
-    else:
-        jax.config.update("jax_enable_compilation_cache", False)
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:

@@ -49,6 +49,13 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     return first | results | settings | {"curve": list(curve)}
 
 
+def outcome_of(row: Row) -> Outcome:
+    """The outcome that a row was made of, without the parameters."""
+    names = (field.name for field in dataclasses.fields(Outcome))
+    given = {name: row[name] for name in names if name in row}
+    return Outcome(**given | {"curve": tuple(row["curve"])})
+
+
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
     """The experiment of settings that were read back; raises InputError as Experiment does."""
     return Experiment(**{name: settings[name] for name in _SETTINGS if name in settings})
