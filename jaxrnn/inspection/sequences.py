@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.inspection.pictures import around_0, rows_of, shown_as
+from jaxrnn.inspection.pictures import around_0, rows_of, shown_as, title_of
 from jaxrnn.inspection.record import Look
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.plots import COLORS
@@ -55,16 +56,25 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         row.write_label(axes)
     for k, end in enumerate(ends):
         sequence: Any = jax.tree.map(lambda leaf, k=k: np.asarray(leaf[k]), look.sequences)
-        _draw_numbers(grid[0, k], sequence.inputs[:end], "input")
+        _draw_inputs(grid[0, k], sequence.inputs[:end])
         for panels, row in zip(grid[1:-1], rows, strict=True):
             image = row.draw(panels[k], row.values[k, :end])
             if k == 1:
                 figure.colorbar(image, ax=list(panels), pad=0.01)
-        _draw_outputs(figure, grid[-1], k, outputs[k, :end], sequence)
-        grid[0, k].set_title(_title(experiment, k, look, outputs[k], sequence, end, letter))
+        heat_map = _draw_outputs(grid[-1, k], outputs[:, : max(ends)], k, end, sequence)
+        if k == 1 and heat_map is not None:
+            figure.colorbar(heat_map, ax=list(grid[-1]), pad=0.01, label=letter)
+        error = float(np.asarray(look.errors)[k])
+        verdict = "right" if error <= experiment.threshold else "wrong"
+        words = f"sequence of {end} steps: {verdict}, error {error:.2f}"
+        grid[0, k].set_title(words + _answer(outputs[k, end - 1], sequence, end, letter))
         grid[-1, k].set_xlabel("step t")
         grid[-1, k].xaxis.set_major_locator(MaxNLocator(10, integer=True))
         grid[-1, k].set_xlim(-0.5, end - 0.5)
+    are_symbols = np.asarray(look.sequences.inputs).ndim == 2
+    grid[0, 0].set_ylabel("input\nsymbol" if are_symbols else "input")
+    grid[-1, 0].set_ylabel("output\n(\N{WHITE CIRCLE} target)")
+    figure.suptitle(title_of(experiment, outcome, rows))
     return figure
 
 
@@ -72,66 +82,50 @@ def _held(array: Any, held: list[np.ndarray]) -> Any:
     return np.stack([one[steps] for one, steps in zip(np.asarray(array), held, strict=True)])
 
 
-def _draw_numbers(axes: Axes, numbers: np.ndarray, name: str) -> None:
+def _draw_inputs(axes: Axes, inputs: np.ndarray) -> None:
     """Symbols [T] as dots, a few real numbers a step [T, I] as lines, many as a heat map."""
-    axes.set_ylabel(name)
-    if numbers.ndim == 1:
-        axes.plot(numbers, ".", color="#333333", ms=4)
-        axes.set_ylabel(f"{name}\nsymbol")
+    if inputs.ndim == 1:
+        axes.plot(inputs, ".", color="#333333", ms=5)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    elif numbers.shape[1] > MOST_LINES:
-        axes.imshow(numbers.T, cmap="RdBu_r", norm=around_0(numbers), aspect="auto")
+    elif inputs.shape[1] > MOST_LINES:
+        axes.imshow(inputs.T, cmap="RdBu_r", norm=around_0(inputs), aspect="auto")
     else:
-        for number, line in enumerate(numbers.T):
-            axes.plot(line, ".-", color=COLORS[number], ms=3, lw=0.8, label=f"{name} {number}")
-        if numbers.shape[1] > 1:
-            axes.legend(fontsize="small", loc="lower right", ncols=numbers.shape[1])
+        for number, line in enumerate(inputs.T):
+            axes.plot(line, ".-", color=COLORS[number], ms=3, lw=0.8, label=f"input {number}")
+        if inputs.shape[1] > 1:  # beside it, where it covers nothing
+            axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 def _draw_outputs(
-    figure: Figure, panels: np.ndarray, k: int, outputs: np.ndarray, sequence: Any
-) -> None:
-    """The outputs [T, O] of sequence k, and its targets at the steps that count."""
-    axes, steps = panels[k], np.arange(len(outputs))
-    if sequence.mask is not None:
-        steps = np.flatnonzero(sequence.mask[: len(outputs)])
-    targets = sequence.targets[steps]
-    of_symbols = targets.ndim == 1
-    if outputs.shape[1] > 1:
+    axes: Axes, outputs: np.ndarray, k: int, end: int, sequence: Any
+) -> AxesImage | None:
+    """The outputs of sequence k of both [2, T, O], and its targets at the steps that count."""
+    steps = np.arange(end) if sequence.mask is None else np.flatnonzero(sequence.mask)
+    targets, image, own = sequence.targets[steps], None, outputs[k, :end]
+    if outputs.shape[-1] > 1:
         norm = Normalize(min(0.0, outputs.min()), max(1.0, outputs.max()))
-        image = axes.imshow(outputs.T, cmap="viridis", norm=norm, aspect="auto")
+        image = axes.imshow(own.T, cmap="viridis", norm=norm, aspect="auto", interpolation="none")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        if k == 1:
-            figure.colorbar(image, ax=list(panels), pad=0.01)
     else:
-        axes.plot(outputs[:, 0], "-", color="#1b6ca8", lw=1, label="output")
-    if of_symbols or outputs.shape[1] == 1:
-        targets = targets.reshape(len(targets))
-        mark = {"mfc": "none", "mec": "#d95f02", "ms": 5, "mew": 1.2, "clip_on": False}
-        axes.plot(steps, targets, "o", label="target", zorder=3, **mark)
-    axes.set_ylabel("output" + "\nsymbol" * of_symbols)
-    axes.legend(fontsize="small", loc="upper left")
+        axes.plot(own[:, 0], "-", color="#1b6ca8", lw=1)
+    if targets.ndim == 1 or outputs.shape[-1] == 1:
+        mark: dict[str, Any] = {
+            "mfc": "none",
+            "mec": "#d95f02",
+            "ms": 6,
+            "mew": 1.5,
+            "clip_on": False,
+        }
+        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, **mark)
+    return image
 
 
-def _title(
-    experiment: Experiment,
-    k: int,
-    look: Look,
-    outputs: np.ndarray,
-    sequence: Any,
-    end: int,
-    letter: str,
-) -> str:
-    """What is to be said of a sequence: its steps, its error, and the answer where there is one."""
-    error = float(np.asarray(look.errors)[k])
-    verdict = "right" if error <= experiment.threshold else "wrong"
-    words = f"a sequence of {end} steps, {verdict}: error {error:.2f}"
+def _answer(output: np.ndarray, sequence: Any, end: int, letter: str) -> str:
+    """The target and the output [O] at the last step, where that is the only one that counts."""
     if sequence.mask is None or sequence.mask.sum() > 1:
-        return words
-    target, output = sequence.targets[end - 1], outputs[end - 1]
+        return ""
+    target = sequence.targets[end - 1]
     if target.ndim == 0:
-        return (
-            f"{words}\ntarget {target}, {letter}({target}) at the last step: {output[target]:.2f}"
-        )
+        return f"\ntarget {target}, {letter}({target}) at the last step: {output[target]:.2f}"
     numbers = (" ".join(f"{one:.2f}" for one in array) for array in (target, output))
-    return "{}\ntarget {}, output at the last step: {}".format(words, *numbers)
+    return "\ntarget {}, output at the last step: {}".format(*numbers)
