@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
     from jaxrnn.training.runner import run_trials
+    from jaxrnn.weights import TrainedNets, load_weights
 
     __version__: str
 
@@ -59,6 +60,7 @@ __all__ = [
     "Source",
     "Suite",
     "Task",
+    "TrainedNets",
     "clipped_adam",
     "clipped_sgd",
     "compare",
@@ -68,6 +70,7 @@ __all__ = [
     "from_nnx",
     "gated",
     "kaplan_meier",
+    "load_weights",
     "lstm",
     "memory_blocks",
     "noise_free",
@@ -106,6 +109,7 @@ _PLACES = {
     "training.objectives": ("OBJECTIVES", "cross_entropy"),
     "training.optimizers": ("OPTIMIZERS", "clipped_adam", "clipped_sgd"),
     "training.runner": ("run_trials",),
+    "weights": ("TrainedNets", "load_weights"),
 }
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -21,6 +22,7 @@ from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.tasks import settled
 from jaxrnn.training.runner import Tally, run_trials
+from jaxrnn.weights import arrays_of
 
 CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two of one job, so that many jobs do not flood the scheduler
@@ -36,6 +38,7 @@ def run_sweep_on_dask(
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
@@ -47,7 +50,7 @@ def run_sweep_on_dask(
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
     given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given))
+    directory.admit(list(given), keep_weights)
     unfinished: list[Experiment] = []
     for experiment, as_given in given.items():
         if directory.missing(experiment):
@@ -70,7 +73,15 @@ def run_sweep_on_dask(
 
         def submit(job: int) -> Any:
             future = client.submit(
-                _train, unfinished[job], missing[job], lanes, files, sweep, job, pure=False
+                _train,
+                unfinished[job],
+                missing[job],
+                lanes,
+                keep_weights,
+                files,
+                sweep,
+                job,
+                pure=False,
             )
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
@@ -92,8 +103,9 @@ def run_sweep_on_dask(
                     elif what != ENDED:
                         on_chunk(given[experiment], Tally(*what))
                     elif not isinstance(futures[job].exception(), KilledWorker):
-                        outcomes = futures.pop(job).result()
-                        directory.add(make_row(experiment, outcome) for outcome in outcomes)
+                        outcomes, weights = futures.pop(job).result()
+                        rows = [make_row(experiment, outcome) for outcome in outcomes]
+                        directory.add(rows, weights)
                         checkpoints[job].delete()
                         on_rows(given[experiment], directory.rows_of(experiment), True)
                     elif job in advanced:  # Dask gives up after some deaths
@@ -159,18 +171,28 @@ def _train(
     experiment: Experiment,
     only: tuple[int, ...],
     lanes: int | None,
+    keep_weights: bool,
     files: Sources,
     sweep: str,
     job: int,
-) -> list[Outcome]:
-    """Run one experiment on this worker, from its newest checkpoint."""
+) -> tuple[list[Outcome], dict[str, np.ndarray] | None]:
+    """Run one experiment on this worker, from its newest checkpoint; its outcomes and weights.
+
+    The weights travel as arrays by name: the driver need not know what their tree is made of.
+    """
     with _one_job, carried(files):
         line = _Line(sweep, job)
         outcomes = run_trials(
-            experiment, only=only, lanes=lanes, on_chunk=line.on_chunk, checkpoint=line
+            experiment,
+            only=only,
+            lanes=lanes,
+            keep_params=keep_weights,
+            on_chunk=line.on_chunk,
+            checkpoint=line,
         )
         line.tell(line.tally)
-        return outcomes
+        weights = arrays_of(outcomes) if keep_weights else None
+        return [replace(outcome, params=None) for outcome in outcomes], weights
 
 
 class _Line:

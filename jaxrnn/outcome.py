@@ -1,7 +1,8 @@
 """What comes out: how a trial ended, and the bins of its learning curve. Plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Outcome:
     # Of the final test: sequences with error above the threshold, and the mean error.
     final_wrong: int | None = None
     final_error: float | None = None
+    # The parameters after the last of the steps, a tree of arrays, where they were to be kept; no
+    # part of a row, nor of what makes two outcomes equal.
+    params: Any = field(default=None, compare=False, repr=False)
 
 
 @lru_cache(maxsize=64)

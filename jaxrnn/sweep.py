@@ -17,6 +17,7 @@ from jaxrnn.tasks import settled
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import Tally, check, run_trials
 from jaxrnn.watch import Watch
+from jaxrnn.weights import arrays_of
 
 
 def expand(
@@ -71,15 +72,18 @@ def run_sweep(
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
+    With ``keep_weights`` it keeps the weights that the trials ended with, too, a file a net and
+    length, for :func:`jaxrnn.load_weights`.
     ``on_rows`` is told of every experiment's rows, ``new`` false where all were there already.
-    Raises InputError where the directory was begun with other settings, and as
-    :func:`jaxrnn.run_trials`.
+    Raises InputError where the directory was begun with other settings, or holds trials whose
+    weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given))
+    directory.admit(list(given), keep_weights)
     for experiment, as_given in given.items():
         checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
         if missing:
@@ -87,10 +91,14 @@ def run_sweep(
                 experiment,
                 only=missing,
                 lanes=lanes,
+                keep_params=keep_weights,
                 on_chunk=partial(on_chunk, as_given),
                 checkpoint=checkpoint,
             )
-            directory.add(make_row(experiment, outcome) for outcome in outcomes)
+            directory.add(
+                [make_row(experiment, outcome) for outcome in outcomes],
+                arrays_of(outcomes) if keep_weights else None,
+            )
         checkpoint.delete()  # a kill between the two may have left it
         on_rows(as_given, directory.rows_of(experiment), bool(missing))
     return directory.rows
@@ -101,6 +109,7 @@ def run(
     out: str | Path,
     *,
     lanes: int | None = None,
+    keep_weights: bool = False,
     dask: str | None = None,
     progress: bool = False,
     report: bool = True,
@@ -109,8 +118,8 @@ def run(
 
     What the command line does, from Python: the same call goes on after an interruption, other
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
-    configuration and, with ``report``, report.md and the pictures. ``progress`` shows a bar, in a
-    notebook too. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
+    configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the trained
+    nets, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook too. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
     ``dask`` is the address of a scheduler whose workers do the work, by default this process.
     ``pandas.DataFrame(rows)`` or ``polars.from_dicts(rows)`` makes a table of them.
 
@@ -119,18 +128,18 @@ def run(
     """
     experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
     for experiment in experiments:  # so that a bad one is refused before the first is run
-        check(experiment, lanes, here=dask is None)
+        check(experiment, lanes, keep_params=keep_weights, here=dask is None)
     with RunDirectory(Path(out)) as directory, ExitStack() as stack:
-        watched: dict[str, Any] = {}
+        options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights}
         if progress:
             watch = stack.enter_context(Watch(len(experiments)))
-            watched = {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
+            options |= {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
         if dask is None:
-            rows = run_sweep(experiments, directory, lanes, **watched)
+            rows = run_sweep(experiments, directory, **options)
         else:
             from jaxrnn.cluster import run_sweep_on_dask  # asyncio is slow to import
 
-            rows = run_sweep_on_dask(experiments, directory, dask, lanes, **watched)
+            rows = run_sweep_on_dask(experiments, directory, dask, **options)
     if report:
         from jaxrnn.results.report import write_report  # and so is matplotlib
 

@@ -18,9 +18,10 @@ from helpers import (
     promotion,
 )
 
-from jaxrnn import SUITES, run_trials, unroll
+from jaxrnn import SUITES, Outcome, run_trials, unroll
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.final_test import FinalTest
+from jaxrnn.training.final_test import with_final_test
+from jaxrnn.training.kept import Kept
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build, trial_key
@@ -119,8 +120,9 @@ def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
     program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
     program = program._replace(final_test=lambda params, lanes: errors[lanes.trial])
-    params = program.init(lanes_of(experiment)).params
-    tested = FinalTest(experiment, program, params).results(np.arange(2), 1)
-    assert [tested[trial].wrong for trial in range(2)] == [1, 2]
-    assert tested[0].error == pytest.approx(0.1875)
-    assert np.isnan(tested[1].error)
+    kept = Kept(program, program.init(lanes_of(experiment)).params, np.arange(2))
+    solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
+    first, second = with_final_test(experiment, program, kept, solved, 1)
+    assert (first.final_wrong, second.final_wrong) == (1, 2)
+    assert first.final_error == pytest.approx(0.1875)
+    assert np.isnan(second.final_error)

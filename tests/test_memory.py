@@ -70,7 +70,7 @@ def size_of_program(experiment, lanes):
 def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experiment):
     lanes = 10
     chunk_steps = chunk_steps_of(experiment, memory._lane(experiment).num_steps, None)
-    needs = memory._needs_of_lanes(experiment, memory._lane(experiment), 0, lanes, chunk_steps)
+    needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, chunk_steps)
     with promotion(experiment):
         assert 1 <= size_of_program(experiment, lanes) / memory._total(needs) <= 3
 

@@ -122,7 +122,7 @@ def build_scanned(problem: Problem) -> Run:
 
     @eqx.filter_jit
     def make_steps(
-        net: Net, batches: np.ndarray, learning_rate: jax.Array, clip: jax.Array
+        net: Net, batches: jax.Array, learning_rate: jax.Array, clip: jax.Array
     ) -> tuple[Net, jax.Array]:
         arrays, static = eqx.partition(net, eqx.is_array)
 
@@ -137,7 +137,7 @@ def build_scanned(problem: Problem) -> Run:
     def run(coins: np.ndarray, learning_rate: float, clip: float) -> np.ndarray:
         nonlocal net
         settings = jnp.float32(learning_rate), jnp.float32(clip)
-        net, errors = make_steps(net, symbols(coins, problem.length), *settings)
+        net, errors = make_steps(net, jnp.asarray(symbols(coins, problem.length)), *settings)
         return np.array(errors)
 
     return run

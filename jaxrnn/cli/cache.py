@@ -1,4 +1,4 @@
-"""Compiled programs that later calls find again."""
+"""What is set in JAX before a command computes; compiled programs that later calls find again."""
 
 import contextlib
 import functools
@@ -12,7 +12,21 @@ from pathlib import Path
 import jax
 import platformdirs
 
+from jaxrnn.machine import usable_cores
+
 _FAULT = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
+
+
+def set_up_jax(compile_cache: bool) -> None:
+    """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ
+    chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen:
+        jax.config.update("jax_num_cpu_devices", usable_cores())
+    if compile_cache:
+        keep_compiled()
+    else:
+        jax.config.update("jax_enable_compilation_cache", False)
 
 
 def keep_compiled() -> None:

@@ -1,16 +1,14 @@
 """The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
-from jaxrnn.cli.cache import keep_compiled
+from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import seconds_a_time_step
 from jaxrnn.cli.flags import (
     Address,
@@ -25,9 +23,9 @@ from jaxrnn.cli.flags import (
     Several,
     Single,
 )
+from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.machine import usable_cores
 from jaxrnn.results.rows import ROWS, read_rows
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
@@ -46,6 +44,7 @@ def sweep(
     overrides: Single = Overrides(),  # noqa: B008, it is frozen
     out: OptionalDirectory = None,
     lanes: Lanes = None,
+    keep_weights: bool = False,
     dask: Address = None,
     compile_cache: bool = True,
 ) -> None:
@@ -63,13 +62,16 @@ def sweep(
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none,
             and runs/EXPERIMENT-TASK with another task.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, **vars(overrides)}
     experiments = _expand(experiment, cells, lengths, settings)
-    _run(experiments, out or _runs([*experiment, *filter(None, [overrides.task])]), lanes, dask)
+    out = out or _runs([*experiment, *filter(None, [overrides.task])])
+    _run(experiments, out, lanes, keep_weights, dask)
 
 
 def grid(
@@ -81,6 +83,7 @@ def grid(
     overrides: Several = Overrides(),  # noqa: B008
     out: Directory = Path("runs/grid"),
     lanes: Lanes = None,
+    keep_weights: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Train nets under every combination of some settings.
@@ -98,14 +101,16 @@ def grid(
         experiment: Where every setting that is not named comes from.
         out: Run directory.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     if trials < 1:
         raise InputError(f"trials {trials} must be at least 1")
     suite = look_up(SUITES, "experiment", experiment)
     if lengths is None:
-        lengths = (20 if 20 in suite.lengths else suite.lengths[0],)
+        lengths = (usual_length(suite),)
     cells = (suite.base.cell,) if cells is None else cells
     named = {name: values for name, values in vars(overrides).items() if values is not None}
     of_trials = {name: named.pop(name) for name in PER_TRIAL if name in named}
@@ -114,7 +119,7 @@ def grid(
         settings = {"trials": trials, "seed": seed, **combination}
         bases = _expand((experiment,), cells, lengths, settings)
         experiments += [product(base, of_trials) for base in bases]
-    _run(experiments, out, lanes)
+    _run(experiments, out, lanes, keep_weights)
 
 
 def paper(
@@ -126,6 +131,7 @@ def paper(
     seed: Integer = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
+    keep_weights: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
@@ -144,9 +150,11 @@ def paper(
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials trained at once; results do not depend on it.
+        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
+            and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    _set_up_jax(compile_cache)
+    set_up_jax(compile_cache)
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
     if not experiments:
         given = {
@@ -170,42 +178,7 @@ def paper(
     for name in dict.fromkeys(experiments):
         first = look_up(suites, "experiment", name).lengths[0]
         chosen += _expand((name,), cells, (first if length is None else length,), settings)
-    _run(chosen, out or _runs(["paper", *experiments]), lanes)
-
-
-def inspect(
-    experiment: tuple[str, ...] = ("notebook", "better"),
-    cells: Names = None,
-    length: Count = 20,
-    trial: Count = 0,
-    seed: Integer = None,
-    max_steps: Integer = None,
-    out: Directory = Path("runs/inspect"),
-    compile_cache: bool = True,
-) -> None:
-    """Train one trial of each net and draw how it remembers the first symbol, or forgets it.
-
-    A picture a net of states, gates and hidden units over time for both sequences, and one of how
-    far back the gradient of the last prediction reaches.
-
-    Args:
-        experiment: Experiments whose nets to look at.
-        cells: Of their nets only these.
-        length: Length of the sequences.
-        trial: Which of the trials.
-        seed: Number from which all first weights and training sequences follow.
-        max_steps: Training steps after which a net that has not solved the task is looked at.
-        out: Where to put the pictures.
-        compile_cache: Keep compiled programs in the user's cache directory for later calls.
-    """
-    _set_up_jax(compile_cache)
-    from jaxrnn import inspection
-
-    experiments = _expand(experiment, cells, (length,), {"seed": seed, "max_steps": max_steps})
-    with console.status("") as status:
-        pictures = inspection.inspect(experiments, trial, out, status.update)
-    for picture in pictures:
-        console.print(str(picture), highlight=False, soft_wrap=True)
+    _run(chosen, out or _runs(["paper", *experiments]), lanes, keep_weights)
 
 
 def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -250,27 +223,27 @@ def _runs(words: Sequence[str]) -> Path:
 
 
 def _run(
-    experiments: Sequence[Experiment], out: Path, lanes: int | None, dask: str | None = None
+    experiments: Sequence[Experiment],
+    out: Path,
+    lanes: int | None,
+    keep_weights: bool,
+    dask: str | None = None,
 ) -> None:
     """Run experiments into a directory, watched, and show the report."""
     from jaxrnn.results.report import write_report
 
     start = time.monotonic()
-    run(experiments, out, lanes=lanes, dask=dask, progress=True, report=False)
+    run(
+        experiments,
+        out,
+        lanes=lanes,
+        keep_weights=keep_weights,
+        dask=dask,
+        progress=True,
+        report=False,
+    )
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-
-
-def _set_up_jax(compile_cache: bool) -> None:
-    """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ
-    chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen:
-        jax.config.update("jax_num_cpu_devices", usable_cores())
-    if compile_cache:
-        keep_compiled()
-    else:
-        jax.config.update("jax_enable_compilation_cache", False)
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:

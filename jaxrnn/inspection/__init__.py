@@ -1,68 +1,118 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.inspection.pictures import draw_gradient_norms, draw_record, ending, label
 from jaxrnn.inspection.record import (
+    Look,
     Record,
     gradient_norms,
     look,
     look_at_both,
     trained_params,
 )
+from jaxrnn.inspection.sequences import draw_look, reach_of
+from jaxrnn.outcome import Outcome
 from jaxrnn.results.files import write_figure
-from jaxrnn.tasks import settled
 from jaxrnn.training.runner import check, run_trials
 
 __all__ = [
+    "Choice",
+    "Look",
     "Record",
     "draw_gradient_norms",
+    "draw_look",
     "draw_record",
     "gradient_norms",
     "inspect",
+    "inspect_run",
     "look",
     "look_at_both",
     "trained_params",
 ]
+
+OnStage = Callable[[str], None]
+"""Gets a sentence before each stage."""
+
+
+class _Net(NamedTuple):
+    """A trained net to look at."""
+
+    experiment: Experiment
+    outcome: Outcome  # of the trial, with its parameters
+
+    def __str__(self) -> str:
+        return f"{label(self.experiment)} at length {self.experiment.length}"
 
 
 def inspect(
     experiments: Sequence[Experiment],
     trial: int,
     out: Path,
-    on_stage: Callable[[str], None] = lambda sentence: None,
+    on_stage: OnStage = lambda sentence: None,
 ) -> list[Path]:
     """Train one trial of each experiment, draw what goes on in it, and return the pictures' paths.
 
-    CELL-NAME-LENGTH.png shows a net while it reads each of the two sequences of noise_free,
-    gradient_norms.png how far back the gradients of all of them reach. A trial is taken where it
-    was solved, or after its last step. ``on_stage`` gets a sentence before each stage.
+    CELL-NAME-LENGTH.png shows a net while it reads two sequences of its task, gradient_norms.png
+    how far back the gradients of all of them reach. A trial is taken where it was solved, or after
+    its last step.
 
-    Raises InputError for another task than noise_free or objective than cross_entropy, for nets
-    that would share a picture, for an ``out`` that cannot hold the pictures, for a trial that
-    diverged, and what :func:`jaxrnn.run_trials` raises.
+    Raises InputError for nets that would share a picture, for an ``out`` that cannot hold the
+    pictures, for a trial that diverged, and what :func:`jaxrnn.run_trials` raises.
     """
     if whole_number("trial", trial, 0) >= 2**31 - 1:
         raise InputError(f"trial {trial} must be below 2147483647")
-    if trial >= 2**31 - 1:
-        raise InputError(f"trial {trial} must be below 2147483647")
+    pictures = _places(experiments, out)
+    experiments = [_up_to(experiment, trial) for experiment in experiments]
     for experiment in experiments:
-        if experiment.task != "noise_free":
-            raise InputError(f"task {experiment.task} cannot be inspected: choose noise_free")
-        objective = settled(experiment).objective
-        if objective != "cross_entropy":  # its softmax is what the pictures show
-            raise InputError(f"objective {objective} cannot be inspected: choose cross_entropy")
-    names = [f"{one.cell}-{one.name}-{one.length}.png" for one in experiments]
+        check(experiment, num_trials=1, keep_params=True)
+    _make(out)
+
+    def trained(experiment: Experiment) -> _Net:
+        net = f"{label(experiment)} at length {experiment.length}"
+        on_stage(f"Training trial {trial} of {net}.")
+        return _Net(experiment, *run_trials(experiment, only=[trial], keep_params=True))
+
+    return _draw(map(trained, experiments), pictures, on_stage)
+
+
+def inspect_run(
+    run: Path,
+    choice: Choice,
+    out: Path,
+    own: Mapping[str, Sequence[str]] | None = None,
+    on_stage: OnStage = lambda sentence: None,
+) -> list[Path]:
+    """As :func:`inspect`, of a trial whose weights a run directory keeps: nothing is trained.
+
+    ``own`` has, by setting, the names of somebody's own code that may be imported, as for
+    :func:`jaxrnn.load_weights`.
+
+    Raises InputError where the directory keeps no such weights, and as those two.
+    """
+    found = chosen(run, choice)
+    pictures = _places([one.experiment for one in found], out)
+    nets = [_Net(*one.load(own or {})) for one in found]
+    for net in nets:
+        _check_ended(net)
+    _make(out)
+    return _draw(iter(nets), pictures, on_stage)
+
+
+def _places(experiments: Sequence[Experiment], out: Path) -> list[Path]:
+    """Where the picture of each net goes, and last that of all."""
+    names = [re.sub(r"[^\w.+-]", "_", f"{e.cell}-{e.name}-{e.length}.png") for e in experiments]
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{name} would show {count} nets: let name, cell or length differ")
@@ -70,29 +120,38 @@ def inspect(
     for path in pictures:
         if path.is_dir():
             raise InputError(f"{path} is a directory and a picture is to go there: move it away")
-    experiments = [_up_to(experiment, trial) for experiment in experiments]
-    for experiment in experiments:
-        check(experiment, num_trials=1)
+    return pictures
+
+
+def _make(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to {out}: choose another directory")
-    reaches = {}
-    for path, experiment in zip(pictures, experiments, strict=False):  # the last is of all
-        net = f"{label(experiment)} at length {experiment.length}"
-        on_stage(f"Training trial {trial} of {net} to find where it ends.")
-        (outcome,) = run_trials(experiment, only=[trial])
-        if outcome.status == "diverged":
-            step = outcome.steps - 1
-            raise InputError(f"trial {trial} of {net} diverged in step {step}: choose another")
-        on_stage(f"Training it again for {outcome.steps:,} steps, when it is {outcome.status}.")
-        params = trained_params(experiment, trial, outcome.steps)
+
+
+def _check_ended(net: _Net) -> None:
+    outcome = net.outcome
+    if outcome.status == "diverged":
+        step = outcome.steps - 1
+        raise InputError(f"trial {outcome.trial} of {net} diverged in step {step}: choose another")
+
+
+def _draw(nets: Any, pictures: Sequence[Path], on_stage: OnStage) -> list[Path]:
+    reaches, is_pair = {}, True
+    for path, net in zip(pictures, nets, strict=False):  # the last is of all
+        _check_ended(net)
         on_stage(f"Drawing {net}.")
-        record, norms = jax.device_get(look_at_both(experiment, params))
-        write_figure(path, draw_record(experiment, outcome, record))
-        reaches[f"{net}, {ending(outcome)}"] = norms.astype(np.float64)
+        experiment, outcome = net
+        seen = jax.device_get(look_at_both(experiment, outcome.params))
+        if experiment.task == "noise_free":
+            write_figure(path, draw_record(experiment, outcome, seen.record))
+        else:
+            is_pair = False
+            write_figure(path, draw_look(experiment, outcome, seen))
+        reaches[f"{net}, {ending(outcome)}"] = reach_of(seen)
     on_stage("Drawing the gradients.")
-    write_figure(pictures[-1], draw_gradient_norms(reaches))
-    return pictures
+    write_figure(pictures[-1], draw_gradient_norms(reaches, from_end=not is_pair))
+    return list(pictures)
 
 
 def _up_to(experiment: Experiment, trial: int) -> Experiment:

@@ -1,16 +1,21 @@
 """Pictures of a trained net."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.inspection.record import Record
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.plots import COLORS
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import parts_of, settled
 
 SHOWN_UNITS = 20
 
@@ -27,11 +32,31 @@ def ending(outcome: Outcome) -> str:
     return f"{solved} after {outcome.steps:,} training steps"
 
 
-def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
-    """Heat maps of units against time: a row a state or gate, a column each of the two sequences.
+class Row(NamedTuple):
+    """A row of heat maps."""
 
-    The arrays of ``record`` have an axis for the sequences in front. A third column is the
-    difference of the two, which are alike but for their first symbol.
+    name: str  # as it stands beside them
+    values: np.ndarray  # [2, T, units]
+    units: int  # of the net
+    norm: Normalize
+    colors: str
+
+    def draw(self, axes: Axes, values: np.ndarray) -> AxesImage:
+        """Draw the units [T, units] of one sequence."""
+        return axes.imshow(
+            values.T, cmap=self.colors, norm=self.norm, aspect="auto", interpolation="none"
+        )
+
+    def write_label(self, axes: Axes) -> None:
+        """Write its name at the left."""
+        axes.set_ylabel(f"{self.name}\nunit")
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def rows_of(experiment: Experiment, record: Record) -> list[Row]:
+    """A row for each state and gate of a record of two sequences.
+
+    Of more units than can be told apart it has those that differ most between the two.
     """
     states = {name: np.asarray(value) for name, value in record.states.items()}
     names = [name for name in parts_of(experiment).cell.gates if name in record.gates]
@@ -39,50 +64,71 @@ def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Fig
     for name, gate in list(gates.items()):
         if any(np.array_equal(gate, state) for state in states.values()):
             del gates[name]  # the simple net's only "gate" is its hidden units
-    rows = states | gates
-    chosen = _units_that_differ(
-        next(iter(states.values())) if "cell" not in states else states["cell"]
-    )
-    rows = {name: values[..., chosen] for name, values in rows.items()}
-    if "hidden" in rows:  # last: from what is stored to what is shown
-        rows["hidden"] = rows.pop("hidden")
-    figure = Figure(figsize=(14, 1.3 + 1.65 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 3, sharex=True, sharey="row", squeeze=False)
-    for panels, (name, values) in zip(grid, rows.items(), strict=True):
-        values = values.reshape(*values.shape[:2], -1).swapaxes(1, 2)  # [2, units, T]
+    # Blocks of cells side by side.
+    arrays = {n: a.reshape(*a.shape[:2], -1) for n, a in {**states, **gates}.items()}
+    reference = arrays.get("cell", next(iter(arrays.values())))
+    chosen = _units_that_differ(reference)
+    if "hidden" in arrays:  # last: from what is stored to what is shown
+        arrays["hidden"] = arrays.pop("hidden")
+    rows = []
+    for name, all_units in arrays.items():
+        units = all_units.shape[-1]
+        own = chosen if units == reference.shape[-1] else _units_that_differ(all_units)
+        values = all_units[..., own]
         is_sigmoid = name in gates and np.min(values) >= 0
         shut_to_open = Normalize(0, max(1.0, np.max(values)))
-        norm = shut_to_open if is_sigmoid else _around_0(values)
-        colors = "viridis" if is_sigmoid else "RdBu_r"
-        for axes, value in zip(panels, values, strict=False):
-            image = axes.imshow(value, cmap=colors, norm=norm, aspect="auto", interpolation="none")
-        figure.colorbar(image, ax=list(panels[:2]), pad=0.01)
-        difference = values[1] - values[0]
-        image = panels[2].imshow(
-            difference,
-            cmap="PuOr_r",
-            norm=_around_0(difference),
-            aspect="auto",
-            interpolation="none",
-        )
-        figure.colorbar(image, ax=panels[2], pad=0.02)
         words = f"{name} gate" if is_sigmoid else name.replace("cell", "cell state")
-        panels[0].set_ylabel(f"{words}\nunit")
-        panels[0].yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        norm = shut_to_open if is_sigmoid else around_0(values)
+        rows.append(Row(words, values, units, norm, "viridis" if is_sigmoid else "RdBu_r"))
+    return rows
+
+
+def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> str:
+    """Net, length, trial and how it ended, and whether only some units are shown."""
+    some = any(row.values.shape[-1] < row.units for row in rows)
+    return (
+        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
+        f"{ending(outcome)}" + (f"; the {SHOWN_UNITS} units that differ most" if some else "")
+    )
+
+
+def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
+    """Heat maps of units against time: a row a state or gate, a column each of the two sequences.
+
+    The arrays of ``record`` have an axis for the sequences of noise_free in front. A third column
+    is the difference of the two, which are alike but for their first symbol.
+    """
+    rows = rows_of(experiment, record)
+    figure = Figure(figsize=(14, 1.3 + 1.65 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 3, sharex=True, sharey="row", squeeze=False)
+    for panels, row in zip(grid, rows, strict=True):
+        images = [row.draw(axes, one) for axes, one in zip(panels, row.values, strict=False)]
+        figure.colorbar(images[-1], ax=list(panels[:2]), pad=0.01)
+        difference = row.values[1] - row.values[0]
+        between = row._replace(norm=around_0(difference), colors="PuOr_r")
+        figure.colorbar(between.draw(panels[2], difference), ax=panels[2], pad=0.02)
+        row.write_label(panels[0])
     first = np.array([experiment.length - 2, experiment.length - 1])
-    last = np.asarray(jax.nn.softmax(record.outputs[:, -1]))[[0, 1], first]
+    name, squash = shown_as(experiment)
+    last = squash(np.asarray(record.outputs[:, -1]))[[0, 1], first]
     for axes, symbol, p in zip(grid[0], first, last, strict=False):
-        axes.set_title(f"first symbol {symbol}\np({symbol}) at the last step: {p:.2f}")
+        axes.set_title(f"first symbol {symbol}\n{name}({symbol}) at the last step: {p:.2f}")
     grid[0, 2].set_title(f"difference, {first[1]} minus {first[0]}:\nmemory of the first symbol")
     for axes in grid[-1]:
         axes.set_xlabel("step t")
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    figure.suptitle(
-        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
-        f"{ending(outcome)}"
-        + (f"; the {len(chosen)} units that differ most" if len(chosen) == SHOWN_UNITS else "")
-    )
+    figure.suptitle(title_of(experiment, outcome, rows))
     return figure
+
+
+def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """What a net's outputs [..., O] mean by its objective: a letter, and how to compute it."""
+    named: dict[str, tuple[str, Callable[..., Any]]] = {
+        "cross_entropy": ("p", jax.nn.softmax),
+        "half_squared_error": ("y", jax.nn.sigmoid),
+    }
+    letter, squash = named.get(settled(experiment).objective or "", ("y", np.asarray))
+    return letter, lambda outputs: np.asarray(squash(outputs))
 
 
 def _units_that_differ(values: np.ndarray) -> np.ndarray:
@@ -96,31 +142,48 @@ def _units_that_differ(values: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
 
 
-def _around_0(values: np.ndarray) -> Normalize:
+def around_0(values: np.ndarray) -> Normalize:
+    """Colours that are white at 0."""
     most = float(np.max(np.abs(values))) or 1.0
     return Normalize(-most, most)
 
 
-def draw_gradient_norms(reaches: dict[str, np.ndarray]) -> Figure:
-    """A line a net: its gradient norms [2, T], each sequence's relative to its last, and averaged.
+def draw_gradient_norms(
+    reaches: Mapping[str, Sequence[np.ndarray]], from_end: bool = False
+) -> Figure:
+    """A line a net: its gradient norms [T] of each sequence relative to its last, and averaged.
 
-    The mean is geometric, as the axis is logarithmic.
+    The mean is geometric, as the axis is logarithmic. By default the steps are counted from the
+    first, for the sequences of noise_free, all of one length; ``from_end`` they are counted back
+    from the last, as far as the shortest of a net's sequences reaches.
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     axes = figure.add_subplot()
+    longest = 1
     for number, (label, norms) in enumerate(reaches.items()):
-        relative = norms / norms[:, -1:]
+        shared = min(map(len, norms))
+        longest = max(longest, shared)
+        relative = np.array([one[-shared:] / one[-1] for one in norms])
         line = np.prod(relative, axis=0) ** (1 / len(relative))
-        axes.plot(line, ".-", color=COLORS[number % len(COLORS)], label=label)
-    longest = max((norms.shape[1] for norms in reaches.values()), default=1)
+        steps = np.arange(shared) - (shared - 1) * from_end
+        axes.plot(steps, line, ".-", color=COLORS[number % len(COLORS)], label=label)
     halved = 0.5 ** np.arange(longest - 1, -1, -1.0)
-    axes.plot(halved, "--", color="#999999", lw=1, label="halved by every step")
+    steps = np.arange(longest) - (longest - 1) * from_end
+    axes.plot(steps, halved, "--", color="#999999", lw=1, label="halved by every step")
+    last, number_there, x = (
+        ("step that counts", "its loss", "step t, counted back from the last one that counts")
+        if from_end
+        else (
+            *("prediction", "log p(last symbol)"),
+            "step t; the last one predicts the last symbol",
+        )
+    )
     axes.set(
         yscale="log",
-        xlabel="step t; the last one predicts the last symbol",
+        xlabel=x,
         ylabel="gradient norm, relative to the last step's",
-        title="How strongly the last prediction depends on the state before step t:\n"
-        "|d log p(last symbol) / d state(t)|, mean of both sequences",
+        title=f"How strongly the last {last} depends on the state before step t:\n"
+        f"|d {number_there} / d state(t)|, mean of both sequences",
     )
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.grid(alpha=0.25)

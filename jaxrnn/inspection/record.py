@@ -1,5 +1,6 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +10,9 @@ from jax import lax
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets.base import Cell, Params
-from jaxrnn.tasks import noise_free
+from jaxrnn.tasks import Sequence, Task, noise_free
 from jaxrnn.training.engine import lanes_of, make_program, round_up
+from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build
 
@@ -78,6 +80,16 @@ def gradient_norms(cell: Cell, params: Params, xs: jax.Array, target: int | jax.
 
     Source: Hochreiter 1991; Bengio, Simard & Frasconi 1994.
     """
+    return norms_of(cell, params, xs, lambda ys: jax.nn.log_softmax(ys[-1])[target])
+
+
+def norms_of(
+    cell: Cell, params: Params, xs: jax.Array, number: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """As :func:`gradient_norms`, for any ``number`` that the outputs ys [T, O] make.
+
+    Of a cell that truncates its gradient it is the truncated one, as the net is trained.
+    """
 
     def forward(state: Any, x: jax.Array) -> tuple[Any, tuple[Any, jax.Array]]:
         after, y = cell.step(params, state, x)
@@ -90,7 +102,7 @@ def gradient_norms(cell: Cell, params: Params, xs: jax.Array, target: int | jax.
         return d_state, _norm(d_state)
 
     last, (states, ys) = lax.scan(forward, cell.initial_state(params), xs)
-    d_ys = jax.grad(lambda ys: jax.nn.log_softmax(ys[-1])[target])(ys)  # 0 but for the last step
+    d_ys = jax.grad(number)(ys)
     zeros = jax.tree.map(jnp.zeros_like, last)
     return lax.scan(backward, zeros, (states, xs, d_ys), reverse=True)[1]
 
@@ -103,18 +115,79 @@ def _norm(tree: Any) -> jax.Array:
     return scale * jnp.linalg.norm(flat / scale)
 
 
-def look_at_both(experiment: Experiment, params: Params) -> tuple[Record, jax.Array]:
-    """The record and the gradient norms of the two sequences of noise_free.
+class Look(NamedTuple):
+    """What a net makes of two sequences; every array has an axis for them in front."""
 
-    Each has an axis for the sequences in front, that which begins with T-2 first.
+    record: Record
+    norms: jax.Array  # [2, T], see look_at_both
+    sequences: Sequence
+    errors: jax.Array  # [2], as the task judges them
+
+
+DRAWN = 32  # of which two are looked at
+
+
+def look_at_both(experiment: Experiment, params: Params) -> Look:
+    """What a net makes of two sequences of its task.
+
+    Of noise_free they are the only two, that which begins with T-2 first; of other tasks see
+    :func:`two_drawn`. The norms are those of the gradient of the loss of the last step that counts
+    by the state before each step, 0 behind it.
     """
-    cell, length = parts_of(experiment).cell, experiment.length
-    symbols = noise_free(length).draw(jax.random.key(0)).inputs
+    parts = parts_of(experiment)
+    sequences = (
+        _both(experiment.length) if experiment.task == "noise_free" else two_drawn(parts.task)
+    )
 
     @jax.jit
     @jax.vmap
-    def look_at(first: jax.Array) -> tuple[Record, jax.Array]:
-        xs = symbols.at[0].set(first)
-        return look(cell, params, xs), gradient_norms(cell, params, xs, first)
+    def look_at(sequence: Sequence) -> tuple[Record, jax.Array, jax.Array]:
+        xs = sequence.inputs
 
-    return look_at(jnp.array([length - 2, length - 1], jnp.int32))
+        def last_loss(ys: jax.Array) -> jax.Array:
+            return parts.goal.objective(ys, sequence.targets)[0][last_step(sequence)]
+
+        record = look(parts.cell, params, xs)
+        _, error = loss_and_error(parts.goal, record.outputs, sequence)
+        return record, norms_of(parts.cell, params, xs, last_loss), error
+
+    record, norms, errors = look_at(sequences)
+    return Look(record, norms, sequences, errors)
+
+
+def last_step(sequence: Sequence) -> jax.Array:
+    """The last step that counts."""
+    mask = sequence.mask
+    if mask is None:
+        return jnp.asarray(sequence.inputs.shape[0] - 1)
+    return jnp.max(jnp.where(mask, jnp.arange(len(mask)), 0))
+
+
+def _both(length: int) -> Sequence:
+    """The two sequences of noise_free."""
+    one = noise_free(length).draw(jax.random.key(0))
+    firsts = jnp.array([length - 2, length - 1], jnp.int32)
+    return jax.vmap(
+        lambda first: Sequence(one.inputs.at[0].set(first), one.targets.at[-1].set(first))
+    )(firsts)
+
+
+def two_drawn(task: Task) -> Sequence:
+    """Two sequences of a task, the same ones for every net: [2, ...].
+
+    The first of a few that are drawn, and that one whose targets, read back from the end, part from
+    its first: where the task is to tell classes apart, one of another class.
+    """
+    drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(0), DRAWN))
+    targets = np.asarray(drawn.targets)
+    masks = np.ones(targets.shape[:2], bool) if drawn.mask is None else np.asarray(drawn.mask)
+    first, *others = (one[mask][::-1] for one, mask in zip(targets, masks, strict=True))
+
+    def parts_at(other: np.ndarray) -> int:
+        """How far from the end the first target differs."""
+        shared = min(len(first), len(other))
+        differs = (first[:shared] != other[:shared]).reshape(shared, -1).any(axis=1)
+        return int(differs.argmax()) if differs.any() else shared
+
+    second = 1 + min(range(len(others)), key=lambda k: parts_at(others[k]))
+    return jax.tree.map(lambda leaf: leaf[np.array([0, second])], drawn)

@@ -90,7 +90,7 @@ def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None
     """
     steps = np.append(curve.quantiles, right)
     solved = 1 - np.append(curve.probabilities, curve.probabilities[-1])
-    bounds = [interval(round(share * trials), trials) for share in solved]
-    axes.fill_between(steps, *zip(*bounds, strict=True), step="post", color=color, alpha=0.15, lw=0)
+    low, high = np.array([interval(round(share * trials), trials) for share in solved]).T
+    axes.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
     # None is solved before.
     axes.step([1, *steps], [0, *solved], where="post", color=color)

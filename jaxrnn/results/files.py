@@ -1,10 +1,14 @@
 """Files that are replaced as a whole."""
 
+import hashlib
 import io
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
@@ -30,6 +34,13 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def name_of(kind: str, experiment: Experiment) -> str:
+    """The name of an .npz file that belongs to an experiment, told apart by all its settings."""
+    words = f"{experiment.name}-{experiment.cell}"[:100]
+    digest = hashlib.sha256(repr(experiment).encode()).hexdigest()[:8]
+    return re.sub(r"[^\w.+-]", "_", f"{kind}-{words}-{experiment.length}-{digest}") + ".npz"
 
 
 def write_figure(path: Path, figure: "Figure") -> None:

@@ -39,12 +39,20 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
     for name in PER_TRIAL:
         if isinstance(settings[name], tuple):
             settings[name] = settings[name][outcome.trial]
-    results = dataclasses.asdict(outcome)
+    results = {one.name: getattr(outcome, one.name) for one in dataclasses.fields(Outcome)}
+    del results["params"]
     curve = results.pop("curve")
     first = {"experiment": settings.pop("name")}
     first |= {name: settings.pop(name) for name in ("cell", "length")}
     first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
     return first | results | settings | {"curve": list(curve)}
+
+
+def outcome_of(row: Row) -> Outcome:
+    """The outcome that a row was made of, without the parameters."""
+    names = (field.name for field in dataclasses.fields(Outcome))
+    given = {name: row[name] for name in names if name in row}
+    return Outcome(**given | {"curve": tuple(row["curve"])})
 
 
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:

@@ -1,13 +1,13 @@
 """The run directory: rows, settings and the checkpoints of what is in flight."""
 
 import dataclasses
-import hashlib
 import json
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, flag_name
@@ -23,8 +23,9 @@ from jaxrnn.results.config import (
     settings_in_words,
     spelled,
 )
-from jaxrnn.results.files import write_whole
+from jaxrnn.results.files import name_of, write_whole
 from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
+from jaxrnn.results.weights import Trial, of_each, read_weights, weights_path, write_weights
 from jaxrnn.suites import SUITES
 from jaxrnn.tasks import settled
 
@@ -84,10 +85,11 @@ class RunDirectory:
         """All rows that it holds."""
         return [row for row, _ in self._lines.values()]
 
-    def admit(self, experiments: Sequence[Experiment]) -> None:
+    def admit(self, experiments: Sequence[Experiment], keep_weights: bool = False) -> None:
         """Make sure that what is held of these experiments was run under their settings.
 
-        Raises InputError where the directory was begun with others. Warns where trials that are
+        Raises InputError where the directory was begun with others, and with ``keep_weights`` where
+        it holds a trial of theirs whose weights were not kept. Warns where trials that are
         missing will be run under other versions than those that are held.
         """
         self._places = {
@@ -96,6 +98,8 @@ class RunDirectory:
             for trial, one in enumerate(experiment.each_alone())
         }
         self._check_unchanged(experiments)
+        if keep_weights:
+            self._check_weights(experiments)
         config = read_config(self.path)
         own = self._checked_sources(experiments, {} if config is None else config)
         settings = settings_in_words(experiments)
@@ -200,22 +204,44 @@ class RunDirectory:
         trials = enumerate(experiment.each_alone())
         return tuple(k for k, one in trials if (one, k) not in self._lines)
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
         """Add rows to ``trials.jsonl``, all or none, in the order of what was admitted.
 
-        What was not admitted with them stands before.
+        What was not admitted with them stands before. The ``weights`` of the rows, trials of one
+        experiment, are arrays with an entry for each; they join those of its net and length.
         """
-        for row in rows:
-            self._lines[experiment_of(row), row["trial"]] = row, json.dumps(row)
-
-        def place(key: tuple[Experiment, int]) -> tuple[int, int]:
-            admitted = self._places.get(key)
-            return (-1, 0) if admitted is None else (admitted, key[1])
-
-        order = sorted(self._lines, key=place)
-        self._lines = {key: self._lines[key] for key in order}
+        added = {(experiment_of(row), row["trial"]): (row, json.dumps(row)) for row in rows}
+        if weights is not None and added:
+            # Before the rows: after a kill in between the trials end again, to the same bits.
+            self._add_weights(list(added), weights)
+        self._lines = {**self._lines, **added}
+        self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._place)}
         text = "".join(f"{line}\n" for _, line in self._lines.values())
         write_whole(self.path / ROWS, text.encode())
+
+    def _place(self, trial: Trial) -> tuple[int, int]:
+        """What rows and weights are sorted by."""
+        admitted = self._places.get(trial)
+        return (-1, 0) if admitted is None else (admitted, trial[1])
+
+    def _add_weights(self, trials: Sequence[Trial], weights: Mapping[str, np.ndarray]) -> None:
+        path = weights_path(self.path, trials[0][0])
+        held = of_each(read_weights(path)) if path.exists() else {}
+        for k, trial in enumerate(trials):
+            held[trial] = {name: array[k] for name, array in weights.items()}
+        write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._place)})
+
+    def _check_weights(self, experiments: Sequence[Experiment]) -> None:
+        """Refuse to keep the weights of an experiment of which trials are held without theirs."""
+        for experiment in experiments:
+            path = weights_path(self.path, experiment)
+            kept = set(read_weights(path, arrays=False).known()) if path.exists() else set()
+            for trial, one in enumerate(experiment.each_alone()):
+                if (one, trial) in self._lines and (one, trial) not in kept:
+                    raise InputError(
+                        f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
+                        "without its weights: use another --out, or go on without --keep-weights"
+                    )
 
     def checkpoint(self, experiment: Experiment) -> CheckpointFile:
         """The place for the checkpoint of an experiment's missing trials."""
@@ -223,10 +249,7 @@ class RunDirectory:
         for path, begun in self._checkpoints.items():
             if begun == owner[0]:
                 return CheckpointFile(path, owner)
-        words = f"{experiment.name}-{experiment.cell}"[:100]
-        digest = hashlib.sha256(repr(owner[0]).encode()).hexdigest()[:8]
-        name = re.sub(r"[^\w.+-]", "_", f"checkpoint-{words}-{experiment.length}-{digest}")
-        return CheckpointFile(self.path / f"{name}.npz", owner)
+        return CheckpointFile(self.path / name_of("checkpoint", owner[0]), owner)
 
 
 def _net(experiment: Experiment) -> tuple[str, str, int]:

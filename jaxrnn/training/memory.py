@@ -53,18 +53,20 @@ def check_memory(
     lanes: int | None = None,
     chunk_steps: int | None = None,
     num_trials: int | None = None,
+    keep_params: bool = False,
 ) -> None:
     """Raise InputError where a run of an experiment needs more memory than there is.
 
-    ``lanes`` and ``chunk_steps`` as for :func:`jaxrnn.run_trials`, ``num_trials`` how many of its
-    trials are run, by default all. The estimate is from shapes alone, with no more than two layers
-    traced, and takes a few hundredths of a second. It counts
+    ``lanes``, ``chunk_steps`` and ``keep_params`` as for :func:`jaxrnn.run_trials`, ``num_trials``
+    how many of its trials are run, by default all. The estimate is from shapes alone, with no more
+    than two layers traced, and takes a few hundredths of a second. It counts
 
     - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
       sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA
       computes some of it anew instead; the errors of the tests;
     - for each trial, on the host: its progress (the last window where the rule needs it, and the
-      learning curve), its outcome, and the weights that it is tested with at the end;
+      learning curve), its outcome, and the weights that it ended with, where they are kept or
+      tested;
     - the compiler's own for each layer.
 
     It is made to be below the real need, so that nothing is refused that would run: programs take
@@ -95,8 +97,15 @@ def check_memory(
         stats = devices[0].memory_stats() or {}
         others, room = [], len(devices) * stats.get("bytes_limit", math.inf)
         where = " on the devices"
-    needs = _needs_of_lanes(experiment, lane, trials, width, steps)
-    if _total([*others, *_needs_of_lanes(experiment, lane, trials, least, steps)]) <= room:
+
+    def needs_with(lanes: int) -> list[Need]:
+        return [
+            *_needs_of_lanes(experiment, lane, lanes, steps),
+            _need_at_end(experiment, lane, trials, keep_params),
+        ]
+
+    needs = needs_with(width)
+    if _total([*others, *needs_with(least)]) <= room:
         needs = [need._replace(names=("lanes",)) for need in needs]
     _require(experiment, width, [*others, *needs], room, where)
 
@@ -114,26 +123,27 @@ def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Ne
     ]
 
 
-def _needs_of_lanes(
-    experiment: Experiment, lane: Lane, trials: int, lanes: int, chunk_steps: int
-) -> list[Need]:
-    """What the devices keep of all lanes, and of all trials in the end."""
+def _needs_of_lanes(experiment: Experiment, lane: Lane, lanes: int, chunk_steps: int) -> list[Need]:
+    """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * chunk_steps * (lane.sequence + 4)
     kept = lanes * lane.kept // 2
     tests = 4 * lanes * experiment.test_size
-    at_end = trials * (lane.weights + 4 * experiment.final_test)
     return [
         Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
         Need(sequences, f"{chunk_steps} training sequences in {lanes} lanes", ("length", *OPTIONS)),
         Need(kept, f"the gradients of {lanes} lanes over {lane.num_steps} time steps", SIZES),
         Need(tests, f"the tests of {lanes} lanes", ("test_size",)),
-        Need(
-            at_end * (experiment.final_test > 0),
-            "the final test of all trials",
-            ("trials", "final_test", *SIZES),
-        ),
     ]
+
+
+def _need_at_end(experiment: Experiment, lane: Lane, trials: int, keep_params: bool) -> Need:
+    """What there is of all trials in the end: their last weights, the errors of a final test."""
+    weights = lane.weights * (keep_params or experiment.final_test > 0)
+    size = trials * (weights + 4 * experiment.final_test)
+    if experiment.final_test:
+        return Need(size, "the final test of all trials", ("trials", "final_test", *SIZES))
+    return Need(size, "the last weights of all trials", ("trials", *SIZES))
 
 
 def _lane(experiment: Experiment) -> Lane:

@@ -73,6 +73,11 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     return Parts(task, cell, initializer, goal, optimizer_of)
 
 
+def cell_of(experiment: Experiment) -> Cell:
+    """The experiment's net alone; raises what parts_of raises of the task and the cell."""
+    return _cell(experiment, task_of(experiment), find(CELLS, "cell", experiment.cell))
+
+
 def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> Cell:
     """The experiment's net, all layers of it."""
     fans_in = [task.num_inputs] + [task.num_outputs] * (experiment.layers - 1)

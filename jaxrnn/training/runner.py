@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import jax
@@ -23,7 +22,8 @@ from jaxrnn.training.engine import (
     round_up,
     state_of,
 )
-from jaxrnn.training.final_test import FinalTest, Result
+from jaxrnn.training.final_test import with_final_test
+from jaxrnn.training.kept import Kept
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
@@ -59,6 +59,7 @@ def check(
     lanes: int | None = None,
     *,
     num_trials: int | None = None,
+    keep_params: bool = False,
     here: bool = True,
 ) -> None:
     """Raise what :func:`run_trials` raises, before anything is computed.
@@ -68,7 +69,7 @@ def check(
     """
     check_lanes(lanes)
     if here:
-        check_memory(experiment, lanes, num_trials=num_trials)
+        check_memory(experiment, lanes, num_trials=num_trials, keep_params=keep_params)
     parts_of(experiment)
 
 
@@ -84,6 +85,7 @@ def run_trials(
     only: Sequence[int] | None = None,
     lanes: int | None = None,
     chunk_steps: int | None = None,
+    keep_params: bool = False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Outcome]:
@@ -95,11 +97,12 @@ def run_trials(
     devices of the process; the host reads errors every ``chunk_steps`` training steps (by default
     250, fewer for long sequences, and always ``experiment.test_every`` where a test set decides).
     Outcomes come in the order of the trials, or of ``only``, and depend on none of this: nor on the
-    number of trials. With a checkpoint the run
-    goes on from its last save.
+    number of trials. With a checkpoint the run goes on from its last save. With ``keep_params``
+    each outcome has its trial's parameters as its last step left them; those of a diverged trial
+    have taken the update by the sequence whose error was not finite, and are mostly NaN themselves.
 
-    Raises InputError for a setting out of range, an unknown name, and a run that needs more memory
-    than there is.
+    Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
+    there is, and a checkpoint with trials that ended without the parameters that are to be kept.
     """
     check_lanes(lanes)
     if chunk_steps is not None:
@@ -107,8 +110,8 @@ def run_trials(
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     if not trials:
         return []
-    check_memory(experiment, lanes, chunk_steps, len(trials))
-    return _Run(experiment, trials, lanes, chunk_steps).run(on_chunk, checkpoint)
+    check_memory(experiment, lanes, chunk_steps, len(trials), keep_params)
+    return _Run(experiment, trials, lanes, chunk_steps, keep_params).run(on_chunk, checkpoint)
 
 
 def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
@@ -129,7 +132,7 @@ class _InFlight(NamedTuple):
     errors: jax.Array  # [C, N]
     tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
-    before: TrainState | None  # what it began with, where a final test will ask for weights
+    before: TrainState | None  # what it began with, where trials' last parameters are kept
     lanes: Lanes
 
 
@@ -142,11 +145,13 @@ class _Run:
         trials: Sequence[int],
         lanes: int | None,
         chunk_steps: int | None,
+        keep_params: bool,
     ) -> None:
         self.experiment, self.devices = experiment, jax.devices()
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
         trial = build(experiment)
+        self.keep_params, self.keeps = keep_params, keep_params or trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
         self.chunk_steps = chunk_steps_of(experiment, trial.num_steps, chunk_steps)
         self.program = make_program(
@@ -154,7 +159,7 @@ class _Run:
             experiment.seed,
             self.chunk_steps,
             self.devices,
-            replayable=trial.final_test is not None,
+            replayable=self.keeps,
         )
         self.progress = stopping.start(len(self.trials), self.rule)
         most = most_lanes(bytes_of(state_of(trial)), len(self.trials), self.devices)
@@ -162,9 +167,7 @@ class _Run:
         self.table = LaneTable(self._round_up(width), len(self.trials))
         self.settings = lanes_of(experiment, self.trials).settings
         self.state = self.program.init(self._lanes())
-        self.final_test = trial.final_test and FinalTest(
-            experiment, self.program, self.state.params
-        )
+        self.kept = Kept(self.program, self.state.params, self.trials) if self.keeps else None
         self.lane_steps = 0
         self.compiled: set[int] = set()  # widths
         self.compile_seconds = 0.0
@@ -208,7 +211,7 @@ class _Run:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""
         place = np.maximum(self.table.trial, 0)
         step = np.where(self.table.busy, self.table.step, np.int32(0))
-        stop = np.full_like(step, NEVER) if self.program.final_test else None
+        stop = np.full_like(step, NEVER) if self.keeps else None
         settings = jax.tree.map(lambda values: values[place], self.settings)
         return Lanes(self.trials[place], step, settings, stop)
 
@@ -220,9 +223,8 @@ class _Run:
         if width not in self.compiled:
             self.compiled.add(width)
             self.compile_seconds = time.monotonic() - start
-        launched = _InFlight(
-            errors, tests, self.table.trial.copy(), before if self.final_test else None, lanes
-        )
+        kept = before if self.keeps else None
+        launched = _InFlight(errors, tests, self.table.trial.copy(), kept, lanes)
         self.table.advance(self.chunk_steps, self.experiment.max_steps)
         self.lane_steps += self.chunk_steps * width
         return launched
@@ -237,9 +239,9 @@ class _Run:
         for array, new in zip(self.progress, folded, strict=True):
             array[trials] = new
         has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
-        if self.final_test and chunk.before is not None and has_ended.any():
-            steps = folded.steps[has_ended]
-            self.final_test.keep(chunk.before, chunk.lanes, lanes[has_ended], steps)
+        if self.kept and chunk.before is not None and has_ended.any():
+            ended = (one[has_ended] for one in (lanes, trials, folded.steps))
+            self.kept.keep(chunk.before, chunk.lanes, *ended)
         self.table.free(self.progress.status != stopping.RUNNING)
 
     def _repack(self, state: TrainState, width: int) -> None:
@@ -268,7 +270,7 @@ class _Run:
             **self.table.arrays(),
             "lane_steps": np.array(self.lane_steps),
             **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
-            **(self.final_test.arrays() if self.final_test else {}),
+            **(self.kept.arrays() if self.kept else {}),
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -276,8 +278,8 @@ class _Run:
         self.progress = stopping.Progress(*(np.array(arrays[name]) for name in names))
         self.table.restore(arrays)
         self.lane_steps = int(arrays["lane_steps"])
-        if self.final_test:
-            self.final_test.restore(arrays)
+        if self.kept:
+            self.kept.restore(arrays, (self.progress.status != stopping.RUNNING).any())
         leaves, treedef = jax.tree.flatten(self.state)
         saved = [arrays[f"state_{k}"] for k in range(len(leaves))]
         # The number of devices may have changed since.
@@ -285,15 +287,9 @@ class _Run:
         self._repack(jax.tree.unflatten(treedef, saved), width)
 
     def _outcomes(self) -> list[Outcome]:
-        tested: dict[int, Result] = {}
-        if self.final_test:
-            trials = self.trials[self.progress.status != stopping.DIVERGED]
-            tested = self.final_test.results(trials, len(self.devices))
         has_two = self.rule.by_test and self.experiment.mean_error is not None
         outcomes = stopping.outcomes(self.progress, self.trials, has_two)
-        return [
-            replace(outcome, final_wrong=result.wrong, final_error=result.error)
-            if (result := tested.get(outcome.trial))
-            else outcome
-            for outcome in outcomes
-        ]
+        if self.kept and self.program.final_test:
+            devices = len(self.devices)
+            outcomes = with_final_test(self.experiment, self.program, self.kept, outcomes, devices)
+        return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes

@@ -1,0 +1,85 @@
+"""The command ``jaxrnn inspect``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from jaxrnn.cli.cache import set_up_jax
+from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory
+from jaxrnn.errors import InputError, look_up
+from jaxrnn.experiment import Experiment
+from jaxrnn.suites import SUITES, Suite
+from jaxrnn.sweep import expand
+from jaxrnn.watch import console
+
+
+def inspect(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    experiment: Names = None,
+    cells: Names = None,
+    length: Integer = None,
+    trial: Count = 0,
+    seed: Integer = None,
+    max_steps: Integer = None,
+    out: OptionalDirectory = None,
+    compile_cache: bool = True,
+) -> None:
+    """Draw what goes on in a trained net: of a run that kept its weights, or trained now.
+
+    A picture a net of states, gates and hidden units over time for two sequences of its task, and
+    one of how far back the gradient of the last step that counts reaches.
+
+    Args:
+        run: A run directory made with --keep-weights; without one a trial of each net is trained.
+        experiment: Experiments whose nets to look at; notebook and better, or all of the run.
+        cells: Of their nets only these.
+        length: Length of the sequences; 20 where an experiment has it, else its first, or the
+            longest of the run.
+        trial: Which of the trials.
+        seed: Number from which all first weights and training sequences follow.
+        max_steps: Training steps after which a net that has not solved the task is looked at.
+        out: Where to put the pictures; runs/inspect, or inspect in the run directory.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    """
+    set_up_jax(compile_cache)
+    from jaxrnn import inspection
+
+    with console.status("") as status:
+        if run is None:
+            settings = {"seed": seed, "max_steps": max_steps}
+            experiments = _experiments(experiment, cells, length, settings)
+            out = out or Path("runs/inspect")
+            pictures = inspection.inspect(experiments, trial, out, status.update)
+        else:
+            for name, value in {"seed": seed, "max-steps": max_steps}.items():
+                if value is not None:
+                    raise InputError(f"{name} {value} is for a net to train, and {run} is trained")
+            choice = inspection.Choice(experiment, cells, length, trial)
+            pictures = inspection.inspect_run(
+                run, choice, out or run / "inspect", {"cell": cells or ()}, status.update
+            )
+    for picture in pictures:
+        console.print(str(picture), highlight=False, soft_wrap=True)
+
+
+def usual_length(suite: Suite) -> int:
+    """The length at which one net is looked at: 20 where an experiment has it, else its first."""
+    return 20 if 20 in suite.lengths else suite.lengths[0]
+
+
+def _experiments(
+    names: Sequence[str] | None,
+    cells: Sequence[str] | None,
+    length: int | None,
+    settings: Mapping[str, Any],
+) -> list[Experiment]:
+    """Those of the named suites, each at one length, with the settings that are not None."""
+    if names == () or cells == ():
+        raise InputError("name at least one experiment, one cell and one length")
+    given = {name: value for name, value in settings.items() if value is not None}
+    suites = [look_up(SUITES, "experiment", name) for name in names or ("notebook", "better")]
+    lengths = [usual_length(suite) if length is None else length for suite in suites]
+    each = zip(suites, lengths, strict=True)
+    return [one for suite, at in each for one in expand(suite, cells, (at,), **given)]

@@ -1,0 +1,72 @@
+"""The parameters that the trials of a run end with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn.errors import InputError
+from jaxrnn.outcome import Outcome
+from jaxrnn.training.engine import Lanes, Program
+from jaxrnn.training.trial import TrainState
+
+
+class Kept:
+    """Keeps the parameters of every trial of a run as they are after its last step that counts."""
+
+    def __init__(self, program: Program, params: Any, trials: np.ndarray) -> None:
+        """``params`` are those of a batch, for their shapes; the program's chunk is replayable."""
+        self.program, self.trials = program, trials
+        leaves, self.treedef = jax.tree.flatten(params)
+        # On the host, a leaf [trials, ...] each, by a trial's place among them.
+        self.leaves = [np.zeros((len(trials), *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
+
+    def keep(
+        self,
+        before: TrainState,
+        lanes: Lanes,
+        ended: np.ndarray,
+        places: np.ndarray,
+        steps: np.ndarray,
+    ) -> None:
+        """Keep what the trials in the ``ended`` lanes, at these places, end with after ``steps``.
+
+        Their last chunk, which began with ``before``, is run again up to the end.
+        """
+        stop = np.array(lanes.stop)
+        stop[ended] = steps
+        state, _ = self.program.chunk(before, lanes._replace(stop=stop))
+        for kept, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
+            kept[places] = np.asarray(leaf)[ended]
+
+    def params(self, places: np.ndarray | int) -> Any:
+        """The tree of what is kept of some trials, a leaf [M, ...] each, or of one."""
+        return jax.tree.unflatten(self.treedef, [leaf[places] for leaf in self.leaves])
+
+    def handed_to(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes, in the order of what is kept, with their parameters."""
+        return [
+            replace(outcome, params=jax.tree.map(jnp.asarray, self.params(place)))
+            for place, outcome in enumerate(outcomes)
+        ]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a checkpoint keeps of it."""
+        return {f"final_{k}": leaf for k, leaf in enumerate(self.leaves)}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], some_ended: bool) -> None:
+        """Go on from what a checkpoint kept; InputError if it did not where ``some_ended``."""
+        names = list(self.arrays())
+        if set(names) <= set(arrays):
+            saved = [np.array(arrays[name]) for name in names]
+            # Version 0.1.0 kept a row for each trial of the experiment, run or not.
+            of_all = len(saved[0]) != len(self.trials)
+            self.leaves = [leaf[self.trials] for leaf in saved] if of_all else saved
+        elif some_ended:
+            raise InputError(
+                "trials have ended whose weights were not kept: go on without keeping them, or "
+                "delete the checkpoint to begin anew"
+            )

@@ -1,0 +1,125 @@
+"""Trained nets: their weights as a run directory keeps them, and as trees with their cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn.errors import InputError, shown
+from jaxrnn.experiment import Experiment
+from jaxrnn.nets import Cell, xavier
+from jaxrnn.nets.base import Params
+from jaxrnn.outcome import Outcome
+from jaxrnn.results.weights import PARAMS, Weights, read_weights
+from jaxrnn.training.fit import called
+from jaxrnn.training.parts import cell_of
+
+
+class TrainedNets(NamedTuple):
+    """The nets of N trials that share a file: of one experiment at one length."""
+
+    # Of N trials: experiment.alone(k) is what the k-th net was trained under.
+    experiment: Experiment
+    trials: tuple[int, ...]  # the number of each, which its row has
+    cell: Cell  # takes the task's inputs, symbols or vectors
+    params: Params  # leaves [N, ...]
+
+
+def load_weights(
+    path: Path | str, *, cell: str | None = None, task: str | None = None
+) -> list[TrainedNets]:
+    """Load the trained nets of a file of weights, or of all files of a run directory.
+
+    The parameters are those that the trials ended with, to the bit. To run the first net:
+
+        nets = load_weights("runs/mine")[0]
+        params = jax.tree.map(lambda leaf: leaf[0], nets.params)
+        state, ys = unroll(nets.cell, params, xs)
+
+    A cell or a task of your own (``file.py:name`` or ``module:name``) is code, which is imported
+    only where you name it here, never because a file does: ``cell="mine.py:mgu"``.
+
+    Raises InputError where there are no weights, for a damaged file, for a cell or a task of
+    somebody's own that is not named, and for weights that do not fit their cell.
+    """
+    own = {"cell": [cell] if cell else [], "task": [task] if task else []}
+    return [nets_in(one, own) for one in weights_in(Path(path))]
+
+
+def weights_in(path: Path) -> list[Path]:
+    """The files of weights of a run directory, or the file itself; InputError for none."""
+    paths = sorted(path.glob("weights-*.npz")) if path.is_dir() else [path]
+    if not path.exists() or not paths:
+        raise InputError(f"{path} holds no weights: name a run directory made with --keep-weights")
+    return paths
+
+
+def nets_in(path: Path, own: Mapping[str, Sequence[str]]) -> TrainedNets:
+    """The nets of one file; ``own`` code is imported where a setting has that name there."""
+    weights = read_weights(path)
+    experiment = with_own(weights.experiment, own)
+    return TrainedNets(experiment, weights.trials, *_rebuilt(path, experiment, weights))
+
+
+def with_own(experiment: Experiment, own: Mapping[str, Sequence[str]]) -> Experiment:
+    """The experiment with what is somebody's own code by the names that the caller gave.
+
+    ``own`` has the names by setting. Raises InputError where there is none.
+    """
+    for setting, names in own.items():
+        kept = getattr(experiment, setting) or ""
+        if ":" not in kept:
+            continue
+        called_so = [name for name in names if called_alike(name, kept)]
+        if not called_so:
+            raise InputError(
+                f"{setting} {shown(kept)} is somebody's own code, which is imported only where you "
+                f"name it: give {setting} {kept}"
+            )
+        change: dict[str, Any] = {setting: called_so[0]}
+        experiment = replace(experiment, **change)
+    return experiment
+
+
+def called_alike(name: str, kept: str) -> bool:
+    """Whether both are somebody's own code of one name behind the colon: files move."""
+    return ":" in name and ":" in kept and name.rpartition(":")[2] == kept.rpartition(":")[2]
+
+
+def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
+    """The parameters of some trials as a file keeps them: a leaf [N, ...] by its tree path."""
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(one.params for one in outcomes))
+    return dict(_named(stacked))
+
+
+def _named(tree: Params) -> list[tuple[str, Any]]:
+    """The leaves by their tree paths, such as params.bias or params[0].bias."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(PARAMS + jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
+
+
+def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
+    """The cell, and the tree that its own weights have with those of the file in it."""
+    cell = cell_of(experiment)
+    owner, key = f"cell {experiment.cell}", jax.random.key(0)
+    tree = called(owner, jax.eval_shape, lambda key: cell.init(key, xavier()), key)
+    named, leaves = _named(tree), []
+    for name, leaf in named:
+        array = weights.arrays.get(name)
+        if array is not None and array.dtype.kind == "V":  # NumPy knows no bfloat16
+            array = array.view(leaf.dtype)
+        if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
+            found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
+            raise InputError(
+                f"{path} does not fit cell {experiment.cell}: its {name} is {found}, the cell's "
+                f"{leaf.dtype} {list(leaf.shape)}"
+            )
+        leaves.append(jnp.asarray(array))
+    if len(leaves) < len(weights.arrays):
+        more = ", ".join(sorted(weights.arrays.keys() - dict(named).keys()))
+        raise InputError(f"{path} does not fit cell {experiment.cell}, which has no {more}")
+    return cell, jax.tree.unflatten(jax.tree.structure(tree), leaves)
