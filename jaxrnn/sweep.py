@@ -118,9 +118,10 @@ def run(
 
     What the command line does, from Python: the same call goes on after an interruption, other
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
-    configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the trained
-    nets, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook too. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
-    ``dask`` is the address of a scheduler whose workers do the work, by default this process.
+    configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
+    that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
+    too. Up to ``lanes`` trials are trained at once, by default as many as is fastest; ``dask`` is
+    the address of a scheduler whose workers do the work, by default this process.
     ``pandas.DataFrame(rows)`` or ``polars.from_dicts(rows)`` makes a table of them.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
