@@ -57,10 +57,12 @@ def run_sweep(
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    on_start: Callable[[Experiment], None] = lambda experiment: None,
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
-    ``on_rows`` is told of every experiment's rows, ``new`` false where all were there already.
+    ``on_start`` is told of an experiment before its program is compiled, ``on_rows`` of every
+    experiment's rows, ``new`` false where all were there already.
     Raises InputError where the directory was begun with other settings, and as
     :func:`jaxrnn.run_trials`.
     """
@@ -69,6 +71,7 @@ def run_sweep(
     for experiment, as_given in given.items():
         checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
         if missing:
+            on_start(as_given)
             outcomes = run_trials(
                 experiment,
                 only=missing,

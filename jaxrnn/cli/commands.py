@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import jax
 import tyro
+from rich.text import Text
 
 from jaxrnn.cli.cache import keep_compiled
 from jaxrnn.cli.cost import seconds_a_time_step
@@ -123,12 +124,13 @@ def paper(
     seed: Integer = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
+    cost: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
 
-    Without a name: a table of all, with what was published and what a run is likely to cost on this
-    machine. Give the same command again after an interruption.
+    Without a name: a table of all, with what was published. Give the same command again after an
+    interruption.
 
     Args:
         experiments: Names as in the list: 6a, 3a-n1, 4-linear, ...
@@ -139,6 +141,7 @@ def paper(
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials trained at once; results do not depend on it.
+        cost: In the list, the likely cost of each here; a net is timed for some seconds.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     _set_up_jax(compile_cache)
@@ -150,10 +153,14 @@ def paper(
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
         from jaxrnn.cli.tables import published_tables
 
-        with console.status("timing a training step"):
-            seconds = seconds_a_time_step()
+        seconds = None
+        if cost:
+            with console.status("timing a training step"):
+                seconds = seconds_a_time_step()
         console.print(published_tables(list(suites.values()), seconds))
         return
+    if cost:
+        raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
     chosen = []
     for name in dict.fromkeys(experiments):
@@ -244,7 +251,7 @@ def _run(
         check(experiment, lanes, here=dask is None)
     with RunDirectory(out) as directory, Watch(len(experiments)) as watch:
         if dask is None:
-            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows)
+            run_sweep(experiments, directory, lanes, watch.on_chunk, watch.on_rows, watch.on_start)
         else:
             from jaxrnn.cluster import run_sweep_on_dask
 
@@ -268,9 +275,14 @@ def _set_up_jax(compile_cache: bool) -> None:
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:
     from jaxrnn.results.report import REPORT, legend, table
 
-    console.print(table(lines, console))
-    console.print(legend(lines), style="dim", highlight=False)
-    console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
+    shown, words = table(lines, console), Text(legend(lines), style="dim")
+    console.print(shown)
+    what = "Report and plots"
+    if len(console.render_lines(words)) <= len(console.render_lines(shown)):
+        console.print(words)
+    else:  # of a few rows it would take more room than they do
+        what = "Report, plots and what the columns mean"
+    console.print(f"{what}: {directory / REPORT}", highlight=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxrnn.results.by_length import draw_curve, highest_error, spread_around
+from jaxrnn.results.config import shortened
 from jaxrnn.results.drawing import (
     COLORS,
     GREY,
@@ -18,7 +19,6 @@ from jaxrnn.results.drawing import (
     plain,
     put_heading,
     put_legend,
-    shortened,
 )
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import (

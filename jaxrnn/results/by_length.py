@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxrnn.outcome import curve_edges
+from jaxrnn.results.config import shortened
 from jaxrnn.results.drawing import (
     COLORS,
     GREY,
@@ -22,7 +23,6 @@ from jaxrnn.results.drawing import (
     plain,
     put_heading,
     put_legend,
-    shortened,
 )
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import by_net, median, net_name, published_beside, steps_to_solution

@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
+from jaxrnn.results.config import shortened
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import net_name
 
@@ -26,11 +27,6 @@ _INCHES_A_LETTER = 0.082  # of the headings and the legends, roughly
 def plain(text: str) -> str:
     """A text as matplotlib shows it unchanged: a dollar would begin a formula."""
     return text.replace("$", r"\$")
-
-
-def shortened(text: str, width: int) -> str:
-    """A text of at most ``width`` characters; a longer one ends in an ellipsis."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:

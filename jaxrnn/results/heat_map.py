@@ -11,8 +11,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from jaxrnn.experiment import GRID
-from jaxrnn.results.config import short
-from jaxrnn.results.drawing import heading, plain, put_heading, shortened
+from jaxrnn.results.config import short, shortened
+from jaxrnn.results.drawing import heading, plain, put_heading
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import Line, by_net, net_name
 
