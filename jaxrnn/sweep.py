@@ -72,21 +72,23 @@ def run_sweep(
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
     on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    on_start: Callable[[Experiment], None] = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
     With ``keep_weights`` it keeps the weights that the trials ended with, too, a file a net and
-    length, for :func:`jaxrnn.load_weights`.
-    ``on_rows`` is told of every experiment's rows, ``new`` false where all were there already.
-    Raises InputError where the directory was begun with other settings, or holds trials whose
-    weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
+    length, for :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its
+    program is compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there
+    already. Raises InputError where the directory was begun with other settings, or holds trials
+    whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
     for experiment, as_given in given.items():
         checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
         if missing:
+            on_start(as_given)
             outcomes = run_trials(
                 experiment,
                 only=missing,
@@ -136,6 +138,8 @@ def run(
             watch = stack.enter_context(Watch(len(experiments)))
             options |= {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
         if dask is None:
+            if progress:
+                options["on_start"] = watch.on_start
             rows = run_sweep(experiments, directory, **options)
         else:
             from jaxrnn.cluster import run_sweep_on_dask  # asyncio is slow to import

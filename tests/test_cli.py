@@ -149,10 +149,16 @@ def test_two_experiments_side_by_side(tmp_path, capsys):
     assert "| lstm (better) | 4 | 2/2 |" in (out / "report.md").read_text()
 
 
-def test_the_paper_lists_its_experiments_with_what_they_are_likely_to_cost(capsys, monkeypatch):
+@pytest.mark.parametrize("flags", [(), ("--cost",)])
+def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to_cost(
+    flags, capsys, monkeypatch
+):
     monkeypatch.setattr(console, "_width", 80)
-    assert run("paper") == 0
-    lines = capsys.readouterr().out.splitlines()
+    if not flags:
+        monkeypatch.setattr("jaxrnn.cli.cost.run_trials", None)  # nothing is trained
+    assert run("paper", *flags) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
@@ -162,7 +168,11 @@ def test_the_paper_lists_its_experiments_with_what_they_are_likely_to_cost(capsy
         mean = suite.published_at(suite.cells[0], suite.lengths[0]).mean
         assert suite.departure or mean is None or f"{mean:,}" in line
         assert " ".join(suite.departure.split()[:2]) in line
-        assert re.search(r"\d (s|min|h)\b", line)
+        assert bool(re.search(r"\d (s|min|h)\b", line)) == bool(flags)
+    words = " ".join(out.split())
+    for task in {suite.base.task for suite in suites.values()}:
+        what = TASKS[task].__doc__.partition("\n")[0].replace("`", "").rstrip(".")
+        assert f"{task}: {what}" in words  # what it is, in words
 
 
 def test_cost_is_that_of_the_published_mean_or_of_the_cap():
@@ -196,6 +206,7 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
         (["7"], "unknown experiment '7': choose from 1, 1-3x2-0.1"),
         (["4", "--length", "5"], "length 5 is too short for task adding: it needs at least 11"),
         (["4", "--length", "0"], "length 0 must be at least 1"),
+        (["4", "--cost"], "cost is for the list: give it no experiments, as in: jaxrnn paper --c"),
         (["--trials", "3"], "trials 3 needs the name of an experiment, such as 6a"),
         (["4", "--trials", "0"], "trials 0 must be at least 1"),
         (["4", "--max-sequences", "0"], "max-sequences 0 must be at least 1"),

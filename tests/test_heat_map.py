@@ -5,7 +5,7 @@ import pytest
 from helpers import rows
 
 from jaxrnn.results import plots
-from jaxrnn.results.heat_map import heat_map
+from jaxrnn.results.heat_map import heat_map, nets_and_lengths
 from jaxrnn.results.plots import write_plots
 from jaxrnn.results.summary import summarize
 
@@ -19,7 +19,7 @@ def test_the_heat_map_has_every_number_at_its_place():
         learning_rate=tuple(rate for rate in (0.5, 2.0, 0.1) for _ in range(4)),
         clip=(1.0, 1.0, 5.0, 5.0) * 3,
     )
-    figure = heat_map(summarize(made))
+    figure = heat_map(made, summarize(made))
     solved, steps = figure.axes[:2]
     # Most values across, in their order; an unsolved median is left blank.
     for axes in (solved, steps):
@@ -29,6 +29,8 @@ def test_the_heat_map_has_every_number_at_its_place():
     assert [label.get_text() for label in solved.get_yticklabels()] == ["1", "5"]
     shares = np.asarray(solved.images[0].get_array())
     np.testing.assert_array_equal(shares, [[1, 0.5, 0], [1, 1, 1]])
+    shown = {(text.get_position(), text.get_text()) for text in solved.texts}
+    assert shown >= {((0, 0), "2/2"), ((1, 0), "1/2"), ((2, 0), "0/2")}  # as the tables say it
     medians = np.ma.filled(steps.images[0].get_array(), np.nan)
     np.testing.assert_array_equal(medians, [[150, np.nan, np.nan], [300, 500, 600]])
     written = {(text.get_position(), text.get_text()) for text in steps.texts}
@@ -37,7 +39,7 @@ def test_the_heat_map_has_every_number_at_its_place():
 
 def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same():
     made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
-    _, steps, *_ = heat_map(summarize(made)).axes
+    _, steps, *_ = heat_map(made, summarize(made)).axes
     assert [text.get_text() for text in steps.texts] == ["700"]
 
 
@@ -48,10 +50,16 @@ def test_every_net_and_length_of_a_grid_is_in_its_picture():
         *rows("gru", 5, [None, 300], name="grid", clip=(1.0, 5.0)),
         *rows("gru", 6, [450, 550], name="grid", clip=2.0),
     ]
-    axes = heat_map(summarize(made)).axes
-    titles = [one.get_title() for one in axes[::2]]
-    nets = ("lstm, T = 5", "lstm, T = 6", "gru, T = 5", "gru, T = 6")
-    assert titles == [f"{net}: trials solved" for net in nets]
+    figure = heat_map(made, summarize(made))
+    axes = figure.axes
+    titles = [part.get_suptitle().partition(": ")[2] for part in figure.subfigs]
+    of_each = [("lstm", 5, "1 trial"), ("lstm", 6, "1 trial"), ("gru", 5, "1 trial")]
+    of_each.append(("gru", 6, "2 trials"))
+    assert [" ".join(title.split()) for title in titles] == [
+        f"{cell} on noise_free, length {length}: {trials}{' each' if trials == '1 trial' else ''}, "
+        "cap 100,000 steps"
+        for cell, length, trials in of_each
+    ]
     shares = [np.asarray(one.images[0].get_array()).tolist() for one in axes[::2]]
     assert shares == [[[1, 0]], [[1, 1, 1]], [[0, 1]], [[1]]]
     medians = [[text.get_text() for text in one.texts] for one in axes[1::2]]
@@ -63,7 +71,7 @@ def test_every_net_and_length_of_a_grid_is_in_its_picture():
 def test_what_is_not_a_number_has_a_place_too():
     made = rows("lstm", 5, [700, None], name="mine", task="noise_free")
     made += rows("lstm", 5, [300, 500], name="mine", task="no_regularities", clip=1.0)
-    solved, steps = heat_map(summarize(made)).axes
+    solved, steps = heat_map(made, summarize(made)).axes
     assert {solved.get_xlabel(), solved.get_ylabel()} == {"clip", "task"}
     assert [text.get_text() for text in steps.texts] == ["400"]
 
@@ -87,3 +95,28 @@ def test_more_nets_than_colours_tell_apart_are_a_table_of_colours(tmp_path):
     assert np.asarray(solved.images[0].get_array()).shape == (14, 2)
     assert len(steps.texts) == 28
     assert {text.get_text() for text in steps.texts} == {"2,000"}
+
+
+def test_a_table_of_many_nets_has_a_scale_of_colours_and_is_no_taller_than_the_tallest():
+    made = [row for k in range(300) for row in rows(f"cell{k}", 4, [1000 + k], name="mine")]
+    made += [row for k in range(300) for row in rows(f"cell{k}", 5, [None], name="mine")]
+    made += rows("cell0", 6, [1500, 1600], name="mine") + rows("cell0", 7, [1500], name="mine")
+    figure = heat_map(made, nets_and_lengths(summarize(made)))
+    solved, steps, *scales = figure.axes
+    assert len(scales) == 2
+    assert not solved.texts + steps.texts
+    assert np.asarray(solved.images[0].get_array()).shape == (300, 4)
+    assert len(solved.get_yticklabels()) == 300
+    assert figure.get_figheight() <= 46.5
+
+
+def test_where_each_net_and_length_would_need_too_much_room_they_are_one_table():
+    made = [
+        row
+        for k in range(30)
+        for row in rows(f"cell{k}", 4, [1000 + k, None], name="grid", clip=(1.0, 5.0))
+    ]
+    figure = heat_map(made, summarize(made))
+    solved, steps = figure.axes
+    assert {solved.get_xlabel(), solved.get_ylabel()} == {"clip", "net, length"}
+    assert [text.get_text() for text in steps.texts] == [f"{1000 + k:,}" for k in range(30)]

@@ -89,3 +89,31 @@ def test_a_table_goes_on_from_what_a_checkpoint_kept():
     again.fill()
     np.testing.assert_array_equal(again.trial, [0, 3, 2])
     np.testing.assert_array_equal(again.step, [5, 0, 5])
+
+
+@pytest.mark.parametrize(
+    ("steps", "num_trials", "left"),
+    [
+        ([20, 20], 2, 80),
+        ([20, 50], 2, 80),
+        ([20, 50], 3, 150),  # the third waits for the second lane
+        ([20, 50], 4, 180),
+        ([20, 50, 90], 7, 210),  # 10, 50 and 80 left, and four more take their turns
+    ],
+)
+def test_the_steps_left_are_those_of_the_lane_that_is_busy_longest(steps, num_trials, left):
+    table = LaneTable(len(steps), num_trials)
+    table.fill()
+    table.step[:] = steps
+    assert table.steps_left(max_steps=100) == left
+    # As it comes when every trial runs to its cap, step by step.
+    taken = 0
+    while True:
+        table.fill()
+        if not table.busy.any():
+            break
+        assert table.steps_left(max_steps=100) == left - taken
+        table.advance(1, max_steps=100)
+        taken += 1
+    assert taken == left == table.steps_taken
+    assert table.steps_left(max_steps=100) == 0

@@ -1,6 +1,7 @@
 """The pictures of a run hold the numbers of its rows, each where it belongs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from helpers import grid_rows, paper_rows, rows
 
 from jaxrnn import NOTEBOOK, SUITES, Published, Source, Suite
 from jaxrnn.results import plots
+from jaxrnn.results.drawing import length_axis
 
 CAP = 100_000
 UNSOLVED = 1.6 * CAP  # where an unsolved trial is drawn
@@ -53,40 +55,76 @@ SIMPLE, LSTM_4, LSTM_9 = [1200, None, 5000, 1400, 1300], [1100, 1190, 1110], [80
 
 
 @pytest.fixture
-def steps_axes(draw):
+def steps_figure(draw):
     made = rows("simple_rnn", 9, SIMPLE) + rows("lstm", 4, LSTM_4) + rows("lstm", 9, LSTM_9)
-    (axes,) = draw(made)["steps_to_solution.png"].axes
+    return draw(made)["steps_to_solution.png"]
+
+
+@pytest.fixture
+def steps_axes(steps_figure):
+    _, axes = steps_figure.axes
     return axes
 
 
-def test_every_trial_is_a_dot_at_its_step_and_length_and_an_unsolved_one_above_the_cap(steps_axes):
-    colors = colors_in(steps_axes.get_legend())
-    assert [label.get_text() for label in steps_axes.get_xticklabels()] == ["4", "9"]
-    dots = lines_with(steps_axes, ".")
+def places_of(axes):
+    """Where an axis of lengths has each."""
+    labels = [int(label.get_text()) for label in axes.get_xticklabels()]
+    return dict(zip(labels, axes.get_xticks().tolist(), strict=True))
+
+
+def colors_of_nets(table):
+    return {label.get_text(): label.get_color() for label in table.get_yticklabels()}
+
+
+def test_every_trial_is_a_dot_at_its_step_and_length_and_an_unsolved_one_above_the_cap(
+    steps_figure,
+):
+    table, axes = steps_figure.axes
+    colors, places = colors_of_nets(table), places_of(axes)
+    assert list(places) == [4, 9]
+    dots = lines_with(axes, ".")
     assert [line.get_color() for line in dots] == [
         colors[net] for net in ("simple_rnn", "lstm", "lstm")
     ]
     assert colors["simple_rnn"] != colors["lstm"]
     expected = [[1200, UNSOLVED, 5000, 1400, 1300], LSTM_4, LSTM_9]
     assert [points(line)[1] for line in dots] == expected
-    for line, place in zip(dots, (1, 0, 1), strict=True):
-        assert is_between(line.get_xdata(), place)
+    for line, length in zip(dots, (9, 4, 9), strict=True):
+        assert is_between(line.get_xdata(), places[length])
     assert max(dots[0].get_xdata()) < min(dots[2].get_xdata())  # nets do not overlap
-    caps = [points(line)[1] for line in lines_with(steps_axes, style="--")]
+    caps = [points(line)[1] for line in lines_with(axes, style="--")]
     assert caps == [[CAP, CAP]]
-    low, high = steps_axes.get_ylim()
+    low, high = axes.get_ylim()
     assert low < 1100
     assert high > UNSOLVED
-    assert steps_axes.get_yscale() == "log"
+    assert axes.get_yscale() == "log"
 
 
-def test_the_unsolved_are_counted_in_their_nets_colour(steps_axes):
-    (note,) = [text for text in steps_axes.texts if "/" in text.get_text()]
-    assert note.get_text() == "1/5"
-    assert note.get_color() == colors_in(steps_axes.get_legend())["simple_rnn"]
-    x, y = note.xy
-    assert abs(x - 1) < 0.5
-    assert UNSOLVED < y < steps_axes.get_ylim()[1]
+def test_a_table_above_says_how_many_of_each_net_and_length_were_solved(steps_figure):
+    table, axes = steps_figure.axes
+    nets = [label.get_text() for label in table.get_yticklabels()]
+    colors, places = colors_of_nets(table), places_of(axes)
+    found = {
+        (nets[round(y)], x): (text.get_text(), text.get_color())
+        for text in table.texts
+        for x, y in [text.get_position()]
+    }
+    assert found == {
+        ("simple_rnn", places[9]): ("4/5", colors["simple_rnn"]),
+        ("lstm", places[4]): ("3/3", colors["lstm"]),
+        ("lstm", places[9]): ("3/3", colors["lstm"]),
+    }
+    assert table.get_shared_x_axes().joined(table, axes)
+
+
+def test_the_title_says_net_task_length_trials_and_cap(draw, steps_figure):
+    title = " ".join(steps_figure.get_suptitle().split())
+    expected = "simple_rnn and lstm on noise_free, lengths 4 to 9: 3 to 5 trials each, cap 100,000"
+    assert title.startswith(f"Steps to solution: {expected} steps")
+    alone = rows("mine.py:a_cell", 9, [1100], name="mine", max_steps=3000)
+    for figure in draw(alone).values():
+        title = " ".join(figure.get_suptitle().split())
+        assert "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 steps" in title
 
 
 def test_a_line_joins_each_nets_medians(steps_axes):
@@ -94,25 +132,27 @@ def test_a_line_joins_each_nets_medians(steps_axes):
     assert (simple.get_label(), lstm.get_label()) == ("simple_rnn", "lstm")
     assert points(simple)[1] == [1400]  # the unsolved one counts as never
     assert points(lstm)[1] == [1110, 9000]
-    assert np.round(points(lstm)[0]).tolist() == [0, 1]
+    places = places_of(steps_axes)
+    assert np.abs(np.subtract(points(lstm)[0], [places[4], places[9]])).max() < 0.5
 
 
-def test_rings_are_the_published_trials_of_the_same_net_and_length(steps_axes):
-    colors = colors_in(steps_axes.get_legend())
-    rings = lines_with(steps_axes, "o")
+def test_rings_are_the_published_trials_of_the_same_net_and_length(steps_figure):
+    table, axes = steps_figure.axes
+    colors, places = colors_of_nets(table), places_of(axes)
+    rings = lines_with(axes, "o")
     nets = [("simple_rnn", 9), ("lstm", 4), ("lstm", 9)]
-    for ring, (cell, length), place in zip(rings, nets, (1, 0, 1), strict=True):
+    for ring, (cell, length) in zip(rings, nets, strict=True):
         theirs = [UNSOLVED if s is None else s for s in NOTEBOOK.published[cell, length].trials]
         assert points(ring)[1] == theirs
-        assert is_between(ring.get_xdata(), place)
+        assert is_between(ring.get_xdata(), places[length])
         assert (ring.get_markeredgecolor(), ring.get_markerfacecolor()) == (colors[cell], "none")
-    assert "notebook's own trials" in colors
+    assert "notebook's own trials" in colors_in(steps_figure.legends[0])
 
 
 def test_other_settings_than_the_published_have_no_rings(draw):
-    axes = draw(rows("lstm", 9, LSTM_9, hidden_size=10))["steps_to_solution.png"].axes[0]
-    assert not lines_with(axes, "o")
-    assert "notebook's own trials" not in colors_in(axes.get_legend())
+    figure = draw(rows("lstm", 9, LSTM_9, hidden_size=10))["steps_to_solution.png"]
+    assert not lines_with(figure.axes[1], "o")
+    assert "notebook's own trials" not in colors_in(figure.legends[0])
 
 
 def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_apart(
@@ -127,11 +167,106 @@ def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_
     )
     monkeypatch.setitem(SUITES, "mine", suite)
     made = rows("lstm", 4, LSTM_4) + rows("lstm", 4, LSTM_4, name="mine")
-    (axes,) = draw(made)["steps_to_solution.png"].axes
+    table, axes = draw(made)["steps_to_solution.png"].axes
     (diamond,) = lines_with(axes, "D")
     assert points(diamond)[1] == [1234]
-    colors = colors_in(axes.get_legend())
-    assert diamond.get_markeredgecolor() == colors["lstm (mine)"] != colors["lstm (notebook)"]
+    colors = colors_of_nets(table)
+    assert diamond.get_markeredgecolor() == colors["lstm (mine)"] != colors["lstm"]
+
+
+# The axis of lengths
+
+
+@pytest.mark.parametrize(
+    ("lengths", "broken_after", "words"),
+    [
+        ([9], [], ""),
+        ([4, 5, 6, 8], [], ""),
+        ([10, 20, 50, 100], [], " (logarithmic)"),
+        (
+            [4, 5, 6, 7, 8, 9, 10, 20, 50, 100],
+            [10],
+            " (4 to 10 linear, 20 to 100 logarithmic)",
+        ),
+        ([3, 17, 18, 400, 401, 402, 5000], [3, 18, 402], None),
+    ],
+)
+def test_distances_on_the_axis_of_lengths_mean_something(lengths, broken_after, words):
+    axis = length_axis(lengths)
+    assert list(axis.place) == lengths
+    gaps = np.diff([axis.place[length] for length in lengths])
+    assert (gaps > 1 - 1e-9).all()  # room for the dots of each
+    assert words is None or axis.words == f"length of the sequence{words}"
+    ends = [lengths.index(length) + 1 for length in broken_after]
+    for place, end in zip(axis.breaks, ends, strict=True):
+        assert axis.place[lengths[end - 1]] + 0.5 < place < axis.place[lengths[end]] - 0.5
+    for start, end in zip([0, *ends], [*ends, len(lengths)], strict=True):
+        part, places = lengths[start:end], [axis.place[one] for one in lengths[start:end]]
+        if len(part) > 2:
+            straight = [abs(np.corrcoef(f(part), places)[0, 1]) for f in (np.asarray, np.log)]
+            assert max(straight) == pytest.approx(1)
+
+
+def test_dots_stay_with_their_length_and_medians_stop_at_a_break(draw):
+    lengths = (4, 5, 6, 7, 8, 20, 50, 100)
+    made = [
+        row
+        for net in range(12)
+        for length in lengths
+        for row in rows(f"cell{net}", length, [2000, 3000, None], name="mine")
+    ]
+    table, axes = draw(made)["steps_to_solution.png"].axes
+    places = places_of(axes)
+    dots = lines_with(axes, ".")
+    assert len(dots) == 12 * len(lengths)
+    for number, line in enumerate(dots):
+        own = places[lengths[number % len(lengths)]]
+        assert np.abs(line.get_xdata() - own).max() < 0.45
+    assert len({*colors_of_nets(table).values()}) == 12
+    assert [len(line.get_xdata()) for line in lines_with(axes, style="-")] == [5, 3] * 12
+
+
+@pytest.mark.parametrize("made", [[None], [None, None], [1000], [60_000, 70_000]])
+def test_the_scale_of_the_steps_has_numbers_whatever_they_are(made, draw):
+    figure = draw(rows("lstm", 9, made, name="mine"))["steps_to_solution.png"]
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    low, high = axes.get_ylim()
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    numbers = [float(text.replace(",", "")) for text in shown if text]
+    assert len([number for number in numbers if low <= number <= high]) >= 2
+    if None in made:
+        assert low < CAP < UNSOLVED < high
+
+
+def test_what_stands_beside_the_panels_covers_none(draw):
+    made = [
+        row
+        for net in range(12)
+        for row in rows(f"mine.py:my_long_cell_name_{net}", 9, [2000, None], name="mine")
+    ]
+    for figure in draw(made).values():
+        figure.draw_without_rendering()
+        others = [figure._suptitle, *figure.legends]
+        for axes in figure.axes:
+            box = axes.get_window_extent()
+            assert not any(box.overlaps(one.get_window_extent()) for one in others)
+            inside = axes.get_tightbbox()
+            assert inside.x0 >= 0
+            assert inside.x1 <= figure.bbox.x1
+
+
+def test_every_outer_panel_of_the_curves_is_labelled(draw):
+    made = [row for length in (4, 5, 6, 7, 8, 9, 10) for row in rows("lstm", length, [1100])]
+    axes = draw(made)["learning_curves.png"].axes
+    shown = [one for one in axes if one.get_visible()]
+    assert len(shown) == 7
+    assert [bool(one.get_xlabel()) for one in shown] == [False, False, *[True] * 5]
+    assert [bool(one.get_ylabel()) for one in shown] == [True, *[False] * 4, True, False]
+    figure = axes[0].figure
+    figure.draw_without_rendering()
+    for one in shown[2:]:  # above an empty place, too
+        assert any(label.get_visible() and label.get_text() for label in one.get_xticklabels())
 
 
 # Learning curves, a panel a length
@@ -146,7 +281,7 @@ def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colou
     made += with_curves(rows("simple_rnn", 4, [1100]), [0.4, 0.3])
     figure = draw(made)["learning_curves.png"]
     four, nine = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == ["length 4", "length 9"]
+    assert [axes.get_title() for axes in figure.axes] == ["T = 4", "T = 9"]
     assert four.get_xscale() == "log"
     # The bins of the first steps are a step each.
     assert [points(line) for line in lines_with(nine, style="-")] == [
@@ -186,6 +321,8 @@ def test_every_experiment_is_a_line_of_dots_with_their_mean_and_the_published_on
     assert points(second) == ([1500], [1])
     bars = [points(line) for line in lines_with(axes, "|")]
     assert bars == [([pytest.approx(17_000 / 3)], [0]), ([1500], [1])]
+    caps = [points(line) for line in lines_with(axes, "4")]  # where any was given up
+    assert caps == [([60_400], [0]), ([60_400], [2])]
     diamonds = [points(line) for line in lines_with(axes, "D")]
     assert diamonds == [([5040], [place]) for place in range(3)]
     solved = [(text.get_text(), text.xy[1]) for text in axes.texts if "/" in text.get_text()]
@@ -202,16 +339,21 @@ def test_dots_have_the_colour_of_their_condition(paper_figures):
     first, second = lines_with(figure.axes[0], ".")
     assert first.get_color() == colors["as written"]
     assert second.get_color() == colors["departures of the 1997 net"]
-    assert len({colors[c] for c in (*colors,) if "mean" not in c}) == 3  # the standard LSTM's, too
+    conditions = {colors[c] for c in colors if "mean" not in c and "cap" not in c}
+    assert len(conditions) == 3  # the standard LSTM's, too
 
 
 def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
     made = paper_rows("2a", 101, [14_999, None, None]) + paper_rows("2b", 101, [13_999])
     made[2] |= {"status": "diverged"}
     made = with_curves(made, [0.5, 0.4], [0.9, 0.8, 0.7], [0.6], [0.3])
-    figure = draw(made)["learning_curves.png"]
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["2a, T = 101", "2b, T = 101"]
+    figures = draw(made)
+    curves = ["learning_curves-noise_free.png", "learning_curves-no_regularities.png"]
+    assert list(figures) == ["sequences_to_success.png", *curves]  # a picture a task
+    figure = figures[curves[0]]
+    panels = [axes for name in curves for axes in figures[name].axes]
+    titles = [axes.get_title() for axes in panels]
+    assert titles == ["2a, T = 101: 1/3", "2b, T = 101: 1/1"]
     colors = colors_in(figure.legends[0])
     solved, *others = lines_with(figure.axes[0], style="-")
     assert points(solved) == ([1, 2], [0.5, 0.4])
@@ -219,7 +361,7 @@ def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
     assert solved.get_color() == colors["solved"]
     assert {line.get_color() for line in others} == {colors["not solved"]}
     assert colors["solved"] != colors["not solved"]
-    for axes, mean in zip(figure.axes, (5040, 5680), strict=True):
+    for axes, mean in zip(panels, (5040, 5680), strict=True):
         (published,) = lines_with(axes, style=":")
         assert points(published)[0] == [mean, mean]
 
@@ -227,3 +369,13 @@ def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
 def test_a_grid_has_its_heat_map_alone_and_no_rows_no_picture(draw):
     assert list(draw(grid_rows())) == ["grid.png"]
     assert draw([]) == {}
+
+
+def test_no_kept_picture_is_too_large_for_a_history_and_each_is_in_its_report():
+    examples = Path(__file__).parents[1] / "examples"
+    pictures = list(examples.glob("*-run/*.png"))
+    assert len(pictures) > 15
+    for picture in pictures:
+        assert picture.stat().st_size < 300_000
+        if (report := picture.parent / "report.md").exists():
+            assert f"]({picture.name})" in report.read_text()

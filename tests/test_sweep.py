@@ -8,7 +8,7 @@ import chex
 import pytest
 from helpers import STREAK, run
 
-from jaxrnn import Experiment, InputError, run_trials
+from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import SUITES
 from jaxrnn.sweep import product, run_sweep
@@ -190,3 +190,26 @@ def test_the_checkpoint_of_another_experiment_is_refused(tmp_path, monkeypatch):
         run_sweep([own], directory)
     assert checkpoint.read_bytes() == others.read_bytes()
     assert not directory.rows
+
+
+def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
+    tmp_path, monkeypatch
+):
+    told, made = [], [replace(STREAK, trials=2, cell=cell) for cell in ("lstm", "gru")]
+
+    def trained(experiment, *, only, **options):
+        told.append(("compile", experiment.cell))
+        return [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
+
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", trained)
+    for experiments in (made[:1], made):
+        with RunDirectory(tmp_path) as directory:
+            run_sweep(
+                experiments,
+                directory,
+                on_start=lambda one: told.append(("start", one.cell)),
+                on_rows=lambda one, rows, new: told.append(("rows", one.cell)),
+            )
+    events = ("start", "compile", "rows")
+    first, second = ([(event, cell) for event in events] for cell in ("lstm", "gru"))
+    assert told == [*first, ("rows", "lstm"), *second]

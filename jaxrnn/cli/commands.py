@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from rich.console import RenderableType
+from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import seconds_a_time_step
@@ -132,12 +134,13 @@ def paper(
     out: OptionalDirectory = None,
     lanes: Lanes = None,
     keep_weights: bool = False,
+    cost: bool = False,
     compile_cache: bool = True,
 ) -> None:
     """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
 
-    Without a name: a table of all, with what was published and what a run is likely to cost on this
-    machine. Give the same command again after an interruption.
+    Without a name: a table of all, with what was published. Give the same command again after an
+    interruption.
 
     Args:
         experiments: Names as in the list: 6a, 3a-n1, 4-linear, ...
@@ -152,6 +155,7 @@ def paper(
         lanes: Trials trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
             and for `load_weights` in Python.
+        cost: In the list, the likely cost of each here; a net is timed for some seconds.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
@@ -169,10 +173,14 @@ def paper(
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
         from jaxrnn.cli.tables import published_tables
 
-        with console.status("timing a training step"):
-            seconds = seconds_a_time_step()
+        seconds = None
+        if cost:
+            with console.status("timing a training step"):
+                seconds = seconds_a_time_step()
         console.print(published_tables(list(suites.values()), seconds))
         return
+    if cost:
+        raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
     chosen = []
     for name in dict.fromkeys(experiments):
@@ -250,12 +258,19 @@ def _show_report(directory: Path, lines: Sequence[Line]) -> None:
     from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
     from jaxrnn.results.report import REPORT, legend, table
 
-    console.print(table(lines, console))
-    console.print(legend(lines), style="dim", highlight=False)
+    _show(table(lines, console), legend(lines))
     if pairs := comparisons(read_rows(directory)):
-        console.print(comparison_table(pairs))
-        console.print(comparison_legend(pairs), style="dim", highlight=False)
-    console.print(f"Report and plots: {directory / REPORT}", highlight=False, soft_wrap=True)
+        _show(comparison_table(pairs), comparison_legend(pairs))
+    words = "Report, plots and what the columns mean"
+    console.print(f"{words}: {directory / REPORT}", highlight=False, soft_wrap=True)
+
+
+def _show(table: RenderableType, legend: str) -> None:
+    """A table, and what its columns mean unless that would take more room than it does."""
+    words = Text(legend, style="dim")
+    console.print(table)
+    if len(console.render_lines(words)) <= len(console.render_lines(table)):
+        console.print(words)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -53,46 +54,67 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
     return table
 
 
-def published_tables(suites: Sequence[Suite], seconds: float) -> RenderableType:
-    """Experiments with what was published, their departures; and what both cost here.
+def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> RenderableType:
+    """Experiments by task with what was published, then their departures; and what both cost here.
 
-    ``seconds`` is what :func:`jaxrnn.cli.cost.seconds_a_time_step` gave.
+    ``seconds`` is what :func:`jaxrnn.cli.cost.seconds_a_time_step` gave, None for no costs.
     """
-    published = ("mean", "solved", "ST1", "wrong")
-    as_written = _table(("name", "task"), ("T", "trials", *published, "likely\ncost"), ())
-    departures = _table(("name",), ("T", "likely\ncost"), ("departs from the published in",))
+    cost = () if seconds is None else ("likely\ncost",)
+    by_task: dict[str, list[Suite]] = {}
     for suite in suites:
-        for length in suite.lengths:
-            is_first = length == suite.lengths[0]
-            shown = suite.base.name if is_first else ""
-            cost = _roughly(expected_seconds(suite, length, seconds))
-            row = suite.published_at(suite.cells[0], length)
-            if suite.beside is not None or row is None:
-                departures.add_row(shown, str(length), cost, suite.departure if is_first else "")
-                continue
-            as_written.add_row(
-                shown,
-                suite.base.task.replace("_", " ") if is_first else "",
-                str(length),
-                str(suite.base.trials),
-                steps_or_dash(row.mean),
-                percent(row.solved),
-                steps_or_dash(row.st1),
-                percent(row.wrong),
-                cost,
-            )
+        by_task.setdefault(suite.base.task, []).append(suite)
+    departures = _table(("name",), ("T", *cost), ("departs from the published in",))
+    header = _published_table(cost)
+    header.show_header = True
+    parts: list[RenderableType] = [header]
+    for task, of_task in by_task.items():
+        as_written = _published_table(cost)
+        for suite in of_task:
+            _add_suite(suite, seconds, as_written, departures)
+        if as_written.row_count:
+            what = Text.assemble((task, "bold"), f": {_docs(TASKS[task])[0]}")
+            parts += [Padding(what, (0, 0, 0, 1)), as_written]
     legend = (
         "T: length; the first is the default, the others by --length. Then as published: mean "
         "number of training sequences until success, trials solved, sequences until criterion "
-        "ST1, fresh sequences that are wrong afterwards. Likely cost: on this machine, as timed "
-        "just now, if trials end as published (where none was solved: at the cap); one that does "
-        "not goes on for ten times as long."
+        "ST1, fresh sequences that are wrong afterwards. "
     )
-    return Group(as_written, departures, Text(legend, style="dim"))
+    if seconds is None:
+        legend += "What each is likely to cost on this machine: jaxrnn paper --cost."
+    else:
+        legend += (
+            "Likely cost: on this machine, as timed just now, if trials end as published (where "
+            "none was solved: at the cap); one that does not goes on for ten times as long."
+        )
+    return Group(*parts, departures, Text(legend, style="dim"))
+
+
+def _published_table(cost: Sequence[str]) -> Table:
+    """Of what was published; its columns are as wide for every task."""
+    table = _table(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", *cost), ())
+    for column, width in zip(table.columns, (10, 4, 6, 9, 6, 7, 7, 7), strict=False):
+        column.min_width = width
+    table.show_header = False
+    return table
+
+
+def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departures: Table) -> None:
+    """Its lengths as rows of the one table or the other."""
+    for length in suite.lengths:
+        is_first = length == suite.lengths[0]
+        shown = suite.base.name if is_first else ""
+        cost = () if seconds is None else (_roughly(expected_seconds(suite, length, seconds)),)
+        row = suite.published_at(suite.cells[0], length)
+        if suite.beside is not None or row is None:
+            departures.add_row(shown, str(length), *cost, suite.departure if is_first else "")
+            continue
+        numbers = steps_or_dash(row.mean), percent(row.solved), steps_or_dash(row.st1)
+        trials = str(suite.base.trials)
+        as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), *cost)
 
 
 def _table(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:
-    columns = [Column(name, no_wrap=name != "task") for name in left]
+    columns = [Column(name, no_wrap=True) for name in left]
     columns += [Column(name, justify="right", no_wrap=True) for name in right]
     return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
 

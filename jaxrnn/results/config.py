@@ -73,6 +73,11 @@ def short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else spelled(value)
 
 
+def shortened(text: str, width: int) -> str:
+    """A text of at most ``width`` characters; a longer one ends in an ellipsis."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
     """Every setting of the experiments, a list where they differ: what config.json keeps."""
     experiments = list(experiments)

@@ -1,6 +1,5 @@
 """The picture of a grid."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -8,40 +7,63 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
-from jaxrnn.results.config import short
-from jaxrnn.results.summary import Line, net_name
+from jaxrnn.experiment import GRID
+from jaxrnn.results.config import short, shortened
+from jaxrnn.results.drawing import heading, plain, put_heading
+from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import Line, by_net, net_name
+
+TALLEST = 46.0
+"""Of a picture, in inches; where every net and length would need more they are one table."""
 
 
-def heat_map(lines: Sequence[Line]) -> Figure:
-    """Success rate and median steps of every combination, a row of panels for each net and length.
+def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
+    """Success rate and median steps of every combination, two panels for each net and length.
 
-    The setting with most values, but at most 12, runs across.
+    ``lines`` are the summary of the rows. The setting with most values, but at most 12, runs
+    across.
     """
     nets: dict[tuple[str, str, int], list[Line]] = {}
     for line in lines:
         nets.setdefault((line.experiment, line.cell, line.length), []).append(line)
     maps = [_Map(of_net) for of_net in nets.values()]
-    heights = [
-        max(2.6, 2.0 + (0.45 if one.shape[0] <= 20 else 0.22) * one.shape[0]) for one in maps
-    ]
-    width = max(8.0, *(2.4 + 1.5 * one.shape[1] for one in maps))
-    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
-    panels = figure.subplots(len(maps), 2, squeeze=False, sharey="row", height_ratios=heights)
-    for (experiment, cell, length), one, row in zip(nets, maps, panels, strict=True):
-        title = f"{plain(net_name(experiment, cell))}, T = {length}: " if len(maps) > 1 else ""
-        norm: Normalize = LogNorm()
-        if len(np.unique(one.steps[np.isfinite(one.steps)])) < 2:
-            norm = Normalize()  # a logarithmic one needs two values
-        one.draw(row[0], one.solved, f"{title}trials solved", Normalize(0, 1), "{:.0%}")
-        heading = "median steps (blank: most unsolved)"
-        row[0].set_ylabel(_spaced(one.down))
-        one.draw(row[1], one.steps, heading, norm, "{:,.0f}", colors="viridis_r")
+    if len(maps) > 1 and sum(one.height for one in maps) > TALLEST:
+        return heat_map(rows, nets_and_lengths(lines))
+    size = max(one.width for one in maps), sum(one.height for one in maps) + 0.3
+    figure = Figure(figsize=size, layout="constrained")
+    parts = figure.subfigures(len(maps), squeeze=False, height_ratios=[m.height for m in maps])
+    groups = by_net(rows) if len(maps) > 1 else {}
+    for net, of_net, one, part in zip(nets, nets.values(), maps, parts.flat, strict=True):
+        one.draw(part)
+        title = heading(groups.get(net, rows), [line.trials for line in of_net])
+        put_heading(part, size[0], f"Trials solved and median steps: {title}")
     return figure
 
 
+def nets_and_lengths(lines: Sequence[Line]) -> list[Line]:
+    """Nets and lengths as two more settings of one grid."""
+    names = dict.fromkeys(name for line in lines for name in line.settings)
+    return [
+        line._replace(
+            experiment=GRID,
+            cell="",
+            length=0,
+            settings={
+                "net": shortened(net_name(line.experiment, line.cell), 40),
+                "length": line.length,
+                **{name: line.settings.get(name, "-") for name in names},
+            },
+        )
+        for line in lines
+    ]
+
+
 MOST_ACROSS = 12
+MOST_NUMBERS = 700
+"""Of cells with a number in them; those of a larger table have a scale of colours instead."""
 
 
 class _Map:
@@ -55,37 +77,73 @@ class _Map:
         self.across = max(fit or values, key=lambda name: len(values[name]), default=None)
         self.down = [name for name in values if name != self.across]
         self.columns = values[self.across] if self.across is not None else [None]
-        self.rows = list(itertools.product(*(values[name] for name in self.down)))
-        self.shape = len(self.rows), len(self.columns)
-        self.solved, self.steps = np.full((2, *self.shape), np.nan)
+        rank = {name: {one: k for k, one in enumerate(values[name])} for name in self.down}
+        places = {tuple(line.settings[name] for name in self.down) for line in lines}
+        self.rows = sorted(
+            places, key=lambda row: [rank[n][v] for n, v in zip(self.down, row, strict=True)]
+        )
+        self.solved, self.steps = np.full((2, len(self.rows), len(self.columns)), np.nan)
+        self.shares: dict[tuple[int, int], str] = {}
+        row_of = {row: k for k, row in enumerate(self.rows)}
         for line in lines:
-            row = self.rows.index(tuple(line.settings[name] for name in self.down))
+            row = row_of[tuple(line.settings[name] for name in self.down)]
             column = 0 if self.across is None else self.columns.index(line.settings[self.across])
             self.solved[row, column] = line.solved / line.trials
+            self.shares[row, column] = f"{line.solved}/{line.trials}"
             if math.isfinite(line.median):
                 self.steps[row, column] = line.median
+        # Inches of a cell: in a large table there is room for colours only.
+        count = len(self.rows)
+        tall = 0.45 if count <= 20 else 0.22 if count <= 60 else 0.14
+        self.cell = min(0.65, 9 / len(self.columns)), min(tall, (TALLEST - 2) / count)
+        longest = max((len(label) for label in self.labels()), default=0)
+        self.width = max(8.0, 1.6 + 0.08 * longest + 2 * self.cell[0] * len(self.columns))
+        self.height = max(2.6, 1.6 + self.cell[1] * count)
 
-    def draw(
-        self,
-        axes: Axes,
-        data: np.ndarray,
-        title: str,
-        norm: Normalize,
-        form: str,
-        colors: str = "viridis",
-    ) -> None:
-        """One panel."""
-        image = axes.imshow(data, cmap=colors, norm=norm, aspect="auto")
+    def labels(self) -> list[str]:
+        """Of the rows, where settings run down."""
+        return [plain(", ".join(map(short, place))) for place in self.rows if place]
+
+    def draw(self, part: SubFigure) -> None:
+        """Both panels."""
+        solved, steps = part.subplots(1, 2, sharey=True)
+        self._panel(solved, self.solved, "share of trials solved", Normalize(0, 1))
+        known = np.unique(self.steps[np.isfinite(self.steps) & (self.steps > 0)])
+        # A logarithmic scale needs two values.
+        norm = LogNorm(known[0], known[-1]) if len(known) > 1 else Normalize()
+        self._panel(steps, self.steps, "median steps (blank: most unsolved)", norm)
+        solved.set_ylabel(_spaced(self.down))
+
+    def _panel(self, axes: Axes, data: np.ndarray, title: str, norm: Normalize) -> None:
+        is_share = data is self.solved
+        colors = "viridis" if is_share else "viridis_r"
+        image = axes.imshow(data, cmap=colors, norm=norm, aspect="auto", interpolation="nearest")
+        has_numbers = self.cell[0] >= 0.5 and data.size <= MOST_NUMBERS
         for (row, column), value in np.ndenumerate(data):
-            if np.isfinite(value):
+            if np.isfinite(value) and has_numbers:
                 color = "white" if sum(image.cmap(norm(value))[:3]) < 1.5 else "black"
-                text = form.format(value)
-                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
-        axes.set(title=title, xlabel=_spaced([] if self.across is None else [self.across]))
+                text = self.shares[row, column] if is_share else f"{value:,.0f}"
+                size = 8 if self.cell[1] > 0.2 else 6
+                axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
+        if has_numbers:
+            axes.set_title(title, fontsize=10)
+        else:
+            bar = axes.figure.colorbar(
+                image, ax=axes, location="top", aspect=30, pad=0.3 / self.height, label=title
+            )
+            if isinstance(norm, LogNorm):
+                bar.ax.xaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+                bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+                bar.ax.minorticks_off()
+        axes.set_xlabel(_spaced([] if self.across is None else [self.across]))
         columns = [] if self.across is None else self.columns
-        axes.set_xticks(range(len(columns)), [plain(short(value)) for value in columns])
-        labels = [plain(", ".join(map(short, place))) for place in self.rows if place]
-        axes.set_yticks(range(len(labels)), labels)
+        turned = 90 if self.cell[0] < 0.5 else 0
+        axes.set_xticks(range(len(columns)), [plain(short(v)) for v in columns], rotation=turned)
+        labels = self.labels()
+        each = math.ceil(0.13 / self.cell[1])  # of so many rows one has room for its label
+        size = 10 if self.cell[1] > 0.2 else 7
+        axes.tick_params(labeltop=self.height > 12)
+        axes.set_yticks(range(0, len(labels), each), labels[::each], fontsize=size)
 
 
 def _ordered(values: Any) -> list[Any]:
@@ -96,8 +154,3 @@ def _ordered(values: Any) -> list[Any]:
 
 def _spaced(names: Sequence[str]) -> str:
     return ", ".join(name.replace("_", " ") for name in names)
-
-
-def plain(text: str) -> str:
-    """A text as matplotlib shows it unchanged: a dollar would begin a formula."""
-    return text.replace("$", r"\$")

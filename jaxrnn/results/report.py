@@ -11,7 +11,7 @@ from rich.table import Table
 
 from jaxrnn.errors import InputError
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
-from jaxrnn.results.config import read_config, short, spelled
+from jaxrnn.results.config import read_config, short, shortened, spelled
 from jaxrnn.results.curves import write_curves
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
@@ -112,18 +112,24 @@ def _of_trials(trials: Sequence[int | None]) -> tuple[str, str]:
     return _solved(sum(map(math.isfinite, steps)), len(steps)), _steps(median(steps))
 
 
-def sentence(lines: Sequence[Line]) -> str:
-    """What came out for one net at one length, for printing as it comes."""
+def sentence(lines: Sequence[Line], room: int = 80) -> str:
+    """What came out for one net at one length, for printing as it comes, on one line.
+
+    Where there is not ``room`` for all what was published goes first, then the name's end.
+    """
     line = lines[0]
-    text = f"{net_name(line.experiment, line.cell):<10} T={line.length:<4} "
+    name, length = net_name(line.experiment, line.cell), f" T={line.length:<4} "
     if len(lines) > 1:
-        return text + f"{len(lines)} combinations of settings"
-    solved = _solved(line.solved, line.trials, line.diverged)
-    text += f"{solved:>7} solved, median {_steps(line.median):>6}"
-    if line.published is not None and line.published.trials is not None:
+        rest = f"{len(lines)} combinations of settings"
+    else:
+        solved = _solved(line.solved, line.trials, line.diverged)
+        rest = f"{solved:>7} solved, median {_steps(line.median):>6}"
+    if line.published is not None and line.published.trials is not None and len(lines) == 1:
         theirs, their_median = _of_trials(line.published.trials)
-        text += f"  ({line.experiment} {theirs:>5}, {their_median:>6})"
-    return text
+        beside = f"  ({line.experiment} {theirs:>5}, {their_median:>6})"
+        if max(10, len(name)) + len(length + rest + beside) <= room:
+            rest += beside
+    return f"{shortened(name, max(10, room - len(length + rest))):<10}{length}{rest}"
 
 
 def table(lines: Sequence[Line], console: Console) -> Table:

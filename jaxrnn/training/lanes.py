@@ -16,6 +16,7 @@ class LaneTable:
         self.step = np.zeros(num_lanes, np.int32)
         self.num_trials = num_trials
         self.next_trial = 0
+        self.steps_taken = 0  # by each lane
         self._half_empty_since: float | None = None
 
     @property
@@ -33,7 +34,16 @@ class LaneTable:
     def advance(self, steps: int, max_steps: int) -> None:
         """Move every lane on; a trial whose last steps are under way makes room at once."""
         self.step += np.int32(steps)
+        self.steps_taken += steps
         self.trial[self.step >= max_steps] = IDLE
+
+    def steps_left(self, max_steps: int) -> int:
+        """The most steps until all trials have ended, those included that wait for a lane."""
+        left = np.sort(np.where(self.busy, max_steps - self.step, 0))
+        waiting = self.num_trials - self.next_trial
+        # Each goes to the lane that is idle first, so the lanes take turns.
+        turns = -(-(waiting - np.arange(len(left))) // len(left))
+        return int((left + max_steps * np.maximum(turns, 0)).max())
 
     def free(self, has_ended: np.ndarray) -> None:
         """Make the lanes of ended trials idle; ``has_ended`` [trials]."""
@@ -84,3 +94,4 @@ class LaneTable:
         self.trial = np.array(arrays["lane_trial"])
         self.step = np.array(arrays["lane_step"])
         self.next_trial = int(arrays["next_trial"])
+        self.steps_taken = int(self.step.max())

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
-from jaxrnn.outcome import Outcome
+from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import (
     NEVER,
@@ -42,6 +42,8 @@ class Tally(NamedTuple):
     running: int  # in a lane or waiting for one
     trial_steps: int  # training steps of all trials so far
     lane_steps: int  # those that the lanes have had time for, idle ones and overrun included
+    steps_taken: int  # by each lane
+    steps_left: int  # by the lane that is busy longest, if every trial runs to its cap
 
 
 class Checkpoint(Protocol):
@@ -251,16 +253,15 @@ class _Run:
 
     def _tally(self) -> Tally:
         status, steps = self.progress.status, self.progress.steps
-        counts = np.bincount(status, minlength=4)
+        counts = np.bincount(status, minlength=4).tolist()
         running = steps[status == stopping.RUNNING]
         return Tally(
             step=int(running.max() if running.size else steps.max()),
-            solved=int(counts[stopping.SOLVED]),
-            unsolved=int(counts[stopping.UNSOLVED]),
-            diverged=int(counts[stopping.DIVERGED]),
-            running=int(counts[stopping.RUNNING]),
+            **dict(zip(("running", *ENDINGS), counts, strict=True)),
             trial_steps=int(steps.sum()),
             lane_steps=self.lane_steps,
+            steps_taken=self.table.steps_taken,
+            steps_left=self.table.steps_left(self.experiment.max_steps),
         )
 
     def _arrays(self) -> dict[str, np.ndarray]:

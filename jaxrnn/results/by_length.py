@@ -1,0 +1,216 @@
+"""Pictures of nets that are compared along the lengths of one task."""
+
+import math
+from collections.abc import Sequence
+from itertools import chain, pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from jaxrnn.outcome import curve_edges
+from jaxrnn.results.config import shortened
+from jaxrnn.results.drawing import (
+    COLORS,
+    GREY,
+    LengthAxis,
+    heading,
+    label_outer_panels,
+    length_axis,
+    plain,
+    put_heading,
+    put_legend,
+)
+from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import by_net, median, net_name, published_beside, steps_to_solution
+
+Net = tuple[str, str]  # experiment and cell
+
+
+def nets_of(rows: Sequence[Row]) -> dict[Net, str]:
+    """The nets in the rows, each with its colour."""
+    nets = dict.fromkeys((row["experiment"], row["cell"]) for row in rows)
+    return {net: COLORS[number % len(COLORS)] for number, net in enumerate(nets)}
+
+
+def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
+    """Every trial as a dot, what was published beside as rings; unsolved ones above the cap.
+
+    A table above says how many of each net and length were solved, and whose the colours are.
+    """
+    nets, groups = nets_of(rows), by_net(rows)
+    axis = length_axis(sorted({row["length"] for row in rows}))
+    most = max(map(len, groups.values()))
+    # A slot holds a column of dots a net, and n/N of the table.
+    slot = max(0.5, 0.12 * len(nets), 0.2 + 0.14 * len(str(most)))
+    num_slots = max(axis.end, 4.0)
+    size = max(7.0, 2.4 + min(16.0, slot * num_slots)), 5.2 + 0.2 * len(nets)
+    slot = (size[0] - 2.4) / num_slots  # inches
+    figure = Figure(figsize=size, layout="constrained")
+    table, axes = figure.subplots(2, sharex=True, height_ratios=[0.2 * len(nets), 4.0])
+    _draw_steps(axes, nets, groups, axis, slot)
+    _draw_table(table, nets, groups, axis, turned=slot < 0.1 + 0.14 * len(str(most)))
+    axis.finish(axes, slot)
+    title = f"Steps to solution: {heading(rows, [*map(len, groups.values())])}"
+    put_heading(figure, size[0], title, "Above each length: how many of its trials were solved.")
+    return figure
+
+
+def _draw_steps(
+    axes: Axes,
+    nets: dict[Net, str],
+    groups: dict[tuple[str, str, int], list[Row]],
+    axis: LengthAxis,
+    slot: float,
+) -> None:
+    """The dots and rings, and lines that join medians; a ``slot`` is so many inches wide."""
+    cap = max(row["max_steps"] for row in chain.from_iterable(groups.values()))
+    top = cap * 1.6  # where unsolved trials are drawn
+    beside = {net: published_beside(group) for net, group in groups.items()}
+    width = 0.8 / len(nets)
+    share = 0.6 if any(beside.values()) else 1.0  # of the width, the rest is for rings
+    marks: dict[str, str] = {}  # what was published, and its marker
+    drawn: list[float] = []
+    for place in axis.place.values():
+        axes.axvspan(place - 0.45, place + 0.45, color="#f3f3f3", zorder=0)
+    for number, (net, color) in enumerate(nets.items()):
+        medians = []
+        for length, place in axis.place.items():
+            group = groups.get((*net, length))
+            if group is None:
+                continue
+            left = place - 0.4 + number * width
+            middle = left + share * width / 2
+            steps = [steps_to_solution(row) for row in group]
+            half = min(0.42 * share * width, 0.02 * len(steps) / slot)
+            spread = spread_around(middle, half, len(steps))
+            heights = [min(s, top) for s in steps]
+            axes.plot(spread, heights, ".", color=color, alpha=0.75, ms=6)
+            medians.append((middle, median(steps)))
+            published = beside[*net, length]
+            ring: dict[str, Any] = {"mfc": "none", "mec": color, "ms": 4, "mew": 0.8, "ls": "none"}
+            if published is not None and published.trials is not None:
+                marks[f"{net[0]}'s own trials"] = "o"
+                theirs = [top if s is None else s for s in published.trials]
+                spread = spread_around(left + 0.8 * width, 0.15 * width, len(theirs))
+                axes.plot(spread, theirs, "o", **ring)
+                drawn += theirs
+            elif published is not None and published.mean is not None:
+                marks["published mean"] = "D"
+                axes.plot(left + 0.8 * width, published.mean, "D", **ring)
+                drawn.append(published.mean)
+            drawn += heights
+        _join(axes, medians, axis.breaks, color, net_name(*net))
+    _finish_steps(axes, cap, top, drawn)
+    handles = [Line2D([], [], color="#555555", marker=".", ls="none", ms=6)]
+    handles.append(Line2D([], [], color="#555555"))
+    handles += [
+        Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
+        for marker in marks.values()
+    ]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    put_legend(figure, handles, ["a trial", "median", *marks])
+
+
+def _join(
+    axes: Axes, medians: Sequence[tuple[float, float]], breaks: Sequence[float], color: str, of: str
+) -> None:
+    """A line through the medians of a net, in pieces where the axis is broken."""
+    edges = [-math.inf, *breaks, math.inf]
+    for low, high in pairwise(edges):
+        piece = [(x, y) for x, y in medians if low < x < high]
+        if piece:
+            axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, label=plain(of))
+
+
+def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
+    """The scale of the steps, and the cap where any trial came to it."""
+    high = 1.25 * max(drawn)
+    low = min(0.8 * min(drawn), high / 10)
+    if top in drawn:
+        axes.axhline(cap, color=GREY, lw=0.8, ls="--")
+        for words, y in (("cap", cap), ("not solved", top)):
+            at = (1.005, y)
+            axes.annotate(words, at, xycoords=("axes fraction", "data"), va="center", fontsize=8)
+    axes.set(yscale="log", ylabel="training steps to solution", ylim=(low, high))
+    if high / low < 100:  # or there might be a single number
+        axes.yaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", alpha=0.25)
+
+
+def _draw_table(
+    axes: Axes,
+    nets: dict[Net, str],
+    groups: dict[tuple[str, str, int], list[Row]],
+    axis: LengthAxis,
+    turned: bool,
+) -> None:
+    """A row a net in its colour: of how many trials how many were solved, at each length."""
+    for number, (net, color) in enumerate(nets.items()):
+        for length, place in axis.place.items():
+            group = groups.get((*net, length))
+            if group is None:
+                continue
+            solved = sum(row["solved_at"] is not None for row in group)
+            text = f"{solved}/{len(group)}"
+            size = 5 if turned else 8
+            axes.text(place, number, text, ha="center", va="center", fontsize=size, color=color)
+    names = [plain(shortened(net_name(*net), 40)) for net in nets]
+    axes.set_yticks(range(len(nets)), names, fontsize=9)
+    for label, color in zip(axes.get_yticklabels(), nets.values(), strict=True):
+        label.set_color(color)
+    axes.set_ylim(len(nets) - 0.5, -0.5)
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
+def spread_around(middle: float, half: float, count: int) -> np.ndarray:
+    """Places for ``count`` dots, side by side so that equal values stay visible."""
+    return middle + np.linspace(-half, half, count) if count > 1 else np.full(count, middle)
+
+
+def curves_by_length(rows: Sequence[Row]) -> Figure:
+    """The error against the training step, a panel a length, a line a trial."""
+    nets = nets_of(rows)
+    lengths = sorted({row["length"] for row in rows})
+    columns = min(5, len(lengths))
+    panels = -(-len(lengths) // columns)
+    size = max(7.0, 2.5 * columns + 1.0), 2.4 * panels + 1.6
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(panels, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, length in zip(grid.flat, lengths, strict=False):
+        group = [row for row in rows if row["length"] == length]
+        for row in group:
+            draw_curve(axes, row, color=nets[row["experiment"], row["cell"]], alpha=0.35)
+        axes.axhline(group[0]["threshold"], color=GREY, lw=0.8, ls="--")
+        axes.set_title(f"T = {length}", fontsize=10)
+        axes.grid(alpha=0.2)
+    cap, highest = max(row["max_steps"] for row in rows), max(map(highest_error, rows))
+    grid[0, 0].set(xscale="log", xlim=(1, max(cap, 2)), ylim=(0, max(1.02, 1.05 * highest)))
+    for axes in grid.flat:
+        axes.minorticks_off()  # many, and slow to draw
+    label_outer_panels(grid, len(lengths), "training step", "mean error")
+    lines = [Line2D([], [], color=color) for color in nets.values()]
+    lines.append(Line2D([], [], color=GREY, ls="--"))
+    labels = [shortened(net_name(*net), 40) for net in nets]
+    put_legend(figure, lines, [*labels, "threshold"])
+    title = heading(rows, [*map(len, by_net(rows).values())])
+    put_heading(figure, size[0], f"Learning curves, a line a trial: {title}")
+    return figure
+
+
+def draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
+    """The errors of a trial, each at the first step of its bin, counted from 1."""
+    edges = curve_edges(row["max_steps"])[: len(row["curve"])] + 1
+    axes.plot(edges, row["curve"], color=color, alpha=alpha, lw=0.8)
+
+
+def highest_error(row: Row) -> float:
+    """Of its curve, where it is a number."""
+    return max((error for error in row["curve"] if math.isfinite(error)), default=0.0)

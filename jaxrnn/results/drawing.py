@@ -1,0 +1,197 @@
+"""What the pictures share: colours, headings, legends beside the panels, the axis of lengths."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+
+from jaxrnn.results.config import shortened
+from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import net_name
+
+COLORS = (
+    *("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688"),
+    *("#e6ab02", "#1f2a6b", "#66b3ff", "#86b817"),
+)
+"""Of as many nets as are told apart by colour; more are a table of colours."""
+
+GREY = "#999999"
+_INCHES_A_LETTER = 0.082  # of the headings and the legends, roughly
+
+
+def plain(text: str) -> str:
+    """A text as matplotlib shows it unchanged: a dollar would begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
+    """Nets, tasks, lengths, trials and cap of some rows, in words.
+
+    ``numbers`` are those of the trials that are counted together: of each net and length, or of
+    each combination of settings.
+    """
+    nets = list(dict.fromkeys(net_name(row["experiment"], row["cell"]) for row in rows))
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    lengths = _range({row["length"] for row in rows})
+    trials, caps = _range(numbers), _range({row["max_steps"] for row in rows})
+    return (
+        f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
+        f"length{'s' if ' ' in lengths else ''} {lengths}: "
+        f"{trials} trial{'' if trials == '1' else 's'}{' each' if len(numbers) > 1 else ''}, "
+        f"cap {caps} steps"
+    )
+
+
+def _range(values: Iterable[int]) -> str:
+    low, high = min(values := list(values)), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _several(names: Sequence[str], what: str) -> str:
+    """Up to three names, cut, or how many there are."""
+    if len(names) > 3:
+        return f"{len(names)} {what}"
+    *others, last = (shortened(name, 40) for name in names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -> None:
+    """A title over a figure ``width`` inches wide, on as many lines as needed; ``words`` below."""
+    letters = int(width / _INCHES_A_LETTER)
+    lines = [textwrap.fill(text, letters) for text in (title, words) if text]
+    figure.suptitle(plain("\n".join(lines)), x=0.01, ha="left", fontsize=10)
+
+
+def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend below all panels, as wide as the figure allows."""
+    entry = 0.55 + _INCHES_A_LETTER * max(map(len, labels))
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / entry)))
+    figure.legend(
+        handles,
+        [plain(label) for label in labels],
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str) -> None:
+    """Label the axes of the first ``count`` of a table of panels at its left and lower edge.
+
+    The others are taken away; above one of them is an edge, too.
+    """
+    columns = panels.shape[1]
+    for place, axes in enumerate(panels.flat):
+        if place >= count:
+            axes.set_visible(False)
+            continue
+        if place % columns == 0:
+            axes.set_ylabel(ylabel)
+        if place + columns >= count:
+            axes.set_xlabel(xlabel)
+            axes.tick_params(labelbottom=True)
+
+
+class LengthAxis(NamedTuple):
+    """Where lengths stand on an axis whose distances mean something, in slots.
+
+    The closest neighbours are one slot apart. Where neither the lengths nor their logarithms would
+    leave each a slot of a fair share of the axis, it is broken, each part with a scale of its own.
+    """
+
+    place: dict[int, float]  # of each length
+    breaks: list[float]
+    words: str  # the name of the axis
+
+    @property
+    def end(self) -> float:
+        """The axis runs from 0 to here."""
+        return max(self.place.values()) + 0.5
+
+    def finish(self, axes: Axes, room: float) -> None:
+        """Ticks, breaks and label; with little ``room`` for a slot, in inches, ticks are turned."""
+        middle, half = self.end / 2, max(self.end, 4.0) / 2  # few lengths do not fill the axis
+        axes.set_xlim(middle - half, middle + half)
+        turned = room < 0.1 + 0.08 * max(len(str(length)) for length in self.place)
+        labels = [str(length) for length in self.place]
+        axes.set_xticks(list(self.place.values()), labels, rotation=90 if turned else 0)
+        axes.set_xlabel(self.words)
+        for place in self.breaks:
+            put_break(axes, place)
+
+
+def put_break(axes: Axes, place: float) -> None:
+    """A gap in the frame of a panel, with the two strokes that mark a broken axis."""
+    across = axes.get_xaxis_transform()
+    axes.axvspan(place - 0.08, place + 0.08, -0.01, 1.01, color="white", zorder=5, clip_on=False)
+    stroke = [(-0.5, -1.0), (0.5, 1.0)]
+    for edge in (0, 1):
+        for side in (place - 0.08, place + 0.08):
+            axes.plot(
+                *(side, edge),
+                transform=across,
+                marker=stroke,
+                ms=9,
+                color="black",
+                mew=1,
+                clip_on=False,
+                zorder=6,
+            )
+
+
+LEAST_EVEN = 0.5
+"""Of the mean distance between neighbours, the least that the closest have on one scale."""
+
+
+def length_axis(lengths: Sequence[int]) -> LengthAxis:
+    """Places for lengths in ascending order, on as few scales as leave room for each.
+
+    Among as many scales it breaks where the next length is most times as large.
+    """
+    # best[k]: how the first k lengths are parted: number of parts, minus the least ratio, parts.
+    best: list[tuple[int, float, list[tuple[int, int]]]] = [(0, -math.inf, [])]
+    for end in range(1, len(lengths) + 1):
+        choices = []
+        for start in range(end):
+            if max(_evenness(lengths[start:end])) >= LEAST_EVEN:
+                parts, least, before = best[start]
+                ratio = lengths[start] / lengths[start - 1] if start else math.inf
+                choices.append((parts + 1, max(least, -ratio), [*before, (start, end)]))
+        best.append(min(choices))
+    place: dict[int, float] = {}
+    breaks, words, left = [], [], 0.5
+    for start, end in best[-1][2]:
+        part = lengths[start:end]
+        linear, logarithmic = _evenness(part)
+        is_linear = linear >= logarithmic or part[-1] <= 2 * part[0]
+        values = np.asarray(part, float) if is_linear else np.log(part)
+        slot = np.diff(values).min() if len(part) > 1 else 1.0
+        place |= dict(zip(part, (left + (values - values[0]) / slot).tolist(), strict=True))
+        if len(part) > 2:  # of two the distance means nothing
+            scale = "linear" if is_linear else "logarithmic"
+            words.append(f"{part[0]} to {part[-1]} {scale}")
+        else:
+            words.append(" and ".join(map(str, part)))
+        breaks.append(left - 0.8)
+        left = place[part[-1]] + 1.6
+    name = "length of the sequence"
+    if len(breaks) > 1:
+        name += f" ({', '.join(words)})"
+    elif "log" in words[0]:
+        name += " (logarithmic)"
+    return LengthAxis(place, breaks[1:], name)
+
+
+def _evenness(lengths: Sequence[int]) -> tuple[float, float]:
+    """Closest distance by mean distance of neighbours, of the lengths and of their logarithms."""
+    if len(lengths) <= 2:
+        return 1.0, 1.0
+    gaps = (np.diff(values) for values in (np.asarray(lengths, float), np.log(lengths)))
+    linear, logarithmic = (float(gap.min() / gap.mean()) for gap in gaps)
+    return linear, logarithmic

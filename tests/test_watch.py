@@ -1,0 +1,110 @@
+"""The live view of a sweep in 80 columns."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from helpers import rows
+from jaxrnn.cli.watch import Watch
+from rich.console import Console
+
+from jaxrnn import NOTEBOOK
+from jaxrnn.cli import watch
+from jaxrnn.results.report import sentence
+from jaxrnn.results.summary import summarize
+from jaxrnn.training.runner import Tally
+
+LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Function of a watch: its live lines; what was printed for good is in its ``printed``."""
+    console = Console(width=80, file=io.StringIO())
+    monkeypatch.setattr(watch, "console", console)
+
+    def lines(of):
+        shown = Console(width=80, file=io.StringIO())
+        shown.print(of.progress.get_renderable())
+        return [line.rstrip() for line in shown.file.getvalue().splitlines()]
+
+    lines.printed = lambda: console.file.getvalue().splitlines()
+    return lines
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that the watch sees, in a list of one."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def tally(steps_taken, steps_left, **others):
+    names = ("step", "solved", "unsolved", "diverged", "running", "trial_steps", "lane_steps")
+    numbers = dict.fromkeys(names, 0) | others
+    return Tally(**numbers, steps_taken=steps_taken, steps_left=steps_left)
+
+
+@pytest.mark.parametrize("cell", ["lstm", LONG])
+@pytest.mark.parametrize("length", [5, 10_000])
+def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(cell, length, seen, clock):
+    experiment = replace(NOTEBOOK.base, cell=cell, length=length, max_steps=5_000_000, trials=1000)
+    view = Watch(300)
+    view.on_start(experiment)
+    whole, one = seen(view)
+    assert "0 of 300 nets and lengths" in whole
+    assert "compiling" in one
+    assert f" T={length} " in one
+    assert ("…" in one) == (cell == LONG)
+    many = {"solved": 123, "running": 877, "diverged": 45, "trial_steps": 9_999_999}
+    view.on_chunk(experiment, tally(250, 10_000_000))
+    clock[0] += 100
+    view.on_chunk(experiment, tally(1_000_250, 9_000_000, step=4_999_999, **many))
+    whole, one, words = seen(view)
+    assert "compiling" not in one
+    assert one.endswith("at most 15 min 00 s left")  # 9 million steps at 10,000 a second
+    assert words == ("step 4,999,999: 123 solved, 877 running, 45 diverged; 100,000 steps a second")
+    assert max(map(len, (whole, one, words))) <= 80
+
+
+def test_the_next_experiment_is_compiled_in_its_turn(seen, clock):
+    first, second = (replace(NOTEBOOK.base, length=length) for length in (5, 6))
+    view = Watch(2)
+    view.on_start(first)
+    view.on_chunk(first, tally(250, 750))
+    view.on_rows(first, rows("lstm", 5, [1100, None]), True)
+    (whole,) = seen(view)
+    assert "1 of 2 nets and lengths" in whole
+    view.on_start(second)
+    _, one = seen(view)
+    assert "T=6" in one
+    assert "compiling" in one
+
+
+@pytest.mark.parametrize("cell", ["lstm", LONG])
+def test_a_finished_net_and_length_is_one_line_with_the_time_it_took(cell, seen, clock):
+    view = Watch(1)
+    experiment = replace(NOTEBOOK.base, cell=cell, length=100, trials=30)
+    view.on_chunk(experiment, tally(250, 750, trial_steps=480, lane_steps=500))
+    clock[0] += 754
+    made = rows(cell, 100, [12_795] * 28 + [None] * 2, name="a_suite_of_my_own")
+    made[-1] |= {"status": "diverged"}
+    view.on_rows(experiment, made, True)
+    (line,) = seen.printed()
+    assert len(line) <= 80
+    assert " T=100 " in line
+    assert "28/30 (1 diverged) solved, median 12,795" in line
+    assert "  12 min 34 s" in line
+
+
+def test_the_name_is_cut_last(seen):
+    made = summarize(rows("lstm", 9, [7000, None]))
+    whole = "lstm       T=9        1/2 solved, median  never  (notebook 10/10, 11,676)"
+    assert sentence(made) == whole
+    assert sentence(made, len(whole)) == whole
+    assert sentence(made, len(whole) - 1) == whole.partition("  (")[0]
+    cut = sentence(summarize(rows(LONG, 9, [7000, None])), 60)
+    assert len(cut) == 60
+    assert cut.startswith("mine.py:my_long_c")
+    assert "… T=9 " in cut
