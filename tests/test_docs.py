@@ -73,7 +73,7 @@ def test_the_readme_and_ci_run_the_same_test_command():
     commands = re.findall(r"^ {4}(python3 -m venv .*)$", README, re.M)
     assert len(commands) == 2
     assert commands[0].endswith("jaxrnn sweep")
-    assert commands[1].endswith("/pytest")
+    assert commands[1].endswith("/pytest -n logical")
     assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 

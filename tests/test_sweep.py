@@ -121,7 +121,7 @@ def expanded(monkeypatch):
     return call
 
 
-def test_a_grid_takes_several_values_of_every_setting(expanded):
+def test_a_grid_takes_several_values_of_every_setting(expanded, standard_promotion):
     several = ["--optimizer", "clipped_sgd", "clipped_adam", "--hidden-size", "3", "4"]
     experiments, out = expanded(
         *("grid", "--cells", "lstm", "gru", "--lengths", "5", "6", "--trials", "2"),
@@ -142,11 +142,12 @@ def test_another_task_begins_with_its_own_objective_and_without_the_others_optio
     assert (one.task, one.length, one.objective, one.max_steps) == ("adding", 50, None, 100_000)
     assert out == Path("runs/notebook-adding")
     (one,), out = expanded(
-        "sweep", "--experiment", "3a", "--task", "a/b.py:mine", "--objective", "c.py:d"
+        *("sweep", "--experiment", "3a-n1", "--lengths", "100"),
+        *("--task", "a/b.py:mine", "--objective", "c.py:d"),
     )
     assert (one.task, one.task_options, one.objective) == ("a/b.py:mine", (), "c.py:d")
-    assert SUITES["3a"].base.task_options
-    assert out == Path("runs/3a-a_b.py_mine")
+    assert dict(SUITES["3a-n1"].base.task_options) == {"num_informative": 1}
+    assert out == Path("runs/3a-n1-a_b.py_mine")
 
 
 def test_any_net_is_trained_under_the_papers_conditions_with_as_many_units(expanded):
