@@ -244,14 +244,6 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
         (["--length", "2"], "length 2 is too short for task noise_free: it needs at least 3"),
         (["--trial", "-1"], "trial -1 must not be negative"),
         (["--experiment", "best"], "unknown experiment 'best': choose from 1, 1-3x2-0.1"),
-        (
-            ["--experiment", "6a", "--length", "100"],
-            "task temporal_order cannot be inspected: choose noise_free",
-        ),
-        (
-            ["--experiment", "2a"],
-            "objective half_squared_error cannot be inspected: choose cross_entropy",
-        ),
         (["--experiment"], "name at least one experiment, one cell and one length"),
     ],
 )

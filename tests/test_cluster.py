@@ -39,15 +39,20 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """What local sweeps of the experiments write, byte for byte."""
+    """What local sweeps of the experiments write, byte for byte; weights by name."""
 
     def rows(name, experiments):
         out = tmp_path_factory.mktemp("local") / name
         with RunDirectory(out) as directory:
-            run_sweep(experiments, directory)
+            run_sweep(experiments, directory, keep_weights=True)
+        weights.update({file.name: file.read_bytes() for file in out.glob("weights-*")})
         return (out / "trials.jsonl").read_bytes()
 
-    return {"small": rows("small", SMALL), "long": rows("long", [LONG, SMALL[0]])}
+    weights = {}
+    return {"weights": weights} | {
+        "small": rows("small", SMALL),
+        "long": rows("long", [LONG, SMALL[0]]),
+    }
 
 
 def names_in(path):
@@ -62,22 +67,27 @@ def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, loca
         seen.append((experiment, is_new))
 
     with RunDirectory(tmp_path) as directory:
-        run_sweep_on_dask(SMALL[1:2], directory, cluster.scheduler_address)  # a middle one first
+        address = cluster.scheduler_address
+        run_sweep_on_dask(SMALL[1:2], directory, address, keep_weights=True)  # a middle one first
         run_sweep_on_dask(
             SMALL,
             directory,
-            cluster.scheduler_address,
+            address,
             lanes=2,
+            keep_weights=True,
             on_chunk=lambda experiment, tally: steps.append((experiment, tally)),
             on_rows=on_rows,
         )
     assert (tmp_path / "trials.jsonl").read_bytes() == local["small"]
+    weights = {file.name: file.read_bytes() for file in tmp_path.glob("weights-*")}
+    assert weights == {name: local["weights"][name] for name in weights}
+    assert len(weights) == 3
     assert seen[0] == (SMALL[1], False)
     assert sorted(SMALL.index(experiment) for experiment, is_new in seen if is_new) == [0, 2]
     assert {experiment for experiment, _ in steps} == {SMALL[0], SMALL[2]}
     last = dict(steps)  # of each experiment
     assert all(tally.running == 0 and tally.solved == 3 for tally in last.values())
-    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock", *weights}
     with RunDirectory(tmp_path) as directory:  # nothing is left, so no scheduler is asked
         run_sweep_on_dask(SMALL, directory, "nowhere")
 
@@ -120,13 +130,17 @@ def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
             cluster.scheduler_address,
             on_chunk=on_chunk,
             on_rows=lambda experiment, rows, is_new: finished.append(experiment),
+            keep_weights=True,
         )
+    weights = {file.name: file.read_bytes() for file in tmp_path.glob("weights-*")}
+    assert weights == {name: local["weights"][name] for name in weights}
     assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
     assert finished == [SMALL[0], LONG]  # and yet the rows are in the experiments' order
     assert 0 < killed["step"] <= min(after)
     assert last
     assert last != [killed["address"]]
-    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+    assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock", *weights}
+    assert len(weights) == 2
 
 
 def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(

@@ -10,16 +10,31 @@ import pytest
 from helpers import Memory, jit, net_of, random_params
 from jax import lax
 
-from jaxrnn import CELLS, Cell, Experiment, InputError, Outcome, inspection, lstm, noise_free
+from jaxrnn import (
+    CELLS,
+    SUITES,
+    Cell,
+    Experiment,
+    InputError,
+    Outcome,
+    inspection,
+    lstm,
+    noise_free,
+    unroll,
+)
 from jaxrnn.inspection import (
     Record,
     draw_gradient_norms,
+    draw_look,
     draw_record,
     gradient_norms,
     look,
     look_at_both,
 )
+from jaxrnn.inspection.sequences import ends_of, reach_of
 from jaxrnn.training import runner
+from jaxrnn.training.objectives import loss_and_error
+from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 
 norms_of = jit(gradient_norms, static_argnums=0)
@@ -132,7 +147,7 @@ def test_both_sequences_are_those_of_the_task():
     experiment = replace(TINY, length=6)
     cell = lstm(6, 3, 6)
     params = random_params(cell)
-    record, norms = look_at_both(experiment, params)
+    record, norms, sequences, errors = look_at_both(experiment, params)
     draws = [noise_free(6).draw(jax.random.key(seed)) for seed in range(8)]
     found = {int(drawn.inputs[0]): drawn for drawn in draws}
     assert sorted(found) == [4, 5]
@@ -141,22 +156,20 @@ def test_both_sequences_are_those_of_the_task():
         np.testing.assert_allclose(record.outputs[k], expected.outputs, rtol=1e-5, atol=1e-6)
         expected = norms_of(cell, params, found[first].inputs, found[first].targets[-1])
         np.testing.assert_allclose(norms[k], expected, rtol=1e-4)
+        np.testing.assert_array_equal(sequences.inputs[k], found[first].inputs)
+        p = jax.nn.softmax(record.outputs[k])[np.arange(5), found[first].targets]
+        np.testing.assert_allclose(errors[k], 1 - p.min(), rtol=1e-5)
 
 
-def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
-    trained, outcomes = [], []
+def test_inspect_trains_a_trial_once_to_its_end_and_draws_it(tmp_path, monkeypatch):
+    trained = []
 
-    def trained_params(experiment, trial, num_steps):  # the real one takes long to compile
-        trained.append((experiment.cell, trial, num_steps))
-        return random_params(CELLS[experiment.cell](4, 3, 4))
-
-    def spy(experiment, *, only):
-        assert only == [1]
-        outcomes.extend(run_trials(experiment, only=only))
-        return outcomes[-1:]
+    def spy(experiment, *, only, keep_params):
+        assert (only, keep_params) == ([1], True)
+        trained.extend(run_trials(experiment, only=only, keep_params=True))
+        return trained[-1:]
 
     monkeypatch.setitem(CELLS, "step_only", step_only)
-    monkeypatch.setattr(inspection, "trained_params", trained_params)
     monkeypatch.setattr(inspection, "run_trials", spy)
     experiments = [
         replace(TINY, cell="simple_rnn", threshold=0.99),
@@ -172,13 +185,9 @@ def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
     contents = {path.read_bytes() for path in pictures}
     assert len(contents) == 3
     assert all(content.startswith(b"\x89PNG") for content in contents)
-    solved, unsolved = outcomes
-    assert (solved.status, unsolved.status) == ("solved", "unsolved")
-    assert trained == [("simple_rnn", 1, solved.solved_at + 1), ("step_only", 1, 30)]
-    assert len(stages) == 3 * len(experiments) + 1
-    assert stages[0] == (
-        "Training trial 1 of simple_rnn (notebook) at length 4 to find where it ends."
-    )
+    assert [(one.status, one.trial) for one in trained] == [("solved", 1), ("unsolved", 1)]
+    assert len(stages) == 2 * len(experiments) + 1
+    assert stages[0] == "Training trial 1 of simple_rnn (notebook) at length 4."
 
 
 @pytest.mark.parametrize(
@@ -190,7 +199,7 @@ def test_inspect_trains_a_trial_to_its_end_and_draws_it(tmp_path, monkeypatch):
 )
 def test_picture_of_a_net_holds_its_record(cell, rows):
     experiment = replace(TINY, cell=cell)
-    record, _ = look_at_both(experiment, random_params(net_of(cell, (4, 3, 4))))
+    record = look_at_both(experiment, random_params(net_of(cell, (4, 3, 4)))).record
     figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
     title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training steps"
     assert figure.get_suptitle() == title
@@ -217,19 +226,70 @@ def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean(
     assert [line.get_label() for line in axes.lines] == ["one", "two", "halved by every step"]
 
 
+def test_a_picture_that_counts_from_the_end_has_the_steps_that_all_sequences_have():
+    norms = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
+    (axes,) = draw_gradient_norms({"one": norms}, from_end=True).axes
+    one, _ = axes.lines
+    np.testing.assert_array_equal(one.get_xdata(), [-2, -1, 0])
+    np.testing.assert_allclose(one.get_ydata(), [0.5, 2**-1.5, 1.0])
+    assert axes.get_ylim()[0] < min(one.get_ydata())
+
+
+@pytest.mark.parametrize("name", ["4-best", "6a", "1-best"])
+def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts(name):
+    experiment = replace(SUITES[name].at(), length=20, trials=1)
+    parts = parts_of(experiment)
+    params = random_params(parts.cell)
+    seen = jax.device_get(look_at_both(experiment, params))
+    figure = draw_look(experiment, Outcome(0, "unsolved", None, 9, 12_000, ()), seen)
+    assert "not solved after 12,000 training steps" in figure.get_suptitle()
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    ends = ends_of(seen)
+    for k, (end, norms) in enumerate(zip(ends, reach_of(seen), strict=True)):
+        sequence = jax.tree.map(lambda leaf, k=k: leaf[k], seen.sequences)
+        assert np.flatnonzero(sequence.mask)[-1] == end - 1
+        _, error = loss_and_error(parts.goal, seen.record.outputs[k], sequence)
+        assert seen.errors[k] == pytest.approx(float(error), abs=1e-5)
+        assert f"sequence of {end} steps: " in panels[k].get_title()
+        assert f"error {error:.2f}" in panels[k].get_title()
+        inputs = sequence.inputs[:end]
+        drawn = [line.get_ydata() for line in panels[k].lines]
+        np.testing.assert_array_equal(np.squeeze(drawn), inputs.T)
+        cell = seen.record.states["cell"][k, :end].reshape(end, -1)
+        np.testing.assert_array_equal(panels[2 + k].images[0].get_array(), cell.T)
+        marks = panels[-2 + k].lines[-1]
+        np.testing.assert_array_equal(marks.get_xdata(), np.flatnonzero(sequence.mask))
+        targets = sequence.targets[sequence.mask]
+        np.testing.assert_array_equal(marks.get_ydata(), np.ravel(targets))
+        assert len(norms) == end
+        assert norms[-1] > 0
+
+        def loss_of(state, x=inputs[-1], target=sequence.targets[None, end - 1]):
+            _, y = parts.cell.step(params, state, x)
+            return parts.goal.objective(y[None], target)[0][0]
+
+        state, _ = unroll(parts.cell, params, inputs[:-1])
+        gradient = jit(jax.grad(loss_of))(state)
+        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)])
+        assert norms[-1] == pytest.approx(np.linalg.norm(flat), rel=1e-4)
+    both = [np.asarray(seen.sequences.targets[k][: ends[k]]) for k in range(2)]
+    last = [targets[-2 if name == "1-best" else -1] for targets in both]
+    assert not np.array_equal(*last)  # of classes, two
+
+
 def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypatch):
     def inspect(*experiments, trial=0):
         inspection.inspect(experiments, trial, tmp_path / "none")
 
     with pytest.raises(InputError, match="trial -1 must not be negative"):
         inspect(TINY, trial=-1)
-    with pytest.raises(InputError, match="task copy cannot be inspected: choose noise_free"):
-        inspect(TINY, replace(TINY, task="copy"))
+    with pytest.raises(InputError, match="unknown task 'copy': choose from adding"):
+        inspect(TINY, replace(TINY, task="copy", name="mine"))
     with pytest.raises(InputError, match=r"lstm-notebook-4.png would show 2 nets"):
         inspect(TINY, replace(TINY, forget_bias=5.0))
     assert not (tmp_path / "none").exists()
     diverged = Outcome(0, "diverged", None, 16, 17, ())
-    monkeypatch.setattr(inspection, "run_trials", lambda experiment, only: [diverged])
+    monkeypatch.setattr(inspection, "run_trials", lambda experiment, **options: [diverged])
     with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
         inspect(TINY)
 

@@ -77,7 +77,11 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
         values = all_units[..., own]
         is_sigmoid = name in gates and np.min(values) >= 0
         shut_to_open = Normalize(0, max(1.0, np.max(values)))
-        words = f"{name} gate" if is_sigmoid else name.replace("cell", "cell state")
+        words = (
+            f"{name} gate"
+            if is_sigmoid
+            else name.replace("cell", "cell state").replace("units", "activation")
+        )
         norm = shut_to_open if is_sigmoid else around_0(values)
         rows.append(Row(words, values, units, norm, "viridis" if is_sigmoid else "RdBu_r"))
     return rows
@@ -159,12 +163,13 @@ def draw_gradient_norms(
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    longest = 1
+    longest, least = 1, 1e-3
     for number, (label, norms) in enumerate(reaches.items()):
         shared = min(map(len, norms))
         longest = max(longest, shared)
         relative = np.array([one[-shared:] / one[-1] for one in norms])
         line = np.prod(relative, axis=0) ** (1 / len(relative))
+        least = min([least, *line[line > 0]])
         steps = np.arange(shared) - (shared - 1) * from_end
         axes.plot(steps, line, ".-", color=COLORS[number % len(COLORS)], label=label)
     halved = 0.5 ** np.arange(longest - 1, -1, -1.0)
@@ -185,6 +190,8 @@ def draw_gradient_norms(
         title=f"How strongly the last {last} depends on the state before step t:\n"
         f"|d {number_there} / d state(t)|, mean of both sequences",
     )
+    if from_end:  # over hundreds of steps the halved line would leave no room for others
+        axes.set_ylim(bottom=least / 2)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

@@ -11,13 +11,16 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.inspection.pictures import around_0, rows_of, shown_as, title_of
+from jaxrnn.inspection.pictures import Row, around_0, rows_of, shown_as, title_of
 from jaxrnn.inspection.record import Look
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.plots import COLORS
 
 MOST_LINES = 4
 """Real numbers a step that are drawn as lines; more are a heat map."""
+
+SHOWN_SHARE = 0.95
+"""Of a state's values, that the colours tell apart; memory cells may grow far beyond the others."""
 
 
 def ends_of(look: Look) -> list[int]:
@@ -48,6 +51,7 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         for arrays in (look.record.states, look.record.gates)
     )
     rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
+    rows = [row._replace(norm=_norm_of(row)) for row in rows]
     figure = Figure(figsize=(14, 1.3 + 1.65 * (len(rows) + 2)), layout="constrained")
     grid = figure.subplots(len(rows) + 2, 2, sharex="col", sharey="row", squeeze=False)
     letter, squash = shown_as(experiment)
@@ -56,11 +60,12 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         row.write_label(axes)
     for k, end in enumerate(ends):
         sequence: Any = jax.tree.map(lambda leaf, k=k: np.asarray(leaf[k]), look.sequences)
-        _draw_inputs(grid[0, k], sequence.inputs[:end])
+        _draw_inputs(grid[0, k], sequence.inputs[:end], has_legend=k == 1)
         for panels, row in zip(grid[1:-1], rows, strict=True):
             image = row.draw(panels[k], row.values[k, :end])
             if k == 1:
-                figure.colorbar(image, ax=list(panels), pad=0.01)
+                extend = "both" if np.abs(row.values).max() > row.norm.vmax else "neither"
+                figure.colorbar(image, ax=list(panels), pad=0.01, extend=extend)
         heat_map = _draw_outputs(grid[-1, k], outputs[:, : max(ends)], k, end, sequence)
         if k == 1 and heat_map is not None:
             figure.colorbar(heat_map, ax=list(grid[-1]), pad=0.01, label=letter)
@@ -78,11 +83,19 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     return figure
 
 
+def _norm_of(row: Row) -> Normalize:
+    """A scale that one unit of many cannot take for itself, where colours go both ways from 0."""
+    if row.norm.vmin == 0:
+        return row.norm
+    most = float(np.quantile(np.abs(row.values), SHOWN_SHARE)) or 1.0
+    return Normalize(-most, most)
+
+
 def _held(array: Any, held: list[np.ndarray]) -> Any:
     return np.stack([one[steps] for one, steps in zip(np.asarray(array), held, strict=True)])
 
 
-def _draw_inputs(axes: Axes, inputs: np.ndarray) -> None:
+def _draw_inputs(axes: Axes, inputs: np.ndarray, has_legend: bool) -> None:
     """Symbols [T] as dots, a few real numbers a step [T, I] as lines, many as a heat map."""
     if inputs.ndim == 1:
         axes.plot(inputs, ".", color="#333333", ms=5)
@@ -92,7 +105,7 @@ def _draw_inputs(axes: Axes, inputs: np.ndarray) -> None:
     else:
         for number, line in enumerate(inputs.T):
             axes.plot(line, ".-", color=COLORS[number], ms=3, lw=0.8, label=f"input {number}")
-        if inputs.shape[1] > 1:  # beside it, where it covers nothing
+        if has_legend and inputs.shape[1] > 1:  # beside it, where it covers nothing
             axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 

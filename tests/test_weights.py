@@ -1,0 +1,243 @@
+"""The weights that a run directory keeps, and the nets that are made of them again."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from helpers import WINDOW, first_params, jit, rows_of, run
+
+from jaxrnn import CELLS, Experiment, InputError, load_weights, lstm, run_trials
+from jaxrnn.results import run_directory
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.sweep import product, run_sweep
+from jaxrnn.training.parts import settled
+from jaxrnn.training.trial import build, trial_key
+
+TESTED = replace(settled(WINDOW), name="mine", trials=3)
+SMALL = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
+GRID = product(replace(SMALL, trials=1), {"forget_bias": (0.0, 1.0), "clip": (1.0, 5.0)})
+
+
+def sweep(path, *experiments, keep_weights=True):
+    with RunDirectory(path) as directory:
+        run_sweep(experiments, directory, keep_weights=keep_weights)
+    return {file.name: file.read_bytes() for file in sorted(path.glob("weights-*.npz"))}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A directory of TESTED with its weights, and their files."""
+    path = tmp_path_factory.mktemp("fresh")
+    return path, sweep(path, TESTED)
+
+
+def test_a_file_is_read_by_numpy_alone(fresh):
+    path, files = fresh
+    (name,) = files
+    assert name.startswith("weights-mine-simple_rnn-11-")
+    with np.load(path / name, allow_pickle=False) as file:
+        arrays = dict(file)
+    assert json.loads(str(arrays.pop("experiment")))["hidden_size"] == 6
+    np.testing.assert_array_equal(arrays.pop("trials"), [0, 1, 2])
+    outcomes = run_trials(TESTED, keep_params=True)
+    for field, leaves in zip(
+        outcomes[0].params._fields, zip(*(o.params for o in outcomes), strict=True), strict=True
+    ):
+        if field == "own":  # has no leaves
+            continue
+        np.testing.assert_array_equal(arrays.pop(f"params.{field}"), np.stack(leaves))
+    assert not arrays
+
+
+def test_the_nets_of_a_file_do_again_what_their_rows_say(fresh):
+    path, files = fresh
+    (nets,) = load_weights(path)
+    assert (nets.experiment, nets.trials) == (TESTED.canonical(), (0, 1, 2))
+    (same,) = load_weights(str(path / next(iter(files))))
+    jax.tree.map(np.testing.assert_array_equal, nets.params, same.params)
+    final_test = jit(jax.vmap(build(TESTED).final_test))
+    keys = jax.vmap(lambda trial: trial_key(TESTED.seed, trial))(np.arange(3))
+    wrong = (np.asarray(final_test(keys, nets.params)) > TESTED.threshold).sum(1)
+    assert [row["final_wrong"] for row in rows_of(path)] == wrong.tolist()
+
+
+def test_a_directory_that_grew_keeps_what_a_fresh_one_does_in_the_order_of_its_rows(
+    fresh, tmp_path
+):
+    sweep(tmp_path, replace(TESTED, trials=1))
+    assert sweep(tmp_path, TESTED) == fresh[1]
+    assert sweep(tmp_path, TESTED) == fresh[1]
+    sweep(tmp_path, SMALL, replace(SMALL, name="other"))
+    assert len(load_weights(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("at", ["weights", "rows"])
+def test_a_kill_before_or_behind_the_weights_loses_nothing(at, fresh, tmp_path, monkeypatch):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        what = {"weights": "write_weights", "rows": "write_whole"}[at]
+        if at == "rows":
+            sweep(tmp_path, replace(TESTED, trials=1))  # its config stays as it is
+            whole = run_directory.write_whole
+            patch.setattr(
+                run_directory,
+                what,
+                lambda path, data: killed() if path.suffix == ".jsonl" else whole(path, data),
+            )
+        else:
+            patch.setattr(run_directory, what, killed)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tmp_path, TESTED)
+    held = len(load_weights(tmp_path)[0].trials) if at == "rows" else 0
+    assert held == (3 if at == "rows" else 0)
+    assert sweep(tmp_path, TESTED) == fresh[1]
+    assert rows_of(tmp_path) == rows_of(fresh[0])
+
+
+def test_trials_that_differ_in_their_settings_share_a_file(tmp_path):
+    grid = settled(GRID)
+    assert len(sweep(tmp_path, grid)) == 1
+    assert load_weights(tmp_path)[0].experiment == grid.canonical()
+    wider = settled(product(SMALL, {"forget_bias": (2.0,), "clip": (1.0,)}))
+    sweep(tmp_path, replace(wider, name="grid2"))
+    first, second = load_weights(tmp_path)
+    assert first.trials == (0, 1, 2, 3)
+    assert [first.experiment.alone(k).clip for k in range(4)] == [1.0, 5.0, 1.0, 5.0]
+    assert (second.experiment.forget_bias, second.trials) == (2.0, (0, 1))
+
+
+def test_layers_come_back_as_they_were_stacked(tmp_path):
+    experiment = replace(SMALL, layers=2, trials=1)
+    sweep(tmp_path, experiment)
+    (nets,) = load_weights(tmp_path)
+    expected = run_trials(experiment, keep_params=True)[0].params
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b), nets.params, expected)
+    assert jax.tree.structure(nets.params) == jax.tree.structure(first_params(experiment))
+
+
+def test_weights_that_were_not_kept_cannot_be_asked_for_later(tmp_path):
+    sweep(tmp_path, SMALL, keep_weights=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match=r"holds trial 0 of lstm at length 4 without its weights"):
+        sweep(tmp_path, replace(SMALL, trials=3))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert not sweep(tmp_path, replace(SMALL, trials=3), keep_weights=False)
+    with pytest.raises(InputError, match=r"holds no weights: name a run directory made with"):
+        load_weights(tmp_path)
+
+
+def damaged(files, tmp_path, change):
+    (name,) = files
+    path = tmp_path / name
+    path.write_bytes(files[name])
+    with np.load(path) as file:
+        arrays = dict(file)
+    change(arrays)
+    np.savez(path, **arrays)
+    return path
+
+
+def cut(arrays):
+    arrays["trials"] = arrays["trials"][:2]
+
+
+def pickled(arrays):
+    arrays["trials"] = np.array([0, 1, {}], object)
+
+
+def without_settings(arrays):
+    del arrays["experiment"]
+
+
+@pytest.mark.parametrize("change", [cut, pickled, without_settings])
+def test_a_damaged_file_is_one_sentence(change, fresh, tmp_path):
+    path = damaged(fresh[1], tmp_path, change)
+    with pytest.raises(InputError, match=r"npz is corrupt: the weights in it are lost") as caught:
+        load_weights(path)
+    assert "\n" not in str(caught.value)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"npz is corrupt"):
+        load_weights(path)
+
+
+def test_weights_of_other_shapes_than_their_cells_are_refused(fresh, tmp_path):
+    def longer(arrays):
+        arrays["params.bias"] = np.repeat(arrays["params.bias"], 2, axis=1)
+
+    def more(arrays):
+        arrays["params.more"] = arrays["params.bias"]
+
+    with pytest.raises(InputError, match=r"its params.bias is float32 \[12\], the cell's .*\[6\]"):
+        load_weights(damaged(fresh[1], tmp_path, longer))
+    with pytest.raises(InputError, match=r"cell simple_rnn, which has no params.more"):
+        load_weights(damaged(fresh[1], tmp_path, more))
+
+
+def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, monkeypatch):
+    built = []
+
+    def mine(*sizes):
+        built.append(sizes)
+        return lstm(*sizes)
+
+    monkeypatch.setitem(CELLS, "mine.py:mgu", mine)
+    monkeypatch.setitem(CELLS, "moved/mine.py:mgu", mine)
+    sweep(tmp_path, replace(SMALL, cell="mine.py:mgu", hidden_size=2))
+    built.clear()
+    for named in (None, "mine.py:gru", "lstm"):
+        with pytest.raises(InputError, match=r"cell 'mine.py:mgu' is somebody's own code"):
+            load_weights(tmp_path, cell=named)
+    assert run("inspect", tmp_path) == 2
+    assert not built
+    for named in ("mine.py:mgu", "moved/mine.py:mgu"):
+        (nets,) = load_weights(tmp_path, cell=named)
+        assert nets.experiment.cell == named
+    assert built
+    assert run("inspect", tmp_path, "--cells", "mine.py:mgu") == 0
+    assert (tmp_path / "inspect" / "mine.py_mgu-notebook-4.png").exists()
+
+
+def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys):
+    longer = replace(SMALL, length=5)
+    sweep(tmp_path, SMALL, longer, replace(longer, cell="simple_rnn"))
+    monkeypatch.setattr("jaxrnn.inspection.run_trials", None)  # a call would fail
+
+    def names(*flags):
+        assert run("inspect", tmp_path, *flags, "--out", tmp_path / "new") == 0
+        return [path.split("/")[-1] for path in capsys.readouterr().out.split()]
+
+    longest = ["lstm-notebook-5.png", "simple_rnn-notebook-5.png", "gradient_norms.png"]
+    assert names("--trial", "1") == longest
+    assert names("--length", "4") == ["lstm-notebook-4.png", "gradient_norms.png"]
+    assert names("--cells", "simple_rnn") == longest[1:]
+    for flags, sentence in (
+        (["--trial", "2"], "keeps no weights of trial 2: choose from 0, 1"),
+        (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
+        (["--cells", "gru"], "keeps no weights of cell 'gru': choose from lstm, simple_rnn"),
+        (["--experiment", "6a"], "keeps no weights of experiment '6a': choose from notebook"),
+        (["--seed", "1"], "seed 1 is for a net to train"),
+    ):
+        assert run("inspect", tmp_path, *flags) == 2
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert error.count("\n") == 1
+
+
+def test_inspect_needs_kept_weights(tmp_path, capsys):
+    sweep(tmp_path, SMALL, keep_weights=False)
+    assert run("inspect", tmp_path) == 2
+    assert "holds no weights: name a run directory made with --keep-weights" in (
+        capsys.readouterr().err
+    )
+
+
+def test_every_command_that_trains_keeps_weights_where_asked(tmp_path):
+    flags = ["--trials", "2", "--keep-weights", "--out", tmp_path]
+    some = ["--max-steps", "60", "--window", "5"]
+    assert run("grid", "--length", "4", "--clip", "1", "5", *some, *flags) == 0
+    (nets,) = load_weights(tmp_path)
+    assert nets.trials == (0, 1, 2, 3)
