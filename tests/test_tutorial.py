@@ -110,6 +110,10 @@ def test_the_tutorial_runs_and_is_right(tmp_path, monkeypatch):
     assert text_of(notebook.cells[-1]) == "all checks passed\n"
     stored = nbformat.read(NOTEBOOK, as_version=4)
     assert pictures(notebook) == pictures(stored)
+    words = alternatives(stored)
+    assert len(words) == sum(pictures(stored).values()) > 5
+    assert all(word and 60 < len(word) < 250 for word in words)
+    assert alternatives(notebook) == words
 
 
 def pictures(notebook):
@@ -119,6 +123,16 @@ def pictures(notebook):
         for cell in code_cells(notebook)
         if (shown := [o for o in cell.outputs if "image/png" in o.get("data", {})])
     }
+
+
+def alternatives(notebook):
+    """The words that stand for each picture, None where there are none."""
+    return [
+        output.metadata.get("image/png", {}).get("alt")
+        for cell in code_cells(notebook)
+        for output in outputs(cell, "display_data")
+        if "image/png" in output.data
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,6 @@ def write_figure(path: Path, figure: "Figure") -> None:
     drawn, written = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=130)
     # A third of the size: lines that shine through each other have thousands of shades.
-    few_colors = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    few_colors = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT)
     few_colors.save(written, "PNG", optimize=True)
     write_whole(path, written.getvalue())
