@@ -79,6 +79,10 @@ Lanes = Annotated[
 ]
 Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")]
 Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
+# Tyro cannot go on from an unknown flag before a positional that takes one word or none.
+Runs = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, _reader(Path, "takes a run directory", "RUN", True)
+]
 OptionalDirectory = Annotated[Path | None, _reader(_directory, _RULE, "{None}|PATH")]
 
 Word = TypeVar("Word")

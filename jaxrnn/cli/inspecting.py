@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory
+from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory, Runs
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.suites import SUITES, Suite
@@ -16,7 +14,7 @@ from jaxrnn.watch import console
 
 
 def inspect(
-    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    runs: Runs = (),
     experiment: Names = None,
     cells: Names = None,
     length: Integer = None,
@@ -32,7 +30,7 @@ def inspect(
     one of how far back the gradient of the last step that counts reaches.
 
     Args:
-        run: A run directory made with --keep-weights; without one a trial of each net is trained.
+        runs: A run directory made with --keep-weights; without one a trial of each net is trained.
         experiment: Experiments whose nets to look at; notebook and better, or all of the run.
         cells: Of their nets only these.
         length: Length of the sequences; 20 where an experiment has it, else its first, or the
@@ -45,6 +43,10 @@ def inspect(
     """
     set_up_jax(compile_cache)
     from jaxrnn import inspection
+
+    run, *more = runs or (None,)
+    if more:
+        raise InputError(f"inspect looks at one run directory: {more[0]} is a second")
 
     with console.status("") as status:
         if run is None:
