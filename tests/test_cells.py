@@ -25,6 +25,7 @@ from helpers import (
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import CELLS, Cell, unroll
 from jaxrnn.nets.cells import LSTMState
@@ -322,6 +323,39 @@ def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeyp
         )
         updated.append(jit(trial.update)(state, settings, drawn, np.int32(0)))
     assert_trees_close(*updated, **FLOAT64)
+
+
+OPTIONS = {"memory_blocks": {"block_size": 2}}
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cell", CELLS)
+def test_forward_derivatives_are_those_of_reverse_mode_or_refused(cell):
+    net = CELLS[cell](*SIZES, **OPTIONS.get(cell, {}))
+    params, xs = random_params(net), random_vectors()
+    direction = random_like(params, seed=2)
+
+    def total(net: Cell, params: Any) -> jax.Array:
+        return jnp.sum(unroll(net, params, xs)[1] ** 2)
+
+    reverse = jit(lambda: jax.grad(partial(total, net))(params))()
+    slope = np.vdot(ravel_pytree(reverse)[0], ravel_pytree(direction)[0])
+    if cell in GATED:
+        for forward in (jax.jvp, lambda f, *_: jax.jacfwd(f)(params)):
+            with pytest.raises(InputError, match="_replace"):
+                forward(partial(total, net), (params,), (direction,))
+    forms = [plain(net)] if cell in GATED else [plain(net), net]
+    for form in forms:
+        _, forward = jit(lambda form=form: jax.jvp(partial(total, form), (params,), (direction,)))()
+        np.testing.assert_allclose(forward, slope, rtol=1e-10)
+
+
+def test_another_type_error_in_a_cell_is_its_own():
+    def wrong(*_: Any) -> Any:
+        raise TypeError("no such thing")
+
+    with pytest.raises(TypeError, match="no such thing"):
+        unroll(net_of("lstm", SIZES)._replace(unroll=wrong), None, random_vectors(), ())
 
 
 # Against the transcriptions of cells_numpy.

@@ -56,12 +56,25 @@ def unroll(
 
     Takes the cell's own fast path where it has one, else ``lax.scan`` of its step. ``state`` is
     the state before the first step, by default the cell's initial state.
+
+    The fast path of the cells that :func:`jaxrnn.gated` builds has reverse-mode derivatives only
+    (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over reverse). ``jvp`` and
+    ``jacfwd`` of it raise InputError, or jax's TypeError where a ``jit`` or ``linearize`` of one's
+    own stands between; they work on ``unroll(cell._replace(unroll=None), ...)``, its plain scan.
     """
     if state is None:
         state = cell.initial_state(params)
-    if cell.unroll is not None:
+    if cell.unroll is None:
+        return lax.scan(partial(cell.step, params), state, xs)
+    try:
         return cell.unroll(params, state, xs)
-    return lax.scan(partial(cell.step, params), state, xs)
+    except TypeError as error:
+        if "forward-mode" not in str(error):
+            raise
+        raise InputError(
+            "the fast path of a cell has no forward-mode derivative (jvp, jacfwd): take that of "
+            "unroll(cell._replace(unroll=None), ...), its plain scan"
+        ) from error
 
 
 def stack(*cells: Cell) -> Cell:

@@ -1,0 +1,98 @@
+"""What does the LSTM of Flax or Equinox cost beside ours?
+
+    python benchmarks/adapters.py
+
+Times, on one core, one training step of ten trials with the notebook's LSTM: on the fast path of
+this package, its step in a plain scan, and the LSTM cells of Flax NNX (both that it has), Flax
+Linen and Equinox through :mod:`jaxrnn.nets.adapters`. Repeats are interleaved. That they compute
+the same from the same weights is what tests/test_adapters.py holds.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import flax
+import jax
+import tyro
+from flax import linen, nnx
+from timing import chunks_of, machine, use_one_core
+
+from jaxrnn import CELLS, Cell, Experiment, from_equinox, from_linen, from_nnx, lstm
+
+
+def _plain(*sizes: int) -> Cell:
+    return lstm(*sizes)._replace(unroll=None)
+
+
+def _nnx(kind: Any, *sizes: int) -> Cell:
+    return from_nnx(lambda rngs: kind(*sizes[:2], rngs=rngs), *sizes)
+
+
+def _linen(*sizes: int) -> Cell:
+    return from_linen(linen.OptimizedLSTMCell(sizes[1]), *sizes)
+
+
+def _equinox(*sizes: int) -> Cell:
+    return from_equinox(lambda key: eqx.nn.LSTMCell(*sizes[:2], key=key), *sizes)
+
+
+REPEATS = 40  # short ones, so that some are not disturbed on a busy machine
+
+NETS: dict[str, Callable[..., Cell]] = {
+    "lstm": lstm,
+    "lstm, plain scan": _plain,
+    "nnx.LSTMCell": partial(_nnx, nnx.LSTMCell),
+    "nnx.OptimizedLSTMCell": partial(_nnx, nnx.OptimizedLSTMCell),
+    "linen.OptimizedLSTMCell": _linen,
+    "eqx.nn.LSTMCell": _equinox,
+}
+
+
+def measure(length: int, trials: int) -> dict[str, list[float]]:
+    """Microseconds for one training step of all trials, each repeat of each net."""
+    chunk_steps = max(10, 2_000 // length)
+    ready = {}
+    for name in NETS:
+        experiment = Experiment(cell=name, length=length, trials=trials)
+        run, state = chunks_of(experiment, chunk_steps)
+        state, _ = run(state, 0)  # which compiles
+        ready[name] = run, jax.block_until_ready(run(state, chunk_steps)[0])
+    samples: dict[str, list[float]] = {name: [] for name in NETS}
+    for repeat in range(REPEATS):
+        for name, (run, state) in ready.items():
+            start = time.perf_counter()
+            state, _ = jax.block_until_ready(run(state, (repeat + 2) * chunk_steps))
+            samples[name].append((time.perf_counter() - start) / chunk_steps * 1e6)
+            ready[name] = run, state
+    return samples
+
+
+def main(lengths: tuple[int, ...] = (10, 100), trials: int = 10) -> None:
+    """Time one training step of all trials with each LSTM.
+
+    Args:
+        lengths: Lengths of the sequences.
+        trials: Trials trained together.
+    """
+    use_one_core()
+    CELLS.update(NETS)
+    print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS}.\n")
+    print("| net | T | us | times our fast path | times our plain scan |")
+    print("|---|--:|--:|--:|--:|")
+    for length in lengths:
+        samples = measure(length, trials)
+        fast, plain = (min(samples[name]) for name in ("lstm", "lstm, plain scan"))
+        for name, times in samples.items():
+            least = min(times)
+            shown = f"{least:,.1f} ({statistics.median(times):,.1f})"
+            ratios = f"{least / fast:.2f} | {least / plain:.2f}"
+            print(f"| {name} | {length} | {shown} | {ratios} |", flush=True)
+    print(f"\n{machine()}; flax {flax.__version__}, equinox {eqx.__version__}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
