@@ -124,7 +124,7 @@ def run(
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
     too. Up to ``lanes`` trials are trained at once, by default as many as is fastest; ``dask`` is
     the address of a scheduler whose workers do the work, by default this process.
-    ``pandas.DataFrame(rows)`` or ``polars.from_dicts(rows)`` makes a table of them.
+    They become a table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
     directory that cannot be written, is in use or was begun under other settings.

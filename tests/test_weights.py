@@ -6,18 +6,22 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import WINDOW, first_params, jit, rows_of, run
+import test_kept
+from helpers import first_params, jit, rows_of, run
 
-from jaxrnn import CELLS, Experiment, InputError, load_weights, lstm, run_trials
+from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials, simple_rnn
+from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.results import run_directory
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training.parts import settled
 from jaxrnn.training.trial import build, trial_key
 
-TESTED = replace(settled(WINDOW), name="mine", trials=3)
-SMALL = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
-GRID = product(replace(SMALL, trials=1), {"forget_bias": (0.0, 1.0), "clip": (1.0, 5.0)})
+TESTED = replace(settled(test_kept.TESTED), name="mine", trials=3)
+SMALL = Experiment(
+    length=4, cell="simple_rnn", hidden_size=3, trials=2, window=5, max_steps=30, threshold=0.01
+)
+GRID = product(replace(SMALL, trials=1), {"learning_rate": (0.5, 1.0), "clip": (1.0, 5.0)})
 
 
 def sweep(path, *experiments, keep_weights=True):
@@ -36,7 +40,7 @@ def fresh(tmp_path_factory):
 def test_a_file_is_read_by_numpy_alone(fresh):
     path, files = fresh
     (name,) = files
-    assert name.startswith("weights-mine-simple_rnn-11-")
+    assert name.startswith("weights-mine-simple_rnn-5-")
     with np.load(path / name, allow_pickle=False) as file:
         arrays = dict(file)
     assert json.loads(str(arrays.pop("experiment")))["hidden_size"] == 6
@@ -102,12 +106,12 @@ def test_trials_that_differ_in_their_settings_share_a_file(tmp_path):
     grid = settled(GRID)
     assert len(sweep(tmp_path, grid)) == 1
     assert load_weights(tmp_path)[0].experiment == grid.canonical()
-    wider = settled(product(SMALL, {"forget_bias": (2.0,), "clip": (1.0,)}))
+    wider = settled(product(SMALL, {"learning_rate": (2.0,), "clip": (1.0,)}))
     sweep(tmp_path, replace(wider, name="grid2"))
     first, second = load_weights(tmp_path)
     assert first.trials == (0, 1, 2, 3)
     assert [first.experiment.alone(k).clip for k in range(4)] == [1.0, 5.0, 1.0, 5.0]
-    assert (second.experiment.forget_bias, second.trials) == (2.0, (0, 1))
+    assert (second.experiment.learning_rate, second.trials) == (2.0, (0, 1))
 
 
 def test_layers_come_back_as_they_were_stacked(tmp_path):
@@ -122,7 +126,9 @@ def test_layers_come_back_as_they_were_stacked(tmp_path):
 def test_weights_that_were_not_kept_cannot_be_asked_for_later(tmp_path):
     sweep(tmp_path, SMALL, keep_weights=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(InputError, match=r"holds trial 0 of lstm at length 4 without its weights"):
+    with pytest.raises(
+        InputError, match=r"holds trial 0 of simple_rnn at length 4 without its weights"
+    ):
         sweep(tmp_path, replace(SMALL, trials=3))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert not sweep(tmp_path, replace(SMALL, trials=3), keep_weights=False)
@@ -182,13 +188,13 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
 
     def mine(*sizes):
         built.append(sizes)
-        return lstm(*sizes)
+        return simple_rnn(*sizes)
 
     monkeypatch.setitem(CELLS, "mine.py:mgu", mine)
     monkeypatch.setitem(CELLS, "moved/mine.py:mgu", mine)
     sweep(tmp_path, replace(SMALL, cell="mine.py:mgu", hidden_size=2))
     built.clear()
-    for named in (None, "mine.py:gru", "lstm"):
+    for named in (None, "mine.py:gru", "simple_rnn"):
         with pytest.raises(InputError, match=r"cell 'mine.py:mgu' is somebody's own code"):
             load_weights(tmp_path, cell=named)
     assert run("inspect", tmp_path) == 2
@@ -197,28 +203,35 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
         (nets,) = load_weights(tmp_path, cell=named)
         assert nets.experiment.cell == named
     assert built
-    assert run("inspect", tmp_path, "--cells", "mine.py:mgu") == 0
-    assert (tmp_path / "inspect" / "mine.py_mgu-notebook-4.png").exists()
+    (one,) = chosen(tmp_path, Choice(cells=["moved/mine.py:mgu"]))
+    assert one.load({"cell": ["moved/mine.py:mgu"]})[0].cell == "moved/mine.py:mgu"
 
 
 def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys):
     longer = replace(SMALL, length=5)
-    sweep(tmp_path, SMALL, longer, replace(longer, cell="simple_rnn"))
+    sweep(tmp_path, SMALL, longer, replace(longer, name="other"))
     monkeypatch.setattr("jaxrnn.inspection.run_trials", None)  # a call would fail
+    out = tmp_path / "new"
+    assert run("inspect", tmp_path, "--length", "4", "--trial", "1", "--out", out) == 0
+    names = [path.split("/")[-1] for path in capsys.readouterr().out.split()]
+    assert names == ["simple_rnn-notebook-4.png", "gradient_norms.png"]
 
-    def names(*flags):
-        assert run("inspect", tmp_path, *flags, "--out", tmp_path / "new") == 0
-        return [path.split("/")[-1] for path in capsys.readouterr().out.split()]
+    def nets(**choice):
+        found = chosen(tmp_path, Choice(**choice))
+        return [(e.name, e.length, row["trial"]) for e, row, *_ in found]
 
-    longest = ["lstm-notebook-5.png", "simple_rnn-notebook-5.png", "gradient_norms.png"]
-    assert names("--trial", "1") == longest
-    assert names("--length", "4") == ["lstm-notebook-4.png", "gradient_norms.png"]
-    assert names("--cells", "simple_rnn") == longest[1:]
+    assert nets(trial=1) == [("notebook", 5, 1), ("other", 5, 1)]
+    assert nets(length=4) == [("notebook", 4, 0)]
+    assert nets(experiment=["other"], cells=["simple_rnn"]) == [("other", 5, 0)]
+    experiment, outcome = chosen(tmp_path, Choice(length=4, trial=1))[0].load({})
+    expected = run_trials(SMALL, keep_params=True)[1]
+    assert (experiment.length, outcome) == (4, expected)
+    jax.tree.map(np.testing.assert_array_equal, outcome.params, expected.params)
     for flags, sentence in (
         (["--trial", "2"], "keeps no weights of trial 2: choose from 0, 1"),
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
-        (["--cells", "gru"], "keeps no weights of cell 'gru': choose from lstm, simple_rnn"),
-        (["--experiment", "6a"], "keeps no weights of experiment '6a': choose from notebook"),
+        (["--cells", "gru"], "keeps no weights of cell 'gru': choose from simple_rnn"),
+        (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
         (["--seed", "1"], "seed 1 is for a net to train"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
@@ -235,9 +248,19 @@ def test_inspect_needs_kept_weights(tmp_path, capsys):
     )
 
 
-def test_every_command_that_trains_keeps_weights_where_asked(tmp_path):
-    flags = ["--trials", "2", "--keep-weights", "--out", tmp_path]
-    some = ["--max-steps", "60", "--window", "5"]
-    assert run("grid", "--length", "4", "--clip", "1", "5", *some, *flags) == 0
-    (nets,) = load_weights(tmp_path)
-    assert nets.trials == (0, 1, 2, 3)
+@pytest.mark.parametrize(
+    "command",
+    [["sweep", "--lengths", "4", "--cells", "lstm"], ["grid", "--clip", "1", "5"], ["paper", "3a"]],
+    ids=lambda command: command[0],
+)
+def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, monkeypatch):
+    asked = []
+
+    def run_none(experiment, *, keep_params, **options):
+        asked.append(keep_params)
+        raise InputError("that will do")
+
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", run_none)
+    for flags in ([], ["--keep-weights"]):
+        assert run(*command, *flags, "--out", tmp_path) == 2
+    assert asked == [False, True]
