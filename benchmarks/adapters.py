@@ -37,7 +37,7 @@ def _linen(*sizes: int) -> Cell:
 
 
 def _equinox(*sizes: int) -> Cell:
-    return from_equinox(lambda key: eqx.nn.LSTMCell(*sizes[:2], key=key), *sizes)
+    return from_equinox(lambda key: eqx.nn.LSTMCell(sizes[0], sizes[1], key=key), *sizes)
 
 
 REPEATS = 40  # short ones, so that some are not disturbed on a busy machine
