@@ -78,6 +78,13 @@ Lanes = Annotated[
     int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)"), _INTEGER
 ]
 Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")]
+# One at most; but Tyro cannot read an optional word among words that it does not know.
+Run = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    _reader(Path, "takes a run directory", "RUN", several=True),
+    tyro.conf.arg(help_behavior_hint="(default: none)"),
+]
 Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
 OptionalDirectory = Annotated[Path | None, _reader(_directory, _RULE, "{None}|PATH")]
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
+from typing import Any
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory
+from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory, Run
 from jaxrnn.cli.watch import console
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
@@ -16,7 +14,7 @@ from jaxrnn.sweep import expand
 
 
 def inspect(
-    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    run: Run = (),
     experiment: Names = None,
     cells: Names = None,
     length: Integer = None,
@@ -43,11 +41,13 @@ def inspect(
         out: Where to put the pictures; runs/inspect, or inspect in the run directory.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
+    if len(run) > 1:
+        raise InputError(f"name one run directory, not {len(run)}: {' '.join(map(str, run))}")
     set_up_jax(compile_cache)
     from jaxrnn import inspection
 
     with console.status("") as status:
-        if run is None:
+        if not run:
             settings = {"seed": seed, "max_steps": max_steps}
             experiments = _experiments(experiment, cells, length, settings)
             out = out or Path("runs/inspect")
@@ -55,10 +55,10 @@ def inspect(
         else:
             for name, value in {"seed": seed, "max-steps": max_steps}.items():
                 if value is not None:
-                    raise InputError(f"{name} {value} is for a net to train, and {run} is trained")
+                    raise InputError(f"{name} {value} is for nets to train: {run[0]} has its own")
             choice = inspection.Choice(experiment, cells, length, trial)
             pictures = inspection.inspect_run(
-                run, choice, out or run / "inspect", {"cell": cells or ()}, status.update
+                run[0], choice, out or run[0] / "inspect", {"cell": cells or ()}, status.update
             )
     for picture in pictures:
         console.print(str(picture), highlight=False, soft_wrap=True)
