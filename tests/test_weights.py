@@ -232,7 +232,7 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
         (["--cells", "gru"], "keeps no weights of cell 'gru': choose from simple_rnn"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
-        (["--seed", "1"], "seed 1 is for a net to train"),
+        (["--seed", "1"], "seed 1 is for nets to train"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
         error = capsys.readouterr().err
