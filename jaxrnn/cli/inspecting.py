@@ -41,12 +41,11 @@ def inspect(
         out: Where to put the pictures; runs/inspect, or inspect in the run directory.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
+    if len(runs) > 1:
+        raise InputError(f"name one run directory, not {len(runs)}: {' '.join(map(str, runs))}")
+    run = runs[0] if runs else None
     set_up_jax(compile_cache)
     from jaxrnn import inspection
-
-    run, *more = runs or (None,)
-    if more:
-        raise InputError(f"inspect looks at one run directory: {more[0]} is a second")
 
     with console.status("") as status:
         if run is None:
@@ -57,7 +56,7 @@ def inspect(
         else:
             for name, value in {"seed": seed, "max-steps": max_steps}.items():
                 if value is not None:
-                    raise InputError(f"{name} {value} is for a net to train, and {run} is trained")
+                    raise InputError(f"{name} {value} is for nets to train: {run} has its own")
             choice = inspection.Choice(experiment, cells, length, trial)
             pictures = inspection.inspect_run(
                 run, choice, out or run / "inspect", {"cell": cells or ()}, status.update
