@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.flags import Count, Integer, Names, OptionalDirectory, Runs
+from jaxrnn.cli.flags import Count, Integer, Name, Names, OptionalDirectory, Runs
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.suites import SUITES, Suite
@@ -17,6 +17,8 @@ def inspect(
     runs: Runs = (),
     experiment: Names = None,
     cells: Names = None,
+    task: Name = None,
+    objective: Name = None,
     length: Integer = None,
     trial: Count = 0,
     seed: Integer = None,
@@ -33,6 +35,9 @@ def inspect(
         runs: A run directory made with --keep-weights; without one a trial of each net is trained.
         experiment: Experiments whose nets to look at; notebook and better, or all of the run.
         cells: Of their nets only these.
+        task: What nets are trained on instead of their experiment's task; of a run, one's own code,
+            which is imported only where it is named.
+        objective: Likewise what they are trained with.
         length: Length of the sequences; 20 where an experiment has it, else its first, or the
             longest of the run.
         trial: Which of the trials.
@@ -49,7 +54,8 @@ def inspect(
 
     with console.status("") as status:
         if run is None:
-            settings = {"seed": seed, "max_steps": max_steps}
+            settings: dict[str, Any] = {"task": task, "objective": objective}
+            settings |= {"seed": seed, "max_steps": max_steps}
             experiments = _experiments(experiment, cells, length, settings)
             out = out or Path("runs/inspect")
             pictures = inspection.inspect(experiments, trial, out, status.update)
@@ -58,8 +64,9 @@ def inspect(
                 if value is not None:
                     raise InputError(f"{name} {value} is for nets to train: {run} has its own")
             choice = inspection.Choice(experiment, cells, length, trial)
+            own = {"cell": cells or (), "task": [task or ""], "objective": [objective or ""]}
             pictures = inspection.inspect_run(
-                run, choice, out or run / "inspect", {"cell": cells or ()}, status.update
+                run, choice, out or run / "inspect", own, status.update
             )
     for picture in pictures:
         console.print(str(picture), highlight=False, soft_wrap=True)
