@@ -216,3 +216,9 @@ def clopper_pearson(solved, trials):
     low = beta.ppf(0.025, solved, trials - solved + 1) if solved else 0.0
     high = beta.ppf(0.975, solved + 1, trials - solved) if solved < trials else 1.0
     return low, high
+
+
+def first_table(markdown):
+    """The rows of a text's first table, a list of cells each."""
+    lines = markdown[markdown.index("\n| ") + 1 :].split("\n\n")[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines]

@@ -161,6 +161,14 @@ def test_no_more_than_two_layers_are_traced(free, monkeypatch):
     assert traced == [1, 2]
 
 
+def test_weights_that_are_kept_of_every_trial_count(free):
+    free(200e6)
+    experiment = Experiment(trials=20_000)  # of 11 kB each
+    check_memory(experiment)
+    with pytest.raises(InputError, match=r"^trials 20000: .* for the last weights of all trials"):
+        check_memory(experiment, keep_params=True)
+
+
 def test_how_much_there_is_here_does_not_matter_where_trials_run_elsewhere(free):
     free(0)
     check(Experiment(length=5), here=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_params, number_of_weights, rows_of, run
+from helpers import first_params, first_table, number_of_weights, rows_of, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.results.rows import make_settings, read_rows
@@ -171,7 +171,7 @@ def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(
         ("mine", cell, length) for length in (4, 5) for cell in ("lstm", "gru")
     ]
     text = (tmp_path / "report.md").read_text()
-    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    lines = first_table(text)
     headings, _, published, *ours = lines
     assert headings[-3:] == ["mine", "its median", "p"]
     assert published[:5] == ["published", "4", "50%", "-", "1,234"]
@@ -211,7 +211,7 @@ def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_sour
     assert run("sweep", "--experiment", "e1", "e1-lstm", "--out", tmp_path) == 0
     assert run("sweep", "--experiment", "e1", "--cells", "lstm", "--out", tmp_path / "other") == 0
     text, other = ((out / "report.md").read_text() for out in (tmp_path, tmp_path / "other"))
-    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    lines = first_table(text)
     assert [line[0] for line in lines[2:]] == ["published", "e1", "e1-lstm"]
     steps = [row["solved_at"] + 1 - 50 for row in rows_of(tmp_path)[:3]]
     assert lines[3][lines[0].index("mean")] == f"{sum(steps) / 3:,.0f}"

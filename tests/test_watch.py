@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import pytest
 from helpers import rows
-from jaxrnn.cli.watch import Watch
 from rich.console import Console
 
-from jaxrnn import NOTEBOOK
-from jaxrnn.cli import watch
+from jaxrnn import NOTEBOOK, watch
 from jaxrnn.results.report import sentence
 from jaxrnn.results.summary import summarize
 from jaxrnn.training.runner import Tally
+from jaxrnn.watch import Watch
 
 LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"
 

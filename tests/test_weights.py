@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 import test_kept
 from helpers import first_params, jit, rows_of, run
 
-from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials, simple_rnn
+from jaxrnn import Experiment, InputError, load_weights, run_trials
 from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.results import run_directory
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.training.parts import settled
+from jaxrnn.tasks import settled
 from jaxrnn.training.trial import build, trial_key
 
 TESTED = replace(settled(test_kept.TESTED), name="mine", trials=3)
@@ -184,26 +185,23 @@ def test_weights_of_other_shapes_than_their_cells_are_refused(fresh, tmp_path):
 
 
 def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, monkeypatch):
-    built = []
-
-    def mine(*sizes):
-        built.append(sizes)
-        return simple_rnn(*sizes)
-
-    monkeypatch.setitem(CELLS, "mine.py:mgu", mine)
-    monkeypatch.setitem(CELLS, "moved/mine.py:mgu", mine)
-    sweep(tmp_path, replace(SMALL, cell="mine.py:mgu", hidden_size=2))
-    built.clear()
-    for named in (None, "mine.py:gru", "simple_rnn"):
+    monkeypatch.chdir(tmp_path)
+    code = "from pathlib import Path\nfrom jaxrnn import simple_rnn as mgu\nPath('seen').touch()\n"
+    Path("mine.py").write_text(code)
+    sweep(tmp_path / "run", replace(SMALL, cell="mine.py:mgu", hidden_size=2))
+    Path("seen").unlink()
+    Path("moved").mkdir()
+    Path("moved/mine.py").write_text(f"{code}# as another text is imported anew\n")
+    Path("mine.py").unlink()
+    for named in (None, "moved/mine.py:gru", "simple_rnn"):
         with pytest.raises(InputError, match=r"cell 'mine.py:mgu' is somebody's own code"):
-            load_weights(tmp_path, cell=named)
-    assert run("inspect", tmp_path) == 2
-    assert not built
-    for named in ("mine.py:mgu", "moved/mine.py:mgu"):
-        (nets,) = load_weights(tmp_path, cell=named)
-        assert nets.experiment.cell == named
-    assert built
-    (one,) = chosen(tmp_path, Choice(cells=["moved/mine.py:mgu"]))
+            load_weights("run", cell=named)
+    assert run("inspect", "run") == 2
+    assert not Path("seen").exists()
+    (nets,) = load_weights("run", cell="moved/mine.py:mgu")
+    assert nets.experiment.cell == "moved/mine.py:mgu"
+    assert Path("seen").exists()
+    (one,) = chosen(Path("run"), Choice(cells=["moved/mine.py:mgu"]))
     assert one.load({"cell": ["moved/mine.py:mgu"]})[0].cell == "moved/mine.py:mgu"
 
 
