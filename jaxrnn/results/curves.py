@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from jaxrnn.results.compare import kaplan_meier
 from jaxrnn.results.comparisons import net_of, rivals
+from jaxrnn.results.drawing import COLORS
 from jaxrnn.results.files import write_figure
 from jaxrnn.results.heat_map import plain
 from jaxrnn.results.rows import Row, experiment_of
@@ -48,7 +49,7 @@ def _picture(task: str, panels: Sequence[Sequence[Sequence[Row]]]) -> Figure:
     figure = Figure(figsize=(5 + 3 * (columns - 1), 1.2 + 2.6 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     names = dict.fromkeys(net_of(net) for nets in panels for net in nets)
-    colors = {net: f"C{number}" for number, net in enumerate(names)}
+    colors = {net: COLORS[number % len(COLORS)] for number, net in enumerate(names)}
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, nets in zip(grid.flat, panels, strict=False):
