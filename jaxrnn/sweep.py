@@ -122,8 +122,8 @@ def run(
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
     configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    too, where it needs ipywidgets. Up to ``lanes`` trials are trained at once, by default as many as is fastest; ``dask`` is
-    the address of a scheduler whose workers do the work, by default this process.
+    by ipywidgets. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
+    ``dask`` is the address of a scheduler whose workers do the work, by default this process.
     They become a table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
