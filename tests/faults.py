@@ -63,7 +63,7 @@ def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[s
         "PYTHONDONTWRITEBYTECODE": "1",  # a fault may leave a file's size and second as they were
         "JAX_COMPILATION_CACHE_DIR": str(tree / ".compiled"),  # what a fault leaves as it was
     }
-    options = ["-x", "-q", "-rfE", "-p", "no:cacheprovider"]
+    options = ["-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", ""]  # the slow ones, too
     command = [sys.executable, "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
     try:
         return subprocess.run(

@@ -77,6 +77,7 @@ def test_the_readme_and_ci_run_the_same_test_command():
     assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_the_readmes_first_command_prints_what_it_shows(tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```console\n\$ (.*?)```", README, re.S)
     command, *shown = block.splitlines()

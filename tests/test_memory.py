@@ -61,8 +61,13 @@ def size_of_program(experiment, lanes):
     "experiment",
     [
         Experiment(length=60, cell="simple_rnn"),
-        Experiment(length=12, hidden_size=200, optimizer="clipped_adam"),
-        Experiment(length=20, layers=3, cell="one_cell"),
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in (
+                Experiment(length=12, hidden_size=200, optimizer="clipped_adam"),
+                Experiment(length=20, layers=3, cell="one_cell"),
+            )
+        ),
         ORDER,
     ],
     ids=lambda experiment: f"{experiment.cell}-{experiment.task}-{experiment.layers}",

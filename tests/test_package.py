@@ -124,6 +124,7 @@ def test_the_sdist_holds_what_is_kept_and_nothing_that_was_made(built, tree):
     assert kept <= names
 
 
+@pytest.mark.slow
 def test_type_checkers_see_into_an_installed_package(installed, cache, tmp_path):
     names = [*jaxrnn.__all__, "__version__"]
     reveal = [f"reveal_type(jaxrnn.{name})" for name in names]
@@ -161,6 +162,7 @@ def test_type_checkers_see_into_an_installed_package(installed, cache, tmp_path)
     assert not [message for message in seen if "Unknown" in message]
 
 
+@pytest.mark.slow
 def test_the_version_is_told_in_every_way(installed, capsys, tmp_path):
     for words in (
         ["-m", "jaxrnn", "--version"],

@@ -25,7 +25,16 @@ OVER_RULES = {
 }
 
 
-@pytest.fixture(params=OVER_RULES.values(), ids=OVER_RULES)
+# Two of them in minutes, by name.
+PARAMS = [
+    pytest.param(
+        one, id=name, marks=[pytest.mark.slow] * (name in ("streak of the simple RNN", "adam"))
+    )
+    for name, one in OVER_RULES.items()
+]
+
+
+@pytest.fixture(params=PARAMS)
 def experiment(request):
     """The test runs for each rule that a trial may end by, and an optimizer that has a state."""
     with promotion(request.param):
@@ -35,14 +44,25 @@ def experiment(request):
 @pytest.fixture(scope="module")
 def outcomes():
     """What each experiment comes to."""
-    ends = {}
-    for experiment in OVER_RULES.values():
-        with promotion(experiment):
-            ends[experiment] = run_trials(experiment)
-    return ends
+
+    class Outcomes(dict):
+        def __missing__(self, experiment):
+            with promotion(experiment):
+                self[experiment] = run_trials(experiment)
+            return self[experiment]
+
+    return Outcomes()
 
 
-@pytest.mark.parametrize(("lanes", "chunk_steps"), [(2, 90), (3, 97), (5, 1), (5, 250), (64, 33)])
+@pytest.mark.parametrize(
+    ("lanes", "chunk_steps"),
+    [
+        (3, 97),
+        (5, 1),
+        (64, 33),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [(2, 90), (5, 250)]),
+    ],
+)
 def test_outcomes_depend_neither_on_lanes_nor_on_chunks(lanes, chunk_steps, experiment, outcomes):
     assert run_trials(experiment, lanes=lanes, chunk_steps=chunk_steps) == outcomes[experiment]
 

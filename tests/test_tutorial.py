@@ -97,6 +97,7 @@ def text_of(cell):
     return "".join(output.text for output in outputs(cell, "stream") if output.name == "stdout")
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_and_is_right(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
