@@ -48,6 +48,8 @@ def assert_same(experiment, ways):
 # Of each cell one length, that at which most cells of a version of jax have differed.
 CASES = list(zip(CELLS, itertools.cycle((10, 4)), strict=False))
 
+QUICK = ("simple_rnn", "lstm", "gru", "memory_blocks")  # the others by name
+
 
 def some_ways(case):
     """Two or three ways for a case, one of 8 lanes at most: all cases together have every pair of
@@ -68,7 +70,13 @@ def test_the_ways_of_the_short_run_hold_every_pair():
         assert {(way[one], way[other]) for way in ways} == pairs
 
 
-@pytest.mark.parametrize("case", range(len(CASES)), ids=["-".join(map(str, c)) for c in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=f"{cell}-{length}", marks=[pytest.mark.slow] * (cell not in QUICK))
+        for case, (cell, length) in enumerate(CASES)
+    ],
+)
 def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
     ways = some_ways(case)
     assert min(lanes for lanes, _, _ in ways) <= 8

@@ -149,7 +149,7 @@ def test_two_experiments_side_by_side(tmp_path, capsys):
     assert "| lstm (better) | 4 | 2/2 |" in (out / "report.md").read_text()
 
 
-@pytest.mark.parametrize("flags", [(), ("--cost",)])
+@pytest.mark.parametrize("flags", [(), pytest.param(("--cost",), marks=pytest.mark.slow)])
 def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to_cost(
     flags, capsys, monkeypatch
 ):
@@ -229,6 +229,7 @@ def test_a_bad_flag_of_paper_is_one_sentence(flags, sentence, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
     out = tmp_path / "pictures"
     flags = ["--experiment", "notebook", "--length", "4", "--max-steps", "1000", "--trial", "1"]

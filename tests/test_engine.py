@@ -21,7 +21,7 @@ from jaxrnn.training.trial import build
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm"])
-@pytest.mark.parametrize("length", [8, 20])
+@pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
     experiment = Experiment(cell=cell, length=length, trials=12)
     program = make_program(build(experiment), 0, 300, ONE_DEVICE)

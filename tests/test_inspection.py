@@ -235,7 +235,9 @@ def test_a_picture_that_counts_from_the_end_has_the_steps_that_all_sequences_hav
     assert axes.get_ylim()[0] < min(one.get_ydata())
 
 
-@pytest.mark.parametrize("name", ["4-best", "6a", "1-best"])
+@pytest.mark.parametrize(
+    "name", ["4-best", *(pytest.param(name, marks=pytest.mark.slow) for name in ("6a", "1-best"))]
+)
 def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts(name):
     experiment = replace(SUITES[name].at(), length=20, trials=1)
     parts = parts_of(experiment)
