@@ -72,17 +72,8 @@ def run_sweep_on_dask(
         client.subscribe_topic(sweep, lambda event: news.put(event[1]))
 
         def submit(job: int) -> Any:
-            future = client.submit(
-                _train,
-                unfinished[job],
-                missing[job],
-                lanes,
-                keep_weights,
-                files,
-                sweep,
-                job,
-                pure=False,
-            )
+            what = unfinished[job], missing[job], lanes, keep_weights, files, sweep, job
+            future = client.submit(_train, *what, pure=False)
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
 
