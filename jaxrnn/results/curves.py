@@ -13,9 +13,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from jaxrnn.results.compare import kaplan_meier
 from jaxrnn.results.comparisons import net_of, rivals
-from jaxrnn.results.drawing import COLORS
+from jaxrnn.results.drawing import COLORS, plain
 from jaxrnn.results.files import write_figure
-from jaxrnn.results.heat_map import plain
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import interval, net_name
 from jaxrnn.results.tables import escaped

@@ -134,13 +134,13 @@ class RunDirectory:
         interrupted = {_net(one): one for one in begun if one not in asked}
         new = [experiment for experiment in experiments if self.missing(experiment)]
         for experiment in new:
-            net, wanted = _net(experiment), settings_in_words([experiment])
+            net = _net(experiment)
             if net in interrupted:
-                self._refuse(settings_in_words([interrupted[net]]), wanted)
+                self._refuse(settings_in_words([interrupted[net]]), settings_in_words([experiment]))
             grows = not experiment.differs() and self.rows_of(experiment)
             if net in changed and not grows:
                 words = settings_in_words(dict.fromkeys(held[net])) | {"trials": len(held[net])}
-                self._refuse(words, wanted)
+                self._refuse(words, settings_in_words([experiment]))
         all_held = dict.fromkeys([*(one for ones in held.values() for one in ones), *begun])
         for name in dict.fromkeys(one.name for one in new if one.name in SUITES):
             old, asked_of = ([e for e in of if e.name == name] for of in (all_held, experiments))
