@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from jaxrnn.experiment import Experiment
@@ -15,7 +16,7 @@ from jaxrnn.training.runner import Tally
 
 console = Console()
 
-NAME_WIDTH = 32
+NAME_WIDTH = 28
 """Of a net in the live view; bar and time left stand beside it in 80 columns."""
 
 
@@ -28,6 +29,24 @@ class _Bars(Progress):
         yield self.make_tasks_table(self.tasks)
         if self.words:
             yield Text(self.words, no_wrap=True, overflow="ellipsis")
+
+
+class _Seen(NamedTuple):
+    """An experiment under way; on several devices or a cluster there are several at once."""
+
+    bar: TaskID
+    begun: float
+    first: tuple[float, Tally] | None = None
+    last: tuple[float, Tally] | None = None
+
+    @property
+    def seconds_and_steps(self) -> tuple[float, int, int]:
+        """From the first tally to the last: seconds, steps of each lane, steps of all trials."""
+        if self.first is None or self.last is None:
+            return 0, 0, 0
+        (then, before), (now, tally) = self.first, self.last
+        steps = tally.trial_steps - before.trial_steps
+        return now - then, tally.steps_taken - before.steps_taken, steps
 
 
 class Watch:
@@ -45,10 +64,7 @@ class Watch:
         )
         status = f"0 of {num_experiments} nets and lengths"
         self.whole = self.progress.add_task("whole sweep", total=num_experiments, status=status)
-        self.one = self.progress.add_task("", total=1, status="", visible=False)
-        # Of each experiment under way; on a cluster there are several at once.
-        self.first: dict[Experiment, tuple[float, Tally]] = {}
-        self.last: dict[Experiment, Tally] = {}
+        self.seen: dict[Experiment, _Seen] = {}
         self.since = time.monotonic()
 
     def __enter__(self) -> "Watch":
@@ -62,50 +78,61 @@ class Watch:
 
     def on_start(self, experiment: Experiment) -> None:
         """An experiment's program is about to be compiled, until its first chunk is read."""
-        self.progress.remove_task(self.one)
         # Without a total its bar shows that it lives.
-        name = _shown(experiment)
-        self.one = self.progress.add_task(name, total=None, status="compiling")
+        bar = self.progress.add_task(_shown(experiment), total=None, status="compiling")
+        self.seen[experiment] = _Seen(bar, time.monotonic())
 
     def on_chunk(self, experiment: Experiment, tally: Tally) -> None:
         """A chunk of an experiment has been read."""
-        now = time.monotonic()
-        then, first = self.first.setdefault(experiment, (now, tally))
-        self.last[experiment] = tally
-        words = f"step {tally.step:,}: {tally.solved} solved, {tally.running} running"
-        words += f", {tally.diverged} diverged" if tally.diverged else ""
-        seconds, steps, status = now - then, tally.steps_taken - first.steps_taken, ""
+        if experiment not in self.seen:
+            self.on_start(experiment)
+        at = time.monotonic(), tally
+        seen = self.seen[experiment]
+        self.seen[experiment] = seen = seen._replace(first=seen.first or at, last=at)
+        seconds, steps, _ = seen.seconds_and_steps
+        status = f"step {tally.step:,}"
         if seconds > 0.2 and steps:
-            words += f"; {(tally.trial_steps - first.trial_steps) / seconds:,.0f} steps a second"
             # No step takes longer than those before: lanes only become fewer.
-            status = f"at most {duration(tally.steps_left * seconds / steps)} left"
-        self.progress.words = words
+            status += f", at most {duration(tally.steps_left * seconds / steps)} left"
         self.progress.update(
-            self.one,
-            description=_shown(experiment),
+            seen.bar,
             total=tally.steps_taken + tally.steps_left,
             completed=tally.steps_taken,
             status=status,
-            visible=True,
         )
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """The line of words: trials and speed of all experiments under way."""
+        tallies = [seen.last[1] for seen in self.seen.values() if seen.last]
+        solved, running, diverged = (
+            sum(getattr(tally, name) for tally in tallies)
+            for name in ("solved", "running", "diverged")
+        )
+        words = f"{solved} solved, {running} running" + f", {diverged} diverged" * (diverged > 0)
+        measured = [seen.seconds_and_steps for seen in self.seen.values()]
+        if speed := sum(steps / seconds for seconds, _, steps in measured if seconds > 0.2):
+            words += f"; {speed:,.0f} steps a second"
+        self.progress.words = words if tallies else ""
 
     def on_rows(self, experiment: Experiment, rows: list[Row], is_new: bool) -> None:
         """An experiment has ended, or had before this call."""
         from jaxrnn.results.report import sentence  # matplotlib is slow to import
 
-        took = "kept from an earlier call"
+        seen, took = self.seen.pop(experiment, None), "kept from an earlier call"
         if is_new:
             now = time.monotonic()
-            took = duration(now - self.since)
+            took = duration(now - (seen.begun if seen else self.since))
             self.since = now
-        last = self.last.pop(experiment, None)
-        if last and len(rows) > 20:  # with few there is nothing to hand on
-            took += f", lanes {last.trial_steps / last.lane_steps:.0%} busy"
+        if seen:
+            self.progress.remove_task(seen.bar)
+        if seen and seen.last and len(rows) > 20:  # with few there is nothing to hand on
+            tally = seen.last[1]
+            took += f", lanes {tally.trial_steps / tally.lane_steps:.0%} busy"
         text = sentence(summarize(rows), self.progress.console.width - len(took) - 2)
         line = Text.assemble(text, (f"  {took}", "dim"))
         self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
-        self.progress.words = ""
-        self.progress.update(self.one, visible=False)
+        self._sum_up()
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"
         self.progress.update(self.whole, advance=1, status=status)

@@ -102,7 +102,7 @@ def test_layers_above_the_first_count_as_the_second():
             "window 1000000000",
             "window",
         ),
-        (Experiment(test_size=10**9), "test-size 1000000000", "test-size"),
+        (Experiment(test_size=2 * 10**9), "test-size 2000000000", "test-size"),
         (Experiment(final_test=10**9), "final-test 1000000000", "final-test"),
         (
             replace(ORDER, cell_options={"block_size": 10**9}),

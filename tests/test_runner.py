@@ -137,6 +137,20 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
     assert narrowed == wide
 
 
+@pytest.mark.parametrize(("trials", "used"), [(1, 1), (3, 1), (4, 2)])
+def test_no_device_has_idle_lanes_alone(trials, used, monkeypatch):
+    made = []
+
+    def make_noted(*arguments, **options):
+        made.append(list(arguments[3]))
+        raise InterruptedError
+
+    monkeypatch.setattr(runner, "make_program", make_noted)
+    with pytest.raises(InterruptedError):
+        run_trials(replace(STREAK, trials=trials), devices=jax.devices()[:2])
+    assert made == [jax.devices()[:used]]
+
+
 def test_a_trial_that_explodes_is_diverged_and_disturbs_no_other(outcomes):
     rates, clips, tallies = (1.0, 1.0, 3e38, 1.0, 1.0), (5.0, 5.0, 1e30, 5.0, 5.0), []
     exploded = run_trials(

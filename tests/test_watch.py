@@ -62,8 +62,9 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(cell, length, see
     view.on_chunk(experiment, tally(1_000_250, 9_000_000, step=4_999_999, **many))
     whole, one, words = seen(view)
     assert "compiling" not in one
-    assert one.endswith("at most 15 min 00 s left")  # 9 million steps at 10,000 a second
-    assert words == ("step 4,999,999: 123 solved, 877 running, 45 diverged; 100,000 steps a second")
+    # 9 million steps at 10,000 a second.
+    assert one.endswith("step 4,999,999, at most 15 min 00 s left")
+    assert words == "123 solved, 877 running, 45 diverged; 100,000 steps a second"
     assert max(map(len, (whole, one, words))) <= 80
 
 
@@ -79,6 +80,28 @@ def test_the_next_experiment_is_compiled_in_its_turn(seen, clock):
     _, one = seen(view)
     assert "T=6" in one
     assert "compiling" in one
+
+
+def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen, clock):
+    first, second = (replace(NOTEBOOK.base, length=length) for length in (100, 50))
+    view = Watch(3)
+    view.on_start(first)
+    view.on_start(second)
+    for experiment, speed in ((first, 200), (second, 700)):
+        view.on_chunk(experiment, tally(250, 1000, running=10))
+        clock[0] += 2
+        now = tally(500, 500, solved=1, running=9, step=500, trial_steps=2 * speed)
+        view.on_chunk(experiment, now)
+    _, one, two, words = seen(view)
+    assert "T=100" in one
+    assert "T=50" in two
+    assert words == "2 solved, 18 running; 900 steps a second"
+    clock[0] += 6
+    view.on_rows(first, rows("lstm", 100, [1100, None]), True)
+    _, two, words = seen(view)
+    assert "T=50" in two
+    assert words == "1 solved, 9 running; 700 steps a second"
+    assert seen.printed()[0].endswith("  10.0 s")  # since its own beginning
 
 
 @pytest.mark.parametrize("cell", ["lstm", LONG])

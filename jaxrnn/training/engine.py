@@ -75,6 +75,11 @@ def round_up(num_lanes: int, num_devices: int) -> int:
     return num_devices * max(_MIN_LANES_A_DEVICE, -(-num_lanes // num_devices))
 
 
+def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device]:
+    """Those of the devices that so many lanes can use, one at least."""
+    return devices[: max(1, -(-num_lanes // _MIN_LANES_A_DEVICE))]
+
+
 def bytes_of(tree: Any) -> int:
     """Memory of a tree of arrays, or of shapes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
-from jaxrnn.training.engine import bytes_of, chunk_steps_of, most_lanes, round_up, state_of
+from jaxrnn.training.engine import bytes_of, chunk_steps_of, enough, most_lanes, round_up, state_of
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
@@ -28,6 +29,9 @@ OUTCOME_BYTES = 500
 
 SIZES = ("hidden_size", "layers", "length", *OPTIONS)
 """The settings that the shapes of a net and of its sequences follow from."""
+
+
+_ONE_AT_A_TIME = Lock()
 
 
 class Need(NamedTuple):
@@ -54,12 +58,13 @@ def check_memory(
     chunk_steps: int | None = None,
     num_trials: int | None = None,
     keep_params: bool = False,
+    devices: Sequence[jax.Device] | None = None,
 ) -> None:
     """Raise InputError where a run of an experiment needs more memory than there is.
 
-    ``lanes``, ``chunk_steps`` and ``keep_params`` as for :func:`jaxrnn.run_trials`, ``num_trials``
-    how many of its trials are run, by default all. The estimate is from shapes alone, with no more
-    than two layers traced, and takes a few hundredths of a second. It counts
+    ``lanes``, ``chunk_steps``, ``keep_params`` and ``devices`` as for :func:`jaxrnn.run_trials`,
+    ``num_trials`` how many of its trials are run, by default all. The estimate is from shapes
+    alone, with no more than two layers traced, and takes a few hundredths of a second. It counts
 
     - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
       sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA
@@ -75,8 +80,8 @@ def check_memory(
     0.10.2 on CPUs). So a run of up to three times what there is may pass.
     """
     trials = experiment.trials if num_trials is None else num_trials
-    devices = jax.devices()
-    least = round_up(1, len(devices))
+    devices = jax.devices() if devices is None else devices
+    least = round_up(1, 1)
     of_trials = _needs_of_trials(experiment, trials, least)
     # Before anything is traced, which may make arrays as long as there are hidden units: each has
     # two weights at least, and there are their gradients.
@@ -84,14 +89,16 @@ def check_memory(
     weights = Need(16 * units, "the weights of the hidden units", ("hidden_size", "layers"))
     _require(experiment, 0, [*of_trials, weights], free_memory(), "")
     try:
-        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
+        # JAX's, of sizes that need 64 bits. Two threads in here would leave the filters changed.
+        with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
             lane = _lane(experiment)
     except (OverflowError, MemoryError) as error:
         names, given = _culprits(experiment, SIZES)
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
     steps = chunk_steps_of(experiment, lane.num_steps, chunk_steps)
     most = most_lanes(lane.weights + lane.optimizer, trials, devices)
-    width = round_up(min(lanes or most, trials), len(devices))
+    width = min(lanes or most, trials)
+    width = round_up(width, len(enough(devices, width)))
     others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
     if devices[0].platform != "cpu":
         stats = devices[0].memory_stats() or {}

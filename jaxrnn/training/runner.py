@@ -16,6 +16,7 @@ from jaxrnn.training.engine import (
     Lanes,
     bytes_of,
     chunk_steps_of,
+    enough,
     lanes_of,
     make_program,
     most_lanes,
@@ -87,6 +88,7 @@ def run_trials(
     only: Sequence[int] | None = None,
     lanes: int | None = None,
     chunk_steps: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
     keep_params: bool = False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
@@ -95,9 +97,10 @@ def run_trials(
 
     Up to ``lanes`` trials ride in one batch (by default as many for each CPU device as have their
     weights in its cache, but at most 32, and all of them on an accelerator); whichever ends makes
-    room for the next, and once none wait the batch narrows. The lanes are shared out over all
-    devices of the process; the host reads errors every ``chunk_steps`` training steps (by default
-    250, fewer for long sequences, and always ``experiment.test_every`` where a test set decides).
+    room for the next, and once none wait the batch narrows. The lanes are shared out over the
+    ``devices``, by default all of the process; the host reads errors every ``chunk_steps`` training
+    steps (by default 250, fewer for long sequences, and always ``experiment.test_every`` where a
+    test set decides).
     Outcomes come in the order of the trials, or of ``only``, and depend on none of this: nor on the
     number of trials. With a checkpoint the run goes on from its last save. With ``keep_params``
     each outcome has its trial's parameters as its last step left them; those of a diverged trial
@@ -112,8 +115,10 @@ def run_trials(
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     if not trials:
         return []
-    check_memory(experiment, lanes, chunk_steps, len(trials), keep_params)
-    return _Run(experiment, trials, lanes, chunk_steps, keep_params).run(on_chunk, checkpoint)
+    devices = jax.devices() if devices is None else devices
+    check_memory(experiment, lanes, chunk_steps, len(trials), keep_params, devices)
+    run = _Run(experiment, trials, lanes, chunk_steps, devices, keep_params)
+    return run.run(on_chunk, checkpoint)
 
 
 def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
@@ -147,15 +152,19 @@ class _Run:
         trials: Sequence[int],
         lanes: int | None,
         chunk_steps: int | None,
+        devices: Sequence[jax.Device],
         keep_params: bool,
     ) -> None:
-        self.experiment, self.devices = experiment, jax.devices()
+        self.experiment = experiment
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
         trial = build(experiment)
         self.keep_params, self.keeps = keep_params, keep_params or trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
         self.chunk_steps = chunk_steps_of(experiment, trial.num_steps, chunk_steps)
+        most = most_lanes(bytes_of(state_of(trial)), len(self.trials), devices)
+        width = min(lanes or most, len(self.trials))
+        self.devices = enough(devices, width)
         self.program = make_program(
             trial,
             experiment.seed,
@@ -164,8 +173,6 @@ class _Run:
             replayable=self.keeps,
         )
         self.progress = stopping.start(len(self.trials), self.rule)
-        most = most_lanes(bytes_of(state_of(trial)), len(self.trials), self.devices)
-        width = min(lanes or most, len(self.trials))
         self.table = LaneTable(self._round_up(width), len(self.trials))
         self.settings = lanes_of(experiment, self.trials).settings
         self.state = self.program.init(self._lanes())
