@@ -165,13 +165,8 @@ class _Run:
         most = most_lanes(bytes_of(state_of(trial)), len(self.trials), devices)
         width = min(lanes or most, len(self.trials))
         self.devices = enough(devices, width)
-        self.program = make_program(
-            trial,
-            experiment.seed,
-            self.chunk_steps,
-            self.devices,
-            replayable=self.keeps,
-        )
+        made_of = trial, experiment.seed, self.chunk_steps, self.devices
+        self.program = make_program(*made_of, replayable=self.keeps)
         self.progress = stopping.start(len(self.trials), self.rule)
         self.table = LaneTable(self._round_up(width), len(self.trials))
         self.settings = lanes_of(experiment, self.trials).settings
