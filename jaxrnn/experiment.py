@@ -14,6 +14,10 @@ OPTIONS = ("task_options", "cell_options")
 Options = tuple[tuple[str, Any], ...]
 """Named values, as pairs so that an experiment can be a key."""
 
+GivenOptions = Options | Mapping[str, Any]
+PerTrial = float | Iterable[float]
+"""What may be given; an experiment holds ``Options``, and a number or a tuple of them."""
+
 PER_TRIAL = (
     "learning_rate",
     "clip",
@@ -54,23 +58,23 @@ class Experiment:
 
     name: str = "notebook"  # the experiment its rows belong to
     task: str = "noise_free"
-    task_options: Options = ()  # what the task takes besides the length
+    task_options: GivenOptions = ()  # what the task takes besides the length
     cell: str = "lstm"
-    cell_options: Options = ()  # what the builder of a cell takes
+    cell_options: GivenOptions = ()  # what the builder of a cell takes
     length: int = 10  # T, what the task makes of it is the task's
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
     initializer: str = "notebook_xavier"
-    initial_scale: float | tuple[float, ...] = 1.0  # factor of all first weights
-    input_bias: float | tuple[float, ...] = 0.0  # first bias of the gates of that name, added to
-    forget_bias: float | tuple[float, ...] = 0.0  # the initializer's
-    output_bias: float | tuple[float, ...] = 0.0
+    initial_scale: PerTrial = 1.0  # factor of all first weights
+    input_bias: PerTrial = 0.0  # first bias of the gates of that name, added to
+    forget_bias: PerTrial = 0.0  # the initializer's
+    output_bias: PerTrial = 0.0
     objective: str | None = None  # None: what the task is trained with
     loss_reduction: str = "mean"  # of the losses of the steps: mean or sum
     optimizer: str = "clipped_sgd"
-    learning_rate: float | tuple[float, ...] = 1.0
+    learning_rate: PerTrial = 1.0
     clipping: str = "element"  # what of the gradient is bounded: element, norm or none
-    clip: float | tuple[float, ...] = 5.0  # the bound
+    clip: PerTrial = 5.0  # the bound
     join_at: int = 0  # training step from which on the outputs see the hidden units
     threshold: float = 0.25  # an error above it is a failure
     window: int = 1000
@@ -100,7 +104,9 @@ class Experiment:
             elif field.type in (float, float | None):
                 value = _real(flag, value)
             elif not isinstance(value, str):
-                raise InputError(f"{flag} {shown(value)} must be a name, in quotes")
+                raise InputError(
+                    f"{flag} {shown(value)} must be a name, such as 'lstm' or 'file.py:name'"
+                )
             elif not value or not value.isprintable():
                 raise InputError(f"{flag} {shown(value)} must be printable characters")
             object.__setattr__(self, field.name, value)

@@ -2,8 +2,9 @@
 
 ``file.py:name`` is what a file defines, by its path from where the command is given;
 ``module:name`` is what a module that Python finds defines, the current directory included, and
-``__main__:name`` what a script or a notebook does. Code is imported where such a name is looked up,
-which only a run of the experiment does, never reading its rows.
+``__main__:name`` what a script or a notebook does; a script may name its own file, too. Code is
+imported where such a name is looked up, which only a run of the experiment does, never reading its
+rows.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -153,7 +155,17 @@ def _is_file(place: str) -> bool:
 
 def _module(place: str) -> ModuleType:
     if _is_file(place):
-        return _run_file(place, _read(place))
+        main = sys.modules["__main__"]
+        if _carried.get() is None and _is_same(getattr(main, "__file__", None), place):
+            _own_files.add(str(main.__file__))
+            return main  # the script that asks
+        with _one_at_a_time:
+            if place in _being_run:
+                raise InputError(
+                    f"{place} runs an experiment of its own while it is imported: put that under "
+                    'if __name__ == "__main__":'
+                )
+            return _run_file(place, _read(place))
     with _importing(place, Path.cwd()):
         return importlib.import_module(place)
 
@@ -167,7 +179,13 @@ def _read(place: str) -> bytes:
         raise InputError(f"cannot read {place}: {error.strerror or error}") from None
 
 
+def _is_same(file: str | None, place: str) -> bool:
+    return file is not None and Path(file).resolve() == Path(place).resolve()
+
+
 _own_files: set[str] = set()
+_being_run: set[str] = set()
+_one_at_a_time = RLock()  # so that no file is run twice by two threads
 
 
 @lru_cache(maxsize=64)
@@ -178,8 +196,12 @@ def _run_file(place: str, text: bytes) -> ModuleType:
     module.__file__ = place
     sys.modules[module.__name__] = module  # where dataclasses look for what they are in
     _own_files.add(place)
-    with _importing(place, Path(place).resolve().parent):
-        exec(compile(text, place, "exec"), vars(module))
+    _being_run.add(place)
+    try:
+        with _importing(place, Path(place).resolve().parent):
+            exec(compile(text, place, "exec"), vars(module))
+    finally:
+        _being_run.remove(place)
     return module
 
 
@@ -189,6 +211,8 @@ def _importing(place: str, directory: Path) -> Iterator[None]:
     sys.path.insert(0, str(directory))
     try:
         yield
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:
         raise InputError(f"{place} fails with {_in_words(error)}") from error
     finally:

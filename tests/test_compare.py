@@ -14,6 +14,7 @@ from jaxrnn.results import curves
 from jaxrnn.results.compare import compare, interval_of_probability, kaplan_meier
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.report import write_report
+from jaxrnn.results.summary import interval
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
 
@@ -171,7 +172,7 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
     result = compare(SECOND, FIRST)
     assert five[3] == "33%"
     assert five[5:] == [f"{result.log_rank:.3f}", f"{result.mann_whitney:.3f}"]
-    assert "of 3 comparisons" in comparison_legend(pairs)
+    assert "below 0.05 (3 here)" in comparison_legend(pairs)
 
 
 def test_a_small_p_is_not_shown_as_none():
@@ -213,11 +214,32 @@ def test_a_curve_climbs_where_a_trial_is_solved(tmp_path, monkeypatch):
     (axes,) = figures[names[0]].axes
     lines = [line for line in axes.lines if len(line.get_xdata())]
     first, second = ((line.get_xdata().tolist(), line.get_ydata().tolist()) for line in lines)
-    assert first[0] == [1, 10, 30, 100, 105]
+    assert first[0] == [1, 10, 30, 100, 101]
     assert first[1] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 2 / 3])
     assert second[1] == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2])
     assert [text.get_text() for text in figures[names[0]].legends[0].get_texts()] == ["lstm", "gru"]
     assert axes.get_title() == "T = 5, 3-4 trials"
+
+
+@pytest.mark.parametrize(
+    ("solved", "limits"), [([None], (10.1, 101)), ([12], (11.4, 101)), ([4], (3.8, 101))]
+)
+def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(
+    solved, limits, tmp_path, monkeypatch
+):
+    figures = []
+    monkeypatch.setattr(curves, "write_figure", lambda path, figure: figures.append(figure))
+    made = [*rows("lstm", 5, [None] * 3, **SMALL), *rows("gru", 5, solved, **SMALL)]
+    curves.write_curves(made, tmp_path)
+    (axes,) = figures[0].axes
+    assert axes.get_xlim() == pytest.approx(limits)
+    assert 2 <= sum(limits[0] <= tick <= limits[1] for tick in axes.get_xticks()) <= 6
+    never = axes.lines[0]
+    assert never.get_ydata().tolist() == [0, 0, 0]
+    assert never.get_xdata()[[0, -1]].tolist() == [1, 101]
+    band = axes.collections[0].get_paths()[0].vertices
+    assert band[:, 0].min() == 1
+    assert band[:, 1].max() == pytest.approx(interval(0, 3)[1])
 
 
 def test_many_lengths_are_more_than_one_picture(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What `jaxrnn inspect` shows must be what the trained net does."""
 
+import warnings
 from dataclasses import replace
 from itertools import product
 
@@ -224,6 +225,13 @@ def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean(
     np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
     assert axes.get_yscale() == "log"
     assert [line.get_label() for line in axes.lines] == ["one", "two", "halved by every step"]
+
+
+def test_a_net_without_gradients_is_named_so():
+    dead = {"dead": np.zeros((2, 3)), "alive": np.ones((2, 3))}
+    with warnings.catch_warnings(action="error"):
+        (axes,) = draw_gradient_norms(dead).axes
+    assert [line.get_label() for line in axes.lines[:2]] == ["dead (gradient 0)", "alive"]
 
 
 def test_a_picture_that_counts_from_the_end_has_the_steps_that_all_sequences_have():

@@ -3,21 +3,26 @@
 import json
 import re
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import jaxrnn
 from jaxrnn import CELLS, Experiment, InputError, read_rows, run, run_trials
+from jaxrnn.errors import Note
 from jaxrnn.names import carried, digests, find, own_names, sources
 from jaxrnn.results.report import write_report
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.trial import build
 
 OWN = '''
 """Everything that can be one's own, each a copy of what the package has."""
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import jaxrnn
 from jaxrnn import Sequence, Task
@@ -99,6 +104,20 @@ def halving(learning_rate, clip, clipping):
     return jaxrnn.clipped_sgd(learning_rate, clip, clipping).update
 
 
+def drawn_by_numpy(length):
+    task = jaxrnn.noise_free(length)
+    def draw(key):
+        return task.draw(jax.random.key(np.random.randint(1000)))
+    return task._replace(draw=draw)
+
+
+def begun_by_numpy(num_inputs, hidden_size, num_outputs):
+    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+    def init(key, initializer):
+        return cell.init(jax.random.key(np.random.randint(1000)), initializer)
+    return cell._replace(init=init)
+
+
 def in_half(learning_rate, clip, clipping):
     def update(updates, state, params=None):
         return updates, jnp.float16(0)
@@ -141,11 +160,11 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
         ({"cell": "none:lstm"}, "none fails with ModuleNotFoundError: No module named 'none'"),
         ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
         ({"cell": "exits.py:x"}, r"exits.py fails with SystemExit: 3 \(exits.py line 2\)"),
-        ({"cell": "mine.py:gru"}, "cell mine.py:gru: mine.py has no 'gru', it has first, .*"),
+        ({"cell": "mine.py:gru"}, "cell mine.py:gru: mine.py has no 'gru', it has begun_.*"),
         (
             {"cell": "mine.py:raises"},
             "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
-            r"\(mine.py line 33\)",
+            r"\(mine.py line 34\)",
         ),
         ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
         ({"cell": "mine.py:loss"}, "cell mine.py:loss fails with TypeError: .*"),
@@ -174,6 +193,39 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_compiled(settings,
     with pytest.raises(InputError) as refused:
         parts_of(replace(EXPERIMENT, **settings))
     assert re.fullmatch(sentence, str(refused.value))
+
+
+def test_what_is_drawn_by_numpy_is_drawn_once_and_found(own):
+    drawn = replace(EXPERIMENT, task="mine.py:drawn_by_numpy")
+    with pytest.raises(
+        InputError, match=r"task mine\.py:drawn_by_numpy draws one and the same seq"
+    ):
+        build(drawn)
+    with pytest.warns(
+        Note, match=r"cell mine\.py:begun_by_numpy begins with the same weights in ev"
+    ):
+        build(replace(EXPERIMENT, cell="mine.py:begun_by_numpy"))
+    with warnings.catch_warnings(action="error"):
+        build(replace(EXPERIMENT, cell="mine.py:lstm", task="mine.py:last"))
+
+
+def test_a_script_that_runs_what_it_defines_is_itself_or_is_refused(own, monkeypatch):
+    Path("runs.py").write_text(
+        "from jaxrnn import CELLS, lstm\n"
+        "from jaxrnn.names import find\n"
+        "found = find(CELLS, 'cell', 'runs.py:lstm')\n"
+    )
+    with pytest.raises(InputError) as refused:
+        find(CELLS, "cell", "runs.py:lstm")
+    assert str(refused.value) == (
+        "runs.py runs an experiment of its own while it is imported: put that under "
+        'if __name__ == "__main__":'
+    )
+    script = ModuleType("__main__")
+    script.__file__ = str(own / "runs.py")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    exec(Path("runs.py").read_text(), vars(script))
+    assert script.found is jaxrnn.lstm
 
 
 def test_a_file_that_has_changed_is_read_again_one_that_has_not_is_not(own):

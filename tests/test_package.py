@@ -26,10 +26,12 @@ NAME = f"jaxrnn-{PROJECT['version']}"
 # What a user may write. Each line that ends in "# wrong" is to be refused, the others are not.
 SCRIPT = """
 import jaxrnn
+import numpy as np
 from jaxrnn import Experiment, lstm, noise_free, run_trials
 
 outcomes = run_trials(Experiment(cell="lstm", length=4, learning_rate=(0.1, 0.3), trials=2))
 steps: list[int | None] = [outcome.solved_at for outcome in outcomes]
+Experiment(clip=[1, 2], learning_rate=np.array([0.1, 0.3]), trials=2, cell_options={"p": 2})
 net: jaxrnn.Cell = jaxrnn.stack(lstm(10, 20, 10), jaxrnn.simple_rnn(10, 20, 10))
 best: jaxrnn.Suite = jaxrnn.SUITES["6a-best"]
 task: jaxrnn.Task = jaxrnn.TASKS["adding"](100)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import grid_rows, paper_rows, rows
 
-from jaxrnn import NOTEBOOK, SUITES, Published, Source, Suite
+from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.results import plots
 from jaxrnn.results.drawing import length_axis
 
@@ -147,6 +147,25 @@ def test_rings_are_the_published_trials_of_the_same_net_and_length(steps_figure)
         assert is_between(ring.get_xdata(), places[length])
         assert (ring.get_markeredgecolor(), ring.get_markerfacecolor()) == (colors[cell], "none")
     assert "notebook's own trials" in colors_in(steps_figure.legends[0])
+
+
+def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(draw, monkeypatch):
+    own = Experiment(name="own", length=9, max_steps=1000)
+    suite = Suite(
+        base=own,
+        cells=("lstm",),
+        lengths=(9,),
+        source=Source("S"),
+        published={("lstm", 9): Published(mean=12_000)},
+    )
+    monkeypatch.setitem(SUITES, "own", suite)
+    made = rows("lstm", 9, [None, None], name="own", max_steps=1000)
+    _, axes = draw(made)["steps_to_solution.png"].axes
+    (dots,) = lines_with(axes, ".")
+    assert min(dots.get_ydata()) > 12_000
+    low, high = axes.get_ylim()
+    assert low < 1000
+    assert max(dots.get_ydata()) < high
 
 
 def test_other_settings_than_the_published_have_no_rings(draw):

@@ -176,6 +176,11 @@ def test_text_from_files_is_shown_as_it_stands(field, tmp_path, capsys, monkeypa
     assert "task \\[/x\\] \\|  \\[31m \\<script\\> next" in text
 
 
+def test_rows_are_read_of_a_run_directory_only(tmp_path):
+    with pytest.raises(InputError, match=r"none holds no trials\.jsonl: name a run directory"):
+        read_rows(tmp_path / "none")
+
+
 def test_a_row_is_known_by_what_it_says_not_by_how(written):
     row = LINES[3]
     backwards = dict(reversed(row.items()))

@@ -112,6 +112,11 @@ def test_rows_are_summarized_by_the_settings_that_differ_best_first():
         assert all(line.published is None for line in lines)
 
 
+def test_lengths_come_in_order_whenever_they_were_added():
+    made = [row for length in (10, 5, 7) for row in rows("lstm", length, [1200])]
+    assert [line.length for line in summarize(made)] == [5, 7, 10]
+
+
 def test_more_solved_trials_come_before_a_lower_median():
     clips = (1.0, 1.0, 1.0, 5.0, 5.0, 5.0)
     fast, sure = [200, 300, None], [700, 800, 900]

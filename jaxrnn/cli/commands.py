@@ -28,7 +28,7 @@ from jaxrnn.cli.flags import (
 from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.results.rows import ROWS, read_rows
+from jaxrnn.results.rows import read_rows
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
 from jaxrnn.sweep import combinations, expand, product, run
@@ -197,8 +197,6 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
     """
     from jaxrnn.results.report import write_report
 
-    if not (directory / ROWS).exists():
-        raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     _show_report(directory, write_report(directory))
 
 

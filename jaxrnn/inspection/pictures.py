@@ -167,10 +167,12 @@ def draw_gradient_norms(
     for number, (label, norms) in enumerate(reaches.items()):
         shared = min(map(len, norms))
         longest = max(longest, shared)
-        relative = np.array([one[-shared:] / one[-1] for one in norms])
+        # A net that is dead has none.
+        relative = np.array([one[-shared:] / (one[-1] or 1.0) for one in norms])
         line = np.prod(relative, axis=0) ** (1 / len(relative))
         least = min([least, *line[line > 0]])
         steps = np.arange(shared) - (shared - 1) * from_end
+        label += "" if line.any() else " (gradient 0)"
         axes.plot(steps, line, ".-", color=COLORS[number % len(COLORS)], label=label)
     halved = 0.5 ** np.arange(longest - 1, -1, -1.0)
     steps = np.arange(longest) - (longest - 1) * from_end

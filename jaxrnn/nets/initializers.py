@@ -26,7 +26,13 @@ def zero_biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax
 
 
 class Initializer(NamedTuple):
-    """How the first weights of a net are drawn."""
+    """How the first weights of a net are drawn: three functions of a key.
+
+    ``weights`` and ``recurrent`` are called with (key, num_gates, fan_in, fan_out) and give
+    [fan_in, num_gates * fan_out], the gates' matrices side by side: G, I, H for the inputs, G, H, H
+    for the hidden units, 1, H, O for the outputs. ``biases`` is called with (key, gates,
+    hidden_size) and gives [len(gates) * hidden_size], gate by gate.
+    """
 
     weights: Matrix  # from the inputs and to the outputs
     recurrent: Matrix  # from the hidden units to the gates

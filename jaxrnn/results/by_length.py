@@ -68,8 +68,9 @@ def _draw_steps(
 ) -> None:
     """The dots and rings, and lines that join medians; a ``slot`` is so many inches wide."""
     cap = max(row["max_steps"] for row in chain.from_iterable(groups.values()))
-    top = cap * 1.6  # where unsolved trials are drawn
     beside = {net: published_beside(group) for net, group in groups.items()}
+    means = [one.mean for one in beside.values() if one is not None and one.mean is not None]
+    top = 1.6 * max([cap, *means])  # where unsolved trials are drawn
     width = 0.8 / len(nets)
     share = 0.6 if any(beside.values()) else 1.0  # of the width, the rest is for rings
     marks: dict[str, str] = {}  # what was published, and its marker
@@ -130,7 +131,7 @@ def _join(
 def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
     """The scale of the steps, and the cap where any trial came to it."""
     high = 1.25 * max(drawn)
-    low = min(0.8 * min(drawn), high / 10)
+    low = min(0.8 * min(drawn), high / 10, 0.8 * cap)
     if top in drawn:
         axes.axhline(cap, color=GREY, lw=0.8, ls="--")
         for words, y in (("cap", cap), ("not solved", top)):

@@ -87,7 +87,6 @@ def comparison_legend(pairs: Sequence[Pair]) -> str:
         "of pairs of trials in which the net's is solved at an earlier step, a tie (two unsolved "
         "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
         "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
-        "of Mann and Whitney's, where it is later than all. They are not adjusted: of "
-        f"{len(pairs)} comparison{'s' * (len(pairs) != 1)} of nets that do not differ, one in "
-        "twenty has p below 0.05."
+        "of Mann and Whitney's, where it is later than all. They are not adjusted: of comparisons "
+        f"of nets that do not differ, one in twenty has p below 0.05 ({len(pairs)} here)."
     )

@@ -67,17 +67,20 @@ def _panel(
 ) -> None:
     """The curves of the nets at one length."""
     curves = [kaplan_meier(net) for net in nets]
-    steps = np.concatenate([curve.quantiles for curve in curves])
-    right = 1.05 * steps.max()
+    first, steps = nets[0][0], np.concatenate([curve.quantiles for curve in curves])
+    right = min(1.05 * steps.max(), first["max_steps"])
+    left = 0.95 * max(steps.min(), 1)
+    if all(row["solved_at"] is None for net in nets for row in net):
+        left = right / 10
     for net, curve in zip(nets, curves, strict=True):
         _draw(axes, curve, len(net), right, colors[net_of(net)])
-    first = nets[0][0]
     trials = "-".join(map(str, sorted({len(net) for net in nets})))
     axes.set(title=f"T = {first['length']}, {trials} trials", ylim=(-0.03, 1.03))
-    left = 0.95 * max(steps.min(), 1)
     axes.set(xscale="log", xlim=(left, right))
-    # Within a decade some round numbers, else its powers.
-    axes.xaxis.set_major_locator(MaxNLocator(4) if right < 10 * left else LogLocator())
+    # Within a decade some round numbers, beyond it those of each that leave room for the words.
+    shares = [1, 2, 5] if right < 20 * left else [1, 3] if right < 200 * left else [1]
+    near = MaxNLocator(4, prune="both")
+    axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=f"training step (cap {first['max_steps']:,})")
@@ -88,9 +91,9 @@ def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None
 
     No trial is censored before the cap, so that the interval is a proportion's.
     """
-    steps = np.append(curve.quantiles, right)
-    solved = 1 - np.append(curve.probabilities, curve.probabilities[-1])
+    # None is solved before the first step.
+    steps = np.array([1, *curve.quantiles, max(right, curve.quantiles[-1])])
+    solved = 1 - np.array([1, *curve.probabilities, curve.probabilities[-1]])
     low, high = np.array([interval(round(share * trials), trials) for share in solved]).T
     axes.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
-    # None is solved before.
-    axes.step([1, *steps], [0, *solved], where="post", color=color)
+    axes.step(steps, solved, where="post", color=color)

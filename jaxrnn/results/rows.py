@@ -81,9 +81,12 @@ def read_rows(directory: Path | str) -> list[Row]:
     otherwise takes a field that is empty in the first rows for one that is always empty. Tried with
     pandas 3.1.1 and polars 2.1.0.
 
-    Raises InputError that names the file and the first line that is not a row of a trial, with the
-    field that breaks its rule, and the second of two lines of the same trial.
+    Raises InputError where there is no file of rows, or that names the file and the first line that
+    is not a row of a trial, with the field that breaks its rule, and the second of two lines of the
+    same trial.
     """
+    if not (Path(directory) / ROWS).exists():
+        raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     return [row for row, _ in read_lines(Path(directory))]
 
 

@@ -145,9 +145,9 @@ def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], l
 def summarize(rows: Sequence[Row]) -> list[Line]:
     """One line for each experiment, cell, length and combination of settings.
 
-    In the order in which experiment, cell and length first appear, several experiments length by
-    length, or each with its departures, as their source shows them; among combinations the best
-    first: most trials solved, then lowest median.
+    Length by length, or each experiment with its departures, as their source shows them, else in
+    the order in which experiment and cell first appear; among combinations the best first: most
+    trials solved, then lowest median.
     """
     lines = []
     for group in by_net(rows).values():
@@ -157,10 +157,8 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
             for values, rows in combinations.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    if len({line.experiment for line in lines}) > 1:
-        places = {name: place for place, name in enumerate(dict.fromkeys(map(_together, lines)))}
-        lines.sort(key=lambda line: (places[_together(line)], line.length))
-    return lines
+    places = {name: place for place, name in enumerate(dict.fromkeys(map(_together, lines)))}
+    return sorted(lines, key=lambda line: (places[_together(line)], line.length))
 
 
 def _together(line: Line) -> str | None:

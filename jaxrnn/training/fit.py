@@ -1,5 +1,6 @@
 """Whether the parts of a trial fit together: by shapes, before anything is compiled."""
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrnn.errors import InputError, shown
+from jaxrnn.errors import InputError, Note, shown
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import called
 from jaxrnn.nets import Cell, Initializer, unroll
@@ -50,6 +51,14 @@ def check_shapes(
         return params, outputs
 
     params, outputs = called(owner, jax.eval_shape, run, jax.random.key(0), sequence.inputs)
+    first = jax.make_jaxpr(lambda key: cell.init(key, initializer))(jax.random.key(0)).jaxpr
+    if not any(first.invars[0] is used for equation in first.eqns for used in equation.invars):
+        warnings.warn(
+            f"{owner} begins with the same weights in every trial: draw them with its initializer, "
+            "or with jax.random from its key",
+            Note,
+            stacklevel=2,
+        )
     _require(owner, "outputs", outputs, (*steps, task.num_outputs), rule)
     for what, leaf in [
         ("outputs", outputs),
@@ -117,23 +126,31 @@ def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
 
 
 @lru_cache(maxsize=64)  # a task is looked at once, whatever is trained on it
-def check_symbols(name: str, task: Task) -> None:
-    """Look for symbols beyond the alphabet in some sequences of a task; raises InputError.
+def check_draws(name: str, task: Task) -> None:
+    """Look at some sequences of a task; raises InputError.
 
-    Without it a symbol too large would be taken for the largest, or for none, without a word.
+    A symbol beyond the alphabet would be taken for the largest, or for none, without a word. And a
+    task that draws by NumPy does so once, while it is traced, and has one sequence for all keys.
     """
     alphabets = {"inputs": task.num_inputs, "targets": task.num_outputs}
     sequence = _drawn(name, task)
     kinds = [kind for kind in alphabets if are_symbols(getattr(sequence, kind))]
 
-    def least_and_greatest(keys: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+    def look(keys: jax.Array) -> tuple[list[tuple[jax.Array, jax.Array]], jax.Array]:
         sequences = jax.vmap(task.draw)(keys)
         arrays = [getattr(sequences, kind) for kind in kinds]
-        return [(array.min(), array.max()) for array in arrays]
+        drawn = sequences.inputs, sequences.targets
+        alike = jnp.stack([jnp.all(array == array[:1]) for array in drawn]).all()
+        return [(array.min(), array.max()) for array in arrays], alike
 
     keys = jax.random.split(jax.random.key(0), LOOKED_AT)
-    ends = jax.jit(least_and_greatest)(keys) if kinds else []
-    for kind, (low, high) in zip(kinds, jax.device_get(ends), strict=True):
+    ends, alike = jax.device_get(jax.jit(look)(keys))
+    if alike:
+        raise InputError(
+            f"task {name} draws one and the same sequence from {LOOKED_AT} keys: draw it with "
+            "jax.random from the key"
+        )
+    for kind, (low, high) in zip(kinds, ends, strict=True):
         for symbol in (low, high):
             if not 0 <= symbol < alphabets[kind]:
                 raise InputError(
@@ -153,7 +170,10 @@ def _require(owner: str, what: str, array: jax.Array, shape: tuple[int, ...], ru
     try:
         chex.assert_shape(array, shape)
     except AssertionError:
-        raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}") from None
+        kind = "" if jnp.issubdtype(array.dtype, jnp.floating) else f" and type {array.dtype}"
+        raise InputError(
+            f"{owner} gives {what} of shape {array.shape}{kind}: {rule} {shape}"
+        ) from None
 
 
 def _require_type(owner: str, what: str, array: jax.Array, *kinds: Any) -> None:

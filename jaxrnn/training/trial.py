@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.tasks import Sequence
-from jaxrnn.training.fit import check_symbols
+from jaxrnn.training.fit import check_draws
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import Parts, parts_of
 
@@ -94,10 +94,10 @@ def build(experiment: Experiment) -> Trial:
     """Put one trial of an experiment together.
 
     Raises what :func:`parts_of` raises, and InputError for a task that draws a symbol beyond its
-    alphabet.
+    alphabet, or the same sequence every time.
     """
     parts = parts_of(experiment)
-    check_symbols(experiment.task, parts.task)
+    check_draws(experiment.task, parts.task)
     return make_trial(experiment, parts)
 
 
