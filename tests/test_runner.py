@@ -95,7 +95,10 @@ def test_a_killed_run_goes_on_to_the_same_outcomes(kill_at, experiment, outcomes
     assert again[0].lane_steps > seen[0].lane_steps
 
 
-@pytest.mark.parametrize("experiment", [STREAK, BY_TEST], ids=["streak", "test"])
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(STREAK, id="streak"), pytest.param(BY_TEST, id="test", marks=pytest.mark.slow)],
+)
 def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_outcome(
     experiment, monkeypatch
 ):

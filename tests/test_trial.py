@@ -42,7 +42,7 @@ def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int
 # Three lanes each. The stack of simple nets is chaotic at a rate of 1: the transcription started
 # from weights 1e-15 apart parts from itself within 20 steps.
 CASES = [
-    ("simple_rnn", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
+    pytest.param("simple_rnn", 1, 20, 5, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     pytest.param("simple_rnn", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     ("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5)),
     ("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
