@@ -70,19 +70,22 @@ def with_own(experiment: Experiment, own: Mapping[str, Sequence[str]]) -> Experi
 
     ``own`` has the names by setting. Raises InputError where there is none.
     """
+    change: dict[str, Any] = {}
+    lacking: dict[str, str] = {}
     for setting, names in own.items():
         kept = getattr(experiment, setting) or ""
-        if ":" not in kept:
-            continue
-        called_so = [name for name in names if called_alike(name, kept)]
-        if not called_so:
-            raise InputError(
-                f"{setting} {shown(kept)} is somebody's own code, which is imported only where you "
-                f"name it: give {setting} {kept}"
-            )
-        change: dict[str, Any] = {setting: called_so[0]}
-        experiment = replace(experiment, **change)
-    return experiment
+        if called_so := [name for name in names if called_alike(name, kept)]:
+            change[setting] = called_so[0]
+        elif ":" in kept:
+            lacking[setting] = kept
+    if lacking:
+        words = " and ".join(f"{setting} {shown(kept)}" for setting, kept in lacking.items())
+        give = " and ".join(f"{setting} {kept}" for setting, kept in lacking.items())
+        raise InputError(
+            f"{words} {'is' if len(lacking) == 1 else 'are'} somebody's own code, which is "
+            f"imported only where you name it: give {give}"
+        )
+    return replace(experiment, **change)
 
 
 def called_alike(name: str, kept: str) -> bool:

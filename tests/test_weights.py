@@ -17,6 +17,7 @@ from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.tasks import settled
 from jaxrnn.training.trial import build, trial_key
+from jaxrnn.weights import with_own
 
 TESTED = replace(settled(test_kept.TESTED), name="mine", trials=3)
 SMALL = Experiment(
@@ -203,6 +204,18 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     assert Path("seen").exists()
     (one,) = chosen(Path("run"), Choice(cells=["moved/mine.py:mgu"]))
     assert one.load({"cell": ["moved/mine.py:mgu"]})[0].cell == "moved/mine.py:mgu"
+
+
+def test_all_code_of_ones_own_that_is_to_be_named_is_said_at_once():
+    own = Experiment(task="a.py:last", cell="b.py:mgu", length=5)
+    with pytest.raises(InputError) as refused:
+        with_own(own, {"cell": [], "task": [], "objective": []})
+    assert str(refused.value) == (
+        "cell 'b.py:mgu' and task 'a.py:last' are somebody's own code, which is imported only "
+        "where you name it: give cell b.py:mgu and task a.py:last"
+    )
+    named = with_own(own, {"cell": ["new/b.py:mgu"], "task": ["a.py:last"], "objective": []})
+    assert (named.cell, named.task) == ("new/b.py:mgu", "a.py:last")
 
 
 def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys):
