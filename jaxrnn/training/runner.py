@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -88,7 +88,7 @@ def run_trials(
     only: Sequence[int] | None = None,
     lanes: int | None = None,
     chunk_steps: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,  # of jax, whose Device no type checker knows
     keep_params: bool = False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
