@@ -88,7 +88,8 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
 
 
 @pytest.mark.parametrize(
-    ("lanes", "devices", "rounded"), [(1, 1, 3), (5, 1, 5), (1, 2, 6), (5, 2, 6), (9, 4, 12)]
+    ("lanes", "devices", "rounded"),
+    [(1, 1, 3), (5, 1, 5), (1, 2, 6), (5, 2, 6), (7, 2, 8), (9, 4, 12)],
 )
 def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, rounded):
     # Fewer are compiled differently, and a trial would not be to the bit what it is else.
