@@ -216,6 +216,10 @@ def test_outcomes_do_not_depend_on_the_devices(monkeypatch, experiment, outcomes
     assert run_trials(experiment) == outcomes[experiment]
 
 
+def test_some_of_the_trials_are_what_they_are_among_all(outcomes):
+    assert run_trials(STREAK, only=(3, 1)) == [outcomes[STREAK][trial] for trial in (3, 1)]
+
+
 def test_four_devices_give_the_same_outcomes():
     # As many as four devices can use.
     program = "from jaxrnn import *; print(run_trials(Experiment(length=5, trials=10, window=60, "

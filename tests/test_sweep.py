@@ -180,7 +180,7 @@ def interrupted(experiment, path):
 
 def test_the_checkpoint_of_another_experiment_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
-    own = replace(STREAK, cell="simple_rnn", length=20, trials=2, max_steps=5000)
+    own = replace(STREAK, cell="simple_rnn", length=20, trials=2, max_steps=5000, name="mine")
     checkpoint = interrupted(own, tmp_path / "own")
     others = interrupted(replace(own, max_steps=6000), tmp_path / "other")
     checkpoint.write_bytes(others.read_bytes())
