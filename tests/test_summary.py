@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK, SUITES
 from jaxrnn.results.report import legend
-from jaxrnn.results.summary import interval, mann_whitney, median, summarize
+from jaxrnn.results.summary import interval, mann_whitney, median, published_beside, summarize
 
 
 def test_the_notebook_against_itself_is_no_different():
@@ -83,6 +83,8 @@ def test_published_numbers_stand_beside_no_mixture_of_settings():
     assert (plain.settings, other.settings) == ({"hidden_size": 20}, {"hidden_size": 10})
     assert plain.published is not None
     assert other.published is None
+    assert published_beside(mixed) is published_beside(mixed[::-1]) is None
+    assert published_beside(mixed[:2]) == plain.published
 
 
 @pytest.mark.parametrize(
