@@ -606,7 +606,10 @@ def test_a_bad_flag_of_grid_is_one_sentence_and_leaves_no_directory(
     ("flags", "expected"),
     [
         (["6a"], {"cell": "memory_blocks", "length": 100, "hidden_size": 2, "window": 50}),
-        (["6a", "--cell", "lstm", "--length", "20"], {"cell": "lstm", "hidden_size": 4}),
+        pytest.param(
+            *(["6a", "--cell", "lstm", "--length", "20"], {"cell": "lstm", "hidden_size": 4}),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *(["better"], {"cell": "lstm", "length": 20, "hidden_size": 128}),
             marks=pytest.mark.slow,

@@ -105,9 +105,8 @@ def kill_where_it_runs(cluster):
     return address
 
 
-@pytest.mark.parametrize(
-    "allowed_failures", [pytest.param(3, marks=pytest.mark.slow), 0]
-)  # run again by Dask, or given up by Dask
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed_failures", [3, 0])  # run again by Dask, or given up by Dask
 def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
     allowed_failures, cluster, local, tmp_path, monkeypatch
 ):

@@ -20,7 +20,7 @@ from jaxrnn.training.engine import (
 from jaxrnn.training.trial import build
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "lstm"])
+@pytest.mark.parametrize("cell", [pytest.param("simple_rnn", marks=pytest.mark.slow), "lstm"])
 @pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
     experiment = Experiment(cell=cell, length=length, trials=12)

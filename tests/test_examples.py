@@ -21,7 +21,7 @@ def test_a_part_of_ones_own_is_trained(part, name):
     assert [outcome.status for outcome in outcomes] == ["solved"] * 3
 
 
-@pytest.mark.parametrize("cell", ["simple_rnn", "lstm"])
+@pytest.mark.parametrize("cell", [pytest.param("simple_rnn", marks=pytest.mark.slow), "lstm"])
 def test_the_benchmarked_formulations_compute_the_same(cell, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import training_step

@@ -46,7 +46,13 @@ def errors_on(stream, count):
     return errors
 
 
-@pytest.fixture(params=[WINDOW, BY_TEST, ADAM], ids=["window", "test", "adam"])
+@pytest.fixture(
+    params=[
+        pytest.param(WINDOW, id="window"),
+        pytest.param(BY_TEST, id="test"),
+        pytest.param(ADAM, id="adam", marks=pytest.mark.slow),
+    ]
+)
 def experiment(request):
     """The test runs for each rule with a final test, and for an optimizer that has a state."""
     with promotion(request.param):

@@ -134,7 +134,8 @@ def changed_task(**changes):
         ),
         (
             changed_task(inputs=lambda s: jax.nn.one_hot(s.inputs, 7)),
-            r"task mine gives inputs of shape \(4, 7\): its num_steps and num_inputs say \(4, 5\)",
+            r"task mine gives inputs of type float32 and of shape \(4, 7\): its num_steps and "
+            r"num_inputs say \(4, 5\)",
         ),
         (
             changed_task(mask=lambda s: jnp.ones((4, 1), bool)),

@@ -9,6 +9,7 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_plain_c_makes_the_errors_of_jaxrnn():
     # In a process of its own: -ffast-math switches the loading process to flush to zero.

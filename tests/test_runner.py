@@ -178,6 +178,7 @@ def test_settings_of_a_trial_are_its_own():
     assert len({outcome.steps for outcome in together}) == 5
 
 
+@pytest.mark.slow
 def test_no_clipping_is_a_bound_too_high_to_bite():
     clipped, free, bounded = (
         run_trials(replace(STREAK, cell="simple_rnn", clipping=clipping, clip=clip))
@@ -220,6 +221,7 @@ def test_some_of_the_trials_are_what_they_are_among_all(outcomes):
     assert run_trials(STREAK, only=(3, 1)) == [outcomes[STREAK][trial] for trial in (3, 1)]
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_same_outcomes():
     # As many as four devices can use.
     program = "from jaxrnn import *; print(run_trials(Experiment(length=5, trials=10, window=60, "

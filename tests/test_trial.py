@@ -44,7 +44,7 @@ def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int
 CASES = [
     pytest.param("simple_rnn", 1, 20, 5, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     pytest.param("simple_rnn", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
-    ("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5)),
+    pytest.param("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5), marks=pytest.mark.slow),
     ("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
     pytest.param("lstm", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     ("lstm", 3, 10, 4, 100, (1.0, 1.5, 3.0)),

@@ -33,7 +33,9 @@ def check_shapes(
     for name, size in (("inputs", "num_inputs"), ("targets", "num_outputs")):
         array = getattr(sequence, name)
         shape = steps if are_symbols(array) else (*steps, getattr(task, size))
-        _require(owner, name, array, shape, f"its num_steps and {size} say")
+        # Symbols that are no integers look like vectors of the wrong shape.
+        what = name if are_symbols(array) else f"{name} of type {array.dtype} and"
+        _require(owner, what, array, shape, f"its num_steps and {size} say")
         _require_type(owner, name, array, jnp.integer, jnp.floating)
     for name in ("mask", "judged_mask"):
         if (array := getattr(sequence, name)) is not None:
@@ -170,10 +172,7 @@ def _require(owner: str, what: str, array: jax.Array, shape: tuple[int, ...], ru
     try:
         chex.assert_shape(array, shape)
     except AssertionError:
-        kind = "" if jnp.issubdtype(array.dtype, jnp.floating) else f" and type {array.dtype}"
-        raise InputError(
-            f"{owner} gives {what} of shape {array.shape}{kind}: {rule} {shape}"
-        ) from None
+        raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}") from None
 
 
 def _require_type(owner: str, what: str, array: jax.Array, *kinds: Any) -> None:
