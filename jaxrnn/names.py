@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -159,13 +158,12 @@ def _module(place: str) -> ModuleType:
         if _carried.get() is None and _is_same(getattr(main, "__file__", None), place):
             _own_files.add(str(main.__file__))
             return main  # the script that asks
-        with _one_at_a_time:
-            if place in _being_run:
-                raise InputError(
-                    f"{place} runs an experiment of its own while it is imported: put that under "
-                    'if __name__ == "__main__":'
-                )
-            return _run_file(place, _read(place))
+        if place in _being_run:
+            raise InputError(
+                f"{place} runs an experiment of its own while it is imported: put that under "
+                'if __name__ == "__main__":'
+            )
+        return _run_file(place, _read(place))
     with _importing(place, Path.cwd()):
         return importlib.import_module(place)
 
@@ -185,7 +183,6 @@ def _is_same(file: str | None, place: str) -> bool:
 
 _own_files: set[str] = set()
 _being_run: set[str] = set()
-_one_at_a_time = RLock()  # so that no file is run twice by two threads
 
 
 @lru_cache(maxsize=64)

@@ -4,19 +4,18 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
-from jaxrnn.local import Job, train
-from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
 from jaxrnn.tasks import settled
 from jaxrnn.training.memory import check_memory
-from jaxrnn.training.runner import Tally, check
+from jaxrnn.training.runner import Tally, check, run_trials
 from jaxrnn.watch import Watch
 from jaxrnn.weights import arrays_of
 
@@ -78,37 +77,32 @@ def run_sweep(
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
 
-    With several devices several experiments run at the same time, and end in any order; the file of
-    rows is the same. With ``keep_weights`` it keeps the weights that the trials ended with, too, a
-    file a net and length, for :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment
-    before its program is compiled, ``on_rows`` of every experiment's rows, ``new`` false where all
-    were there already; none is called while another is. Raises InputError where the directory was
-    begun with other settings, or holds trials whose weights are to be kept and were not, and as
-    :func:`jaxrnn.run_trials`.
+    With ``keep_weights`` it keeps the weights that the trials ended with, too, a file a net and
+    length, for :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its
+    program is compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there
+    already. Raises InputError where the directory was begun with other settings, or holds trials
+    whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
-
-    def end(job: Job, outcomes: list[Outcome]) -> None:
-        if outcomes:
-            rows = [make_row(job.experiment, outcome) for outcome in outcomes]
-            directory.add(rows, arrays_of(outcomes) if keep_weights else None)
-        job.checkpoint.delete()  # a kill between the two may have left it
-        rows = directory.rows_of(job.experiment)
-        on_rows(given[job.experiment], rows, bool(outcomes))
-
-    jobs = [Job(one, directory.missing(one), directory.checkpoint(one)) for one in given]
-    for job in jobs:
-        if not job.missing:
-            end(job, [])
-    train(
-        [job for job in jobs if job.missing],
-        on_start=lambda job: on_start(given[job.experiment]),
-        on_chunk=lambda job, tally: on_chunk(given[job.experiment], tally),
-        on_end=end,
-        lanes=lanes,
-        keep_params=keep_weights,
-    )
+    for experiment, as_given in given.items():
+        checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
+        if missing:
+            on_start(as_given)
+            outcomes = run_trials(
+                experiment,
+                only=missing,
+                lanes=lanes,
+                keep_params=keep_weights,
+                on_chunk=partial(on_chunk, as_given),
+                checkpoint=checkpoint,
+            )
+            directory.add(
+                [make_row(experiment, outcome) for outcome in outcomes],
+                arrays_of(outcomes) if keep_weights else None,
+            )
+        checkpoint.delete()  # a kill between the two may have left it
+        on_rows(as_given, directory.rows_of(experiment), bool(missing))
     return directory.rows
 
 

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
 FLOORS = ["errors", "machine", "outcome", "experiment", "names", "nets", "tasks", "suites"]
-FLOORS += ["training", "results", "weights", "inspection", "watch", "local"]
+FLOORS += ["training", "results", "weights", "inspection", "watch"]
 FLOORS += ["cluster", "sweep", "cli", "__main__"]
 NEVER = {("results", "training"), ("suites", "nets"), ("suites", "tasks"), ("tasks", "nets")}
 

@@ -39,7 +39,7 @@ def sweep(tmp_path, monkeypatch):
             ran.append((experiment, tuple(only)))
             return run_trials(experiment, only=only, **options)
 
-        monkeypatch.setattr("jaxrnn.local.run_trials", noted)
+        monkeypatch.setattr("jaxrnn.sweep.run_trials", noted)
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)
         return dict(ran)  # experiments run at the same time begin in any order

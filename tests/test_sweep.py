@@ -95,7 +95,7 @@ def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkey
         asked.append(lanes)
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.local.run_trials", run_none)
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", run_none)
     for flags, lanes in (([], None), (["--lanes", "3"], 3)):
         assert run(*command, *flags, "--out", tmp_path) == 2
         assert capsys.readouterr().err == "jaxrnn: that will do\n"
@@ -202,7 +202,7 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
         told.append(("compile", experiment.cell))
         return [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
 
-    monkeypatch.setattr("jaxrnn.local.run_trials", trained)
+    monkeypatch.setattr("jaxrnn.sweep.run_trials", trained)
     for experiments in (made[:1], made):
         with RunDirectory(tmp_path) as directory:
             run_sweep(

@@ -4,7 +4,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -29,9 +28,6 @@ OUTCOME_BYTES = 500
 
 SIZES = ("hidden_size", "layers", "length", *OPTIONS)
 """The settings that the shapes of a net and of its sequences follow from."""
-
-
-_ONE_AT_A_TIME = Lock()
 
 
 class Need(NamedTuple):
@@ -89,8 +85,7 @@ def check_memory(
     weights = Need(16 * units, "the weights of the hidden units", ("hidden_size", "layers"))
     _require(experiment, 0, [*of_trials, weights], free_memory(), "")
     try:
-        # JAX's, of sizes that need 64 bits. Two threads in here would leave the filters changed.
-        with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
             lane = _lane(experiment)
     except (OverflowError, MemoryError) as error:
         names, given = _culprits(experiment, SIZES)
