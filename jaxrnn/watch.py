@@ -32,7 +32,7 @@ class _Bars(Progress):
 
 
 class _Seen(NamedTuple):
-    """An experiment under way; on several devices or a cluster there are several at once."""
+    """An experiment under way; on a cluster there are several at once."""
 
     bar: TaskID
     begun: float

@@ -42,7 +42,7 @@ def sweep(tmp_path, monkeypatch):
         monkeypatch.setattr("jaxrnn.sweep.run_trials", noted)
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)
-        return dict(ran)  # experiments run at the same time begin in any order
+        return ran
 
     return run
 
@@ -55,15 +55,15 @@ def expected(*experiments):
 
 def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_path):
     lstm, more = SMALL, replace(SMALL, trials=5)
-    assert sweep(lstm) == {lstm: (0, 1, 2)}
-    assert sweep(lstm) == {}
+    assert sweep(lstm) == [(lstm, (0, 1, 2))]
+    assert sweep(lstm) == []
     longer, rnn = replace(SMALL, length=6), replace(SMALL, cell="simple_rnn")
-    assert sweep(lstm, longer) == {longer: (0, 1, 2)}
-    assert sweep(rnn, lstm) == {rnn: (0, 1, 2)}
+    assert sweep(lstm, longer) == [(longer, (0, 1, 2))]
+    assert sweep(rnn, lstm) == [(rnn, (0, 1, 2))]
     other = replace(SMALL, name="other", learning_rate=0.5)
-    assert sweep(other) == {other: (0, 1, 2)}
-    assert sweep(more) == {more: (3, 4)}
-    assert sweep(replace(SMALL, trials=2)) == {}  # what is there already stays
+    assert sweep(other) == [(other, (0, 1, 2))]
+    assert sweep(more) == [(more, (3, 4))]
+    assert sweep(replace(SMALL, trials=2)) == []  # what is there already stays
     held = rows_of(tmp_path)
     fresh = expected(longer, rnn, other, more)
     assert sorted(map(json.dumps, held)) == sorted(map(json.dumps, fresh))
@@ -85,10 +85,10 @@ def test_rows_are_in_the_order_of_what_was_asked_last(sweep, tmp_path):
 def test_experiments_of_one_name_are_told_apart_by_all_settings(sweep, tmp_path):
     one = replace(SMALL, name="mine")
     two, three = replace(one, learning_rate=0.3), replace(one, task="no_regularities")
-    assert sweep(one, two, three) == dict.fromkeys((one, two, three), (0, 1, 2))
+    assert sweep(one, two, three) == [(e, (0, 1, 2)) for e in (one, two, three)]
     assert rows_of(tmp_path) == expected(one, two, three)
-    assert sweep(two) == {}
-    assert sweep(three, one) == {}
+    assert sweep(two) == []
+    assert sweep(three, one) == []
 
 
 def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_path):
@@ -113,15 +113,15 @@ def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_pat
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     # Asked for together, as they are again after a kill that left only the first, they may differ.
     changed = replace(SMALL, length=6, max_steps=201)
-    assert sweep(SMALL, changed) == {changed: (0, 1, 2)}
+    assert sweep(SMALL, changed) == [(changed, (0, 1, 2))]
 
 
 def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
     grid = product(BASE, {"forget_bias": (0.0, 1.0)})
     wider = product(BASE, {"forget_bias": (0.0, 1.0, 2.0)})
     grid, wider = (replace(one, objective="cross_entropy") for one in (grid, wider))
-    assert sweep(grid) == {grid: (0, 1, 2, 3)}
-    assert sweep(wider) == {wider: (4, 5)}
+    assert sweep(grid) == [(grid, (0, 1, 2, 3))]
+    assert sweep(wider) == [(wider, (4, 5))]
     assert rows_of(tmp_path) == expected(wider)
     with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
         sweep(replace(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}), objective="cross_entropy"))
@@ -199,7 +199,7 @@ def test_a_directory_of_an_older_version_goes_on(sweep, tmp_path):
     later += ("test_every", "final_test", "correct_at", "final_wrong", "final_error")
     old = [{k: v for k, v in row.items() if k not in later} for row in rows_of(tmp_path)]
     path.write_text("".join(json.dumps(row) + "\n" for row in old))
-    assert sweep(SMALL) == {}
+    assert sweep(SMALL) == []
     more = replace(SMALL, trials=4)
-    assert sweep(more) == {more: (3,)}
+    assert sweep(more) == [(more, (3,))]
     assert rows_of(tmp_path) == [*old, *expected(more)[3:]]  # rows already written stay
