@@ -1,12 +1,13 @@
 """What does one training step of ten trials cost, and what does the formulation gain?
 
-    python benchmarks/training_step.py [--cells lstm] [--lengths 10 100]
+    python benchmarks/training_step.py [--cells lstm] [--lengths 10 100] [--every-cell-at 20]
 
 Times, on one core, the product's engine against the obvious formulation in the same process:
 ``jax.jit`` of a scan over training steps of a ``vmap`` of a scan whose body does every product on
 one-hot inputs, gates apart. There are two of it: with the LSTM's gates in stacked arrays that the
 body indexes, as the notebook has them (``U[0]``, ``U[1]``, ...), and with a matrix for each gate.
-All start from the same weights, see the same sequences, and have to agree.
+All start from the same weights, see the same sequences, and have to agree. A second table has every
+cell of the package at one length.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ import optax
 import tyro
 from timing import REPEATS, Timing, chunks_of, machine, time_steps, use_one_core
 
-from jaxrnn import Experiment
+from jaxrnn import CELLS, Experiment
 from jaxrnn.training.engine import lanes_of
 from jaxrnn.training.trial import build, trial_key
 
@@ -152,6 +153,7 @@ def main(
     cells: tuple[str, ...] = ("simple_rnn", "lstm"),
     lengths: tuple[int, ...] = (4, 10, 20, 50, 100),
     trials: int = 10,
+    every_cell_at: int = 20,
 ) -> None:
     """Time one training step of all trials, the obvious formulation against jaxrnn's.
 
@@ -159,6 +161,7 @@ def main(
         cells: The nets, simple_rnn and lstm.
         lengths: Lengths of the sequences.
         trials: Trials trained together.
+        every_cell_at: Length of the sequences in the table of every cell.
     """
     use_one_core()
     print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS};")
@@ -173,6 +176,12 @@ def main(
             columns += [f"{timings[name].least / ours.least:.1f}" for name in ("stacked", "apart")]
             columns += [f"{ours.first_seconds:.1f} s"]
             print(f"| {cell} | {length} | {' | '.join(columns)} |", flush=True)
+    print("\n| net | T | jaxrnn | first call |\n|---|--:|--:|--:|")
+    for cell in CELLS:
+        experiment = Experiment(cell=cell, length=every_cell_at, trials=trials)
+        chunk_steps = max(20, 20_000 // every_cell_at)
+        least, median, first = time_steps(*chunks_of(experiment, chunk_steps), chunk_steps)
+        print(f"| {cell} | {every_cell_at} | {least:,.1f} ({median:,.1f}) | {first:.1f} s |")
     print(f"\n{machine()}")
 
 

@@ -27,7 +27,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS, Cell, unroll
+from jaxrnn.nets import CELLS, Cell, gated, unroll
 from jaxrnn.nets.cells import LSTMState
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.objectives import cross_entropy
@@ -222,6 +222,33 @@ def test_fast_path_gives_results_and_gradients_of_plain_scan(cell, layers, input
     assert_trees_close(
         results_and_gradients(fast, params, state, xs),
         results_and_gradients(slow, params, state, xs),
+        **FLOAT64,
+    )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("inputs", [random_vectors, random_symbols])
+def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_whose_h_is_no_leaf(
+    inputs,
+):
+    def mixed(own, state, z, n):
+        return {"c": own * z * state["c"] + (1 - z) * n, "last": n}
+
+    cell = gated(
+        SIZES,
+        gates=("update", "candidate"),
+        activate=lambda own, state, a: [jax.nn.sigmoid(half) for half in jnp.split(a, 2)],
+        update=mixed,
+        initial_state=lambda hidden_size: dict.fromkeys(("c", "last"), jnp.zeros(hidden_size)),
+        hidden=lambda state: jnp.sin(state["c"]) + state["last"],
+        own=jnp.ones,
+        slope=lambda g: g * (1 - g),
+    )
+    params, xs = random_params(cell), inputs()
+    state = random_like(cell.initial_state(params), seed=3)
+    assert_trees_close(
+        results_and_gradients(cell, params, state, xs),
+        results_and_gradients(plain(cell), params, state, xs),
         **FLOAT64,
     )
 

@@ -143,7 +143,7 @@ def test_what_costs_nothing_is_let_pass(free):
 
 def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
     experiment = Experiment(trials=2000)
-    free(100e6)
+    free(80e6)
     check_memory(experiment, lanes=100)
     with pytest.raises(InputError, match=r"^lanes 2000: .* of 2000 lanes .*: lower lanes$"):
         check_memory(experiment, lanes=2000)

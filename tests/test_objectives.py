@@ -159,6 +159,29 @@ def test_gradient_is_softmax_minus_one_hot_over_the_number_of_steps_that_count(m
     np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.usefixtures("x64")
+def test_derivatives_of_cross_entropy_and_its_error_are_those_of_the_formulas_in_both_modes():
+    logits, targets = random_case()
+
+    def formulas(logits):
+        p = jax.nn.softmax(logits, axis=1)[np.arange(NUM_STEPS), targets]
+        return -jnp.log(p), 1 - p
+
+    ours = lambda logits: cross_entropy(logits, jnp.asarray(targets))  # noqa: E731
+    expected = jax.jacrev(formulas)(logits)
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        for some, right in zip(jacobian(ours)(logits), expected, strict=True):
+            np.testing.assert_allclose(some, right, atol=1e-14)
+
+
+def test_a_small_error_and_its_gradient_keep_their_digits():
+    logits, targets = jnp.array([[30.0, 0.0, 2.0]]), jnp.array([0])
+    error = np.exp(-30.0) + np.exp(-28.0)
+    np.testing.assert_allclose(cross_entropy(logits, targets)[1], [error], rtol=1e-6)
+    gradient = jax.grad(lambda logits: cross_entropy(logits, targets)[0][0])(logits)
+    np.testing.assert_allclose(gradient, [[-error, np.exp(-30.0), np.exp(-28.0)]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("target", [0, 1])
 def test_logits_of_a_thousand_give_finite_numbers(target):
     logits, targets = jnp.array([[1000.0, -1000.0]]), jnp.array([target], jnp.int32)

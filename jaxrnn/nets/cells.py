@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.nets.base import Cell, join, split
+from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.gated import gated
 
 # The simple recurrent net
@@ -30,10 +31,11 @@ def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     return gated(
         (num_inputs, hidden_size, num_outputs),
         gates=("candidate",),
-        activate=lambda own, h, a: [jnp.tanh(a)],
+        activate=lambda own, h, a: [tanh(a)],
         update=lambda own, h, candidate: candidate,
         initial_state=jnp.zeros,
         hidden=lambda h: h,
+        slope=lambda candidate: 1 - candidate * candidate,
     )
 
 
@@ -58,14 +60,21 @@ def _lstm_update(
     own: Any, state: LSTMState, i: jax.Array, f: jax.Array, o: jax.Array, g: jax.Array
 ) -> LSTMState:
     c = f * state.cell + i * g
-    return LSTMState(o * jnp.tanh(c), c)
+    return LSTMState(o * tanh(c), c)
 
 
 def _sigmoids_and_tanh(a: jax.Array, num_gates: int) -> list[jax.Array]:
     """Sigmoid of every gate but the last, the candidate, which gets tanh; each [H]."""
     # sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all of them.
     scale = np.repeat(np.array([0.5] * (num_gates - 1) + [1.0], a.dtype), a.shape[0] // num_gates)
-    return split(scale * jnp.tanh(scale * a) + (1 - scale), num_gates)
+    return split(scale * tanh(a * scale) + (1 - scale), num_gates)
+
+
+def _slope(gates: jax.Array, num_gates: int) -> jax.Array:
+    """The derivative of :func:`_sigmoids_and_tanh` by its values, both [G H]."""
+    # g (1 - g) of the sigmoids, (1 + g) (1 - g) of the tanh
+    is_tanh = np.repeat(np.arange(num_gates) == num_gates - 1, gates.shape[0] // num_gates)
+    return (gates + is_tanh.astype(gates.dtype)) * (1 - gates)
 
 
 def lstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -82,6 +91,7 @@ def lstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         gates=("input", "forget", "output", "candidate"),
         activate=lambda own, state, a: _sigmoids_and_tanh(a, 4),
         update=_lstm_update,
+        slope=partial(_slope, num_gates=4),
     )
 
 
@@ -134,13 +144,14 @@ def lstm_no_forget(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     def update(own: Any, state: LSTMState, i: jax.Array, o: jax.Array, g: jax.Array) -> LSTMState:
         c = state.cell + i * g
-        return LSTMState(o * jnp.tanh(c), c)
+        return LSTMState(o * tanh(c), c)
 
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
         gates=("input", "output", "candidate"),
         activate=lambda own, state, a: _sigmoids_and_tanh(a, 3),
         update=update,
+        slope=partial(_slope, num_gates=3),
     )
 
 
@@ -155,13 +166,14 @@ def lstm_coupled(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     def update(own: Any, state: LSTMState, f: jax.Array, o: jax.Array, g: jax.Array) -> LSTMState:
         c = f * state.cell + (1 - f) * g
-        return LSTMState(o * jnp.tanh(c), c)
+        return LSTMState(o * tanh(c), c)
 
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
         gates=("forget", "output", "candidate"),
         activate=lambda own, state, a: _sigmoids_and_tanh(a, 3),
         update=update,
+        slope=partial(_slope, num_gates=3),
     )
 
 
@@ -204,7 +216,7 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
         own: LayerNorms, state: LSTMState, i: jax.Array, f: jax.Array, o: jax.Array, g: jax.Array
     ) -> LSTMState:
         c = f * state.cell + i * g
-        return LSTMState(o * jnp.tanh(own.cell_gain * _normalised(c) + own.cell_shift), c)
+        return LSTMState(o * tanh(own.cell_gain * _normalised(c) + own.cell_shift), c)
 
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
@@ -236,7 +248,7 @@ def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         x_r, x_z, x_n = split(x_product + b, 3)
         h_r, h_z, h_n = split(h_product, 3)
         r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-        return [r, z, jnp.tanh(x_n + r * h_n)]
+        return [r, z, tanh(x_n + r * h_n)]
 
     return gated(
         (num_inputs, hidden_size, num_outputs),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, State, without_outputs
+from jaxrnn.nets.elementary import SHORT
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -33,6 +34,7 @@ def gated(
     *,
     own: Callable[[int], Any] = lambda hidden_size: (),
     adds_up: bool = True,
+    slope: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Cell:
     """Build a cell from what happens between one matrix product of all gates and the hidden units.
 
@@ -41,14 +43,18 @@ def gated(
     h(t) = hidden(state(t)) [H], y(t) = h(t) V + output bias [O]; see :class:`GatedParams`.
     ``initial_state`` and ``own`` get H. The step takes x [I], or a symbol (an integer below I),
     whose product is a row of U. A cell whose equations need the summands of a(t) apart has
-    ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b).
+    ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). Where each activation is
+    a function of its own element of a(t) alone, ``slope`` may say its derivative by the value that
+    it took: dg/da [G H] of all gates' g [G H] side by side, 1 - g^2 where they are tanh.
 
     The fast path does x U and h V for all time steps in one product each, forward and backward,
     and so the gradient of W, unless the cell does not add up; only h W, ``activate`` and ``update``
-    stay in the scan. It has reverse-mode derivatives only: for others differentiate a scan of
+    stay in the scan. With ``slope`` no more than states and activations is kept for the backward
+    pass. It has reverse-mode derivatives only: for others differentiate a scan of
     ``step``.
     """
     num_inputs, hidden_size, num_outputs = sizes
+    equations = _Equations(activate, update, hidden, slope)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         require_initializer(initializer)
@@ -67,22 +73,18 @@ def gated(
         return jax.tree.map(lambda leaf: leaf.astype(params.bias.dtype), zeros)
 
     def project(params: GatedParams, x: jax.Array) -> jax.Array:
-        is_symbol = jnp.issubdtype(x.dtype, jnp.integer)
-        product = params.input_weights[x] if is_symbol else _product(x, params.input_weights)
-        return product + jnp.broadcast_to(params.bias, product.shape) if adds_up else product
+        if jnp.issubdtype(x.dtype, jnp.integer):
+            return params.input_weights[x]
+        return _affine(x, params.input_weights, jnp.zeros_like(params.bias))
 
     def look(params: GatedParams, state: State, projected: jax.Array) -> list[jax.Array]:
         product = hidden(state) @ params.recurrent_weights
         if adds_up:
-            return activate(params.own, state, projected + product)
+            return activate(params.own, state, projected + params.bias + product)
         return activate(params.own, state, projected, product, params.bias)
 
-    def advance(own: Any, state: State, a: jax.Array) -> State:
-        return update(own, state, *activate(own, state, a))
-
     def readout(params: GatedParams, h: jax.Array) -> jax.Array:
-        product = _product(h, params.output_weights)
-        return product + jnp.broadcast_to(params.output_bias, product.shape)
+        return _affine(h, params.output_weights, params.output_bias)
 
     def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         state = update(params.own, state, *look(params, state, project(params, x)))
@@ -95,8 +97,8 @@ def gated(
 
         projected = project(params, xs)
         if adds_up:
-            weights = params.recurrent_weights
-            state, hs = _scan(advance, hidden, weights, params.own, state, projected)
+            recurrent = (params.recurrent_weights, params.bias)
+            state, hs = _scan(equations, *recurrent, params.own, state, projected)
         else:
             state, hs = lax.scan(one, state, projected)
         return state, readout(params, hs)
@@ -107,62 +109,161 @@ def gated(
     return Cell(init, first_state, step, fast, gates, activations, without_outputs)
 
 
-def _product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """x W of one vector [K] or of all time steps' [T, K]."""
-    return x @ weights if x.ndim == 1 else _product_of_rows(x, weights)
+def _affine(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
+    """x W + b of one vector [K] or of all time steps' [T, K]."""
+    return x @ weights + bias if x.ndim == 1 else _affine_of_rows(x, weights, bias)
 
 
 @jax.custom_vjp
-def _product_of_rows(x: jax.Array, weights: jax.Array) -> jax.Array:
-    return x @ weights
+def _affine_of_rows(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
+    return _sums(x @ weights, bias)
 
 
-def _product_backward(
+def _affine_forward(x: jax.Array, weights: jax.Array, bias: jax.Array) -> Any:
+    return _affine_of_rows(x, weights, bias), (x, weights)
+
+
+def _affine_backward(
     operands: tuple[jax.Array, jax.Array], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     # XLA's CPU back end compiles a plain product of two small matrices, but calls a library for
     # one of transposed matrices, which takes up to eight times as long; the barrier keeps XLA
-    # from folding the transpositions into the products.
-    x_t, weights_t = lax.optimization_barrier((operands[0].T, operands[1].T))
-    return cotangent @ weights_t, x_t @ cotangent
+    # from folding the transposition into the product.
+    x, weights = operands
+    return cotangent @ lax.optimization_barrier(weights.T), *_by_weights(x, cotangent)
 
 
-_product_of_rows.defvjp(lambda x, weights: (x @ weights, (x, weights)), _product_backward)
+def _by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The gradients of W and b of x W + b, [T, K] each row's, by one product."""
+    # A column of ones gives that of b, since XLA's CPU back end takes long for sums of rows.
+    ones = jnp.ones((x.shape[0], 1), x.dtype)
+    gradients = lax.optimization_barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
+    return gradients[:-1], gradients[-1]
+
+
+_affine_of_rows.defvjp(_affine_forward, _affine_backward)
+
+
+class _Equations(NamedTuple):
+    """What of a cell's equations stands in the scan; see :func:`gated`."""
+
+    activate: Callable[..., list[jax.Array]]
+    update: Callable[..., State]
+    hidden: Callable[[State], jax.Array]
+    slope: Callable[[jax.Array], jax.Array] | None
 
 
 def _plain_scan(
-    advance: Callable[[Any, State, jax.Array], State],
-    hidden: Callable[[State], jax.Array],
+    equations: _Equations,
     weights: jax.Array,
+    bias: jax.Array,
     own: Any,
     state: State,
-    pre: jax.Array,
+    products: jax.Array,
 ) -> tuple[State, jax.Array]:
-    """The scan of a gated cell over ``pre`` [T, G H]: (last state, hidden units [T, H])."""
+    """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H])."""
+    return _scan_of_sums(equations, weights, own, state, _sums(products, bias))
 
-    def step(state: State, pre: jax.Array) -> tuple[State, jax.Array]:
-        state = advance(own, state, pre + hidden(state) @ weights)
+
+def _sums(products: jax.Array, bias: jax.Array) -> jax.Array:
+    return products + jnp.broadcast_to(bias, products.shape)
+
+
+def _scan_of_sums(
+    equations: _Equations, weights: jax.Array, own: Any, state: State, sums: jax.Array
+) -> tuple[State, jax.Array]:
+    """The same over x U + b."""
+
+    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+        state, _ = _advance(equations, weights, own, state, summed)
+        return state, equations.hidden(state)
+
+    return lax.scan(step, state, sums)
+
+
+def _advance(
+    equations: _Equations, weights: jax.Array, own: Any, state: State, summed: jax.Array
+) -> tuple[State, list[jax.Array]]:
+    product = _recurrent_product(equations.hidden(state), weights)
+    gates = equations.activate(own, state, summed + product)
+    return equations.update(own, state, *gates), gates
+
+
+def _recurrent_product(h: jax.Array, weights: jax.Array) -> jax.Array:
+    """h W [K]."""
+    # XLA's CPU back end computes this sum along with what comes after it, which for a short K takes
+    # less time than the product alone.
+    return jnp.sum(h[:, None] * weights, 0) if weights.shape[1] <= SHORT else h @ weights
+
+
+# Differentiating the scan by the sums alone and taking the gradient of W and b from theirs in one
+# product afterwards spares the backward scan a sum into a matrix at every step.
+_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0,))
+
+
+def _scan_forward(
+    equations: _Equations, weights: jax.Array, bias: jax.Array, *rest: Any
+) -> tuple[Any, Any]:
+    own, first, products = rest
+    sums = _sums(products, bias)
+    if equations.slope is None:
+        scan = partial(_scan_of_sums, equations, weights)
+        (last, hs), pullback = jax.vjp(scan, own, first, sums)
+        before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
+        return (last, hs), (pullback, before)
+
+    def step(state: State, summed: jax.Array) -> tuple[State, tuple[State, jax.Array]]:
+        state, gates = _advance(equations, weights, own, state, summed)
+        return state, (state, jnp.concatenate(gates))
+
+    last, (states, gates) = lax.scan(step, first, sums)
+    return (last, jax.vmap(equations.hidden)(states)), (weights, own, first, states, gates)
+
+
+def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> Any:
+    if equations.slope is None:
+        pullback, before = residuals
+        d_own, d_state, d_sums = pullback(cotangents)
+    else:
+        before, (d_own, d_state, d_sums) = _pull_back(equations, *residuals, *cotangents)
+    return *_by_weights(before, d_sums), d_own, d_state, d_sums
+
+
+def _pull_back(
+    equations: _Equations,
+    weights: jax.Array,
+    own: Any,
+    first: State,
+    states: State,
+    gates: jax.Array,
+    d_last: State,
+    d_hs: jax.Array,
+) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
+    """The gradients by own, first state and the sums, from the states and activations of all steps,
+    and the hidden units before each step [T, H]."""
+    _, update, hidden, slope = equations
+    assert slope is not None
+    before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
+    num_gates = gates.shape[1] // weights.shape[0]
+
+    def updated(own: Any, state: State, gates: jax.Array) -> tuple[State, jax.Array]:
+        state = update(own, state, *jnp.split(gates, num_gates))
         return state, hidden(state)
 
-    return lax.scan(step, state, pre)
+    def step(carry: Any, at: Any) -> tuple[Any, jax.Array]:
+        d_own, d_state = carry
+        state, gates, d_h = at
+        _, pullback = jax.vjp(updated, own, state, gates)
+        d_own_here, d_state, d_gates = pullback((d_state, d_h))
+        # Between barriers XLA computes it once for its two uses.
+        d_sum = lax.optimization_barrier(d_gates * slope(gates))
+        _, pull_hidden = jax.vjp(hidden, state)
+        (d_recurrent,) = pull_hidden(weights @ d_sum)
+        return jax.tree.map(jnp.add, (d_own, d_state), (d_own_here, d_recurrent)), d_sum
 
-
-# Differentiating the scan by the pre-activations alone and taking the gradient of W from theirs in
-# one product afterwards spares the backward scan a sum into a matrix at every step.
-_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0, 1))
-
-
-def _scan_forward(advance: Any, hidden: Any, weights: jax.Array, *rest: Any) -> Any:
-    (last, hs), pullback = jax.vjp(partial(_plain_scan, advance, hidden, weights), *rest)
-    _, state, _ = rest
-    before = jnp.concatenate([hidden(state)[None], hs[:-1]])
-    return (last, hs), (pullback, before)
-
-
-def _scan_backward(advance: Any, hidden: Any, residuals: Any, cotangents: Any) -> Any:
-    pullback, before = residuals
-    d_own, d_state, d_pre = pullback(cotangents)
-    return lax.optimization_barrier(before.T) @ d_pre, d_own, d_state, d_pre
+    start = (jax.tree.map(jnp.zeros_like, own), d_last)
+    (d_own, d_first), d_sum = lax.scan(step, start, (before, gates, d_hs), reverse=True)
+    return jax.vmap(hidden)(before), (d_own, d_first, d_sum)
 
 
 _scan.defvjp(_scan_forward, _scan_backward)
