@@ -2,7 +2,7 @@
 
 XLA's CPU back end calls them once a number there, since LLVM unrolls the loop over such an axis
 before it can be vectorised. Written out as arithmetic they take, for [10, 20], 0.4 of the time
-(tanh) and 0.3 (exp); for [10, 80] nothing is gained.
+(tanh) and 0.5 (exp); for [10, 80] nothing is gained.
 """
 
 from collections.abc import Sequence

@@ -45,10 +45,9 @@ def _cross_entropy(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, ja
     return _softmax(logits, targets)[:2]
 
 
-_Derivatives = tuple[jax.Array, jax.Array]
-
-
-def _softmax(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array, _Derivatives]:
+def _softmax(
+    logits: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Losses [T] and errors [T], and the derivatives p - (j = k) [T, O] of each loss by its step's
     logits, and p(k) [T] of each error by its step's loss."""
     greatest = _greatest(logits)
@@ -62,15 +61,16 @@ def _softmax(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Arra
     ones = jnp.where(is_target[0], one, one)
     others = jnp.where(is_target, jnp.zeros_like(exponentials), exponentials) @ ones
     target = jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0] - greatest
-    total = others + jnp.exp(target)
+    of_target = jnp.exp(target)
+    total = others + of_target
     errors = others / total
     by_logits = jnp.where(is_target, -errors[:, None], exponentials * (1 / total)[:, None])
-    return jnp.log(total) - target, errors, (by_logits, jnp.exp(target) / total)
+    return jnp.log(total) - target, errors, by_logits, of_target / total
 
 
 @_cross_entropy.defjvp
 def _cross_entropy_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    losses, errors, (by_logits, by_loss) = _softmax(*primals)
+    losses, errors, by_logits, by_loss = _softmax(*primals)
     d_losses = jnp.sum(by_logits * tangents[0], axis=1)
     return (losses, errors), (d_losses, by_loss * d_losses)
 
