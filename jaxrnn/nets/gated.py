@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, State, without_outputs
-from jaxrnn.nets.elementary import SHORT
+from jaxrnn.nets.elementary import vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -48,13 +48,12 @@ def gated(
     it took: dg/da [G H] of all gates' g [G H] side by side, 1 - g^2 where they are tanh.
 
     The fast path does x U and h V for all time steps in one product each, forward and backward,
-    and so the gradient of W, unless the cell does not add up; only h W, ``activate`` and ``update``
-    stay in the scan. With ``slope`` no more than states and activations is kept for the backward
-    pass. It has reverse-mode derivatives only: for others differentiate a scan of
-    ``step``.
+    and so the gradient of W; only h W, ``activate`` and ``update`` stay in the scan. With ``slope``
+    no more than states and activations is kept for the backward pass. It has reverse-mode
+    derivatives only: for others differentiate a scan of ``step``.
     """
     num_inputs, hidden_size, num_outputs = sizes
-    equations = _Equations(activate, update, hidden, slope)
+    equations = _Equations(activate, update, hidden, adds_up, slope)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         require_initializer(initializer)
@@ -91,16 +90,8 @@ def gated(
         return state, readout(params, hidden(state))
 
     def fast(params: GatedParams, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
-        def one(state: State, projected: jax.Array) -> tuple[State, jax.Array]:
-            state = update(params.own, state, *look(params, state, projected))
-            return state, hidden(state)
-
-        projected = project(params, xs)
-        if adds_up:
-            recurrent = (params.recurrent_weights, params.bias)
-            state, hs = _scan(equations, *recurrent, params.own, state, projected)
-        else:
-            state, hs = lax.scan(one, state, projected)
+        recurrent = (params.recurrent_weights, params.bias)
+        state, hs = _scan(equations, *recurrent, params.own, state, project(params, xs))
         return state, readout(params, hs)
 
     def activations(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
@@ -150,6 +141,7 @@ class _Equations(NamedTuple):
     activate: Callable[..., list[jax.Array]]
     update: Callable[..., State]
     hidden: Callable[[State], jax.Array]
+    adds_up: bool
     slope: Callable[[jax.Array], jax.Array] | None
 
 
@@ -162,7 +154,9 @@ def _plain_scan(
     products: jax.Array,
 ) -> tuple[State, jax.Array]:
     """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H])."""
-    return _scan_of_sums(equations, weights, own, state, _sums(products, bias))
+    if equations.adds_up:
+        return _scan_of_sums(equations, weights, own, state, _sums(products, bias))
+    return _scan_apart(equations, weights, bias, own, state, products, jnp.zeros_like(products))
 
 
 def _sums(products: jax.Array, bias: jax.Array) -> jax.Array:
@@ -172,7 +166,7 @@ def _sums(products: jax.Array, bias: jax.Array) -> jax.Array:
 def _scan_of_sums(
     equations: _Equations, weights: jax.Array, own: Any, state: State, sums: jax.Array
 ) -> tuple[State, jax.Array]:
-    """The same over x U + b."""
+    """The same over x U + b, of a cell that adds up."""
 
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
         state, _ = _advance(equations, weights, own, state, summed)
@@ -184,20 +178,34 @@ def _scan_of_sums(
 def _advance(
     equations: _Equations, weights: jax.Array, own: Any, state: State, summed: jax.Array
 ) -> tuple[State, list[jax.Array]]:
-    product = _recurrent_product(equations.hidden(state), weights)
+    product = vector_product(equations.hidden(state), weights)
     gates = equations.activate(own, state, summed + product)
     return equations.update(own, state, *gates), gates
 
 
-def _recurrent_product(h: jax.Array, weights: jax.Array) -> jax.Array:
-    """h W [K]."""
-    # XLA's CPU back end computes this sum along with what comes after it, which for a short K takes
-    # less time than the product alone.
-    return jnp.sum(h[:, None] * weights, 0) if weights.shape[1] <= SHORT else h @ weights
+def _scan_apart(
+    equations: _Equations,
+    weights: jax.Array,
+    bias: jax.Array,
+    own: Any,
+    state: State,
+    products: jax.Array,
+    zeros: jax.Array,
+) -> tuple[State, jax.Array]:
+    """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
+    activate, update, hidden, *_ = equations
+
+    def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
+        x_product, zero = at
+        h_product = vector_product(hidden(state), weights) + zero
+        state = update(own, state, *activate(own, state, x_product, h_product, bias))
+        return state, hidden(state)
+
+    return lax.scan(step, state, (products, zeros))
 
 
-# Differentiating the scan by the sums alone and taking the gradient of W and b from theirs in one
-# product afterwards spares the backward scan a sum into a matrix at every step.
+# Differentiating the scan by what h W is added to alone, and taking the gradient of W from that in
+# one product afterwards, spares the backward scan a sum into a matrix at every step.
 _scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0,))
 
 
@@ -205,10 +213,12 @@ def _scan_forward(
     equations: _Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Any]:
     own, first, products = rest
-    sums = _sums(products, bias)
     if equations.slope is None:
-        scan = partial(_scan_of_sums, equations, weights)
-        (last, hs), pullback = jax.vjp(scan, own, first, sums)
+        operands: tuple[Any, ...] = (own, first, _sums(products, bias))
+        if not equations.adds_up:
+            operands = (bias, own, first, products, jnp.zeros_like(products))
+        scan = _scan_of_sums if equations.adds_up else _scan_apart
+        (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
         before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
         return (last, hs), (pullback, before)
 
@@ -216,17 +226,20 @@ def _scan_forward(
         state, gates = _advance(equations, weights, own, state, summed)
         return state, (state, jnp.concatenate(gates))
 
-    last, (states, gates) = lax.scan(step, first, sums)
+    last, (states, gates) = lax.scan(step, first, _sums(products, bias))
     return (last, jax.vmap(equations.hidden)(states)), (weights, own, first, states, gates)
 
 
 def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> Any:
-    if equations.slope is None:
-        pullback, before = residuals
-        d_own, d_state, d_sums = pullback(cotangents)
-    else:
+    if equations.slope is not None:
         before, (d_own, d_state, d_sums) = _pull_back(equations, *residuals, *cotangents)
-    return *_by_weights(before, d_sums), d_own, d_state, d_sums
+        return *_by_weights(before, d_sums), d_own, d_state, d_sums
+    pullback, before = residuals
+    if equations.adds_up:
+        d_own, d_state, d_sums = pullback(cotangents)
+        return *_by_weights(before, d_sums), d_own, d_state, d_sums
+    *d_rest, d_h_products = pullback(cotangents)
+    return _by_weights(before, d_h_products)[0], *d_rest
 
 
 def _pull_back(
@@ -241,7 +254,7 @@ def _pull_back(
 ) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
     """The gradients by own, first state and the sums, from the states and activations of all steps,
     and the hidden units before each step [T, H]."""
-    _, update, hidden, slope = equations
+    _, update, hidden, _, slope = equations
     assert slope is not None
     before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
     num_gates = gates.shape[1] // weights.shape[0]

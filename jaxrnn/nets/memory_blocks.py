@@ -8,6 +8,7 @@ from jax import lax
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.nets.base import Cell, join, product, split, without_outputs
+from jaxrnn.nets.elementary import vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -125,7 +126,9 @@ def memory_blocks(
 
     def advance(params: BlockParams, state: BlockState, projected: jax.Array) -> BlockState:
         before = lax.stop_gradient(state.units) if truncated else state.units
-        a = projected + before @ params.recurrent_weights if recurrent else projected
+        a = projected
+        if recurrent:
+            a = a + vector_product(before, params.recurrent_weights)
         y_in, y_out, write = _gates_and_writes(num_blocks, a)
         s = state.cell + write
         return BlockState(s, join(y_in, y_out, _cells_out(y_out, s)))
