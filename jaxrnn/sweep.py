@@ -3,21 +3,24 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
+from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
 from jaxrnn.tasks import settled
 from jaxrnn.training.memory import check_memory
-from jaxrnn.training.runner import Tally, check, run_trials
+from jaxrnn.training.runner import Run, Tally, check, prepare
 from jaxrnn.watch import Watch
 from jaxrnn.weights import arrays_of
+
+AHEAD = 2
+"""Experiments whose programs are compiled while another trains."""
 
 
 def expand(
@@ -85,24 +88,49 @@ def run_sweep(
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
+    to_do = [experiment for experiment in given if directory.missing(experiment)]
+    waiting, prepared = dict.fromkeys(to_do), dict[Experiment, Run]()
+
+    def prepare_one(experiment: Experiment) -> Run:
+        waiting.pop(experiment, None)
+        return prepare(
+            experiment,
+            only=directory.missing(experiment),
+            lanes=lanes,
+            keep_params=keep_weights,
+            checkpoint=directory.checkpoint(experiment),
+        )
+
+    def look_ahead() -> bool:
+        """Prepare one more experiment, unless enough are."""
+        if not waiting or len(prepared) == AHEAD:
+            return False
+        following = next(iter(waiting))
+        with suppress(Exception):  # it is raised again when its turn has come
+            prepared[following] = prepare_one(following)
+        return True
+
+    def train(experiment: Experiment, as_given: Experiment) -> list[Outcome]:
+        def watched(tally: Tally) -> None:
+            look_ahead()
+            on_chunk(as_given, tally)
+
+        on_start(as_given)
+        if (run := prepared.pop(experiment, None)) is None:
+            return prepare_one(experiment).run(watched)
+        while not run.is_compiled and look_ahead():
+            pass
+        return run.run(watched)
+
     for experiment, as_given in given.items():
-        checkpoint, missing = directory.checkpoint(experiment), directory.missing(experiment)
-        if missing:
-            on_start(as_given)
-            outcomes = run_trials(
-                experiment,
-                only=missing,
-                lanes=lanes,
-                keep_params=keep_weights,
-                on_chunk=partial(on_chunk, as_given),
-                checkpoint=checkpoint,
-            )
+        if is_new := experiment in to_do:
+            outcomes = train(experiment, as_given)
             directory.add(
                 [make_row(experiment, outcome) for outcome in outcomes],
                 arrays_of(outcomes) if keep_weights else None,
             )
-        checkpoint.delete()  # a kill between the two may have left it
-        on_rows(as_given, directory.rows_of(experiment), bool(missing))
+        directory.checkpoint(experiment).delete()  # a kill between the two may have left it
+        on_rows(as_given, directory.rows_of(experiment), is_new)
     return directory.rows
 
 

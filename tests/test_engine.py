@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -45,6 +46,21 @@ def test_chunks_of_a_run_equal_one_long_chunk():
         state, errors = program.chunk(state, lanes._replace(step=np.full(5, start, np.int32)))
         parts.append(errors)
     np.testing.assert_array_equal(np.concatenate(parts), whole.chunk(whole.init(lanes), lanes)[1])
+
+
+def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
+    trial, lanes = build(STREAK), lanes_of(STREAK)
+    chex.clear_trace_counter()
+    once = trial._replace(update=chex.assert_max_traces(trial.update, n=1))
+    program = make_program(once, 0, 40, ONE_DEVICE)
+    ahead = program.compile(lanes)
+    assert program.compile(lanes) is ahead
+    state = program.init(lanes)
+    errors = program.chunk(state, lanes)[1]
+    assert ahead.done()
+    assert ahead.result().seconds > 0
+    state, same = ahead.result().run(program.init(lanes), lanes)
+    np.testing.assert_array_equal(errors, same)
 
 
 def test_a_lane_stands_still_from_its_stop_on():

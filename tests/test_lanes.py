@@ -52,6 +52,9 @@ def test_it_narrows_once_half_has_been_idle_for_as_long_as_a_compilation():
     assert table.narrower(in_pairs, now=10.0, compile_seconds=2.0) is None
     assert table.narrower(in_pairs, now=11.9, compile_seconds=2.0) is None
     assert table.narrower(in_pairs, now=12.0, compile_seconds=2.0) == 4
+    assert table.narrower(in_pairs, now=12.5, compile_seconds=2.0) == 4  # until it has
+    table.repack(4)
+    table.free(np.arange(3) > 0)
     assert table.narrower(in_pairs, now=13.0, compile_seconds=2.0) is None  # from the beginning
 
 

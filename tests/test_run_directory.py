@@ -18,6 +18,7 @@ from jaxrnn.results.rows import make_row, make_settings
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training import engine, runner
+from jaxrnn.training.runner import prepare
 
 SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)
 
@@ -37,9 +38,9 @@ def sweep(tmp_path, monkeypatch):
 
         def noted(experiment, *, only, **options):
             ran.append((experiment, tuple(only)))
-            return run_trials(experiment, only=only, **options)
+            return prepare(experiment, only=only, **options)
 
-        monkeypatch.setattr("jaxrnn.sweep.run_trials", noted)
+        monkeypatch.setattr("jaxrnn.sweep.prepare", noted)
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)
         return ran

@@ -3,17 +3,20 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import chex
 import pytest
 from helpers import STREAK, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
+from jaxrnn.results.rows import read_rows
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import SUITES
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training import runner
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
 # Two trials of six combinations; as wide as the grid of the command line, so one program for both.
@@ -95,12 +98,46 @@ def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkey
         asked.append(lanes)
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.sweep.run_trials", run_none)
+    monkeypatch.setattr("jaxrnn.sweep.prepare", run_none)
     for flags, lanes in (([], None), (["--lanes", "3"], 3)):
         assert run(*command, *flags, "--out", tmp_path) == 2
         assert capsys.readouterr().err == "jaxrnn: that will do\n"
         assert asked[-1] == lanes
     assert len(asked) == 2
+
+
+def test_programs_are_compiled_while_others_train_and_a_bad_one_is_refused_in_its_turn(
+    tmp_path, monkeypatch
+):
+    experiments = [
+        Experiment(length=length, trials=2, window=50, max_steps=500) for length in range(4, 9)
+    ]
+    events = []
+
+    def noted(experiment, **options):
+        events.append(("prepared", experiment.length))
+        if experiment.length == 7:
+            raise InputError("a bad one")
+        return prepare(experiment, **options)
+
+    monkeypatch.setattr("jaxrnn.sweep.prepare", noted)
+    with (
+        RunDirectory(tmp_path / "run") as directory,
+        pytest.raises(InputError, match="a bad one"),
+    ):
+        run_sweep(
+            experiments,
+            directory,
+            on_start=lambda experiment: events.append(("begun", experiment.length)),
+            on_rows=lambda experiment, rows, new: events.append(("done", experiment.length)),
+        )
+    at = events.index
+    for length in (5, 6, 7):
+        assert at(("prepared", length)) < at(("done", length - 1))  # each while another trains
+    assert at(("done", 6)) < at(("begun", 7))
+    assert events.count(("prepared", 7)) == 2  # and again when it was to begin
+    assert [events.count(("prepared", length)) for length in (4, 5, 6)] == [1, 1, 1]
+    assert {row["length"] for row in read_rows(tmp_path / "run")} == {4, 5, 6}
 
 
 @pytest.fixture
@@ -198,11 +235,12 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
 ):
     told, made = [], [replace(STREAK, trials=2, cell=cell) for cell in ("lstm", "gru")]
 
-    def trained(experiment, *, only, **options):
+    def prepared(experiment, *, only, **options):
         told.append(("compile", experiment.cell))
-        return [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
+        outcomes = [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
+        return SimpleNamespace(run=lambda on_chunk: outcomes)
 
-    monkeypatch.setattr("jaxrnn.sweep.run_trials", trained)
+    monkeypatch.setattr("jaxrnn.sweep.prepare", prepared)
     for experiments in (made[:1], made):
         with RunDirectory(tmp_path) as directory:
             run_sweep(

@@ -271,7 +271,7 @@ def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, 
         asked.append(keep_params)
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.sweep.run_trials", run_none)
+    monkeypatch.setattr("jaxrnn.sweep.prepare", run_none)
     for flags in ([], ["--keep-weights"]):
         assert run(*command, *flags, "--out", tmp_path) == 2
     assert asked == [False, True]

@@ -236,8 +236,6 @@ def _run(
     dask: str | None = None,
 ) -> None:
     """Run experiments into a directory, watched, and show the report."""
-    from jaxrnn.results.report import write_report
-
     start = time.monotonic()
     run(
         experiments,
@@ -248,6 +246,8 @@ def _run(
         progress=True,
         report=False,
     )
+    from jaxrnn.results.report import write_report
+
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 

@@ -1,7 +1,9 @@
 """Many trials for many steps as one device program: the only vmap over trials, scan over training
 steps, sharding and jit of the package."""
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +28,13 @@ class Lanes(NamedTuple):
     stop: jax.Array | np.ndarray | None = None
 
 
+class Compiled(NamedTuple):
+    """A chunk for one number of lanes."""
+
+    run: jax.stages.Compiled
+    seconds: float  # that it took, from tracing on
+
+
 class Program(NamedTuple):
     """One trial's functions for all lanes of a batch, each compiled once for each number of them,
     whatever trials and steps they hold."""
@@ -33,6 +42,8 @@ class Program(NamedTuple):
     init: Callable[[Lanes], TrainState]  # a state for a first chunk, of the right shapes
     # (state, lanes) -> (state, errors [C, N]); gives up the state's memory unless replayable
     chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
+    # begins to compile the chunk for so many lanes on another thread, if nobody has yet
+    compile: Callable[[Lanes], Future[Compiled]]
     # (params, lanes) -> errors [N, M] of the M sequences of each test that the trial has
     test: Callable[[Any, Lanes], jax.Array] | None
     final_test: Callable[[Any, Lanes], jax.Array] | None
@@ -135,13 +146,18 @@ def make_program(
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
     keys_of = jax.vmap(partial(trial_key, seed))
 
-    def init(lanes: Lanes) -> TrainState:
+    def shapes(lanes: Lanes) -> TrainState:
         keys = jax.eval_shape(keys_of, lanes.trial)
-        shapes = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
-        state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.device_put(state, sharding)
+        state = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state
+        )
 
-    def chunk(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+    def init(lanes: Lanes) -> TrainState:
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
+        return jax.device_put(zeros, sharding)
+
+    def all_steps(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         return _chunk(trial, keys_of, chunk_steps, replayable, state, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
@@ -150,15 +166,48 @@ def make_program(
 
         return _compile(all_lanes, None, devices)
 
+    donated = () if replayable else (0,)
+    chunk = _Chunk(_compile(all_steps, PartitionSpec(None, *_AXIS), devices, donated), shapes)
     return Program(
         init=init,
-        chunk=_compile(
-            chunk, PartitionSpec(None, *_AXIS), devices, donated=() if replayable else (0,)
-        ),
+        chunk=chunk,
+        compile=chunk.compile,
         test=trial.test and tested(trial.test),
         final_test=trial.final_test and tested(trial.final_test),
         place=lambda tree: jax.device_put(tree, sharding),
     )
+
+
+# Two at a time: XLA compiles one program with little more than one core.
+_COMPILER = ThreadPoolExecutor(2, "compile")
+
+
+class _Chunk:
+    """:class:`Program`'s chunk and its ``compile``."""
+
+    def __init__(self, jitted: Any, shapes: Callable[[Lanes], TrainState]) -> None:
+        """``shapes`` are those of the state of some lanes."""
+        self.lower, self._shapes = jitted.lower, shapes
+        self._compiled: dict[int, Future[Compiled]] = {}
+
+    def compile(self, lanes: Lanes) -> Future[Compiled]:
+        width = lanes.trial.shape[0]
+        if width not in self._compiled:
+            start = time.monotonic()
+            # Traced here, since what a user sets in JAX by a context is the thread's own.
+            lowered = self.lower(self._shapes(lanes), lanes)
+            traced = time.monotonic() - start
+
+            def compiled() -> Compiled:
+                start = time.monotonic()
+                run = lowered.compile()
+                return Compiled(run, traced + time.monotonic() - start)
+
+            self._compiled[width] = _COMPILER.submit(compiled)
+        return self._compiled[width]
+
+    def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        return self.compile(lanes).result().run(state, lanes)
 
 
 def _chunk(

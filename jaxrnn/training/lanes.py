@@ -55,8 +55,8 @@ class LaneTable:
         """A width to narrow to: half, and again, once half has been idle for as long as a
         compilation.
 
-        Then at most as much time is lost by narrowing too early as by narrowing too late.
-        ``round_up`` gives the least width from a number of lanes on, ``now`` is in seconds.
+        Then a run that ends soon is spared one. ``round_up`` gives the least width from a number
+        of lanes on, ``now`` is in seconds.
         """
         width, busy = len(self.trial), int(self.busy.sum())
         narrower = width
@@ -67,10 +67,7 @@ class LaneTable:
             return None
         if self._half_empty_since is None:
             self._half_empty_since = now
-        if now - self._half_empty_since < compile_seconds:
-            return None
-        self._half_empty_since = None
-        return narrower
+        return narrower if now - self._half_empty_since >= compile_seconds else None
 
     def repack(self, width: int) -> np.ndarray:
         """Move the busy lanes to the front of ``width`` lanes; the lane [width] each comes from."""
@@ -79,6 +76,7 @@ class LaneTable:
         is_copy = np.arange(width) >= len(order)
         self.trial = np.where(is_copy, np.int32(IDLE), self.trial[lane])
         self.step = self.step[lane]
+        self._half_empty_since = None
         return lane
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -13,6 +14,7 @@ from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import (
     NEVER,
+    Compiled,
     Lanes,
     bytes_of,
     chunk_steps_of,
@@ -109,16 +111,38 @@ def run_trials(
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
     there is, and a checkpoint with trials that ended without the parameters that are to be kept.
     """
+    if only is not None and not len(only):
+        return []
+    return prepare(
+        experiment,
+        only=only,
+        lanes=lanes,
+        chunk_steps=chunk_steps,
+        devices=devices,
+        keep_params=keep_params,
+        checkpoint=checkpoint,
+    ).run(on_chunk)
+
+
+def prepare(
+    experiment: Experiment,
+    *,
+    only: Sequence[int] | None = None,
+    lanes: int | None = None,
+    chunk_steps: int | None = None,
+    devices: Sequence[Any] | None = None,
+    keep_params: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> "Run":
+    """What :func:`run_trials` runs, its program being compiled on another thread from now on, so
+    that something else can be trained meanwhile. Raises what run_trials raises."""
     check_lanes(lanes)
     if chunk_steps is not None:
         whole_number("chunk_steps", chunk_steps, 1)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
-    if not trials:
-        return []
     devices = jax.devices() if devices is None else devices
     check_memory(experiment, lanes, chunk_steps, len(trials), keep_params, devices)
-    run = _Run(experiment, trials, lanes, chunk_steps, devices, keep_params)
-    return run.run(on_chunk, checkpoint)
+    return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint)
 
 
 def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
@@ -143,8 +167,8 @@ class _InFlight(NamedTuple):
     lanes: Lanes
 
 
-class _Run:
-    """The state of one call of :func:`run_trials`."""
+class Run:
+    """The state of one call of :func:`run_trials`, which ``run`` does the rest of."""
 
     def __init__(
         self,
@@ -154,8 +178,10 @@ class _Run:
         chunk_steps: int | None,
         devices: Sequence[jax.Device],
         keep_params: bool,
+        checkpoint: Checkpoint | None,
     ) -> None:
-        self.experiment = experiment
+        """Begin to compile; nothing is made of the run yet that takes memory on a device."""
+        self.experiment, self.checkpoint = experiment, checkpoint
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
         trial = build(experiment)
@@ -170,19 +196,24 @@ class _Run:
         self.progress = stopping.start(len(self.trials), self.rule)
         self.table = LaneTable(self._round_up(width), len(self.trials))
         self.settings = lanes_of(experiment, self.trials).settings
+        self.lane_steps = 0
+        self.saved = checkpoint.load() if checkpoint is not None else None
+        if self.saved is not None:
+            width = len(self.saved["lane_trial"])
+        self.first_compiled = self._compile(self._round_up(width))
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it could train at once."""
+        return self.first_compiled.done()
+
+    def run(self, on_chunk: Callable[[Tally], None]) -> list[Outcome]:
+        """Train, as :func:`run_trials` says; once."""
         self.state = self.program.init(self._lanes())
         self.kept = Kept(self.program, self.state.params, self.trials) if self.keeps else None
-        self.lane_steps = 0
-        self.compiled: set[int] = set()  # widths
-        self.compile_seconds = 0.0
-
-    def run(
-        self, on_chunk: Callable[[Tally], None], checkpoint: Checkpoint | None
-    ) -> list[Outcome]:
-        saved = checkpoint.load() if checkpoint is not None else None
-        if saved is not None:
-            self._restore(saved)
-        in_flight: _InFlight | None = None
+        if self.saved is not None:
+            self._restore(self.saved)
+        compiled, checkpoint, in_flight = self.first_compiled, self.checkpoint, None
         last_save = time.monotonic()
         while True:
             self.table.fill()
@@ -201,8 +232,10 @@ class _Run:
                 checkpoint.save(self._arrays())
                 on_chunk(self._tally())
                 last_save = time.monotonic()
-            width = self.table.narrower(self._round_up, time.monotonic(), self.compile_seconds)
-            if width is not None:
+            waited = compiled.result().seconds
+            width = self.table.narrower(self._round_up, time.monotonic(), waited)
+            if width is not None and (narrower := self._compile(width)).done():
+                compiled = narrower
                 self._repack(jax.device_get(self.state), width)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
@@ -219,18 +252,19 @@ class _Run:
         settings = jax.tree.map(lambda values: values[place], self.settings)
         return Lanes(self.trials[place], step, settings, stop)
 
+    def _compile(self, width: int) -> Future[Compiled]:
+        """Begin to compile the program for so many lanes, unless that has been done."""
+        lanes = jax.tree.map(lambda values: np.resize(values, width), self._lanes())
+        return self.program.compile(lanes)
+
     def _launch(self) -> _InFlight:
-        width = len(self.table.trial)
-        start, lanes, before = time.monotonic(), self._lanes(), self.state
+        lanes, before = self._lanes(), self.state
         self.state, errors = self.program.chunk(self.state, lanes)
         tests = self.program.test(self.state.params, lanes) if self.program.test else None
-        if width not in self.compiled:
-            self.compiled.add(width)
-            self.compile_seconds = time.monotonic() - start
         kept = before if self.keeps else None
         launched = _InFlight(errors, tests, self.table.trial.copy(), kept, lanes)
         self.table.advance(self.chunk_steps, self.experiment.max_steps)
-        self.lane_steps += self.chunk_steps * width
+        self.lane_steps += self.chunk_steps * len(self.table.trial)
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
