@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
+from jax.tree_util import Partial
 
 from jaxrnn.nets.base import Cell, State, without_outputs
 from jaxrnn.nets.elementary import vector_product
@@ -222,17 +224,38 @@ def _scan_forward(
         before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
         return (last, hs), (pullback, before)
 
-    def step(state: State, summed: jax.Array) -> tuple[State, tuple[State, jax.Array]]:
-        state, gates = _advance(equations, weights, own, state, summed)
-        return state, (state, jnp.concatenate(gates))
+    starts: tuple[int, ...] = ()
 
-    last, (states, gates) = lax.scan(step, first, _sums(products, bias))
-    return (last, jax.vmap(equations.hidden)(states)), (weights, own, first, states, gates)
+    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+        nonlocal starts
+        state, gates = _advance(equations, weights, own, state, summed)
+        row, starts = _row(state, gates)
+        return state, row
+
+    # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
+    last, rows = lax.scan(step, first, _sums(products, bias))
+    flat, unravel = ravel_pytree(first)
+    hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
+    return (last, hs), Partial(partial(_pull_back, equations, starts), weights, own, first, rows)
+
+
+def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
+    """A state, and behind it the activations [H] that are no leaf of it; where each begins."""
+    parts, starts = [ravel_pytree(state)[0]], []
+    leaves = jax.tree.leaves(state)
+    for gate in gates:
+        before = [leaf is gate for leaf in leaves]
+        if any(before):
+            starts.append(sum(leaf.size for leaf in leaves[: before.index(True)]))
+        else:
+            starts.append(sum(part.size for part in parts))
+            parts.append(gate)
+    return jnp.concatenate(parts), tuple(starts)
 
 
 def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> Any:
     if equations.slope is not None:
-        before, (d_own, d_state, d_sums) = _pull_back(equations, *residuals, *cotangents)
+        before, (d_own, d_state, d_sums) = residuals(*cotangents)
         return *_by_weights(before, d_sums), d_own, d_state, d_sums
     pullback, before = residuals
     if equations.adds_up:
@@ -244,28 +267,31 @@ def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> An
 
 def _pull_back(
     equations: _Equations,
+    starts: tuple[int, ...],
     weights: jax.Array,
     own: Any,
     first: State,
-    states: State,
-    gates: jax.Array,
+    rows: jax.Array,
     d_last: State,
     d_hs: jax.Array,
 ) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
-    """The gradients by own, first state and the sums, from the states and activations of all steps,
-    and the hidden units before each step [T, H]."""
+    """The gradients by own, first state and the sums, from the states and activations of all steps
+    (see :func:`_row`), and the hidden units before each step [T, H]."""
     _, update, hidden, _, slope = equations
     assert slope is not None
-    before = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
-    num_gates = gates.shape[1] // weights.shape[0]
+    flat, unravel = ravel_pytree(first)
+    before = jnp.concatenate([flat[None], rows[:-1, : flat.size]])
+    hidden_size = weights.shape[0]
 
     def updated(own: Any, state: State, gates: jax.Array) -> tuple[State, jax.Array]:
-        state = update(own, state, *jnp.split(gates, num_gates))
+        state = update(own, state, *jnp.split(gates, len(starts)))
         return state, hidden(state)
 
     def step(carry: Any, at: Any) -> tuple[Any, jax.Array]:
         d_own, d_state = carry
-        state, gates, d_h = at
+        before, row, d_h = at
+        state = unravel(before)
+        gates = jnp.concatenate([row[start : start + hidden_size] for start in starts])
         _, pullback = jax.vjp(updated, own, state, gates)
         d_own_here, d_state, d_gates = pullback((d_state, d_h))
         # Between barriers XLA computes it once for its two uses.
@@ -275,8 +301,9 @@ def _pull_back(
         return jax.tree.map(jnp.add, (d_own, d_state), (d_own_here, d_recurrent)), d_sum
 
     start = (jax.tree.map(jnp.zeros_like, own), d_last)
-    (d_own, d_first), d_sum = lax.scan(step, start, (before, gates, d_hs), reverse=True)
-    return jax.vmap(hidden)(before), (d_own, d_first, d_sum)
+    (d_own, d_first), d_sum = lax.scan(step, start, (before, rows, d_hs), reverse=True)
+    hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
+    return hs_before, (d_own, d_first, d_sum)
 
 
 _scan.defvjp(_scan_forward, _scan_backward)
