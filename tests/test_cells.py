@@ -457,3 +457,24 @@ def test_activations_are_the_gates_of_every_step(kind):
     assert set(net_of(kind, SIZES).gates) == set(expected)
     for gate, values in expected.items():
         np.testing.assert_allclose(gates[gate], values, **EXACT, err_msg=gate)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_cell_that_does_not_add_up_heeds_no_slope():
+    cell = gated(
+        SIZES,
+        gates=("candidate",),
+        activate=lambda own, h, x_product, h_product, b: [jnp.tanh(x_product + b * h_product)],
+        update=lambda own, h, candidate: candidate,
+        initial_state=jnp.zeros,
+        hidden=lambda h: h,
+        adds_up=False,
+        slope=lambda candidate: 1 - candidate * candidate,
+    )
+    params, xs = random_params(cell), random_symbols()
+    state = random_like(cell.initial_state(params), seed=3)
+    assert_trees_close(
+        results_and_gradients(cell, params, state, xs),
+        results_and_gradients(plain(cell), params, state, xs),
+        **FLOAT64,
+    )

@@ -11,6 +11,7 @@ import pytest
 from helpers import ADAM, BY_TEST, ONE_DEVICE, STREAK, WINDOW, Memory, promotion
 
 from jaxrnn import run_trials
+from jaxrnn.errors import InputError
 from jaxrnn.training import runner
 from jaxrnn.training.engine import make_program
 from jaxrnn.training.lanes import LaneTable
@@ -262,3 +263,10 @@ def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():
     experiment = replace(STREAK, length=6, trials=24, max_steps=5000)
     run_trials(experiment, lanes=4, chunk_steps=10, on_chunk=tallies.append)
     assert tallies[-1].trial_steps / tallies[-1].lane_steps > 0.8
+
+
+@pytest.mark.parametrize("sizes", [{"lanes": 0}, {"chunk_steps": 0}], ids=str)
+def test_no_trials_are_none_run_but_wrong_sizes_are_refused(sizes):
+    assert run_trials(STREAK, only=[]) == []
+    with pytest.raises(InputError, match="0"):
+        run_trials(STREAK, only=[], **sizes)

@@ -55,7 +55,8 @@ def gated(
     derivatives only: for others differentiate a scan of ``step``.
     """
     num_inputs, hidden_size, num_outputs = sizes
-    equations = _Equations(activate, update, hidden, adds_up, slope)
+    # A cell that does not add up has no a(t) whose slope it could be.
+    equations = _Equations(activate, update, hidden, adds_up, slope if adds_up else None)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         require_initializer(initializer)
@@ -255,13 +256,13 @@ def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ..
 
 def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> Any:
     if equations.slope is not None:
-        before, (d_own, d_state, d_sums) = residuals(*cotangents)
-        return *_by_weights(before, d_sums), d_own, d_state, d_sums
-    pullback, before = residuals
+        before, gradients = residuals(*cotangents)
+    else:
+        pullback, before = residuals
+        gradients = pullback(cotangents)
     if equations.adds_up:
-        d_own, d_state, d_sums = pullback(cotangents)
-        return *_by_weights(before, d_sums), d_own, d_state, d_sums
-    *d_rest, d_h_products = pullback(cotangents)
+        return *_by_weights(before, gradients[-1]), *gradients
+    *d_rest, d_h_products = gradients
     return _by_weights(before, d_h_products)[0], *d_rest
 
 

@@ -112,6 +112,7 @@ def run_trials(
     there is, and a checkpoint with trials that ended without the parameters that are to be kept.
     """
     if only is not None and not len(only):
+        _check_sizes(lanes, chunk_steps)
         return []
     return prepare(
         experiment,
@@ -136,13 +137,17 @@ def prepare(
 ) -> "Run":
     """What :func:`run_trials` runs, its program being compiled on another thread from now on, so
     that something else can be trained meanwhile. Raises what run_trials raises."""
-    check_lanes(lanes)
-    if chunk_steps is not None:
-        whole_number("chunk_steps", chunk_steps, 1)
+    _check_sizes(lanes, chunk_steps)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     devices = jax.devices() if devices is None else devices
     check_memory(experiment, lanes, chunk_steps, len(trials), keep_params, devices)
     return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint)
+
+
+def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:
+    check_lanes(lanes)
+    if chunk_steps is not None:
+        whole_number("chunk_steps", chunk_steps, 1)
 
 
 def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
