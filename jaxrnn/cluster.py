@@ -21,7 +21,8 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.tasks import settled
-from jaxrnn.training.runner import Tally, run_trials
+from jaxrnn.training.host_loop import Tally
+from jaxrnn.training.runner import run_trials
 from jaxrnn.weights import arrays_of
 
 CONNECT_SECONDS = 8.0

@@ -3,24 +3,24 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
-from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
 from jaxrnn.tasks import settled
+from jaxrnn.training.host_loop import Run, Tally
 from jaxrnn.training.memory import check_memory
-from jaxrnn.training.runner import Run, Tally, check, prepare
+from jaxrnn.training.runner import check, prepare
+from jaxrnn.training.side_by_side import SideBySide
 from jaxrnn.watch import Watch
 from jaxrnn.weights import arrays_of
-
-AHEAD = 2
-"""Experiments whose programs are compiled while another trains."""
 
 
 def expand(
@@ -78,59 +78,47 @@ def run_sweep(
     on_start: Callable[[Experiment], None] = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Row]:
-    """Run what the directory does not hold yet, ``lanes`` trials at a time, and return all rows.
+    """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows.
 
-    With ``keep_weights`` it keeps the weights that the trials ended with, too, a file a net and
-    length, for :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its
-    program is compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there
-    already. Raises InputError where the directory was begun with other settings, or holds trials
-    whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
+    Several experiments are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
+    directory keeps the weights that the trials ended with, too, a file a net and length, for
+    :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its program is
+    compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there already,
+    and of those first. Raises InputError where the directory was begun with other settings, or
+    holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
-    to_do = [experiment for experiment in given if directory.missing(experiment)]
-    waiting, prepared = dict.fromkeys(to_do), dict[Experiment, Run]()
 
-    def prepare_one(experiment: Experiment) -> Run:
-        waiting.pop(experiment, None)
+    def begin(experiment: Experiment, devices: Sequence[jax.Device]) -> Run:
         return prepare(
             experiment,
             only=directory.missing(experiment),
             lanes=lanes,
+            devices=devices,
             keep_params=keep_weights,
             checkpoint=directory.checkpoint(experiment),
         )
 
-    def look_ahead() -> bool:
-        """Prepare one more experiment, unless enough are."""
-        if not waiting or len(prepared) == AHEAD:
-            return False
-        following = next(iter(waiting))
-        with suppress(Exception):  # it is raised again when its turn has come
-            prepared[following] = prepare_one(following)
-        return True
-
-    def train(experiment: Experiment, as_given: Experiment) -> list[Outcome]:
-        def watched(tally: Tally) -> None:
-            look_ahead()
-            on_chunk(as_given, tally)
-
-        on_start(as_given)
-        if (run := prepared.pop(experiment, None)) is None:
-            return prepare_one(experiment).run(watched)
-        while not run.is_compiled and look_ahead():
-            pass
-        return run.run(watched)
-
-    for experiment, as_given in given.items():
-        if is_new := experiment in to_do:
-            outcomes = train(experiment, as_given)
-            directory.add(
-                [make_row(experiment, outcome) for outcome in outcomes],
-                arrays_of(outcomes) if keep_weights else None,
-            )
+    def on_end(experiment: Experiment, run: Run | None) -> None:
+        if run is not None:
+            outcomes = run.outcomes()
+            rows = [make_row(experiment, outcome) for outcome in outcomes]
+            directory.add(rows, arrays_of(outcomes) if keep_weights else None)
         directory.checkpoint(experiment).delete()  # a kill between the two may have left it
-        on_rows(as_given, directory.rows_of(experiment), is_new)
+        on_rows(given[experiment], directory.rows_of(experiment), run is not None)
+
+    to_do = [experiment for experiment in given if directory.missing(experiment)]
+    for experiment in given:
+        if experiment not in to_do:
+            on_end(experiment, None)
+    SideBySide(
+        to_do,
+        begin,
+        on_start=lambda experiment: on_start(given[experiment]),
+        on_chunk=lambda experiment, tally: on_chunk(given[experiment], tally),
+        on_end=on_end,
+    ).run()
     return directory.rows
 
 

@@ -12,7 +12,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.results.config import shortened
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import net_name, summarize
-from jaxrnn.training.runner import Tally
+from jaxrnn.training.host_loop import Tally
 
 console = Console()
 
@@ -32,7 +32,7 @@ class _Bars(Progress):
 
 
 class _Seen(NamedTuple):
-    """An experiment under way; on a cluster there are several at once."""
+    """An experiment under way, one of several as a rule."""
 
     bar: TaskID
     begun: float

@@ -5,9 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrnn.nets.elementary import SHORT, exp, tanh
+from jaxrnn.nets.elementary import SHORT, exp, sigmoid, tanh
 
-FUNCTIONS = {"tanh": (tanh, np.tanh, jnp.tanh, 5), "exp": (exp, np.exp, jnp.exp, 1)}
+FUNCTIONS = {
+    "tanh": (tanh, np.tanh, jnp.tanh, 5),
+    "exp": (exp, np.exp, jnp.exp, 1),
+    "sigmoid": (sigmoid, lambda x: 1 / (1 + np.exp(-x)), jax.nn.sigmoid, 3),
+}
 over_functions = pytest.mark.parametrize("name", FUNCTIONS)
 EDGES = np.array([0, 4e-4, 7.9988, 9, 87.33, 87.34, 88.72, 88.73, 1e30], np.float32)
 

@@ -33,7 +33,7 @@ from jaxrnn.inspection import (
     look_at_both,
 )
 from jaxrnn.inspection.sequences import ends_of, reach_of
-from jaxrnn.training import runner
+from jaxrnn.training import host_loop
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
@@ -67,7 +67,7 @@ def inputs_of(net, symbols, num_inputs):
 
 def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
     memory = Memory()
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     rates = (1.0, 0.3, 0.5, 1.5, 0.7)
     experiment = Experiment(length=5, trials=5, max_steps=90, window=80, learning_rate=rates)
     run_trials(experiment, chunk_steps=15, checkpoint=memory)  # six lanes on two devices

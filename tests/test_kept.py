@@ -9,7 +9,7 @@ import pytest
 from helpers import ONE_DEVICE, Memory, of_trial, params_after
 
 from jaxrnn import Experiment, InputError, run_trials
-from jaxrnn.training import runner
+from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
 
@@ -51,7 +51,7 @@ def test_a_final_test_keeps_the_same_ones_with_the_same_program(kept, monkeypatc
         return trial._replace(update=chex.assert_max_traces(trial.update, n=1))
 
     chex.clear_trace_counter()
-    monkeypatch.setattr(runner, "build", build_counting)
+    monkeypatch.setattr(host_loop, "build", build_counting)
     monkeypatch.setattr(LaneTable, "narrower", lambda *arguments: None)
     tested = run_trials(TESTED, keep_params=True)
     assert_same_params(tested, kept)
@@ -66,7 +66,7 @@ def test_parameters_depend_neither_on_lanes_nor_on_chunks(lanes, chunk_steps, ke
 
 
 def test_a_killed_run_goes_on_to_the_same_parameters_on_fewer_devices(kept, monkeypatch):
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory = Memory()
 
     def kill(tally):
@@ -75,12 +75,12 @@ def test_a_killed_run_goes_on_to_the_same_parameters_on_fewer_devices(kept, monk
 
     with pytest.raises(KeyboardInterrupt):
         run_trials(PLAIN, on_chunk=kill, checkpoint=memory, **CUT)
-    monkeypatch.setattr(runner.jax, "devices", lambda: ONE_DEVICE)
+    monkeypatch.setattr(host_loop.jax, "devices", lambda: ONE_DEVICE)
     assert_same_params(run_trials(PLAIN, checkpoint=memory, **CUT), kept)
 
 
 def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(kept, monkeypatch):
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory = Memory()
     run_trials(PLAIN, checkpoint=memory, **CUT | {"keep_params": False})
     with pytest.raises(InputError, match="trials have ended whose weights were not kept"):
@@ -92,7 +92,7 @@ def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(kept, monk
 
 def test_a_checkpoint_of_all_trials_is_read_where_only_some_run(kept, monkeypatch):
     """As version 0.1.0 wrote it, of an experiment with a final test that grew."""
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory, only = Memory(), [1, 3]
     run_trials(PLAIN, only=only, checkpoint=memory, **CUT)
     for name, array in memory.saves[-1].items():

@@ -17,7 +17,7 @@ from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import make_row, make_settings
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.training import engine, runner
+from jaxrnn.training import engine, host_loop
 from jaxrnn.training.runner import prepare
 
 SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)
@@ -130,7 +130,7 @@ def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
 
 def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     more, memory = replace(SMALL, trials=6), Memory()
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     with RunDirectory(tmp_path) as directory:
         run_sweep([SMALL], directory)
 

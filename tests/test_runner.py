@@ -12,9 +12,10 @@ from helpers import ADAM, BY_TEST, ONE_DEVICE, STREAK, WINDOW, Memory, promotion
 
 from jaxrnn import run_trials
 from jaxrnn.errors import InputError
-from jaxrnn.training import runner
+from jaxrnn.training import host_loop
 from jaxrnn.training.engine import make_program
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
 OVER_RULES = {
@@ -77,7 +78,7 @@ def test_a_chunk_longer_than_all_steps_is_cut(outcomes):
 
 @pytest.mark.parametrize("kill_at", [1, 3, 9, 14])
 def test_a_killed_run_goes_on_to_the_same_outcomes(kill_at, experiment, outcomes, monkeypatch):
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory, seen, again = Memory(), [], []
 
     def kill(tally):
@@ -135,10 +136,10 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
         return program._replace(chunk=chunk, compile=compiled)
 
     chex.clear_trace_counter()
-    monkeypatch.setattr(runner, "build", build_counting)
-    monkeypatch.setattr(runner, "make_program", make_watched)
+    monkeypatch.setattr(host_loop, "build", build_counting)
+    monkeypatch.setattr(host_loop, "make_program", make_watched)
     clock = iter(range(10**9))
-    monkeypatch.setattr(runner.time, "monotonic", lambda: next(clock))  # narrows at once
+    monkeypatch.setattr(host_loop.time, "monotonic", lambda: next(clock))  # narrows at once
     chunks = []
     narrowed = run_trials(more, lanes=8, chunk_steps=20, on_chunk=chunks.append)
     assert len(chunks) > len(widths) + 3
@@ -154,7 +155,7 @@ def test_no_device_has_idle_lanes_alone(trials, used, monkeypatch):
         made.append(list(arguments[3]))
         raise InterruptedError
 
-    monkeypatch.setattr(runner, "make_program", make_noted)
+    monkeypatch.setattr(host_loop, "make_program", make_noted)
     with pytest.raises(InterruptedError):
         run_trials(replace(STREAK, trials=trials), devices=jax.devices()[:2])
     assert made == [jax.devices()[:used]]
@@ -219,7 +220,7 @@ def test_the_tally_counts_every_trial_and_step():
 
 def test_outcomes_do_not_depend_on_the_devices(monkeypatch, experiment, outcomes):
     assert jax.device_count() == 2
-    monkeypatch.setattr(runner.jax, "devices", lambda: ONE_DEVICE)
+    monkeypatch.setattr(host_loop.jax, "devices", lambda: ONE_DEVICE)
     assert run_trials(experiment) == outcomes[experiment]
 
 
@@ -243,19 +244,40 @@ def test_four_devices_give_the_same_outcomes():
 def test_a_checkpoint_goes_on_with_fewer_and_with_more_devices(
     before, lanes, after, monkeypatch, outcomes
 ):
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory, devices = Memory(), jax.devices()
 
     def kill(tally):
         if tally.trial_steps > 400:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner.jax, "devices", lambda: devices[:before])
+    monkeypatch.setattr(host_loop.jax, "devices", lambda: devices[:before])
     with pytest.raises(KeyboardInterrupt):
         run_trials(STREAK, chunk_steps=20, on_chunk=kill, checkpoint=memory)
     assert len(memory.load()["lane_trial"]) == lanes
-    monkeypatch.setattr(runner.jax, "devices", lambda: devices[:after])
+    monkeypatch.setattr(host_loop.jax, "devices", lambda: devices[:after])
     assert run_trials(STREAK, checkpoint=memory) == outcomes[STREAK]
+
+
+@pytest.mark.parametrize("rule", ["streak", "test"])
+def test_more_devices_on_the_way_change_no_outcome(rule, monkeypatch, outcomes):
+    experiment, (first, second), seen = OVER_RULES[rule], jax.devices(), []
+    run = prepare(experiment, devices=[first], chunk_steps=20)
+    run.widen([second], -1.0)  # not yet idle for as long as it takes to compile
+
+    def on_chunk(tally):
+        seen.append(jax.tree.leaves(run.state)[0].devices())
+        if len(seen) == 3:
+            assert run.devices == [first]
+            run.widen([second], 1000.0)
+            run.wider.compiled.result()
+            assert run.devices == [first, second]
+
+    for _ in run.train(on_chunk):
+        pass
+    assert run.outcomes() == outcomes[experiment]
+    assert len(seen) > 6
+    assert set(map(len, seen)) == {1, 2}
 
 
 def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():

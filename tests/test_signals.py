@@ -112,7 +112,7 @@ main()
 @pytest.mark.parametrize(
     ("number", "where"),
     [
-        (signal.SIGTERM, "training.runner.make_program"),
+        (signal.SIGTERM, "training.host_loop.make_program"),
         (signal.SIGINT, "results.report.write_plots"),
     ],
 )

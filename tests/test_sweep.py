@@ -6,15 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import chex
+import jax
 import pytest
-from helpers import STREAK, run
+from helpers import ONE_DEVICE, STREAK, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.results.rows import read_rows
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import SUITES
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.training import runner
+from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
@@ -63,7 +64,7 @@ def grid_outcomes():
 
     chex.clear_trace_counter()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "build", build_counting)
+        patch.setattr(host_loop, "build", build_counting)
         # A batch that narrows when few trials are left is compiled again, as in any experiment.
         patch.setattr(LaneTable, "narrower", lambda *arguments: None)
         return run_trials(product(BASE, AXES))
@@ -113,6 +114,7 @@ def test_programs_are_compiled_while_others_train_and_a_bad_one_is_refused_in_it
         Experiment(length=length, trials=2, window=50, max_steps=500) for length in range(4, 9)
     ]
     events = []
+    monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
 
     def noted(experiment, **options):
         events.append(("prepared", experiment.length))
@@ -216,7 +218,7 @@ def interrupted(experiment, path):
 
 
 def test_the_checkpoint_of_another_experiment_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     own = replace(STREAK, cell="simple_rnn", length=20, trials=2, max_steps=5000, name="mine")
     checkpoint = interrupted(own, tmp_path / "own")
     others = interrupted(replace(own, max_steps=6000), tmp_path / "other")
@@ -238,7 +240,10 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
     def prepared(experiment, *, only, **options):
         told.append(("compile", experiment.cell))
         outcomes = [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
-        return SimpleNamespace(run=lambda on_chunk: outcomes)
+        devices = options["devices"]
+        return SimpleNamespace(
+            train=lambda on_chunk: (), devices=devices, outcomes=lambda: outcomes
+        )
 
     monkeypatch.setattr("jaxrnn.sweep.prepare", prepared)
     for experiments in (made[:1], made):
@@ -252,3 +257,14 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
     events = ("start", "compile", "rows")
     first, second = ([(event, cell) for event in events] for cell in ("lstm", "gru"))
     assert told == [*first, ("rows", "lstm"), *second]
+
+
+def test_rows_do_not_depend_on_what_is_trained_side_by_side(tmp_path, monkeypatch):
+    one = Experiment(trials=4, window=50, max_steps=900)
+    experiments = [replace(one, length=length) for length in (4, 5, 9, 20)]
+    for path in ("several", "alone"):
+        with RunDirectory(tmp_path / path) as directory:
+            run_sweep(experiments, directory)
+        monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
+    several, alone = ((tmp_path / path / "trials.jsonl") for path in ("several", "alone"))
+    assert several.read_bytes() == alone.read_bytes()

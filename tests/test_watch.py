@@ -10,7 +10,7 @@ from rich.console import Console
 from jaxrnn import NOTEBOOK, watch
 from jaxrnn.results.report import sentence
 from jaxrnn.results.summary import summarize
-from jaxrnn.training.runner import Tally
+from jaxrnn.training.host_loop import Tally
 from jaxrnn.watch import Watch
 
 LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"

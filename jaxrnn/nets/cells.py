@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.nets.base import Cell, join, split
-from jaxrnn.nets.elementary import tanh
+from jaxrnn.nets.elementary import sigmoid, tanh
 from jaxrnn.nets.gated import gated
 
 # The simple recurrent net
@@ -121,7 +121,7 @@ def lstm_peephole(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
             join(a_i + own.input * state.cell, a_f + own.forget * state.cell, a_g), 3
         )
         c = f * state.cell + i * g
-        return [i, f, jax.nn.sigmoid(a_o + own.output * c), g]
+        return [i, f, sigmoid(a_o + own.output * c), g]
 
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
@@ -247,7 +247,7 @@ def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     ) -> list[jax.Array]:
         x_r, x_z, x_n = split(x_product + b, 3)
         h_r, h_z, h_n = split(h_product, 3)
-        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
         return [r, z, tanh(x_n + r * h_n)]
 
     return gated(

@@ -37,6 +37,14 @@ def exp(x: jax.Array) -> jax.Array:
     return _exp(x) if _is_short(x) else jnp.exp(x)
 
 
+def sigmoid(x: jax.Array) -> jax.Array:
+    """Logistic function of each element, to 3 units in the last place as jax.nn.sigmoid.
+
+    Written out: 1 / (1 + e^-x), its derivative y (1 - y).
+    """
+    return _sigmoid(x) if _is_short(x) else jax.nn.sigmoid(x)
+
+
 def vector_product(x: jax.Array, weights: jax.Array) -> jax.Array:
     """x W [K] of a vector [J], as the step of a scan needs it."""
     # XLA's CPU back end computes this sum along with what comes after it, which for a short K takes
@@ -120,6 +128,19 @@ def _exp(x: jax.Array) -> jax.Array:
 def _exp_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     y = _exp(primals[0])
     return y, tangents[0] * y
+
+
+@jax.custom_jvp
+def _sigmoid(x: jax.Array) -> jax.Array:
+    return 1 / (1 + _exp(-x))
+
+
+@_sigmoid.defjvp
+def _sigmoid_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    y = _sigmoid(primals[0])
+    return y, tangents[0] * (y * (1 - y))
 
 
 def _power_of_2(n: jax.Array) -> jax.Array:

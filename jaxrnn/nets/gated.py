@@ -10,6 +10,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
+from jaxrnn.nets.affine import add_bias, affine, by_weights
 from jaxrnn.nets.base import Cell, State, without_outputs
 from jaxrnn.nets.elementary import vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
@@ -77,7 +78,7 @@ def gated(
     def project(params: GatedParams, x: jax.Array) -> jax.Array:
         if jnp.issubdtype(x.dtype, jnp.integer):
             return params.input_weights[x]
-        return _affine(x, params.input_weights, jnp.zeros_like(params.bias))
+        return affine(x, params.input_weights, jnp.zeros_like(params.bias))
 
     def look(params: GatedParams, state: State, projected: jax.Array) -> list[jax.Array]:
         product = hidden(state) @ params.recurrent_weights
@@ -86,7 +87,7 @@ def gated(
         return activate(params.own, state, projected, product, params.bias)
 
     def readout(params: GatedParams, h: jax.Array) -> jax.Array:
-        return _affine(h, params.output_weights, params.output_bias)
+        return affine(h, params.output_weights, params.output_bias)
 
     def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         state = update(params.own, state, *look(params, state, project(params, x)))
@@ -101,41 +102,6 @@ def gated(
         return dict(zip(gates, look(params, state, project(params, x)), strict=True))
 
     return Cell(init, first_state, step, fast, gates, activations, without_outputs)
-
-
-def _affine(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
-    """x W + b of one vector [K] or of all time steps' [T, K]."""
-    return x @ weights + bias if x.ndim == 1 else _affine_of_rows(x, weights, bias)
-
-
-@jax.custom_vjp
-def _affine_of_rows(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
-    return _sums(x @ weights, bias)
-
-
-def _affine_forward(x: jax.Array, weights: jax.Array, bias: jax.Array) -> Any:
-    return _affine_of_rows(x, weights, bias), (x, weights)
-
-
-def _affine_backward(
-    operands: tuple[jax.Array, jax.Array], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    # XLA's CPU back end compiles a plain product of two small matrices, but calls a library for
-    # one of transposed matrices, which takes up to eight times as long; the barrier keeps XLA
-    # from folding the transposition into the product.
-    x, weights = operands
-    return cotangent @ lax.optimization_barrier(weights.T), *_by_weights(x, cotangent)
-
-
-def _by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The gradients of W and b of x W + b, [T, K] each row's, by one product."""
-    # A column of ones gives that of b, since XLA's CPU back end takes long for sums of rows.
-    ones = jnp.ones((x.shape[0], 1), x.dtype)
-    gradients = lax.optimization_barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
-    return gradients[:-1], gradients[-1]
-
-
-_affine_of_rows.defvjp(_affine_forward, _affine_backward)
 
 
 class _Equations(NamedTuple):
@@ -158,12 +124,8 @@ def _plain_scan(
 ) -> tuple[State, jax.Array]:
     """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H])."""
     if equations.adds_up:
-        return _scan_of_sums(equations, weights, own, state, _sums(products, bias))
+        return _scan_of_sums(equations, weights, own, state, add_bias(products, bias))
     return _scan_apart(equations, weights, bias, own, state, products, jnp.zeros_like(products))
-
-
-def _sums(products: jax.Array, bias: jax.Array) -> jax.Array:
-    return products + jnp.broadcast_to(bias, products.shape)
 
 
 def _scan_of_sums(
@@ -217,7 +179,7 @@ def _scan_forward(
 ) -> tuple[Any, Any]:
     own, first, products = rest
     if equations.slope is None:
-        operands: tuple[Any, ...] = (own, first, _sums(products, bias))
+        operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
         if not equations.adds_up:
             operands = (bias, own, first, products, jnp.zeros_like(products))
         scan = _scan_of_sums if equations.adds_up else _scan_apart
@@ -234,7 +196,7 @@ def _scan_forward(
         return state, row
 
     # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
-    last, rows = lax.scan(step, first, _sums(products, bias))
+    last, rows = lax.scan(step, first, add_bias(products, bias))
     flat, unravel = ravel_pytree(first)
     hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
     return (last, hs), Partial(partial(_pull_back, equations, starts), weights, own, first, rows)
@@ -261,9 +223,9 @@ def _scan_backward(equations: _Equations, residuals: Any, cotangents: Any) -> An
         pullback, before = residuals
         gradients = pullback(cotangents)
     if equations.adds_up:
-        return *_by_weights(before, gradients[-1]), *gradients
+        return *by_weights(before, gradients[-1]), *gradients
     *d_rest, d_h_products = gradients
-    return _by_weights(before, d_h_products)[0], *d_rest
+    return by_weights(before, d_h_products)[0], *d_rest
 
 
 def _pull_back(

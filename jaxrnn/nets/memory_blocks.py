@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.nets.base import Cell, join, product, split, without_outputs
-from jaxrnn.nets.elementary import vector_product
+from jaxrnn.nets.elementary import sigmoid, tanh, vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -41,15 +41,15 @@ def _project(params: BlockParams, x: jax.Array) -> jax.Array:
 
 def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """y_in, y_out [..., B] and what is added to s [..., B, S]."""
-    y_in, y_out = split(jax.nn.sigmoid(a[..., : 2 * num_blocks]), 2)
-    g = 2 * jnp.tanh(a[..., 2 * num_blocks :] / 2)
+    y_in, y_out = split(sigmoid(a[..., : 2 * num_blocks]), 2)
+    g = 2 * tanh(a[..., 2 * num_blocks :] / 2)
     g = g.reshape(*g.shape[:-1], num_blocks, -1)
     return y_in, y_out, y_in[..., None] * g
 
 
 def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
     """y_c [..., BS]."""
-    y_c = y_out[..., None] * jnp.tanh(s / 2)
+    y_c = y_out[..., None] * tanh(s / 2)
     return y_c.reshape(*y_c.shape[:-2], -1)
 
 

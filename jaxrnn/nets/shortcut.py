@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, product, split, without_outputs
+from jaxrnn.nets.elementary import sigmoid, tanh
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -54,7 +55,7 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
     def write(params: OneCellParams, x: jax.Array) -> jax.Array:
         """What is added to s, [H] or [T, H]."""
         a_in, a_c = split(product(x, params.input_weights), 2)
-        return jax.nn.sigmoid(a_in) * (jnp.tanh(a_c / 2) if bipolar else jax.nn.sigmoid(a_c))
+        return sigmoid(a_in) * (tanh(a_c / 2) if bipolar else sigmoid(a_c))
 
     def readout(params: OneCellParams, x: jax.Array, s: jax.Array) -> jax.Array:
         return product(x, params.direct_weights) + s @ params.output_weights
@@ -101,14 +102,14 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         params: SelfRecurrentParams, h: jax.Array, x: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         projected = product(x, params.input_weights)
-        h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
+        h = sigmoid(projected + h @ params.recurrent_weights)
         return h, readout(params, x, h)
 
     def unroll(
         params: SelfRecurrentParams, h: jax.Array, xs: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         def one(h: jax.Array, projected: jax.Array) -> tuple[jax.Array, jax.Array]:
-            h = jax.nn.sigmoid(projected + h @ params.recurrent_weights)
+            h = sigmoid(projected + h @ params.recurrent_weights)
             return h, h
 
         last, h_all = lax.scan(one, h, product(xs, params.input_weights))

@@ -58,12 +58,15 @@ NEVER = np.iinfo(np.int32).max
 # does not, to the bit, for three and more lanes a device. A single one is compiled differently, and
 # LLVM unrolls loops over two, after which it adds other products of the LSTM without rounding them
 # first (jax 0.11.2 at T = 4). A batch of three takes 1.3 times the time of one of two.
+# XLA would cut some loops of a net in two, if the machine has a second core, though each core has
+# its own lanes: ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
 # LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
 # 1 a program is compiled in 0.6 of the time, and a step at T = 10 takes 0.9 of it.
 _CPU_OPTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": "",
     "xla_cpu_multi_thread_eigen": False,
     "xla_backend_optimization_level": 1,
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
 }
 _MIN_LANES_A_DEVICE = 3
 

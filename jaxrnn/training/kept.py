@@ -17,15 +17,16 @@ from jaxrnn.training.trial import TrainState
 class Kept:
     """Keeps the parameters of every trial of a run as they are after its last step that counts."""
 
-    def __init__(self, program: Program, params: Any, trials: np.ndarray) -> None:
-        """``params`` are those of a batch, for their shapes; the program's chunk is replayable."""
-        self.program, self.trials = program, trials
+    def __init__(self, params: Any, trials: np.ndarray) -> None:
+        """``params`` are those of a batch, for their shapes."""
+        self.trials = trials
         leaves, self.treedef = jax.tree.flatten(params)
         # On the host, a leaf [trials, ...] each, by a trial's place among them.
         self.leaves = [np.zeros((len(trials), *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
 
     def keep(
         self,
+        program: Program,
         before: TrainState,
         lanes: Lanes,
         ended: np.ndarray,
@@ -34,11 +35,12 @@ class Kept:
     ) -> None:
         """Keep what the trials in the ``ended`` lanes, at these places, end with after ``steps``.
 
-        Their last chunk, which began with ``before``, is run again up to the end.
+        Their last chunk of the replayable program, which began with ``before``, is run again up to
+        the end.
         """
         stop = np.array(lanes.stop)
         stop[ended] = steps
-        state, _ = self.program.chunk(before, lanes._replace(stop=stop))
+        state, _ = program.chunk(before, lanes._replace(stop=stop))
         for kept, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
             kept[places] = np.asarray(leaf)[ended]
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.elementary import exp
+from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.tasks.base import Sequence, are_symbols
 
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
@@ -61,7 +61,7 @@ def _softmax(
     ones = jnp.where(is_target[0], one, one)
     others = jnp.where(is_target, jnp.zeros_like(exponentials), exponentials) @ ones
     target = jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0] - greatest
-    of_target = jnp.exp(target)
+    of_target = jnp.take_along_axis(exponentials, targets[:, None], axis=1)[:, 0]
     total = others + of_target
     errors = others / total
     by_logits = jnp.where(is_target, -errors[:, None], exponentials * (1 / total)[:, None])
@@ -98,7 +98,7 @@ def half_squared_error(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Arra
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """
-    y = jnp.where(jnp.isfinite(outputs), jax.nn.sigmoid(outputs), jnp.nan)
+    y = jnp.where(jnp.isfinite(outputs), sigmoid(outputs), jnp.nan)
     return half_squared_error_linear(y, targets)
 
 
@@ -136,7 +136,7 @@ def ranking_error(outputs: jax.Array, is_right: jax.Array) -> jax.Array:
     wrong = jnp.max(outputs, axis=1, where=~is_right, initial=-jnp.inf)
     right = jnp.min(outputs, axis=1, where=is_right, initial=jnp.inf)
     finite = jnp.all(jnp.isfinite(outputs), axis=1)
-    return jnp.where(finite, jax.nn.sigmoid(wrong - right), jnp.nan)
+    return jnp.where(finite, sigmoid(wrong - right), jnp.nan)
 
 
 OBJECTIVES: dict[str, Objective] = {

@@ -1,0 +1,281 @@
+"""The host loop: hands trials to lanes, launches chunks, folds their errors, keeps checkpoints."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.outcome import ENDINGS, Outcome
+from jaxrnn.training import stopping
+from jaxrnn.training.engine import (
+    NEVER,
+    Compiled,
+    Lanes,
+    Program,
+    bytes_of,
+    chunk_steps_of,
+    enough,
+    lanes_of,
+    make_program,
+    most_lanes,
+    round_up,
+    state_of,
+)
+from jaxrnn.training.final_test import with_final_test
+from jaxrnn.training.kept import Kept
+from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.trial import TrainState, build
+
+CHECKPOINT_SECONDS = 1.0
+
+
+class Tally(NamedTuple):
+    """Where a run stands, for whoever watches it."""
+
+    step: int  # training steps that the furthest running trial has taken
+    solved: int
+    unsolved: int
+    diverged: int
+    running: int  # in a lane or waiting for one
+    trial_steps: int  # training steps of all trials so far
+    lane_steps: int  # those that the lanes have had time for, idle ones and overrun included
+    steps_taken: int  # by each lane
+    steps_left: int  # by the lane that is busy longest, if every trial runs to its cap
+
+
+class Checkpoint(Protocol):
+    """Where a run keeps what it needs to go on: named arrays, replaced as a whole."""
+
+    def load(self) -> Mapping[str, np.ndarray] | None:
+        """The arrays of the last save, None before the first."""
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the arrays, so that a kill leaves either the old ones or the new."""
+
+
+class _Place(NamedTuple):
+    """What the lanes of a run are trained on."""
+
+    devices: Sequence[jax.Device]
+    program: Program
+    width: int  # the number of lanes
+    compiled: Future[Compiled]  # the program's chunk for so many
+
+
+class _InFlight(NamedTuple):
+    """A chunk that was launched and not yet read."""
+
+    program: Program
+    errors: jax.Array  # [C, N]
+    tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
+    lane_trial: np.ndarray  # [N], -1 for idle lanes
+    before: TrainState | None  # what it began with, where trials' last parameters are kept
+    lanes: Lanes
+
+
+class Run:
+    """The state of one call of :func:`jaxrnn.run_trials`."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        trials: Sequence[int],
+        lanes: int | None,
+        chunk_steps: int | None,
+        devices: Sequence[jax.Device],
+        keep_params: bool,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        """Begin to compile; nothing is made of the run yet that takes memory on a device."""
+        self.experiment, self.most_lanes, self.checkpoint = experiment, lanes, checkpoint
+        # Everywhere else in here a trial goes by its place among them.
+        self.trials = np.asarray(trials, np.int32)
+        self.trial = build(experiment)
+        self.keep_params = keep_params
+        self.keeps = keep_params or self.trial.final_test is not None
+        self.rule = stopping.rule_of(experiment)
+        self.chunk_steps = chunk_steps_of(experiment, self.trial.num_steps, chunk_steps)
+        self.settings = lanes_of(experiment, self.trials).settings
+        self.progress = stopping.start(len(self.trials), self.rule)
+        self.lane_steps = 0
+        self.saved = checkpoint.load() if checkpoint is not None else None
+        devices, width = self._usual(devices)
+        self.place = self._compiled_for(
+            devices, width if self.saved is None else len(self.saved["lane_trial"])
+        )
+        self.wider: _Place | None = None
+        self.table = LaneTable(self.place.width, len(self.trials))
+
+    @property
+    def devices(self) -> Sequence[jax.Device]:
+        """Those it has, or will have once it is compiled for them."""
+        return (self.wider or self.place).devices
+
+    def widen(self, idle: Sequence[jax.Device], seconds: float) -> None:
+        """Go on with devices, too, that have been idle for so long, once it is compiled for them.
+
+        As far as its trials can use them, only if it has twice as many then, and not before they
+        have been idle for as long as a compilation: then a run that ends soon is spared one.
+        """
+        if self.wider is not None or seconds < self.place.compiled.result().seconds:
+            return
+        devices, width = self._usual([*self.place.devices, *idle])
+        if len(devices) >= 2 * len(self.place.devices):
+            self.wider = self._compiled_for(devices, width)
+
+    def train(self, on_chunk: Callable[[Tally], None]) -> Iterator[Callable[[], Any]]:
+        """Train, as :func:`jaxrnn.run_trials` says; once.
+
+        Before it waits for a device or a compiler it yields a function that returns when the wait
+        is over: whoever calls that on another thread can do something else meanwhile.
+        """
+        yield self.place.compiled.result
+        self.state = self.place.program.init(self._lanes())
+        self.kept = Kept(self.state.params, self.trials) if self.keeps else None
+        if self.saved is not None:
+            self._restore(self.saved)
+        checkpoint, in_flight, last_save = self.checkpoint, None, time.monotonic()
+        while True:
+            self.table.fill()
+            # The next chunk is launched before the last one is read, so the device never waits.
+            launched = self._launch() if self.table.busy.any() else None
+            if in_flight is not None:
+                yield in_flight.errors.block_until_ready
+                self._fold(in_flight)
+                on_chunk(self._tally())
+            in_flight = launched
+            if in_flight is None:
+                break
+            if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+                # The state on the device is the one after this chunk, so it has to be read first.
+                yield in_flight.errors.block_until_ready
+                self._fold(in_flight)
+                in_flight = None
+                checkpoint.save(self._arrays())
+                on_chunk(self._tally())
+                last_save = time.monotonic()
+            if (better := self._better_place()) is not None:
+                self._move(jax.device_get(self.state), better)
+            if not (self.progress.status == stopping.RUNNING).any():
+                break  # what is still in flight belongs to trials that have ended
+
+    def outcomes(self) -> list[Outcome]:
+        """Of all its trials, after ``train``."""
+        has_two = self.rule.by_test and self.experiment.mean_error is not None
+        outcomes = stopping.outcomes(self.progress, self.trials, has_two)
+        if self.kept and self.place.program.final_test:
+            ways = self.place.program, self.kept, outcomes, len(self.place.devices)
+            outcomes = with_final_test(self.experiment, *ways)
+        return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
+
+    def _usual(self, devices: Sequence[jax.Device]) -> tuple[Sequence[jax.Device], int]:
+        """Those of the devices that the trials which run can use, and the lanes they ride in."""
+        running = int((self.progress.status == stopping.RUNNING).sum())
+        most = most_lanes(bytes_of(state_of(self.trial)), running, devices)
+        width = min(self.most_lanes or most, running)
+        return enough(devices, width), width
+
+    def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
+        """Begin to compile for so many lanes at least."""
+        made_of = self.trial, self.experiment.seed, self.chunk_steps, devices
+        program = make_program(*made_of, replayable=self.keeps)
+        width = round_up(num_lanes, len(devices))
+        return _Place(devices, program, width, self._compile(program, width))
+
+    def _compile(self, program: Program, width: int) -> Future[Compiled]:
+        """Begin to compile the program for so many lanes, unless that has been done."""
+        lanes = lanes_of(self.experiment, np.resize(self.trials, width))
+        return program.compile(lanes._replace(stop=self._never(width)))
+
+    def _never(self, width: int) -> np.ndarray | None:
+        """Where so many lanes stop, if they can."""
+        return np.full(width, NEVER, np.int32) if self.keeps else None
+
+    def _better_place(self) -> _Place | None:
+        """With more devices or in fewer lanes, if that is compiled."""
+        if self.wider is not None and self.wider.compiled.done():
+            better, self.wider = self.wider, None
+            return better
+        devices, program, _, compiled = self.place
+        least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
+        width = self.table.narrower(least, time.monotonic(), waited)
+        if width is None or not (compiled := self._compile(program, width)).done():
+            return None
+        return self.place._replace(width=width, compiled=compiled)
+
+    def _move(self, state: TrainState, place: _Place) -> None:
+        """Go on with a state on the host, its busy lanes in front of the others."""
+        lane = self.table.repack(place.width)
+        self.state = place.program.place(jax.tree.map(lambda a: a[lane], state))
+        self.place = place
+
+    def _lanes(self) -> Lanes:
+        """The lanes as the device sees them; an idle one repeats the beginning of the first."""
+        place = np.maximum(self.table.trial, 0)
+        step = np.where(self.table.busy, self.table.step, np.int32(0))
+        settings = jax.tree.map(lambda values: values[place], self.settings)
+        return Lanes(self.trials[place], step, settings, self._never(len(place)))
+
+    def _launch(self) -> _InFlight:
+        lanes, before, program = self._lanes(), self.state, self.place.program
+        self.state, errors = program.chunk(self.state, lanes)
+        tests = program.test(self.state.params, lanes) if program.test else None
+        kept = before if self.keeps else None
+        launched = _InFlight(program, errors, tests, self.table.trial.copy(), kept, lanes)
+        self.table.advance(self.chunk_steps, self.experiment.max_steps)
+        self.lane_steps += self.chunk_steps * len(self.table.trial)
+        return launched
+
+    def _fold(self, chunk: _InFlight) -> None:
+        lanes = np.flatnonzero(chunk.lane_trial >= 0)
+        trials = chunk.lane_trial[lanes]
+        errors = np.asarray(chunk.errors, np.float64)[:, lanes]
+        tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
+        before = stopping.Progress(*(array[trials] for array in self.progress))
+        folded = stopping.fold(before, errors, self.rule, tests)
+        for array, new in zip(self.progress, folded, strict=True):
+            array[trials] = new
+        has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
+        if self.kept and chunk.before is not None and has_ended.any():
+            ended = (one[has_ended] for one in (lanes, trials, folded.steps))
+            self.kept.keep(chunk.program, chunk.before, chunk.lanes, *ended)
+        self.table.free(self.progress.status != stopping.RUNNING)
+
+    def _tally(self) -> Tally:
+        status, steps = self.progress.status, self.progress.steps
+        counts = np.bincount(status, minlength=4).tolist()
+        running = steps[status == stopping.RUNNING]
+        return Tally(
+            step=int(running.max() if running.size else steps.max()),
+            **dict(zip(("running", *ENDINGS), counts, strict=True)),
+            trial_steps=int(steps.sum()),
+            lane_steps=self.lane_steps,
+            steps_taken=self.table.steps_taken,
+            steps_left=self.table.steps_left(self.experiment.max_steps),
+        )
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        leaves = jax.tree.leaves(self.state)
+        return {
+            **self.progress._asdict(),
+            **self.table.arrays(),
+            "lane_steps": np.array(self.lane_steps),
+            **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
+            **(self.kept.arrays() if self.kept else {}),
+        }
+
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        names = stopping.Progress._fields
+        self.progress = stopping.Progress(*(np.array(arrays[name]) for name in names))
+        self.table.restore(arrays)
+        self.lane_steps = int(arrays["lane_steps"])
+        if self.kept:
+            self.kept.restore(arrays, (self.progress.status != stopping.RUNNING).any())
+        leaves, treedef = jax.tree.flatten(self.state)
+        saved = [arrays[f"state_{k}"] for k in range(len(leaves))]
+        self._move(jax.tree.unflatten(treedef, saved), self.place)

@@ -1,0 +1,124 @@
+"""Which experiment is trained on which devices, and when; with runs that do nothing."""
+
+import time
+from dataclasses import replace
+
+import jax
+import pytest
+from helpers import STREAK
+
+from jaxrnn.errors import InputError
+from jaxrnn.training.side_by_side import SideBySide
+
+
+class Script:
+    """Trains experiments of these lengths; each lasts until ``is_over`` says so."""
+
+    def __init__(self, lengths, is_over=lambda script, length: True):
+        self.experiments = [replace(STREAK, length=length) for length in lengths]
+        self.is_over, self.events, self.devices = is_over, [], {}
+
+    def begin(self, experiment, devices):
+        self.events.append(("compile", experiment.length))
+        self.devices[experiment.length] = list(devices)
+        return FakeRun(self, experiment.length)
+
+    def note(self, event):
+        return lambda experiment, *_: self.events.append((event, experiment.length))
+
+    def run(self):
+        notes = (self.note(event) for event in ("begin", "chunk", "end"))
+        SideBySide(self.experiments, self.begin, *notes).run()
+
+    def lengths(self, event):
+        return [length for one, length in self.events if one == event]
+
+
+class FakeRun:
+    """Of one experiment in a script."""
+
+    def __init__(self, script, length):
+        self.script, self.length = script, length
+
+    @property
+    def devices(self):
+        return self.script.devices[self.length]
+
+    def train(self, on_chunk):
+        while True:
+            yield lambda: time.sleep(0.001)
+            on_chunk(None)
+            if self.script.is_over(self.script, self.length):
+                break
+
+    def widen(self, idle, seconds):
+        assert 0 <= seconds < 10
+        self.script.devices[self.length] = [*self.devices, *idle]
+
+
+@pytest.fixture(autouse=True)
+def devices(request, monkeypatch):
+    """So many devices, by number."""
+    devices = list(range(request.param))
+    monkeypatch.setattr(jax, "devices", lambda: devices)
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_another_trains(devices):
+    script = Script([4, 5, 6])
+    script.run()
+    assert script.events == [
+        *[("begin", 4), ("compile", 4), ("compile", 5), ("chunk", 4), ("end", 4)],
+        *[("begin", 5), ("compile", 6), ("chunk", 5), ("end", 5)],
+        *[("begin", 6), ("chunk", 6), ("end", 6)],
+    ]
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_the_last_are_trained_beside_the_first_and_at_the_end_one_has_all_devices(devices):
+    def is_over(script, length):
+        if length == 4:
+            return 8 in script.lengths("chunk")
+        return length < 8 or len(script.devices[8]) == 2
+
+    script = Script([4, 5, 6, 7, 8], is_over)
+    script.run()
+    assert script.lengths("begin")[:2] == [4, 8]
+    assert script.lengths("end") == [4, 5, 6, 7, 8]
+    # What was compiled to come after 8 is not left to wait for it.
+    assert script.lengths("compile").count(7) == 2
+    assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1, 0]}
+
+
+@pytest.mark.parametrize("devices", [5], indirect=True)
+def test_fewer_experiments_than_devices_share_them_out(devices):
+    script = Script([4, 5], lambda script, length: length == 4 or 4 in script.lengths("end"))
+    script.run()
+    assert script.devices[4] == [0, 2, 4]
+    assert script.devices[5][:2] == [1, 3]
+
+
+@pytest.mark.parametrize("devices", [3], indirect=True)
+def test_none_are_none(devices):
+    script = Script([])
+    script.run()
+    assert script.events == []
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
+    script = Script([4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
+    begin = script.begin
+
+    def refuse(experiment, devices):
+        run = begin(experiment, devices)
+        if experiment.length == 6:
+            raise InputError("a bad one")
+        return run
+
+    script.begin = refuse
+    with pytest.raises(InputError, match="a bad one"):
+        script.run()
+    assert script.lengths("compile").count(6) == 2
+    assert script.lengths("begin")[-1] == 6
+    assert script.lengths("end") == [7]
