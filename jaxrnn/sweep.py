@@ -138,9 +138,9 @@ def run(
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
     configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    by ipywidgets. Up to ``lanes`` trials are trained at once, by default as many as is fastest;
-    ``dask`` is the address of a scheduler whose workers do the work, by default this process.
-    They become a table as :func:`jaxrnn.read_rows` says.
+    by ipywidgets. Up to ``lanes`` trials of each are trained at once, by default as many as is
+    fastest; ``dask`` is the address of a scheduler whose workers do the work, by default this
+    process. The rows become a table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
     directory that cannot be written, is in use or was begun under other settings.

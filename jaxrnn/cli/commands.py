@@ -63,7 +63,7 @@ def sweep(
         seed: Number from which all first weights and training sequences follow.
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none,
             and runs/EXPERIMENT-TASK with another task.
-        lanes: Trials trained at once; results do not depend on it.
+        lanes: Trials of a net trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
             and for `load_weights` in Python.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
@@ -102,7 +102,7 @@ def grid(
         seed: Number from which all first weights and training sequences follow.
         experiment: Where every setting that is not named comes from.
         out: Run directory.
-        lanes: Trials trained at once; results do not depend on it.
+        lanes: Trials of a net trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
             and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
@@ -152,7 +152,7 @@ def paper(
             published mean, at most 5 million.
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
-        lanes: Trials trained at once; results do not depend on it.
+        lanes: Trials of a net trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
             and for `load_weights` in Python.
         cost: In the list, the likely cost of each here; a net is timed for some seconds.

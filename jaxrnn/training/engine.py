@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn import tasks
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import usable_cores
 from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, trial_key
 
 
@@ -181,8 +182,8 @@ def make_program(
     )
 
 
-# Two at a time: XLA compiles one program with more than one core, but not two (1.6 where measured).
-_COMPILER = ThreadPoolExecutor(2, "compile")
+# XLA compiles one program with more than one core, but not two (1.6 where measured).
+_COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
 
 
 class _Chunk:

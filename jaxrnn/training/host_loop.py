@@ -92,10 +92,11 @@ class Run:
         checkpoint: Checkpoint | None,
     ) -> None:
         """Begin to compile; nothing is made of the run yet that takes memory on a device."""
-        self.experiment, self.most_lanes, self.checkpoint = experiment, lanes, checkpoint
+        self.experiment, self.lanes, self.checkpoint = experiment, lanes, checkpoint
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
         self.trial = build(experiment)
+        self.lane_bytes = bytes_of(state_of(self.trial))
         self.keep_params = keep_params
         self.keeps = keep_params or self.trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
@@ -104,7 +105,7 @@ class Run:
         self.progress = stopping.start(len(self.trials), self.rule)
         self.lane_steps = 0
         self.saved = checkpoint.load() if checkpoint is not None else None
-        devices, width = self._usual(devices)
+        devices, width = self._usable(devices)
         self.place = self._compiled_for(
             devices, width if self.saved is None else len(self.saved["lane_trial"])
         )
@@ -124,7 +125,7 @@ class Run:
         """
         if self.wider is not None or seconds < self.place.compiled.result().seconds:
             return
-        devices, width = self._usual([*self.place.devices, *idle])
+        devices, width = self._usable([*self.place.devices, *idle])
         if len(devices) >= 2 * len(self.place.devices):
             self.wider = self._compiled_for(devices, width)
 
@@ -166,18 +167,18 @@ class Run:
 
     def outcomes(self) -> list[Outcome]:
         """Of all its trials, after ``train``."""
-        has_two = self.rule.by_test and self.experiment.mean_error is not None
+        experiment, (devices, program, *_) = self.experiment, self.place
+        has_two = self.rule.by_test and experiment.mean_error is not None
         outcomes = stopping.outcomes(self.progress, self.trials, has_two)
-        if self.kept and self.place.program.final_test:
-            ways = self.place.program, self.kept, outcomes, len(self.place.devices)
-            outcomes = with_final_test(self.experiment, *ways)
+        if self.kept and program.final_test:
+            outcomes = with_final_test(experiment, program, self.kept, outcomes, len(devices))
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
 
-    def _usual(self, devices: Sequence[jax.Device]) -> tuple[Sequence[jax.Device], int]:
+    def _usable(self, devices: Sequence[jax.Device]) -> tuple[Sequence[jax.Device], int]:
         """Those of the devices that the trials which run can use, and the lanes they ride in."""
         running = int((self.progress.status == stopping.RUNNING).sum())
-        most = most_lanes(bytes_of(state_of(self.trial)), running, devices)
-        width = min(self.most_lanes or most, running)
+        most = most_lanes(self.lane_bytes, running, devices)
+        width = min(self.lanes or most, running)
         return enough(devices, width), width
 
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
