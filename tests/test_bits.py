@@ -17,11 +17,15 @@ LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)
 CHUNKS, DEVICES = (1, 2, 7, 40), (1, 2)
 STEPS = 40  # what rounds in other ways shows after 1 to 26 training steps
 REFERENCE = (10, 40, 1)
-OPTIONS = {"memory_blocks": {"block_size": 2}}
+SETTINGS = {
+    "memory_blocks": {"cell_options": {"block_size": 2}},
+    # Else its sums make all errors 1 at T = 50.
+    "one_cell": {"initial_scale": 0.1, "learning_rate": 0.01},
+}
 
 
 def experiment_of(cell, length):
-    return Experiment(cell=cell, cell_options=OPTIONS.get(cell, {}), length=length, trials=32)
+    return Experiment(cell=cell, length=length, trials=32, **SETTINGS.get(cell, {}))
 
 
 def errors_of(experiment, lanes, chunk, devices):
@@ -40,7 +44,7 @@ def errors_of(experiment, lanes, chunk, devices):
 
 def assert_same(experiment, ways):
     expected = errors_of(experiment, *REFERENCE)
-    assert np.ptp(expected[0]) > 0  # the trials differ
+    assert np.ptp(expected[-1]) > 0  # the trials differ
     for way in ways:
         errors = errors_of(experiment, *way)
         shared = min(errors.shape[1], expected.shape[1])
