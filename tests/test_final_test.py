@@ -127,7 +127,7 @@ def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
     program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
     program = program._replace(final_test=lambda params, lanes: errors[lanes.trial])
-    kept = Kept(program, program.init(lanes_of(experiment)).params, np.arange(2))
+    kept = Kept(program.init(lanes_of(experiment)).params, np.arange(2))
     solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
     first, second = with_final_test(experiment, program, kept, solved, 1)
     assert (first.final_wrong, second.final_wrong) == (1, 2)

@@ -6,9 +6,10 @@ import re
 import warnings
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
-from helpers import Memory, rows_of
+from helpers import ONE_DEVICE, Memory, rows_of
 from test_sweep import AXES, BASE
 
 from jaxrnn import SUITES, Experiment, InputError, run_trials
@@ -41,6 +42,7 @@ def sweep(tmp_path, monkeypatch):
             return prepare(experiment, only=only, **options)
 
         monkeypatch.setattr("jaxrnn.sweep.prepare", noted)
+        monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)
         return ran
