@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import jax
 import pytest
@@ -12,11 +13,14 @@ from jaxrnn.training.side_by_side import SideBySide
 
 
 class Script:
-    """Trains experiments of these lengths; each lasts until ``is_over`` says so."""
+    """Trains experiments of these lengths; each is compiled as long as ``compiler`` takes and lasts
+    until ``is_over`` says so."""
 
-    def __init__(self, lengths, is_over=lambda script, length: True):
+    def __init__(
+        self, lengths, is_over=lambda script, length: True, compiler=lambda script, length: None
+    ):
         self.experiments = [replace(STREAK, length=length) for length in lengths]
-        self.is_over, self.events, self.devices = is_over, [], {}
+        self.is_over, self.compiler, self.events, self.devices = is_over, compiler, [], {}
 
     def begin(self, experiment, devices):
         self.events.append(("compile", experiment.length))
@@ -45,6 +49,8 @@ class FakeRun:
         return self.script.devices[self.length]
 
     def train(self, on_chunk):
+        yield partial(self.script.compiler, self.script, self.length)
+        self.script.events.append(("train", self.length))
         while True:
             yield lambda: time.sleep(0.001)
             on_chunk(None)
@@ -68,9 +74,9 @@ def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_anoth
     script = Script([4, 5, 6])
     script.run()
     assert script.events == [
-        *[("begin", 4), ("compile", 4), ("compile", 5), ("chunk", 4), ("end", 4)],
-        *[("begin", 5), ("compile", 6), ("chunk", 5), ("end", 5)],
-        *[("begin", 6), ("chunk", 6), ("end", 6)],
+        *[("begin", 4), ("compile", 4), ("train", 4), ("compile", 5), ("chunk", 4), ("end", 4)],
+        *[("begin", 5), ("train", 5), ("compile", 6), ("chunk", 5), ("end", 5)],
+        *[("begin", 6), ("train", 6), ("chunk", 6), ("end", 6)],
     ]
 
 
@@ -88,6 +94,25 @@ def test_the_last_are_trained_beside_the_first_and_at_the_end_one_has_all_device
     # What was compiled to come after 8 is not left to wait for it.
     assert script.lengths("compile").count(7) == 2
     assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1, 0]}
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_the_first_trains_before_the_others_are_begun(devices):
+    script = Script([4, 5], lambda script, length: length == 5 or 5 in script.lengths("end"))
+    script.run()
+    assert script.events[:4] == [("begin", 4), ("compile", 4), ("train", 4), ("begin", 5)]
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_the_others_do_not_wait_long_for_the_first_to_be_compiled(devices):
+    def compiler(script, length):
+        give_up = time.monotonic() + 10
+        while length == 4 and 5 not in script.lengths("end") and time.monotonic() < give_up:
+            time.sleep(0.01)
+
+    script = Script([4, 5], compiler=compiler)
+    script.run()
+    assert script.lengths("end") == [5, 4]
 
 
 @pytest.mark.parametrize("devices", [5], indirect=True)
