@@ -260,7 +260,7 @@ def test_a_checkpoint_goes_on_with_fewer_and_with_more_devices(
 
 
 @pytest.mark.parametrize("rule", ["streak", "test"])
-def test_more_devices_on_the_way_change_no_outcome(rule, monkeypatch, outcomes):
+def test_more_devices_on_the_way_change_no_outcome(rule, outcomes):
     experiment, (first, second), seen = OVER_RULES[rule], jax.devices(), []
     run = prepare(experiment, devices=[first], chunk_steps=20)
     run.widen([second], -1.0)  # not yet idle for as long as it takes to compile
