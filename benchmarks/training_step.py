@@ -178,7 +178,9 @@ def main(
             print(f"| {cell} | {length} | {' | '.join(columns)} |", flush=True)
     print("\n| net | T | jaxrnn | first call |\n|---|--:|--:|--:|")
     for cell in CELLS:
-        experiment = Experiment(cell=cell, length=every_cell_at, trials=trials)
+        options = {"block_size": 2} if cell == "memory_blocks" else {}
+        net: dict[str, Any] = {"cell": cell, "cell_options": options}
+        experiment = Experiment(**net, length=every_cell_at, trials=trials)
         chunk_steps = max(20, 20_000 // every_cell_at)
         least, median, first = time_steps(*chunks_of(experiment, chunk_steps), chunk_steps)
         print(f"| {cell} | {every_cell_at} | {least:,.1f} ({median:,.1f}) | {first:.1f} s |")
