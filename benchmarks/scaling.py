@@ -60,7 +60,7 @@ def step_microseconds(experiment: Experiment, device: jax.Device) -> float:
     """Least time of one training step of all trials."""
     # About a quarter of a second a repeat at the speed of one core.
     chunk_steps = int(np.clip(5e9 / (5 * floating_point_operations(experiment)), 3, 1000))
-    return time_steps(*chunks_of(experiment, chunk_steps, device), chunk_steps).least
+    return time_steps(*chunks_of(experiment, chunk_steps, [device]), chunk_steps).least
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,11 +48,13 @@ def time_steps(
 
 
 def chunks_of(
-    experiment: Experiment, chunk_steps: int, device: jax.Device | None = None
+    experiment: Experiment, chunk_steps: int, devices: Sequence[jax.Device] | None = None
 ) -> tuple[Callable[[Any, int], tuple[Any, jax.Array]], Any]:
-    """The engine's ``run(state, first_step)`` of all trials, and its first state."""
-    devices = [device or jax.devices()[0]]
-    program = make_program(build(experiment), experiment.seed, chunk_steps, devices)
+    """The engine's ``run(state, first_step)`` of all trials on the devices, by default the first,
+    and its first state."""
+    devices = devices or jax.devices()[:1]
+    trial = build(experiment, devices[0].platform)
+    program = make_program(trial, experiment.seed, chunk_steps, devices)
     lanes = lanes_of(experiment)
 
     def run(state: Any, first_step: int) -> tuple[Any, jax.Array]:

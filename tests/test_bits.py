@@ -9,8 +9,9 @@ import pytest
 from helpers import WINDOW
 
 from jaxrnn import CELLS, Experiment
-from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program, round_up
+from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
 from jaxrnn.training.objectives import cross_entropy
+from jaxrnn.training.sizes import round_up
 from jaxrnn.training.trial import build
 
 LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)

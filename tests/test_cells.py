@@ -1,5 +1,6 @@
 """Every cell: against the notebook, against transcriptions, and what holds for any."""
 
+import re
 from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -197,12 +198,14 @@ def random_symbols(seed: int = 1) -> jax.Array:
 run = jit(unroll, static_argnums=0)
 
 
-@partial(jit, static_argnums=0)
-def results_and_gradients(net: Cell, params: Any, state: Any, xs: jax.Array) -> Any:
+@partial(jit, static_argnums=(0, 4))
+def results_and_gradients(
+    net: Cell, params: Any, state: Any, xs: jax.Array, steps_at_once: int = 1
+) -> Any:
     """(Last state, outputs), and the gradients of a random sum of both by params and state."""
 
     def random_sum(params: Any, state: Any) -> tuple[jax.Array, Any]:
-        results = unroll(net, params, xs, state)
+        results = unroll(net, params, xs, state, steps_at_once=steps_at_once)
         flat, _ = ravel_pytree(results)
         return jnp.vdot(random_like(flat, seed=5), flat), results
 
@@ -251,6 +254,31 @@ def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_who
         results_and_gradients(plain(cell), params, state, xs),
         **FLOAT64,
     )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("change", [lambda cell: cell, plain], ids=["fast", "plain"])
+def test_several_steps_at_once_give_the_same(cell, layers, change):
+    net = net_of(cell, SIZES, layers, change)
+    params, xs = random_params(net), random_symbols() if change is not plain else random_vectors()
+    state = random_like(net.initial_state(params), seed=3)
+    loops = str(results_and_gradients.trace(net, params, state, xs, 4).jaxpr)
+    assert set(re.findall(r"unroll=(\d+)", loops)) == {"4"}
+    assert_trees_close(
+        results_and_gradients(net, params, state, xs, 4),
+        results_and_gradients(net, params, state, xs),
+        **FLOAT64,
+    )
+
+
+def test_a_fast_path_of_ones_own_need_not_take_several_steps_at_once():
+    net = net_of("lstm", SIZES)
+    own = net._replace(unroll=lambda params, state, xs: net.unroll(params, state, xs))
+    params, xs = random_params(net), random_vectors()
+    several = unroll(own, params, xs, steps_at_once=4)
+    assert_trees_close(several, unroll(net, params, xs), rtol=0, atol=0)
 
 
 @pytest.mark.usefixtures("x64")

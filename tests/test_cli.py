@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from filelock import FileLock
 from helpers import clopper_pearson, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
+from jaxrnn.cli import commands
 from jaxrnn.cli.cost import expected_seconds
 from jaxrnn.results.run_directory import LOCK
 from jaxrnn.suites import PAPER, SUITES
@@ -128,6 +130,19 @@ def test_a_stack_of_layers_runs_from_the_command_line(tmp_path):
     assert [(row["layers"], row["hidden_size"], row["clipping"]) for row in rows_of(out)] == [
         (3, 10, "none")
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("platform", "trials", "is_said"), [("gpu", 10, True), ("gpu", 30, False), ("cpu", 10, False)]
+)
+def test_few_trials_on_an_accelerator_are_one_sentence(platform, trials, is_said, recwarn):
+    device = SimpleNamespace(platform=platform, device_kind="NVIDIA H100")
+    commands._warn_if_small([Experiment(trials=3), Experiment(trials=trials)], device)
+    said = [str(warning.message) for warning in recwarn]
+    assert said == is_said * [
+        "10 trials of a net are few for NVIDIA H100, which is likely to be faster than CPU cores "
+        "from 30 or so on: JAX_PLATFORMS=cpu runs it there"
+    ]
 
 
 def test_two_experiments_side_by_side(tmp_path, capsys):

@@ -9,15 +9,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import (
-    NEVER,
-    bytes_of,
-    lanes_of,
-    make_program,
-    most_lanes,
-    round_up,
-    state_of,
-)
+from jaxrnn.training.engine import NEVER, lanes_of, make_program
 from jaxrnn.training.trial import build
 
 
@@ -102,30 +94,6 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
     rates = np.array([0.3, 0.1, 0.3, 0.2], some.settings.learning_rate.dtype)
     np.testing.assert_array_equal(some.settings.learning_rate, rates)
     assert {lanes.trial.dtype, lanes.step.dtype, some.trial.dtype} == {np.dtype(np.int32)}
-
-
-@pytest.mark.parametrize(
-    ("lanes", "devices", "rounded"),
-    [(1, 1, 3), (5, 1, 5), (1, 2, 6), (5, 2, 6), (7, 2, 8), (9, 4, 12)],
-)
-def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, rounded):
-    # Fewer are compiled differently, and a trial would not be to the bit what it is else.
-    assert round_up(lanes, devices) == rounded
-
-
-@pytest.mark.parametrize(
-    ("settings", "lanes"),
-    [
-        ({"trials": 7}, 7),
-        ({"trials": 1000}, 64),  # 32 for each core
-        ({"trials": 1000, "hidden_size": 128, "length": 50}, 2),  # what fits its cache
-        ({"trials": 1000, "hidden_size": 500}, 0),
-    ],
-)
-def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):
-    experiment = Experiment(**settings)
-    size = bytes_of(state_of(build(experiment)))
-    assert most_lanes(size, experiment.trials, jax.devices()[:1] * 2) == lanes
 
 
 def test_a_trial_without_tests_has_no_programs_for_them():

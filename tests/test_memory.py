@@ -13,15 +13,10 @@ from helpers import QUICK, promotion, run
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.sweep import product
 from jaxrnn.training import memory
-from jaxrnn.training.engine import (
-    NEVER,
-    chunk_steps_of,
-    lanes_of,
-    make_program,
-    state_of,
-)
+from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check
+from jaxrnn.training.sizes import chunk_steps_of, most_lanes
 from jaxrnn.training.trial import build
 
 ORDER = SUITES["6a"].at(trials=10)
@@ -193,10 +188,14 @@ def test_a_device_with_memory_of_its_own_has_its_own_limit(free, monkeypatch):
         def memory_stats(self):
             return {"bytes_limit": 10_000_000}
 
-    monkeypatch.setattr(memory.jax, "devices", lambda: [Accelerator()] * 3)
-    check_memory(Experiment(trials=600))
+    devices = [Accelerator()] * 3
+    monkeypatch.setattr(memory.jax, "devices", lambda: devices)
+    size = check_memory(Experiment(trials=10_000))  # in fewer lanes
+    assert 100 < most_lanes(size, 10_000, devices) < 1000
     with pytest.raises(InputError, match=r"^lanes 1002: .*on the devices.* 0.03 GB are free"):
-        check_memory(Experiment(trials=1000))
+        check_memory(Experiment(trials=10_000), lanes=1000)
+    with pytest.raises(InputError, match=r"^hidden-size 1000: .*on the devices.* 0.03 GB are free"):
+        check_memory(Experiment(trials=10_000, hidden_size=1000))
 
 
 def test_a_command_that_is_refused_makes_no_directory(free, tmp_path, monkeypatch, capsys):

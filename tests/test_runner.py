@@ -111,8 +111,8 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
     monkeypatch.undo()
     widths, seen = {8, 6}, set()
 
-    def build_counting(experiment):
-        trial = build(experiment)
+    def build_counting(experiment, platform):
+        trial = build(experiment, platform)
         most = dict.fromkeys(("draw", "update", "test"), len(widths)) | {"final_test": 1}
         counted = {
             name: chex.assert_max_traces(getattr(trial, name), n=n)
@@ -145,6 +145,28 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
     assert len(chunks) > len(widths) + 3
     assert seen == widths
     assert narrowed == wide
+
+
+@pytest.mark.parametrize(("seconds", "fewest", "most"), [(0.0, 20, 60), (0.3, 3, 6)])
+def test_checkpoints_that_take_long_are_rare(seconds, fewest, most, monkeypatch):
+    class Clock(Memory):
+        now = 0.0
+
+        def save(self, arrays):
+            super().save(arrays)
+            self.now += seconds
+
+    memory, chunks = Clock(), []
+    monkeypatch.setattr(host_loop.time, "monotonic", lambda: memory.now)
+
+    def on_chunk(tally):
+        chunks.append(tally)
+        memory.now += 0.5
+
+    long = replace(STREAK, window=900)  # to its last step
+    run_trials(long, chunk_steps=9, on_chunk=on_chunk, checkpoint=memory)
+    assert len(chunks) > 90
+    assert fewest < len(memory.saves) < most
 
 
 @pytest.mark.parametrize(("trials", "used"), [(1, 1), (3, 1), (4, 2)])

@@ -1,5 +1,6 @@
 """Training runs against the notebook's own, and what one trial draws, sees and is judged by."""
 
+import re
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -116,6 +117,21 @@ def test_keys_are_those_of_the_contract():
     first = build(STREAK).init(key, settings_of_one(STREAK)).params
     expected = parts.cell.init(weights_key, parts.initializer)
     jax.tree.map(np.testing.assert_array_equal, first, expected)
+
+
+@pytest.mark.parametrize(("platform", "at_once"), [("cpu", "1"), ("gpu", "11")])
+def test_an_accelerator_takes_several_time_steps_at_once_in_training_and_tests(platform, at_once):
+    experiment = SUITES["6a-best"].at(length=90, trials=1)
+    trial, key = build(experiment, platform), trial_key(0, 0)
+    assert trial.num_steps == 99
+    settings = settings_of_one(experiment)
+    state = jax.eval_shape(trial.init, key, settings)
+    sequence = jax.eval_shape(trial.draw, key, np.int32(0))
+    update = jax.make_jaxpr(trial.update)(state, settings, sequence, np.int32(0))
+    test = jax.make_jaxpr(trial.final_test)(key, state.params)
+    for traced in (update, test):
+        over_time = re.findall(r"length=99[^\]]*?unroll=(\d+)", str(traced), re.S)
+        assert set(over_time) == {at_once}
 
 
 def test_noisy_targets_are_trained_and_clean_ones_judged():

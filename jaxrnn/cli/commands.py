@@ -2,10 +2,12 @@
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import tyro
 from rich.console import RenderableType
 from rich.text import Text
@@ -26,12 +28,13 @@ from jaxrnn.cli.flags import (
     Single,
 )
 from jaxrnn.cli.inspecting import inspect, usual_length
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.results.rows import read_rows
 from jaxrnn.results.summary import Line
 from jaxrnn.suites import PAPER, SUITES, Suite
 from jaxrnn.sweep import combinations, expand, product, run
+from jaxrnn.training.sizes import GPU_PAYS_FROM
 from jaxrnn.watch import console, duration
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
@@ -237,6 +240,8 @@ def _run(
 ) -> None:
     """Run experiments into a directory, watched, and show the report."""
     start = time.monotonic()
+    if dask is None:
+        _warn_if_small(experiments, jax.devices()[0])
     run(
         experiments,
         out,
@@ -250,6 +255,18 @@ def _run(
 
     _show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
+
+
+def _warn_if_small(experiments: Sequence[Experiment], device: jax.Device) -> None:
+    """Say so where an accelerator has too few trials at once to be faster than a CPU."""
+    trials = max((experiment.trials for experiment in experiments), default=0)
+    if device.platform != "cpu" and trials < GPU_PAYS_FROM:
+        warnings.warn(
+            f"{trials} trials of a net are few for {device.device_kind}, which is likely to be "
+            f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
+            Note,
+            stacklevel=2,
+        )
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:

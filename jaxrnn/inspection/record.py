@@ -11,9 +11,10 @@ from jax import lax
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.tasks import Sequence, Task, noise_free
-from jaxrnn.training.engine import lanes_of, make_program, round_up
+from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.sizes import round_up
 from jaxrnn.training.trial import build
 
 
@@ -31,7 +32,8 @@ def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params
     To the bit what the runner trains on the same machine. ``trial`` is below experiment.trials.
     """
     devices = jax.devices()[:1]
-    program = make_program(build(experiment), experiment.seed, num_steps, devices)
+    functions = build(experiment, devices[0].platform)
+    program = make_program(functions, experiment.seed, num_steps, devices)
     # The same trial in every lane: what the others hold would make no difference.
     lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
     state, _ = program.chunk(program.init(lanes), lanes)

@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+
+from jaxrnn.nets.base import barrier
 
 
 def affine(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
@@ -28,14 +29,14 @@ def _affine_backward(
     # one of transposed matrices, which takes up to eight times as long; the barrier keeps XLA
     # from folding the transposition into the product.
     x, weights = operands
-    return cotangent @ lax.optimization_barrier(weights.T), *by_weights(x, cotangent)
+    return cotangent @ barrier(weights.T), *by_weights(x, cotangent)
 
 
 def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The gradients of W and b of x W + b, [T, K] each row's, by one product."""
     # A column of ones gives that of b, since XLA's CPU back end takes long for sums of rows.
     ones = jnp.ones((x.shape[0], 1), x.dtype)
-    gradients = lax.optimization_barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
+    gradients = barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
     return gradients[:-1], gradients[-1]
 
 

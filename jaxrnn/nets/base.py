@@ -6,6 +6,7 @@ C training steps of a chunk. Nothing in this package has a trial axis.
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +32,8 @@ class Cell(NamedTuple):
         :func:`jaxrnn.gated`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs
         it.
     ``unroll(params, state, xs) -> (state, ys)``
-        Optional: what that scan computes, done faster; takes symbols as well as vectors.
+        Optional: what that scan computes, done faster; takes symbols as well as vectors. One that
+        scans itself may take ``steps_at_once`` as a keyword, see :func:`unroll`.
     ``gates``
         The gates by name, in the order in which they lie side by side in the weights.
     ``activations(params, state, x) -> {gate: [H]}``
@@ -50,12 +52,20 @@ class Cell(NamedTuple):
 
 
 def unroll(
-    cell: Cell, params: Params, xs: jax.Array, state: State | None = None
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State | None = None,
+    *,
+    steps_at_once: int = 1,
 ) -> tuple[State, jax.Array]:
     """Run ``cell`` over ``xs`` ([T, I], or [T] symbols) and return (last state, ys [T, O]).
 
     Takes the cell's own fast path where it has one, else ``lax.scan`` of its step. ``state`` is
-    the state before the first step, by default the cell's initial state.
+    the state before the first step, by default the cell's initial state. ``steps_at_once`` time
+    steps are one iteration of the compiled loop, the ``unroll`` of ``lax.scan``: it computes the
+    same but for rounding, takes longer to compile, and is faster where to start a kernel takes
+    longer than what it computes, as on an accelerator.
 
     The fast path of the cells that :func:`jaxrnn.gated` builds has reverse-mode derivatives only
     (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over reverse). ``jvp`` and
@@ -65,9 +75,12 @@ def unroll(
     if state is None:
         state = cell.initial_state(params)
     if cell.unroll is None:
-        return lax.scan(partial(cell.step, params), state, xs)
+        return lax.scan(partial(cell.step, params), state, xs, unroll=steps_at_once)
+    own: Callable[..., tuple[State, jax.Array]] = cell.unroll
+    if steps_at_once > 1 and "steps_at_once" in signature(own).parameters:
+        own = partial(own, steps_at_once=steps_at_once)
     try:
-        return cell.unroll(params, state, xs)
+        return own(params, state, xs)
     except TypeError as error:
         if "forward-mode" not in str(error):
             raise
@@ -108,10 +121,12 @@ def stack(*cells: Cell) -> Cell:
             new_state.append(layer_state)
         return tuple(new_state), x
 
-    def fast(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+    def fast(
+        params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[State, jax.Array]:
         new_state = []
         for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            layer_state, xs = unroll(cell, layer, xs, layer_state)
+            layer_state, xs = unroll(cell, layer, xs, layer_state, steps_at_once=steps_at_once)
             new_state.append(layer_state)
         return tuple(new_state), xs
 
@@ -133,13 +148,21 @@ def product(x: jax.Array, weights: jax.Array) -> jax.Array:
 _ALWAYS_FUSED_BELOW = 64
 
 
+def barrier(tree: Any) -> Any:
+    """The arrays, which XLA's CPU back end computes apart from what comes of them.
+
+    Other back ends may fuse the two, as an accelerator has to, for which few kernels count.
+    """
+    return lax.platform_dependent(tree, cpu=lax.optimization_barrier, default=lambda tree: tree)
+
+
 @jax.custom_jvp
 def join(*parts: jax.Array) -> jax.Array:
     """The parts [..., K] side by side."""
     width = sum(part.shape[-1] * part.dtype.itemsize for part in parts)
     if width < _ALWAYS_FUSED_BELOW:
         return jnp.concatenate(parts, axis=-1)
-    return lax.optimization_barrier(jnp.concatenate(lax.optimization_barrier(parts), axis=-1))
+    return barrier(jnp.concatenate(barrier(parts), axis=-1))
 
 
 @join.defjvp
@@ -158,8 +181,8 @@ def _split_jvp(num_parts: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
     (a,), (tangent,) = primals, tangents
     if a.shape[-1] * a.dtype.itemsize < _ALWAYS_FUSED_BELOW:
         return split(a, num_parts), jnp.split(tangent, num_parts, axis=-1)
-    parts = jnp.split(lax.optimization_barrier(tangent), num_parts, axis=-1)
-    return split(a, num_parts), lax.optimization_barrier(parts)
+    parts = jnp.split(barrier(tangent), num_parts, axis=-1)
+    return split(a, num_parts), barrier(parts)
 
 
 def without_outputs(params: Params) -> Params:
@@ -174,11 +197,16 @@ def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
         return cell
     activations = cell.activations
 
+    def plain(
+        params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[State, jax.Array]:
+        return unroll(cell, params, vectors(xs), state, steps_at_once=steps_at_once)
+
     def vectors(xs: jax.Array) -> jax.Array:
         return jax.nn.one_hot(xs, num_inputs) if jnp.issubdtype(xs.dtype, jnp.integer) else xs
 
     return cell._replace(
         step=lambda params, state, x: cell.step(params, state, vectors(x)),
-        unroll=lambda params, state, xs: unroll(cell, params, vectors(xs), state),
+        unroll=plain,
         activations=activations and (lambda p, state, x: activations(p, state, vectors(x))),
     )

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
 from jaxrnn.nets.affine import add_bias, affine, by_weights
-from jaxrnn.nets.base import Cell, State, without_outputs
+from jaxrnn.nets.base import Cell, State, barrier, without_outputs
 from jaxrnn.nets.elementary import vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
@@ -93,9 +93,11 @@ def gated(
         state = update(params.own, state, *look(params, state, project(params, x)))
         return state, readout(params, hidden(state))
 
-    def fast(params: GatedParams, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
-        recurrent = (params.recurrent_weights, params.bias)
-        state, hs = _scan(equations, *recurrent, params.own, state, project(params, xs))
+    def fast(
+        params: GatedParams, state: State, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[State, jax.Array]:
+        operands = (params.recurrent_weights, params.bias, params.own, state, project(params, xs))
+        state, hs = _scan(equations._replace(steps_at_once=steps_at_once), *operands)
         return state, readout(params, hs)
 
     def activations(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
@@ -112,6 +114,7 @@ class _Equations(NamedTuple):
     hidden: Callable[[State], jax.Array]
     adds_up: bool
     slope: Callable[[jax.Array], jax.Array] | None
+    steps_at_once: int = 1  # see unroll
 
 
 def _plain_scan(
@@ -137,7 +140,7 @@ def _scan_of_sums(
         state, _ = _advance(equations, weights, own, state, summed)
         return state, equations.hidden(state)
 
-    return lax.scan(step, state, sums)
+    return lax.scan(step, state, sums, unroll=equations.steps_at_once)
 
 
 def _advance(
@@ -158,7 +161,7 @@ def _scan_apart(
     zeros: jax.Array,
 ) -> tuple[State, jax.Array]:
     """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
-    activate, update, hidden, *_ = equations
+    activate, update, hidden = equations[:3]
 
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
         x_product, zero = at
@@ -166,7 +169,7 @@ def _scan_apart(
         state = update(own, state, *activate(own, state, x_product, h_product, bias))
         return state, hidden(state)
 
-    return lax.scan(step, state, (products, zeros))
+    return lax.scan(step, state, (products, zeros), unroll=equations.steps_at_once)
 
 
 # Differentiating the scan by what h W is added to alone, and taking the gradient of W from that in
@@ -196,7 +199,8 @@ def _scan_forward(
         return state, row
 
     # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
-    last, rows = lax.scan(step, first, add_bias(products, bias))
+    sums = add_bias(products, bias)
+    last, rows = lax.scan(step, first, sums, unroll=equations.steps_at_once)
     flat, unravel = ravel_pytree(first)
     hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
     return (last, hs), Partial(partial(_pull_back, equations, starts), weights, own, first, rows)
@@ -240,7 +244,7 @@ def _pull_back(
 ) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
     """The gradients by own, first state and the sums, from the states and activations of all steps
     (see :func:`_row`), and the hidden units before each step [T, H]."""
-    _, update, hidden, _, slope = equations
+    _, update, hidden, _, slope, steps_at_once = equations
     assert slope is not None
     flat, unravel = ravel_pytree(first)
     before = jnp.concatenate([flat[None], rows[:-1, : flat.size]])
@@ -258,13 +262,14 @@ def _pull_back(
         _, pullback = jax.vjp(updated, own, state, gates)
         d_own_here, d_state, d_gates = pullback((d_state, d_h))
         # Between barriers XLA computes it once for its two uses.
-        d_sum = lax.optimization_barrier(d_gates * slope(gates))
+        d_sum = barrier(d_gates * slope(gates))
         _, pull_hidden = jax.vjp(hidden, state)
         (d_recurrent,) = pull_hidden(weights @ d_sum)
         return jax.tree.map(jnp.add, (d_own, d_state), (d_own_here, d_recurrent)), d_sum
 
     start = (jax.tree.map(jnp.zeros_like, own), d_last)
-    (d_own, d_first), d_sum = lax.scan(step, start, (before, rows, d_hs), reverse=True)
+    over = (before, rows, d_hs)
+    (d_own, d_first), d_sum = lax.scan(step, start, over, reverse=True, unroll=steps_at_once)
     hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
     return hs_before, (d_own, d_first, d_sum)
 

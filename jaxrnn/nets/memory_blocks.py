@@ -137,7 +137,9 @@ def memory_blocks(
         state = advance(params, state, _project(params, x))
         return state, _readout(params, state.units[2 * num_blocks :])
 
-    def unroll(params: BlockParams, state: BlockState, xs: jax.Array) -> tuple[Any, jax.Array]:
+    def unroll(
+        params: BlockParams, state: BlockState, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[Any, jax.Array]:
         projected = _project(params, xs)
         # Truncated, the scan is there for its values alone.
         fixed = lax.stop_gradient if truncated else lambda tree: tree
@@ -147,7 +149,8 @@ def memory_blocks(
             return state, state.units
 
         if recurrent:
-            last, units = lax.scan(one, fixed(state), fixed(projected))
+            operands = fixed(state), fixed(projected)
+            last, units = lax.scan(one, *operands, unroll=steps_at_once)
             if not truncated:
                 return last, _readout(params, units[:, 2 * num_blocks :])
             before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])

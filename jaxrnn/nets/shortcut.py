@@ -106,13 +106,14 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         return h, readout(params, x, h)
 
     def unroll(
-        params: SelfRecurrentParams, h: jax.Array, xs: jax.Array
+        params: SelfRecurrentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
     ) -> tuple[jax.Array, jax.Array]:
         def one(h: jax.Array, projected: jax.Array) -> tuple[jax.Array, jax.Array]:
             h = sigmoid(projected + h @ params.recurrent_weights)
             return h, h
 
-        last, h_all = lax.scan(one, h, product(xs, params.input_weights))
+        projected = product(xs, params.input_weights)
+        last, h_all = lax.scan(one, h, projected, unroll=steps_at_once)
         return last, readout(params, xs, h_all)
 
     return Cell(init, initial_state, step, unroll, before_joining=without_outputs)

@@ -56,9 +56,7 @@ NEVER = np.iinfo(np.int32).max
 
 # XLA's YNNPACK and multi-threaded Eigen kernels are chosen by the size of the whole batch and round
 # differently, so a trial's outcome would depend on how many others ride along; without them it
-# does not, to the bit, for three and more lanes a device. A single one is compiled differently, and
-# LLVM unrolls loops over two, after which it adds other products of the LSTM without rounding them
-# first (jax 0.11.2 at T = 4). A batch of three takes 1.3 times the time of one of two.
+# does not, to the bit, for three and more lanes a device.
 # XLA would cut some loops of a net in two, if the machine has a second core, though each core has
 # its own lanes: ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
 # LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
@@ -69,17 +67,6 @@ _CPU_OPTIONS = {
     "xla_backend_optimization_level": 1,
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
 }
-_MIN_LANES_A_DEVICE = 3
-
-# Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
-# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
-# LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
-# 2,100, 1,700, 1,300. Accelerators take all trials at once.
-LANES_A_CORE, CACHE_BYTES = 32, 750_000
-
-# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
-# seconds at ten times the longest, where the cost grows with the square of the length.
-CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
 
 _AXIS = ("lanes",)
 _LANES = PartitionSpec(*_AXIS)
@@ -89,16 +76,6 @@ def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
     """These trials at step 0, a lane each; by default all of the experiment."""
     trial = np.asarray(np.arange(experiment.trials) if trials is None else trials, np.int32)
     return Lanes(trial, np.zeros_like(trial), settings_of(experiment, trial))
-
-
-def round_up(num_lanes: int, num_devices: int) -> int:
-    """The least number of lanes from ``num_lanes`` on that the devices share evenly."""
-    return num_devices * max(_MIN_LANES_A_DEVICE, -(-num_lanes // num_devices))
-
-
-def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device]:
-    """Those of the devices that so many lanes can use, one at least."""
-    return devices[: max(1, -(-num_lanes // _MIN_LANES_A_DEVICE))]
 
 
 def bytes_of(tree: Any) -> int:
@@ -111,24 +88,6 @@ def state_of(trial: Trial) -> TrainState:
     number: Any = jax.ShapeDtypeStruct((), jnp.result_type(float))
     settings = Settings(*(number,) * len(Settings._fields))
     return jax.eval_shape(trial.init, trial_key(0, 0), settings)
-
-
-def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
-    """As many trials of ``size`` bytes each as are trained fastest at once; at most all."""
-    if devices[0].platform != "cpu":
-        return num_trials
-    # 0 where not even one fits: a device has three lanes at least.
-    return min(num_trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
-
-
-def chunk_steps_of(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
-    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
-    if experiment.test_size:
-        chosen = experiment.test_every
-    elif chosen is None:
-        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
-        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
-    return min(chosen, experiment.max_steps)
 
 
 def make_program(
@@ -149,6 +108,7 @@ def make_program(
     devices = list(devices or jax.devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
     keys_of = jax.vmap(partial(trial_key, seed))
+    hides_length = devices[0].platform == "cpu"
 
     def shapes(lanes: Lanes) -> TrainState:
         keys = jax.eval_shape(keys_of, lanes.trial)
@@ -162,7 +122,7 @@ def make_program(
         return jax.device_put(zeros, sharding)
 
     def all_steps(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        return _chunk(trial, keys_of, chunk_steps, replayable, state, lanes)
+        return _chunk(trial, keys_of, chunk_steps, replayable, hides_length, state, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
@@ -219,6 +179,7 @@ def _chunk(
     keys_of: Callable[..., jax.Array],
     chunk_steps: int,
     replayable: bool,
+    hides_length: bool,
     state: TrainState,
     lanes: Lanes,
 ) -> tuple[TrainState, jax.Array]:
@@ -264,8 +225,11 @@ def _chunk(
     # A scan, but XLA must not see a chunk of one step: it would take it for no loop, and multiply
     # in other ways what it need not choose from several sequences (jax 0.12.0.1; of a net of 6
     # units, the third error differs). So the number of steps is one that XLA does not know, as it
-    # cannot know that no step is negative, and two sequences are drawn at least.
-    num_steps = jnp.where(lanes.step[0] < 0, np.int32(0), np.int32(chunk_steps))
+    # cannot know that no step is negative, and two sequences are drawn at least. For an accelerator
+    # it has to be known: else the host is asked before every step whether there is one more.
+    num_steps: Any = np.int32(chunk_steps)
+    if hides_length:
+        num_steps = jnp.where(lanes.step[0] < 0, np.int32(0), num_steps)
     errors = jnp.zeros((num_drawn, num_lanes), jnp.result_type(float))
     state, errors = jax.lax.fori_loop(np.int32(0), num_steps, one, (state, errors))
     return state, errors[:chunk_steps]

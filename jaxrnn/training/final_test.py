@@ -7,8 +7,9 @@ import numpy as np
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
-from jaxrnn.training.engine import Program, lanes_of, round_up
+from jaxrnn.training.engine import Program, lanes_of
 from jaxrnn.training.kept import Kept
+from jaxrnn.training.sizes import round_up
 
 
 def with_final_test(

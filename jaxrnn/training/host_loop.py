@@ -17,21 +17,17 @@ from jaxrnn.training.engine import (
     Compiled,
     Lanes,
     Program,
-    bytes_of,
-    chunk_steps_of,
-    enough,
     lanes_of,
     make_program,
-    most_lanes,
-    round_up,
-    state_of,
 )
 from jaxrnn.training.final_test import with_final_test
 from jaxrnn.training.kept import Kept
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.sizes import chunk_steps_of, enough, most_lanes, round_up
 from jaxrnn.training.trial import TrainState, build
 
-CHECKPOINT_SECONDS = 1.0
+# Between two checkpoints; more in proportion where one takes longer than SAVE_SECONDS, 3 % of that.
+CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
 
 
 class Tally(NamedTuple):
@@ -90,13 +86,17 @@ class Run:
         devices: Sequence[jax.Device],
         keep_params: bool,
         checkpoint: Checkpoint | None,
+        lane_bytes: int,
     ) -> None:
-        """Begin to compile; nothing is made of the run yet that takes memory on a device."""
+        """Begin to compile; nothing is made of the run yet that takes memory on a device.
+
+        ``lane_bytes`` are what ``check_memory`` says of a lane.
+        """
         self.experiment, self.lanes, self.checkpoint = experiment, lanes, checkpoint
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
-        self.trial = build(experiment)
-        self.lane_bytes = bytes_of(state_of(self.trial))
+        self.trial = build(experiment, devices[0].platform)
+        self.lane_bytes = lane_bytes
         self.keep_params = keep_params
         self.keeps = keep_params or self.trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
@@ -140,7 +140,8 @@ class Run:
         self.kept = Kept(self.state.params, self.trials) if self.keeps else None
         if self.saved is not None:
             self._restore(self.saved)
-        checkpoint, in_flight, last_save = self.checkpoint, None, time.monotonic()
+        checkpoint, in_flight = self.checkpoint, None
+        next_save = time.monotonic() + CHECKPOINT_SECONDS
         while True:
             self.table.fill()
             # The next chunk is launched before the last one is read, so the device never waits.
@@ -152,14 +153,15 @@ class Run:
             in_flight = launched
             if in_flight is None:
                 break
-            if checkpoint is not None and time.monotonic() - last_save >= CHECKPOINT_SECONDS:
+            if checkpoint is not None and time.monotonic() >= next_save:
                 # The state on the device is the one after this chunk, so it has to be read first.
                 yield in_flight.errors.block_until_ready
                 self._fold(in_flight)
-                in_flight = None
+                in_flight, start = None, time.monotonic()
                 checkpoint.save(self._arrays())
+                slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
+                next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
                 on_chunk(self._tally())
-                last_save = time.monotonic()
             if (better := self._better_place()) is not None:
                 self._move(jax.device_get(self.state), better)
             if not (self.progress.status == stopping.RUNNING).any():

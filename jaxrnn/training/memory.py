@@ -14,14 +14,18 @@ from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
-from jaxrnn.training.engine import bytes_of, chunk_steps_of, enough, most_lanes, round_up, state_of
+from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.sizes import chunk_steps_of, device_memory, enough, most_lanes, round_up
 from jaxrnn.training.stopping import needs_recent, rule_of
 from jaxrnn.training.trial import make_trial, trial_key
 
 LAYER_BYTES = 5_000_000
 """What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
+
+PROGRAM_BYTES = 3.0
+"""What a program takes for each byte of the estimate, at most."""
 
 OUTCOME_BYTES = 500
 """What Python takes for an outcome, at least."""
@@ -55,8 +59,10 @@ def check_memory(
     num_trials: int | None = None,
     keep_params: bool = False,
     devices: Sequence[jax.Device] | None = None,
-) -> None:
+) -> int:
     """Raise InputError where a run of an experiment needs more memory than there is.
+
+    Returns the size of a lane that :func:`jaxrnn.training.sizes.most_lanes` goes by.
 
     ``lanes``, ``chunk_steps``, ``keep_params`` and ``devices`` as for :func:`jaxrnn.run_trials`,
     ``num_trials`` how many of its trials are run, by default all. The estimate is from shapes
@@ -91,14 +97,14 @@ def check_memory(
         names, given = _culprits(experiment, SIZES)
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
     steps = chunk_steps_of(experiment, lane.num_steps, chunk_steps)
-    most = most_lanes(lane.weights + lane.optimizer, trials, devices)
-    width = min(lanes or most, trials)
+    size = lane.weights + lane.optimizer
+    if devices[0].platform != "cpu":
+        size = math.ceil(PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, steps)))
+    width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
     others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
     if devices[0].platform != "cpu":
-        stats = devices[0].memory_stats() or {}
-        others, room = [], len(devices) * stats.get("bytes_limit", math.inf)
-        where = " on the devices"
+        others, room, where = [], device_memory(devices), " on the devices"
 
     def needs_with(lanes: int) -> list[Need]:
         return [
@@ -110,6 +116,7 @@ def check_memory(
     if _total([*others, *needs_with(least)]) <= room:
         needs = [need._replace(names=("lanes",)) for need in needs]
     _require(experiment, width, [*others, *needs], room, where)
+    return size
 
 
 def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Need]:

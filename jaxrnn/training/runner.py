@@ -97,8 +97,9 @@ def prepare(
     _check_sizes(lanes, chunk_steps)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     devices = jax.devices() if devices is None else devices
-    check_memory(experiment, lanes, chunk_steps, len(trials), keep_params, devices)
-    return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint)
+    sizes = lanes, chunk_steps, len(trials), keep_params, devices
+    lane_bytes = check_memory(experiment, *sizes)
+    return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint, lane_bytes)
 
 
 def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:

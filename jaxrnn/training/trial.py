@@ -17,6 +17,7 @@ from jaxrnn.tasks import Sequence
 from jaxrnn.training.fit import check_draws
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import Parts, parts_of
+from jaxrnn.training.sizes import steps_at_once
 
 
 class Settings(NamedTuple):
@@ -90,18 +91,18 @@ def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
     return Initializer(scaled(initializer.weights), scaled(initializer.recurrent), biases)
 
 
-def build(experiment: Experiment) -> Trial:
-    """Put one trial of an experiment together.
+def build(experiment: Experiment, platform: str = "cpu") -> Trial:
+    """Put one trial of an experiment together, to be trained on such a device.
 
     Raises what :func:`parts_of` raises, and InputError for a task that draws a symbol beyond its
     alphabet, or the same sequence every time.
     """
     parts = parts_of(experiment)
     check_draws(experiment.task, parts.task)
-    return make_trial(experiment, parts)
+    return make_trial(experiment, parts, platform)
 
 
-def make_trial(experiment: Experiment, parts: Parts) -> Trial:
+def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
     """One trial of these parts.
 
     ``update`` measures the sequence's error with the weights before the step, then takes one
@@ -110,6 +111,7 @@ def make_trial(experiment: Experiment, parts: Parts) -> Trial:
     """
     task, cell = parts.task, parts.cell
     before_joining = cell.before_joining
+    measure = partial(_measure, parts, steps_at_once(task.num_steps, platform))
 
     def optimizer_of(settings: Settings) -> optax.GradientTransformation:
         return parts.optimizer(settings.learning_rate, settings.clip)
@@ -136,19 +138,19 @@ def make_trial(experiment: Experiment, parts: Parts) -> Trial:
                 before_joining(params),
             )
 
-        gradients, error = jax.grad(
-            lambda params: _measure(parts, seen(params), sequence), has_aux=True
-        )(state.params)
+        gradients, error = jax.grad(lambda params: measure(seen(params), sequence), has_aux=True)(
+            state.params
+        )
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state), error
 
     def fresh_errors(key: jax.Array, params: Any, num_sequences: int) -> jax.Array:
         numbers = jnp.arange(num_sequences, dtype=jnp.int32)
-        return _errors_of(parts, params, partial(draw, key), numbers)
+        return _errors_of(measure, params, partial(draw, key), numbers)
 
     def test(key: jax.Array, params: Any) -> jax.Array:
         if task.test_set is not None:
-            return _errors_of(parts, params, lambda sequence: sequence, task.test_set())
+            return _errors_of(measure, params, lambda sequence: sequence, task.test_set())
         return fresh_errors(jax.random.fold_in(key, _TEST), params, experiment.test_size)
 
     def final_test(key: jax.Array, params: Any) -> jax.Array:
@@ -165,16 +167,21 @@ def make_trial(experiment: Experiment, parts: Parts) -> Trial:
     )
 
 
-def _measure(parts: Parts, params: Any, sequence: Sequence) -> tuple[jax.Array, jax.Array]:
-    """Loss and error of one sequence."""
-    _, outputs = unroll(parts.cell, params, sequence.inputs)
+def _measure(
+    parts: Parts, at_once: int, params: Any, sequence: Sequence
+) -> tuple[jax.Array, jax.Array]:
+    """Loss and error of one sequence, so many of its time steps at once."""
+    _, outputs = unroll(parts.cell, params, sequence.inputs, steps_at_once=at_once)
     return loss_and_error(parts.goal, outputs, sequence)
 
 
 def _errors_of(
-    parts: Parts, params: Any, sequence_of: Callable[[Any], Sequence], items: Any
+    measure: Callable[[Any, Sequence], tuple[jax.Array, jax.Array]],
+    params: Any,
+    sequence_of: Callable[[Any], Sequence],
+    items: Any,
 ) -> jax.Array:
     """The errors of many sequences, some at a time."""
     return jax.lax.map(
-        lambda item: _measure(parts, params, sequence_of(item))[1], items, batch_size=TEST_BATCH
+        lambda item: measure(params, sequence_of(item))[1], items, batch_size=TEST_BATCH
     )

@@ -1,0 +1,59 @@
+"""The counter of device operations, on sequences of thunks as XLA writes them."""
+
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+# Before the loop over training steps three operations; in it two, a graph of two, and a loop over
+# time with a graph of one operation and a copy beside it.
+THUNKS = """\
+000: kCommandBuffer [source | next=004 (1)]
+    001: kCustomKernel [source | next=002 (1)] loop_fusion grid: [40, 1, 1]
+    002: kCopy         [prev=001 (1) | sink  ] kCopy
+003: kCopy [source | sink] kCopy
+004: kWhile [prev=000 (1) | sink]
+condition:
+    005: kCustomKernel [source | sink] loop_compare_fusion
+  body:
+    006: kGemm [source | sink] gemm
+    000: kCommandBuffer [source | sink]
+        007: kCustomKernel [source | sink] loop_add_fusion
+        008: kMemzero [source | sink]
+    009: kWhile [prev=006 (1) | sink]
+condition:
+        010: kCustomKernel [source | sink] loop_compare_fusion
+      body:
+        000: kCommandBuffer [source | sink]
+            011: kDynamicSliceFusion [source | sink]
+                012: kCopy [source | sink] kCopy
+        013: kCopy [source | sink] kCopy
+    014: kKernel [prev=009 (1) | sink] loop_multiply_fusion
+"""
+NAMES = {4: "while.1", 9: "while.2"}
+
+
+@pytest.fixture
+def counts_of(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import device_operations
+
+    return device_operations.counts_of
+
+
+def test_what_stands_in_the_loops_is_counted_as_often_as_it_is_run(counts_of):
+    trips = {"while.1": 250, "while.2": 9}
+    assert counts_of(THUNKS, trips, NAMES) == (4 + 2 * 9, 3 + 2 * 9)
+    assert counts_of(THUNKS, trips | {"while.2": 1}, NAMES) == (4 + 2, 3 + 2)
+
+
+def test_a_loop_that_does_not_know_its_length_asks_each_time(counts_of):
+    assert counts_of(THUNKS, {"while.2": 9}, NAMES) == (5 + 2 * 9, 4 + 2 * 9)
+
+
+def test_what_cannot_be_counted_is_refused(counts_of):
+    with pytest.raises(ValueError, match="unknown length: 009: kWhile"):
+        counts_of(THUNKS, {"while.1": 250}, NAMES)
+    with pytest.raises(ValueError, match="kNccl"):
+        counts_of(THUNKS.replace("kGemm", "kNcclAllReduce"), {}, NAMES)

@@ -1,0 +1,70 @@
+"""How many lanes on how many devices, and how many time steps at once."""
+
+import jax
+import pytest
+
+from jaxrnn import Experiment
+from jaxrnn.training.engine import bytes_of, state_of
+from jaxrnn.training.sizes import device_memory, most_lanes, round_up, steps_at_once
+from jaxrnn.training.trial import build
+
+
+class Accelerator:
+    """A device with so much memory."""
+
+    platform = "gpu"
+
+    def __init__(self, memory=None):
+        self.memory = memory
+
+    def memory_stats(self):
+        return self.memory and {"bytes_limit": self.memory}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "devices", "rounded"),
+    [(1, 1, 3), (5, 1, 5), (1, 2, 6), (5, 2, 6), (7, 2, 8), (9, 4, 12)],
+)
+def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, rounded):
+    # Fewer are compiled differently, and a trial would not be to the bit what it is else.
+    assert round_up(lanes, devices) == rounded
+
+
+@pytest.mark.parametrize(
+    ("settings", "lanes"),
+    [
+        ({"trials": 7}, 7),
+        ({"trials": 1000}, 64),  # 32 for each core
+        ({"trials": 1000, "hidden_size": 128, "length": 50}, 2),  # what fits its cache
+        ({"trials": 1000, "hidden_size": 500}, 0),
+    ],
+)
+def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):
+    experiment = Experiment(**settings)
+    size = bytes_of(state_of(build(experiment)))
+    assert most_lanes(size, experiment.trials, jax.devices()[:1] * 2) == lanes
+
+
+@pytest.mark.parametrize(
+    ("memories", "trials", "lanes"),
+    [
+        ((1000, 1000), 7, 7),  # all of them
+        ((1000, 1000), 30, 20),
+        ((1000, 500), 30, 10),  # the devices share them evenly
+        ((99,), 30, 0),  # for others to say that it does not fit
+        ((None, 1000), 30, 20),  # nobody says how much the first has
+        ((None,), 10**6, 10**6),
+    ],
+)
+def test_accelerators_take_as_many_lanes_as_their_memory_holds(memories, trials, lanes):
+    devices = [Accelerator(memory) for memory in memories]
+    assert most_lanes(100, trials, devices) == lanes
+    assert device_memory([Accelerator()]) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "at_once"), [(1, 1), (9, 9), (16, 16), (19, 9), (49, 16), (99, 11), (999, 9)]
+)
+def test_an_accelerator_takes_several_time_steps_at_once_and_leaves_few_over(num_steps, at_once):
+    assert steps_at_once(num_steps, "gpu") == at_once
+    assert steps_at_once(num_steps, "cpu") == 1
