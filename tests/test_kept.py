@@ -47,8 +47,8 @@ def test_each_trial_keeps_what_its_last_step_left_and_ends_as_without_keeping(ke
 
 
 def test_a_final_test_keeps_the_same_ones_with_the_same_program(kept, monkeypatch):
-    def build_counting(experiment):
-        trial = build(experiment)
+    def build_counting(experiment, platform):
+        trial = build(experiment, platform)
         return trial._replace(update=chex.assert_max_traces(trial.update, n=1))
 
     chex.clear_trace_counter()

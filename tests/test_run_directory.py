@@ -18,7 +18,7 @@ from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import make_row, make_settings
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.training import engine, host_loop
+from jaxrnn.training import host_loop, sizes
 from jaxrnn.training.runner import prepare
 
 SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)
@@ -142,7 +142,7 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     slow = {"lanes": 2}
-    monkeypatch.setattr(engine, "CHUNK_STEPS", 20)
+    monkeypatch.setattr(sizes, "CHUNK_STEPS", 20)
     with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
         run_sweep([more], directory, on_chunk=kill, **slow)
     (left,) = tmp_path.glob("checkpoint-*.npz")

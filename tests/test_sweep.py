@@ -55,8 +55,8 @@ def test_a_grid_without_settings_is_one_combination():
 def grid_outcomes():
     """What the grid comes to; one program, traced once."""
 
-    def build_counting(experiment):
-        trial = build(experiment)
+    def build_counting(experiment, platform):
+        trial = build(experiment, platform)
         return trial._replace(
             draw=chex.assert_max_traces(trial.draw, n=1),
             update=chex.assert_max_traces(trial.update, n=1),
