@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,13 +48,13 @@ class Part(NamedTuple):
     """What is timed in one process."""
 
     name: str
-    platform: str  # of JAX
+    platform: str = ""  # of JAX, which finds an accelerator by itself
     devices: int | None = None  # how many, by default all
     flags: str = ""  # of XLA
 
 
-CPU, ONE = Part("all cores", "cpu"), "one accelerator"
-HERE = Part("here", "")  # what JAX finds: asked, not timed
+CPU = Part("all cores", "cpu")
+HERE = Part("here")  # what JAX finds: asked, not timed
 
 
 def accelerated(found: Row) -> list[Part]:
@@ -61,12 +62,12 @@ def accelerated(found: Row) -> list[Part]:
     platform, count = found["platform"], found["count"]
     if platform == "cpu":
         return []
-    parts = [Part(ONE, platform, 1)]
+    parts = [Part("one accelerator", devices=1)]
     if platform == "gpu" and "nvidia" in found["machine"].lower():
         flag = "--xla_gpu_enable_command_buffer=+WHILE"
-        parts.append(Part("one, loops in command buffers", platform, 1, flag))
+        parts.append(Part("one, loops in command buffers", devices=1, flags=flag))
     if count > 1:
-        parts.append(Part(f"all {count}", platform))
+        parts.append(Part(f"all {count}"))
     return parts
 
 
@@ -81,7 +82,7 @@ def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
         trials = most_lanes(bytes_of(state_of(trial)), trials, devices)
     width = round_up(trials, len(devices))
     chunk_steps = math.ceil(min(CHUNK_STEPS, max(5, STEPS_A_CHUNK / width / trial.num_steps)))
-    batch = Experiment(cell=experiment.cell, length=experiment.length, trials=width)
+    batch = replace(experiment, trials=width)
     timing = time_steps(*chunks_of(batch, chunk_steps, devices), chunk_steps)
     batches = max(1.0, experiment.trials / width)
     return {"us": timing.least * batches, "first_seconds": timing.first_seconds}
@@ -142,14 +143,15 @@ def run(part: Part, arguments: Sequence[str], log: Path, seconds: float) -> list
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
     if part.platform:
-        environment["JAX_PLATFORMS"] = {"gpu": "cuda,rocm"}.get(part.platform, part.platform)
+        environment["JAX_PLATFORMS"] = part.platform
     command = [sys.executable, __file__, *arguments, "--part", json.dumps(part)]
     fault = None
     with log.open("w") as output, log.with_suffix(".err").open("w+") as errors:
         try:
-            streams: dict[str, Any] = {"stdout": output, "stderr": errors}
-            code = subprocess.run(command, env=environment, timeout=seconds, **streams).returncode
-            if code:
+            ran = subprocess.run(
+                command, env=environment, timeout=seconds, stdout=output, stderr=errors
+            )
+            if code := ran.returncode:
                 errors.seek(0)
                 last = errors.read().strip().splitlines()[-1:]
                 fault = f"ended with {code}: {' '.join(last)}"[:300]

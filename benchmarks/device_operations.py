@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from timing import machine
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.sizes import steps_at_once
+from jaxrnn.training.sizes import CHUNK_STEPS, steps_at_once
 from jaxrnn.training.trial import build
 
 GPU = Path(__file__).parent / "h100.txtpb"
@@ -116,12 +116,6 @@ def read_counts(dump: Path) -> Counts:
     return counts_of(thunks, {name: int(times) for name, times in loops}, names)
 
 
-def compiled_for(devices: Sequence[jax.Device], experiment: Experiment) -> Any:
-    """The engine's chunk for the devices."""
-    program = make_program(build(experiment, devices[0].platform), 0, 250, devices)
-    return program.compile(lanes_of(experiment)).result()
-
-
 def main(
     cells: tuple[str, ...] = ("simple_rnn", "lstm"),
     lengths: tuple[int, ...] = (10, 20, 50, 100),
@@ -149,11 +143,13 @@ def main(
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for cell, length, number in itertools.product(cells, lengths, trials):
         experiment = Experiment(cell=cell, length=length, trials=number)
-        compiled = compiled_for(list(target.devices), experiment)
+        trial = build(experiment, "gpu")
+        program = make_program(trial, experiment.seed, CHUNK_STEPS, list(target.devices))
+        compiled = program.compile(lanes_of(experiment)).result()
         counts = read_counts(dump)
         shutil.rmtree(dump)
-        at_once = steps_at_once(build(experiment).num_steps, "gpu")
-        memory = compiled.run.memory_analysis()
+        at_once = steps_at_once(trial.num_steps, "gpu")
+        memory: Any = compiled.run.memory_analysis()
         megabytes = (memory.temp_size_in_bytes + memory.argument_size_in_bytes) / 1e6
         columns = [cell, length, f"{number:,}", at_once, *counts, f"{megabytes:,.1f}"]
         columns.append(f"{compiled.seconds:.1f} s")

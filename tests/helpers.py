@@ -120,6 +120,18 @@ class Memory:
         self.saves.append({name: np.array(array) for name, array in arrays.items()})
 
 
+class Accelerator:
+    """A device that is none of the CPU's, with so many bytes of memory, or not saying."""
+
+    platform = "gpu"
+
+    def __init__(self, memory=None):
+        self.memory = memory
+
+    def memory_stats(self):
+        return self.memory and {"bytes_limit": self.memory}
+
+
 # Small experiments that end in a moment, a rule each, and one for an optimizer with a state.
 
 STREAK = Experiment(length=5, trials=5, window=60, max_steps=900)

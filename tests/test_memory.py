@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers import QUICK, promotion, run
+from helpers import QUICK, Accelerator, promotion, run
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.sweep import product
@@ -182,13 +182,7 @@ def test_a_grid_is_refused_before_it_has_a_value_for_each_trial(free):
 
 
 def test_a_device_with_memory_of_its_own_has_its_own_limit(free, monkeypatch):
-    class Accelerator:
-        platform = "gpu"
-
-        def memory_stats(self):
-            return {"bytes_limit": 10_000_000}
-
-    devices = [Accelerator()] * 3
+    devices = [Accelerator(10_000_000)] * 3
     monkeypatch.setattr(memory.jax, "devices", lambda: devices)
     size = check_memory(Experiment(trials=10_000))  # in fewer lanes
     assert 100 < most_lanes(size, 10_000, devices) < 1000

@@ -2,23 +2,12 @@
 
 import jax
 import pytest
+from helpers import Accelerator
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.sizes import device_memory, most_lanes, round_up, steps_at_once
 from jaxrnn.training.trial import build
-
-
-class Accelerator:
-    """A device with so much memory."""
-
-    platform = "gpu"
-
-    def __init__(self, memory=None):
-        self.memory = memory
-
-    def memory_stats(self):
-        return self.memory and {"bytes_limit": self.memory}
 
 
 @pytest.mark.parametrize(
