@@ -99,10 +99,17 @@ def test_a_signal_waits_until_a_module_is_imported(number, tmp_path, monkeypatch
 
 def test_an_interruption_while_it_starts_is_one_sentence():
     program = """
-import os, signal, sys, threading
+import signal, sys
+
+class Interruption:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jax":
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+
 sys.argv = ["jaxrnn", "list"]
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 from jaxrnn.cli import main
+sys.meta_path.insert(0, Interruption())
 main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
