@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections import Counter
 from functools import cache
+from itertools import combinations
 
 import jax
 import notebook_numpy as notebook
@@ -463,6 +464,139 @@ def test_temporal_order(name, length, windows):
     assert_uniform(answers, 0, len(orders) - 1)
 
 
+# Copying
+
+
+@cache
+def draw_copies(name: str, length: int, num_symbols: int, num_copied: int):
+    """Inputs, targets, mask and judged mask [K, T] of K sequences; masks are None as in a task."""
+    task = TASKS[name](length, num_symbols=num_symbols, num_copied=num_copied)
+    keys = jax.random.split(jax.random.key(length), NUM_KEYS)
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
+    for symbols, size in ((drawn.inputs, task.num_inputs), (drawn.targets, task.num_outputs)):
+        assert symbols.shape == (NUM_KEYS, task.num_steps)
+        assert symbols.dtype == np.int32
+        assert 0 <= symbols.min() <= symbols.max() < size
+    assert drawn.judged_targets is None
+    return drawn
+
+
+@pytest.mark.parametrize(("T", "K", "M"), [(1, 2, 1), (5, 4, 3), (30, 8, 10)])
+def test_copying(T, K, M):
+    inputs, targets, mask, judged, _ = draw_copies("copying", T, K, M)
+    assert TASKS["copying"](T, num_symbols=K, num_copied=M)[1:4] == (K + 2, K + 1, T + 2 * M)
+    for read, written in zip(inputs.tolist(), targets.tolist(), strict=True):
+        symbols = read[:M]
+        assert max(symbols) < K
+        assert read == symbols + [K] * (T - 1) + [K + 1] + [K] * M
+        assert written == [K] * (T + M) + symbols
+    assert mask is None  # all are trained
+    assert judged.tolist() == [[False] * (T + M) + [True] * M] * NUM_KEYS
+    for place in range(M):
+        assert_uniform(inputs[:, place], 0, K - 1)
+    for place in range(1, M):  # two neighbours are independent
+        assert_uniform(K * inputs[:, place - 1] + inputs[:, place], 0, K * K - 1)
+
+
+@pytest.mark.parametrize(("L", "K", "M"), [(1, 2, 1), (2, 2, 3), (6, 3, 4), (50, 14, 16)])
+def test_selective_copying(L, K, M):
+    inputs, targets, mask, judged, _ = draw_copies("selective_copying", L, K, M)
+    task = TASKS["selective_copying"](L, num_symbols=K, num_copied=M)
+    assert task[1:4] == (K + 2, K + 2, L + 2 * M)
+    for read, written in zip(inputs.tolist(), targets.tolist(), strict=True):
+        symbols = [symbol for symbol in read[: L + M] if symbol != 0]
+        assert len(symbols) == M
+        assert max(symbols) <= K
+        assert read[L + M :] == [K + 1] * M
+        assert written == [0] * (L + M) + symbols
+    assert mask.tolist() == [[False] * (L + M) + [True] * M] * NUM_KEYS
+    assert judged is None  # what is trained
+    for place in range(M):
+        assert_uniform(targets[:, L + M + place], 1, K)
+    for place in range(L + M + 1, L + 2 * M):
+        assert_uniform(K * (targets[:, place - 1] - 1) + targets[:, place] - 1, 0, K * K - 1)
+    # Every place is taken equally often, and every pair of places.
+    taken = (inputs[:, : L + M] != 0).astype(np.int64)
+    together = taken.T @ taken
+    p = M / (L + M)
+    both = p * (M - 1) / (L + M - 1)
+    for times, q in ((np.diag(together), p), (together[np.triu_indices(L + M, 1)], both)):
+        bound = SIGMAS * np.sqrt(NUM_KEYS * q * (1 - q))
+        np.testing.assert_allclose(times, NUM_KEYS * q, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(("L", "M"), [(2, 2), (3, 2), (2, 4)])
+def test_selective_copying_takes_every_set_of_places_equally_often(L, M):
+    inputs, *_ = draw_copies("selective_copying", L, 2, M)
+    sets = {places: k for k, places in enumerate(combinations(range(L + M), M))}
+    taken = [sets[tuple(np.nonzero(row[: L + M])[0].tolist())] for row in inputs]
+    assert_uniform(np.array(taken), 0, len(sets) - 1)
+
+
+@pytest.mark.parametrize(("K", "M"), [(8, 10), (3, 2)])
+@pytest.mark.parametrize("name", ["copying", "selective_copying"])
+def test_what_copying_comes_to_for_whoever_has_no_memory(name, K, M):
+    """The best guess from the step and its input, learned on one half and tried on the other."""
+    length, half = 7, NUM_KEYS // 2
+    inputs, targets, mask, judged, _ = draw_copies(name, length, K, M)
+    num_steps, is_copy = inputs.shape[1], (mask if judged is None else judged)[0]
+    counts = np.zeros((num_steps, K + 2, K + 2))
+    step = np.broadcast_to(np.arange(num_steps), (half, num_steps))
+    np.add.at(counts, (step, inputs[:half], targets[:half]), 1)
+    of_input = counts[step, inputs[half:]]  # [half, T, symbols]
+    right = np.take_along_axis(of_input, targets[half:, :, None], axis=2)[:, :, 0]
+    losses = -np.log(right / of_input.sum(2))
+    counted = losses if mask is None else losses[:, mask[0]]
+    expected = np.log(K) if mask is not None else M * np.log(K) / (length + 2 * M)
+    # What is learned of `half` is K-1 frequencies, which costs (K-1) / (2 half) a symbol, and is
+    # tried on as many; both scatter by no more than that times a few.
+    excess = expected / np.log(K) * (K - 1) / (2 * half)
+    assert counted.mean() == pytest.approx(expected + excess, abs=4 * excess)
+    is_right = of_input.argmax(2) == targets[half:]
+    assert is_right[:, ~is_copy].all()
+    symbols, p = is_right[:, is_copy], 1 / K
+    bound = SIGMAS * np.sqrt(p * (1 - p) / symbols.size)
+    assert symbols.mean() == pytest.approx(p, abs=bound)
+    p = K**-M
+    bound = SIGMAS * np.sqrt(p * (1 - p) / half)
+    assert symbols.all(1).mean() == pytest.approx(p, abs=bound)
+
+
+def test_copying_has_the_papers_numbers_by_default():
+    # 10 ln(8) / (100 + 20), as the paper's baseline; 14 symbols, noise and marker make 16 tokens.
+    assert tasks.copying(100)[1:4] == (10, 9, 120)
+    assert 10 * np.log(8) / 120 == pytest.approx(0.173, abs=5e-4)
+    assert tasks.selective_copying(4096)[1:4] == (16, 16, 4096 + 32)
+    drawn = tasks.selective_copying(4096).draw(jax.random.key(0))
+    assert ((drawn.inputs > 0) & (drawn.inputs < 15)).sum() == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"), [("copying", slice(None)), ("selective_copying", slice(-3, None))]
+)
+def test_copying_is_trained_at_its_steps_and_judged_by_the_last(name, counted):
+    experiment = Experiment(
+        task=name,
+        task_options={"num_symbols": 4, "num_copied": 3},
+        length=5,
+        cell="simple_rnn",
+        trials=1,
+    )
+    trial = build(experiment)
+    settings = jax.tree.map(lambda a: a[0], settings_of(experiment))
+    state = jax.jit(trial.init)(trial_key(0, 0), settings)
+    sequence = jax.jit(trial.draw)(trial_key(0, 0), np.int32(0))
+    num_outputs = TASKS[name](5, num_symbols=4).num_outputs
+    _, outputs = unroll(simple_rnn(6, 20, num_outputs), state.params, sequence.inputs)
+    p = jax.nn.softmax(outputs)
+    after, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
+    of_copies = [1 - float(p[step, sequence.targets[step]]) for step in (-3, -2, -1)]
+    assert error == pytest.approx(max(of_copies), rel=1e-5)
+    gradient = (p - jax.nn.one_hot(sequence.targets, num_outputs))[counted].mean(0)
+    change = after.params.output_bias - state.params.output_bias
+    np.testing.assert_allclose(change, -gradient, rtol=1e-4, atol=1e-6)
+
+
 # All of them
 
 SMALL = {
@@ -477,6 +611,8 @@ SMALL = {
     "multiplication": 11,
     "temporal_order": 20,
     "temporal_order_three": 20,
+    "copying": 1,
+    "selective_copying": 1,
 }
 over_tasks = pytest.mark.parametrize("name", SMALL)
 
@@ -531,6 +667,8 @@ def test_a_task_trains(name):
         ("multiplication", 10, 11),
         ("temporal_order", 19, 20),
         ("temporal_order_three", 19, 20),
+        ("copying", 0, 1),
+        ("selective_copying", 0, 1),
     ],
 )
 def test_a_length_too_short_is_refused_with_the_least(name, length, least):
@@ -549,6 +687,15 @@ def test_other_arguments_out_of_range_are_refused():
         tasks.very_long_lag(10, num_distractors=0)
     with pytest.raises(InputError, match="seed -1 must not be negative"):
         tasks.reber_sets(40, seed=-1)
+    for copying in (tasks.copying, tasks.selective_copying):
+        with pytest.raises(InputError, match=r"^num_symbols 1 must be at least 2$"):
+            copying(10, num_symbols=1)
+        with pytest.raises(InputError, match=r"^num_copied 0 must be at least 1$"):
+            copying(10, num_copied=0)
+        with pytest.raises(InputError, match=r"^num_copied 2\.5 must be a whole number$"):
+            copying(10, num_copied=2.5)
+        with pytest.raises(InputError, match=r"^length 2\.5 must be a whole number$"):
+            copying(2.5)
 
 
 @pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(tasks.__path__)])

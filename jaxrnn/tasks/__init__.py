@@ -11,6 +11,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.names import build, find
 from jaxrnn.tasks.arithmetic import adding, multiplication
 from jaxrnn.tasks.base import Sequence, Task
+from jaxrnn.tasks.copying import copying, selective_copying
 from jaxrnn.tasks.long_lag import no_regularities, noise_free, very_long_lag
 from jaxrnn.tasks.reber import ReberStrings, embedded_reber, legal_successors, reber_sets
 from jaxrnn.tasks.temporal_order import temporal_order, temporal_order_three
@@ -27,12 +28,14 @@ __all__ = [
     "Sequence",
     "Task",
     "adding",
+    "copying",
     "embedded_reber",
     "legal_successors",
     "multiplication",
     "no_regularities",
     "noise_free",
     "reber_sets",
+    "selective_copying",
     "settled",
     "target_without_noise",
     "task_of",
@@ -56,6 +59,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "multiplication": multiplication,
     "temporal_order": temporal_order,
     "temporal_order_three": temporal_order_three,
+    "copying": copying,
+    "selective_copying": selective_copying,
 }
 
 

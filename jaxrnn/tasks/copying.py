@@ -1,0 +1,116 @@
+"""Repeat symbols in their order, a long time after they were seen."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.errors import whole_number
+from jaxrnn.tasks.base import Sequence, Task, draw_integers, require_length
+
+
+def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
+    """Repeat a few symbols in their order, a long time after they were seen.
+
+    With T = ``length``, the paper's lag, K = ``num_symbols`` and M = ``num_copied`` a sequence has
+    T + 2 M steps. The symbols are 0, ..., K-1, the blank K and the delimiter K+1. The inputs are M
+    symbols, independent and uniform, T-1 blanks, the delimiter and M blanks; the targets are T + M
+    blanks and then the M symbols again, each T + M steps after it was seen. Inputs and targets are
+    [T + 2 M], the outputs stand for the K symbols and the blank. Every step is trained, the error
+    is the greatest of the last M steps, so one symbol amiss makes a failure.
+
+    >>> sequence = copying(5, num_symbols=4, num_copied=3).draw(jax.random.key(0))
+    >>> "".join("abcd.!"[symbol] for symbol in sequence.inputs.tolist())
+    'baa....!...'
+    >>> "".join("abcd.!"[symbol] for symbol in sequence.targets.tolist())
+    '........baa'
+
+    Whoever has only counted the steps predicts the blanks and guesses the symbols: a mean
+    cross-entropy of M ln(K) / (T + 2 M), 0.173 for the paper's K = 8, M = 10, T = 100; 1 / K of
+    the symbols right, and all of a sequence's with probability K^-M.
+
+    Raises InputError for a length below 1, less than two symbols, and less than one to copy.
+
+    Source: Arjovsky, Shah & Bengio 2016, section 4.1, after Hochreiter & Schmidhuber 1997; that no
+    output stands for the delimiter is their code's.
+    """
+    num_symbols, num_copied = _checked("copying", length, num_symbols, num_copied)
+    blank, delimiter = num_symbols, num_symbols + 1
+    num_steps = length + 2 * num_copied
+
+    def draw(key: jax.Array) -> Sequence:
+        symbols = draw_integers(key, [(0, num_symbols - 1)] * num_copied)
+        step = jnp.arange(num_steps, dtype=jnp.int32)
+        blanks = jnp.full(num_steps - num_copied, blank, jnp.int32)
+        inputs = jnp.concatenate([symbols, blanks])
+        return Sequence(
+            inputs=jnp.where(step == num_copied + length - 1, delimiter, inputs),
+            targets=jnp.concatenate([blanks, symbols]),
+            judged_mask=step >= num_copied + length,
+        )
+
+    return Task(draw, num_symbols + 2, num_symbols + 1, num_steps)
+
+
+def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 16) -> Task:
+    """Repeat the few symbols that stand among noise, in their order, once it is over.
+
+    With L = ``length`` noise tokens, K = ``num_symbols`` and M = ``num_copied`` a sequence has
+    L + 2 M steps. The noise is 0, the symbols are 1, ..., K, the marker K+1. Of the first L + M
+    inputs M are symbols, independent and uniform, every set of M places being equally likely, and
+    the others noise; then M markers follow, at which the M symbols are the targets, in the order
+    in which they were seen. Only these last M steps count. Inputs and targets are [L + 2 M],
+    targets 0 at the other steps.
+
+    >>> sequence = selective_copying(6, num_symbols=4, num_copied=3).draw(jax.random.key(0))
+    >>> "".join(".abcd!"[symbol] for symbol in sequence.inputs.tolist())
+    '..ba....a!!!'
+    >>> "".join(".abcd!"[symbol] for symbol in sequence.targets[sequence.mask].tolist())
+    'baa'
+
+    Whoever remembers no symbol guesses it: a mean cross-entropy of ln(K), 1 / K of the symbols
+    right, and all of a sequence's with probability K^-M.
+
+    Raises InputError for a length below 1, less than two symbols, and less than one to copy.
+
+    The paper has ``length`` 4096, a vocabulary of 16 tokens with the noise and 16 tokens to copy.
+    What it leaves open is as in the generator of the authors' earlier code, S4's ``copying.py``:
+    that the vocabulary holds the marker, too, which leaves 14 symbols, that there is a marker for
+    every symbol, and that ``length`` counts the noise.
+
+    Source: Gu & Dao 2023, section 4.1.1 and appendix E.1, after Jing et al. 2019.
+    """
+    num_symbols, num_copied = _checked("selective_copying", length, num_symbols, num_copied)
+    marker = num_symbols + 1
+    num_before = length + num_copied
+    num_steps = num_before + num_copied
+
+    def draw(key: jax.Array) -> Sequence:
+        # Floyd's way to a uniform set of M of N: the k-th draw is uniform on 0, ..., N-M+k, and
+        # N-M+k itself, which no earlier one can be, in the place of one that was drawn before.
+        last = [length + k for k in range(num_copied)]
+        ranges = [(1, num_symbols)] * num_copied + [(0, most) for most in last]
+        integers = draw_integers(key, ranges)
+        symbols, drawn = integers[:num_copied], integers[num_copied:]
+
+        def take(places: jax.Array, k: jax.Array) -> tuple[jax.Array, None]:
+            place = jnp.where(jnp.any(places == drawn[k]), length + k, drawn[k])
+            return places.at[k].set(place), None
+
+        k = jnp.arange(num_copied, dtype=jnp.int32)
+        places, _ = jax.lax.scan(take, jnp.full(num_copied, -1, jnp.int32), k)
+        step = jnp.arange(num_steps, dtype=jnp.int32)
+        inputs = jnp.where(step < num_before, jnp.int32(0), marker)
+        return Sequence(
+            inputs=inputs.at[jnp.sort(places)].set(symbols),
+            targets=jnp.concatenate([jnp.zeros(num_before, jnp.int32), symbols]),
+            mask=step >= num_before,
+        )
+
+    return Task(draw, num_symbols + 2, num_symbols + 2, num_steps)
+
+
+def _checked(name: str, length: int, num_symbols: int, num_copied: int) -> tuple[int, int]:
+    """The options as whole numbers; raises InputError for what does not fit."""
+    num_symbols = whole_number("num_symbols", num_symbols, 2)
+    num_copied = whole_number("num_copied", num_copied, 1)
+    require_length(name, length, 1)
+    return num_symbols, num_copied
