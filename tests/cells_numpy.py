@@ -27,7 +27,8 @@ class Run(NamedTuple):
 
     outputs: np.ndarray  # [T, O]
     hidden: np.ndarray  # after the last step, [H]
-    memory: np.ndarray  # the same of the memory cells, [H]; zeros where there are none
+    # the same of the memory cells, [H]; zeros where there are none; of the sLSTM c and n, [2, H]
+    memory: np.ndarray
     gates: Gates  # activations at every step, [T, H] each
 
 
@@ -94,6 +95,41 @@ def gru(net, x, h, c):
     return {"reset": r, "update": z, "candidate": n}, z * h + (1.0 - z) * n, c
 
 
+def irnn(net, x, h, c):
+    h = np.maximum(pre(net, "candidate", x, h), 0.0)
+    return {"candidate": h}, h, c
+
+
+def janet(net, x, h, c):
+    s = pre(net, "forget", x, h)
+    g = np.tanh(pre(net, "candidate", x, h))
+    h = sigmoid(s) * h + (1.0 - sigmoid(s - 1.0)) * g  # beta is 1
+    return {"forget": sigmoid(s), "candidate": g}, h, c
+
+
+def ugrnn(net, x, h, c):
+    g = sigmoid(pre(net, "update", x, h))
+    candidate = np.tanh(pre(net, "candidate", x, h))
+    return {"update": g, "candidate": candidate}, g * h + (1.0 - g) * candidate, c
+
+
+def mgu(net, x, h, c):
+    f = sigmoid(pre(net, "input", x, h))
+    k = np.tanh(pre(net, "candidate", x, f * h))
+    return {"input": f, "candidate": k}, (1.0 - f) * h + f * k, c
+
+
+def slstm(net, x, h, c):
+    # As first written in the paper, without its stabilizer; c and n are the rows of the memory.
+    c, n = np.broadcast_to(c, (2, len(h)))
+    i = np.exp(pre(net, "input", x, h))
+    f = sigmoid(pre(net, "forget", x, h))
+    o = sigmoid(pre(net, "output", x, h))
+    z = np.tanh(pre(net, "candidate", x, h))
+    c, n = f * c + i * z, f * n + i
+    return {"input": i, "forget": f, "output": o, "candidate": z}, o * c / n, np.stack([c, n])
+
+
 # Each cell's gates in the order in which they lie side by side in jaxrnn's matrices.
 CELLS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "lstm_peephole": (lstm_peephole, ("input", "forget", "output", "candidate")),
@@ -101,6 +137,11 @@ CELLS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "lstm_coupled": (lstm_coupled, ("forget", "output", "candidate")),
     "lstm_layer_norm": (lstm_layer_norm, ("input", "forget", "output", "candidate")),
     "gru": (gru, ("reset", "update", "candidate")),
+    "irnn": (irnn, ("candidate",)),
+    "janet": (janet, ("forget", "candidate")),
+    "ugrnn": (ugrnn, ("update", "candidate")),
+    "mgu": (mgu, ("input", "candidate")),
+    "slstm": (slstm, ("input", "forget", "output", "candidate")),
 }
 
 

@@ -24,7 +24,9 @@ from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 jit = partial(jax.jit, compiler_options=QUICK)
 
-GATED = tuple(name for name in CELLS if name not in ("memory_blocks", "one_cell", "self_recurrent"))
+_NOT_GATED = ("memory_blocks", "one_cell", "self_recurrent", "mgu", "co_rnn")
+_NOT_GATED += ("min_gru", "min_lstm", "ind_rnn", "lru")
+GATED = tuple(name for name in CELLS if name not in _NOT_GATED)
 """The cells on the fast path of ``gated``; the nets of the 1997 paper have tests of their own."""
 
 # In float32 sums of up to 20 products of order 1 are passed on through up to 9 steps and 3 layers.

@@ -22,6 +22,8 @@ SETTINGS = {
     "memory_blocks": {"cell_options": {"block_size": 2}},
     # Else its sums make all errors 1 at T = 50.
     "one_cell": {"initial_scale": 0.1, "learning_rate": 0.01},
+    "irnn": {"learning_rate": 0.01},  # else it overflows
+    "ind_rnn": {"learning_rate": 0.01},  # else it overflows
 }
 
 

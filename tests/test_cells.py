@@ -30,13 +30,16 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import CELLS, Cell, gated, unroll
 from jaxrnn.nets.cells import LSTMState
+from jaxrnn.nets.exponential_gates import ExponentialState
+from jaxrnn.nets.initializers import chrono, notebook_xavier
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.trial import Settings, TrainState, build
 
 # Every cell of the table, and the notebook's stacked, too.
 over_nets = pytest.mark.parametrize(
-    ("cell", "layers"), [(cell, 1) for cell in GATED] + [(cell, 3) for cell in notebook.BUILDERS]
+    ("cell", "layers"),
+    [(cell, 1) for cell in (*GATED, "mgu", "co_rnn")] + [(cell, 3) for cell in notebook.BUILDERS],
 )
 
 
@@ -448,6 +451,9 @@ def results(kind: str, from_zero: bool) -> tuple[Any, np.ndarray, np.ndarray, tu
 def hidden_and_memory(state: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(state, LSTMState):
         return np.asarray(state.hidden), np.asarray(state.cell)
+    if isinstance(state, ExponentialState):
+        h, c, n, m = map(np.asarray, state)
+        return h, np.stack([c, n]) * np.exp(m)
     return np.asarray(state), np.zeros_like(state)
 
 
@@ -466,6 +472,29 @@ def test_outputs_and_last_state_are_the_transcriptions(kind, from_zero):
         np.testing.assert_allclose(memory, expected.memory, **EXACT)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kind", cells_numpy.CELLS)
+def test_gradient_is_the_slope_of_the_transcription(kind):
+    cell = net_of(kind, (3, 2, 3))
+    params, xs = random_params(cell), random_vectors()[:, :3]
+    weights, unravel = ravel_pytree(params)
+    of_outputs = random_like(jnp.zeros((NUM_STEPS, 3)), seed=6)
+
+    def of_transcription(rows: np.ndarray) -> np.ndarray:
+        runs = [
+            cells_numpy.run(kind, cells_numpy.from_jaxrnn(kind, unravel(row)), np.asarray(xs))
+            for row in rows
+        ]
+        return np.array([np.vdot(of_outputs, one.outputs) for one in runs])
+
+    def of_cell(params: Any) -> jax.Array:
+        return jnp.vdot(of_outputs, unroll(cell, params, xs)[1])
+
+    slope = central_differences(of_transcription, np.asarray(weights))
+    gradient, _ = ravel_pytree(jit(jax.grad(of_cell))(params))
+    np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-9)
+
+
 def expected_gates(kind: str, params: Any, xs: np.ndarray) -> dict[str, np.ndarray]:
     if kind in cells_numpy.CELLS:
         return cells_numpy.run(kind, cells_numpy.from_jaxrnn(kind, params), xs).gates
@@ -477,7 +506,7 @@ def expected_gates(kind: str, params: Any, xs: np.ndarray) -> dict[str, np.ndarr
     return {gate: np.array([step[k] for step in tape]) for gate, k in columns.items()}
 
 
-@pytest.mark.parametrize("kind", GATED)
+@pytest.mark.parametrize("kind", [*GATED, "mgu"])
 def test_activations_are_the_gates_of_every_step(kind):
     params, xs, _, (_, _, gates) = results(kind, True)
     expected = expected_gates(kind, params, xs)
@@ -485,6 +514,21 @@ def test_activations_are_the_gates_of_every_step(kind):
     assert set(net_of(kind, SIZES).gates) == set(expected)
     for gate, values in expected.items():
         np.testing.assert_allclose(gates[gate], values, **EXACT, err_msg=gate)
+
+
+@pytest.mark.parametrize("initializer", [notebook_xavier(), chrono(9)])
+def test_the_identity_net_starts_as_its_paper_says_whatever_the_initializer(initializer):
+    params = net_of("irnn", (100, 60, 80)).init(jax.random.key(0), initializer)
+    np.testing.assert_array_equal(params.recurrent_weights, np.eye(60))
+    np.testing.assert_array_equal(params.bias, np.zeros(60))
+    np.testing.assert_array_equal(params.output_bias, np.zeros(80))
+    for weights in (params.input_weights, params.output_weights):
+        # of 4,800 or more normal numbers, to four standard errors
+        assert abs(np.mean(weights)) < 4 * 0.001 / np.sqrt(weights.size)
+        assert np.std(weights) == pytest.approx(0.001, rel=4 / np.sqrt(2 * weights.size))
+        assert np.mean(np.abs(weights) < 0.001) == pytest.approx(0.6827, abs=0.03)
+    into, out = (np.ravel(leaf)[:4800] for leaf in (params.input_weights, params.output_weights))
+    assert abs(np.corrcoef(into, out)[0, 1]) < 0.1
 
 
 @pytest.mark.usefixtures("x64")

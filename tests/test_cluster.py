@@ -226,7 +226,7 @@ def test_a_job_that_cannot_run_is_one_sentence(cluster, tmp_path):
     with (
         RunDirectory(tmp_path) as directory,
         pytest.raises(
-            InputError, match=r"^unknown cell .elman.: choose from gru, .* or file\.py:name$"
+            InputError, match=r"^unknown cell .elman.: choose from co_rnn, .* or file\.py:name$"
         ),
     ):
         run_sweep_on_dask([Experiment(cell="elman")], directory, cluster.scheduler_address)

@@ -34,7 +34,7 @@ from jaxrnn.training.parts import parts_of
         ({"test_every": 0}, "test-every 0 must be at least 1"),
         ({"test_size": 9, "test_every": 700}, "max-steps 600 must be at least 700, the first step"),
         ({"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
-        ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from gru, .* memory_bl"),
+        ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from co_rnn, .* memory_bl"),
         (
             {"cell": "memory_blocks", "cell_options": {"block_size": 0}},
             "block-size 0 must be at least 1",
@@ -80,8 +80,8 @@ def test_a_bad_rule_or_option_is_refused_with_one_sentence(settings, sentence):
         ({"seed": -1}, "seed -1 must be from 0 to 4294967295"),
         ({"hidden_size": 0}, "hidden-size 0 must be at least 1"),
         ({"layers": 0}, "layers 0 must be at least 1"),
-        ({"cell": "gru2"}, "unknown cell 'gru2': choose from gru, lstm, lstm_coupled, lstm_l"),
-        ({"task": "none"}, "unknown task 'none': choose from adding, embedded_reber"),
+        ({"cell": "gru2"}, "unknown cell 'gru2': choose from co_rnn, gru, .* lstm_coupled, lstm_l"),
+        ({"task": "none"}, "unknown task 'none': choose from adding, copying, embedded_reber"),
         ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
         (
             {"optimizer": "adam"},

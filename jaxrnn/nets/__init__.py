@@ -10,6 +10,7 @@ from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
 from jaxrnn.nets.base import Cell, stack, unroll
 from jaxrnn.nets.cells import (
     gru,
+    irnn,
     lstm,
     lstm_coupled,
     lstm_layer_norm,
@@ -17,6 +18,9 @@ from jaxrnn.nets.cells import (
     lstm_peephole,
     simple_rnn,
 )
+from jaxrnn.nets.diagonal import ind_rnn, lru, min_gru, min_lstm
+from jaxrnn.nets.exponential_gates import slstm
+from jaxrnn.nets.fewer_gates import janet, mgu, ugrnn
 from jaxrnn.nets.gated import gated
 from jaxrnn.nets.initializers import (
     Initializer,
@@ -28,6 +32,7 @@ from jaxrnn.nets.initializers import (
     xavier,
 )
 from jaxrnn.nets.memory_blocks import memory_blocks
+from jaxrnn.nets.oscillators import co_rnn
 from jaxrnn.nets.shortcut import one_cell, self_recurrent
 
 __all__ = [
@@ -36,24 +41,34 @@ __all__ = [
     "Cell",
     "Initializer",
     "chrono",
+    "co_rnn",
     "from_equinox",
     "from_linen",
     "from_nnx",
     "gated",
     "gru",
+    "ind_rnn",
+    "irnn",
+    "janet",
     "long_memory",
+    "lru",
     "lstm",
     "lstm_coupled",
     "lstm_layer_norm",
     "lstm_no_forget",
     "lstm_peephole",
     "memory_blocks",
+    "mgu",
+    "min_gru",
+    "min_lstm",
     "notebook_xavier",
     "one_cell",
     "orthogonal",
     "self_recurrent",
     "simple_rnn",
+    "slstm",
     "stack",
+    "ugrnn",
     "uniform",
     "unroll",
     "xavier",
@@ -70,6 +85,16 @@ CELLS: dict[str, Callable[..., Cell]] = {
     "memory_blocks": memory_blocks,
     "one_cell": one_cell,
     "self_recurrent": self_recurrent,
+    "irnn": irnn,
+    "janet": janet,
+    "ugrnn": ugrnn,
+    "mgu": mgu,
+    "slstm": slstm,
+    "co_rnn": co_rnn,
+    "min_gru": min_gru,
+    "min_lstm": min_lstm,
+    "ind_rnn": ind_rnn,
+    "lru": lru,
 }
 
 INITIALIZERS: dict[str, Callable[[int], Initializer]] = {

@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxrnn.nets.base import Cell, join, split
 from jaxrnn.nets.elementary import sigmoid, tanh
-from jaxrnn.nets.gated import gated
+from jaxrnn.nets.gated import GatedParams, gated
+from jaxrnn.nets.initializers import Initializer, require_initializer
 
 # The simple recurrent net
 
@@ -37,6 +38,39 @@ def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         hidden=lambda h: h,
         slope=lambda candidate: 1 - candidate * candidate,
     )
+
+
+def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The identity net: rectified linear units that start as copies of what they were.
+
+    h(t) = max(a(t), 0); the state is h [H]. At first W is the identity and the other weights are
+    normal with standard deviation 0.001, whatever the initializer.
+
+    Source: Le, Jaitly & Hinton 2015, section 4.
+    """
+    cell = gated(
+        (num_inputs, hidden_size, num_outputs),
+        gates=("candidate",),
+        activate=lambda own, h, a: [jax.nn.relu(a)],
+        update=lambda own, h, candidate: candidate,
+        initial_state=jnp.zeros,
+        hidden=lambda h: h,
+        slope=lambda candidate: (candidate > 0).astype(candidate.dtype),
+    )
+
+    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
+        require_initializer(initializer)
+        return cell.init(key, initializer._replace(weights=_tiny, recurrent=_identity))
+
+    return cell._replace(init=init)
+
+
+def _tiny(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return 0.001 * jax.random.normal(key, (fan_in, num_gates * fan_out))
+
+
+def _identity(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return jnp.tile(jnp.eye(fan_in, fan_out), num_gates)
 
 
 # The LSTM family
@@ -63,15 +97,15 @@ def _lstm_update(
     return LSTMState(o * tanh(c), c)
 
 
-def _sigmoids_and_tanh(a: jax.Array, num_gates: int) -> list[jax.Array]:
+def sigmoids_and_tanh(a: jax.Array, num_gates: int) -> list[jax.Array]:
     """Sigmoid of every gate but the last, the candidate, which gets tanh; each [H]."""
     # sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all of them.
     scale = np.repeat(np.array([0.5] * (num_gates - 1) + [1.0], a.dtype), a.shape[0] // num_gates)
     return split(scale * tanh(a * scale) + (1 - scale), num_gates)
 
 
-def _slope(gates: jax.Array, num_gates: int) -> jax.Array:
-    """The derivative of :func:`_sigmoids_and_tanh` by its values, both [G H]."""
+def slope_of_sigmoids_and_tanh(gates: jax.Array, num_gates: int) -> jax.Array:
+    """The derivative of :func:`sigmoids_and_tanh` by its values, both [G H]."""
     # g (1 - g) of the sigmoids, (1 + g) (1 - g) of the tanh
     is_tanh = np.repeat(np.arange(num_gates) == num_gates - 1, gates.shape[0] // num_gates)
     return (gates + is_tanh.astype(gates.dtype)) * (1 - gates)
@@ -89,9 +123,9 @@ def lstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
         gates=("input", "forget", "output", "candidate"),
-        activate=lambda own, state, a: _sigmoids_and_tanh(a, 4),
+        activate=lambda own, state, a: sigmoids_and_tanh(a, 4),
         update=_lstm_update,
-        slope=partial(_slope, num_gates=4),
+        slope=partial(slope_of_sigmoids_and_tanh, num_gates=4),
     )
 
 
@@ -117,7 +151,7 @@ def lstm_peephole(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def activate(own: Peepholes, state: LSTMState, a: jax.Array) -> list[jax.Array]:
         # All but the output gate look at the cell as it was, so one pass with it, and o once more.
         a_i, a_f, a_o, a_g = split(a, 4)
-        i, f, g = _sigmoids_and_tanh(
+        i, f, g = sigmoids_and_tanh(
             join(a_i + own.input * state.cell, a_f + own.forget * state.cell, a_g), 3
         )
         c = f * state.cell + i * g
@@ -149,9 +183,9 @@ def lstm_no_forget(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
         gates=("input", "output", "candidate"),
-        activate=lambda own, state, a: _sigmoids_and_tanh(a, 3),
+        activate=lambda own, state, a: sigmoids_and_tanh(a, 3),
         update=update,
-        slope=partial(_slope, num_gates=3),
+        slope=partial(slope_of_sigmoids_and_tanh, num_gates=3),
     )
 
 
@@ -171,9 +205,9 @@ def lstm_coupled(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     return _with_memory_cells(
         (num_inputs, hidden_size, num_outputs),
         gates=("forget", "output", "candidate"),
-        activate=lambda own, state, a: _sigmoids_and_tanh(a, 3),
+        activate=lambda own, state, a: sigmoids_and_tanh(a, 3),
         update=update,
-        slope=partial(_slope, num_gates=3),
+        slope=partial(slope_of_sigmoids_and_tanh, num_gates=3),
     )
 
 
@@ -210,7 +244,7 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
         own: LayerNorms, state: LSTMState, x_product: jax.Array, h_product: jax.Array, b: jax.Array
     ) -> list[jax.Array]:
         a = own.input_gain * _normalised(x_product) + own.recurrent_gain * _normalised(h_product)
-        return _sigmoids_and_tanh(a + b, 4)
+        return sigmoids_and_tanh(a + b, 4)
 
     def update(
         own: LayerNorms, state: LSTMState, i: jax.Array, f: jax.Array, o: jax.Array, g: jax.Array

@@ -1,0 +1,296 @@
+"""The cells whose recurrence has no matrix: a hidden unit sees no other one's past but its own.
+
+Products with weights are done for all time steps at once, before and after a recurrence that is
+elementwise. The fast path of :func:`jaxrnn.nets.gated.gated` is made around the product that they
+lack, so none of them uses it. In every docstring y(t) = h(t) V + output bias unless it says
+otherwise. States start at 0, and so do all biases unless the initializer or an experiment says
+otherwise.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrnn.errors import InputError
+from jaxrnn.nets.affine import add_bias
+from jaxrnn.nets.base import Cell, product, split, without_outputs
+from jaxrnn.nets.elementary import exp, sigmoid
+from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.recurrences import Complex, linear_cell, rectified_recurrence
+
+# The minimal GRU and LSTM
+
+
+class MinimalParams(NamedTuple):
+    """Parameters of :func:`min_gru` and :func:`min_lstm`, their G gates side by side."""
+
+    input_weights: jax.Array  # U [I, G H]
+    bias: jax.Array  # b [G H]
+    output_weights: jax.Array  # V [H, O]
+    output_bias: jax.Array  # [O]
+
+
+def _readout(params: Any, x: jax.Array, h: jax.Array) -> jax.Array:
+    return add_bias(h @ params.output_weights, params.output_bias)
+
+
+def _minimal(
+    sizes: tuple[int, int, int],
+    gates: tuple[str, ...],
+    activate: Callable[..., tuple[jax.Array, jax.Array]],
+    positive: bool,
+) -> Cell:
+    """A cell of gates that see the input alone: ``activate`` takes the gates' sums [..., H], all
+    but the candidate's, and gives what h(t-1) and what the candidate is multiplied by."""
+    num_inputs, hidden_size, num_outputs = sizes
+
+    def init(key: jax.Array, initializer: Initializer) -> MinimalParams:
+        require_initializer(initializer)
+        input_key, output_key, bias_key = jax.random.split(key, 3)
+        return MinimalParams(
+            initializer.weights(input_key, len(gates), num_inputs, hidden_size),
+            initializer.biases(bias_key, gates, hidden_size),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def initial_state(params: MinimalParams) -> jax.Array:
+        return jnp.zeros_like(params.bias, shape=hidden_size)
+
+    def look(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        sums = add_bias(product(x, params.input_weights), params.bias)
+        *of_gates, k = split(sums, len(gates))
+        return *activate(*of_gates), jnp.where(k >= 0, k + 0.5, sigmoid(k)) if positive else k
+
+    def coefficients(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        a, i, k = look(params, x)
+        return a, i * k
+
+    def activations(params: MinimalParams, h: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+        return dict(zip(gates, look(params, x)[-len(gates) :], strict=True))
+
+    return linear_cell(
+        init,
+        initial_state,
+        coefficients,
+        _readout,
+        gates=gates,
+        activations=activations,
+        before_joining=without_outputs,
+    )
+
+
+def min_gru(num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False) -> Cell:
+    """The minimal gated recurrent unit, whose gate and candidate see the input alone.
+
+    z = sigmoid(x(t) U + b), k = x(t) U + b of their slices, h(t) = (1 - z) h(t-1) + z k; the state
+    is h [H]. With ``positive`` k is g(x(t) U + b), g(a) = a + 1/2 for a >= 0, else sigmoid(a). z
+    lets in what is new, so it is the gate "input" here, which chrono closes.
+
+    Source: Feng et al. 2024, section 3.1 and appendix A; ``positive``: appendix B and their code,
+    which trains selective copying with it.
+
+    Differs from it in that there is no scan in log space, for whose sake g is there.
+    """
+
+    def activate(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+        z = sigmoid(a)
+        return 1 - z, z
+
+    sizes = (num_inputs, hidden_size, num_outputs)
+    return _minimal(sizes, ("input", "candidate"), activate, positive)
+
+
+def min_lstm(
+    num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False
+) -> Cell:
+    """The minimal LSTM, whose gates see the input alone and share 1 out; no output gate.
+
+    f, i = sigmoid(x(t) U + b), k = x(t) U + b of their slices, f' = f / (f + i), i' = i / (f + i),
+    h(t) = f' h(t-1) + i' k; the state is h [H]. The activations to look at are f', i' and k.
+    ``positive`` as in :func:`min_gru`.
+
+    Source: Feng et al. 2024, section 3.2 and appendix A; ``positive``: appendix B and their code,
+    which trains selective copying with it.
+
+    Differs from it in that there is no scan in log space, for whose sake g is there.
+    """
+
+    def activate(a_f: jax.Array, a_i: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # f : i is 1 + e^-a_i : 1 + e^-a_f, here both over their greatest summand, so that none is
+        # infinite, and no sum 0, where both gates are as good as shut.
+        least = lax.stop_gradient(jnp.minimum(jnp.minimum(a_f, a_i), 0))
+        f, i = exp(least) + exp(least - a_i), exp(least) + exp(least - a_f)
+        return f / (f + i), i / (f + i)
+
+    sizes = (num_inputs, hidden_size, num_outputs)
+    return _minimal(sizes, ("forget", "input", "candidate"), activate, positive)
+
+
+# The independently recurrent net
+
+
+class IndependentParams(NamedTuple):
+    """Parameters of :func:`ind_rnn`."""
+
+    input_weights: jax.Array  # U [I, H]
+    recurrent_weights: jax.Array  # u [H]
+    bias: jax.Array  # b [H]
+    output_weights: jax.Array  # V [H, O]
+    output_bias: jax.Array  # [O]
+
+
+def ind_rnn(
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
+    recurrent_range: tuple[float, float] = (0.0, 1.0),
+) -> Cell:
+    """The independently recurrent net: rectified units, a recurrent weight u each.
+
+    h(t) = relu(x(t) U + u h(t-1) + b); the state is h [H]. u is first uniform in
+    ``recurrent_range``, whatever the initializer. Where the last output alone counts, as in adding,
+    the authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
+
+    Raises InputError for a range that does not begin below its end.
+
+    Source: Li et al. 2018, section 3; the first u: their code, for rectified units.
+
+    Differs from it in that u is not kept within +-2^(1/T) while it is trained.
+    """
+    low, high = recurrent_range
+    if not low < high:
+        raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
+
+    def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
+        require_initializer(initializer)
+        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
+        return IndependentParams(
+            initializer.weights(input_key, 1, num_inputs, hidden_size),
+            jax.random.uniform(recurrent_key, (hidden_size,), minval=low, maxval=high),
+            initializer.biases(bias_key, ("candidate",), hidden_size),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def sums_of(params: IndependentParams, x: jax.Array) -> jax.Array:
+        return add_bias(product(x, params.input_weights), params.bias)
+
+    def advance(params: IndependentParams, h: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.nn.relu(sums_of(params, x) + params.recurrent_weights * h)
+
+    def step(params: IndependentParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = advance(params, h, x)
+        return h, _readout(params, x, h)
+
+    def unroll(
+        params: IndependentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        operands = params.recurrent_weights, sums_of(params, xs), h
+        last, hs = rectified_recurrence(steps_at_once, *operands)
+        return last, _readout(params, xs, hs)
+
+    return Cell(
+        init,
+        lambda params: jnp.zeros_like(params.bias),
+        step,
+        unroll,
+        gates=("candidate",),
+        activations=lambda params, h, x: {"candidate": advance(params, h, x)},
+        before_joining=without_outputs,
+    )
+
+
+# The linear recurrent unit
+
+
+class LRUParams(NamedTuple):
+    """Parameters of :func:`lru`, real numbers all of them."""
+
+    nu_log: jax.Array  # [H]
+    theta_log: jax.Array  # [H]
+    gamma_log: jax.Array  # [H]
+    B_re: jax.Array  # [I, H]
+    B_im: jax.Array  # [I, H]
+    C_re: jax.Array  # [H, O]
+    C_im: jax.Array  # [H, O]
+    D: jax.Array  # [I, O]
+    output_bias: jax.Array  # [O]
+
+
+def lru(
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
+    r_min: float = 0.0,
+    r_max: float = 1.0,
+    max_phase: float = 6.28,
+) -> Cell:
+    """The linear recurrent unit: H complex numbers that turn and decay, each by itself.
+
+    h(t) = lambda h(t-1) + exp(gamma_log) (x(t) B), lambda = exp(-exp(nu_log) + i exp(theta_log)),
+    y(t) = Re(h(t) C) + x(t) D + output bias; the state is h, a :class:`Complex` of [H] and [H].
+    First lambda is uniform on the ring between ``r_min`` and ``r_max``, its phase below
+    ``max_phase``, exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal of variances 1 / I
+    and 2 / H, all of it whatever the initializer, which draws D alone. Before the units join, C
+    is 0.
+
+    Raises InputError for another ring than 0 <= r_min < r_max <= 1, and a phase that is not
+    positive.
+
+    Source: Orvieto et al. 2023, section 3, lemma 3.2, and the listing of appendix A.
+
+    Differs from it in that D is a matrix, that the outputs have a bias, and that there is one unit,
+    with nothing before and after it.
+    """
+    if not 0 <= r_min < r_max <= 1:
+        raise InputError(f"r-min {r_min} and r-max {r_max} must be a ring: 0 <= r-min < r-max <= 1")
+    if not max_phase > 0:
+        raise InputError(f"max-phase {max_phase} must be a positive number")
+
+    def init(key: jax.Array, initializer: Initializer) -> LRUParams:
+        require_initializer(initializer)
+        keys = jax.random.split(key, 7)
+        # Inside of (0, 1), and 1 - |lambda|^2 in place of its square, so that no logarithm is
+        # infinite.
+        u_1, u_2 = (jax.random.uniform(k, (hidden_size,), minval=1e-6) for k in keys[:2])
+        lost = 1 - r_max**2 + (1 - 1e-6) * u_1 * (r_max**2 - r_min**2)
+
+        def normal(key: jax.Array, fan_in: int, fan_out: int, variance: float) -> jax.Array:
+            return variance**0.5 * jax.random.normal(key, (fan_in, fan_out))
+
+        return LRUParams(
+            jnp.log(-0.5 * jnp.log1p(-lost)),
+            jnp.log(max_phase * u_2),
+            0.5 * jnp.log(lost),
+            normal(keys[2], num_inputs, hidden_size, 0.5 / num_inputs),
+            normal(keys[3], num_inputs, hidden_size, 0.5 / num_inputs),
+            normal(keys[4], hidden_size, num_outputs, 1 / hidden_size),
+            normal(keys[5], hidden_size, num_outputs, 1 / hidden_size),
+            initializer.weights(keys[6], 1, num_inputs, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def initial_state(params: LRUParams) -> Complex:
+        return Complex(jnp.zeros_like(params.nu_log), jnp.zeros_like(params.nu_log))
+
+    def coefficients(params: LRUParams, x: jax.Array) -> tuple[Complex, Complex]:
+        radius, phase = jnp.exp(-jnp.exp(params.nu_log)), jnp.exp(params.theta_log)
+        of_lambda = Complex(radius * jnp.cos(phase), radius * jnp.sin(phase))
+        gamma = jnp.broadcast_to(jnp.exp(params.gamma_log), params.B_re.shape)
+        return of_lambda, Complex(product(x, gamma * params.B_re), product(x, gamma * params.B_im))
+
+    def readout(params: LRUParams, x: jax.Array, h: Complex) -> jax.Array:
+        y = h.real @ params.C_re - h.imag @ params.C_im
+        return add_bias(y + product(x, params.D), params.output_bias)
+
+    def before_joining(params: LRUParams) -> LRUParams:
+        no_outputs = jnp.zeros_like(params.C_re)
+        return params._replace(C_re=no_outputs, C_im=no_outputs)
+
+    return linear_cell(init, initial_state, coefficients, readout, before_joining=before_joining)

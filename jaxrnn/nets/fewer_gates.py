@@ -1,0 +1,134 @@
+"""The cells with one gate: JANET, the update-gate net and the minimal gated unit.
+
+Letters as in :mod:`jaxrnn.nets.cells`; the state of each is h [H], which starts at 0.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxrnn.nets.affine import add_bias
+from jaxrnn.nets.base import Cell, product, split, without_outputs
+from jaxrnn.nets.cells import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
+from jaxrnn.nets.elementary import sigmoid, tanh, vector_product
+from jaxrnn.nets.gated import GatedParams, gated
+from jaxrnn.nets.initializers import Initializer, require_initializer
+
+_with_one_gate = partial(
+    gated,
+    activate=lambda own, h, a: sigmoids_and_tanh(a, 2),
+    initial_state=jnp.zeros,
+    hidden=lambda h: h,
+    slope=partial(slope_of_sigmoids_and_tanh, num_gates=2),
+)
+
+
+def janet(num_inputs: int, hidden_size: int, num_outputs: int, *, beta: float = 1.0) -> Cell:
+    """JANET, the LSTM with a forget gate alone, which lets in a little more than it forgets.
+
+    s = a_f(t), f = sigmoid(s), g = tanh(a_g(t)), h(t) = f h(t-1) + (1 - sigmoid(s - beta)) g; the
+    memory cell c is h itself. With ``beta`` 0 it lets in what it forgets.
+
+    Source: van der Westhuizen & Lasenby 2018, equations 2 and 3. Its forget biases, log(u) with u
+    uniform in [1, T - 1], are the initializer ``chrono``, which knows T as a builder does not.
+    """
+    odds = np.exp(-beta).item()
+
+    def update(own: tuple[()], h: jax.Array, f: jax.Array, g: jax.Array) -> jax.Array:
+        # 1 - sigmoid(s - beta) by f instead of s
+        let_in = (1 - f) / ((1 - f) + odds * f)
+        return f * h + let_in * g
+
+    return _with_one_gate(
+        (num_inputs, hidden_size, num_outputs), gates=("forget", "candidate"), update=update
+    )
+
+
+def ugrnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The update-gate recurrent net: one gate between keeping and computing anew.
+
+    g = sigmoid(a_g(t)), c = tanh(a_c(t)), h(t) = g h(t-1) + (1 - g) c.
+
+    Source: Collins, Sohl-Dickstein & Sussillo 2017, the UGRNN.
+
+    Differs from it in that a constant to be added to the gate's bias is the initializer's to give.
+    """
+    return _with_one_gate(
+        (num_inputs, hidden_size, num_outputs),
+        gates=("update", "candidate"),
+        update=lambda own, h, g, c: g * h + (1 - g) * c,
+    )
+
+
+def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The minimal gated unit: the gate that lets something in is the one that forgets.
+
+    f = sigmoid(x(t) U_f + h(t-1) W_f + b_f), k = tanh(x(t) U_k + (f h(t-1)) W_k + b_k),
+    h(t) = (1 - f) h(t-1) + f k. It is called the input gate here, since what it opens for is let
+    in, and a bias that makes it large makes the unit forget: ``chrono`` then gives it -log(u).
+
+    It is not built by ``gated``, whose one product of all gates is with h(t-1), while the
+    candidate's is with f h(t-1), which is known after the gate. The fast path does x U and h V for
+    all time steps in one product each.
+
+    Source: Zhou, Wu, Zhang & Zhou 2016, whose forget gate f is.
+    """
+    gates = ("input", "candidate")
+
+    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
+        require_initializer(initializer)
+        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
+        return GatedParams(
+            initializer.weights(input_key, 2, num_inputs, hidden_size),
+            initializer.recurrent(recurrent_key, 2, hidden_size, hidden_size),
+            initializer.biases(bias_key, gates, hidden_size),
+            (),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def initial_state(params: GatedParams) -> jax.Array:
+        return jnp.zeros_like(params.bias, shape=hidden_size)
+
+    def look(
+        weights: tuple[jax.Array, jax.Array], h: jax.Array, summed: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        a_f, a_k = split(summed, 2)
+        f = sigmoid(a_f + vector_product(h, weights[0]))
+        return f, tanh(a_k + vector_product(f * h, weights[1]))
+
+    def weights_of(params: GatedParams) -> tuple[jax.Array, jax.Array]:
+        w_f, w_k = split(params.recurrent_weights, 2)
+        return w_f, w_k
+
+    def readout(params: GatedParams, h: jax.Array) -> jax.Array:
+        return add_bias(h @ params.output_weights, params.output_bias)
+
+    def step(params: GatedParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        summed = product(x, params.input_weights) + params.bias
+        f, k = look(weights_of(params), h, summed)
+        h = (1 - f) * h + f * k
+        return h, readout(params, h)
+
+    def unroll(
+        params: GatedParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        weights = weights_of(params)
+
+        def one(h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
+            f, k = look(weights, h, summed)
+            h = (1 - f) * h + f * k
+            return h, h
+
+        summed = add_bias(product(xs, params.input_weights), params.bias)
+        last, hs = lax.scan(one, h, summed, unroll=steps_at_once)
+        return last, readout(params, hs)
+
+    def activations(params: GatedParams, h: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+        summed = product(x, params.input_weights) + params.bias
+        return dict(zip(gates, look(weights_of(params), h, summed), strict=True))
+
+    return Cell(init, initial_state, step, unroll, gates, activations, without_outputs)

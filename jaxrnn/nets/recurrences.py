@@ -1,0 +1,129 @@
+"""Recurrences without a matrix, elementwise, and the cells that are linear ones."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrnn.nets.base import Cell
+from jaxrnn.nets.initializers import Initializer
+
+
+class Complex(NamedTuple):
+    """Complex numbers by their parts, so that parameters, states and gradients stay real."""
+
+    real: jax.Array
+    imag: jax.Array
+
+
+Numbers = jax.Array | Complex
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return jax.tree.map(jnp.add, a, b)
+
+
+def _times(a: Any, b: Any) -> Any:
+    if not isinstance(a, Complex):
+        return a * b
+    return Complex(a.real * b.real - a.imag * b.imag, a.real * b.imag + a.imag * b.real)
+
+
+def _scan(steps_at_once: int, a: Numbers, b: Numbers, h: Numbers) -> tuple[Any, Any]:
+    """h(t) = a(t) h(t-1) + b(t), a [T, H], or [H] if always the same: (last h, all h [T, H])."""
+    if _is_fixed(a):
+
+        def step(h: Any, b: Any) -> tuple[Any, Any]:
+            h = _plus(_times(a, h), b)
+            return h, h
+
+        return lax.scan(step, h, b, unroll=steps_at_once)
+
+    def step_with(h: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
+        h = _plus(_times(at[0], h), at[1])
+        return h, h
+
+    return lax.scan(step_with, h, (a, b), unroll=steps_at_once)
+
+
+def _is_fixed(a: Numbers) -> bool:
+    return jax.tree.leaves(a)[0].ndim == 1
+
+
+# By a scan and not by lax.associative_scan, with which a training step takes a CPU longer at every
+# length, see benchmarks/linear_recurrence.py. Its own derivative leaves a backward scan that writes
+# one array, the gradient of b; that of a is computed of all time steps at once.
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _varying_recurrence(
+    steps_at_once: int, a: jax.Array, b: jax.Array, h: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return _scan(steps_at_once, a, b, h)
+
+
+@_varying_recurrence.defjvp
+def _varying_recurrence_jvp(steps_at_once: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (a, b, h), (d_a, d_b, d_h) = primals, tangents
+    last, hs = _varying_recurrence(steps_at_once, a, b, h)
+    return (last, hs), _scan(steps_at_once, a, d_a * _before(h, hs) + d_b, d_h)
+
+
+def linear_recurrence(
+    a: Numbers, b: Numbers, h: Numbers, steps_at_once: int = 1
+) -> tuple[Any, Any]:
+    """h(t) = a(t) h(t-1) + b(t), a [T, H], or [H] if always the same: (last h, all h [T, H])."""
+    return (_scan if _is_fixed(a) else _varying_recurrence)(steps_at_once, a, b, h)
+
+
+def _before(h: jax.Array, hs: jax.Array) -> jax.Array:
+    """The states before each step [T, H]."""
+    return jnp.concatenate([h[None], hs[:-1]])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def rectified_recurrence(
+    steps_at_once: int, u: jax.Array, sums: jax.Array, h: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """h(t) = relu(sums(t) + u h(t-1)): (last h [H], all h [T, H])."""
+
+    def step(h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = jnp.maximum(summed + u * h, 0)
+        return h, h
+
+    return lax.scan(step, h, sums, unroll=steps_at_once)
+
+
+@rectified_recurrence.defjvp
+def _rectified_recurrence_jvp(steps_at_once: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (u, sums, h), (d_u, d_sums, d_h) = primals, tangents
+    last, hs = rectified_recurrence(steps_at_once, u, sums, h)
+    slope = (hs > 0).astype(hs.dtype)
+    u, d_u = (jnp.broadcast_to(of_unit, hs.shape) for of_unit in (u, d_u))
+    d_sum = slope * (d_u * _before(h, hs) + d_sums)
+    return (last, hs), _scan(steps_at_once, slope * u, d_sum, d_h)
+
+
+def linear_cell(
+    init: Callable[[jax.Array, Initializer], Any],
+    initial_state: Callable[[Any], Any],
+    coefficients: Callable[[Any, jax.Array], tuple[Any, Any]],
+    readout: Callable[[Any, jax.Array, Any], jax.Array],
+    **others: Any,
+) -> Cell:
+    """A cell h(t) = a(t) h(t-1) + b(t), y(t) = readout(params, x(t), h(t)).
+
+    ``coefficients(params, x)`` gives a and b, and takes, as ``readout`` does, one step or all.
+    """
+
+    def step(params: Any, h: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        a, b = coefficients(params, x)
+        h = _plus(_times(a, h), b)
+        return h, readout(params, x, h)
+
+    def unroll(params: Any, h: Any, xs: jax.Array, steps_at_once: int = 1) -> tuple[Any, jax.Array]:
+        last, hs = linear_recurrence(*coefficients(params, xs), h, steps_at_once)
+        return last, readout(params, xs, hs)
+
+    return Cell(init, initial_state, step, unroll, **others)

@@ -1,0 +1,119 @@
+"""The sLSTM where its equations overflow, its other forget gate, and its first step; test_cells.py
+has the equations."""
+
+from functools import partial
+
+import cells_numpy
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import FLOAT64, assert_trees_close, jit, plain, random_params
+from jax.flatten_util import ravel_pytree
+
+from jaxrnn import InputError, unroll, xavier
+from jaxrnn.nets.exponential_gates import slstm
+
+SIZES = 4, 3, 2
+FORGET = {"sigmoid": cells_numpy.sigmoid, "exponential": np.exp}
+
+
+def random_case(forget_gate, num_steps=6):
+    cell = slstm(*SIZES, forget_gate=forget_gate)
+    xs = np.random.default_rng(0).standard_normal((num_steps, SIZES[0]))
+    return cell, random_params(cell), xs
+
+
+def in_logarithms(net, forget_gate, xs):
+    """Outputs of the unstabilised equations, its sums over all time steps added up as logarithms:
+    h = o sum_s w(s) z(s) / sum_s w(s), log w(s) = log i(s) + sum over r > s of log f(r)."""
+    h, log_i, log_f, zs, outputs = np.zeros(SIZES[1]), [], [], [], []
+    for x in xs:
+        a_f = cells_numpy.pre(net, "forget", x, h)
+        log_i.append(cells_numpy.pre(net, "input", x, h))
+        log_f.append(-np.logaddexp(0, -a_f) if forget_gate == "sigmoid" else a_f)
+        zs.append(np.tanh(cells_numpy.pre(net, "candidate", x, h)))
+        since = np.cumsum([np.zeros_like(h), *log_f[:0:-1]], axis=0)[::-1]
+        log_w = np.array(log_i) + since
+        w = np.exp(log_w - log_w.max(axis=0))
+        o = 1 / (1 + np.exp(-np.clip(cells_numpy.pre(net, "output", x, h), -700, None)))
+        h = o * (w * zs).sum(axis=0) / w.sum(axis=0)
+        outputs.append(h @ net.V + net.b_out)
+    return np.array(outputs)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("scale", [1, 30])
+@pytest.mark.parametrize("forget_gate", FORGET)
+def test_outputs_are_those_of_the_equations_in_logarithms(forget_gate, scale):
+    cell, params, xs = random_case(forget_gate)
+    xs = scale * xs
+    expected = in_logarithms(cells_numpy.from_jaxrnn("slstm", params), forget_gate, xs)
+    for form in (cell, plain(cell)):
+        _, outputs = jit(partial(unroll, form))(params, jnp.asarray(xs))
+        np.testing.assert_allclose(outputs, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("forget_gate", FORGET)
+def test_gradients_are_the_slope_of_the_equations_on_both_paths(forget_gate):
+    cell, params, xs = random_case(forget_gate)
+    weights, unravel = ravel_pytree(params)
+
+    def loss(form, params):
+        return jnp.sum(jnp.sin(unroll(form, params, jnp.asarray(xs))[1]))
+
+    def of_equations(row):
+        net = cells_numpy.from_jaxrnn("slstm", unravel(jnp.asarray(row)))
+        return np.sin(in_logarithms(net, forget_gate, xs)).sum()
+
+    moves = 1e-5 * np.eye(len(weights))
+    slope = [(of_equations(weights + m) - of_equations(weights - m)) / 2e-5 for m in moves]
+    fast, slow = (jit(jax.grad(partial(loss, form)))(params) for form in (cell, plain(cell)))
+    np.testing.assert_allclose(ravel_pytree(fast)[0], slope, rtol=1e-6, atol=1e-9)
+    assert_trees_close(fast, slow, **FLOAT64)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("gate", range(4))
+@pytest.mark.parametrize("forget_gate", FORGET)
+def test_values_and_gradients_stay_finite_over_long_sequences(forget_gate, gate, sign):
+    cell, params, xs = random_case(forget_gate, num_steps=2000)
+    # exp(200) is no number of float32, and the others are random
+    bias = params.bias.at[gate * SIZES[1] : (gate + 1) * SIZES[1]].set(sign * 200)
+
+    @jit
+    def run(params):
+        def loss(params):
+            state, ys = unroll(cell, params, jnp.asarray(xs, jnp.float32))
+            return jnp.mean(ys**2), (state, ys)
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    gradients, (state, ys) = run(params._replace(bias=bias))
+    for leaf in jax.tree.leaves((gradients, state, ys)):
+        assert leaf.dtype == jnp.float32
+        assert np.isfinite(leaf).all()
+    assert np.all(np.abs(state.cell) <= state.normalizer * (1 + 1e-5))
+    assert np.min(state.normalizer) >= 1
+    assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(gradients))
+
+
+@pytest.mark.parametrize("forget_gate", FORGET)
+@pytest.mark.parametrize("a_i", [-500.0, 0.0, 500.0])
+def test_the_first_step_takes_what_it_gets_however_little_is_let_in(forget_gate, a_i):
+    cell = slstm(*SIZES, forget_gate=forget_gate)
+    params = cell.init(jax.random.key(0), xavier())
+    params = params._replace(bias=params.bias.at[: SIZES[1]].set(a_i))
+    x = jnp.arange(1.0, 5.0)
+    start = cell.initial_state(params)
+    np.testing.assert_array_equal(start.cell, np.zeros(SIZES[1]))
+    state, _ = cell.step(params, start, x)
+    gates = cell.activations(params, start, x)
+    np.testing.assert_allclose(state.hidden, gates["output"] * gates["candidate"], rtol=1e-6)
+    np.testing.assert_array_equal(state.normalizer, np.ones(SIZES[1]))
+
+
+def test_another_forget_gate_is_refused():
+    with pytest.raises(InputError, match=r"^unknown forget-gate 'tanh': choose from exponential, "):
+        slstm(*SIZES, forget_gate="tanh")
