@@ -67,7 +67,7 @@ class Experiment:
     initializer: str = "notebook_xavier"
     initial_scale: PerTrial = 1.0  # factor of all first weights
     input_bias: PerTrial = 0.0  # first bias of the gates of that name, added to
-    forget_bias: PerTrial = 0.0  # the initializer's
+    forget_bias: PerTrial = 0.0  # the initializer's; of an update gate, too
     output_bias: PerTrial = 0.0
     objective: str | None = None  # None: what the task is trained with
     loss_reduction: str = "mean"  # of the losses of the steps: mean or sum

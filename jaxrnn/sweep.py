@@ -129,7 +129,7 @@ def run(
     lanes: int | None = None,
     keep_weights: bool = False,
     dask: str | None = None,
-    progress: bool = False,
+    progress: bool | Watch = False,
     report: bool = True,
 ) -> list[Row]:
     """Run what the directory ``out`` does not hold yet, and return all rows that it holds then.
@@ -138,9 +138,10 @@ def run(
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
     configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    by ipywidgets. Up to ``lanes`` trials of each are trained at once, by default as many as is
-    fastest; ``dask`` is the address of a scheduler whose workers do the work, by default this
-    process. The rows become a table as :func:`jaxrnn.read_rows` says.
+    by ipywidgets; a :class:`jaxrnn.watch.Watch` that is on shows this run among others. Up to
+    ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask`` is the
+    address of a scheduler whose workers do the work, by default this process. The rows become a
+    table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
     directory that cannot be written, is in use or was begun under other settings.
@@ -150,11 +151,11 @@ def run(
         check(experiment, lanes, keep_params=keep_weights, here=dask is None)
     with RunDirectory(Path(out)) as directory, ExitStack() as stack:
         options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights}
-        if progress:
-            watch = stack.enter_context(Watch(len(experiments)))
+        watch = stack.enter_context(Watch(len(experiments))) if progress is True else progress
+        if watch:
             options |= {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
         if dask is None:
-            if progress:
+            if watch:
                 options["on_start"] = watch.on_start
             rows = run_sweep(experiments, directory, **options)
         else:

@@ -1,7 +1,7 @@
 """A sweep on the terminal."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from rich.console import Console, RenderableType
@@ -52,9 +52,14 @@ class _Seen(NamedTuple):
 class Watch:
     """Shows a sweep on the terminal: a row a finished net and length, live lines below."""
 
-    def __init__(self, num_experiments: int) -> None:
-        """Nothing is shown yet."""
+    def __init__(
+        self,
+        num_experiments: int,
+        tells: Callable[[Experiment], bool] = lambda experiment: True,
+    ) -> None:
+        """Nothing is shown yet; of what it ``tells`` there will be a row each."""
         self.num_experiments, self.done = num_experiments, 0
+        self.tells = tells
         self.progress = _Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),
@@ -129,9 +134,10 @@ class Watch:
         if seen and seen.last and len(rows) > 20:  # with few there is nothing to hand on
             tally = seen.last[1]
             took += f", lanes {tally.trial_steps / tally.lane_steps:.0%} busy"
-        text = sentence(summarize(rows), self.progress.console.width - len(took) - 2)
-        line = Text.assemble(text, (f"  {took}", "dim"))
-        self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
+        if self.tells(experiment):
+            text = sentence(summarize(rows), self.progress.console.width - len(took) - 2)
+            line = Text.assemble(text, (f"  {took}", "dim"))
+            self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
         self._sum_up()
         self.done += 1
         status = f"{self.done} of {self.num_experiments} nets and lengths"

@@ -9,6 +9,7 @@ import pytest
 from helpers import first_params, first_table, number_of_weights, rows_of, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
+from jaxrnn.results.compare import CONDITIONS
 from jaxrnn.results.rows import make_settings, read_rows
 from jaxrnn.suites import PAPER
 from jaxrnn.training.trial import build
@@ -219,3 +220,23 @@ def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_sour
     # Another cell than the suite's is not taken for it, nor laid beside its numbers.
     assert "| lstm (e1) | 4 |" in other
     assert "| published |" not in other
+
+
+@pytest.mark.parametrize(
+    ("task", "paper"),
+    [
+        *(("embedded_reber", "1"), ("noise_free", "2a"), ("no_regularities", "2b")),
+        *(("very_long_lag", "2c"), ("two_sequence", "3a"), ("two_sequence_noise", "3b")),
+        *(("adding", "4"), ("multiplication", "5")),
+        *(("temporal_order", "6a"), ("temporal_order_three", "6b")),
+    ],
+)
+def test_the_scorecards_criteria_are_the_papers_but_for_its_stretch_of_10000(task, paper):
+    card, paper = (
+        SUITES[f"card-{task}"].at(),
+        SUITES[paper].at(length=100 if paper == "2c" else None),
+    )
+    for name in set(CONDITIONS) - {"max_steps", "window"}:
+        assert getattr(card, name) == getattr(paper, name), name
+    if not card.test_size:
+        assert card.window == (1000 if paper.window == 10_000 else paper.window)

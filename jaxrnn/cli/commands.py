@@ -1,4 +1,4 @@
-"""The commands: ``jaxrnn sweep``, ``grid``, ``paper``, ``inspect``, ``report`` and ``list``."""
+"""The commands ``jaxrnn sweep``, ``grid``, ``paper``, ``report`` and ``list``; the table of all."""
 
 import re
 import time
@@ -28,6 +28,7 @@ from jaxrnn.cli.flags import (
     Single,
 )
 from jaxrnn.cli.inspecting import inspect, usual_length
+from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.results.rows import read_rows
@@ -270,12 +271,17 @@ def _warn_if_small(experiments: Sequence[Experiment], device: jax.Device) -> Non
 
 
 def _show_report(directory: Path, lines: Sequence[Line]) -> None:
+    from jaxrnn.results.by_task import is_by_task, solved_table
     from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
     from jaxrnn.results.report import REPORT, legend, table
 
-    _show(table(lines, console), legend(lines))
-    if pairs := comparisons(read_rows(directory)):
-        _show(comparison_table(pairs), comparison_legend(pairs))
+    rows = read_rows(directory)
+    if is_by_task(rows):
+        console.print(solved_table(rows, console.width))
+    else:
+        _show(table(lines, console), legend(lines))
+        if pairs := comparisons(rows):
+            _show(comparison_table(pairs), comparison_legend(pairs))
     words = "Report, plots and what the columns mean"
     console.print(f"{words}: {directory / REPORT}", highlight=False, soft_wrap=True)
 
@@ -292,6 +298,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "grid": grid,
     "paper": paper,
+    "scorecard": scorecard,
     "inspect": inspect,
     "report": report,
     "list": list_,

@@ -104,7 +104,7 @@ class Overrides(Generic[Word, Whole, Real]):
         layers: Layers; each above the first sees the logits of the one below.
         initial_scale: Factor of all first weights.
         input_bias: First bias of the input gates, added to the initializer's.
-        forget_bias: First bias of the forget gates.
+        forget_bias: First bias of the forget gates, or of update gates, as the GRU's.
         output_bias: First bias of the output gates.
         learning_rate: Step size of the optimizer.
         clip: The bound of the gradient.

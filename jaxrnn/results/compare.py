@@ -86,6 +86,14 @@ def kaplan_meier(rows: Sequence[Row]) -> Any:
     return ecdf(_censored(steps, cap - not_counted)).sf
 
 
+def restricted_mean(rows: Sequence[Row]) -> float:
+    """Mean of a net's times to success, or of the cap where that is less: the area below its
+    :func:`kaplan_meier` curve."""
+    (cap,) = {row["max_steps"] for row in rows}
+    not_counted = uncounted(rows[0]["experiment"])
+    return _mean_until(cap - not_counted, [steps_to_solution(row, not_counted) for row in rows])
+
+
 def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
     """Two-sided p-value that two samples of times have one distribution, by the log-rank test.
 

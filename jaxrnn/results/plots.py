@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxrnn.results.by_experiment import curves_by_task, sequences_to_success
 from jaxrnn.results.by_length import curves_by_length, nets_of, steps_to_solution_figure
+from jaxrnn.results.by_task import is_by_task, solved_picture, times_picture
 from jaxrnn.results.drawing import COLORS
 from jaxrnn.results.files import write_figure
 from jaxrnn.results.heat_map import heat_map, nets_and_lengths
@@ -18,7 +19,12 @@ def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
         return []
     lines = summarize(rows)
     by_length = any(source_of(line.experiment).by_length for line in lines)
-    if any(line.settings for line in lines):
+    if is_by_task(rows):
+        pictures = {
+            "Trials solved of each cell on each task": ("solved_by_task.png", solved_picture(rows)),
+            "Times to success": ("times_to_success.png", times_picture(rows)),
+        }
+    elif any(line.settings for line in lines):
         pictures = {"Every combination": ("grid.png", heat_map(rows, lines))}
     elif by_length and len(nets_of(rows)) > len(COLORS):
         table = heat_map(rows, nets_and_lengths(lines))

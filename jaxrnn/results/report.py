@@ -10,12 +10,13 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from jaxrnn.errors import InputError
+from jaxrnn.results.by_task import HEADINGS, is_by_task, times_legend, times_rows
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.config import read_config, short, shortened, spelled
 from jaxrnn.results.curves import write_curves
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import ROWS, read_rows
+from jaxrnn.results.rows import ROWS, Row, read_rows
 from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
 from jaxrnn.results.tables import PUBLISHED, TableRow, escaped, markdown_table, terminal_table
 from jaxrnn.suites import Published, Source
@@ -187,8 +188,10 @@ def markdown(lines: Sequence[Line]) -> str:
     return markdown_table(_rows(lines), _headings(lines))
 
 
-def write_report(directory: Path) -> list[Line]:
+def write_report(directory: Path, beside: Sequence[Row] = (), more: str = "") -> list[Line]:
     """Write ``report.md`` and the plots of a run directory from its rows alone.
+
+    Before them stand the rows ``beside``, if there are any, and after all tables ``more`` Markdown.
 
     Raises InputError for rows or a configuration that are not what they should be, and where there
     are no rows.
@@ -196,8 +199,16 @@ def write_report(directory: Path) -> list[Line]:
     rows, config = read_rows(directory), read_config(directory)
     if not rows:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
+    rows = [*beside, *rows]
     lines = summarize(rows)
-    pictures = write_plots(rows, directory) + write_curves(rows, directory)
+    pictures = write_plots(rows, directory)
+    if is_by_task(rows):
+        tables = f"{markdown_table(times_rows(rows), HEADINGS)}\n{times_legend(rows)}\n"
+    else:
+        pictures += write_curves(rows, directory)
+        tables = markdown(lines) + f"\n{legend(lines)}\n"
+        if pairs := comparisons(rows):
+            tables += f"\n{comparison_markdown(pairs)}\n{comparison_legend(pairs)}\n"
     text = "# jaxrnn: report of a run\n\n"
     if config is not None:
         settings = ", ".join(
@@ -212,9 +223,7 @@ def write_report(directory: Path) -> list[Line]:
             made = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
             on = f"{made} on {one['device']}"
             text += f"{verb} with {escaped(on)}.\n\n"
-    text += markdown(lines) + f"\n{legend(lines)}\n"
-    if pairs := comparisons(rows):
-        text += f"\n{comparison_markdown(pairs)}\n{comparison_legend(pairs)}\n"
+    text += tables + more
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"
     write_whole(directory / REPORT, text.encode())

@@ -14,6 +14,7 @@ from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
 from jaxrnn.results.checkpoint import CheckpointFile, owner_of
+from jaxrnn.results.compare import CONDITIONS
 from jaxrnn.results.config import (
     CONFIG,
     PLURAL,
@@ -257,9 +258,11 @@ def _net(experiment: Experiment) -> tuple[str, str, int]:
 
 
 def _changes(experiment: Experiment) -> dict[str, Any]:
-    """The settings in which an experiment of the table is not the table's."""
+    """The settings in which an experiment of the table is not the table's; in one of cells by tasks
+    each cell has its own, but for the conditions that make it a table."""
     suite = SUITES[experiment.name]
     own = settled(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
     one = experiment.alone(0)
-    names = (field.name for field in dataclasses.fields(Experiment))
+    every = (field.name for field in dataclasses.fields(Experiment))
+    names = CONDITIONS if suite.source.by_task else every
     return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

@@ -12,7 +12,7 @@ from rich.text import Text
 PUBLISHED = "published"
 """The name of a row that is a source's."""
 
-_LEFT = ("net", "against")
+_LEFT = ("net", "against", "task", "optimizer")
 
 
 class TableRow(NamedTuple):

@@ -3,7 +3,15 @@
 Add a suite to the file of its task, or as a new file, and it is in ``SUITES``.
 """
 
-from jaxrnn.suites import arithmetic, long_lag, notebook, reber, temporal_order, two_sequence
+from jaxrnn.suites import (
+    arithmetic,
+    long_lag,
+    notebook,
+    reber,
+    scorecard,
+    temporal_order,
+    two_sequence,
+)
 from jaxrnn.suites.base import Published, Source, Suite
 from jaxrnn.suites.notebook import BETTER, NOTEBOOK
 from jaxrnn.suites.paper_1997 import PAPER
@@ -12,6 +20,6 @@ __all__ = ["BETTER", "NOTEBOOK", "PAPER", "SUITES", "Published", "Source", "Suit
 
 SUITES: dict[str, Suite] = {
     suite.base.name: suite
-    for family in (notebook, reber, long_lag, two_sequence, arithmetic, temporal_order)
+    for family in (notebook, reber, long_lag, two_sequence, arithmetic, temporal_order, scorecard)
     for suite in family.SUITES
 }

@@ -34,6 +34,8 @@ class Source(NamedTuple):
     # Its nets are compared along the lengths of one task; else each experiment is a line of its own
     # beside its published row, under the condition that its suite names.
     by_length: bool = True
+    # Or its cells are compared across its tasks: a table of cells by tasks.
+    by_task: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

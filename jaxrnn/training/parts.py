@@ -9,7 +9,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import build, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack
 from jaxrnn.nets.base import taking_symbols
@@ -17,6 +17,15 @@ from jaxrnn.tasks import TASKS, Task, settled, task_of
 from jaxrnn.training.fit import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
+
+GATE_BIASES = {
+    "input": "input_bias",
+    "forget": "forget_bias",
+    "update": "forget_bias",
+    "output": "output_bias",
+}
+"""The setting of the first bias of each gate; an update gate, as the GRU's, keeps what is there as
+a forget gate does."""
 
 
 class Parts(NamedTuple):
@@ -94,12 +103,13 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
         for fan_in in fans_in
     ]
     cell = stack(*layers)
-    for gate in ("input", "forget", "output"):
-        value = getattr(experiment, f"{gate}_bias")
+    biased = {GATE_BIASES.get(gate) for gate in cell.gates}
+    for name in dict.fromkeys(GATE_BIASES.values()):
+        value = getattr(experiment, name)
         biases = value if isinstance(value, tuple) else (value,)
-        if any(biases) and gate not in cell.gates:
+        if any(biases) and name not in biased:
             raise InputError(
-                f"{gate}-bias {max(biases, key=abs)} needs a cell with that gate: "
+                f"{flag_name(name)} {max(biases, key=abs)} needs a cell with that gate: "
                 f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
             )
     if experiment.join_at and cell.before_joining is None:

@@ -16,7 +16,7 @@ from jaxrnn.nets.initializers import Matrix
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.fit import check_draws
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import Parts, parts_of
+from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
 from jaxrnn.training.sizes import steps_at_once
 
 
@@ -83,7 +83,8 @@ def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
 
     def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
         zero = jnp.zeros_like(settings.forget_bias)
-        constants = [settings._asdict().get(f"{gate}_bias", zero) for gate in gates]
+        names = [GATE_BIASES.get(gate) for gate in gates]
+        constants = [zero if name is None else getattr(settings, name) for name in names]
         return initializer.biases(key, gates, hidden_size) + jnp.repeat(
             jnp.stack(constants), hidden_size
         )

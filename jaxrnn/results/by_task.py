@@ -1,0 +1,263 @@
+"""Cells by tasks: what each solves and how soon, as tables and as pictures.
+
+Of rows whose source compares its cells across its tasks. No cell is ranked: where intervals
+overlap, two are tied.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jaxrnn.results.by_length import spread_around
+from jaxrnn.results.compare import compare, restricted_mean
+from jaxrnn.results.config import short, shortened
+from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
+from jaxrnn.results.rows import Row, experiment_of
+from jaxrnn.results.summary import interval, median, source_of, steps_to_solution
+from jaxrnn.results.tables import TableRow
+from jaxrnn.suites import SUITES
+
+NAME_WIDTH = 24  # of a cell's name
+TASKS_ACROSS = 4  # panels of the times
+
+Places = dict[tuple[str, str], list[Row]]
+"""The rows of each cell on each task."""
+
+
+def is_by_task(rows: Sequence[Row]) -> bool:
+    """Whether all rows are of sources that compare cells across tasks, each net under one setting;
+    a grid of such rows is a table of its combinations."""
+    if not rows or not all(source_of(row["experiment"]).by_task for row in rows):
+        return False
+    nets = {(row["experiment"], row["cell"], row["length"]) for row in rows}
+    return len({experiment_of(row) for row in rows}) == len(nets)
+
+
+def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
+    """The cells, the tasks, and the rows of each of both; those that their suites know first, in
+    the order of these."""
+    places: Places = {}
+    for row in rows:
+        places.setdefault((row["cell"], row["task"]), []).append(row)
+    suites = [suite for suite in SUITES.values() if suite.source.by_task]
+    known = dict.fromkeys(cell for suite in suites for cell in suite.cells)
+    cells, tasks = (list(dict.fromkeys(names)) for names in zip(*places, strict=True))
+    for names, order in ((cells, [*known]), (tasks, [suite.base.task for suite in suites])):
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    return cells, tasks, places
+
+
+def _solved(rows: Sequence[Row]) -> int:
+    return sum(row["solved_at"] is not None for row in rows)
+
+
+def _bounds(rows: Sequence[Row]) -> str:
+    low, high = interval(_solved(rows), len(rows))
+    return f"{100 * low:.0f}-{100 * high:.0f}"
+
+
+def solved_table(rows: Sequence[Row], width: int) -> RenderableType:
+    """Trials solved of each cell on each task, and the 95 % interval of their percentage.
+
+    For a terminal of so many columns: as many tasks side by side as have room, the others below.
+    """
+    cells, tasks, places = _places(rows)
+    room = width - max(len(shortened(cell, NAME_WIDTH)) for cell in cells)
+    blocks: list[list[str]] = []
+    left = 0
+    for task in tasks:
+        needed = 2 + max(12, *map(len, task.split("_")))
+        if needed > left:
+            blocks.append([])
+            left = room
+        blocks[-1].append(task)
+        left -= needed
+    return Group(*(_block(cells, block, places) for block in blocks))
+
+
+def _block(cells: Sequence[str], tasks: Sequence[str], places: Places) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("\ncell", no_wrap=True)
+    for task in tasks:
+        table.add_column(task.replace("_", "\n"), justify="right", no_wrap=True, vertical="bottom")
+    for cell in cells:
+        shown = [Text(shortened(cell, NAME_WIDTH))]
+        for task in tasks:
+            of_net = places.get((cell, task))
+            counts = f"{_solved(of_net)}/{len(of_net)}" if of_net else "-"
+            bounds = f" {_bounds(of_net):>6}" if of_net else ""
+            shown.append(Text.assemble(counts, (bounds, "dim")))
+        table.add_row(*shown)
+    return table
+
+
+HEADINGS = (
+    *("task", "net", "units", "optimizer", "learning rate", "bias", "solved", "95%"),
+    *("median", "restricted mean", "sooner", "its 95%"),
+)
+SHORT_HEADINGS = ("task", "net", "solved", "95%", "median", "sooner", "its 95%")
+
+
+def times_rows(rows: Sequence[Row]) -> list[TableRow]:
+    """Every net on every task: what it was trained with, what it solved and when, and the
+    probability that it is solved sooner than the first of the task."""
+    cells, tasks, places = _places(rows)
+    lines = []
+    for task in tasks:
+        nets = [places[cell, task] for cell in cells if (cell, task) in places]
+        lines += [TableRow(_line(net, nets[0]), task) for net in nets]
+    return lines
+
+
+def _line(net: Sequence[Row], first: Sequence[Row]) -> dict[str, str]:
+    made = experiment_of(net[0])
+    biases = {name: getattr(made, f"{name}_bias") for name in ("input", "forget", "output")}
+    steps = median([steps_to_solution(row) for row in net])
+    shown = {
+        "task": made.task,
+        "net": made.cell,
+        "units": str(made.hidden_size),
+        "optimizer": made.optimizer,
+        "learning rate": short(made.learning_rate),
+        "bias": ", ".join(f"{name} {short(value)}" for name, value in biases.items() if value)
+        or "-",
+        "solved": f"{_solved(net)}/{len(net)}",
+        "95%": _bounds(net),
+        "median": f"{steps:,.0f}" if math.isfinite(steps) else "never",
+        "restricted mean": f"{restricted_mean(net):,.0f}",
+    }
+    if net is not first:
+        result = compare(net, first)
+        low, high = (100 * bound for bound in result.interval)
+        shown |= {"sooner": f"{100 * result.sooner:.0f}%", "its 95%": f"{low:.0f}-{high:.0f}"}
+    return shown
+
+
+def times_legend(rows: Sequence[Row]) -> str:
+    """What the columns of :func:`times_rows` mean."""
+    said = " ".join(
+        dict.fromkeys(
+            f"Solved: trials that {source.solved}; steps are {source.steps}."
+            for source in (source_of(row["experiment"]) for row in rows)
+        )
+    )
+    return (
+        f"{said} 95%: Clopper-Pearson interval of the percentage solved. Median: of the times to "
+        "success by Kaplan and Meier, unsolved trials being censored at the cap; restricted mean: "
+        "of the time to success or the cap, whichever is less. Sooner: probability that a trial is "
+        "solved before one of the first net of its task, a tie (two unsolved ones, too) counting "
+        "half, and its interval (Newcombe). Intervals that overlap are ties."
+    )
+
+
+def solved_picture(rows: Sequence[Row]) -> Figure:
+    """Cells by tasks: the share of trials solved as colour, number and interval; empty where
+    nothing was run."""
+    cells, tasks, places = _places(rows)
+    size = max(5.0, 2.0 + 0.6 * len(tasks)), 1.9 + 0.34 * len(cells)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    shares = np.full((len(cells), len(tasks)), np.nan)
+    colors = "viridis"
+    for (cell, task), net in places.items():
+        shares[cells.index(cell), tasks.index(task)] = _solved(net) / len(net)
+    image = axes.imshow(shares, cmap=colors, norm=Normalize(0, 1), aspect="auto")
+    for (cell, task), net in places.items():
+        y, x = cells.index(cell), tasks.index(task)
+        color = "black" if shares[y, x] > 0.6 else "white"
+        for text, beyond, va, letters in (
+            (f"{_solved(net)}/{len(net)}", -0.03, "bottom", 8),
+            (_bounds(net), 0.03, "top", 6),
+        ):
+            axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
+    axes.set_xticks(range(len(tasks)), [plain(task.replace("_", "\n")) for task in tasks])
+    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
+    axes.set_yticks(range(len(cells)), [plain(shortened(cell, NAME_WIDTH)) for cell in cells])
+    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.set_xticks(np.arange(len(tasks) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(cells) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", lw=1)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02)
+    bar.set_label("share of trials solved; below each count the 95 % interval in percent", size=8)
+    bar.ax.tick_params(labelsize=7)
+    put_heading(figure, size[0], f"Trials solved: {_heading(places)}")
+    return figure
+
+
+def _heading(places: Places) -> str:
+    """How many cells, tasks and trials, and the cap, in words."""
+    cells, tasks = (len({*names}) for names in zip(*places, strict=True))
+    trials = sorted({len(net) for net in places.values()})
+    (cap, *_) = sorted({row["max_steps"] for net in places.values() for row in net}, reverse=True)
+    return (
+        f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, "
+        f"{'-'.join(map(str, trials[:: max(1, len(trials) - 1)]))} trials each, "
+        f"at most {cap:,} sequences"
+    )
+
+
+def times_picture(rows: Sequence[Row]) -> Figure:
+    """The times to success: a panel a task, a line a cell, each trial a dot, the median a bar, and
+    at the cap how many were not solved."""
+    cells, tasks, places = _places(rows)
+    columns = min(TASKS_ACROSS, len(tasks))
+    lines = -(-len(tasks) // columns)
+    size = max(5.0, 1.6 + 1.9 * columns), 1.4 + lines * (0.55 + 0.155 * len(cells))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in panels.flat[len(tasks) :]:
+        axes.set_visible(False)
+    for axes, task in zip(panels.flat, tasks, strict=False):
+        _times_panel(axes, task, [places.get((cell, task), []) for cell in cells])
+    for axes in panels.flat[max(0, len(tasks) - columns) : len(tasks)]:
+        axes.tick_params(labelbottom=True)  # also where nothing stands below
+    caps = [row["max_steps"] for row in rows]
+    times = [step for step in map(steps_to_solution, rows) if math.isfinite(step)]
+    panels[0, 0].set(xscale="log", xlim=(min([*times, *caps]) / 1.3, max(caps) * 1.9))
+    panels[0, 0].xaxis.set_major_locator(LogLocator())
+    panels[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    panels[0, 0].xaxis.set_minor_formatter(NullFormatter())
+    panels[0, 0].set_yticks(
+        range(len(cells)), [plain(shortened(cell, NAME_WIDTH)) for cell in cells]
+    )
+    panels[0, 0].set_ylim(len(cells) - 0.4, -0.6)
+    for axes in panels.flat:
+        axes.tick_params(axis="y", labelsize=7, length=0)
+    handles = [
+        Line2D([], [], ls="none", marker=".", color=COLORS[1]),
+        Line2D([], [], ls="none", marker="|", ms=9, mew=2, color=COLORS[0]),
+        Line2D([], [], ls="none", marker="4", ms=8, color=GREY),
+    ]
+    put_legend(figure, handles, ["a trial", "median", "the cap, and how many came to it unsolved"])
+    put_heading(figure, size[0], f"Training sequences until success: {_heading(places)}")
+    return figure
+
+
+def _times_panel(axes: Axes, task: str, nets: Sequence[Sequence[Row]]) -> None:
+    cap = max(row["max_steps"] for net in nets for row in net)
+    for place, net in enumerate(nets):
+        steps = [steps_to_solution(row) for row in net]
+        solved = [step for step in steps if math.isfinite(step)]
+        axes.plot(solved, spread_around(place, 0.2, len(solved)), ".", ms=3, color=COLORS[1])
+        if net and math.isfinite(middle := median(steps)):
+            axes.plot(middle, place, "|", ms=9, mew=2, color=COLORS[0])
+        if unsolved := len(steps) - len(solved):
+            axes.plot(cap, place, "4", ms=6, color=GREY)
+            axes.annotate(str(unsolved), (cap, place), (4, 0), textcoords="offset points",
+                          va="center", fontsize=5.5, color="#555555")  # fmt: skip
+    axes.set_title(plain(task), fontsize=8)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(alpha=0.25)

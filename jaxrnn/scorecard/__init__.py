@@ -1,0 +1,66 @@
+"""The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jaxrnn.errors import look_up
+from jaxrnn.results.files import write_whole
+from jaxrnn.results.rows import Row
+from jaxrnn.scorecard.kept import PROTOCOL
+from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, reported, searches, sized
+from jaxrnn.sweep import run
+from jaxrnn.watch import Watch
+
+SEARCH = "search"
+"""The directory of the search's rows, within that of the reported ones."""
+
+
+def run_scorecard(
+    cells: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    out: str | Path = "runs/scorecard",
+    protocol: Protocol = SMALL,
+    *,
+    lanes: int | None = None,
+    dask: str | None = None,
+    progress: bool = False,
+) -> list[Row]:
+    """Search and report the cells on the tasks into the directory ``out``; their reported rows.
+
+    By default all of both, task by task. The same call goes on after an interruption, and others
+    add to what is there. The search's rows stand in ``out``/search. A cell may be one's own, as
+    ``file.py:name``. ``lanes``, ``dask`` and what is raised are those of :func:`jaxrnn.run`.
+    """
+    chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
+    named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
+    bases = [[sized(suite, cell) for cell in named] for suite in chosen]
+    out = Path(out)
+    options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        if progress:
+            number = (len(protocol.learning_rates) + 1) * sum(map(len, bases))
+            told = {suite.base.name for suite in chosen}
+            watch = Watch(number, lambda experiment: experiment.name in told)
+            options["progress"] = stack.enter_context(watch)
+        for of_task in bases:
+            sought = [one for base in of_task for one in searches(base, protocol)]
+            found = _by_cell(run(sought, out / SEARCH, **options), sought[0].name)
+            final = [reported(base, found[base.cell], protocol) for base in of_task]
+            by_cell = _by_cell(run(final, out, **options), final[0].name)
+            write_whole(out / PROTOCOL, json.dumps(asdict(protocol), indent=2).encode() + b"\n")
+            rows += [row for base in of_task for row in by_cell[base.cell]]
+    return rows
+
+
+def _by_cell(rows: Iterable[Row], experiment: str) -> dict[str, list[Row]]:
+    """The rows of an experiment, by their cell."""
+    cells: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["experiment"] == experiment:
+            cells.setdefault(row["cell"], []).append(row)
+    return cells

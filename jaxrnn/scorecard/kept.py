@@ -1,0 +1,50 @@
+"""The rows that come with the package, and whether others may be laid beside them."""
+
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jaxrnn.experiment import flag_name
+from jaxrnn.results.config import read_config, spelled
+from jaxrnn.results.rows import ROWS, Row, read_rows
+from jaxrnn.scorecard.protocol import SMALL, Protocol
+
+PROTOCOL = "protocol.json"
+
+
+def kept(protocol: Protocol) -> Path:
+    """The directory of the rows of this protocol that come with the package, if they do."""
+    name = "scorecard" if protocol == SMALL else "scorecard-full"
+    return Path(str(files("jaxrnn"))) / "kept" / name
+
+
+def kept_rows(protocol: Protocol, tasks: Iterable[str], without: Iterable[str]) -> list[Row]:
+    """Those of the tasks, but of none of the cells ``without``; none where none come with it."""
+    directory, wanted, unwanted = kept(protocol), set(tasks), set(without)
+    rows = read_rows(directory) if (directory / ROWS).exists() else []
+    return [row for row in rows if row["task"] in wanted and row["cell"] not in unwanted]
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """In what the rows of two directories of the scorecard were made in another way: protocol, jax
+    or kind of processor, in words; none where they may be laid side by side."""
+    made, others = _made_with(one), _made_with(other)
+    return [
+        f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
+        for name in made
+        if made[name] != others[name]
+    ]
+
+
+def _made_with(directory: Path) -> dict[str, Any]:
+    """The protocol, the versions of jax and the kinds of processor of a directory's rows."""
+    config = read_config(directory)
+    assert config is not None  # it has rows
+    all_made = [config, *config.get("resumed", [])]
+    kinds = [one["device"].partition("(")[2].partition(",")[0].rstrip(")") for one in all_made]
+    return json.loads((directory / PROTOCOL).read_text()) | {
+        "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
+        "processor": list(dict.fromkeys(kinds)),
+    }

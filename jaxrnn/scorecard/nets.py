@@ -1,0 +1,76 @@
+"""What the nets of a scorecard are: their weights and units, and what a training step costs."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.results.files import write_whole
+from jaxrnn.results.rows import Row, experiment_of
+from jaxrnn.results.tables import TableRow
+from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
+from jaxrnn.training.runner import run_trials
+
+COST = "cost.json"
+COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
+
+
+def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
+    """What a training step of ten trials of each cell costs, by SGD on the adding problem, that of
+    the LSTM, timed right before it on this machine, being 1; kept in ``out``, with those before."""
+    path = out / COST
+    known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    suite = CARDS["adding"]
+    for cell in cells:
+        if cell not in known:
+            seconds = [_seconds_a_step(sized(suite, one)) for one in (suite.cells[0], cell)]
+            known[cell] = round(seconds[1] / seconds[0], 2)
+            write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
+    return known
+
+
+def _seconds_a_step(base: Experiment) -> float:
+    experiment = replace(
+        base, optimizer="clipped_sgd", trials=10, max_steps=COST_STEPS, window=COST_STEPS
+    )
+    seen: list[tuple[float, int]] = []
+    run_trials(experiment, on_chunk=lambda tally: seen.append((time.monotonic(), tally.step)))
+    chunks = itertools.pairwise(seen)
+    return min((end - start) / (last - first) for (start, first), (end, last) in chunks)
+
+
+HEADINGS = ("net", "weights", "units", "tuned by", "step")
+
+LEGEND = (
+    "Weights and units: from the least to the most of the tasks. Tuned by: trials of its search on "
+    "each task. Step: cost of a training step of ten trials by SGD on the adding problem, that of "
+    "the LSTM, timed beside it, being 1."
+)
+
+
+def nets_table(
+    rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
+) -> list[TableRow]:
+    """Of each cell the number of weights and units, from the least to the most of its tasks, the
+    trials of its search on each (of ``tried``), and the cost of a training step in the LSTM's."""
+    lines = []
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        made = {experiment_of(row) for row in rows if row["cell"] == cell}
+        sought = {row["task"]: 0 for row in rows if row["cell"] == cell}
+        for row in tried:
+            if row["cell"] == cell and row["task"] in sought:
+                sought[row["task"]] += 1
+        shown = (
+            *(cell, _range(map(num_weights, made)), _range(one.hidden_size for one in made)),
+            *(_range(sought.values()), f"{costs[cell]:g}" if cell in costs else "-"),
+        )
+        lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
+    return lines
+
+
+def _range(numbers: Iterable[int]) -> str:
+    low, high = min(numbers := list(numbers)), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,}-{high:,}"

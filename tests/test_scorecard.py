@@ -1,0 +1,213 @@
+"""The scorecard: what each cell gets, how it is chosen, and what stands beside it."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from helpers import first_params, number_of_weights, rows_ending_at, rows_of, run
+
+from jaxrnn import CELLS, SUITES
+from jaxrnn.errors import InputError
+from jaxrnn.results.rows import experiment_of
+from jaxrnn.scorecard import run_scorecard
+from jaxrnn.scorecard.kept import differences, kept_rows
+from jaxrnn.scorecard.nets import nets_table
+from jaxrnn.scorecard.protocol import CARDS, FULL, SMALL, Protocol, best, searches, sized
+
+TINY = Protocol(
+    max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
+)
+TASK, CELL = "two_sequence", "simple_rnn"
+
+
+def test_every_cell_but_those_of_the_1997_paper_is_on_the_card():
+    of_1997 = {"memory_blocks", "one_cell", "self_recurrent"}
+    for suite in CARDS.values():
+        assert set(suite.cells) == set(CELLS) - of_1997
+        assert suite.cells[0] == "lstm"
+    assert len(CARDS) == 12
+
+
+def weights(base, units):
+    return number_of_weights(first_params(replace(base, hidden_size=units, trials=1)))
+
+
+@pytest.mark.parametrize(
+    ("task", "cell"), [("adding", "lstm"), ("adding", "min_gru"), ("noise_free", "co_rnn")]
+)
+def test_the_units_bring_the_number_of_weights_closest_to_the_lstms(task, cell):
+    suite = CARDS[task]
+    budget = weights(suite.at(), 16)
+    units = sized(suite, cell).hidden_size
+    assert cell != "lstm" or units == 16
+    off = [abs(weights(suite.at(cell), one) - budget) for one in (units - 1, units, units + 1)]
+    assert off[1] == min(off)
+
+
+def test_a_cell_with_too_many_weights_has_one_unit(monkeypatch):
+    monkeypatch.setitem(CELLS, "wide", lambda i, h, o: CELLS["lstm"](i, 100 * h, o))
+    assert sized(CARDS[TASK], "wide").hidden_size == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "values"),
+    [
+        ("lstm", "forget_bias", (1.0, 5.0)),
+        ("gru", "forget_bias", (1.0, 5.0)),  # of the update gate
+        ("lstm_no_forget", "input_bias", (-1.0, -5.0)),
+        ("mgu", "input_bias", (-1.0, -5.0)),
+        ("simple_rnn", "forget_bias", (0.0,)),
+    ],
+)
+def test_the_search_tries_every_combination_on_seeds_of_its_own(cell, name, values):
+    base = CARDS["adding"].at(cell)
+    tried = searches(base, SMALL)
+    assert [one.optimizer for one in tried] == ["clipped_sgd", "clipped_adam"]
+    for one in tried:
+        rates = SMALL.learning_rates[one.optimizer]
+        combinations = list(zip(one.per_trial("learning_rate"), one.per_trial(name), strict=True))
+        assert combinations == [(rate, value) for rate in rates for value in values]
+        assert (one.seed, one.max_steps) == (1000, 20_000)
+        assert one.name not in SUITES
+        same = {"task", "length", "threshold", "window", "mean_error", "clip", "hidden_size"}
+        assert all(getattr(one, setting) == getattr(base, setting) for setting in same)
+    assert SMALL.search_seed != SMALL.seed
+    assert searches(base, FULL)[0].trials == 3 * 5 * len(values)
+
+
+def found(*ends):
+    """Rows of a search, (rate, step of solution or None, error at the end) each."""
+    made = []
+    for rate, step, error in ends:
+        one = replace(CARDS["adding"].base, name="s", learning_rate=rate, trials=1)
+        made += [
+            row | {"curve": [0.9, error], "trial": len(made)} for row in rows_ending_at(one, [step])
+        ]
+    return made
+
+
+def test_the_best_has_most_trials_solved_then_the_least_time_then_the_least_error():
+    rows = found((0.1, 50, 0.1), (0.1, None, 0.1), (0.2, 900, 0.5), (0.2, 950, 0.5))
+    assert best(rows) == {"optimizer": "clipped_adam", "learning_rate": 0.2}
+    rows = found((0.1, 900, 0.01), (0.2, 800, 0.5), (0.3, None, 0.0))
+    assert best(rows)["learning_rate"] == 0.2
+    rows = found((0.1, None, 0.3), (0.2, None, 0.2), (0.3, None, 0.4))
+    assert best(rows)["learning_rate"] == 0.2
+    rows[1] |= {"status": "diverged", "steps": 5}
+    assert best(rows)["learning_rate"] == 0.1
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("card") / "out"
+    return out, run_scorecard([CELL], [TASK], out, TINY)
+
+
+def test_what_is_reported_is_what_the_search_found_on_fresh_trials(tiny_run):
+    out, rows = tiny_run
+    assert rows_of(out) == rows
+    assert [row["trial"] for row in rows] == [0, 1]
+    made = {experiment_of(row) for row in rows}
+    (one,) = made
+    sought = rows_of(out / "search")
+    assert len(sought) == 2
+    expected = replace(
+        sized(CARDS[TASK], CELL), max_steps=200, trials=1, seed=TINY.seed, **best(sought)
+    )
+    assert replace(one, objective=None) == expected.alone(0)
+    assert {row["seed"] for row in sought} == {TINY.search_seed}
+    kept = json.loads((out / "protocol.json").read_text())
+    assert kept["learning_rates"] == {"clipped_sgd": [0.1, 0.3]}
+    (line,) = nets_table(rows, sought, {CELL: 0.5})
+    count = f"{weights(one, one.hidden_size):,}"
+    shown = (CELL, count, str(one.hidden_size), "2", "0.5")
+    assert tuple(line.cells.values()) == shown
+
+
+def copy_of(directory, to):
+    return shutil.copytree(directory, to)
+
+
+def test_the_same_call_trains_nothing_and_another_cell_is_added(tiny_run, tmp_path, monkeypatch):
+    out, rows = tiny_run
+    out = copy_of(out, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxrnn.sweep.prepare", lambda *_, **__: pytest.fail("it was trained"))
+        assert run_scorecard([CELL], [TASK], out, TINY) == rows
+    added = run_scorecard(["irnn"], [TASK], out, TINY)
+    assert {row["cell"] for row in added} == {"irnn"}
+    assert rows_of(out) == rows + added
+    # another budget would make a table of things that cannot be compared
+    with pytest.raises(InputError, match="was begun with max-steps 200, not 300"):
+        run_scorecard(["gru"], [TASK], out, replace(TINY, max_steps=300))
+
+
+def kept_card(directory, versions=None):
+    """A directory as it comes with the package: two cells, one of them the reference."""
+    made = []
+    for cell, ends in (("lstm", [99, 199]), ("gru", [None, 99])):
+        one = replace(sized(CARDS[TASK], cell), max_steps=200, trials=2)
+        made += rows_ending_at(replace(one, objective="half_squared_error_linear"), ends)
+    (directory / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    return made
+
+
+def test_ones_own_cell_stands_beside_what_comes_with_the_package(
+    tiny_run, tmp_path, monkeypatch, capsys
+):
+    kept = copy_of(tiny_run[0], tmp_path / "kept")
+    made = kept_card(kept)
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from jaxrnn import simple_rnn\ndef mine(i, h, o):\n    return simple_rnn(i, h, o)\n"
+    )
+    out, name = tmp_path / "out", f"{own}:mine"
+    monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", TINY)
+    monkeypatch.setattr("jaxrnn.scorecard.nets.COST_STEPS", 500)
+    monkeypatch.setattr("jaxrnn.scorecard.kept.kept", lambda protocol: kept)
+    monkeypatch.setattr("jaxrnn.cli.scoring.kept", lambda protocol: kept)
+    assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    words = shown.out.split()
+    assert {"lstm", "gru", "2/2", "1/2"} <= set(words)
+    assert {row["cell"] for row in rows_of(out)} == {name}
+    report = (out / "report.md").read_text()
+    assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
+    assert kept_rows(TINY, [TASK], []) == made
+    assert {row["cell"] for row in kept_rows(TINY, [TASK], ["lstm"])} == {"gru"}
+    assert kept_rows(TINY, ["adding"], []) == []
+
+    config = json.loads((kept / "config.json").read_text())
+    config["versions"]["jax"] = "0.0.1"
+    config["device"] = "1 cpu device (z80, 1 cores)"
+    (kept / "config.json").write_text(json.dumps(config))
+    assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert "made with jax 0.0.1, not" in shown.err
+    assert "processor z80, not" in shown.err
+    assert shown.err.endswith("--cells lstm gru\n")
+    assert "gru" not in shown.out.split()
+
+
+def test_another_protocol_is_a_difference(tiny_run, tmp_path):
+    out = copy_of(tiny_run[0], tmp_path / "out")
+    assert differences(out, tiny_run[0]) == []
+    told = json.loads((out / "protocol.json").read_text())
+    (out / "protocol.json").write_text(json.dumps(told | {"trials": 3, "max_steps": 400}))
+    assert differences(out, tiny_run[0]) == ["max-steps 400, not 200", "trials 3, not 2"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--tasks", "adding", "subtracting"), "unknown task 'subtracting': choose from "),
+        (("--cells", "lstmm"), "unknown cell 'lstmm': "),
+        (("--cells", "--tasks", "adding"), "name at least one cell and one task"),
+    ],
+)
+def test_bad_names_are_refused_before_anything_is_written(flags, sentence, tmp_path, capsys):
+    assert run("scorecard", *flags, "--out", tmp_path / "out") == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
