@@ -260,10 +260,11 @@ SCALES = (0.5, 1.0, 4.0)
 )
 def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(cell, initializer):
     hidden_size = 5
+    setting = {gate: f"{gate}_bias" for gate in gates_of(cell)} | {"update": "forget_bias"}
     constants = {
         name: values
         for name, values in CONSTANTS.items()
-        if name.removesuffix("_bias") in gates_of(cell)
+        if name in {setting[gate] for gate in gates_of(cell)}
     }
     usual = Experiment(
         cell=cell, length=6, hidden_size=hidden_size, layers=2, initializer=initializer, trials=3
@@ -272,7 +273,7 @@ def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(c
     for layer, as_usual in zip(*first_params(varied, usual), strict=True):
         before = by_gate(cell, as_usual.bias)
         for gate, bias in by_gate(cell, layer.bias).items():
-            added = np.repeat(np.float32(constants.get(f"{gate}_bias", (0.0,) * 3)), hidden_size)
+            added = np.repeat(np.float32(constants.get(setting[gate], (0.0,) * 3)), hidden_size)
             np.testing.assert_array_equal(bias, before[gate] + added.reshape(3, hidden_size))
             if initializer == "notebook_xavier":
                 np.testing.assert_array_equal(before[gate], np.zeros((3, hidden_size)))
