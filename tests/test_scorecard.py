@@ -2,18 +2,20 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from helpers import first_params, number_of_weights, rows_ending_at, rows_of, run
 
 from jaxrnn import CELLS, SUITES
 from jaxrnn.errors import InputError
-from jaxrnn.results.rows import experiment_of
+from jaxrnn.results.rows import experiment_of, read_rows
 from jaxrnn.scorecard import run_scorecard
-from jaxrnn.scorecard.kept import differences, kept_rows
+from jaxrnn.scorecard.kept import differences, keep, kept, kept_rows
 from jaxrnn.scorecard.nets import nets_table
-from jaxrnn.scorecard.protocol import CARDS, FULL, SMALL, Protocol, best, searches, sized
+from jaxrnn.scorecard.protocol import CARDS, FULL, SMALL, Protocol, best, reported, searches, sized
+from jaxrnn.tasks import settled
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
@@ -143,7 +145,7 @@ def test_the_same_call_trains_nothing_and_another_cell_is_added(tiny_run, tmp_pa
         run_scorecard(["gru"], [TASK], out, replace(TINY, max_steps=300))
 
 
-def kept_card(directory, versions=None):
+def kept_card(directory):
     """A directory as it comes with the package: two cells, one of them the reference."""
     made = []
     for cell, ends in (("lstm", [99, 199]), ("gru", [None, 99])):
@@ -211,3 +213,28 @@ def test_bad_names_are_refused_before_anything_is_written(flags, sentence, tmp_p
     assert run("scorecard", *flags, "--out", tmp_path / "out") == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+CARDS_KEPT = [("small", SMALL), ("full", FULL)]
+
+
+@pytest.mark.parametrize(("name", "protocol"), CARDS_KEPT)
+def test_what_comes_with_the_package_is_the_examples_and_of_its_protocol(name, protocol, tmp_path):
+    example = Path(__file__).parents[1] / "examples" / "scorecard-run" / name
+    if not example.exists():
+        assert not kept(protocol).exists()
+        return
+    keep(example, tmp_path)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {path.name: path.read_bytes() for path in kept(protocol).iterdir()} == files
+    assert json.loads(files["protocol.json"]) == json.loads(json.dumps(asdict(protocol)))
+    sought, of_net = {}, {}
+    for row in read_rows(example / "search"):
+        sought.setdefault((row["task"], row["cell"]), []).append(row)
+    for row in read_rows(example):
+        of_net.setdefault((row["task"], row["cell"]), []).append(row)
+    for (task, cell), rows in of_net.items():
+        # what was reported is what the kept search found, for every net
+        expected = reported(sized(CARDS[task], cell), sought[task, cell], protocol)
+        assert [row["trial"] for row in rows] == list(range(protocol.trials))
+        assert {experiment_of(row) for row in rows} == {settled(expected).alone(0)}

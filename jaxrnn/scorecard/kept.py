@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.experiment import flag_name
-from jaxrnn.results.config import read_config, spelled
+from jaxrnn.results.config import CONFIG, read_config, spelled
+from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import ROWS, Row, read_rows
+from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import SMALL, Protocol
 
 PROTOCOL = "protocol.json"
@@ -18,6 +20,16 @@ def kept(protocol: Protocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     name = "scorecard" if protocol == SMALL else "scorecard-full"
     return Path(str(files("jaxrnn"))) / "kept" / name
+
+
+def keep(directory: Path, into: Path) -> None:
+    """Write what comes with the package of a directory of the scorecard: its reported rows without
+    their learning curves, and how they were made."""
+    into.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps(row | {"curve": []}) for row in read_rows(directory))
+    write_whole(into / ROWS, "".join(f"{line}\n" for line in lines).encode())
+    for name in (CONFIG, PROTOCOL, COST):
+        write_whole(into / name, (directory / name).read_bytes())
 
 
 def kept_rows(protocol: Protocol, tasks: Iterable[str], without: Iterable[str]) -> list[Row]:

@@ -35,7 +35,8 @@ def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
 def _relative_cost(suite: Suite, cell: str) -> float:
     # In turn, since other work may slow down either.
     pair = sized(suite, suite.cells[0]), sized(suite, cell)
-    first, own = zip(*[map(_seconds_a_step, pair) for _ in range(2)], strict=True)
+    turns = [[_seconds_a_step(one) for one in pair] for _ in range(2)]
+    first, own = zip(*turns, strict=True)
     return round(min(own) / min(first), 2)
 
 
