@@ -14,7 +14,8 @@ from jaxrnn.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-STUDIES = ["examples/README.md", "examples/notebook-run/README.md", "examples/paper-run/README.md"]
+RUNS = ("notebook-run", "paper-run", "scorecard-run")
+STUDIES = ["examples/README.md", *(f"examples/{run}/README.md" for run in RUNS)]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/guide.md", "benchmarks/README.md", *STUDIES]
 PLACEHOLDERS = {"COMMAND": "sweep", "NAME": "6a", "T": "100"}
 

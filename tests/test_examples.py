@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("cell", "mgu.py:mgu"), ("task", "custom_task.py:recall")]
+    ("part", "name"),
+    [
+        ("cell", "mgu.py:mgu"),
+        ("cell", "equinox_cells.py:gru"),
+        ("cell", "equinox_cells.py:lstm"),
+        ("task", "custom_task.py:recall"),
+    ],
 )
 def test_a_part_of_ones_own_is_trained(part, name):
     named = ROOT / "examples" / name

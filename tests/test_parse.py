@@ -18,7 +18,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.watch import console
 
 GRID_RUN = Path(__file__).parents[1] / "examples" / "grid-run"
-CHOICES = "choose from grid, inspect, list, paper, report, sweep"
+CHOICES = "choose from grid, inspect, list, paper, report, scorecard, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
 NUMBER = "takes a number, such as: {0} 0.5"
@@ -107,7 +107,7 @@ def test_a_flag_without_its_name(capsys):
             "paper has no --max-steps, a flag of sweep, grid, inspect: did you mean "
             "--max-sequences?",
         ),
-        ("inspect --dask x", "inspect has no --dask, a flag of sweep: did you mean --task?"),
+        ("inspect --dask x", "inspect has no --dask, a flag of sweep, scorecard: did you mean --task?"),
         ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep --trials 3 4", "'4' belongs to no flag of sweep: see jaxrnn sweep --help"),
