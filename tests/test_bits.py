@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers import WINDOW
 
-from jaxrnn import CELLS, Experiment
+from jaxrnn import CELLS, SUITES, Experiment
+from jaxrnn.suites import PAPER
 from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.sizes import round_up
@@ -127,6 +128,22 @@ def test_the_loss_rounds_alike_in_any_batch(length):
 
 def test_vectors_as_inputs_are_multiplied_alike_in_chunks_of_one_step():
     assert_same(WINDOW, [(5, 1, 1), (3, 1, 2)])
+
+
+OF_1997 = [name for name, suite in SUITES.items() if suite.source is PAPER and "best" not in name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("5", "6a"))) for name in OF_1997],
+)
+def test_the_papers_nets_round_alike_in_any_batch(name):
+    """On axes of two, of a block's cells, jax 0.12.0.1 rounds a product before it adds it, or not,
+    as 4, 8 or more lanes have it."""
+    experiment = SUITES[name].at(trials=32)
+    expected = errors_of(experiment, 3, STEPS, 1)
+    for way in ((4, STEPS, 1), (16, 7, 1), (16, STEPS, 2), (32, STEPS, 1)):
+        np.testing.assert_array_equal(errors_of(experiment, *way)[:, :3], expected, f"{way}")
 
 
 def many_ways(cell, length):

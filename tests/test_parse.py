@@ -107,7 +107,10 @@ def test_a_flag_without_its_name(capsys):
             "paper has no --max-steps, a flag of sweep, grid, inspect: did you mean "
             "--max-sequences?",
         ),
-        ("inspect --dask x", "inspect has no --dask, a flag of sweep, scorecard: did you mean --task?"),
+        (
+            "inspect --dask x",
+            "inspect has no --dask, a flag of sweep, scorecard: did you mean --task?",
+        ),
         ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep --trials 3 4", "'4' belongs to no flag of sweep: see jaxrnn sweep --help"),

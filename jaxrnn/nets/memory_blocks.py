@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError, whole_number
-from jaxrnn.nets.base import Cell, join, product, split, without_outputs
-from jaxrnn.nets.elementary import sigmoid, tanh, vector_product
+from jaxrnn.nets.base import Cell, barrier, join, product, split, without_outputs
+from jaxrnn.nets.elementary import SHORT, sigmoid, tanh, vector_product
 from jaxrnn.nets.initializers import Initializer, require_initializer
 
 
@@ -39,22 +39,32 @@ def _project(params: BlockParams, x: jax.Array) -> jax.Array:
     return projected + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), projected.shape)
 
 
+# From jax 0.12 on XLA's CPU back end rounds a product over so short an axis as that of a block's
+# cells before it is added to, or not, as the number of lanes has it; between barriers always. So it
+# does with the gradient of a matrix product with few outputs, in whose place there is a sum.
+
+
 def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """y_in, y_out [..., B] and what is added to s [..., B, S]."""
     y_in, y_out = split(sigmoid(a[..., : 2 * num_blocks]), 2)
     g = 2 * tanh(a[..., 2 * num_blocks :] / 2)
     g = g.reshape(*g.shape[:-1], num_blocks, -1)
-    return y_in, y_out, y_in[..., None] * g
+    return y_in, y_out, barrier(y_in[..., None] * g)
 
 
 def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
     """y_c [..., BS]."""
-    y_c = y_out[..., None] * tanh(s / 2)
+    y_c = barrier(y_out[..., None] * tanh(s / 2))
     return y_c.reshape(*y_c.shape[:-2], -1)
 
 
 def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
-    outputs = y_c @ params.output_weights
+    weights = params.output_weights
+    if weights.shape[1] <= SHORT:
+        of_each = jnp.broadcast_to(weights, (*y_c.shape, weights.shape[1]))
+        outputs = jnp.sum(y_c[..., None] * of_each, -2)
+    else:
+        outputs = y_c @ weights
     if not params.output_bias.size:
         return outputs
     return outputs + jnp.broadcast_to(params.output_bias, outputs.shape)
