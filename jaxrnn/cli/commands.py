@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import jax
 import tyro
-from rich.console import RenderableType
-from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import seconds_a_time_step
@@ -28,12 +26,11 @@ from jaxrnn.cli.flags import (
     Single,
 )
 from jaxrnn.cli.inspecting import inspect, usual_length
+from jaxrnn.cli.reporting import show_report
 from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.results.rows import read_rows
-from jaxrnn.results.summary import Line
-from jaxrnn.suites import PAPER, SUITES, Suite
+from jaxrnn.suites import PAPER, SUITES, Source, Suite
 from jaxrnn.sweep import combinations, expand, product, run
 from jaxrnn.training.sizes import GPU_PAYS_FROM
 from jaxrnn.watch import console, duration
@@ -201,7 +198,7 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
     """
     from jaxrnn.results.report import write_report
 
-    _show_report(directory, write_report(directory))
+    show_report(directory, write_report(directory))
 
 
 def list_() -> None:
@@ -209,7 +206,14 @@ def list_() -> None:
     from jaxrnn.cli.tables import builders_table, suites_table
 
     console.print(builders_table())
-    console.print(suites_table([suite for suite in SUITES.values() if suite.source is not PAPER]))
+    several: dict[Source, list[str]] = {}  # of which a source has one a task
+    for name, suite in SUITES.items():
+        several.setdefault(suite.source, []).append(name)
+    alone = [one for one in SUITES.values() if one.source is not PAPER and not one.source.by_task]
+    console.print(suites_table(alone))
+    for source, names in several.items():
+        if source.by_task:
+            console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
 
 
@@ -254,7 +258,7 @@ def _run(
     )
     from jaxrnn.results.report import write_report
 
-    _show_report(out, write_report(out))
+    show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
@@ -268,30 +272,6 @@ def _warn_if_small(experiments: Sequence[Experiment], device: jax.Device) -> Non
             Note,
             stacklevel=2,
         )
-
-
-def _show_report(directory: Path, lines: Sequence[Line]) -> None:
-    from jaxrnn.results.by_task import is_by_task, solved_table
-    from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
-    from jaxrnn.results.report import REPORT, legend, table
-
-    rows = read_rows(directory)
-    if is_by_task(rows):
-        console.print(solved_table(rows, console.width))
-    else:
-        _show(table(lines, console), legend(lines))
-        if pairs := comparisons(rows):
-            _show(comparison_table(pairs), comparison_legend(pairs))
-    words = "Report, plots and what the columns mean"
-    console.print(f"{words}: {directory / REPORT}", highlight=False, soft_wrap=True)
-
-
-def _show(table: RenderableType, legend: str) -> None:
-    """A table, and what its columns mean unless that would take more room than it does."""
-    words = Text(legend, style="dim")
-    console.print(table)
-    if len(console.render_lines(words)) <= len(console.render_lines(table)):
-        console.print(words)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

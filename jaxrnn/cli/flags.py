@@ -68,6 +68,7 @@ _NUMBERS = _reader(float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [F
 _RULE = "takes a directory, and no file, such as: {flag} runs/mine"
 
 Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
+AllOrNames = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]", "(default: all)")]
 Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]"), _INTEGERS]
 Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]"), _NUMBERS]
 Name = Annotated[str | None, _flag("NAME")]

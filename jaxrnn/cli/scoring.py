@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.flags import Address, Lanes, Names, OptionalDirectory
+from jaxrnn.cli.flags import Address, AllOrNames, Lanes, OptionalDirectory
 from jaxrnn.errors import InputError, Note
 from jaxrnn.results.rows import Row, read_rows
 from jaxrnn.scorecard import SEARCH, run_scorecard
@@ -17,8 +17,8 @@ from jaxrnn.watch import console, duration
 
 
 def scorecard(
-    cells: Names = None,
-    tasks: Names = None,
+    cells: AllOrNames = None,
+    tasks: AllOrNames = None,
     full: bool = False,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
@@ -28,13 +28,13 @@ def scorecard(
     """What every recurrent cell remembers: all cells on all tasks under one protocol.
 
     Each cell is tuned on each task by the same grid, with as many weights, on seeds of its own, and
-    then reported on others; the guide has the protocol. With --cells only those are trained, one's
-    own as file.py:name, and laid beside the rows that come with jaxrnn. Give the same command again
+    then reported on others; the guide has the protocol. With --cells only those are trained, and
+    laid beside the rows that come with jaxrnn. Give the same command again
     after an interruption.
 
     Args:
-        cells: The cells to train; all of the scorecard's if none.
-        tasks: The tasks to train them on; all of the scorecard's if none.
+        cells: The cells to train; one's own as file.py:name.
+        tasks: The tasks to train them on.
         full: The large card: 20 reported trials, a wider search and five times the sequences.
         out: Run directory; runs/scorecard, or runs/scorecard-full.
         lanes: Trials of a net trained at once; results do not depend on it.

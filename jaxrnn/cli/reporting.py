@@ -1,0 +1,38 @@
+"""A run's report on the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from jaxrnn.results.rows import read_rows
+from jaxrnn.results.summary import Line
+from jaxrnn.watch import console
+
+# What needs matplotlib is imported where it is used: it is slow to import.
+
+
+def show_report(directory: Path, lines: Sequence[Line]) -> None:
+    """The tables of a run directory, and where its report is."""
+    from jaxrnn.results.by_task import is_by_task, solved_table
+    from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
+    from jaxrnn.results.report import REPORT, legend, table
+
+    rows = read_rows(directory)
+    if is_by_task(rows):
+        console.print(solved_table(rows, console.width))
+    else:
+        _show(table(lines, console), legend(lines))
+        if pairs := comparisons(rows):
+            _show(comparison_table(pairs), comparison_legend(pairs))
+    words = "Report, plots and what the columns mean"
+    console.print(f"{words}: {directory / REPORT}", highlight=False, soft_wrap=True)
+
+
+def _show(table: RenderableType, legend: str) -> None:
+    """A table, and what its columns mean unless that would take more room than it does."""
+    words = Text(legend, style="dim")
+    console.print(table)
+    if len(console.render_lines(words)) <= len(console.render_lines(table)):
+        console.print(words)
