@@ -108,7 +108,9 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
         metadata = wheel.read(f"{NAME}.dist-info/METADATA").decode()
     modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
     own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
-    assert sorted(own) == sorted([*modules, "jaxrnn/py.typed"])
+    kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "kept").glob("*/*")]
+    assert sorted(own) == sorted([*modules, *kept, "jaxrnn/py.typed"])
+    assert "jaxrnn/kept/scorecard/trials.jsonl" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
     assert "\nLicense-Expression: Apache-2.0\n" in head
