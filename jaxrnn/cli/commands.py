@@ -206,14 +206,16 @@ def list_() -> None:
     from jaxrnn.cli.tables import builders_table, suites_table
 
     console.print(builders_table())
-    several: dict[Source, list[str]] = {}  # of which a source has one a task
+    alone: list[Suite] = []
+    by_task: dict[Source, list[str]] = {}
     for name, suite in SUITES.items():
-        several.setdefault(suite.source, []).append(name)
-    alone = [one for one in SUITES.values() if one.source is not PAPER and not one.source.by_task]
+        if suite.source.by_task:
+            by_task.setdefault(suite.source, []).append(name)
+        elif suite.source is not PAPER:
+            alone.append(suite)
     console.print(suites_table(alone))
-    for source, names in several.items():
-        if source.by_task:
-            console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
+    for source, names in by_task.items():
+        console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
 
 

@@ -29,8 +29,7 @@ def scorecard(
 
     Each cell is tuned on each task by the same grid, with as many weights, on seeds of its own, and
     then reported on others; the guide has the protocol. With --cells only those are trained, and
-    laid beside the rows that come with jaxrnn. Give the same command again
-    after an interruption.
+    laid beside the rows that come with jaxrnn. Give the same command again after an interruption.
 
     Args:
         cells: The cells to train; one's own as file.py:name.

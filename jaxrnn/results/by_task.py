@@ -24,7 +24,7 @@ from jaxrnn.results.config import short, shortened
 from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import interval, median, source_of, steps_to_solution
-from jaxrnn.results.tables import TableRow
+from jaxrnn.results.tables import TableRow, bounds_in_percent, steps_in_words
 from jaxrnn.suites import SUITES
 
 NAME_WIDTH = 24  # of a cell's name
@@ -62,8 +62,7 @@ def _solved(rows: Sequence[Row]) -> int:
 
 
 def _bounds(rows: Sequence[Row]) -> str:
-    low, high = interval(_solved(rows), len(rows))
-    return f"{100 * low:.0f}-{100 * high:.0f}"
+    return bounds_in_percent(interval(_solved(rows), len(rows)))
 
 
 def solved_table(rows: Sequence[Row], width: int) -> RenderableType:
@@ -133,13 +132,13 @@ def _line(net: Sequence[Row], first: Sequence[Row]) -> dict[str, str]:
         or "-",
         "solved": f"{_solved(net)}/{len(net)}",
         "95%": _bounds(net),
-        "median": f"{steps:,.0f}" if math.isfinite(steps) else "never",
-        "restricted mean": f"{restricted_mean(net):,.0f}",
+        "median": steps_in_words(steps),
+        "restricted mean": steps_in_words(restricted_mean(net)),
     }
     if net is not first:
         result = compare(net, first)
-        low, high = (100 * bound for bound in result.interval)
-        shown |= {"sooner": f"{100 * result.sooner:.0f}%", "its 95%": f"{low:.0f}-{high:.0f}"}
+        shown["sooner"] = f"{100 * result.sooner:.0f}%"
+        shown["its 95%"] = bounds_in_percent(result.interval)
     return shown
 
 
@@ -201,7 +200,7 @@ def _heading(places: Places) -> str:
     """How many cells, tasks and trials, and the cap, in words."""
     cells, tasks = (len({*names}) for names in zip(*places, strict=True))
     trials = sorted({len(net) for net in places.values()})
-    (cap, *_) = sorted({row["max_steps"] for net in places.values() for row in net}, reverse=True)
+    cap = max(row["max_steps"] for net in places.values() for row in net)
     return (
         f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, "
         f"{'-'.join(map(str, trials[:: max(1, len(trials) - 1)]))} trials each, "

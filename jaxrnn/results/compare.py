@@ -80,18 +80,22 @@ def kaplan_meier(rows: Sequence[Row]) -> Any:
     """
     from scipy.stats import ecdf
 
-    (cap,) = {row["max_steps"] for row in rows}
-    not_counted = uncounted(rows[0]["experiment"])
-    steps = [steps_to_solution(row, not_counted) for row in rows]
-    return ecdf(_censored(steps, cap - not_counted)).sf
+    steps, cap = _times_and_cap(rows)
+    return ecdf(_censored(steps, cap)).sf
 
 
 def restricted_mean(rows: Sequence[Row]) -> float:
     """Mean of a net's times to success, or of the cap where that is less: the area below its
     :func:`kaplan_meier` curve."""
+    steps, cap = _times_and_cap(rows)
+    return _mean_until(cap, steps)
+
+
+def _times_and_cap(rows: Sequence[Row]) -> tuple[list[float], int]:
+    """A net's steps of solution, and where the others are censored, as its source counts both."""
     (cap,) = {row["max_steps"] for row in rows}
     not_counted = uncounted(rows[0]["experiment"])
-    return _mean_until(cap - not_counted, [steps_to_solution(row, not_counted) for row in rows])
+    return [steps_to_solution(row, not_counted) for row in rows], cap - not_counted
 
 
 def log_rank(first: Sequence[float], second: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from rich.table import Table
 from jaxrnn.results.compare import CONDITIONS, Comparison, compare
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_net, net_name
-from jaxrnn.results.tables import TableRow, markdown_table, terminal_table
+from jaxrnn.results.tables import TableRow, bounds_in_percent, markdown_table, terminal_table
 
 _HEADINGS = ("net", "T", "against", "sooner", "95%", "log-rank p", "Mann-Whitney p")
 
@@ -56,10 +56,9 @@ def _pair_rows(pairs: Sequence[Pair]) -> list[TableRow]:
     """The rows of the table of comparisons."""
     rows = []
     for pair in pairs:
-        low, high = (100 * bound for bound in pair.result.interval)
         values = (
             *(net_name(*pair.net), str(pair.length), net_name(*pair.against)),
-            *(f"{100 * pair.result.sooner:.0f}%", f"{low:.0f}-{high:.0f}"),
+            *(f"{100 * pair.result.sooner:.0f}%", bounds_in_percent(pair.result.interval)),
             *(_p_value(pair.result.log_rank), _p_value(pair.result.mann_whitney)),
         )
         rows.append(TableRow(dict(zip(_HEADINGS, values, strict=True)), pair.length))

@@ -18,7 +18,15 @@ from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
 from jaxrnn.results.rows import ROWS, Row, read_rows
 from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
-from jaxrnn.results.tables import PUBLISHED, TableRow, escaped, markdown_table, terminal_table
+from jaxrnn.results.tables import (
+    PUBLISHED,
+    TableRow,
+    bounds_in_percent,
+    escaped,
+    markdown_table,
+    steps_in_words,
+    terminal_table,
+)
 from jaxrnn.suites import Published, Source
 
 REPORT = "report.md"
@@ -73,13 +81,13 @@ def _cells(line: Line) -> dict[str, str]:
     cells |= {_spaced(name): short(value) for name, value in line.settings.items()}
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
-        "95%": "{:.0f}-{:.0f}".format(*(100 * x for x in line.interval)),
-        "mean": "-" if math.isnan(line.mean) else _steps(line.mean),
-        "median": _steps(line.median),
-        "worst": _steps(line.most),
+        "95%": bounds_in_percent(line.interval),
+        "mean": "-" if math.isnan(line.mean) else steps_in_words(line.mean),
+        "median": steps_in_words(line.median),
+        "worst": steps_in_words(line.most),
     }
     if not source_of(line.experiment).by_length:
-        cells["best"] = _steps(line.least)
+        cells["best"] = steps_in_words(line.least)
     if line.st1_trials is not None:
         cells["ST1"] = _solved(line.st1_trials, line.trials)
         cells["its mean"] = steps_or_dash(line.st1_mean)
@@ -110,7 +118,7 @@ def _solved(solved: int, trials: int, diverged: int = 0) -> str:
 def _of_trials(trials: Sequence[int | None]) -> tuple[str, str]:
     """How many of a source's trials were solved, and their median."""
     steps = [math.inf if step is None else float(step) for step in trials]
-    return _solved(sum(map(math.isfinite, steps)), len(steps)), _steps(median(steps))
+    return _solved(sum(map(math.isfinite, steps)), len(steps)), steps_in_words(median(steps))
 
 
 def sentence(lines: Sequence[Line], room: int = 80) -> str:
@@ -124,7 +132,7 @@ def sentence(lines: Sequence[Line], room: int = 80) -> str:
         rest = f"{len(lines)} combinations of settings"
     else:
         solved = _solved(line.solved, line.trials, line.diverged)
-        rest = f"{solved:>7} solved, median {_steps(line.median):>6}"
+        rest = f"{solved:>7} solved, median {steps_in_words(line.median):>6}"
     if line.published is not None and line.published.trials is not None and len(lines) == 1:
         theirs, their_median = _of_trials(line.published.trials)
         beside = f"  ({line.experiment} {theirs:>5}, {their_median:>6})"
@@ -230,13 +238,9 @@ def write_report(directory: Path, beside: Sequence[Row] = (), more: str = "") ->
     return lines
 
 
-def _steps(value: float) -> str:
-    return f"{value:,.0f}" if math.isfinite(value) else "never"
-
-
 def steps_or_dash(value: float | None) -> str:
     """A number of steps, a dash where there is none."""
-    return "-" if value is None else _steps(value)
+    return "-" if value is None else steps_in_words(value)
 
 
 def percent(share: float | None) -> str:

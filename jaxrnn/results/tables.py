@@ -1,5 +1,6 @@
 """Rows of text as tables, for a terminal and in Markdown."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,6 +42,16 @@ def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
     rule = ["---" if heading in _LEFT else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
+
+
+def steps_in_words(value: float) -> str:
+    """A number of steps, which may be infinite."""
+    return f"{value:,.0f}" if math.isfinite(value) else "never"
+
+
+def bounds_in_percent(interval: tuple[float, float]) -> str:
+    """An interval of a share."""
+    return "{:.0f}-{:.0f}".format(*(100 * bound for bound in interval))
 
 
 def escaped(text: str) -> str:

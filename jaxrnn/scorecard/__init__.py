@@ -1,7 +1,7 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from jaxrnn.errors import look_up
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row
+from jaxrnn.results.summary import by_net
 from jaxrnn.scorecard.kept import PROTOCOL
 from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, reported, searches, sized
 from jaxrnn.sweep import run
@@ -49,18 +50,11 @@ def run_scorecard(
             options["progress"] = stack.enter_context(watch)
         for of_task in bases:
             sought = [one for base in of_task for one in searches(base, protocol)]
-            found = _by_cell(run(sought, out / SEARCH, **options), sought[0].name)
-            final = [reported(base, found[base.cell], protocol) for base in of_task]
-            by_cell = _by_cell(run(final, out, **options), final[0].name)
+            found, name = by_net(run(sought, out / SEARCH, **options)), sought[0].name
+            final = [
+                reported(base, found[name, base.cell, base.length], protocol) for base in of_task
+            ]
+            of_net = by_net(run(final, out, **options))
             write_whole(out / PROTOCOL, json.dumps(asdict(protocol), indent=2).encode() + b"\n")
-            rows += [row for base in of_task for row in by_cell[base.cell]]
+            rows += [row for one in final for row in of_net[one.name, one.cell, one.length]]
     return rows
-
-
-def _by_cell(rows: Iterable[Row], experiment: str) -> dict[str, list[Row]]:
-    """The rows of an experiment, by their cell."""
-    cells: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["experiment"] == experiment:
-            cells.setdefault(row["cell"], []).append(row)
-    return cells

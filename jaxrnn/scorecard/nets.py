@@ -3,6 +3,7 @@
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,16 +65,14 @@ def nets_table(
 ) -> list[TableRow]:
     """Of each cell the number of weights and units, from the least to the most of its tasks, the
     trials of its search on each (of ``tried``), and the cost of a training step in the LSTM's."""
+    searched = Counter((row["cell"], row["task"]) for row in tried)
     lines = []
     for cell in dict.fromkeys(row["cell"] for row in rows):
         made = {experiment_of(row) for row in rows if row["cell"] == cell}
-        sought = {row["task"]: 0 for row in rows if row["cell"] == cell}
-        for row in tried:
-            if row["cell"] == cell and row["task"] in sought:
-                sought[row["task"]] += 1
+        trials = [searched[cell, one.task] for one in made]
         shown = (
             *(cell, _range(map(num_weights, made)), _range(one.hidden_size for one in made)),
-            *(_range(sought.values()), f"{costs[cell]:g}" if cell in costs else "-"),
+            *(_range(trials), f"{costs[cell]:g}" if cell in costs else "-"),
         )
         lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
     return lines
