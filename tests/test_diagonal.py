@@ -82,7 +82,7 @@ def in_numpy(kind, params, h, xs):
         h = np.array([globals()[name](p, h[j], x, j, bool(option)) for j in range(len(h))])
         if name == "lru":
             C = p["C_re"] + 1j * p["C_im"]
-            outputs.append((h @ C).real + x @ p["D"] + p["output_bias"])
+            outputs.append((h @ C).real + p["output_bias"])
         else:
             outputs.append(h @ p["output_weights"] + p["output_bias"])
     return h, np.array(outputs)
@@ -334,7 +334,7 @@ def test_the_initial_scale_leaves_what_the_paper_prescribes(kind):
         return build(experiment).init(trial_key(0, 0), settings).params
 
     scaled, unscaled = first(10.0), first(1.0)
-    drawn = ("input_weights", "output_weights", "D")
+    drawn = ("input_weights", "output_weights")
     for field in scaled._fields:
         factor = 10.0 if field in drawn else 1.0
         expected = factor * getattr(unscaled, field)
@@ -345,8 +345,7 @@ def test_the_initial_scale_leaves_what_the_paper_prescribes(kind):
 def test_before_joining_no_output_sees_the_units(kind):
     cell, params, state, xs, _ = random_case(kind)
     last, outputs = unroll(cell, cell.before_joining(params), xs, state)
-    direct = xs @ params.D if kind == "lru" else jnp.zeros((T, O))
-    np.testing.assert_allclose(outputs - direct, np.tile(params.output_bias, (T, 1)), rtol=1e-5)
+    np.testing.assert_allclose(outputs, np.tile(params.output_bias, (T, 1)), rtol=1e-5)
     assert_trees_close(last, unroll(cell, params, xs, state)[0], 1e-6, 1e-6)
 
 

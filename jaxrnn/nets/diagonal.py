@@ -33,7 +33,7 @@ class MinimalParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
-def _readout(params: Any, x: jax.Array, h: jax.Array) -> jax.Array:
+def _readout(params: Any, h: jax.Array) -> jax.Array:
     return add_bias(h @ params.output_weights, params.output_bias)
 
 
@@ -185,14 +185,14 @@ def ind_rnn(
 
     def step(params: IndependentParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = advance(params, h, x)
-        return h, _readout(params, x, h)
+        return h, _readout(params, h)
 
     def unroll(
         params: IndependentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
     ) -> tuple[jax.Array, jax.Array]:
         operands = params.recurrent_weights, sums_of(params, xs), h
         last, hs = rectified_recurrence(steps_at_once, *operands)
-        return last, _readout(params, xs, hs)
+        return last, _readout(params, hs)
 
     return Cell(
         init,
@@ -218,7 +218,6 @@ class LRUParams(NamedTuple):
     B_im: jax.Array  # [I, H]
     C_re: jax.Array  # [H, O]
     C_im: jax.Array  # [H, O]
-    D: jax.Array  # [I, O]
     output_bias: jax.Array  # [O]
 
 
@@ -234,19 +233,19 @@ def lru(
     """The linear recurrent unit: H complex numbers that turn and decay, each by itself.
 
     h(t) = lambda h(t-1) + exp(gamma_log) (x(t) B), lambda = exp(-exp(nu_log) + i exp(theta_log)),
-    y(t) = Re(h(t) C) + x(t) D + output bias; the state is h, a :class:`Complex` of [H] and [H].
-    First lambda is uniform on the ring between ``r_min`` and ``r_max``, its phase below
-    ``max_phase``, exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal of variances 1 / I
-    and 2 / H, all of it whatever the initializer, which draws D alone. Before the units join, C
-    is 0.
+    y(t) = Re(h(t) C) + output bias; the state is h, a :class:`Complex` of [H] and [H]. First
+    lambda is uniform on the ring between ``r_min`` and ``r_max``, its phase below ``max_phase``,
+    exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal of variances 1 / I and 2 / H, all
+    of it whatever the initializer. Before the units join, C is 0.
 
     Raises InputError for another ring than 0 <= r_min < r_max <= 1, and a phase that is not
     positive.
 
     Source: Orvieto et al. 2023, section 3, lemma 3.2, and the listing of appendix A.
 
-    Differs from it in that D is a matrix, that the outputs have a bias, and that there is one unit,
-    with nothing before and after it.
+    Differs from it in that the outputs have a bias and no D x(t), whose D is a number a channel and
+    so needs as many outputs as inputs, and that there is one layer, with nothing before and after
+    it.
     """
     if not 0 <= r_min < r_max <= 1:
         raise InputError(f"r-min {r_min} and r-max {r_max} must be a ring: 0 <= r-min < r-max <= 1")
@@ -255,7 +254,7 @@ def lru(
 
     def init(key: jax.Array, initializer: Initializer) -> LRUParams:
         require_initializer(initializer)
-        keys = jax.random.split(key, 7)
+        keys = jax.random.split(key, 6)
         # Inside of (0, 1), and 1 - |lambda|^2 in place of its square, so that no logarithm is
         # infinite.
         u_1, u_2 = (jax.random.uniform(k, (hidden_size,), minval=1e-6) for k in keys[:2])
@@ -272,7 +271,6 @@ def lru(
             normal(keys[3], num_inputs, hidden_size, 0.5 / num_inputs),
             normal(keys[4], hidden_size, num_outputs, 1 / hidden_size),
             normal(keys[5], hidden_size, num_outputs, 1 / hidden_size),
-            initializer.weights(keys[6], 1, num_inputs, num_outputs),
             jnp.zeros(num_outputs),
         )
 
@@ -285,9 +283,9 @@ def lru(
         gamma = jnp.broadcast_to(jnp.exp(params.gamma_log), params.B_re.shape)
         return of_lambda, Complex(product(x, gamma * params.B_re), product(x, gamma * params.B_im))
 
-    def readout(params: LRUParams, x: jax.Array, h: Complex) -> jax.Array:
+    def readout(params: LRUParams, h: Complex) -> jax.Array:
         y = h.real @ params.C_re - h.imag @ params.C_im
-        return add_bias(y + product(x, params.D), params.output_bias)
+        return add_bias(y, params.output_bias)
 
     def before_joining(params: LRUParams) -> LRUParams:
         no_outputs = jnp.zeros_like(params.C_re)

@@ -109,21 +109,21 @@ def linear_cell(
     init: Callable[[jax.Array, Initializer], Any],
     initial_state: Callable[[Any], Any],
     coefficients: Callable[[Any, jax.Array], tuple[Any, Any]],
-    readout: Callable[[Any, jax.Array, Any], jax.Array],
+    readout: Callable[[Any, Any], jax.Array],
     **others: Any,
 ) -> Cell:
-    """A cell h(t) = a(t) h(t-1) + b(t), y(t) = readout(params, x(t), h(t)).
+    """A cell h(t) = a(t) h(t-1) + b(t), y(t) = readout(params, h(t)).
 
-    ``coefficients(params, x)`` gives a and b, and takes, as ``readout`` does, one step or all.
+    ``coefficients(params, x)`` gives a and b; both functions take one step or all.
     """
 
     def step(params: Any, h: Any, x: jax.Array) -> tuple[Any, jax.Array]:
         a, b = coefficients(params, x)
         h = _plus(_times(a, h), b)
-        return h, readout(params, x, h)
+        return h, readout(params, h)
 
     def unroll(params: Any, h: Any, xs: jax.Array, steps_at_once: int = 1) -> tuple[Any, jax.Array]:
         last, hs = linear_recurrence(*coefficients(params, xs), h, steps_at_once)
-        return last, readout(params, xs, hs)
+        return last, readout(params, hs)
 
     return Cell(init, initial_state, step, unroll, **others)
