@@ -16,8 +16,8 @@ from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
 from jaxrnn.tasks import settled
 from jaxrnn.training.host_loop import Run, Tally
-from jaxrnn.training.memory import check_memory
-from jaxrnn.training.runner import check, prepare
+from jaxrnn.training.memory import check_trials
+from jaxrnn.training.runner import check, check_lanes, prepare
 from jaxrnn.training.side_by_side import SideBySide
 from jaxrnn.watch import Watch
 from jaxrnn.weights import arrays_of
@@ -50,7 +50,7 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
         look_up(dict.fromkeys(PER_TRIAL), "setting that may differ from trial to trial", name)
     choices = list(combinations(axes))
     grid = dataclasses.replace(base, name=GRID, trials=base.trials * len(choices))
-    check_memory(grid)  # before there is a value for each trial
+    check_trials(grid)  # before there is a value for each of them
     settings: dict[str, Any] = {
         name: tuple(choice[name] for choice in choices for _ in range(base.trials)) for name in axes
     }
@@ -147,9 +147,11 @@ def run(
     directory that cannot be written, is in use or was begun under other settings.
     """
     experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
-    for experiment in experiments:  # so that a bad one is refused before the first is run
-        check(experiment, lanes, keep_params=keep_weights, here=dask is None)
     with RunDirectory(Path(out)) as directory, ExitStack() as stack:
+        check_lanes(lanes)
+        for experiment in experiments:  # so that a bad one is refused before the first is run
+            if directory.missing(settled(experiment)):
+                check(experiment, lanes, keep_params=keep_weights, here=dask is None)
         options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights}
         watch = stack.enter_context(Watch(len(experiments))) if progress is True else progress
         if watch:

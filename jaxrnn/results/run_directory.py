@@ -4,6 +4,7 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class RunDirectory:
         from filelock import Timeout
 
         try:
+            self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -78,8 +80,13 @@ class RunDirectory:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Give the directory back."""
+        """Give the directory back; one that was made for what was then refused goes again."""
+        if refused := self._is_new and not (self.path / CONFIG).exists():
+            (self.path / LOCK).unlink(missing_ok=True)
         self._lock.release()
+        if refused:
+            with suppress(OSError):  # somebody else has put something there
+                self.path.rmdir()
 
     @property
     def rows(self) -> list[Row]:

@@ -83,13 +83,8 @@ def check_memory(
     """
     trials = experiment.trials if num_trials is None else num_trials
     devices = jax.devices() if devices is None else devices
-    least = round_up(1, 1)
-    of_trials = _needs_of_trials(experiment, trials, least)
-    # Before anything is traced, which may make arrays as long as there are hidden units: each has
-    # two weights at least, and there are their gradients.
-    units = least * experiment.layers * experiment.hidden_size
-    weights = Need(16 * units, "the weights of the hidden units", ("hidden_size", "layers"))
-    _require(experiment, 0, [*of_trials, weights], free_memory(), "")
+    # Before anything is traced, which may make arrays as long as there are hidden units.
+    check_trials(experiment, trials)
     try:
         with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
             lane = _lane(experiment)
@@ -113,10 +108,20 @@ def check_memory(
         ]
 
     needs = needs_with(width)
-    if _total([*others, *needs_with(least)]) <= room:
+    if _total([*others, *needs_with(round_up(1, 1))]) <= room:
         needs = [need._replace(names=("lanes",)) for need in needs]
     _require(experiment, width, [*others, *needs], room, where)
     return size
+
+
+def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
+    """What :func:`check_memory` can refuse by numbers alone, of trials or hidden units."""
+    least, trials = round_up(1, 1), experiment.trials if num_trials is None else num_trials
+    # Each unit has two weights at least, and there are their gradients.
+    units = 16 * least * experiment.layers * experiment.hidden_size
+    weights = Need(units, "the weights of the hidden units", ("hidden_size", "layers"))
+    needs = [*_needs_of_trials(experiment, trials, least), weights]
+    _require(experiment, 0, needs, free_memory(), "")
 
 
 def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Need]:

@@ -2,15 +2,29 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.errors import look_up
+from jaxrnn.nets.base import barrier
+
+
+def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
+    """As ``optax.clip_by_global_norm``, by one factor: its quotient and product XLA computes in
+    other ways on several devices than on one."""
+
+    def clipped(gradients: optax.Updates, _: optax.Params) -> optax.Updates:
+        factor = jnp.minimum(1, bound / optax.tree.norm(gradients))
+        return jax.tree.map(lambda g: g * factor, gradients)
+
+    return optax.stateless(clipped)
+
 
 CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
     "element": optax.clip,
-    "norm": optax.clip_by_global_norm,
+    "norm": _clip_norm,
     "none": lambda bound: optax.identity(),
 }
 """What of the gradient the bound holds for: each element, the norm over all weights, nothing."""
@@ -44,7 +58,31 @@ def clipped_adam(
     Source: Kingma & Ba 2015, algorithm 1.
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return optax.chain(bound, optax.adam(jnp.asarray(learning_rate)))
+    return optax.chain(bound, _scale_by_adam(), optax.scale_by_learning_rate(learning_rate))
+
+
+def _scale_by_adam() -> optax.GradientTransformation:
+    """As ``optax.scale_by_adam``, but rounded alike however the lanes are shared out: what XLA would
+    divide by two numbers in turn, or by their product, is multiplied by the inverse of each, and
+    products stand apart from the sums that they go into, see the update of a trial."""
+    decay_1, decay_2, eps = 0.9, 0.999, 1e-8
+    optax_own = optax.scale_by_adam(decay_1, decay_2, eps)
+
+    def update(
+        gradients: optax.Updates, state: optax.ScaleByAdamState, _: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
+        def mean(decay: float, old: optax.Updates, new: optax.Updates) -> optax.Updates:
+            parts = barrier(jax.tree.map(lambda o, n: (decay * o, (1 - decay) * n), old, new))
+            return jax.tree.map(lambda _, part: part[0] + part[1], old, parts)
+
+        mu = mean(decay_1, state.mu, gradients)
+        nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, gradients))
+        count = optax.safe_increment(state.count)
+        by_1, by_2 = barrier((1 / (1 - decay_1**count), 1 / (1 - decay_2**count)))
+        updates = jax.tree.map(lambda m, v: m * by_1 / (jnp.sqrt(v * by_2) + eps), mu, nu)
+        return updates, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(optax_own.init, update)
 
 
 OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike, str], optax.GradientTransformation]] = {

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Initializer, unroll
+from jaxrnn.nets.base import barrier
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.fit import check_draws
@@ -143,7 +144,9 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
             state.params
         )
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
-        return TrainState(optax.apply_updates(state.params, updates), opt_state), error
+        # Apart, since XLA rounds their last product before it is added, or not, as the lanes have
+        # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
+        return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), error
 
     def fresh_errors(key: jax.Array, params: Any, num_sequences: int) -> jax.Array:
         numbers = jnp.arange(num_sequences, dtype=jnp.int32)
