@@ -1,6 +1,7 @@
 """The optimizers: plain optax chains. Add one here and a line to ``OPTIMIZERS``."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,8 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     """As ``optax.clip_by_global_norm``, by one factor: its quotient and product XLA computes in
     other ways on several devices than on one."""
 
-    def clipped(gradients: optax.Updates, _: optax.Params) -> optax.Updates:
-        factor = jnp.minimum(1, bound / optax.tree.norm(gradients))
+    def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
+        factor = jnp.minimum(1, jnp.asarray(bound) / optax.tree.norm(gradients))
         return jax.tree.map(lambda g: g * factor, gradients)
 
     return optax.stateless(clipped)
@@ -58,25 +59,29 @@ def clipped_adam(
     Source: Kingma & Ba 2015, algorithm 1.
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return optax.chain(bound, _scale_by_adam(), optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(
+        bound, _scale_by_adam(), optax.scale_by_learning_rate(jnp.asarray(learning_rate))
+    )
 
 
 def _scale_by_adam() -> optax.GradientTransformation:
-    """As ``optax.scale_by_adam``, but rounded alike however the lanes are shared out: what XLA would
-    divide by two numbers in turn, or by their product, is multiplied by the inverse of each, and
-    products stand apart from the sums that they go into, see the update of a trial."""
+    """As ``optax.scale_by_adam``, but rounded alike however the lanes are shared out.
+
+    What XLA would divide by two numbers in turn, or by their product, is multiplied by the inverse
+    of each, and products stand apart from the sums that they go into, as a trial's update does.
+    """
     decay_1, decay_2, eps = 0.9, 0.999, 1e-8
     optax_own = optax.scale_by_adam(decay_1, decay_2, eps)
 
     def update(
-        gradients: optax.Updates, state: optax.ScaleByAdamState, _: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
         def mean(decay: float, old: optax.Updates, new: optax.Updates) -> optax.Updates:
             parts = barrier(jax.tree.map(lambda o, n: (decay * o, (1 - decay) * n), old, new))
             return jax.tree.map(lambda _, part: part[0] + part[1], old, parts)
 
-        mu = mean(decay_1, state.mu, gradients)
-        nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, gradients))
+        mu = mean(decay_1, state.mu, updates)
+        nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, updates))
         count = optax.safe_increment(state.count)
         by_1, by_2 = barrier((1 / (1 - decay_1**count), 1 / (1 - decay_2**count)))
         updates = jax.tree.map(lambda m, v: m * by_1 / (jnp.sqrt(v * by_2) + eps), mu, nu)
