@@ -12,9 +12,10 @@ from helpers import ONE_DEVICE, STREAK, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.results.rows import read_rows
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.results.run_directory import LOCK, RunDirectory
 from jaxrnn.suites import SUITES
 from jaxrnn.sweep import product, run_sweep
+from jaxrnn.sweep import run as run_all
 from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.runner import prepare
@@ -268,3 +269,22 @@ def test_rows_do_not_depend_on_what_is_trained_side_by_side(tmp_path, monkeypatc
         monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
     several, alone = ((tmp_path / path / "trials.jsonl") for path in ("several", "alone"))
     assert several.read_bytes() == alone.read_bytes()
+
+
+def test_what_a_directory_holds_is_not_checked_again(tmp_path, monkeypatch):
+    held, new = (Experiment(length=4, window=10, max_steps=10, trials=k) for k in (1, 2))
+    rows = run_all(held, tmp_path / "out")
+    checked = []
+    monkeypatch.setattr("jaxrnn.sweep.check", lambda one, *_, **__: checked.append(one))
+    assert run_all(held, tmp_path / "out") == rows
+    assert not checked
+    run_all(new, tmp_path / "out")
+    assert checked == [new]
+
+
+def test_a_refused_run_leaves_no_directory_unless_it_was_there(tmp_path):
+    bad = Experiment(cell="none_such", length=4)
+    for path in (tmp_path / "new", tmp_path):
+        with pytest.raises(InputError, match=r"^unknown cell"):
+            run_all(bad, path)
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]

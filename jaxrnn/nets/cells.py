@@ -46,7 +46,7 @@ def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     h(t) = max(a(t), 0); the state is h [H]. At first W is the identity and the other weights are
     normal with standard deviation 0.001, whatever the initializer.
 
-    Source: Le, Jaitly & Hinton 2015, section 4.
+    Source: Le, Jaitly & Hinton 2015, sections 2 and 4.
     """
     cell = gated(
         (num_inputs, hidden_size, num_outputs),

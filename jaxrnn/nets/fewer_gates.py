@@ -32,8 +32,9 @@ def janet(num_inputs: int, hidden_size: int, num_outputs: int, *, beta: float = 
     s = a_f(t), f = sigmoid(s), g = tanh(a_g(t)), h(t) = f h(t-1) + (1 - sigmoid(s - beta)) g; the
     memory cell c is h itself. With ``beta`` 0 it lets in what it forgets.
 
-    Source: van der Westhuizen & Lasenby 2018, equations 2 and 3. Its forget biases, log(u) with u
-    uniform in [1, T - 1], are the initializer ``chrono``, which knows T as a builder does not.
+    Source: van der Westhuizen & Lasenby 2018, as their program has it. Its forget biases, log(u)
+    with u uniform from 1 to about T, are the initializer ``chrono``, which knows T as a builder
+    does not.
     """
     odds = np.exp(-beta).item()
 
@@ -52,9 +53,10 @@ def ugrnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     g = sigmoid(a_g(t)), c = tanh(a_c(t)), h(t) = g h(t-1) + (1 - g) c.
 
-    Source: Collins, Sohl-Dickstein & Sussillo 2017, the UGRNN.
+    Source: Collins, Sohl-Dickstein & Sussillo 2017, section 1.4, equations 2 to 4.
 
-    Differs from it in that a constant to be added to the gate's bias is the initializer's to give.
+    Differs from it in that a constant to be added to the gate's bias is the initializer's to give,
+    that the first state is 0 and not learned, and that c is never rectified, which they tuned.
     """
     return _with_one_gate(
         (num_inputs, hidden_size, num_outputs),

@@ -61,8 +61,10 @@ def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
 def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
     weights = params.output_weights
     if weights.shape[1] <= SHORT:
-        of_each = jnp.broadcast_to(weights, (*y_c.shape, weights.shape[1]))
-        outputs = jnp.sum(y_c[..., None] * of_each, -2)
+        each = (*y_c.shape, weights.shape[1])
+        # The barrier is for the gradient of y_c, whose products come through it before their sum.
+        of_each = barrier(jnp.broadcast_to(y_c[..., None], each))
+        outputs = jnp.sum(of_each * jnp.broadcast_to(weights, each), -2)
     else:
         outputs = y_c @ weights
     if not params.output_bias.size:

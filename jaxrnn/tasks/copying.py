@@ -29,7 +29,7 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
 
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
-    Source: Arjovsky, Shah & Bengio 2016, section 4.1, after Hochreiter & Schmidhuber 1997; that no
+    Source: Arjovsky, Shah & Bengio 2016, section 5.1, after Hochreiter & Schmidhuber 1997; that no
     output stands for the delimiter is their code's.
     """
     num_symbols, num_copied = _checked("copying", length, num_symbols, num_copied)

@@ -83,7 +83,8 @@ def _scale_by_adam() -> optax.GradientTransformation:
         mu = mean(decay_1, state.mu, updates)
         nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, updates))
         count = optax.safe_increment(state.count)
-        by_1, by_2 = barrier((1 / (1 - decay_1**count), 1 / (1 - decay_2**count)))
+        t = jnp.asarray(count, jnp.result_type(float))
+        by_1, by_2 = barrier((1 / (1 - decay_1**t), 1 / (1 - decay_2**t)))
         updates = jax.tree.map(lambda m, v: m * by_1 / (jnp.sqrt(v * by_2) + eps), mu, nu)
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
