@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
         ("cell", "mgu.py:mgu"),
         ("cell", "equinox_cells.py:gru"),
         ("cell", "equinox_cells.py:lstm"),
+        ("cell", "claims.py:lstm_chrono"),
         ("task", "custom_task.py:recall"),
     ],
 )
