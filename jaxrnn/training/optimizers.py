@@ -71,14 +71,13 @@ def _scale_by_adam() -> optax.GradientTransformation:
     of each, and products stand apart from the sums that they go into, as a trial's update does.
     """
     decay_1, decay_2, eps = 0.9, 0.999, 1e-8
-    optax_own = optax.scale_by_adam(decay_1, decay_2, eps)
 
     def update(
         updates: optax.Updates, state: Any, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.OptState]:
         def mean(decay: float, old: optax.Updates, new: optax.Updates) -> optax.Updates:
-            parts = barrier(jax.tree.map(lambda o, n: (decay * o, (1 - decay) * n), old, new))
-            return jax.tree.map(lambda _, part: part[0] + part[1], old, parts)
+            parts = optax.tree.scale(decay, old), optax.tree.scale(1 - decay, new)
+            return optax.tree.add(*barrier(parts))
 
         mu = mean(decay_1, state.mu, updates)
         nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, updates))
@@ -88,7 +87,7 @@ def _scale_by_adam() -> optax.GradientTransformation:
         updates = jax.tree.map(lambda m, v: m * by_1 / (jnp.sqrt(v * by_2) + eps), mu, nu)
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
-    return optax.GradientTransformation(optax_own.init, update)
+    return optax.GradientTransformation(optax.scale_by_adam().init, update)
 
 
 OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike, str], optax.GradientTransformation]] = {
