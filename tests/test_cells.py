@@ -260,11 +260,14 @@ def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_who
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(
+    ("cell", "layers"), [(cell, 1) for cell in GATED] + [("lstm", 2), ("gru", 2)]
+)
 @pytest.mark.parametrize("change", [lambda cell: cell, plain], ids=["fast", "plain"])
 def test_several_steps_at_once_give_the_same(cell, layers, change):
     net = net_of(cell, SIZES, layers, change)
+    if change is not plain and net.unroll is None:
+        pytest.skip("the cell has no fast path")
     params, xs = random_params(net), random_symbols() if change is not plain else random_vectors()
     state = random_like(net.initial_state(params), seed=3)
     loops = str(results_and_gradients.trace(net, params, state, xs, 4).jaxpr)
@@ -274,6 +277,26 @@ def test_several_steps_at_once_give_the_same(cell, layers, change):
         results_and_gradients(net, params, state, xs),
         **FLOAT64,
     )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cell", GATED)
+def test_what_is_done_apart_on_accelerators_gives_the_same(cell, monkeypatch):
+    net = net_of(cell, SIZES)
+    if net.unroll is None:
+        pytest.skip("the cell takes vectors only")
+    params, xs = random_params(net), random_symbols()
+    state = random_like(net.initial_state(params), seed=3)
+    expected = results_and_gradients(net, params, state, xs)
+    on_cpu, chosen = lax.platform_dependent, []
+
+    def of_others(*operands, cpu, default):
+        chosen.append(default.__name__)
+        return on_cpu(*operands, default=default)
+
+    monkeypatch.setattr(lax, "platform_dependent", of_others)
+    assert_trees_close(results_and_gradients(net, params, state, xs, 4), expected, **FLOAT64)
+    assert {"apart", "by_product"} <= set(chosen)
 
 
 def test_a_fast_path_of_ones_own_need_not_take_several_steps_at_once():

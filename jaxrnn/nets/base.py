@@ -138,7 +138,26 @@ def stack(*cells: Cell) -> Cell:
 
 def product(x: jax.Array, weights: jax.Array) -> jax.Array:
     """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
-    return weights[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
+    return _rows(weights, x) if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
+
+
+@jax.custom_jvp
+def _rows(weights: jax.Array, symbols: jax.Array) -> jax.Array:
+    return weights[symbols]
+
+
+@_rows.defjvp
+def _rows_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    weights, symbols = primals
+
+    def by_product(tangent: jax.Array) -> jax.Array:
+        return jax.nn.one_hot(symbols, weights.shape[0], dtype=weights.dtype) @ tangent
+
+    # The gradient of W, rows that are added to, which an accelerator does faster by a product.
+    tangent = lax.platform_dependent(
+        tangents[0], cpu=lambda tangent: tangent[symbols], default=by_product
+    )
+    return weights[symbols], tangent
 
 
 # XLA's CPU back end fuses a concatenation along the last axis with the products and sums around it,

@@ -1,0 +1,290 @@
+"""The scan of a cell of gates over a sequence's time steps, with a gradient of its own.
+
+On a CPU a training step takes as long as its arithmetic, so that as little as possible is computed
+twice. An accelerator, which takes several time steps at once, takes as long as it has operations to
+start, so that there each time step is one product and one operation more, forward and backward.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jax.tree_util import Partial
+
+from jaxrnn.nets.affine import add_bias, by_weights
+from jaxrnn.nets.base import State, barrier
+from jaxrnn.nets.elementary import vector_product
+
+
+class Equations(NamedTuple):
+    """What of a cell's equations stands in the scan; see :func:`jaxrnn.gated`."""
+
+    activate: Callable[..., list[jax.Array]]
+    update: Callable[..., State]
+    hidden: Callable[[State], jax.Array]
+    adds_up: bool
+    slope: Callable[[jax.Array], jax.Array] | None
+    steps_at_once: int = 1  # see unroll
+
+
+def _plain_scan(
+    equations: Equations,
+    weights: jax.Array,
+    bias: jax.Array,
+    own: Any,
+    state: State,
+    products: jax.Array,
+) -> tuple[State, jax.Array]:
+    """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H])."""
+    if equations.adds_up:
+        return _scan_of_sums(equations, weights, own, state, add_bias(products, bias))
+    return _scan_apart(equations, weights, bias, own, state, products, jnp.zeros_like(products))
+
+
+def _scan_of_sums(
+    equations: Equations, weights: jax.Array, own: Any, state: State, sums: jax.Array
+) -> tuple[State, jax.Array]:
+    """The same over x U + b, of a cell that adds up."""
+
+    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+        state, _ = _advance(equations, weights, own, state, summed)
+        return state, equations.hidden(state)
+
+    return lax.scan(step, state, sums, unroll=equations.steps_at_once)
+
+
+def _advance(
+    equations: Equations, weights: jax.Array, own: Any, state: State, summed: jax.Array
+) -> tuple[State, list[jax.Array]]:
+    product = vector_product(equations.hidden(state), weights)
+    gates = equations.activate(own, state, summed + product)
+    return equations.update(own, state, *gates), gates
+
+
+def _scan_apart(
+    equations: Equations,
+    weights: jax.Array,
+    bias: jax.Array,
+    own: Any,
+    state: State,
+    products: jax.Array,
+    zeros: jax.Array,
+) -> tuple[State, jax.Array]:
+    """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
+    activate, update, hidden = equations[:3]
+
+    def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
+        x_product, zero = at
+        h_product = vector_product(hidden(state), weights) + zero
+        state = update(own, state, *activate(own, state, x_product, h_product, bias))
+        return state, hidden(state)
+
+    return lax.scan(step, state, (products, zeros), unroll=equations.steps_at_once)
+
+
+# Differentiating the scan by what h W is added to alone, and taking the gradient of W from that in
+# one product afterwards, spares the backward scan a sum into a matrix at every step.
+gated_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0,))
+
+
+def _scan_forward(
+    equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
+) -> tuple[Any, Any]:
+    own, first, products = rest
+    if equations.slope is None and equations.steps_at_once > 1:
+        return _forward_in_few(equations, weights, bias, own, first, products)
+    if equations.slope is None:
+        operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
+        if not equations.adds_up:
+            operands = (bias, own, first, products, jnp.zeros_like(products))
+        scan = _scan_of_sums if equations.adds_up else _scan_apart
+        (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
+        before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
+        return (last, hs), (pullback, before)
+
+    starts: tuple[int, ...] = ()
+
+    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+        nonlocal starts
+        state, gates = _advance(equations, weights, own, state, summed)
+        row, starts = _row(state, gates)
+        return state, row
+
+    # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
+    sums = add_bias(products, bias)
+    last, rows = lax.scan(step, first, sums, unroll=equations.steps_at_once)
+    flat, unravel = ravel_pytree(first)
+    hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
+    return (last, hs), Partial(partial(_pull_back, equations, starts), weights, own, first, rows)
+
+
+def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
+    """A state, and behind it the activations [H] that are no leaf of it; where each begins."""
+    parts, starts = [ravel_pytree(state)[0]], []
+    leaves = jax.tree.leaves(state)
+    for gate in gates:
+        before = [leaf is gate for leaf in leaves]
+        if any(before):
+            starts.append(sum(leaf.size for leaf in leaves[: before.index(True)]))
+        else:
+            starts.append(sum(part.size for part in parts))
+            parts.append(gate)
+    return jnp.concatenate(parts), tuple(starts)
+
+
+def _scan_backward(equations: Equations, residuals: Any, cotangents: Any) -> Any:
+    if equations.slope is None and equations.steps_at_once > 1:
+        return residuals(*cotangents)
+    if equations.slope is not None:
+        before, gradients = residuals(*cotangents)
+    else:
+        pullback, before = residuals
+        gradients = pullback(cotangents)
+    if equations.adds_up:
+        return *by_weights(before, gradients[-1]), *gradients
+    *d_rest, d_h_products = gradients
+    return by_weights(before, d_h_products)[0], *d_rest
+
+
+def _pull_back(
+    equations: Equations,
+    starts: tuple[int, ...],
+    weights: jax.Array,
+    own: Any,
+    first: State,
+    rows: jax.Array,
+    d_last: State,
+    d_hs: jax.Array,
+) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
+    """The gradients by own, first state and the sums, from the states and activations of all steps
+    (see :func:`_row`), and the hidden units before each step [T, H]."""
+    _, update, hidden, _, slope, steps_at_once = equations
+    assert slope is not None
+    flat, unravel = ravel_pytree(first)
+    before = jnp.concatenate([flat[None], rows[:-1, : flat.size]])
+    hidden_size = weights.shape[0]
+
+    def updated(own: Any, state: State, gates: jax.Array) -> tuple[State, jax.Array]:
+        state = update(own, state, *jnp.split(gates, len(starts)))
+        return state, hidden(state)
+
+    def step(carry: Any, at: Any) -> tuple[Any, jax.Array]:
+        d_own, d_state = carry
+        before, row, d_h = at
+        state = unravel(before)
+        gates = jnp.concatenate([row[start : start + hidden_size] for start in starts])
+        _, pullback = jax.vjp(updated, own, state, gates)
+        d_own_here, d_state, d_gates = pullback((d_state, d_h))
+        d_sum = d_gates * slope(gates)
+        if steps_at_once > 1:
+            both, unravel_both = ravel_pytree((d_sum, d_state))
+            d_sum, d_state = unravel_both(_in_one_operation(both))
+        else:
+            d_sum = barrier(d_sum)  # between barriers XLA computes it once for its two uses
+        _, pull_hidden = jax.vjp(hidden, state)
+        (d_recurrent,) = pull_hidden(weights @ d_sum)
+        return jax.tree.map(jnp.add, (d_own, d_state), (d_own_here, d_recurrent)), d_sum
+
+    start = (jax.tree.map(jnp.zeros_like, own), d_last)
+    over = (before, rows, d_hs)
+    (d_own, d_first), d_sum = lax.scan(step, start, over, reverse=True, unroll=steps_at_once)
+    hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
+    return hs_before, (d_own, d_first, d_sum)
+
+
+def _in_one_operation(row: jax.Array) -> jax.Array:
+    """A concatenation that an accelerator computes in one operation, however its parts are used:
+    of parts apart XLA would make one each."""
+    return lax.optimization_barrier(row)
+
+
+def _after(
+    equations: Equations, own: Any, state: State, summed: jax.Array, apart: tuple[jax.Array, ...]
+) -> tuple[State, jax.Array]:
+    """State and hidden units after a step from a(t), or from h W and ``apart`` x U and b where they
+    do not add up."""
+    operands = (apart[0], summed, apart[1]) if apart else (summed,)
+    state = equations.update(own, state, *equations.activate(own, state, *operands))
+    return state, equations.hidden(state)
+
+
+def _forward_in_few(
+    equations: Equations,
+    weights: jax.Array,
+    bias: jax.Array,
+    own: Any,
+    first: State,
+    products: jax.Array,
+) -> tuple[Any, Any]:
+    """The scan and its gradient in few operations, for cells whose activations do not tell their
+    slopes: what was added up is kept, and the activations are computed again."""
+    adds_up = equations.adds_up
+    if adds_up:
+        products = add_bias(products, bias)
+    _, unravel = ravel_pytree((first, products[0]))
+
+    def step(state: State, x_product: jax.Array) -> tuple[State, jax.Array]:
+        summed = vector_product(equations.hidden(state), weights)
+        if adds_up:
+            summed = summed + x_product
+        apart = () if adds_up else (x_product, bias)
+        state, _ = _after(equations, own, state, summed, apart)
+        row = _in_one_operation(ravel_pytree((state, summed))[0])
+        return unravel(row)[0], row
+
+    last, rows = lax.scan(step, first, products, unroll=equations.steps_at_once)
+    states, sums = jax.vmap(unravel)(rows)
+    residuals = (weights, bias, own, first, products, states, sums)
+    hs = jax.vmap(equations.hidden)(states)
+    return (last, hs), Partial(partial(_pull_back_in_few, equations), *residuals)
+
+
+def _pull_back_in_few(
+    equations: Equations,
+    weights: jax.Array,
+    bias: jax.Array,
+    own: Any,
+    first: State,
+    products: jax.Array,
+    states: State,
+    sums: jax.Array,
+    d_last: State,
+    d_hs: jax.Array,
+) -> tuple[Any, ...]:
+    """The gradients by W, b, own, first state and x U."""
+    hidden, adds_up = equations.hidden, equations.adds_up
+    before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, states)
+
+    # Of all time steps at once, so that the scan has only the products with what comes from behind.
+    @jax.vmap
+    def pullback_of(state: State, summed: jax.Array, x_product: jax.Array) -> Any:
+        apart = () if adds_up else (x_product, bias)
+        return jax.vjp(partial(_after, equations), own, state, summed, apart)[1]
+
+    apart = () if adds_up else (products[0], bias)
+    _, unravel = ravel_pytree((own, first, sums[0], apart))
+
+    def step(d_state: State, at: Any) -> tuple[State, jax.Array]:
+        pullback, state, d_h = at
+        row = _in_one_operation(ravel_pytree(pullback((d_state, d_h)))[0])
+        _, d_state, d_sum, _ = unravel(row)
+        _, pull_hidden = jax.vjp(hidden, state)
+        (d_recurrent,) = pull_hidden(weights @ d_sum)
+        return jax.tree.map(jnp.add, d_state, d_recurrent), row
+
+    over = (pullback_of(before, sums, products), before, d_hs)
+    d_first, rows = lax.scan(step, d_last, over, reverse=True, unroll=equations.steps_at_once)
+    d_own, _, d_sums, d_apart = jax.vmap(unravel)(rows)
+    d_own = jax.tree.map(lambda of_each: of_each.sum(0), d_own)
+    d_weights, d_bias = by_weights(jax.vmap(hidden)(before), d_sums)
+    if adds_up:
+        return d_weights, d_bias, d_own, d_first, d_sums
+    d_products, d_biases = d_apart
+    return d_weights, d_biases.sum(0), d_own, d_first, d_products
+
+
+gated_scan.defvjp(_scan_forward, _scan_backward)
