@@ -53,6 +53,7 @@ SMALL = Protocol()
 FULL = Protocol(
     max_steps=50_000,
     trials=20,
+    search_trials=2,
     learning_rates={
         "clipped_sgd": (0.01, 0.03, 0.1, 0.3, 1.0),
         "clipped_adam": (0.0003, 0.001, 0.003, 0.01, 0.03),
