@@ -93,19 +93,46 @@ gated_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0,))
 
 def _scan_forward(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
-) -> tuple[Any, Any]:
-    own, first, products = rest
-    if equations.slope is None and equations.steps_at_once > 1:
-        return _forward_in_few(equations, weights, bias, own, first, products)
-    if equations.slope is None:
-        operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
-        if not equations.adds_up:
-            operands = (bias, own, first, products, jnp.zeros_like(products))
-        scan = _scan_of_sums if equations.adds_up else _scan_apart
-        (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
-        before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
-        return (last, hs), (pullback, before)
+) -> tuple[Any, Partial]:
+    """The scan, and what gives the gradients of its operands."""
+    if equations.slope is not None:
+        forward = _forward_by_slopes
+    else:
+        forward = _forward_in_few if equations.steps_at_once > 1 else _forward_plain
+    return forward(equations, weights, bias, *rest)
 
+
+def _scan_backward(equations: Equations, pull_back: Partial, cotangents: Any) -> tuple[Any, ...]:
+    return pull_back(*cotangents)
+
+
+def _forward_plain(
+    equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
+) -> tuple[Any, Partial]:
+    own, first, products = rest
+    operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
+    if not equations.adds_up:
+        operands = (bias, own, first, products, jnp.zeros_like(products))
+    scan = _scan_of_sums if equations.adds_up else _scan_apart
+    (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
+    before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
+    return (last, hs), Partial(partial(_pull_back_plain, equations.adds_up), pullback, before)
+
+
+def _pull_back_plain(
+    adds_up: bool, pullback: Any, before: jax.Array, d_last: State, d_hs: jax.Array
+) -> tuple[Any, ...]:
+    """The gradients by W, b, own, first state and x U, from the scan's own by its operands."""
+    *d_rest, d_h_products = pullback((d_last, d_hs))
+    d_weights, d_bias = by_weights(before, d_h_products)
+    return (d_weights, d_bias, *d_rest, d_h_products) if adds_up else (d_weights, *d_rest)
+
+
+def _forward_by_slopes(
+    equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
+) -> tuple[Any, Partial]:
+    """Of cells whose activations tell their slopes, so that these and the states are kept alone."""
+    own, first, products = rest
     starts: tuple[int, ...] = ()
 
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
@@ -119,7 +146,8 @@ def _scan_forward(
     last, rows = lax.scan(step, first, sums, unroll=equations.steps_at_once)
     flat, unravel = ravel_pytree(first)
     hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
-    return (last, hs), Partial(partial(_pull_back, equations, starts), weights, own, first, rows)
+    pull_back = partial(_pull_back_by_slopes, equations, starts)
+    return (last, hs), Partial(pull_back, weights, own, first, rows)
 
 
 def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
@@ -136,21 +164,7 @@ def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ..
     return jnp.concatenate(parts), tuple(starts)
 
 
-def _scan_backward(equations: Equations, residuals: Any, cotangents: Any) -> Any:
-    if equations.slope is None and equations.steps_at_once > 1:
-        return residuals(*cotangents)
-    if equations.slope is not None:
-        before, gradients = residuals(*cotangents)
-    else:
-        pullback, before = residuals
-        gradients = pullback(cotangents)
-    if equations.adds_up:
-        return *by_weights(before, gradients[-1]), *gradients
-    *d_rest, d_h_products = gradients
-    return by_weights(before, d_h_products)[0], *d_rest
-
-
-def _pull_back(
+def _pull_back_by_slopes(
     equations: Equations,
     starts: tuple[int, ...],
     weights: jax.Array,
@@ -159,9 +173,9 @@ def _pull_back(
     rows: jax.Array,
     d_last: State,
     d_hs: jax.Array,
-) -> tuple[jax.Array, tuple[Any, State, jax.Array]]:
-    """The gradients by own, first state and the sums, from the states and activations of all steps
-    (see :func:`_row`), and the hidden units before each step [T, H]."""
+) -> tuple[Any, ...]:
+    """The gradients by W, b, own, first state and x U, from the states and activations of all steps
+    (see :func:`_row`)."""
     _, update, hidden, _, slope, steps_at_once = equations
     assert slope is not None
     flat, unravel = ravel_pytree(first)
@@ -193,7 +207,7 @@ def _pull_back(
     over = (before, rows, d_hs)
     (d_own, d_first), d_sum = lax.scan(step, start, over, reverse=True, unroll=steps_at_once)
     hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
-    return hs_before, (d_own, d_first, d_sum)
+    return *by_weights(hs_before, d_sum), d_own, d_first, d_sum
 
 
 def _in_one_operation(row: jax.Array) -> jax.Array:
@@ -213,15 +227,11 @@ def _after(
 
 
 def _forward_in_few(
-    equations: Equations,
-    weights: jax.Array,
-    bias: jax.Array,
-    own: Any,
-    first: State,
-    products: jax.Array,
-) -> tuple[Any, Any]:
-    """The scan and its gradient in few operations, for cells whose activations do not tell their
-    slopes: what was added up is kept, and the activations are computed again."""
+    equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
+) -> tuple[Any, Partial]:
+    """Of the others on accelerators: what was added up is kept beside the states, and the
+    activations are computed again."""
+    own, first, products = rest
     adds_up = equations.adds_up
     if adds_up:
         products = add_bias(products, bias)
@@ -255,7 +265,7 @@ def _pull_back_in_few(
     d_last: State,
     d_hs: jax.Array,
 ) -> tuple[Any, ...]:
-    """The gradients by W, b, own, first state and x U."""
+    """The gradients by W, b, own, first state and x U, from the states and what was added up."""
     hidden, adds_up = equations.hidden, equations.adds_up
     before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, states)
 
