@@ -266,8 +266,6 @@ def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_who
 @pytest.mark.parametrize("change", [lambda cell: cell, plain], ids=["fast", "plain"])
 def test_several_steps_at_once_give_the_same(cell, layers, change):
     net = net_of(cell, SIZES, layers, change)
-    if change is not plain and net.unroll is None:
-        pytest.skip("the cell has no fast path")
     params, xs = random_params(net), random_symbols() if change is not plain else random_vectors()
     state = random_like(net.initial_state(params), seed=3)
     loops = str(results_and_gradients.trace(net, params, state, xs, 4).jaxpr)
@@ -283,8 +281,6 @@ def test_several_steps_at_once_give_the_same(cell, layers, change):
 @pytest.mark.parametrize("cell", GATED)
 def test_what_is_done_apart_on_accelerators_gives_the_same(cell, monkeypatch):
     net = net_of(cell, SIZES)
-    if net.unroll is None:
-        pytest.skip("the cell takes vectors only")
     params, xs = random_params(net), random_symbols()
     state = random_like(net.initial_state(params), seed=3)
     expected = results_and_gradients(net, params, state, xs)
