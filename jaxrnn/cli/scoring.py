@@ -34,7 +34,7 @@ def scorecard(
     Args:
         cells: The cells to train; one's own as file.py:name.
         tasks: The tasks to train them on.
-        full: The large card: 20 reported trials, a wider search, 50,000 sequences and not 20,000.
+        full: The large card: 20 reported trials of 50,000 sequences at most, a wider search.
         out: Run directory; runs/scorecard, or runs/scorecard-full.
         lanes: Trials of a net trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
