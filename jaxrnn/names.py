@@ -86,7 +86,7 @@ def called(owner: str, function: Callable[..., Built], *arguments: Any, **option
         return function(*arguments, **options)
     except (InputError, MemoryError, OverflowError):  # the last two are jaxrnn.training.memory's
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{owner} fails with {_in_words(error)}") from error
 
 

@@ -53,7 +53,7 @@ def load_weights(
 def weights_in(path: Path) -> list[Path]:
     """The files of weights of a run directory, or the file itself; InputError for none."""
     paths = sorted(path.glob("weights-*.npz")) if path.is_dir() else [path]
-    if not path.exists() or not paths:
+    if not path.exists() or not paths or (paths == [path] and path.suffix != ".npz"):
         raise InputError(f"{path} holds no weights: name a run directory made with --keep-weights")
     return paths
 

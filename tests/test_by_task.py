@@ -150,3 +150,5 @@ def test_a_grid_and_other_experiments_are_no_such_table(tmp_path):
     grid = rows_ending_at(one, [3000, None])
     assert not is_by_task(grid)
     assert [name for _, name in write_plots(grid, tmp_path)] == ["grid.png"]
+    shorter = rows_ending_at(SUITES["card-adding"].at(length=50, trials=3), [900, None, 4000])
+    assert not is_by_task([*made, *shorter])  # two lengths of one task are not one share

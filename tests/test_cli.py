@@ -17,8 +17,7 @@ from filelock import FileLock
 from helpers import clopper_pearson, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
-from jaxrnn.cli import commands
-from jaxrnn.cli.cost import expected_seconds
+from jaxrnn.cli.cost import expected_seconds, warn_if_small
 from jaxrnn.results.run_directory import LOCK
 from jaxrnn.suites import PAPER, SUITES
 from jaxrnn.training.objectives import REDUCTIONS
@@ -137,7 +136,7 @@ def test_a_stack_of_layers_runs_from_the_command_line(tmp_path):
 )
 def test_few_trials_on_an_accelerator_are_one_sentence(platform, trials, is_said, recwarn):
     device = SimpleNamespace(platform=platform, device_kind="NVIDIA H100")
-    commands._warn_if_small([Experiment(trials=3), Experiment(trials=trials)], device)
+    warn_if_small(trials, device)
     said = [str(warning.message) for warning in recwarn]
     assert said == is_said * [
         "10 trials of a net are few for NVIDIA H100, which is likely to be faster than CPU cores "

@@ -122,6 +122,10 @@ def in_half(learning_rate, clip, clipping):
     def update(updates, state, params=None):
         return updates, jnp.float16(0)
     return optax.GradientTransformation(lambda params: jnp.float32(0), update)
+
+
+def exits(num_inputs, hidden_size, num_outputs):
+    raise SystemExit(3)
 '''
 
 EXPERIMENT = Experiment(length=5, trials=3, hidden_size=4, window=20, max_steps=60)
@@ -166,6 +170,7 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
             "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
             r"\(mine.py line 34\)",
         ),
+        ({"cell": "mine.py:exits"}, r"cell .* fails with SystemExit: 3 \(mine.py line \d+\)"),
         ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
         ({"cell": "mine.py:loss"}, "cell mine.py:loss fails with TypeError: .*"),
         ({"cell": "mine.py:one_more"}, r"cell .* gives outputs of shape \(4, 6\): task noise_.*"),

@@ -10,12 +10,14 @@ from helpers import first_params, number_of_weights, rows_ending_at, rows_of, ru
 
 from jaxrnn import CELLS, SUITES
 from jaxrnn.errors import InputError
+from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.results.rows import experiment_of, read_rows
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.kept import differences, keep, kept, kept_rows
-from jaxrnn.scorecard.nets import nets_table
+from jaxrnn.scorecard.nets import nets_table, write_costs
 from jaxrnn.scorecard.protocol import CARDS, FULL, SMALL, Protocol, best, reported, searches, sized
 from jaxrnn.tasks import settled
+from jaxrnn.training.parts import parts_of
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
@@ -177,9 +179,23 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert {row["cell"] for row in rows_of(out)} == {name}
     report = (out / "report.md").read_text()
     assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
-    assert kept_rows(TINY, [TASK], []) == made
-    assert {row["cell"] for row in kept_rows(TINY, [TASK], ["lstm"])} == {"gru"}
-    assert kept_rows(TINY, ["adding"], []) == []
+    assert "Tuned by" in report
+    assert kept_rows(TINY, [TASK]) == made
+    assert kept_rows(TINY, ["adding"]) == []
+
+    # The run directory says it all: its report can be made again, and by itself.
+    assert run("report", out) == 0
+    assert {"lstm", "gru", "2/2", "1/2"} <= set(capsys.readouterr().out.split())
+    assert (out / "report.md").read_text() == report
+
+    rows_kept = (kept / "trials.jsonl").read_text()
+    (kept / "trials.jsonl").write_text("")
+    assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert f"no rows of this protocol on {TASK} come with jaxrnn; to train" in shown.err
+    assert "gru" not in shown.out.split()
+    assert "| gru |" not in (out / "report.md").read_text()
+    (kept / "trials.jsonl").write_text(rows_kept)
 
     config = json.loads((kept / "config.json").read_text())
     config["versions"]["jax"] = "0.0.1"
@@ -189,7 +205,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     shown = capsys.readouterr()
     assert "made with jax 0.0.1, not" in shown.err
     assert "processor z80, not" in shown.err
-    assert shown.err.endswith("--cells lstm gru\n")
+    assert "--cells lstm lstm_peephole " in shown.err
     assert "gru" not in shown.out.split()
 
 
@@ -199,6 +215,43 @@ def test_another_protocol_is_a_difference(tiny_run, tmp_path):
     told = json.loads((out / "protocol.json").read_text())
     (out / "protocol.json").write_text(json.dumps(told | {"trials": 3, "max_steps": 400}))
     assert differences(out, tiny_run[0]) == ["max-steps 400, not 200", "trials 3, not 2"]
+
+
+def test_a_directory_of_another_sweep_is_refused_before_anything_is_trained(tmp_path, capsys):
+    row = rows_ending_at(SUITES["notebook"].at(trials=1), [1000])[0]
+    (tmp_path / "trials.jsonl").write_text(json.dumps(row) + "\n")
+    assert run("scorecard", "--cells", CELL, "--tasks", TASK, "--out", tmp_path) == 2
+    assert "holds rows of notebook, no scorecard: use another --out" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
+
+
+def test_a_cell_whose_weights_do_not_grow_with_its_units_has_no_place(monkeypatch):
+    monkeypatch.setitem(CELLS, "rigid", lambda i, h, o: CELLS["lstm"](i, 8, o))
+    with pytest.raises(InputError, match=r"rigid has [0-9,]+ weights with one hidden unit and"):
+        sized(CARDS[TASK], "rigid")
+
+
+def test_a_bias_that_a_cell_does_not_draw_is_not_searched(monkeypatch):
+    def unbiased(num_inputs, hidden_size, num_outputs):
+        cell = CELLS["lstm"](num_inputs, hidden_size, num_outputs)
+
+        def init(key, initializer):
+            return cell.init(key, initializer._replace(biases=zero_biases))
+
+        return cell._replace(init=init)
+
+    monkeypatch.setitem(CELLS, "unbiased", unbiased)
+    base = replace(CARDS["adding"].base, cell="unbiased")
+    assert {one.per_trial("forget_bias") for one in searches(base, SMALL)} == {(0.0,) * 3}
+    with pytest.raises(InputError, match="needs a cell that draws the bias of that gate by init"):
+        parts_of(replace(base, forget_bias=5.0))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"lstm": "much"}'])
+def test_damaged_costs_are_refused_with_one_sentence(text, tmp_path):
+    (tmp_path / "cost.json").write_text(text)
+    with pytest.raises(InputError, match=r"cost.json is not the cost of each cell: delete it"):
+        write_costs([CELL], tmp_path)
 
 
 @pytest.mark.parametrize(

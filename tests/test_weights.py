@@ -257,6 +257,8 @@ def test_inspect_needs_kept_weights(tmp_path, capsys):
     assert "holds no weights: name a run directory made with --keep-weights" in (
         capsys.readouterr().err
     )
+    assert run("inspect", tmp_path / "trials.jsonl") == 2
+    assert "trials.jsonl holds no weights: name a run directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

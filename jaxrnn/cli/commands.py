@@ -2,7 +2,6 @@
 
 import re
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import jax
 import tyro
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.cost import seconds_a_time_step
+from jaxrnn.cli.cost import seconds_a_time_step, warn_if_small
 from jaxrnn.cli.flags import (
     Address,
     Count,
@@ -28,11 +27,10 @@ from jaxrnn.cli.flags import (
 from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.cli.reporting import show_report
 from jaxrnn.cli.scoring import scorecard
-from jaxrnn.errors import InputError, Note, look_up
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.suites import PAPER, SUITES, Source, Suite
 from jaxrnn.sweep import combinations, expand, product, run
-from jaxrnn.training.sizes import GPU_PAYS_FROM
 from jaxrnn.watch import console, duration
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
@@ -168,6 +166,8 @@ def paper(
             "trials": trials,
             "max-sequences": max_sequences,
             "seed": seed,
+            "out": out,
+            "lanes": lanes,
         }
         for name, value in given.items():
             if value is not None:
@@ -248,7 +248,7 @@ def _run(
     """Run experiments into a directory, watched, and show the report."""
     start = time.monotonic()
     if dask is None:
-        _warn_if_small(experiments, jax.devices()[0])
+        warn_if_small(max((one.trials for one in experiments), default=0), jax.devices()[0])
     run(
         experiments,
         out,
@@ -262,18 +262,6 @@ def _run(
 
     show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-
-
-def _warn_if_small(experiments: Sequence[Experiment], device: jax.Device) -> None:
-    """Say so where an accelerator has too few trials at once to be faster than a CPU."""
-    trials = max((experiment.trials for experiment in experiments), default=0)
-    if device.platform != "cpu" and trials < GPU_PAYS_FROM:
-        warnings.warn(
-            f"{trials} trials of a net are few for {device.device_kind}, which is likely to be "
-            f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
-            Note,
-            stacklevel=2,
-        )
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,11 +1,16 @@
 """What experiments are likely to cost on this machine, before they are run."""
 
 import time
+import warnings
 
+import jax
+
+from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
 from jaxrnn.suites import SUITES, Suite
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
+from jaxrnn.training.sizes import GPU_PAYS_FROM
 
 # Of a time step of a trial, in those of the timed experiment, tests included; roughly, as once
 # measured: of the LSTM by its units, of other nets by the task.
@@ -53,3 +58,14 @@ def _relative_cost(experiment: Experiment) -> float:
     if experiment.cell == "lstm":
         return _LSTM_COST[min(_LSTM_COST, key=lambda size: abs(size - experiment.hidden_size))]
     return _COST.get(experiment.task, 1.0)
+
+
+def warn_if_small(trials: int, device: jax.Device) -> None:
+    """Say so where an accelerator has too few trials of a net at once to be faster than a CPU."""
+    if device.platform != "cpu" and trials < GPU_PAYS_FROM:
+        warnings.warn(
+            f"{trials} trials of a net are few for {device.device_kind}, which is likely to be "
+            f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
+            Note,
+            stacklevel=2,
+        )

@@ -5,14 +5,21 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jax
+from rich.text import Text
+
 from jaxrnn.cli.cache import set_up_jax
+from jaxrnn.cli.cost import warn_if_small
 from jaxrnn.cli.flags import Address, AllOrNames, Lanes, OptionalDirectory
+from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
+from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_rows
 from jaxrnn.scorecard import SEARCH, run_scorecard
-from jaxrnn.scorecard.kept import differences, kept, kept_rows
+from jaxrnn.scorecard.kept import differences, kept, kept_rows, lay_beside
 from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
-from jaxrnn.scorecard.protocol import FULL, SMALL
+from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
+from jaxrnn.suites.scorecard import CELLS
 from jaxrnn.watch import console, duration
 
 
@@ -45,44 +52,47 @@ def scorecard(
         raise InputError("name at least one cell and one task")
     start = time.monotonic()
     protocol = FULL if full else SMALL
+    if dask is None:
+        searched = max(map(len, protocol.learning_rates.values())) * len(protocol.keeping)
+        warn_if_small(max(protocol.trials, searched * protocol.search_trials), jax.devices()[0])
     out = out or Path("runs/scorecard-full" if full else "runs/scorecard")
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
     rows = read_rows(out)
     trained = list(dict.fromkeys(row["cell"] for row in rows))
     with console.status("timing a training step of each cell"):
         costs = write_costs(trained, out)
-    beside = kept_rows(protocol, {row["task"] for row in rows}, trained)
-    if beside and (words := differences(kept(protocol), out)):
-        others = " ".join(dict.fromkeys(row["cell"] for row in beside))
-        warnings.warn(
-            f"the rows that come with jaxrnn are not shown beside, being made with "
-            f"{', '.join(words)}; to train their nets here, too, name them: --cells {others}",
-            Note,
-            stacklevel=2,
-        )
-        beside = []
-    _show(rows, beside, costs, out)
+    lay_beside(_beside(protocol, rows, out), out)
+    _show(rows, costs, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
-def _show(
-    rows: Sequence[Row], beside: Sequence[Row], costs: Mapping[str, float], out: Path
-) -> None:
+def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
+    """The rows that come with the package to be laid beside those of ``out``; where there are none
+    or they were made otherwise, a note says so."""
+    trained = {row["cell"] for row in rows}
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    others = [cell for cell in CELLS if cell not in trained]
+    come = kept_rows(protocol, tasks)
+    beside = [row for row in come if row["cell"] in others]
+    why = ""
+    if beside and (words := differences(kept(protocol), out)):
+        made = ", ".join(words)
+        why = f"the rows that come with jaxrnn are not shown beside, being made with {made}"
+        beside = []
+    elif others and (lacking := [*tasks.keys() - {row["task"] for row in come}]):
+        why = f"no rows of this protocol on {', '.join(sorted(lacking))} come with jaxrnn"
+    if why:
+        offer = f"to train other nets here, too, name them: --cells {' '.join(others)}"
+        warnings.warn(f"{why}; {offer}", Note, stacklevel=3)
+    return beside
+
+
+def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     """The tables on the terminal, and the report."""
-    from jaxrnn.results.by_task import SHORT_HEADINGS, solved_table, times_rows
-    from jaxrnn.results.report import REPORT, write_report
+    from jaxrnn.results.report import NOTES, write_report
     from jaxrnn.results.tables import markdown_table, terminal_table
 
     nets = nets_table(rows, read_rows(out / SEARCH), costs)
-    more = f"\n{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
-    write_report(out, beside, more)
-    console.print(solved_table([*beside, *rows], console.width))
-    if beside:  # of the nets that were trained, against the first that was not
-        trained = {row["cell"] for row in rows}
-        own = [one for one in times_rows([*beside, *rows]) if one.cells["net"] in trained]
-        console.print(terminal_table(own, SHORT_HEADINGS))
-    console.print(terminal_table(nets, HEADINGS))
-    console.print(LEGEND, style="dim")
-    console.print(
-        f"Every number and what it means: {out / REPORT}", highlight=False, soft_wrap=True
-    )
+    write_whole(out / NOTES, f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n".encode())
+    legend = Text(LEGEND, style="dim")
+    show_report(out, write_report(out), terminal_table(nets, HEADINGS), legend)

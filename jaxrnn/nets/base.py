@@ -28,9 +28,8 @@ class Cell(NamedTuple):
     ``initial_state(params) -> state``
         The state before the first step.
     ``step(params, state, x) -> (state, y)``
-        One time step, x ``[I]`` (or a symbol, an integer below I, where the cell was built by
-        :func:`jaxrnn.gated`), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs
-        it.
+        One time step, x ``[I]`` (or a symbol, an integer below I, which all of the package take),
+        y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
         Optional: what that scan computes, done faster; takes symbols as well as vectors. One that
         scans itself may take ``steps_at_once`` as a keyword, see :func:`unroll`.

@@ -117,7 +117,7 @@ def memory_blocks(
 
     def init(key: jax.Array, initializer: Initializer) -> BlockParams:
         require_initializer(initializer)
-        keys = jax.random.split(key, 7)
+        keys = jax.random.split(key, 7)  # two are left over; another number would draw others
         bias = initializer.weights(keys[2], 1, 1, num_biases)[0] if num_biases else jnp.zeros(0)
         for start, given in ((0, input_biases), (num_blocks, output_biases)):
             if given is not None:

@@ -35,11 +35,11 @@ Places = dict[tuple[str, str], list[Row]]
 
 
 def is_by_task(rows: Sequence[Row]) -> bool:
-    """Whether all rows are of sources that compare cells across tasks, each net under one setting;
-    a grid of such rows is a table of its combinations."""
+    """Whether all rows are of sources that compare cells across tasks, each cell on each task under
+    one setting; a grid of such rows is a table of its combinations."""
     if not rows or not all(source_of(row["experiment"]).by_task for row in rows):
         return False
-    nets = {(row["experiment"], row["cell"], row["length"]) for row in rows}
+    nets = {(row["cell"], row["task"]) for row in rows}
     return len({experiment_of(row) for row in rows}) == len(nets)
 
 

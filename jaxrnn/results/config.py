@@ -74,8 +74,12 @@ def short(value: Any) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """A text of at most ``width`` characters; a longer one ends in an ellipsis."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    """A text of at most ``width`` characters; a longer one has an ellipsis in its middle: it is by
+    the end of ``file.py:name`` that one's own cells are told apart."""
+    if len(text) <= width:
+        return text
+    end = width // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from jaxrnn.results.config import read_config, short, shortened, spelled
 from jaxrnn.results.curves import write_curves
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import ROWS, Row, read_rows
+from jaxrnn.results.rows import ROWS, read_rows, rows_beside
 from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
 from jaxrnn.results.tables import (
     PUBLISHED,
@@ -30,6 +30,8 @@ from jaxrnn.results.tables import (
 from jaxrnn.suites import Published, Source
 
 REPORT = "report.md"
+NOTES = "notes.md"
+"""What a run's report says after its tables, in Markdown."""
 
 
 # The columns of a table. Those of settings that differ stand after T, those of suites whose source
@@ -196,10 +198,9 @@ def markdown(lines: Sequence[Line]) -> str:
     return markdown_table(_rows(lines), _headings(lines))
 
 
-def write_report(directory: Path, beside: Sequence[Row] = (), more: str = "") -> list[Line]:
-    """Write ``report.md`` and the plots of a run directory from its rows alone.
-
-    Before them stand the rows ``beside``, if there are any, and after all tables ``more`` Markdown.
+def write_report(directory: Path) -> list[Line]:
+    """Write ``report.md`` and the plots of a run directory from what it holds alone: its rows,
+    behind those in its ``beside``, its configuration and its :data:`NOTES`.
 
     Raises InputError for rows or a configuration that are not what they should be, and where there
     are no rows.
@@ -207,7 +208,7 @@ def write_report(directory: Path, beside: Sequence[Row] = (), more: str = "") ->
     rows, config = read_rows(directory), read_config(directory)
     if not rows:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
-    rows = [*beside, *rows]
+    rows = [*rows_beside(directory), *rows]
     lines = summarize(rows)
     pictures = write_plots(rows, directory)
     if is_by_task(rows):
@@ -231,7 +232,9 @@ def write_report(directory: Path, beside: Sequence[Row] = (), more: str = "") ->
             made = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
             on = f"{made} on {one['device']}"
             text += f"{verb} with {escaped(on)}.\n\n"
-    text += tables + more
+    text += tables
+    if (directory / NOTES).exists():
+        text += "\n" + (directory / NOTES).read_text("utf-8")
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"
     write_whole(directory / REPORT, text.encode())

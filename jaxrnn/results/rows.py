@@ -12,6 +12,8 @@ from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
 
 ROWS = "trials.jsonl"
+BESIDE = "beside"
+"""The directory, within a run's, of rows of other runs that its report lays before its own."""
 
 Row = dict[str, Any]
 
@@ -88,6 +90,11 @@ def read_rows(directory: Path | str) -> list[Row]:
     if not (Path(directory) / ROWS).exists():
         raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     return [row for row, _ in read_lines(Path(directory))]
+
+
+def rows_beside(directory: Path) -> list[Row]:
+    """The rows that a run directory's report lays before its own, none where it has none."""
+    return [row for row, _ in read_lines(directory / BESIDE)]
 
 
 def read_lines(directory: Path) -> list[tuple[Row, str]]:

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import look_up
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import Row
+from jaxrnn.results.rows import Row, read_lines
 from jaxrnn.results.summary import by_net
 from jaxrnn.scorecard.kept import PROTOCOL
 from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, reported, searches, sized
@@ -34,12 +34,15 @@ def run_scorecard(
 
     By default all of both, task by task. The same call goes on after an interruption, and others
     add to what is there. The search's rows stand in ``out``/search. A cell may be one's own, as
-    ``file.py:name``. ``lanes``, ``dask`` and what is raised are those of :func:`jaxrnn.run`.
+    ``file.py:name``. ``lanes``, ``dask`` and what is raised are those of :func:`jaxrnn.run`, and
+    InputError where ``out`` holds other experiments' rows.
     """
     chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
     named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
+    out, names = Path(out), {suite.base.name for suite in CARDS.values()}
+    if others := {row["experiment"] for row, _ in read_lines(out)} - names:
+        raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
     bases = [[sized(suite, cell) for cell in named] for suite in chosen]
-    out = Path(out)
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
     rows: list[Row] = []
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
 """The rows that come with the package, and whether others may be laid beside them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from jaxrnn.experiment import flag_name
 from jaxrnn.results.config import CONFIG, read_config, spelled
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import ROWS, Row, read_rows
+from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines, read_rows
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import SMALL, Protocol
 
@@ -25,18 +25,28 @@ def kept(protocol: Protocol) -> Path:
 def keep(directory: Path, into: Path) -> None:
     """Write what comes with the package of a directory of the scorecard: its reported rows without
     their learning curves, and how they were made."""
-    into.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(row | {"curve": []}) for row in read_rows(directory))
-    write_whole(into / ROWS, "".join(f"{line}\n" for line in lines).encode())
+    _write_rows([row | {"curve": []} for row in read_rows(directory)], into)
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
 
-def kept_rows(protocol: Protocol, tasks: Iterable[str], without: Iterable[str]) -> list[Row]:
-    """Those of the tasks, but of none of the cells ``without``; none where none come with it."""
-    directory, wanted, unwanted = kept(protocol), set(tasks), set(without)
-    rows = read_rows(directory) if (directory / ROWS).exists() else []
-    return [row for row in rows if row["task"] in wanted and row["cell"] not in unwanted]
+def kept_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
+    """Those of the tasks; none where none come with the package."""
+    wanted = set(tasks)
+    return [row for row, _ in read_lines(kept(protocol)) if row["task"] in wanted]
+
+
+def lay_beside(rows: Sequence[Row], directory: Path) -> None:
+    """Have a run directory's report show these rows before its own, and no others."""
+    if rows:
+        _write_rows(rows, directory / BESIDE)
+    else:
+        (directory / BESIDE / ROWS).unlink(missing_ok=True)
+
+
+def _write_rows(rows: Sequence[Row], directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
 
 
 def differences(one: Path, other: Path) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, experiment_of
@@ -24,12 +25,24 @@ def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
     """What a training step of ten trials of each cell costs, by SGD on the adding problem, that of
     the LSTM, timed right before it on this machine, being 1; kept in ``out``, with those before."""
     path = out / COST
-    known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    known = _read_costs(path)
     suite = CARDS["adding"]
     for cell in cells:
         if cell not in known:
             known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell)
             write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
+    return known
+
+
+def _read_costs(path: Path) -> dict[str, float]:
+    if not path.exists():
+        return {}
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or any(type(cost) is not float for cost in known.values()):
+        raise InputError(f"{path} is not the cost of each cell: delete it to time them again")
     return known
 
 

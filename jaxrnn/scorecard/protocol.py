@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import xavier
 from jaxrnn.results.compare import restricted_mean
@@ -28,7 +29,7 @@ from jaxrnn.results.summary import by_settings
 from jaxrnn.suites import SUITES, Suite
 from jaxrnn.suites.scorecard import SCORECARD
 from jaxrnn.sweep import product
-from jaxrnn.training.parts import cell_of
+from jaxrnn.training.parts import cell_of, drawn_biases, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +77,22 @@ def num_weights(experiment: Experiment) -> int:
 
 def sized(suite: Suite, cell: str) -> Experiment:
     """The suite's experiment of a cell, with the units that bring its number of weights closest to
-    that of the suite's first cell."""
+    that of the suite's first cell.
+
+    Raises InputError for a cell that cannot be trained, or whose weights do not grow with H.
+    """
     budget = num_weights(suite.at())
     base = suite.at(cell)
 
     def weights(units: int) -> int:
         return num_weights(replace(base, hidden_size=units))
 
+    if weights(1) >= weights(2):
+        parts_of(base)  # which has better words for what is no net at all
+        raise InputError(
+            f"cell {cell} has {weights(2):,} weights with one hidden unit and with two: the units "
+            "are chosen by the number of weights, which has to grow with them"
+        )
     low, high = 1, 2  # from low to high units, unless low has too many already
     while weights(high) < budget:
         low, high = high, 2 * high
@@ -114,10 +124,10 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
 
 def _keeping(base: Experiment, biases: Sequence[float]) -> dict[str, Sequence[float]]:
     """The setting that makes a cell keep what it holds, with its values; none where it has none."""
-    gates = cell_of(base).gates
-    if "forget" in gates or "update" in gates:
+    drawn = drawn_biases(base.cell, cell_of(base))
+    if "forget_bias" in drawn:
         return {"forget_bias": biases}
-    if "input" in gates:  # that does not let in what would take the place of what is held
+    if "input_bias" in drawn:  # that does not let in what would take the place of what is held
         return {"input_bias": [-bias for bias in biases]}
     return {}
 

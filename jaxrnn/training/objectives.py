@@ -113,8 +113,8 @@ def half_squared_error_linear(
         targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
     if targets.shape != outputs.shape:
         raise InputError(
-            f"half_squared_error takes symbols [T] or real vectors {list(outputs.shape)}, as many "
-            f"as there are outputs, as targets, not {_described(targets)}"
+            f"half the squared error takes symbols [T] or real vectors {list(outputs.shape)}, as "
+            f"many as there are outputs, as targets, not {_described(targets)}"
         )
     difference = targets.astype(outputs.dtype) - outputs
     return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)

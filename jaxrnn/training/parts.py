@@ -10,9 +10,10 @@ from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.names import build, find
-from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack
+from jaxrnn.names import build, called, find
+from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import taking_symbols
+from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.tasks import TASKS, Task, settled, task_of
 from jaxrnn.training.fit import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
@@ -107,10 +108,18 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
     for name in dict.fromkeys(GATE_BIASES.values()):
         value = getattr(experiment, name)
         biases = value if isinstance(value, tuple) else (value,)
-        if any(biases) and name not in biased:
+        if not any(biases):
+            continue
+        given = f"{flag_name(name)} {max(biases, key=abs)}"
+        if name not in biased:
             raise InputError(
-                f"{flag_name(name)} {max(biases, key=abs)} needs a cell with that gate: "
+                f"{given} needs a cell with that gate: "
                 f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
+            )
+        if name not in drawn_biases(experiment.cell, cell):
+            raise InputError(
+                f"{given} needs a cell that draws the bias of that gate by initializer.biases: "
+                f"{experiment.cell} does not"
             )
     if experiment.join_at and cell.before_joining is None:
         raise InputError(
@@ -118,6 +127,21 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
             f"{experiment.cell}{f' of {len(layers)} layers' * (len(layers) > 1)} cannot"
         )
     return taking_symbols(cell, task.num_inputs)
+
+
+def drawn_biases(name: str, cell: Cell) -> set[str]:
+    """The settings of :data:`GATE_BIASES` that make a difference to the cell of this name: those of
+    the gates whose biases its ``init`` draws by the initializer."""
+    drawn: set[str] = set()
+
+    def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
+        drawn.update(GATE_BIASES[gate] for gate in gates if gate in GATE_BIASES)
+        return zero_biases(key, gates, hidden_size)
+
+    initializer = xavier()._replace(biases=biases)
+    key = jax.random.key(0)
+    called(f"cell {name}", jax.eval_shape, lambda key: cell.init(key, initializer), key)
+    return drawn
 
 
 def _check_test_set(experiment: Experiment, task: Task) -> None:
