@@ -9,6 +9,7 @@ import pytest
 from helpers import first_params, number_of_weights, rows_ending_at, rows_of, run
 
 from jaxrnn import CELLS, SUITES
+from jaxrnn.cli import scoring
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.results.rows import experiment_of, read_rows
@@ -182,6 +183,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert "Tuned by" in report
     assert kept_rows(TINY, [TASK]) == made
     assert kept_rows(TINY, ["adding"]) == []
+    with_gru = [*rows_of(out), made[-1]]  # which has its own row then
+    assert {row["cell"] for row in scoring._beside(TINY, with_gru, out)} == {"lstm"}
 
     # The run directory says it all: its report can be made again, and by itself.
     assert run("report", out) == 0
