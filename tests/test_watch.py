@@ -8,6 +8,7 @@ from helpers import rows
 from rich.console import Console
 
 from jaxrnn import NOTEBOOK, watch
+from jaxrnn.results.config import shortened
 from jaxrnn.results.report import sentence
 from jaxrnn.results.summary import summarize
 from jaxrnn.training.host_loop import Tally
@@ -121,6 +122,13 @@ def test_a_finished_net_and_length_is_one_line_with_the_time_it_took(cell, seen,
     assert " T=100 " in line
     assert "28/30 (1 diverged) solved, median 12,795" in line
     assert "  12 min 34 s" in line
+
+
+def test_a_long_name_loses_its_directory_then_its_middle():
+    name = "research/recurrent_cells.py:mine"
+    assert shortened(name, len(name)) == name
+    assert shortened(name, len(name) - 1) == "recurrent_cells.py:mine"
+    assert shortened(name, 11) == "recur…:mine"
 
 
 def test_the_name_is_cut_last(seen):

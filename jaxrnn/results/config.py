@@ -74,8 +74,11 @@ def short(value: Any) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """A text of at most ``width`` characters; a longer one has an ellipsis in its middle: it is by
-    the end of ``file.py:name`` that one's own cells are told apart."""
+    """A net's name in at most ``width`` letters: of ``directory/file.py:name`` the directory goes
+    first, then the middle, since one's own cells are told apart by their ends."""
+    if len(text) <= width:
+        return text
+    text = text.rpartition("/")[2]
     if len(text) <= width:
         return text
     end = width // 2
