@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import clopper_pearson, first_table, rows_ending_at, run
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 from jaxrnn import SUITES
@@ -65,6 +66,18 @@ def test_cells_and_tasks_stand_in_the_order_of_their_suites_and_ones_own_last():
     assert np.isnan(shares).sum() == 3  # what was not run is empty
     title = "Trials solved: 4 cells on 2 tasks, 3 trials each, at most 20,000 sequences"
     assert " ".join(figure.get_suptitle().split()) == title
+
+
+def test_names_as_long_as_they_get_leave_the_figures_whole():
+    """On the terminal's width of a name, and two tasks, the narrowest picture of several."""
+    ends = {
+        (task, "mine.py:a_name_as_long_as_they_get"): steps for (task, _), steps in ENDS.items()
+    }
+    for figure in (solved_picture(card_rows(ends)), times_picture(card_rows(ends))):
+        FigureCanvasAgg(figure).draw()
+        whole = figure.get_tightbbox()
+        assert whole.x0 >= 0
+        assert whole.x1 <= figure.get_figwidth()
 
 
 def test_the_times_have_a_dot_a_trial_the_median_and_how_many_came_to_the_cap():

@@ -163,7 +163,7 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
     """Cells by tasks: the share of trials solved as colour, number and interval; empty where
     nothing was run."""
     cells, tasks, places = _places(rows)
-    size = max(5.0, 2.0 + 0.6 * len(tasks)), 1.9 + 0.34 * len(cells)
+    size = _width(2.0 + 0.6 * len(tasks), cells), 1.9 + 0.34 * len(cells)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     shares = np.full((len(cells), len(tasks)), np.nan)
@@ -196,6 +196,12 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def _width(wanted: float, cells: Sequence[str]) -> float:
+    """Inches: as many as are wanted, and more where names are longer than the package's."""
+    longest = max(len(shortened(cell, NAME_WIDTH)) for cell in cells)
+    return max(5.0, wanted) + 0.08 * max(0, longest - 15)
+
+
 def _heading(places: Places) -> str:
     """How many cells, tasks and trials, and the cap, in words."""
     cells, tasks = (len({*names}) for names in zip(*places, strict=True))
@@ -214,7 +220,7 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     cells, tasks, places = _places(rows)
     columns = min(TASKS_ACROSS, len(tasks))
     lines = -(-len(tasks) // columns)
-    size = max(5.0, 1.6 + 1.9 * columns), 1.4 + lines * (0.55 + 0.155 * len(cells))
+    size = _width(1.6 + 1.9 * columns, cells), 1.4 + lines * (0.55 + 0.155 * len(cells))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(tasks) :]:
@@ -225,8 +231,9 @@ def times_picture(rows: Sequence[Row]) -> Figure:
         axes.tick_params(labelbottom=True)  # also where nothing stands below
     caps = [row["max_steps"] for row in rows]
     times = [step for step in map(steps_to_solution, rows) if math.isfinite(step)]
-    panels[0, 0].set(xscale="log", xlim=(min([*times, *caps]) / 1.3, max(caps) * 1.9))
-    panels[0, 0].xaxis.set_major_locator(LogLocator())
+    low, high = min([*times, *caps]) / 1.3, max(caps) * 1.9
+    panels[0, 0].set(xscale="log", xlim=(low, high))
+    panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 100 * low else (1,)))
     panels[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     panels[0, 0].xaxis.set_minor_formatter(NullFormatter())
     panels[0, 0].set_yticks(
