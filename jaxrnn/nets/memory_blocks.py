@@ -72,6 +72,18 @@ def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
     return outputs + jnp.broadcast_to(params.output_bias, outputs.shape)
 
 
+def _advance(
+    params: BlockParams, state: BlockState, projected: jax.Array, truncated: bool
+) -> BlockState:
+    before = lax.stop_gradient(state.units) if truncated else state.units
+    a = projected
+    if params.recurrent_weights.size:
+        a = a + vector_product(before, params.recurrent_weights)
+    y_in, y_out, write = _gates_and_writes(len(state.cell), a)
+    s = state.cell + write
+    return BlockState(s, join(y_in, y_out, _cells_out(y_out, s)))
+
+
 def memory_blocks(
     num_inputs: int,
     hidden_size: int,
@@ -136,17 +148,8 @@ def memory_blocks(
         dtype = params.input_weights.dtype
         return BlockState(jnp.zeros((num_blocks, block_size), dtype), jnp.zeros(num_units, dtype))
 
-    def advance(params: BlockParams, state: BlockState, projected: jax.Array) -> BlockState:
-        before = lax.stop_gradient(state.units) if truncated else state.units
-        a = projected
-        if recurrent:
-            a = a + vector_product(before, params.recurrent_weights)
-        y_in, y_out, write = _gates_and_writes(num_blocks, a)
-        s = state.cell + write
-        return BlockState(s, join(y_in, y_out, _cells_out(y_out, s)))
-
     def step(params: BlockParams, state: BlockState, x: jax.Array) -> tuple[BlockState, jax.Array]:
-        state = advance(params, state, _project(params, x))
+        state = _advance(params, state, _project(params, x), truncated)
         return state, _readout(params, state.units[2 * num_blocks :])
 
     def unroll(
@@ -157,7 +160,7 @@ def memory_blocks(
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
         def one(state: BlockState, projected: jax.Array) -> tuple[BlockState, jax.Array]:
-            state = advance(fixed(params), state, projected)
+            state = _advance(fixed(params), state, projected, truncated)
             return state, state.units
 
         if recurrent:
