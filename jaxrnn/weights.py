@@ -15,8 +15,7 @@ from jaxrnn.nets import Cell, xavier
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.weights import PARAMS, Weights, read_weights
-from jaxrnn.training.fit import called
-from jaxrnn.training.parts import cell_of
+from jaxrnn.training.parts import cell_of, first_params
 
 
 class TrainedNets(NamedTuple):
@@ -52,8 +51,9 @@ def load_weights(
 
 def weights_in(path: Path) -> list[Path]:
     """The files of weights of a run directory, or the file itself; InputError for none."""
-    paths = sorted(path.glob("weights-*.npz")) if path.is_dir() else [path]
-    if not path.exists() or not paths or (paths == [path] and path.suffix != ".npz"):
+    is_one = path.is_file() and path.suffix == ".npz"
+    paths = sorted(path.glob("weights-*.npz")) if path.is_dir() else [path] * is_one
+    if not paths:
         raise InputError(f"{path} holds no weights: name a run directory made with --keep-weights")
     return paths
 
@@ -108,8 +108,7 @@ def _named(tree: Params) -> list[tuple[str, Any]]:
 def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
     """The cell, and the tree that its own weights have with those of the file in it."""
     cell = cell_of(experiment)
-    owner, key = f"cell {experiment.cell}", jax.random.key(0)
-    tree = called(owner, jax.eval_shape, lambda key: cell.init(key, xavier()), key)
+    tree = first_params(experiment.cell, cell, xavier())
     named, leaves = _named(tree), []
     for name, leaf in named:
         array = weights.arrays.get(name)

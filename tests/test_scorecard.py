@@ -208,7 +208,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     shown = capsys.readouterr()
     assert "made with jax 0.0.1, not" in shown.err
     assert "processor z80, not" in shown.err
-    assert "--cells lstm lstm_peephole " in shown.err
+    assert shown.err.endswith(f"--cells {' '.join(CARDS[TASK].cells)}\n")
     assert "gru" not in shown.out.split()
 
 
@@ -232,6 +232,16 @@ def test_a_cell_whose_weights_do_not_grow_with_its_units_has_no_place(monkeypatc
     monkeypatch.setitem(CELLS, "rigid", lambda i, h, o: CELLS["lstm"](i, 8, o))
     with pytest.raises(InputError, match=r"rigid has [0-9,]+ weights with one hidden unit and"):
         sized(CARDS[TASK], "rigid")
+
+
+def test_a_cell_that_draws_no_weights_is_one_sentence(monkeypatch):
+    def init(key, initializer):
+        raise ValueError("none today")
+
+    weightless = CELLS["lstm"](2, 3, 4)._replace(init=init)
+    monkeypatch.setitem(CELLS, "weightless", lambda i, h, o: weightless)
+    with pytest.raises(InputError, match="cell weightless fails with ValueError: none today"):
+        sized(CARDS[TASK], "weightless")
 
 
 def test_a_bias_that_a_cell_does_not_draw_is_not_searched(monkeypatch):

@@ -29,7 +29,7 @@ from jaxrnn.results.summary import by_settings
 from jaxrnn.suites import SUITES, Suite
 from jaxrnn.suites.scorecard import SCORECARD
 from jaxrnn.sweep import product
-from jaxrnn.training.parts import cell_of, drawn_biases, parts_of
+from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,7 @@ CARDS: dict[str, Suite] = {
 @lru_cache(maxsize=4096)
 def num_weights(experiment: Experiment) -> int:
     """How many numbers a net of the experiment is trained in."""
-    init = cell_of(experiment).init
-    params = jax.eval_shape(lambda key: init(key, xavier()), jax.random.key(0))
+    params = first_params(experiment.cell, cell_of(experiment), xavier())
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

@@ -12,7 +12,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import build, called, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
-from jaxrnn.nets.base import taking_symbols
+from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.tasks import TASKS, Task, settled, task_of
 from jaxrnn.training.fit import check_goal, check_optimizer, check_shapes
@@ -106,20 +106,18 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
     cell = stack(*layers)
     biased = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
-        value = getattr(experiment, name)
-        biases = value if isinstance(value, tuple) else (value,)
-        if not any(biases):
+        bias = max(experiment.per_trial(name), key=abs)
+        if not bias:
             continue
-        given = f"{flag_name(name)} {max(biases, key=abs)}"
         if name not in biased:
             raise InputError(
-                f"{given} needs a cell with that gate: "
+                f"{flag_name(name)} {bias} needs a cell with that gate: "
                 f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
             )
         if name not in drawn_biases(experiment.cell, cell):
             raise InputError(
-                f"{given} needs a cell that draws the bias of that gate by initializer.biases: "
-                f"{experiment.cell} does not"
+                f"{flag_name(name)} {bias} needs a cell that draws the bias of that gate by "
+                f"initializer.biases: {experiment.cell} does not"
             )
     if experiment.join_at and cell.before_joining is None:
         raise InputError(
@@ -138,10 +136,17 @@ def drawn_biases(name: str, cell: Cell) -> set[str]:
         drawn.update(GATE_BIASES[gate] for gate in gates if gate in GATE_BIASES)
         return zero_biases(key, gates, hidden_size)
 
-    initializer = xavier()._replace(biases=biases)
-    key = jax.random.key(0)
-    called(f"cell {name}", jax.eval_shape, lambda key: cell.init(key, initializer), key)
+    first_params(name, cell, xavier()._replace(biases=biases))
     return drawn
+
+
+def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
+    """The shapes of the first weights of the cell of this name; InputError where it gives none."""
+
+    def init(key: jax.Array) -> Params:
+        return cell.init(key, initializer)
+
+    return called(f"cell {name}", jax.eval_shape, init, jax.random.key(0))
 
 
 def _check_test_set(experiment: Experiment, task: Task) -> None:
