@@ -142,5 +142,6 @@ def test_the_name_is_cut_last(seen):
     name, ellipsis, end = cut.partition(" T=9 ")[0].partition("…")
     assert ellipsis
     assert LONG.startswith(name)
+    assert name.startswith("mine.py:my_")
     assert LONG.endswith(end)
     assert len(end) > 5  # by which cells of one file are told apart

@@ -63,8 +63,9 @@ def _relative_cost(experiment: Experiment) -> float:
 def warn_if_small(trials: int, device: jax.Device) -> None:
     """Say so where an accelerator has too few trials of a net at once to be faster than a CPU."""
     if device.platform != "cpu" and trials < GPU_PAYS_FROM:
+        some = "1 trial of a net is" if trials == 1 else f"{trials} trials of a net are"
         warnings.warn(
-            f"{trials} trials of a net are few for {device.device_kind}, which is likely to be "
+            f"{some} few for {device.device_kind}, which is likely to be "
             f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
             Note,
             stacklevel=2,

@@ -70,7 +70,7 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
     """The rows that come with the package to be laid beside those of ``out``; where there are none
     or they were made otherwise, a note says so."""
     trained = {row["cell"] for row in rows}
-    tasks = dict.fromkeys(row["task"] for row in rows)
+    tasks = {row["task"] for row in rows}
     others = [cell for cell in CELLS if cell not in trained]
     come = kept_rows(protocol, tasks)
     beside = [row for row in come if row["cell"] in others]
@@ -79,8 +79,8 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
         made = ", ".join(words)
         why = f"the rows that come with jaxrnn are not shown beside, being made with {made}"
         beside = []
-    elif others and (lacking := [*tasks.keys() - {row["task"] for row in come}]):
-        why = f"no rows of this protocol on {', '.join(sorted(lacking))} come with jaxrnn"
+    elif others and (lacking := sorted(tasks - {row["task"] for row in come})):
+        why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
     if why:
         offer = f"to train other nets here, too, name them: --cells {' '.join(others)}"
         warnings.warn(f"{why}; {offer}", Note, stacklevel=3)

@@ -57,6 +57,10 @@ def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
     return cells, tasks, places
 
 
+def _labels(cells: Sequence[str]) -> list[str]:
+    return [shortened(cell, NAME_WIDTH) for cell in cells]
+
+
 def _solved(rows: Sequence[Row]) -> int:
     return sum(row["solved_at"] is not None for row in rows)
 
@@ -71,7 +75,7 @@ def solved_table(rows: Sequence[Row], width: int) -> RenderableType:
     For a terminal of so many columns: as many tasks side by side as have room, the others below.
     """
     cells, tasks, places = _places(rows)
-    room = width - max(len(shortened(cell, NAME_WIDTH)) for cell in cells)
+    room = width - max(map(len, _labels(cells)))
     blocks: list[list[str]] = []
     left = 0
     for task in tasks:
@@ -89,8 +93,8 @@ def _block(cells: Sequence[str], tasks: Sequence[str], places: Places) -> Table:
     table.add_column("\ncell", no_wrap=True)
     for task in tasks:
         table.add_column(task.replace("_", "\n"), justify="right", no_wrap=True, vertical="bottom")
-    for cell in cells:
-        shown = [Text(shortened(cell, NAME_WIDTH))]
+    for cell, label in zip(cells, _labels(cells), strict=True):
+        shown = [Text(label)]
         for task in tasks:
             of_net = places.get((cell, task))
             counts = f"{_solved(of_net)}/{len(of_net)}" if of_net else "-"
@@ -181,7 +185,7 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
             axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
     axes.set_xticks(range(len(tasks)), [plain(task.replace("_", "\n")) for task in tasks])
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
-    axes.set_yticks(range(len(cells)), [plain(shortened(cell, NAME_WIDTH)) for cell in cells])
+    axes.set_yticks(range(len(cells)), [*map(plain, _labels(cells))])
     axes.tick_params(axis="y", labelsize=8, length=0)
     axes.set_xticks(np.arange(len(tasks) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(cells) + 1) - 0.5, minor=True)
@@ -198,7 +202,7 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
 
 def _width(wanted: float, cells: Sequence[str]) -> float:
     """Inches: as many as are wanted, and more where names are longer than the package's."""
-    longest = max(len(shortened(cell, NAME_WIDTH)) for cell in cells)
+    longest = max(map(len, _labels(cells)))
     return max(5.0, wanted) + 0.08 * max(0, longest - 15)
 
 
@@ -236,9 +240,7 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 100 * low else (1,)))
     panels[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     panels[0, 0].xaxis.set_minor_formatter(NullFormatter())
-    panels[0, 0].set_yticks(
-        range(len(cells)), [plain(shortened(cell, NAME_WIDTH)) for cell in cells]
-    )
+    panels[0, 0].set_yticks(range(len(cells)), [*map(plain, _labels(cells))])
     panels[0, 0].set_ylim(len(cells) - 0.4, -0.6)
     for axes in panels.flat:
         axes.tick_params(axis="y", labelsize=7, length=0)

@@ -76,9 +76,8 @@ def short(value: Any) -> str:
 def shortened(text: str, width: int) -> str:
     """A net's name in at most ``width`` letters: of ``directory/file.py:name`` the directory goes
     first, then the middle, since one's own cells are told apart by their ends."""
-    if len(text) <= width:
-        return text
-    text = text.rpartition("/")[2]
+    if len(text) > width:
+        text = text.rpartition("/")[2]
     if len(text) <= width:
         return text
     end = width // 2
