@@ -302,6 +302,27 @@ def test_more_devices_on_the_way_change_no_outcome(rule, outcomes):
     assert set(map(len, seen)) == {1, 2}
 
 
+def test_more_devices_than_lanes_that_were_asked_for_lose_no_trial(monkeypatch):
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    first, second = jax.devices()
+    experiment, memory = replace(STREAK, trials=20), Memory()
+    unhurried = prepare(experiment, devices=[first], chunk_steps=20, checkpoint=memory)
+    for _ in unhurried.train(lambda tally: None):
+        if memory.load() is not None:
+            break
+    assert len(memory.load()["lane_trial"]) == 20
+    run = prepare(experiment, devices=[first], chunk_steps=20, checkpoint=memory, lanes=6)
+
+    def on_chunk(tally):
+        if run.wider is None and len(run.devices) == 1:
+            run.widen([second], 1000.0)
+            run.wider.compiled.result()
+
+    for _ in run.train(on_chunk):
+        pass
+    assert (len(run.devices), run.outcomes()) == (2, run_trials(experiment, devices=[first]))
+
+
 def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():
     tallies = []
     experiment = replace(STREAK, length=6, trials=24, max_steps=5000)

@@ -24,8 +24,8 @@ def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, 
     [
         ({"trials": 7}, 7),
         ({"trials": 1000}, 64),  # 32 for each core
-        ({"trials": 1000, "hidden_size": 128, "length": 50}, 2),  # what fits its cache
-        ({"trials": 1000, "hidden_size": 500}, 0),
+        ({"trials": 1000, "hidden_size": 70}, 16),  # what fits its cache
+        ({"trials": 1000, "hidden_size": 500}, 6),  # and three where nothing does
     ],
 )
 def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):

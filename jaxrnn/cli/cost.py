@@ -49,7 +49,7 @@ def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
     published = suite.published_at(experiment.cell, length)
     steps: float = experiment.max_steps
     if published is not None and published.mean is not None:
-        steps = published.mean + suite.uncounted
+        steps = published.mean + suite.not_counted(experiment.window)
     time_steps = parts_of(experiment).task.num_steps * steps * experiment.trials
     return seconds * _relative_cost(experiment) * time_steps
 

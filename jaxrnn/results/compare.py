@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
 
     trials: tuple[int, int]
     solved: tuple[int, int]
-    median: tuple[float, float]  # step of solution, infinite where the middle is not solved
+    median: tuple[float, float]  # step of solution, infinite where fewer than half are solved
     restricted_mean: tuple[float, float]  # of the step of solution, or the cap where that is less
     sooner: float  # probability that a trial of the first is solved before one of the second
     interval: tuple[float, float]  # of that probability, 95 %
@@ -53,7 +53,7 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
     Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
     """
     cap = _check_conditions(first, second).max_steps
-    not_counted = uncounted(first[0]["experiment"])
+    not_counted = uncounted(first[0])
     a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (first, second))
     earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
     sooner = earlier / (len(a) * len(b))

@@ -56,13 +56,13 @@ def row_name(experiment: str) -> str:
     return experiment if suite is None or suite.beside is None else suite.beside.base.name
 
 
-def uncounted(experiment: str) -> int:
-    """Steps at the end of a solved trial that the experiment's source does not count.
+def uncounted(row: Row) -> int:
+    """Training steps of a solved trial that its experiment's source does not count.
 
     An experiment that is in no table counts from 0, as the notebook does.
     """
-    suite = SUITES.get(experiment)
-    return 1 if suite is None else suite.uncounted
+    suite = SUITES.get(row["experiment"])
+    return 1 if suite is None else suite.not_counted(row["window"])
 
 
 def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
@@ -71,7 +71,7 @@ def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
     if row["solved_at"] is None:
         return math.inf
     if not_counted is None:
-        not_counted = uncounted(row["experiment"])
+        not_counted = uncounted(row)
     return float(row["solved_at"] + 1 - not_counted)
 
 
@@ -92,10 +92,14 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median, infinite where the middle is."""
+    """The median of times, infinite where fewer than half of them are finite.
+
+    Where just half are, it is the last of these: the Kaplan-Meier curve comes to a half there, and
+    stays.
+    """
     ordered = sorted(values)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return (low + high) / 2
+    return (low + high) / 2 if math.isfinite(high) else low
 
 
 def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -51,8 +51,10 @@ class Suite:
     lengths: tuple[int, ...]
     source: Source
     published: Mapping[tuple[str, int], Published] = field(default_factory=dict)  # (cell, length)
-    # Training steps at the end of a solved trial that its source does not count.
+    # Training steps of a solved trial that its source does not count, and whether it counts the
+    # window without a failure at its end.
     uncounted: int = 1
+    counts_window: bool = True
     caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
     beside: "Suite | None" = None
     departure: str = ""  # in what it departs from that suite
@@ -78,6 +80,10 @@ class Suite:
         if settings.get("task", self.base.task) != self.base.task:
             given |= {"task_options": (), "objective": None}
         return replace(self.base, **given | settings)
+
+    def not_counted(self, window: int) -> int:
+        """Training steps of a trial, solved with such a window, that its source does not count."""
+        return self.uncounted + (0 if self.counts_window else window)
 
     def published_at(self, cell: str, length: int) -> Published | None:
         """What a net at one length is laid beside, None where nothing was published."""

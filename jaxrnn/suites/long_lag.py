@@ -24,7 +24,6 @@ _BASE = replace(
     trials=18,
     final_test=0,
 )
-_PROOF = _BASE.window  # the stretch of correct sequences at the end, which is not counted
 _RTRL = replace(_BASE, task="noise_free", cell="self_recurrent")
 _VERY_LONG = replace(
     _BASE,
@@ -38,7 +37,7 @@ _VERY_LONG = replace(
 
 
 def _long_lag(name: str, base: Experiment, published: dict[int, Published]) -> Suite:
-    return as_written(name, base, published, uncounted=_PROOF)
+    return as_written(name, base, published, counts_window=False)
 
 
 _2A = _long_lag("2a", replace(_BASE, task="noise_free", join_at=2000), {101: Published(5_040, 1.0)})

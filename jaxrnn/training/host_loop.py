@@ -105,10 +105,8 @@ class Run:
         self.progress = stopping.start(len(self.trials), self.rule)
         self.lane_steps = 0
         self.saved = checkpoint.load() if checkpoint is not None else None
-        devices, width = self._usable(devices)
-        self.place = self._compiled_for(
-            devices, width if self.saved is None else len(self.saved["lane_trial"])
-        )
+        held = 0 if self.saved is None else len(self.saved["lane_trial"])
+        self.place = self._compiled_for(*self._usable(devices, held))
         self.wider: _Place | None = None
         self.table = LaneTable(self.place.width, len(self.trials))
 
@@ -125,7 +123,7 @@ class Run:
         """
         if self.wider is not None or seconds < self.place.compiled.result().seconds:
             return
-        devices, width = self._usable([*self.place.devices, *idle])
+        devices, width = self._usable([*self.place.devices, *idle], self.place.width)
         if len(devices) >= 2 * len(self.place.devices):
             self.wider = self._compiled_for(devices, width)
 
@@ -176,11 +174,14 @@ class Run:
             outcomes = with_final_test(experiment, program, self.kept, outcomes, len(devices))
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
 
-    def _usable(self, devices: Sequence[jax.Device]) -> tuple[Sequence[jax.Device], int]:
-        """Those of the devices that the trials which run can use, and the lanes they ride in."""
+    def _usable(
+        self, devices: Sequence[jax.Device], held: int
+    ) -> tuple[Sequence[jax.Device], int]:
+        """Those of the devices that the trials which run can use, and the lanes they ride in: as
+        many as are ``held`` already, which may be more than the devices or the user would have."""
         running = int((self.progress.status == stopping.RUNNING).sum())
         most = most_lanes(self.lane_bytes, running, devices)
-        width = min(self.lanes or most, running)
+        width = min(max(self.lanes or most, held), running)
         return enough(devices, width), width
 
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:

@@ -71,6 +71,7 @@ class LaneTable:
 
     def repack(self, width: int) -> np.ndarray:
         """Move the busy lanes to the front of ``width`` lanes; the lane [width] each comes from."""
+        assert self.busy.sum() <= width, "a lane that is lost is a trial that is"
         order = np.argsort(~self.busy, kind="stable")[:width]
         lane = np.resize(order, width)
         is_copy = np.arange(width) >= len(order)

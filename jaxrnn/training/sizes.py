@@ -44,9 +44,10 @@ def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int
 
     ``size`` are the bytes of one: on CPUs of what is trained, on accelerators of all there is.
     """
-    # 0 where not even one fits: a device has three lanes at least.
     if devices[0].platform == "cpu":
-        return min(num_trials, len(devices) * min(LANES_A_CORE, CACHE_BYTES // size))
+        a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, CACHE_BYTES // size))
+        return min(num_trials, len(devices) * a_core)
+    # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
     return num_trials if room >= size * num_trials else int(room // size)
 

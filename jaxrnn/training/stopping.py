@@ -142,6 +142,7 @@ def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outc
         return int(step) if step >= 0 else None
 
     def outcome(trial: int, of_trial: Progress) -> Outcome:
+        assert of_trial.status != RUNNING, f"trial {trial} has not ended"
         bins = zip(of_trial.curve_sum, of_trial.curve_count, strict=True)
         return Outcome(
             trial=trial,
