@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
@@ -52,15 +53,17 @@ def run_sweep_on_dask(
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
-    unfinished: list[Experiment] = []
-    for experiment, as_given in given.items():
-        if directory.missing(experiment):
-            unfinished.append(experiment)
-        else:
-            directory.checkpoint(experiment).delete()
-            on_rows(as_given, directory.rows_of(experiment), False)
-    missing = [directory.missing(experiment) for experiment in unfinished]
-    checkpoints = [directory.checkpoint(experiment) for experiment in unfinished]
+    to_do = directory.to_run(list(given))
+    unfinished, missing = list(to_do), list(to_do.values())
+
+    def was_done(experiment: Experiment) -> None:
+        directory.checkpoint(experiment).delete()
+        on_rows(given[experiment], directory.rows_of(experiment), False)
+
+    held = [experiment for experiment in given if not directory.missing(experiment)]
+    for experiment in held:
+        was_done(experiment)
+    checkpoints = [directory.checkpoint(*one) for one in to_do.items()]
     saved = [checkpoint.load() for checkpoint in checkpoints]
     files = sources(unfinished)
     if not unfinished:
@@ -95,8 +98,9 @@ def run_sweep_on_dask(
                     elif what != ENDED:
                         on_chunk(given[experiment], Tally(*what))
                     elif not isinstance(futures[job].exception(), KilledWorker):
-                        outcomes, weights = futures.pop(job).result()
+                        outcomes, weights, *made_with = futures.pop(job).result()
                         rows = [make_row(experiment, outcome) for outcome in outcomes]
+                        directory.made_on(*made_with)
                         directory.add(rows, weights)
                         checkpoints[job].delete()
                         on_rows(given[experiment], directory.rows_of(experiment), True)
@@ -111,6 +115,9 @@ def run_sweep_on_dask(
         finally:
             for variable in variables:
                 variable.delete()
+    for experiment in given:  # all of whose trials were another's, too
+        if experiment not in held and experiment not in to_do:
+            was_done(experiment)
     return directory.rows
 
 
@@ -167,8 +174,9 @@ def _train(
     files: Sources,
     sweep: str,
     job: int,
-) -> tuple[list[Outcome], dict[str, np.ndarray] | None]:
-    """Run one experiment on this worker, from its newest checkpoint; its outcomes and weights.
+) -> tuple[list[Outcome], dict[str, np.ndarray] | None, dict[str, str], str]:
+    """Run one experiment on this worker, from its newest checkpoint; its outcomes and weights, and
+    the worker's versions and device.
 
     The weights travel as arrays by name: the driver need not know what their tree is made of.
     """
@@ -184,7 +192,7 @@ def _train(
         )
         line.tell(line.tally)
         weights = arrays_of(outcomes) if keep_weights else None
-        return [replace(outcome, params=None) for outcome in outcomes], weights
+        return [replace(one, params=None) for one in outcomes], weights, versions(), device()
 
 
 class _Line:

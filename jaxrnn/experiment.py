@@ -214,14 +214,19 @@ def _options(flag: str, value: Any) -> Options:
     for name in pairs:
         if not (isinstance(name, str) and name.isidentifier()):
             raise InputError(f"{flag} {shown(value)} must be a dict of options by name")
-    options = tuple((name, _as_key(one)) for name, one in pairs.items())
     try:
-        hash(options)
-    except TypeError:
+        return tuple((name, _as_key(one)) for name, one in pairs.items())
+    except (TypeError, ValueError):
         raise InputError(f"{flag} {shown(value)} must hold numbers, words and tuples") from None
-    return options
 
 
 def _as_key(value: Any) -> Any:
-    """Lists as tuples, so that an experiment can be a key and a row read back gives the same."""
-    return tuple(map(_as_key, value)) if isinstance(value, list | tuple) else value
+    """Lists as tuples and NumPy's numbers as Python's, so that an experiment can be a key and a row
+    read back gives the same; TypeError for what JSON has not."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_as_key, value))
+    if hasattr(value, "dtype") and hasattr(value, "item"):
+        value = value.item()
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise TypeError
+    return value

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+_IN_64_BITS = " in float64"
 _ROOT = Path("/")  # where the kernel's files are
 
 
@@ -30,7 +31,15 @@ def device() -> str:
     if first.platform != "cpu":
         kind = first.device_kind
     count = jax.device_count()
-    return f"{count} {first.platform} device{'s' * (count > 1)} ({kind})"
+    precision = _IN_64_BITS * (jax.numpy.result_type(float) == "float64")
+    return f"{count} {first.platform} device{'s' * (count > 1)}{precision} ({kind})"
+
+
+def processor_of(device: str) -> str:
+    """The kind of the devices that :func:`device` said, and the precision unless it is float32's;
+    rows of two kinds differ in their last bits."""
+    kind = device.partition("(")[2].partition(",")[0].rstrip(")")
+    return kind + _IN_64_BITS * (_IN_64_BITS in device)
 
 
 def free_memory() -> float:

@@ -19,12 +19,13 @@ class Outcome:
     trial: int
     status: str  # solved | unsolved | diverged
     solved_at: int | None  # index of the training step, counted from 0
-    last_above: int  # index of the last step with error above the threshold
+    last_above: int  # index of the last step with error above the threshold, 0 if there is none
     steps: int  # training steps that were taken
     curve: tuple[float, ...]  # mean error in each bin of curve_edges
     # Of test sets with a limit on the mean error: index of the first step with few enough failures.
     correct_at: int | None = None
-    # Of the final test: sequences with error above the threshold, and the mean error.
+    # Of the final test: sequences with error above the threshold, and the mean error, None if that
+    # is not finite.
     final_wrong: int | None = None
     final_error: float | None = None
     # The parameters after the last of the steps, a tree of arrays, where they were to be kept; no

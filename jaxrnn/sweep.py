@@ -89,15 +89,17 @@ def run_sweep(
     """
     given = {settled(experiment): experiment for experiment in experiments}
     directory.admit(list(given), keep_weights)
+    to_do = directory.to_run(list(given))
+    held = [experiment for experiment in given if not directory.missing(experiment)]
 
     def begin(experiment: Experiment, devices: Sequence[jax.Device]) -> Run:
         return prepare(
             experiment,
-            only=directory.missing(experiment),
+            only=to_do[experiment],
             lanes=lanes,
             devices=devices,
             keep_params=keep_weights,
-            checkpoint=directory.checkpoint(experiment),
+            checkpoint=directory.checkpoint(experiment, to_do[experiment]),
         )
 
     def on_end(experiment: Experiment, run: Run | None) -> None:
@@ -108,17 +110,18 @@ def run_sweep(
         directory.checkpoint(experiment).delete()  # a kill between the two may have left it
         on_rows(given[experiment], directory.rows_of(experiment), run is not None)
 
-    to_do = [experiment for experiment in given if directory.missing(experiment)]
-    for experiment in given:
-        if experiment not in to_do:
-            on_end(experiment, None)
+    for experiment in held:
+        on_end(experiment, None)
     SideBySide(
-        to_do,
+        list(to_do),
         begin,
         on_start=lambda experiment: on_start(given[experiment]),
         on_chunk=lambda experiment, tally: on_chunk(given[experiment], tally),
         on_end=on_end,
     ).run()
+    for experiment in given:  # all of whose trials were another's, too
+        if experiment not in held and experiment not in to_do:
+            on_end(experiment, None)
     return directory.rows
 
 
@@ -147,6 +150,8 @@ def run(
     directory that cannot be written, is in use or was begun under other settings.
     """
     experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
+    if not experiments:
+        raise InputError("name at least one experiment to run")
     with RunDirectory(Path(out)) as directory, ExitStack() as stack:
         check_lanes(lanes)
         for experiment in experiments:  # so that a bad one is refused before the first is run

@@ -15,6 +15,7 @@ from jaxrnn.nets import Cell, xavier
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.weights import PARAMS, Weights, read_weights
+from jaxrnn.training.kept import as_typed
 from jaxrnn.training.parts import cell_of, first_params
 
 
@@ -46,6 +47,13 @@ def load_weights(
     somebody's own that is not named, and for weights that do not fit their cell.
     """
     own = {"cell": [cell] if cell else [], "task": [task] if task else []}
+    for setting, names in own.items():
+        for name in names:
+            if ":" not in name:
+                raise InputError(
+                    f"{setting} {shown(name)} is not somebody's own code, such as file.py:name: "
+                    "which of the package's a net is, its file says"
+                )
     return [nets_in(one, own) for one in weights_in(Path(path))]
 
 
@@ -112,8 +120,8 @@ def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell
     named, leaves = _named(tree), []
     for name, leaf in named:
         array = weights.arrays.get(name)
-        if array is not None and array.dtype.kind == "V":  # NumPy knows no bfloat16
-            array = array.view(leaf.dtype)
+        if array is not None:
+            array = as_typed(array, leaf.dtype)
         if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
             found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
             raise InputError(

@@ -21,7 +21,7 @@ from jaxrnn.results.by_task import (
 )
 from jaxrnn.results.compare import compare
 from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import ROWS
+from jaxrnn.results.rows import BESIDE, ROWS, rows_beside
 
 ENDS = {  # task, cell -> steps of solution; the reference stands neither first nor last
     ("adding", "gru"): [900, None, 4000],
@@ -165,3 +165,16 @@ def test_a_grid_and_other_experiments_are_no_such_table(tmp_path):
     assert [name for _, name in write_plots(grid, tmp_path)] == ["grid.png"]
     shorter = rows_ending_at(SUITES["card-adding"].at(length=50, trials=3), [900, None, 4000])
     assert not is_by_task([*made, *shorter])  # two lengths of one task are not one share
+    capped = rows_ending_at(SUITES["card-adding"].at("janet", trials=3, max_steps=9000), [900] * 3)
+    assert not is_by_task([*made, *capped])  # which is no comparison
+
+
+def test_what_a_directory_has_run_itself_is_not_laid_beside(tmp_path, capsys):
+    made = card_rows()
+    for directory, rows in ((tmp_path, made), (tmp_path / BESIDE, made[:6])):
+        directory.mkdir(exist_ok=True)
+        (directory / ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert rows_beside(tmp_path, made[3:]) == made[:3]
+    assert run("report", tmp_path) == 0
+    assert "4/6" not in capsys.readouterr().out
+    assert "4/6" not in (tmp_path / "report.md").read_text()

@@ -222,6 +222,7 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
         (["4", "--length", "0"], "length 0 must be at least 1"),
         (["4", "--cost"], "cost is for the list: give it no experiments, as in: jaxrnn paper --c"),
         (["--trials", "3"], "trials 3 needs the name of an experiment, such as 6a"),
+        (["--keep-weights"], "keep-weights True needs the name of an experiment, such as 6a"),
         (["4", "--trials", "0"], "trials 0 must be at least 1"),
         (["4", "--max-sequences", "0"], "max-sequences 0 must be at least 1"),
         (

@@ -14,7 +14,7 @@ from jaxrnn.results import curves
 from jaxrnn.results.compare import compare, interval_of_probability, kaplan_meier
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.report import write_report
-from jaxrnn.results.summary import interval
+from jaxrnn.results.summary import interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
 
@@ -111,6 +111,9 @@ def test_steps_of_two_suites_are_counted_alike():
     for result in (compare(ours, theirs), compare(theirs, ours)):
         assert result.sooner == 0.5
         assert result.median[0] == result.median[1]
+    not_counted = uncounted(theirs[0])
+    steps = [list(kaplan_meier(one, not_counted).quantiles) for one in (theirs, ours)]
+    assert steps == [[5001, 6001]] * 2
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8])
@@ -147,8 +150,11 @@ def test_other_conditions_are_refused(changes, words):
         compare(FIRST, net("gru", [20], **changes))
     with pytest.raises(InputError, match="length 5 and 6"):
         compare(FIRST, rows("gru", 6, [20], **SMALL))
-    with pytest.raises(InputError, match="one has none"):
+    with pytest.raises(InputError, match="no rows of a net"):
         compare(FIRST, [])
+    for of_several in ([], [*FIRST, *net("lstm", [20], max_steps=300)]):
+        with pytest.raises(InputError, match=r"no rows of a net|not the same conditions"):
+            kaplan_meier(of_several)
 
 
 # In the report

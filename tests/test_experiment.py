@@ -20,7 +20,7 @@ WRONG_TYPES = {
 @pytest.mark.parametrize("field", dataclasses.fields(Experiment), ids=lambda field: field.name)
 def test_a_value_of_the_wrong_type_is_refused(field):
     if field.name.endswith("options"):
-        wrong = (3, "x", ["x"], {1: 2}, {"a b": 1}, {"a": {"b": 1}}, {"a": np.zeros(2)})
+        wrong = (3, "x", ["x"], {1: 2}, {"a b": 1}, {"a": {"b": 1}}, {"a": np.zeros(2)}, {"a": len})
     else:
         kind = float if field.name in PER_TRIAL or field.name == "threshold" else field.type
         kind = {"mean_error": float, "objective": str}.get(field.name, kind)
@@ -65,7 +65,9 @@ def test_settings_of_trials_are_taken_as_lists_and_arrays(rates):
 
 def test_equal_settings_are_one_key():
     ones = [
-        Experiment(length=np.int64(7), clip=np.float32(2), cell_options={"a": [1, (2, [3])]}),
+        Experiment(
+            length=np.int64(7), clip=np.float32(2), cell_options={"a": [np.int64(1), (2, [3])]}
+        ),
         Experiment(length=7, clip=2, cell_options=(("a", (1, (2, (3,)))),)),
         Experiment(
             length=jnp.int32(7).item(), clip=jnp.asarray(2), cell_options=[("a", [1, (2, [3])])]

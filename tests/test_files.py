@@ -8,11 +8,14 @@ import stat
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from helpers import run
 from matplotlib.figure import Figure
 
+from jaxrnn.results.checkpoint import owner_of
 from jaxrnn.results.files import write_figure, write_whole
+from jaxrnn.results.weights import read_weights
 
 
 @contextmanager
@@ -60,6 +63,17 @@ def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_whole(path, b"new")
     assert content(tmp_path) == {"rows": b"old"}
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError()])
+@pytest.mark.parametrize("read", [owner_of, read_weights], ids=lambda read: read.__name__)
+def test_a_file_that_cannot_be_read_now_is_not_called_corrupt(read, error, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(type(error)):
+        read(tmp_path / "some.npz")
 
 
 def test_a_directory_in_the_way_is_named(tmp_path):

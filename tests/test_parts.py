@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from helpers import STREAK, WINDOW
 
@@ -11,6 +12,7 @@ from jaxrnn import (
     CELLS,
     INITIALIZERS,
     OBJECTIVES,
+    OPTIMIZERS,
     TASKS,
     Experiment,
     InputError,
@@ -230,6 +232,17 @@ def test_a_builder_of_something_else_is_refused(table, kind, entry, sentence, mo
     monkeypatch.setitem(table, "mine", entry)
     with pytest.raises(InputError, match=f"^{sentence}"):
         run_trials(Experiment(**{kind: "mine"}))
+
+
+def test_an_optimizer_with_a_typed_key_in_its_state_is_refused(monkeypatch):
+    def noisy(learning_rate, clip, clipping):
+        return optax.chain(optax.sgd(learning_rate), optax.add_noise(0.1, 0.5, jax.random.key(0)))
+
+    monkeypatch.setitem(OPTIMIZERS, "noisy", noisy)
+    with pytest.raises(
+        InputError, match=r"^optimizer noisy has a typed key in its state, which no"
+    ):
+        run_trials(replace(STREAK, optimizer="noisy"))
 
 
 def test_what_is_no_cell_or_no_initializer_is_refused():

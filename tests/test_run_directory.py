@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import re
 import warnings
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import ONE_DEVICE, Memory, rows_of
+from helpers import ONE_DEVICE, Memory, rows_ending_at, rows_of
 from test_sweep import AXES, BASE
 
 from jaxrnn import SUITES, Experiment, InputError, run_trials
@@ -171,7 +172,7 @@ def test_a_checkpoint_of_an_older_version_is_found_by_what_it_holds(tmp_path):
     old = tmp_path / "checkpoint-notebook-lstm-5.npz"
     old.write_bytes(buffer.getvalue())
     with RunDirectory(tmp_path) as directory:
-        file = directory.checkpoint(experiment)
+        file = directory.checkpoint(experiment, (0, 1))
         assert file.path == old
         assert list(file.load()) == ["lane_steps"]
         assert directory.checkpoint(replace(experiment, clip=1.0)).path != old
@@ -192,6 +193,38 @@ def test_going_on_under_other_versions_is_said_and_kept(sweep, tmp_path, monkeyp
     with pytest.warns(UserWarning, match=r"jax 9\.9"):
         sweep(replace(SMALL, trials=5))
     assert len(json.loads((tmp_path / "config.json").read_text())["resumed"]) == 1
+
+
+def test_another_precision_is_said_and_kept(sweep, tmp_path, monkeypatch):
+    sweep(SMALL)
+    here = run_directory.device()
+    more_cores = here.replace(" cores", "0 cores")
+    for device in (more_cores, here.replace(" (", " in float64 (")):
+        monkeypatch.setattr(run_directory, "device", lambda device=device: device)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            sweep(replace(SMALL, trials=4 + (device != more_cores)))
+        words = [str(one.message) for one in said]
+        assert len(words) == (device != more_cores)  # how many there are decides nothing
+    assert f"goes on with processor {platform.machine()} in float64" in words[0]
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["device"] == here
+    assert [one["device"] for one in config["resumed"]] == [device]
+
+
+def test_rows_made_elsewhere_are_said_to_be(tmp_path):
+    versions = run_directory.versions()
+    with RunDirectory(str(tmp_path)) as directory:
+        directory.admit([SMALL])
+        directory.made_on(versions, "1 gpu device (H100)")
+        directory.add(rows_ending_at(SMALL, [20] * SMALL.trials))
+        with pytest.warns(
+            UserWarning, match="begun with processor H100 and goes on with processor"
+        ):
+            directory.made_on(versions, "1 cpu device (z80, 1 cores)")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["device"] == "1 gpu device (H100)"
+    assert [one["device"] for one in config["resumed"]] == ["1 cpu device (z80, 1 cores)"]
 
 
 def test_a_directory_of_an_older_version_goes_on(sweep, tmp_path):

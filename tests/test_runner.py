@@ -15,6 +15,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.training import host_loop
 from jaxrnn.training.engine import make_program
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.objectives import OBJECTIVES
 from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
@@ -321,6 +322,26 @@ def test_more_devices_than_lanes_that_were_asked_for_lose_no_trial(monkeypatch):
     for _ in run.train(on_chunk):
         pass
     assert (len(run.devices), run.outcomes()) == (2, run_trials(experiment, devices=[first]))
+
+
+def test_a_checkpoint_of_another_precision_is_refused(monkeypatch):
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    memory = Memory()
+    run_trials(STREAK, chunk_steps=20, checkpoint=memory)
+    first = Memory()
+    first.saves = [
+        {k: v.astype(float) if k == "state_0" else v for k, v in memory.saves[0].items()}
+    ]
+    with pytest.raises(
+        InputError, match=r"^the checkpoint of lstm at length 5 has a state of other"
+    ):
+        run_trials(STREAK, chunk_steps=20, checkpoint=first)
+
+
+def test_errors_below_zero_are_no_distances(monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "signed", lambda outputs, targets: (outputs[:, 0],) * 2)
+    with pytest.raises(InputError, match=r"^an error of lstm on noise_free is -.*: what errors an"):
+        run_trials(replace(STREAK, objective="signed"))
 
 
 def test_lanes_are_refilled_so_that_a_long_run_keeps_them_busy():

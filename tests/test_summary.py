@@ -148,6 +148,8 @@ def test_the_stretch_that_proves_2a_is_not_counted():
     (line,) = summarize(paper_rows("2a", 101, [14_999]))
     assert line.mean == 5000
     assert line.wrong is None
+    shorter = rows_ending_at(SUITES["2a"].at(length=101, trials=1, window=100), [5_099])
+    assert summarize(shorter)[0].mean == 5000
 
 
 def test_a_row_of_an_older_version_is_still_the_notebooks():

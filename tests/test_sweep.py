@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import chex
 import jax
 import pytest
-from helpers import ONE_DEVICE, STREAK, run
+from helpers import ONE_DEVICE, STREAK, rows_of, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.results.rows import read_rows
@@ -231,6 +231,22 @@ def test_the_checkpoint_of_another_experiment_is_refused(tmp_path, monkeypatch):
         run_sweep([own], directory)
     assert checkpoint.read_bytes() == others.read_bytes()
     assert not directory.rows
+
+
+def test_experiments_that_share_trials_run_each_once(tmp_path):
+    made, seen = [replace(STREAK, trials=trials) for trials in (2, 3, 1)], []
+    with RunDirectory(tmp_path) as directory:
+        assert directory.to_run([]) == {}
+        run_sweep(
+            made,
+            directory,
+            on_rows=lambda one, rows, new: seen.append((one.trials, len(rows), new)),
+        )
+    assert seen == [(3, 3, True), (2, 2, False), (1, 1, False)]
+    assert [row["trial"] for row in rows_of(tmp_path)] == [0, 1, 2]
+    with pytest.raises(InputError, match="name at least one experiment"):
+        run_all([], tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(

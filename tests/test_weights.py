@@ -5,17 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import test_kept
 from helpers import first_params, jit, rows_of, run
 
-from jaxrnn import Experiment, InputError, load_weights, run_trials
+from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
 from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.results import run_directory
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
 from jaxrnn.tasks import settled
+from jaxrnn.training import host_loop
 from jaxrnn.training.trial import build, trial_key
 from jaxrnn.weights import with_own
 
@@ -116,6 +118,41 @@ def test_trials_that_differ_in_their_settings_share_a_file(tmp_path):
     assert (second.experiment.learning_rate, second.trials) == (2.0, (0, 1))
 
 
+def in_half_precision(num_inputs, hidden_size, num_outputs):
+    """A cell whose weights are of a type that NumPy's files do not know."""
+    cell = CELLS["simple_rnn"](num_inputs, hidden_size, num_outputs)
+
+    def cast(params, dtype):
+        return jax.tree.map(lambda a: a.astype(dtype), params)
+
+    return cell._replace(
+        init=lambda *given: cast(cell.init(*given), jnp.bfloat16),
+        initial_state=lambda params: cell.initial_state(cast(params, jnp.float32)),
+        step=lambda params, *given: cell.step(cast(params, jnp.float32), *given),
+        unroll=None,
+    )
+
+
+def test_weights_in_half_precision_are_kept_and_go_on_from_a_checkpoint(
+    tmp_path, monkeypatch, standard_promotion
+):
+    monkeypatch.setitem(CELLS, "half", in_half_precision)
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    one = replace(SMALL, cell="half", max_steps=900, window=900)
+
+    def kill(experiment, tally):
+        raise KeyboardInterrupt
+
+    with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
+        run_sweep([one], directory, on_chunk=kill, keep_weights=True)
+    assert list(tmp_path.glob("checkpoint-*"))
+    sweep(tmp_path, one)
+    grown = sweep(tmp_path, replace(one, trials=3))
+    assert grown == sweep(tmp_path / "fresh", replace(one, trials=3))
+    (nets,) = load_weights(tmp_path)
+    assert {leaf.dtype for leaf in jax.tree.leaves(nets.params)} == {jnp.dtype(jnp.bfloat16)}
+
+
 def test_layers_come_back_as_they_were_stacked(tmp_path):
     experiment = replace(SMALL, layers=2, trials=1)
     sweep(tmp_path, experiment)
@@ -194,9 +231,11 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     Path("moved").mkdir()
     Path("moved/mine.py").write_text(f"{code}# as another text is imported anew\n")
     Path("mine.py").unlink()
-    for named in (None, "moved/mine.py:gru", "simple_rnn"):
+    for named in (None, "moved/mine.py:gru"):
         with pytest.raises(InputError, match=r"cell 'mine.py:mgu' is somebody's own code"):
             load_weights("run", cell=named)
+    with pytest.raises(InputError, match="cell 'simple_rnn' is not somebody's own code, such as"):
+        load_weights("run", cell="simple_rnn")
     assert run("inspect", "run") == 2
     assert not Path("seen").exists()
     (nets,) = load_weights("run", cell="moved/mine.py:mgu")
@@ -243,6 +282,7 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
         (["--cells", "gru"], "keeps no weights of cell 'gru': choose from simple_rnn"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
+        (["--task", "adding"], "task adding is for nets to train"),
         (["--seed", "1"], "seed 1 is for nets to train"),
     ):
         assert run("inspect", tmp_path, *flags) == 2

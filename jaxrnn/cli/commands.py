@@ -168,6 +168,7 @@ def paper(
             "seed": seed,
             "out": out,
             "lanes": lanes,
+            "keep-weights": keep_weights or None,
         }
         for name, value in given.items():
             if value is not None:

@@ -64,8 +64,9 @@ def inspect(
             out = out or Path("runs/inspect")
             pictures = inspection.inspect(experiments, trial, out, status.update)
         else:
-            for name, value in {"seed": seed, "max-steps": max_steps}.items():
-                if value is not None:
+            given = {"task": task, "objective": objective, "seed": seed, "max-steps": max_steps}
+            for name, value in given.items():
+                if value is not None and ":" not in str(value):
                     raise InputError(f"{name} {value} is for nets to train: {run} has its own")
             choice = inspection.Choice(experiment, cells, length, trial)
             own = {"cell": cells or (), "task": [task or ""], "objective": [objective or ""]}

@@ -20,7 +20,8 @@ def show_report(directory: Path, lines: Sequence[Line], *more: RenderableType) -
     from jaxrnn.results.report import REPORT, legend, table
     from jaxrnn.results.tables import terminal_table
 
-    beside, own = rows_beside(directory), read_rows(directory)
+    own = read_rows(directory)
+    beside = rows_beside(directory, own)
     rows = [*beside, *own]
     if is_by_task(rows):
         console.print(solved_table(rows, console.width))

@@ -28,6 +28,7 @@ from jaxrnn.results.summary import (
     source_of,
     steps_to_solution,
     summarize,
+    uncounted,
 )
 from jaxrnn.suites import SUITES
 
@@ -75,7 +76,8 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
             axes.plot(np.mean(steps), place, "|", color=color, ms=12, mew=2)
         marks += steps
         if len(steps) < len(group):
-            cap = max(row["max_steps"] for row in group if row["solved_at"] is None)
+            left = (row for row in group if row["solved_at"] is None)
+            cap = max(1, *(row["max_steps"] - uncounted(row) for row in left))
             axes.plot(cap, place, "4", color=GREY, ms=8)
             marks.append(cap)
         if (published := published_beside(group)) and published.mean:

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxrnn.results.by_length import spread_around
-from jaxrnn.results.compare import compare, restricted_mean
+from jaxrnn.results.compare import CONDITIONS, compare, restricted_mean
 from jaxrnn.results.config import short, shortened
 from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
 from jaxrnn.results.rows import Row, experiment_of
@@ -36,11 +36,14 @@ Places = dict[tuple[str, str], list[Row]]
 
 def is_by_task(rows: Sequence[Row]) -> bool:
     """Whether all rows are of sources that compare cells across tasks, each cell on each task under
-    one setting; a grid of such rows is a table of its combinations."""
+    one setting, and all cells on a task under the same ``CONDITIONS``; a grid of such rows is a
+    table of its combinations."""
     if not rows or not all(source_of(row["experiment"]).by_task for row in rows):
         return False
-    nets = {(row["cell"], row["task"]) for row in rows}
-    return len({experiment_of(row) for row in rows}) == len(nets)
+    made = {experiment_of(row) for row in rows}
+    nets = {(one.cell, one.task) for one in made}
+    conditions = {tuple(getattr(one, name) for name in CONDITIONS) for one in made}
+    return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
 
 
 def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
@@ -156,10 +159,11 @@ def times_legend(rows: Sequence[Row]) -> str:
     )
     return (
         f"{said} 95%: Clopper-Pearson interval of the percentage solved. Median: of the times to "
-        "success by Kaplan and Meier, unsolved trials being censored at the cap; restricted mean: "
-        "of the time to success or the cap, whichever is less. Sooner: probability that a trial is "
-        "solved before one of the first net of its task, a tie (two unsolved ones, too) counting "
-        "half, and its interval (Newcombe). Intervals that overlap are ties."
+        "success by Kaplan and Meier, unsolved trials being censored at the cap, never where no "
+        "more than half are solved; restricted mean: of the time to success or the cap, whichever "
+        "is less. Sooner: probability that a trial is solved before one of the first net of its "
+        "task, a tie (two unsolved ones, too) counting half, and its interval (Newcombe): with 50% "
+        "in it the two are tied."
     )
 
 

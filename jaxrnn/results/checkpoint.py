@@ -61,8 +61,14 @@ def _arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndar
     try:
         with np.load(path) as file:
             return {name: file[name] for name in names or file.files}
+    except OSError as error:
+        if error.strerror is None:  # NumPy's, of what is in the file
+            raise _corrupt(path) from None
+        raise
+    except MemoryError:
+        raise
     except Exception:  # whatever a damaged archive makes of NumPy's reader
-        raise InputError(f"{path} is corrupt: delete it to begin this length anew") from None
+        raise _corrupt(path) from None
 
 
 def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
@@ -71,4 +77,8 @@ def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
         experiment = experiment_from(settings).canonical()
         return experiment, tuple(settings.get(_RUNNING, range(experiment.trials)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{path} is corrupt: delete it to begin this length anew") from None
+        raise _corrupt(path) from None
+
+
+def _corrupt(path: Path) -> InputError:
+    return InputError(f"{path} is corrupt: delete it to begin this length anew")

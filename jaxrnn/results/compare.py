@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
 
     trials: tuple[int, int]
     solved: tuple[int, int]
-    median: tuple[float, float]  # step of solution, infinite where fewer than half are solved
+    median: tuple[float, float]  # step of solution, infinite where no more than half are solved
     restricted_mean: tuple[float, float]  # of the step of solution, or the cap where that is less
     sooner: float  # probability that a trial of the first is solved before one of the second
     interval: tuple[float, float]  # of that probability, 95 %
@@ -69,8 +69,11 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
     )
 
 
-def kaplan_meier(rows: Sequence[Row]) -> Any:
+def kaplan_meier(rows: Sequence[Row], not_counted: int | None = None) -> Any:
     """The share of a net's trials that are not yet solved at each step, with its uncertainty.
+
+    Steps are as the net's source counts them, or without so many that are ``not_counted``. Raises
+    InputError where there are no rows, and for rows of several ``CONDITIONS``.
 
     ``curve.quantiles`` are steps, ``curve.probabilities`` the shares after them;
     ``curve.confidence_interval(method="log-log")`` has a curve for each bound.
@@ -80,7 +83,7 @@ def kaplan_meier(rows: Sequence[Row]) -> Any:
     """
     from scipy.stats import ecdf
 
-    steps, cap = _times_and_cap(rows)
+    steps, cap = _times_and_cap(rows, not_counted)
     return ecdf(_censored(steps, cap)).sf
 
 
@@ -91,10 +94,10 @@ def restricted_mean(rows: Sequence[Row]) -> float:
     return _mean_until(cap, steps)
 
 
-def _times_and_cap(rows: Sequence[Row]) -> tuple[list[float], int]:
+def _times_and_cap(rows: Sequence[Row], not_counted: int | None = None) -> tuple[list[float], int]:
     """A net's steps of solution, and where the others are censored, as its source counts both."""
-    (cap,) = {row["max_steps"] for row in rows}
-    not_counted = uncounted(rows[0]["experiment"])
+    cap = _check_conditions(rows, rows).max_steps
+    not_counted = uncounted(rows[0]) if not_counted is None else not_counted
     return [steps_to_solution(row, not_counted) for row in rows], cap - not_counted
 
 
@@ -157,7 +160,7 @@ def _mean_until(cap: float, steps: Sequence[float]) -> float:
 def _check_conditions(first: Sequence[Row], second: Sequence[Row]) -> Experiment:
     """An experiment with the conditions that all rows share; raises InputError if they do not."""
     if not first or not second:
-        raise InputError("a comparison needs the rows of two nets: one has none")
+        raise InputError("there are no rows of a net to compare: read those of its trials")
     made = dict.fromkeys(experiment_of(row) for row in (*first, *second))
     expected = next(iter(made))
     for one in made:

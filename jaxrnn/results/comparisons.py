@@ -8,7 +8,13 @@ from rich.table import Table
 from jaxrnn.results.compare import CONDITIONS, Comparison, compare
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_net, net_name
-from jaxrnn.results.tables import TableRow, bounds_in_percent, markdown_table, terminal_table
+from jaxrnn.results.tables import (
+    TableRow,
+    bounds_in_percent,
+    markdown_table,
+    p_in_words,
+    terminal_table,
+)
 
 _HEADINGS = ("net", "T", "against", "sooner", "95%", "log-rank p", "Mann-Whitney p")
 
@@ -59,14 +65,10 @@ def _pair_rows(pairs: Sequence[Pair]) -> list[TableRow]:
         values = (
             *(net_name(*pair.net), str(pair.length), net_name(*pair.against)),
             *(f"{100 * pair.result.sooner:.0f}%", bounds_in_percent(pair.result.interval)),
-            *(_p_value(pair.result.log_rank), _p_value(pair.result.mann_whitney)),
+            *(p_in_words(pair.result.log_rank), p_in_words(pair.result.mann_whitney)),
         )
         rows.append(TableRow(dict(zip(_HEADINGS, values, strict=True)), pair.length))
     return rows
-
-
-def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
 def comparison_table(pairs: Sequence[Pair]) -> Table:
@@ -87,5 +89,5 @@ def comparison_legend(pairs: Sequence[Pair]) -> str:
         "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
         "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
         "of Mann and Whitney's, where it is later than all. They are not adjusted: of comparisons "
-        f"of nets that do not differ, one in twenty has p below 0.05 ({len(pairs)} here)."
+        f"of nets that do not differ, about one in twenty has p below 0.05 ({len(pairs)} here)."
     )

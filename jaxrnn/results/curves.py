@@ -16,7 +16,7 @@ from jaxrnn.results.comparisons import net_of, rivals
 from jaxrnn.results.drawing import COLORS, plain
 from jaxrnn.results.files import write_figure
 from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.summary import interval, net_name
+from jaxrnn.results.summary import interval, net_name, uncounted
 from jaxrnn.results.tables import escaped
 
 PANELS = 12
@@ -66,7 +66,8 @@ def _panel(
     axes: Axes, nets: Sequence[Sequence[Row]], colors: Mapping[tuple[str, str], str]
 ) -> None:
     """The curves of the nets at one length."""
-    curves = [kaplan_meier(net) for net in nets]
+    not_counted = uncounted(nets[0][0])  # as where the nets are compared
+    curves = [kaplan_meier(net, not_counted) for net in nets]
     first, steps = nets[0][0], np.concatenate([curve.quantiles for curve in curves])
     right = min(1.05 * steps.max(), first["max_steps"])
     left = 0.95 * max(steps.min(), 1)

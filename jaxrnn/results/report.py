@@ -24,6 +24,7 @@ from jaxrnn.results.tables import (
     bounds_in_percent,
     escaped,
     markdown_table,
+    p_in_words,
     steps_in_words,
     terminal_table,
 )
@@ -96,9 +97,10 @@ def _cells(line: Line) -> dict[str, str]:
     if line.wrong is not None:
         cells["wrong"] = percent(line.wrong)
     if line.published is not None and line.published.trials is not None:
+        assert line.p_value is not None  # which there is with them
         theirs = _of_trials(line.published.trials)
         cells |= dict(zip((line.experiment, "its median"), theirs, strict=True))
-        cells["p"] = f"{line.p_value:.3f}"
+        cells["p"] = p_in_words(line.p_value)
     return cells
 
 
@@ -198,17 +200,18 @@ def markdown(lines: Sequence[Line]) -> str:
     return markdown_table(_rows(lines), _headings(lines))
 
 
-def write_report(directory: Path) -> list[Line]:
+def write_report(directory: Path | str) -> list[Line]:
     """Write ``report.md`` and the plots of a run directory from what it holds alone: its rows,
     behind those in its ``beside``, its configuration and its :data:`NOTES`.
 
     Raises InputError for rows or a configuration that are not what they should be, and where there
     are no rows.
     """
+    directory = Path(directory)
     rows, config = read_rows(directory), read_config(directory)
     if not rows:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
-    rows = [*rows_beside(directory), *rows]
+    rows = [*rows_beside(directory, rows), *rows]
     lines = summarize(rows)
     pictures = write_plots(rows, directory)
     if is_by_task(rows):
@@ -234,7 +237,7 @@ def write_report(directory: Path) -> list[Line]:
             text += f"{verb} with {escaped(on)}.\n\n"
     text += tables
     if (directory / NOTES).exists():
-        text += "\n" + (directory / NOTES).read_text("utf-8")
+        text += "\n" + (directory / NOTES).read_text("utf-8", errors="replace")
     for caption, name in pictures:
         text += f"\n![{caption}]({name})\n"
     write_whole(directory / REPORT, text.encode())

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,15 @@ def read_rows(directory: Path | str) -> list[Row]:
     return [row for row, _ in read_lines(Path(directory))]
 
 
-def rows_beside(directory: Path) -> list[Row]:
-    """The rows that a run directory's report lays before its own, none where it has none."""
-    return [row for row, _ in read_lines(directory / BESIDE)]
+def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
+    """The rows that a run directory's report lays before its ``own``: of nets that these are not
+    of; none where it has none."""
+    run = {_net(row) for row in own}
+    return [row for row, _ in read_lines(directory / BESIDE) if _net(row) not in run]
+
+
+def _net(row: Row) -> tuple[str, str, int]:
+    return row["experiment"], row["cell"], row["length"]
 
 
 def read_lines(directory: Path) -> list[tuple[Row, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.machine import device, versions
+from jaxrnn.machine import device, processor_of, versions
 from jaxrnn.names import digests, own_names
 from jaxrnn.results.checkpoint import CheckpointFile, owner_of
 from jaxrnn.results.compare import CONDITIONS
@@ -43,11 +43,11 @@ class RunDirectory:
     something corrupt; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         """Remember where to write."""
         from filelock import FileLock  # which the help does not need
 
-        self.path = path
+        self.path = path = Path(path)
         self._lines: dict[tuple[Experiment, int], tuple[Row, str]] = {}
         self._checkpoints: dict[Path, Experiment] = {}
         self._places: dict[tuple[Experiment, int], int] = {}
@@ -100,11 +100,10 @@ class RunDirectory:
         it holds a trial of theirs whose weights were not kept. Warns where trials that are
         missing will be run under other versions than those that are held.
         """
-        self._places = {
-            (one, trial): place
-            for place, experiment in enumerate(experiments)
-            for trial, one in enumerate(experiment.each_alone())
-        }
+        self._places = {}
+        for place, experiment in enumerate(experiments):
+            for trial, one in enumerate(experiment.each_alone()):
+                self._places.setdefault((one, trial), place)
         self._check_unchanged(experiments)
         if keep_weights:
             self._check_weights(experiments)
@@ -118,9 +117,23 @@ class RunDirectory:
                 settings = merged(config["settings"], settings)
             config["settings"] = settings
             if any(self.missing(experiment) for experiment in experiments):
-                self._note_versions(config)
+                self._note_versions(config, versions(), device())
         if own:
             config[SOURCES] = own
+        self._write_config(config)
+
+    def made_on(self, made_with: Mapping[str, str], where: str) -> None:
+        """Say with what versions and on which device the rows that come next were made, where that
+        is not this process."""
+        config = read_config(self.path)
+        assert config is not None  # something was admitted
+        if self._lines:
+            self._note_versions(config, made_with, where)
+        else:
+            config |= {"versions": made_with, "device": where}
+        self._write_config(config)
+
+    def _write_config(self, config: Mapping[str, Any]) -> None:
         text = json.dumps(config, indent=2).encode() + b"\n"
         if not (self.path / CONFIG).exists() or (self.path / CONFIG).read_bytes() != text:
             write_whole(self.path / CONFIG, text)
@@ -182,25 +195,30 @@ class RunDirectory:
             f"not {spelled(new[name])}: use another --out or the same settings"
         )
 
-    def _note_versions(self, config: dict[str, Any]) -> None:
-        """Warn of versions that are not those it was begun with, and keep both."""
+    def _note_versions(
+        self, config: dict[str, Any], made_with: Mapping[str, str], where: str
+    ) -> None:
+        """Warn of versions, or a kind of device, that it was not begun with, and keep both."""
+
+        def made(one: Mapping[str, Any]) -> dict[str, str]:
+            return one["versions"] | {"processor": processor_of(one["device"])}
+
+        now = {"versions": made_with, "device": where}
         resumed = config.get("resumed", [])
-        made_with = [config["versions"], *(one["versions"] for one in resumed)]
-        now = versions()
-        changed = [name for name in now if now[name] != config["versions"].get(name)]
+        begun, made_now = made(config), made(now)
+        changed = [name for name in made_now if made_now[name] != begun.get(name)]
         if changed:
             old, new = (
                 ", ".join(f"{name} {spelled(of.get(name))}" for name in changed)
-                for of in (config["versions"], now)
+                for of in (begun, made_now)
             )
             warnings.warn(
                 f"{self.path} was begun with {old} and goes on with {new}: its rows are of both",
                 Note,
                 stacklevel=3,
             )
-        if now not in made_with:
-            one = {"versions": now, "device": device()}
-            config["resumed"] = [*resumed, one]
+        if made_now not in [begun, *map(made, resumed)]:
+            config["resumed"] = [*resumed, now]
 
     def rows_of(self, experiment: Experiment) -> list[Row]:
         """The rows that it holds of an experiment's trials, in order."""
@@ -211,6 +229,18 @@ class RunDirectory:
         """The experiment's trials that it does not hold."""
         trials = enumerate(experiment.each_alone())
         return tuple(k for k, one in trials if (one, k) not in self._lines)
+
+    def to_run(self, experiments: Sequence[Experiment]) -> dict[Experiment, tuple[int, ...]]:
+        """The trials that it does not hold, where there are any, by experiment; each is that of
+        the largest that has it, so that none is run twice."""
+        taken: set[Trial] = set()
+        of_each: dict[Experiment, tuple[int, ...]] = {}
+        for experiment in sorted(experiments, key=lambda one: -one.trials):
+            alone = experiment.each_alone()
+            trials = [k for k in self.missing(experiment) if (alone[k], k) not in taken]
+            of_each[experiment] = tuple(trials)
+            taken.update((alone[k], k) for k in trials)
+        return {one: of_each[one] for one in experiments if of_each[one]}
 
     def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
         """Add rows to ``trials.jsonl``, all or none, in the order of what was admitted.
@@ -251,9 +281,9 @@ class RunDirectory:
                         "without its weights: use another --out, or go on without --keep-weights"
                     )
 
-    def checkpoint(self, experiment: Experiment) -> CheckpointFile:
-        """The place for the checkpoint of an experiment's missing trials."""
-        owner = experiment.canonical(), self.missing(experiment)
+    def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
+        """The place for the checkpoint of some of an experiment's trials."""
+        owner = experiment.canonical(), tuple(trials)
         for path, begun in self._checkpoints.items():
             if begun == owner[0]:
                 return CheckpointFile(path, owner)

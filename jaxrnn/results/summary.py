@@ -92,14 +92,14 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median of times, infinite where fewer than half of them are finite.
+    """The median, infinite where the middle is: where no more than half are finite.
 
-    Where just half are, it is the last of these: the Kaplan-Meier curve comes to a half there, and
-    stays.
+    Of times to success it is that of the Kaplan-Meier curve, the middle of the stretch on which
+    this is a half, if it is on any.
     """
     ordered = sorted(values)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return (low + high) / 2 if math.isfinite(high) else low
+    return (low + high) / 2
 
 
 def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:

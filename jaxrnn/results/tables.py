@@ -54,6 +54,11 @@ def bounds_in_percent(interval: tuple[float, float]) -> str:
     return "{:.0f}-{:.0f}".format(*(100 * bound for bound in interval))
 
 
+def p_in_words(p: float) -> str:
+    """A p-value."""
+    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
+
+
 def escaped(text: str) -> str:
     """A text from a file as Markdown shows it unchanged, on one line."""
     text = "".join(character if character.isprintable() else " " for character in text)

@@ -55,6 +55,8 @@ def read_weights(path: Path, arrays: bool = True) -> Weights:
         if error.strerror is None:  # NumPy's, of what is in the file
             raise _corrupt(path) from None
         raise
+    except MemoryError:
+        raise
     except Exception:  # whatever a damaged archive makes of NumPy's reader
         raise _corrupt(path) from None
     counts = {experiment.trials, len(trials), *(len(a) if a.ndim else 0 for a in read.values())}
@@ -71,14 +73,16 @@ def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]
         name: all_[0] if len({*all_}) == 1 else all_ for name, all_ in each.items()
     }
     experiment = dataclasses.replace(alone[0], trials=len(alone), **settings)
-    first, *others = of_trials.values()
+    # As they are read back, since NumPy's files know no bfloat16.
+    plain = [{name: _plain(a) for name, a in one.items()} for one in of_trials.values()]
+    first, *others = plain
     for other in others:
         if {n: (a.shape, a.dtype) for n, a in other.items()} != {
             n: (a.shape, a.dtype) for n, a in first.items()
         }:
             raise InputError(f"{path} holds weights of other shapes: use another --out")
     buffer = io.BytesIO()
-    arrays = {name: np.stack([one[name] for one in of_trials.values()]) for name in first}
+    arrays = {name: np.stack([one[name] for one in plain]) for name in first}
     arrays[_EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
     arrays[_TRIALS] = np.array([trial for _, trial in of_trials])
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
@@ -91,6 +95,10 @@ def of_each(weights: Weights) -> dict[Trial, dict[str, np.ndarray]]:
         trial: {name: array[k] for name, array in weights.arrays.items()}
         for k, trial in enumerate(weights.known())
     }
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    return array.view(f"V{array.dtype.itemsize}") if array.dtype.kind == "V" else array
 
 
 def _corrupt(path: Path) -> InputError:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_lines
 from jaxrnn.results.summary import by_net
-from jaxrnn.scorecard.kept import PROTOCOL
+from jaxrnn.scorecard.kept import PROTOCOL, check_protocol, in_json
 from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, reported, searches, sized
 from jaxrnn.sweep import run
 from jaxrnn.watch import Watch
@@ -35,13 +34,14 @@ def run_scorecard(
     By default all of both, task by task. The same call goes on after an interruption, and others
     add to what is there. The search's rows stand in ``out``/search. A cell may be one's own, as
     ``file.py:name``. ``lanes``, ``dask`` and what is raised are those of :func:`jaxrnn.run`, and
-    InputError where ``out`` holds other experiments' rows.
+    InputError where ``out`` holds other experiments' rows, or was begun with another protocol.
     """
     chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
     named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
     out, names = Path(out), {suite.base.name for suite in CARDS.values()}
     if others := {row["experiment"] for row, _ in read_lines(out)} - names:
         raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
+    check_protocol(protocol, out)
     bases = [[sized(suite, cell) for cell in named] for suite in chosen]
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
     rows: list[Row] = []
@@ -58,6 +58,6 @@ def run_scorecard(
                 reported(base, found[name, base.cell, base.length], protocol) for base in of_task
             ]
             of_net = by_net(run(final, out, **options))
-            write_whole(out / PROTOCOL, json.dumps(asdict(protocol), indent=2).encode() + b"\n")
+            write_whole(out / PROTOCOL, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
             rows += [row for one in final for row in of_net[one.name, one.cell, one.length]]
     return rows

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import flag_name
+from jaxrnn.machine import processor_of
 from jaxrnn.results.config import CONFIG, read_config, spelled
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines, read_rows
@@ -60,13 +63,42 @@ def differences(one: Path, other: Path) -> list[str]:
     ]
 
 
+def in_json(protocol: Protocol) -> dict[str, Any]:
+    """A protocol as it is read back."""
+    return json.loads(json.dumps(asdict(protocol)))
+
+
+def check_protocol(protocol: Protocol, directory: Path) -> None:
+    """Refuse a directory of the scorecard that was begun with another protocol."""
+    if not (directory / PROTOCOL).exists():
+        return
+    begun, asked = _read_protocol(directory), in_json(protocol)
+    for name, value in asked.items():
+        if begun[name] != value:
+            raise InputError(
+                f"{directory} was begun with {flag_name(name)} {spelled(begun[name])}, not "
+                f"{spelled(value)}: use another --out or the same protocol"
+            )
+
+
+def _read_protocol(directory: Path) -> dict[str, Any]:
+    path, names = directory / PROTOCOL, asdict(SMALL)
+    try:
+        protocol = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        protocol = None
+    if not isinstance(protocol, dict) or protocol.keys() != names.keys():
+        raise InputError(f"{path} is not a scorecard's protocol: move it away")
+    return protocol
+
+
 def _made_with(directory: Path) -> dict[str, Any]:
     """The protocol, the versions of jax and the kinds of processor of a directory's rows."""
     config = read_config(directory)
     assert config is not None  # it has rows
     all_made = [config, *config.get("resumed", [])]
-    kinds = [one["device"].partition("(")[2].partition(",")[0].rstrip(")") for one in all_made]
-    return json.loads((directory / PROTOCOL).read_text()) | {
+    kinds = [processor_of(one["device"]) for one in all_made]
+    return _read_protocol(directory) | {
         "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
         "processor": list(dict.fromkeys(kinds)),
     }

@@ -29,8 +29,8 @@ PAPER = Source(
     net="{name}",
     solved="met the paper's criterion before the run's cap (if none was given, ten times the "
     "published mean, at most 5 million)",
-    steps="training sequences until then (in 2a to 2c without the 10,000 correct ones that are asked "
-    "for)",
+    steps="training sequences until then (in 2a to 2c without the correct ones at the end that are "
+    "asked for, 10,000 in the paper)",
     by_length=False,
 )
 
@@ -67,8 +67,7 @@ def as_written(
         uncounted=0,
         counts_window=counts_window,
         caps={
-            length: min(10 * int(row.mean or CAP), CAP) + proof
-            for length, row in published.items()
+            length: min(10 * int(row.mean or CAP), CAP) + proof for length, row in published.items()
         },
         condition="as written",
     )

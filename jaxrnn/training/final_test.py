@@ -34,5 +34,6 @@ def with_final_test(
     for place, of_trial in zip(places.tolist(), np.asarray(errors, float), strict=False):
         wrong = int((~(of_trial <= experiment.threshold)).sum())
         error = round(float(of_trial.mean()), 6)
-        results[place] = replace(results[place], final_wrong=wrong, final_error=error)
+        known = error if np.isfinite(error) else None  # the last update may have been the one
+        results[place] = replace(results[place], final_wrong=wrong, final_error=known)
     return results

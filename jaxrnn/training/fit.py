@@ -91,6 +91,12 @@ def check_optimizer(
     number = jax.ShapeDtypeStruct((), jnp.result_type(float))
     with jax.numpy_dtype_promotion("standard"):  # which optax's own code relies on
         before, after = called(owner, jax.eval_shape, step, params, number)
+    state = jax.tree.leaves(before[1])
+    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in state):
+        raise InputError(
+            f"{owner} has a typed key in its state, which no file holds: keep its "
+            "jax.random.key_data there"
+        )
     for what, old, new in zip(("parameters", "state"), before, after, strict=True):
         try:
             chex.assert_trees_all_equal_shapes_and_dtypes(old, new)

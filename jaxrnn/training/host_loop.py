@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
@@ -21,7 +22,7 @@ from jaxrnn.training.engine import (
     make_program,
 )
 from jaxrnn.training.final_test import with_final_test
-from jaxrnn.training.kept import Kept
+from jaxrnn.training.kept import Kept, as_typed
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.sizes import chunk_steps_of, enough, most_lanes, round_up
 from jaxrnn.training.trial import TrainState, build
@@ -174,9 +175,7 @@ class Run:
             outcomes = with_final_test(experiment, program, self.kept, outcomes, len(devices))
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
 
-    def _usable(
-        self, devices: Sequence[jax.Device], held: int
-    ) -> tuple[Sequence[jax.Device], int]:
+    def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
         """Those of the devices that the trials which run can use, and the lanes they ride in: as
         many as are ``held`` already, which may be more than the devices or the user would have."""
         running = int((self.progress.status == stopping.RUNNING).sum())
@@ -240,6 +239,12 @@ class Run:
         trials = chunk.lane_trial[lanes]
         errors = np.asarray(chunk.errors, np.float64)[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
+        least = min(one.min(initial=0.0) for one in (errors, tests) if one is not None)
+        if least < 0:
+            raise InputError(
+                f"an error of {self.experiment.cell} on {self.experiment.task} is {least:.3g}: "
+                "what errors an objective or a measure gives are distances, from 0 on"
+            )
         before = stopping.Progress(*(array[trials] for array in self.progress))
         folded = stopping.fold(before, errors, self.rule, tests)
         for array, new in zip(self.progress, folded, strict=True):
@@ -281,5 +286,13 @@ class Run:
         if self.kept:
             self.kept.restore(arrays, (self.progress.status != stopping.RUNNING).any())
         leaves, treedef = jax.tree.flatten(self.state)
-        saved = [arrays[f"state_{k}"] for k in range(len(leaves))]
+        saved = [arrays[f"state_{k}"] for k in range(sum(n.startswith("state_") for n in arrays))]
+        if len(saved) == len(leaves):
+            saved = [as_typed(a, leaf.dtype) for a, leaf in zip(saved, leaves, strict=True)]
+        if [(a.shape[1:], a.dtype) for a in saved] != [(a.shape[1:], a.dtype) for a in leaves]:
+            raise InputError(
+                f"the checkpoint of {self.experiment.cell} at length {self.experiment.length} has "
+                "a state of other shapes or types, as under another precision or another optax: go "
+                "on as it was begun, or delete it to begin this length anew"
+            )
         self._move(jax.tree.unflatten(treedef, saved), self.place)

@@ -14,6 +14,12 @@ from jaxrnn.training.engine import Lanes, Program
 from jaxrnn.training.trial import TrainState
 
 
+def as_typed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """An array as it was before it came to a file of NumPy's, which knows no bfloat16."""
+    is_raw = array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize
+    return array.view(dtype) if is_raw else array
+
+
 class Kept:
     """Keeps the parameters of every trial of a run as they are after its last step that counts."""
 
@@ -63,7 +69,10 @@ class Kept:
         """Go on from what a checkpoint kept; InputError if it did not where ``some_ended``."""
         names = list(self.arrays())
         if set(names) <= set(arrays):
-            saved = [np.array(arrays[name]) for name in names]
+            saved = [
+                as_typed(np.array(arrays[name]), leaf.dtype)
+                for name, leaf in zip(names, self.leaves, strict=True)
+            ]
             # Version 0.1.0 kept a row for each trial of the experiment, run or not.
             of_all = len(saved[0]) != len(self.trials)
             self.leaves = [leaf[self.trials] for leaf in saved] if of_all else saved
