@@ -48,7 +48,9 @@ class Experiment:
     rule; unknown names are found where they are looked up.
 
     Trials end by one of two rules. Where ``test_size`` is 0, once of the ``window`` most recent
-    training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``.
+    training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``
+    (where none may fail and the mean is free, the very first counts as a failure, as in the
+    notebook).
     Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
     never trained on, or the task's own test set, which has that size), looked at every
     ``test_every`` steps. With
@@ -65,7 +67,7 @@ class Experiment:
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
     initializer: str = "notebook_xavier"
-    initial_scale: PerTrial = 1.0  # factor of all first weights
+    initial_scale: PerTrial = 1.0  # factor of the first weights that the initializer draws
     input_bias: PerTrial = 0.0  # first bias of the gates of that name, added to
     forget_bias: PerTrial = 0.0  # the initializer's; of an update gate, too
     output_bias: PerTrial = 0.0
@@ -75,7 +77,8 @@ class Experiment:
     learning_rate: PerTrial = 1.0
     clipping: str = "element"  # what of the gradient is bounded: element, norm or none
     clip: PerTrial = 5.0  # the bound
-    join_at: int = 0  # training step from which on the outputs see the hidden units
+    # Training step from which on the outputs see the hidden units; in tests they always do.
+    join_at: int = 0
     threshold: float = 0.25  # an error above it is a failure
     window: int = 1000
     max_failures: int = 0

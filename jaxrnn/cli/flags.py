@@ -103,7 +103,8 @@ class Overrides(Generic[Word, Whole, Real]):
             trained with its own objective.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
-        initial_scale: Factor of all first weights.
+        initial_scale: Factor of the first weights that the initializer draws; some cells draw
+            theirs by themselves.
         input_bias: First bias of the input gates, added to the initializer's.
         forget_bias: First bias of the forget gates, or of update gates, as the GRU's.
         output_bias: First bias of the output gates.

@@ -235,7 +235,9 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
 
     With LN(v) = (v - mean v) / sqrt(variance of v + 1e-5) over all elements and gains k (see
     :class:`LayerNorms`): a(t) = k_x LN(x(t) U) + k_h LN(h(t-1) W) + b; i, f, o = sigmoid(a(t)),
-    g = tanh(a(t)) of their slices; c(t) = f c(t-1) + i g; h(t) = o tanh(k_c LN(c(t)) + shift).
+    g = tanh(a(t)) of their slices; c(t) = f c(t-1) + i g; h(t) = o tanh(k_c LN(c(t)) + shift). The
+    variance is that of ``jax.nn.standardize``, mean v^2 - (mean v)^2, which in float32 has no
+    digits left where the mean is a thousand times the spread.
 
     Source: Ba, Kiros & Hinton 2016, equations 20 to 22. Their two shifts of a(t) are one bias here.
     """

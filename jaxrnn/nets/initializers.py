@@ -126,6 +126,7 @@ def chrono(num_steps: int) -> Initializer:
 def long_memory(num_steps: int) -> Initializer:
     """Uniform weights, and gates that keep what is there for ``num_steps`` steps.
 
+    Which is for cells with a forget or an update gate; one that has an input gate alone keeps less.
     Forget gate (or the GRU's update gate) log(10 num_steps): a memory cell loses about one part in
     10 num_steps a step, so exp(-1/10) = 90 % is left at the end of a sequence of any length. Input
     gate -2 (0.12 open), so that the symbols in between add little; output gate 2 (0.88 open), so

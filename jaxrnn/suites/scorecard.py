@@ -1,12 +1,12 @@
 """The scorecard's conditions: recurrent cells on long-time-lag tasks.
 
-A suite a task, at one length of about 100 (the Reber grammar's strings have 14 symbols on average),
-each with its task's own criterion of success: of the 1997 tasks the paper's, but for the stretch
-without a failure that ends its experiments 2a to 2c, which is 1,000 sequences, as in the notebook,
-and not 10,000. The two copying tasks have none that is agreed on: here at most 1 % of the 1,000
-most recent sequences may have a wrong symbol, one whose probability is 1/2 or less. What is the
-same for all cells stands here; what each gets of its own, its units and what was found by a search
-on other seeds, is :mod:`jaxrnn.scorecard`'s.
+A suite a task, at one length of about 100 (the Reber grammar's strings have 12 symbols on average,
+those of its test 17), each with its task's own criterion of success: of the 1997 tasks the paper's,
+but for the stretch without a failure that ends its experiments 2a to 2c, which is 1,000 sequences,
+as in the notebook, and not 10,000. The two copying tasks have none that is agreed on: here at most
+1 % of the 1,000 most recent sequences may have a wrong symbol, one whose probability is 1/2 or
+less. What is the same for all cells stands here; what each gets of its own, its units and what was
+found by a search on other seeds, is :mod:`jaxrnn.scorecard`'s.
 """
 
 from typing import Any

@@ -52,8 +52,9 @@ def run_trials(
     """Train every trial of an experiment, or ``only`` some, until solved, diverged or given up.
 
     Up to ``lanes`` trials ride in one batch (by default as many for each CPU device as have their
-    weights in its cache, but at most 32, and all of them on an accelerator); whichever ends makes
-    room for the next, and once none wait the batch narrows. The lanes are shared out over the
+    weights in its cache, but at most 32, and all of them on an accelerator), three for each device
+    at least, and as many as there were in a run that goes on; whichever ends makes room for the
+    next, and once none wait the batch narrows. The lanes are shared out over the
     ``devices``, by default all of the process; the host reads errors every ``chunk_steps`` training
     steps (by default 250, fewer for long sequences, and always ``experiment.test_every`` where a
     test set decides).
