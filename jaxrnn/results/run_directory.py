@@ -273,7 +273,7 @@ class RunDirectory:
         """Refuse to keep the weights of an experiment of which trials are held without theirs."""
         for experiment in experiments:
             path = weights_path(self.path, experiment)
-            kept = set(read_weights(path, arrays=False).known()) if path.exists() else set()
+            kept = set(read_weights(path).known()) if path.exists() else set()
             for trial, one in enumerate(experiment.each_alone()):
                 if (one, trial) in self._lines and (one, trial) not in kept:
                     raise InputError(

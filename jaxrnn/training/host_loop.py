@@ -99,7 +99,7 @@ class Run:
         self.trial = build(experiment, devices[0].platform)
         self.lane_bytes = lane_bytes
         self.keep_params = keep_params
-        self.keeps = keep_params or self.trial.final_test is not None
+        self.replayable = keep_params or self.trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
         self.chunk_steps = chunk_steps_of(experiment, self.trial.num_steps, chunk_steps)
         self.settings = lanes_of(experiment, self.trials).settings
@@ -136,7 +136,7 @@ class Run:
         """
         yield self.place.compiled.result
         self.state = self.place.program.init(self._lanes())
-        self.kept = Kept(self.state.params, self.trials) if self.keeps else None
+        self.kept = Kept(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
         checkpoint, in_flight = self.checkpoint, None
@@ -186,7 +186,7 @@ class Run:
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
         """Begin to compile for so many lanes at least."""
         made_of = self.trial, self.experiment.seed, self.chunk_steps, devices
-        program = make_program(*made_of, replayable=self.keeps)
+        program = make_program(*made_of, replayable=self.replayable)
         width = round_up(num_lanes, len(devices))
         return _Place(devices, program, width, self._compile(program, width))
 
@@ -197,7 +197,7 @@ class Run:
 
     def _never(self, width: int) -> np.ndarray | None:
         """Where so many lanes stop, if they can."""
-        return np.full(width, NEVER, np.int32) if self.keeps else None
+        return np.full(width, NEVER, np.int32) if self.replayable else None
 
     def _better_place(self) -> _Place | None:
         """With more devices or in fewer lanes, if that is compiled."""
@@ -228,7 +228,7 @@ class Run:
         lanes, before, program = self._lanes(), self.state, self.place.program
         self.state, errors = program.chunk(self.state, lanes)
         tests = program.test(self.state.params, lanes) if program.test else None
-        kept = before if self.keeps else None
+        kept = before if self.replayable else None
         launched = _InFlight(program, errors, tests, self.table.trial.copy(), kept, lanes)
         self.table.advance(self.chunk_steps, self.experiment.max_steps)
         self.lane_steps += self.chunk_steps * len(self.table.trial)
