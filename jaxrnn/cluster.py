@@ -52,17 +52,17 @@ def run_sweep_on_dask(
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
     given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given), keep_weights)
+    directory.admit(list(given), keep_weights, here=False)
     to_do = directory.to_run(list(given))
     unfinished, missing = list(to_do), list(to_do.values())
 
-    def was_done(experiment: Experiment) -> None:
+    def tell(experiment: Experiment, is_new: bool) -> None:
         directory.checkpoint(experiment).delete()
-        on_rows(given[experiment], directory.rows_of(experiment), False)
+        on_rows(given[experiment], directory.rows_of(experiment), is_new)
 
     held = [experiment for experiment in given if not directory.missing(experiment)]
     for experiment in held:
-        was_done(experiment)
+        tell(experiment, False)
     checkpoints = [directory.checkpoint(*one) for one in to_do.items()]
     saved = [checkpoint.load() for checkpoint in checkpoints]
     files = sources(unfinished)
@@ -102,8 +102,7 @@ def run_sweep_on_dask(
                         rows = [make_row(experiment, outcome) for outcome in outcomes]
                         directory.made_on(*made_with)
                         directory.add(rows, weights)
-                        checkpoints[job].delete()
-                        on_rows(given[experiment], directory.rows_of(experiment), True)
+                        tell(experiment, True)
                     elif job in advanced:  # Dask gives up after some deaths
                         advanced.remove(job)
                         futures[job] = submit(job)
@@ -115,9 +114,9 @@ def run_sweep_on_dask(
         finally:
             for variable in variables:
                 variable.delete()
-    for experiment in given:  # all of whose trials were another's, too
+    for experiment in given:  # whose trials were another's, too
         if experiment not in held and experiment not in to_do:
-            was_done(experiment)
+            tell(experiment, True)
     return directory.rows
 
 

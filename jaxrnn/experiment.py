@@ -228,7 +228,7 @@ def _as_key(value: Any) -> Any:
     read back gives the same; TypeError for what JSON has not."""
     if isinstance(value, list | tuple):
         return tuple(map(_as_key, value))
-    if hasattr(value, "dtype") and hasattr(value, "item"):
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     if value is not None and not isinstance(value, str | bool | int | float):
         raise TypeError

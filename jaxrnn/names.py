@@ -7,6 +7,7 @@ imported where such a name is looked up, which only a run of the experiment does
 rows.
 """
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -140,7 +141,10 @@ def _own(kind: str, name: str) -> Any:
         )
         choices = ", ".join(sorted(defined)) or "nothing"
         raise InputError(f"{kind} {name}: {place} has no {attribute!r}, it has {choices}")
-    return getattr(module, attribute)
+    found = getattr(module, attribute)
+    if not callable(found):
+        raise InputError(f"{kind} {name} is {shown(found)}: it has to be a function")
+    return found
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -196,10 +200,30 @@ def _run_file(place: str, text: bytes) -> ModuleType:
     _being_run.add(place)
     try:
         with _importing(place, Path(place).resolve().parent):
+            _check_imports(place, text)
             exec(compile(text, place, "exec"), vars(module))
     finally:
         _being_run.remove(place)
     return module
+
+
+def _check_imports(place: str, text: bytes) -> None:
+    """Refuse a file that imports what stands beside it, where Python would give it another module
+    that has that name already."""
+    directory = Path(place).resolve().parent
+    for node in ast.walk(ast.parse(text, place)):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in {one.partition(".")[0] for one in names}:
+            beside = [directory / f"{name}.py", directory / name / "__init__.py"]
+            loaded = getattr(sys.modules.get(name), "__file__", None)
+            is_beside = any(one.exists() for one in beside)
+            if loaded and is_beside and not any(_is_same(loaded, str(one)) for one in beside):
+                raise InputError(
+                    f"{place} imports {name}, and {loaded} has that name already: give the one "
+                    "beside it another name"
+                )
 
 
 @contextmanager

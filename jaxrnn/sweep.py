@@ -92,6 +92,10 @@ def run_sweep(
     to_do = directory.to_run(list(given))
     held = [experiment for experiment in given if not directory.missing(experiment)]
 
+    def tell(experiment: Experiment, is_new: bool) -> None:
+        directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
+        on_rows(given[experiment], directory.rows_of(experiment), is_new)
+
     def begin(experiment: Experiment, devices: Sequence[jax.Device]) -> Run:
         return prepare(
             experiment,
@@ -102,16 +106,14 @@ def run_sweep(
             checkpoint=directory.checkpoint(experiment, to_do[experiment]),
         )
 
-    def on_end(experiment: Experiment, run: Run | None) -> None:
-        if run is not None:
-            outcomes = run.outcomes()
-            rows = [make_row(experiment, outcome) for outcome in outcomes]
-            directory.add(rows, arrays_of(outcomes) if keep_weights else None)
-        directory.checkpoint(experiment).delete()  # a kill between the two may have left it
-        on_rows(given[experiment], directory.rows_of(experiment), run is not None)
+    def on_end(experiment: Experiment, run: Run) -> None:
+        outcomes = run.outcomes()
+        rows = [make_row(experiment, outcome) for outcome in outcomes]
+        directory.add(rows, arrays_of(outcomes) if keep_weights else None)
+        tell(experiment, True)
 
     for experiment in held:
-        on_end(experiment, None)
+        tell(experiment, False)
     SideBySide(
         list(to_do),
         begin,
@@ -119,9 +121,9 @@ def run_sweep(
         on_chunk=lambda experiment, tally: on_chunk(given[experiment], tally),
         on_end=on_end,
     ).run()
-    for experiment in given:  # all of whose trials were another's, too
+    for experiment in given:  # whose trials were another's, too
         if experiment not in held and experiment not in to_do:
-            on_end(experiment, None)
+            tell(experiment, True)
     return directory.rows
 
 

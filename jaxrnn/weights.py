@@ -1,6 +1,6 @@
 """Trained nets: their weights as a run directory keeps them, and as trees with their cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +54,10 @@ def load_weights(
                     f"{setting} {shown(name)} is not somebody's own code, such as file.py:name: "
                     "which of the package's a net is, its file says"
                 )
-    return [nets_in(one, own) for one in weights_in(Path(path))]
+    paths = weights_in(Path(path))
+    made = [read_weights(one, arrays=False).experiment for one in paths]
+    held = {name for one in made for name in (one.cell, one.task)}
+    return [nets_in(one, own, held) for one in paths]
 
 
 def weights_in(path: Path) -> list[Path]:
@@ -66,24 +69,34 @@ def weights_in(path: Path) -> list[Path]:
     return paths
 
 
-def nets_in(path: Path, own: Mapping[str, Sequence[str]]) -> TrainedNets:
-    """The nets of one file; ``own`` code is imported where a setting has that name there."""
+def nets_in(
+    path: Path, own: Mapping[str, Sequence[str]], held: Collection[str] = ()
+) -> TrainedNets:
+    """The nets of one file; ``own`` code is imported as :func:`with_own` says."""
     weights = read_weights(path)
-    experiment = with_own(weights.experiment, own)
+    experiment = with_own(weights.experiment, own, held)
     return TrainedNets(experiment, weights.trials, *_rebuilt(path, experiment, weights))
 
 
-def with_own(experiment: Experiment, own: Mapping[str, Sequence[str]]) -> Experiment:
+def with_own(
+    experiment: Experiment, own: Mapping[str, Sequence[str]], held: Collection[str] = ()
+) -> Experiment:
     """The experiment with what is somebody's own code by the names that the caller gave.
 
-    ``own`` has the names by setting. Raises InputError where there is none.
+    ``own`` has the names by setting: the experiment's own, or one that is called alike, which is
+    the same code moved, unless it is among those ``held``, and so another's. Raises InputError
+    where there is none, and where there are several.
     """
     change: dict[str, Any] = {}
     lacking: dict[str, str] = {}
     for setting, names in own.items():
         kept = getattr(experiment, setting) or ""
-        if called_so := [name for name in names if called_alike(name, kept)]:
-            change[setting] = called_so[0]
+        alike = [name for name in names if called_alike(name, kept) and name not in held]
+        if called_so := {name for name in names if name == kept and ":" in name} or {*alike}:
+            if len(called_so) > 1:
+                words = " and ".join(sorted(called_so))
+                raise InputError(f"{setting} {kept} may be any of {words}: name one")
+            change[setting] = called_so.pop()
         elif ":" in kept:
             lacking[setting] = kept
     if lacking:

@@ -63,6 +63,13 @@ def test_settings_of_trials_are_taken_as_lists_and_arrays(rates):
     assert experiment.alone(2) == Experiment(trials=1, learning_rate=0.25)
 
 
+def test_an_options_number_is_pythons():
+    (one,) = Experiment(cell_options={"a": (np.int64(1), np.float32(0.5))}).cell_options
+    assert [type(number) for number in one[1]] == [int, float]
+    with pytest.raises(InputError, match="must hold numbers, words and tuples"):
+        Experiment(cell_options={"a": np.ones(1)})
+
+
 def test_equal_settings_are_one_key():
     ones = [
         Experiment(

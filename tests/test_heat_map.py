@@ -5,6 +5,7 @@ import pytest
 from helpers import rows
 
 from jaxrnn.results import plots
+from jaxrnn.results.config import all_shortened
 from jaxrnn.results.heat_map import heat_map, nets_and_lengths
 from jaxrnn.results.plots import write_plots
 from jaxrnn.results.summary import summarize
@@ -95,6 +96,17 @@ def test_more_nets_than_colours_tell_apart_are_a_table_of_colours(tmp_path):
     assert np.asarray(solved.images[0].get_array()).shape == (14, 2)
     assert len(steps.texts) == 28
     assert {text.get_text() for text in steps.texts} == {"2,000"}
+
+
+def test_own_nets_that_are_shortened_alike_are_told_apart():
+    names = [f"models/experiments/version_{k}/recurrent_cells.py:gated_net" for k in range(3)]
+    made = [row for name in names for row in rows(name, 4, [1000, None])]
+    lines = nets_and_lengths(summarize(made))
+    labels = [line.settings["net"] for line in lines]
+    assert len({*labels}) == 3
+    assert labels[2].endswith("gated_net 3")
+    assert max(map(len, labels)) <= 40
+    assert all_shortened(["lstm", "gru", "lstm"], 24) == {"lstm": "lstm", "gru": "gru"}
 
 
 def test_a_table_of_many_nets_has_a_scale_of_colours_and_is_no_taller_than_the_tallest():

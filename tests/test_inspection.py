@@ -216,6 +216,18 @@ def test_picture_of_a_net_holds_its_record(cell, rows):
     assert heat_maps[1].get_title() == f"first symbol 3\np(3) at the last step: {p:.2f}"
 
 
+def test_units_that_are_shown_of_many_have_their_own_numbers():
+    experiment = replace(TINY, cell="simple_rnn", hidden_size=50)
+    record = look_at_both(experiment, random_params(net_of("simple_rnn", (4, 50, 4)))).record
+    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
+    axes = figure.axes[0]
+    hidden = np.asarray(record.states["hidden"])
+    (shown,) = np.asarray(axes.images[0].get_array())[None]
+    for place, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
+        np.testing.assert_array_equal(shown[int(place)], hidden[0, :, int(text.get_text())])
+    assert len(axes.get_yticks()) == 4
+
+
 def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean():
     norms = np.array([[1e-200, 2.0, 4.0], [1e-200, 1.0, 0.5]])
     (axes,) = draw_gradient_norms({"one": norms, "two": norms[:, 1:]}).axes

@@ -256,6 +256,26 @@ def test_what_stands_beside_a_file_can_be_imported_by_it(own):
     del sys.modules["beside"]
 
 
+def test_another_module_of_the_name_of_what_stands_beside_is_not_taken_for_it(own):
+    for version, cell in (("v1", "simple_rnn"), ("v2", "gru")):
+        Path(version).mkdir()
+        Path(f"{version}/beside.py").write_text(f"from jaxrnn import {cell} as cell\n")
+        Path(f"{version}/mine.py").write_text(
+            f"import json\nfrom beside import cell  # {version}\n"
+        )
+    assert find(CELLS, "cell", "v1/mine.py:cell") is jaxrnn.simple_rnn
+    with pytest.raises(
+        InputError, match=r"^v2/mine.py imports beside, and .*v1/beside.py has that"
+    ):
+        find(CELLS, "cell", "v2/mine.py:cell")
+    del sys.modules["beside"]
+    Path("things.py").write_text("things = [1, 2]\n")
+    with pytest.raises(
+        InputError, match=r"^cell things.py:things is \[1, 2\]: it has to be a func"
+    ):
+        run_trials(replace(EXPERIMENT, cell="things.py:things"))
+
+
 def test_files_that_are_carried_stand_for_those_of_the_machine(own):
     named = replace(EXPERIMENT, cell="mine.py:lstm", task="sub/mine.py:last")
     Path("sub").mkdir()

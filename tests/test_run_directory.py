@@ -218,6 +218,9 @@ def test_rows_made_elsewhere_are_said_to_be(tmp_path):
         directory.admit([SMALL])
         directory.made_on(versions, "1 gpu device (H100)")
         directory.add(rows_ending_at(SMALL, [20] * SMALL.trials))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            directory.admit([replace(SMALL, trials=9)], here=False)  # this is not where they run
         with pytest.warns(
             UserWarning, match="begun with processor H100 and goes on with processor"
         ):
@@ -225,6 +228,25 @@ def test_rows_made_elsewhere_are_said_to_be(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["device"] == "1 gpu device (H100)"
     assert [one["device"] for one in config["resumed"]] == ["1 cpu device (z80, 1 cores)"]
+
+
+def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
+    one = replace(SMALL, name="own")  # B and A share their first trial
+    b = replace(one, trials=2, learning_rate=(1.0, 0.1))
+    a = replace(one, trials=3, learning_rate=(1.0, 0.2, 0.3))
+    small = replace(SMALL, trials=1)
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([small, SMALL, b, a])
+        assert directory.to_run([small, SMALL, b, a]) == {SMALL: (0, 1, 2), b: (0, 1), a: (0, 1, 2)}
+        directory.checkpoint(b, (0, 1)).save({})
+        directory.checkpoint(small, (0,)).save({})
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([small, SMALL, a, b])
+        directory.add(rows_ending_at(a, [20] * 3))
+        assert directory.to_run([small, SMALL, a, b]) == {small: (0,), SMALL: (0, 1, 2), b: (0, 1)}
+        assert directory.checkpoint(b, (0, 1)).load() == {}
+        directory.add(rows_ending_at(b, [20] * 2))
+        assert directory.to_run([b]) == {}
 
 
 def test_a_directory_of_an_older_version_goes_on(sweep, tmp_path):

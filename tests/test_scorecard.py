@@ -190,6 +190,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert kept_rows(TINY, ["adding"]) == []
     with_gru = [*rows_of(out), made[-1]]  # which has its own row then
     assert {row["cell"] for row in scoring._beside(TINY, with_gru, out)} == {"lstm"}
+    elsewhere = [*rows_of(out), made[-1] | {"task": "copying"}]  # and the kept one on this task
+    assert scoring._beside(TINY, elsewhere, out) == made
 
     # The run directory says it all: its report can be made again, and by itself.
     assert run("report", out) == 0

@@ -242,7 +242,7 @@ def test_experiments_that_share_trials_run_each_once(tmp_path):
             directory,
             on_rows=lambda one, rows, new: seen.append((one.trials, len(rows), new)),
         )
-    assert seen == [(3, 3, True), (2, 2, False), (1, 1, False)]
+    assert seen == [(3, 3, True), (2, 2, True), (1, 1, True)]
     assert [row["trial"] for row in rows_of(tmp_path)] == [0, 1, 2]
     with pytest.raises(InputError, match="name at least one experiment"):
         run_all([], tmp_path / "none")

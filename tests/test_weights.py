@@ -245,6 +245,25 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     assert one.load({"cell": ["moved/mine.py:mgu"]})[0].cell == "moved/mine.py:mgu"
 
 
+def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for version, cell in (("v1", "simple_rnn"), ("v2", "irnn")):
+        Path(version).mkdir()
+        Path(f"{version}/mine.py").write_text(f"from jaxrnn import {cell} as net\n")
+    one, other = (replace(SMALL, cell=f"{version}/mine.py:net") for version in ("v1", "v2"))
+    sweep(tmp_path / "run", one, other)
+    with pytest.raises(InputError, match=r"cell 'v1/mine.py:net' is somebody's own code"):
+        load_weights("run", cell="v2/mine.py:net")
+    found = chosen(Path("run"), Choice(cells=["v2/mine.py:net"]))
+    assert [one.experiment.cell for one in found] == ["v2/mine.py:net"]
+    both = {"cell": ["v1/mine.py:net", "v2/mine.py:net"]}
+    assert with_own(other, both).cell == other.cell
+    with pytest.raises(InputError, match=r"may be any of v1/mine\.py:net and v2/mine\.py:net"):
+        with_own(replace(one, cell="gone/mine.py:net"), both)
+    with pytest.raises(InputError, match="name at least one cell"):
+        chosen(Path("run"), Choice(cells=[]))
+
+
 def test_all_code_of_ones_own_that_is_to_be_named_is_said_at_once():
     own = Experiment(task="a.py:last", cell="b.py:mgu", length=5)
     with pytest.raises(InputError) as refused:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Union
@@ -54,6 +55,10 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
         raise InputError(_unknown(commands, words[0], unknown[0]))
     for rule, value in _unreadable(command):
         raise InputError(f"{rule} (not {value!r})")
+    flags = [_spelled(word.partition("=")[0].lstrip("-")) for word in words if word[:2] == "--"]
+    for flag, count in Counter(flags).items():
+        if count > 1:
+            raise InputError(f"{flag} is given twice: give all its values after one")
     return functools.partial(_run, command)
 
 
@@ -146,7 +151,7 @@ def _missing(commands: Commands, words: Sequence[str]) -> str:
     flags = list(map(_spelled, _flags(commands[name])))
     for word, after in itertools.pairwise([*words[1:], "--"]):
         flag = _spelled(word.lstrip("-"))
-        if flag in flags and after.startswith("-"):
+        if flag in flags and after.startswith("-") and not after[1:2].isdigit():
             try:
                 _read(commands, [name, flag])
             except SystemExit:  # so much for this flag alone

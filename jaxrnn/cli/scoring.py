@@ -73,7 +73,8 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
     tasks = {row["task"] for row in rows}
     others = [cell for cell in CELLS if cell not in trained]
     come = kept_rows(protocol, tasks)
-    beside = [row for row in come if row["cell"] in others]
+    run = {(row["cell"], row["task"]) for row in rows}
+    beside = [row for row in come if (row["cell"], row["task"]) not in run]
     why = ""
     if beside and (words := differences(kept(protocol), out)):
         made = ", ".join(words)

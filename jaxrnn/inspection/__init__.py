@@ -25,6 +25,7 @@ from jaxrnn.inspection.record import (
 from jaxrnn.inspection.sequences import draw_look, reach_of
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.files import write_figure
+from jaxrnn.tasks import settled
 from jaxrnn.training.runner import check, run_trials
 
 __all__ = [
@@ -137,7 +138,7 @@ def _check_ended(net: _Net) -> None:
 
 
 def _draw(nets: Any, pictures: Sequence[Path], on_stage: OnStage) -> list[Path]:
-    reaches, is_pair = {}, True
+    reaches, is_pair, lengths = {}, True, set()
     for path, net in zip(pictures, nets, strict=False):  # the last is of all
         _check_ended(net)
         on_stage(f"Drawing {net}.")
@@ -149,6 +150,8 @@ def _draw(nets: Any, pictures: Sequence[Path], on_stage: OnStage) -> list[Path]:
             is_pair = False
             write_figure(path, draw_look(experiment, outcome, seen))
         reaches[f"{net}, {ending(outcome)}"] = reach_of(seen)
+        lengths.add(experiment.length)
+        is_pair = is_pair and settled(experiment).objective == "cross_entropy" and len(lengths) == 1
     on_stage("Drawing the gradients.")
     write_figure(pictures[-1], draw_gradient_norms(reaches, from_end=not is_pair))
     return list(pictures)

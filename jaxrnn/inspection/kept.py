@@ -60,10 +60,12 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
         """Leave those of ``found`` that are ``wanted``."""
         if wanted is None:
             return
+        if not wanted:
+            raise InputError(f"name at least one {what}")
         held = list(dict.fromkeys(map(of, found)))
         names = set()
         for one in wanted:
-            alike = [name for name in held if name == one or called_alike(str(one), str(name))]
+            alike = [one] if one in held else [n for n in held if called_alike(str(one), str(n))]
             if not alike:
                 raise InputError(
                     f"{run} keeps no weights of {what} {shown(one)}: choose from {_listed(held)}"

@@ -37,6 +37,7 @@ class Row(NamedTuple):
 
     name: str  # as it stands beside them
     values: np.ndarray  # [2, T, units]
+    own: np.ndarray  # the numbers of these units, counted from 0
     units: int  # of the net
     norm: Normalize
     colors: str
@@ -51,6 +52,9 @@ class Row(NamedTuple):
         """Write its name at the left."""
         axes.set_ylabel(f"{self.name}\nunit")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if len(self.own) < self.units:  # those that are shown, by their own numbers
+            places = np.arange(0, len(self.own), 5)
+            axes.set_yticks(places, [str(self.own[place]) for place in places])
 
 
 def rows_of(experiment: Experiment, record: Record) -> list[Row]:
@@ -83,7 +87,16 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
             else name.replace("cell", "cell state").replace("units", "activation")
         )
         norm = shut_to_open if is_sigmoid else around_0(values)
-        rows.append(Row(words, values, units, norm, "viridis" if is_sigmoid else "RdBu_r"))
+        rows.append(
+            Row(
+                words,
+                values,
+                np.arange(units)[own],
+                units,
+                norm,
+                "viridis" if is_sigmoid else "RdBu_r",
+            )
+        )
     return rows
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxrnn.outcome import curve_edges
-from jaxrnn.results.config import shortened
+from jaxrnn.results.config import all_shortened
 from jaxrnn.results.drawing import (
     COLORS,
     GREY,
@@ -88,7 +88,7 @@ def _draw_steps(
             steps = [steps_to_solution(row) for row in group]
             half = min(0.42 * share * width, 0.02 * len(steps) / slot)
             spread = spread_around(middle, half, len(steps))
-            heights = [min(s, top) for s in steps]
+            heights = [min(max(1, s), top) for s in steps]  # a logarithmic axis has no 0
             axes.plot(spread, heights, ".", color=color, alpha=0.75, ms=6)
             medians.append((middle, median(steps)))
             published = beside[*net, length]
@@ -130,7 +130,7 @@ def _join(
 
 def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
     """The scale of the steps, and the cap where any trial came to it."""
-    high = 1.25 * max(drawn)
+    high = 1.25 * max(10, *drawn)
     low = min(0.8 * min(drawn), high / 10, 0.8 * cap)
     if top in drawn:
         axes.axhline(cap, color=GREY, lw=0.8, ls="--")
@@ -162,7 +162,8 @@ def _draw_table(
             text = f"{solved}/{len(group)}"
             size = 5 if turned else 8
             axes.text(place, number, text, ha="center", va="center", fontsize=size, color=color)
-    names = [plain(shortened(net_name(*net), 40)) for net in nets]
+    short = all_shortened((net_name(*net) for net in nets), 40)
+    names = [plain(short[net_name(*net)]) for net in nets]
     axes.set_yticks(range(len(nets)), names, fontsize=9)
     for label, color in zip(axes.get_yticklabels(), nets.values(), strict=True):
         label.set_color(color)
@@ -199,7 +200,8 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     label_outer_panels(grid, len(lengths), "training step", "mean error")
     lines = [Line2D([], [], color=color) for color in nets.values()]
     lines.append(Line2D([], [], color=GREY, ls="--"))
-    labels = [shortened(net_name(*net), 40) for net in nets]
+    short = all_shortened((net_name(*net) for net in nets), 40)
+    labels = [short[net_name(*net)] for net in nets]
     put_legend(figure, lines, [*labels, "threshold"])
     title = heading(rows, [*map(len, by_net(rows).values())])
     put_heading(figure, size[0], f"Learning curves, a line a trial: {title}")

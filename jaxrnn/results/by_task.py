@@ -20,7 +20,7 @@ from rich.text import Text
 
 from jaxrnn.results.by_length import spread_around
 from jaxrnn.results.compare import CONDITIONS, compare, restricted_mean
-from jaxrnn.results.config import short, shortened
+from jaxrnn.results.config import all_shortened, short
 from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import interval, median, source_of, steps_to_solution
@@ -61,7 +61,7 @@ def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
 
 
 def _labels(cells: Sequence[str]) -> list[str]:
-    return [shortened(cell, NAME_WIDTH) for cell in cells]
+    return list(all_shortened(cells, NAME_WIDTH).values())
 
 
 def _solved(rows: Sequence[Row]) -> int:

@@ -84,6 +84,19 @@ def shortened(text: str, width: int) -> str:
     return f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
+def all_shortened(texts: Iterable[str], width: int) -> dict[str, str]:
+    """Each :func:`shortened`, with a number where several would come out alike."""
+    short_of: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        short, number = shortened(text, width), 1
+        while short in short_of.values():
+            number += 1
+            end = f" {number}"
+            short = shortened(text, width - len(end)) + end
+        short_of[text] = short
+    return short_of
+
+
 def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
     """Every setting of the experiments, a list where they differ: what config.json keeps."""
     experiments = list(experiments)

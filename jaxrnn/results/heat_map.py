@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from jaxrnn.experiment import GRID
-from jaxrnn.results.config import short, shortened
+from jaxrnn.results.config import all_shortened, short
 from jaxrnn.results.drawing import heading, plain, put_heading
 from jaxrnn.results.rows import Row
 from jaxrnn.results.summary import Line, by_net, net_name
@@ -46,13 +46,14 @@ def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
 def nets_and_lengths(lines: Sequence[Line]) -> list[Line]:
     """Nets and lengths as two more settings of one grid."""
     names = dict.fromkeys(name for line in lines for name in line.settings)
+    nets = all_shortened((net_name(line.experiment, line.cell) for line in lines), 40)
     return [
         line._replace(
             experiment=GRID,
             cell="",
             length=0,
             settings={
-                "net": shortened(net_name(line.experiment, line.cell), 40),
+                "net": nets[net_name(line.experiment, line.cell)],
                 "length": line.length,
                 **{name: line.settings.get(name, "-") for name in names},
             },

@@ -14,7 +14,7 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, processor_of, versions
 from jaxrnn.names import digests, own_names
-from jaxrnn.results.checkpoint import CheckpointFile, owner_of
+from jaxrnn.results.checkpoint import CheckpointFile, Owner, owner_of
 from jaxrnn.results.compare import CONDITIONS
 from jaxrnn.results.config import (
     CONFIG,
@@ -49,7 +49,7 @@ class RunDirectory:
 
         self.path = path = Path(path)
         self._lines: dict[tuple[Experiment, int], tuple[Row, str]] = {}
-        self._checkpoints: dict[Path, Experiment] = {}
+        self._checkpoints: dict[Path, Owner] = {}
         self._places: dict[tuple[Experiment, int], int] = {}
         self._lock = FileLock(path / LOCK)
 
@@ -73,7 +73,7 @@ class RunDirectory:
             for row, line in read_lines(self.path):
                 self._lines[experiment_of(row), row["trial"]] = row, line
             for file in sorted(self.path.glob("checkpoint-*.npz")):
-                self._checkpoints[file] = owner_of(file)[0]
+                self._checkpoints[file] = owner_of(file)
         except BaseException:
             self._lock.release()
             raise
@@ -93,12 +93,14 @@ class RunDirectory:
         """All rows that it holds."""
         return [row for row, _ in self._lines.values()]
 
-    def admit(self, experiments: Sequence[Experiment], keep_weights: bool = False) -> None:
+    def admit(
+        self, experiments: Sequence[Experiment], keep_weights: bool = False, here: bool = True
+    ) -> None:
         """Make sure that what is held of these experiments was run under their settings.
 
         Raises InputError where the directory was begun with others, and with ``keep_weights`` where
         it holds a trial of theirs whose weights were not kept. Warns where trials that are
-        missing will be run under other versions than those that are held.
+        missing will be run, ``here``, under other versions than those that are held.
         """
         self._places = {}
         for place, experiment in enumerate(experiments):
@@ -116,7 +118,7 @@ class RunDirectory:
             if any(trial not in self._places for trial in self._lines):
                 settings = merged(config["settings"], settings)
             config["settings"] = settings
-            if any(self.missing(experiment) for experiment in experiments):
+            if here and any(self.missing(experiment) for experiment in experiments):
                 self._note_versions(config, versions(), device())
         if own:
             config[SOURCES] = own
@@ -151,7 +153,7 @@ class RunDirectory:
             if key not in self._places and key[0] not in alike:
                 changed.add(_net(key[0]))
         # A kill may have left the checkpoint of one that has ended.
-        begun = [one for one in self._checkpoints.values() if self.missing(one)]
+        begun = [one for one, _ in self._checkpoints.values() if self.missing(one)]
         interrupted = {_net(one): one for one in begun if one not in asked}
         new = [experiment for experiment in experiments if self.missing(experiment)]
         for experiment in new:
@@ -175,7 +177,8 @@ class RunDirectory:
     ) -> dict[str, str]:
         """What is kept of users' own code; refuses code that trials which are held did not have."""
         before, now = config.get(SOURCES, {}), digests(experiments)
-        held = own_names([*{one: None for one, _ in self._lines}, *self._checkpoints.values()])
+        begun = (one for one, _ in self._checkpoints.values())
+        held = own_names([*{one: None for one, _ in self._lines}, *begun])
         for name in now:
             if name in held and before.get(name) != now[name]:
                 raise InputError(
@@ -231,16 +234,25 @@ class RunDirectory:
         return tuple(k for k, one in trials if (one, k) not in self._lines)
 
     def to_run(self, experiments: Sequence[Experiment]) -> dict[Experiment, tuple[int, ...]]:
-        """The trials that it does not hold, where there are any, by experiment; each is that of
-        the largest that has it, so that none is run twice."""
-        taken: set[Trial] = set()
-        of_each: dict[Experiment, tuple[int, ...]] = {}
-        for experiment in sorted(experiments, key=lambda one: -one.trials):
-            alone = experiment.each_alone()
-            trials = [k for k in self.missing(experiment) if (alone[k], k) not in taken]
-            of_each[experiment] = tuple(trials)
-            taken.update((alone[k], k) for k in trials)
-        return {one: of_each[one] for one in experiments if of_each[one]}
+        """The trials to run of each experiment of which it does not hold all.
+
+        An interrupted one goes on with those of its checkpoint. One that has no checkpoint is left
+        out where another has all that are missing of it, and more.
+        """
+        missing = {one: self.missing(one) for one in experiments}
+        alone = {one: {(each, k) for k, each in enumerate(one.each_alone())} for one in missing}
+        lacking = {one: alone[one] - self._lines.keys() for one in missing}
+        begun = dict(self._checkpoints.values())
+        to_run = {}
+        for one, trials in missing.items():
+            on_file = begun.get(one.canonical(), ())
+            if set(trials) <= set(on_file):
+                trials = on_file if trials else ()
+            elif any(lacking[one] < others for others in lacking.values()):
+                trials = ()
+            if trials:
+                to_run[one] = trials
+        return to_run
 
     def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
         """Add rows to ``trials.jsonl``, all or none, in the order of what was admitted.
@@ -284,7 +296,7 @@ class RunDirectory:
     def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
         """The place for the checkpoint of some of an experiment's trials."""
         owner = experiment.canonical(), tuple(trials)
-        for path, begun in self._checkpoints.items():
+        for path, (begun, _) in self._checkpoints.items():
             if begun == owner[0]:
                 return CheckpointFile(path, owner)
         return CheckpointFile(self.path / name_of("checkpoint", owner[0]), owner)
