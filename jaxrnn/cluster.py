@@ -107,10 +107,7 @@ def run_sweep_on_dask(
                         advanced.remove(job)
                         futures[job] = submit(job)
                     else:
-                        raise InputError(
-                            f"{experiment.cell} at length {experiment.length} is given up, too "
-                            "many workers died before its next checkpoint: see their logs"
-                        )
+                        raise _given_up(experiment)
         finally:
             for variable in variables:
                 variable.delete()
@@ -118,6 +115,13 @@ def run_sweep_on_dask(
         if experiment not in held and experiment not in to_do:
             tell(experiment, True)
     return directory.rows
+
+
+def _given_up(experiment: Experiment) -> InputError:
+    return InputError(
+        f"{experiment.cell} at length {experiment.length} is given up, too many workers died "
+        "before its next checkpoint: see their logs"
+    )
 
 
 def _drain(news: "queue.SimpleQueue[tuple[int, Any]]") -> Iterable[tuple[int, Any]]:

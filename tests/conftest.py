@@ -5,6 +5,8 @@ import tempfile
 # compiled programs for all tests and the processes that they start.
 _cache = tempfile.TemporaryDirectory(prefix="jaxrnn-tests-")
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+# What the CPU promises is tested on it, wherever; test_gpu.py says how to ask a GPU, too.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)  # faults.py has one
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 

@@ -122,6 +122,23 @@ def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
     np.testing.assert_allclose(errors, jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
 
 
+def test_no_more_trials_are_tested_at_once_than_were_trained():
+    experiment, widths = replace(WINDOW, trials=8), []
+    program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
+
+    def final_test(params, lanes):
+        widths.append(len(lanes.trial))
+        return np.asarray(lanes.trial, float)[:, None] / 10
+
+    program = program._replace(final_test=final_test)
+    kept = Kept(program.init(lanes_of(experiment)).params, np.arange(8))
+    ends = ["solved", "diverged", *["unsolved"] * 6]
+    outcomes = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(ends)]
+    tested = with_final_test(experiment, program, kept, outcomes, 4, 1)
+    assert widths == [4, 4]
+    assert [one.final_error for one in tested] == [0, None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+
+
 def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     experiment = replace(WINDOW, trials=2, threshold=0.25)
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
@@ -129,7 +146,7 @@ def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     program = program._replace(final_test=lambda params, lanes: errors[lanes.trial])
     kept = Kept(program.init(lanes_of(experiment)).params, np.arange(2))
     solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
-    first, second = with_final_test(experiment, program, kept, solved, 1)
+    first, second = with_final_test(experiment, program, kept, solved, 3, 1)
     assert (first.final_wrong, second.final_wrong) == (1, 2)
     assert first.final_error == pytest.approx(0.1875)
     assert second.final_error is None  # so that its row can be read back

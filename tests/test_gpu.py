@@ -11,9 +11,8 @@ from scipy.stats import mannwhitneyu
 
 from jaxrnn import CELLS, SUITES, Experiment, run_trials
 from jaxrnn.training import host_loop
-from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
 from jaxrnn.training.lanes import LaneTable
-from jaxrnn.training.objectives import OBJECTIVES
 from jaxrnn.training.trial import build
 
 
@@ -24,19 +23,27 @@ def gpus():
         return []
 
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not gpus(), reason="there is no GPU here")]
+NONE = "there is no GPU here: where there is, JAX_PLATFORMS=cuda,cpu pytest -m gpu"
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not gpus(), reason=NONE)]
 CPU = jax.devices("cpu")[:1]
 
 CELL_OPTIONS = {"memory_blocks": {"cell_options": {"block_size": 2}}}
-# Settings under which no net is chaotic, so that what was rounded stays small.
+# Settings under which no net is chaotic, so that what was rounded stays small: from weights that
+# differ by 3e-7 of themselves the CPU's errors differ by 2e-7 at most. Norms are sensitive.
+RATES = {"lstm_layer_norm": 0.001}
 CASES = {
     cell: Experiment(
-        cell=cell, length=10, trials=6, learning_rate=0.01, **CELL_OPTIONS.get(cell, {})
+        cell=cell,
+        length=10,
+        trials=6,
+        learning_rate=RATES.get(cell, 0.01),
+        **CELL_OPTIONS.get(cell, {}),
     )
     for cell in CELLS
-} | {
-    objective: SUITES[name].at(trials=6)
-    for objective, name in zip(OBJECTIVES, ("6a-best", "6a", "4-linear"), strict=True)
+}
+CASES |= {  # cross-entropy is every cell's
+    "half_squared_error": SUITES["6a"].at(trials=6),
+    "half_squared_error_linear": SUITES["4-linear"].at(trials=6),
 }
 
 
@@ -55,8 +62,8 @@ def test_errors_over_fifty_steps_are_those_of_the_cpu(case):
 
 def test_products_have_all_digits_of_float32():
     a, b = np.random.default_rng(0).standard_normal((2, 64, 64)).astype(np.float32)
-    with jax.default_device(gpus()[0]), jax.default_matmul_precision("highest"):
-        product = np.asarray(jax.jit(jnp.matmul)(a, b))
+    with jax.default_device(gpus()[0]):
+        product = np.asarray(jax.jit(in_full_precision(jnp.matmul))(a, b))
     np.testing.assert_allclose(product, a.astype(np.float64) @ b, atol=1e-4)  # TF32: 1e-2
 
 

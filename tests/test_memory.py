@@ -3,6 +3,7 @@ import resource
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -17,7 +18,7 @@ from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check
 from jaxrnn.training.sizes import chunk_steps_of, most_lanes
-from jaxrnn.training.trial import build
+from jaxrnn.training.trial import build, trial_key
 
 ORDER = SUITES["6a"].at(trials=10)
 
@@ -70,9 +71,27 @@ def size_of_program(experiment, lanes):
 def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experiment):
     lanes = 10
     chunk_steps = chunk_steps_of(experiment, memory._lane(experiment).num_steps, None)
-    needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, chunk_steps)
+    untested = replace(experiment, final_test=0)  # tests are another program
+    needs = memory._needs_of_lanes(untested, memory._lane(experiment), lanes, chunk_steps)
     with promotion(experiment):
         assert 1 <= size_of_program(experiment, lanes) / memory._total(needs) <= 3
+
+
+@pytest.mark.parametrize(
+    "experiment", [ORDER, Experiment(task="two_sequence", length=60, test_size=64, trials=10)]
+)
+def test_a_test_takes_what_is_estimated_and_at_most_six_times_that(experiment):
+    trial, lanes = build(experiment), 10
+    keys = jax.eval_shape(jax.vmap(partial(trial_key, 0)), np.arange(lanes))
+    params = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype), state_of(trial).params
+    )
+    with promotion(experiment):
+        lowered = jax.jit(jax.vmap(trial.test or trial.final_test)).lower(keys, params)
+    taken = lowered.compile(QUICK).memory_analysis().temp_size_in_bytes
+    needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, 1)
+    (estimated,) = [need.size for need in needs if "tests" in need.what]
+    assert 1 <= taken / estimated <= 6
 
 
 def test_layers_above_the_first_count_as_the_second():

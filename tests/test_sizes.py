@@ -6,7 +6,7 @@ from helpers import Accelerator
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.sizes import device_memory, most_lanes, round_up, steps_at_once
+from jaxrnn.training.sizes import device_memory, enough, most_lanes, round_up, steps_at_once
 from jaxrnn.training.trial import build
 
 
@@ -32,6 +32,12 @@ def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):
     experiment = Experiment(**settings)
     size = bytes_of(state_of(build(experiment)))
     assert most_lanes(size, experiment.trials, jax.devices()[:1] * 2) == lanes
+
+
+def test_a_second_accelerator_is_for_what_one_does_not_do_as_fast():
+    cores, gpus = jax.devices()[:1] * 4, [Accelerator(None) for _ in range(4)]
+    for lanes, num_cores, num_gpus in ((1, 1, 1), (10, 4, 1), (300, 4, 2), (10_000, 4, 4)):
+        assert (len(enough(cores, lanes)), len(enough(gpus, lanes))) == (num_cores, num_gpus)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jax import lax
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.tasks import Sequence, Task, noise_free
-from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.sizes import round_up
@@ -142,6 +142,7 @@ def look_at_both(experiment: Experiment, params: Params) -> Look:
     )
 
     @jax.jit
+    @in_full_precision
     @jax.vmap
     def look_at(sequence: Sequence) -> tuple[Record, jax.Array, jax.Array]:
         xs = sequence.inputs

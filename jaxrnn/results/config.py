@@ -3,12 +3,14 @@
 import dataclasses
 import itertools
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.machine import processor_of
 
 CONFIG = "config.json"
 
@@ -36,6 +38,36 @@ def read_config(directory: Path) -> dict[str, Any] | None:
     if fault:
         raise InputError(f"{path} is not a run's configuration: {fault}; move it away")
     return config
+
+
+def gone_on(
+    directory: Path, config: dict[str, Any], versions: Mapping[str, str], device: str
+) -> dict[str, Any]:
+    """The configuration of a directory whose next rows are made with these versions on this device.
+
+    Both are kept, and a warning says so, unless what it was begun with is the same, but for the
+    number of devices.
+    """
+
+    def made(one: Mapping[str, Any]) -> dict[str, str]:
+        return one["versions"] | {"processor": processor_of(one["device"])}
+
+    now = {"versions": versions, "device": device}
+    resumed = config.get("resumed", [])
+    begun, made_now = made(config), made(now)
+    changed = [name for name in made_now if made_now[name] != begun.get(name)]
+    if changed:
+        old, new = (
+            ", ".join(f"{name} {spelled(of.get(name))}" for name in changed)
+            for of in (begun, made_now)
+        )
+        warnings.warn(
+            f"{directory} was begun with {old} and goes on with {new}: its rows are of both",
+            Note,
+            stacklevel=4,
+        )
+    is_known = made_now in [begun, *map(made, resumed)]
+    return config if is_known else config | {"resumed": [*resumed, now]}
 
 
 _MADE_WITH: dict[str, type] = {"versions": dict, "device": str}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError, Note
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.machine import device, processor_of, versions
+from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
 from jaxrnn.results.checkpoint import CheckpointFile, Owner, owner_of
 from jaxrnn.results.compare import CONDITIONS
@@ -20,6 +19,7 @@ from jaxrnn.results.config import (
     CONFIG,
     PLURAL,
     SOURCES,
+    gone_on,
     merged,
     read_config,
     settings_in_words,
@@ -119,7 +119,7 @@ class RunDirectory:
                 settings = merged(config["settings"], settings)
             config["settings"] = settings
             if here and any(self.missing(experiment) for experiment in experiments):
-                self._note_versions(config, versions(), device())
+                config = gone_on(self.path, config, versions(), device())
         if own:
             config[SOURCES] = own
         self._write_config(config)
@@ -130,7 +130,7 @@ class RunDirectory:
         config = read_config(self.path)
         assert config is not None  # something was admitted
         if self._lines:
-            self._note_versions(config, made_with, where)
+            config = gone_on(self.path, config, made_with, where)
         else:
             config |= {"versions": made_with, "device": where}
         self._write_config(config)
@@ -197,31 +197,6 @@ class RunDirectory:
             f"{self.path} was begun with {flag_name(name)} {spelled(old[name])}, "
             f"not {spelled(new[name])}: use another --out or the same settings"
         )
-
-    def _note_versions(
-        self, config: dict[str, Any], made_with: Mapping[str, str], where: str
-    ) -> None:
-        """Warn of versions, or a kind of device, that it was not begun with, and keep both."""
-
-        def made(one: Mapping[str, Any]) -> dict[str, str]:
-            return one["versions"] | {"processor": processor_of(one["device"])}
-
-        now = {"versions": made_with, "device": where}
-        resumed = config.get("resumed", [])
-        begun, made_now = made(config), made(now)
-        changed = [name for name in made_now if made_now[name] != begun.get(name)]
-        if changed:
-            old, new = (
-                ", ".join(f"{name} {spelled(of.get(name))}" for name in changed)
-                for of in (begun, made_now)
-            )
-            warnings.warn(
-                f"{self.path} was begun with {old} and goes on with {new}: its rows are of both",
-                Note,
-                stacklevel=3,
-            )
-        if made_now not in [begun, *map(made, resumed)]:
-            config["resumed"] = [*resumed, now]
 
     def rows_of(self, experiment: Experiment) -> list[Row]:
         """The rows that it holds of an experiment's trials, in order."""

@@ -235,6 +235,16 @@ def _chunk(
     return state, errors[:chunk_steps]
 
 
+def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with matrix products of float32's full precision, unless
+    ``jax_default_matmul_precision`` says otherwise.
+
+    Accelerators would round their factors to fewer bits, and their trials would not be the CPU's.
+    """
+    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
+    return jax.default_matmul_precision(precision)(function)
+
+
 def _compile(
     function: Callable[..., Any],
     errors: PartitionSpec | None,
@@ -242,11 +252,8 @@ def _compile(
     donated: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
     """The function of (state, lanes), its lanes shared out over the devices, as one program."""
-    # Accelerators would round the factors of matrix products to fewer bits, and their trials would
-    # not be the CPU's.
-    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
     sharded = jax.shard_map(
-        jax.default_matmul_precision(precision)(function),
+        in_full_precision(function),
         mesh=Mesh(np.array(devices), _AXIS),
         in_specs=(_LANES, _LANES),
         out_specs=_LANES if errors is None else (_LANES, errors),

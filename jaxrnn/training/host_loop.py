@@ -109,6 +109,7 @@ class Run:
         held = 0 if self.saved is None else len(self.saved["lane_trial"])
         self.place = self._compiled_for(*self._usable(devices, held))
         self.wider: _Place | None = None
+        self.widest = self.place.width
         self.table = LaneTable(self.place.width, len(self.trials))
 
     @property
@@ -172,7 +173,8 @@ class Run:
         has_two = self.rule.by_test and experiment.mean_error is not None
         outcomes = stopping.outcomes(self.progress, self.trials, has_two)
         if self.kept and program.final_test:
-            outcomes = with_final_test(experiment, program, self.kept, outcomes, len(devices))
+            sizes = self.widest, len(devices)
+            outcomes = with_final_test(experiment, program, self.kept, outcomes, *sizes)
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
@@ -215,7 +217,7 @@ class Run:
         """Go on with a state on the host, its busy lanes in front of the others."""
         lane = self.table.repack(place.width)
         self.state = place.program.place(jax.tree.map(lambda a: a[lane], state))
-        self.place = place
+        self.place, self.widest = place, max(self.widest, place.width)
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""

@@ -19,7 +19,7 @@ from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.sizes import chunk_steps_of, device_memory, enough, most_lanes, round_up
 from jaxrnn.training.stopping import needs_recent, rule_of
-from jaxrnn.training.trial import make_trial, trial_key
+from jaxrnn.training.trial import TEST_BATCH, make_trial, trial_key
 
 LAYER_BYTES = 5_000_000
 """What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
@@ -142,12 +142,15 @@ def _needs_of_lanes(experiment: Experiment, lane: Lane, lanes: int, chunk_steps:
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * chunk_steps * (lane.sequence + 4)
     kept = lanes * lane.kept // 2
-    tests = 4 * lanes * experiment.test_size
+    # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
+    # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
+    tested = min(TEST_BATCH, max(experiment.test_size, experiment.final_test))
+    tests = lanes * (4 * experiment.test_size + tested * lane.kept // 4)
     return [
         Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
         Need(sequences, f"{chunk_steps} training sequences in {lanes} lanes", ("length", *OPTIONS)),
         Need(kept, f"the gradients of {lanes} lanes over {lane.num_steps} time steps", SIZES),
-        Need(tests, f"the tests of {lanes} lanes", ("test_size",)),
+        Need(tests, f"the tests of {lanes} lanes", ("test_size", "final_test", *SIZES)),
     ]
 
 

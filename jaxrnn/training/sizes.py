@@ -18,6 +18,10 @@ _MIN_LANES_A_DEVICE = 3
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
+# Lanes that are worth a second accelerator: a step of one takes its launches, which are hardly more
+# for a thousand lanes than for ten (predicted, as below).
+LANES_AN_ACCELERATOR = 256
+
 # Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
 # seconds at ten times the longest, where the cost grows with the square of the length.
 CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
@@ -36,7 +40,8 @@ def round_up(num_lanes: int, num_devices: int) -> int:
 
 def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device]:
     """Those of the devices that so many lanes can use, one at least."""
-    return devices[: max(1, -(-num_lanes // _MIN_LANES_A_DEVICE))]
+    least = _MIN_LANES_A_DEVICE if devices[0].platform == "cpu" else LANES_AN_ACCELERATOR
+    return devices[: max(1, -(-num_lanes // least))]
 
 
 def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
