@@ -316,6 +316,19 @@ def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypa
         inspect(TINY)
 
 
+def test_a_cell_without_a_state_has_nothing_to_look_at(tmp_path, monkeypatch):
+    def stateless(num_inputs, hidden_size, num_outputs):
+        def init(key, initializer):
+            return initializer.weights(key, 1, num_inputs, num_outputs)
+
+        return Cell(init, lambda params: (), lambda params, state, x: (state, params[x]))
+
+    monkeypatch.setitem(CELLS, "stateless", stateless)
+    monkeypatch.setattr(inspection, "run_trials", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(InputError, match=r"^cell stateless has no state to look at"):
+        inspection.inspect([replace(TINY, cell="stateless")], 0, tmp_path)
+
+
 def test_only_the_trials_before_the_one_inspected_are_trained_with_it():
     experiment = replace(TINY, trials=3, learning_rate=(1.0, 0.5, 0.2))
     cut = inspection._up_to(experiment, 1)

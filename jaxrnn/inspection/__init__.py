@@ -23,9 +23,11 @@ from jaxrnn.inspection.record import (
     trained_params,
 )
 from jaxrnn.inspection.sequences import draw_look, reach_of
+from jaxrnn.nets import xavier
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.files import write_figure
 from jaxrnn.tasks import settled
+from jaxrnn.training.parts import first_params, parts_of
 from jaxrnn.training.runner import check, run_trials
 
 __all__ = [
@@ -78,6 +80,7 @@ def inspect(
     experiments = [_up_to(experiment, trial) for experiment in experiments]
     for experiment in experiments:
         check(experiment, num_trials=1, keep_params=True)
+        _check_state(experiment)
     _make(out)
 
     def trained(experiment: Experiment) -> _Net:
@@ -106,6 +109,7 @@ def inspect_run(
     pictures = _places([one.experiment for one in found], out)
     nets = [_Net(*one.load(own or {})) for one in found]
     for net in nets:
+        _check_state(net.experiment)
         _check_ended(net)
     _make(out)
     return _draw(iter(nets), pictures, on_stage)
@@ -128,6 +132,13 @@ def _make(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to {out}: choose another directory")
+
+
+def _check_state(experiment: Experiment) -> None:
+    cell = parts_of(experiment).cell
+    params = first_params(experiment.cell, cell, xavier())
+    if not jax.tree.leaves(jax.eval_shape(cell.initial_state, params)):
+        raise InputError(f"cell {experiment.cell} has no state to look at: choose another")
 
 
 def _check_ended(net: _Net) -> None:
