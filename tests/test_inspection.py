@@ -321,7 +321,10 @@ def test_a_cell_without_a_state_has_nothing_to_look_at(tmp_path, monkeypatch):
         def init(key, initializer):
             return initializer.weights(key, 1, num_inputs, num_outputs)
 
-        return Cell(init, lambda params: (), lambda params, state, x: (state, params[x]))
+        def step(params, state, x):
+            return state, x @ params if x.ndim else params[x]
+
+        return Cell(init, lambda params: (), step)
 
     monkeypatch.setitem(CELLS, "stateless", stateless)
     monkeypatch.setattr(inspection, "run_trials", lambda *_, **__: pytest.fail("it was trained"))
