@@ -166,9 +166,9 @@ def paper(
             "trials": trials,
             "max-sequences": max_sequences,
             "seed": seed,
+            "keep-weights": keep_weights or None,
             "out": out,
             "lanes": lanes,
-            "keep-weights": keep_weights or None,
         }
         for name, value in given.items():
             if value is not None:
