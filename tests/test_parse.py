@@ -115,11 +115,6 @@ def test_a_flag_without_its_name(capsys):
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep --trials 3 4", "'4' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep -- --trials", "'--trials' belongs to no flag of sweep: see jaxrnn sweep --help"),
-        (
-            "sweep --cells lstm --trials 3 --cells=gru",
-            "--cells is given twice: give all its values",
-        ),
-        ("sweep --hidden_size 3 --hidden-size 4", "--hidden-size is given twice: give all its"),
         ("sweep --forget-bias -1 --trials", f"--trials {WHOLE.format('--trials')}"),
         ("report", "report needs its directory: see jaxrnn report --help"),
         ("report a b", "'b' belongs to no flag of report: see jaxrnn report --help"),

@@ -6,7 +6,6 @@ import functools
 import inspect
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Union
@@ -55,10 +54,6 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
         raise InputError(_unknown(commands, words[0], unknown[0]))
     for rule, value in _unreadable(command):
         raise InputError(f"{rule} (not {value!r})")
-    flags = [_spelled(word.partition("=")[0].lstrip("-")) for word in words if word[:2] == "--"]
-    for flag, count in Counter(flags).items():
-        if count > 1:
-            raise InputError(f"{flag} is given twice: give all its values after one")
     return functools.partial(_run, command)
 
 
