@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxrnn.results.by_length import spread_around
-from jaxrnn.results.compare import CONDITIONS, compare, restricted_mean
+from jaxrnn.results.compare import compare, conditions_of, restricted_mean
 from jaxrnn.results.config import all_shortened, short
 from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
 from jaxrnn.results.rows import Row, experiment_of
@@ -42,7 +42,7 @@ def is_by_task(rows: Sequence[Row]) -> bool:
         return False
     made = {experiment_of(row) for row in rows}
     nets = {(one.cell, one.task) for one in made}
-    conditions = {tuple(getattr(one, name) for name in CONDITIONS) for one in made}
+    conditions = set(map(conditions_of, made))
     return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
 
 

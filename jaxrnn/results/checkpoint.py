@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.results.files import write_whole
+from jaxrnn.results.files import arrays_in, write_whole
 from jaxrnn.results.rows import experiment_from
 
 _OWNER, _RUNNING = "experiment", "running"
@@ -58,17 +58,8 @@ def owner_of(path: Path) -> Owner:
 
 def _arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint, by default all."""
-    try:
-        with np.load(path) as file:
-            return {name: file[name] for name in names or file.files}
-    except OSError as error:
-        if error.strerror is None:  # NumPy's, of what is in the file
-            raise _corrupt(path) from None
-        raise
-    except MemoryError:
-        raise
-    except Exception:  # whatever a damaged archive makes of NumPy's reader
-        raise _corrupt(path) from None
+    with arrays_in(path, _corrupt(path)) as file:
+        return {name: file[name] for name in names or file.files}
 
 
 def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:

@@ -24,6 +24,11 @@ CONDITIONS = (
 and the cap. All others belong to the net."""
 
 
+def conditions_of(experiment: Experiment) -> tuple[Any, ...]:
+    """An experiment's ``CONDITIONS``."""
+    return tuple(getattr(experiment, name) for name in CONDITIONS)
+
+
 class Comparison(NamedTuple):
     """Two nets on one task; what is a pair is of the first and of the second."""
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from jaxrnn.results.compare import CONDITIONS, Comparison, compare
+from jaxrnn.results.compare import Comparison, compare, conditions_of
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_net, net_name
 from jaxrnn.results.tables import (
@@ -39,7 +39,7 @@ def rivals(rows: Iterable[Row]) -> list[list[list[Row]]]:
     for group in by_net(rows).values():
         if len({experiment_of(row) for row in group}) == 1:
             made = experiment_of(group[0])
-            alike.setdefault(tuple(getattr(made, name) for name in CONDITIONS), []).append(group)
+            alike.setdefault(conditions_of(made), []).append(group)
     several = [nets for nets in alike.values() if len(nets) > 1]
     return sorted(several, key=lambda nets: nets[0][0]["length"])
 

@@ -5,9 +5,14 @@ import io
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -34,6 +39,25 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+@contextmanager
+def arrays_in(path: Path, corrupt: InputError) -> Iterator[Any]:
+    """An open .npz file, as a mapping; ``corrupt`` is raised where what is in it is damaged.
+
+    A file that cannot be read just now, for want of a permission or of memory, is not damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except OSError as error:
+        if error.strerror is None:  # NumPy's, of what is in the file
+            raise corrupt from None
+        raise
+    except MemoryError:
+        raise
+    except Exception:  # whatever a damaged archive makes of NumPy's reader
+        raise corrupt from None
 
 
 def name_of(kind: str, experiment: Experiment) -> str:

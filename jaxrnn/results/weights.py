@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.results.files import name_of, write_whole
+from jaxrnn.results.files import arrays_in, name_of, write_whole
 from jaxrnn.results.rows import experiment_from
 
 PARAMS = "params"
@@ -45,20 +45,11 @@ def weights_path(directory: Path, experiment: Experiment) -> Path:
 
 def read_weights(path: Path, arrays: bool = True) -> Weights:
     """Read a file, without its ``arrays`` if these are not wanted; InputError if it is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            experiment = experiment_from(json.loads(str(file[_EXPERIMENT])))
-            trials = tuple(int(trial) for trial in file[_TRIALS])
-            names = [name for name in file.files if name.startswith(PARAMS)] if arrays else []
-            read = {name: file[name] for name in names}
-    except OSError as error:
-        if error.strerror is None:  # NumPy's, of what is in the file
-            raise _corrupt(path) from None
-        raise
-    except MemoryError:
-        raise
-    except Exception:  # whatever a damaged archive makes of NumPy's reader
-        raise _corrupt(path) from None
+    with arrays_in(path, _corrupt(path)) as file:
+        experiment = experiment_from(json.loads(str(file[_EXPERIMENT])))
+        trials = tuple(int(trial) for trial in file[_TRIALS])
+        names = [name for name in file.files if name.startswith(PARAMS)] if arrays else []
+        read = {name: file[name] for name in names}
     counts = {experiment.trials, len(trials), *(len(a) if a.ndim else 0 for a in read.values())}
     if len(counts) != 1 or bool(read) != arrays:
         raise _corrupt(path)
