@@ -19,9 +19,9 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.results.rows import Row, make_row
+from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.tasks import settled
+from jaxrnn.sweep import OnRows, Work
 from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
 from jaxrnn.weights import arrays_of
@@ -39,7 +39,7 @@ def run_sweep_on_dask(
     address: str,
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
-    on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    on_rows: OnRows = lambda experiment, rows, new: None,
     keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
@@ -51,23 +51,13 @@ def run_sweep_on_dask(
     InputError where no scheduler answers at ``address`` (``tcp://host:port``),
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
-    given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given), keep_weights, here=False)
-    to_do = directory.to_run(list(given))
-    unfinished, missing = list(to_do), list(to_do.values())
-
-    def tell(experiment: Experiment, is_new: bool) -> None:
-        directory.checkpoint(experiment).delete()
-        on_rows(given[experiment], directory.rows_of(experiment), is_new)
-
-    held = [experiment for experiment in given if not directory.missing(experiment)]
-    for experiment in held:
-        tell(experiment, False)
-    checkpoints = [directory.checkpoint(*one) for one in to_do.items()]
+    work = Work(experiments, directory, on_rows, keep_weights, here=False)
+    unfinished, trials = list(work.to_do), list(work.to_do.values())
+    checkpoints = [directory.checkpoint(*one) for one in work.to_do.items()]
     saved = [checkpoint.load() for checkpoint in checkpoints]
     files = sources(unfinished)
     if not unfinished:
-        return directory.rows
+        return work.rows()
     with _connected(address) as client:
         from distributed import KilledWorker, Variable
 
@@ -76,7 +66,7 @@ def run_sweep_on_dask(
         client.subscribe_topic(sweep, lambda event: news.put(event[1]))
 
         def submit(job: int) -> Any:
-            what = unfinished[job], missing[job], lanes, keep_weights, files, sweep, job
+            what = unfinished[job], trials[job], lanes, keep_weights, files, sweep, job
             future = client.submit(_train, *what, pure=False)
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
@@ -96,13 +86,11 @@ def run_sweep_on_dask(
                         checkpoints[job].save(pickle.loads(variables[job].get()))
                         advanced.add(job)
                     elif what != ENDED:
-                        on_chunk(given[experiment], Tally(*what))
+                        on_chunk(work.given[experiment], Tally(*what))
                     elif not isinstance(futures[job].exception(), KilledWorker):
                         outcomes, weights, *made_with = futures.pop(job).result()
-                        rows = [make_row(experiment, outcome) for outcome in outcomes]
                         directory.made_on(*made_with)
-                        directory.add(rows, weights)
-                        tell(experiment, True)
+                        work.end(experiment, outcomes, weights)
                     elif job in advanced:  # Dask gives up after some deaths
                         advanced.remove(job)
                         futures[job] = submit(job)
@@ -111,10 +99,7 @@ def run_sweep_on_dask(
         finally:
             for variable in variables:
                 variable.delete()
-    for experiment in given:  # whose trials were another's, too
-        if experiment not in held and experiment not in to_do:
-            tell(experiment, True)
-    return directory.rows
+    return work.rows()
 
 
 def _given_up(experiment: Experiment) -> InputError:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
+from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.suites import Suite
@@ -69,12 +71,66 @@ def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
+OnRows = Callable[[Experiment, list[Row], bool], None]
+"""Is told of an experiment's rows, and whether some of them are new."""
+
+
+class Work:
+    """What is to be run of some experiments, and what becomes of it: rows in their directory.
+
+    ``given`` has them by how they are written there, ``to_do`` the trials to run. ``on_rows`` is
+    told first of those of which the directory holds all.
+    """
+
+    def __init__(
+        self,
+        experiments: Iterable[Experiment],
+        directory: RunDirectory,
+        on_rows: OnRows,
+        keep_weights: bool,
+        here: bool = True,
+    ) -> None:
+        """``here`` says that this process trains them; raises InputError as the directory does."""
+        self.given = {settled(experiment): experiment for experiment in experiments}
+        directory.admit(list(self.given), keep_weights, here=here)
+        self.to_do = directory.to_run(list(self.given))
+        self._directory, self._on_rows = directory, on_rows
+        # Those whose trials are others', too, and so run with these.
+        self._with_others: list[Experiment] = []
+        for experiment in self.given:
+            if not directory.missing(experiment):
+                self._tell(experiment, False)
+            elif experiment not in self.to_do:
+                self._with_others.append(experiment)
+
+    def end(
+        self,
+        experiment: Experiment,
+        outcomes: Iterable[Outcome],
+        weights: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        """Add what an experiment's trials ended with."""
+        self._directory.add([make_row(experiment, outcome) for outcome in outcomes], weights)
+        self._tell(experiment, True)
+
+    def rows(self) -> list[Row]:
+        """All rows of the directory, when everything has ended."""
+        for experiment in self._with_others:
+            self._tell(experiment, True)
+        return self._directory.rows
+
+    def _tell(self, experiment: Experiment, is_new: bool) -> None:
+        directory = self._directory
+        directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
+        self._on_rows(self.given[experiment], directory.rows_of(experiment), is_new)
+
+
 def run_sweep(
     experiments: Iterable[Experiment],
     directory: RunDirectory,
     lanes: int | None = None,
     on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
-    on_rows: Callable[[Experiment, list[Row], bool], None] = lambda experiment, rows, new: None,
+    on_rows: OnRows = lambda experiment, rows, new: None,
     on_start: Callable[[Experiment], None] = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Row]:
@@ -87,44 +143,30 @@ def run_sweep(
     and of those first. Raises InputError where the directory was begun with other settings, or
     holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
-    given = {settled(experiment): experiment for experiment in experiments}
-    directory.admit(list(given), keep_weights)
-    to_do = directory.to_run(list(given))
-    held = [experiment for experiment in given if not directory.missing(experiment)]
-
-    def tell(experiment: Experiment, is_new: bool) -> None:
-        directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
-        on_rows(given[experiment], directory.rows_of(experiment), is_new)
+    work = Work(experiments, directory, on_rows, keep_weights)
 
     def begin(experiment: Experiment, devices: Sequence[jax.Device]) -> Run:
         return prepare(
             experiment,
-            only=to_do[experiment],
+            only=work.to_do[experiment],
             lanes=lanes,
             devices=devices,
             keep_params=keep_weights,
-            checkpoint=directory.checkpoint(experiment, to_do[experiment]),
+            checkpoint=directory.checkpoint(experiment, work.to_do[experiment]),
         )
 
     def on_end(experiment: Experiment, run: Run) -> None:
         outcomes = run.outcomes()
-        rows = [make_row(experiment, outcome) for outcome in outcomes]
-        directory.add(rows, arrays_of(outcomes) if keep_weights else None)
-        tell(experiment, True)
+        work.end(experiment, outcomes, arrays_of(outcomes) if keep_weights else None)
 
-    for experiment in held:
-        tell(experiment, False)
     SideBySide(
-        list(to_do),
+        list(work.to_do),
         begin,
-        on_start=lambda experiment: on_start(given[experiment]),
-        on_chunk=lambda experiment, tally: on_chunk(given[experiment], tally),
+        on_start=lambda experiment: on_start(work.given[experiment]),
+        on_chunk=lambda experiment, tally: on_chunk(work.given[experiment], tally),
         on_end=on_end,
     ).run()
-    for experiment in given:  # whose trials were another's, too
-        if experiment not in held and experiment not in to_do:
-            tell(experiment, True)
-    return directory.rows
+    return work.rows()
 
 
 def run(

@@ -112,7 +112,7 @@ class _Map:
         known = np.unique(self.steps[np.isfinite(self.steps) & (self.steps > 0)])
         # A logarithmic scale needs two values.
         norm = LogNorm(known[0], known[-1]) if len(known) > 1 else Normalize()
-        self._panel(steps, self.steps, "median steps (blank: most unsolved)", norm)
+        self._panel(steps, self.steps, "median steps (blank: half or more unsolved)", norm)
         solved.set_ylabel(_spaced(self.down))
 
     def _panel(self, axes: Axes, data: np.ndarray, title: str, norm: Normalize) -> None:
