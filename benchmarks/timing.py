@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,14 +73,26 @@ def use_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
+def driver() -> str:
+    """NVIDIA's driver, on which it depends what a command buffer may hold; "" without one."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if ran.returncode else f"driver {ran.stdout.split()[0]}"
+
+
 def machine() -> str:
-    """Processor, device, versions and date, for the line under a table."""
+    """Processor, device, its driver, versions and date, for the line under a table."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].partition(":")[2].strip() if names else processor
-    made = ", ".join(f"{name} {number}" for name, number in versions().items())
     cores = usable_cores()
+    first = f"{processor}, {cores} core{'s' * (cores != 1)} used"
+    made = ", ".join(f"{name} {number}" for name, number in versions().items())
+    on_gpu = driver() if jax.default_backend() == "gpu" else ""
     today = datetime.date.today().isoformat()
-    return f"{processor}, {cores} core{'s' * (cores != 1)} used; {device()}; {made}; {today}"
+    return "; ".join(part for part in (first, device(), on_gpu, made, today) if part)

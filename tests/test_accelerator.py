@@ -87,3 +87,17 @@ def test_each_kind_of_device_has_its_parts(accelerator, found, parts):
 )
 def test_it_pays_from_where_its_line_crosses_that_of_the_cores(accelerator, cpu, gpu, trials):
     assert accelerator.crossing(cpu, gpu) == trials
+
+
+def test_a_gpus_driver_stands_beside_the_versions(accelerator, monkeypatch, tmp_path):
+    import timing
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(timing.jax, "default_backend", lambda: "gpu")
+    without = timing.machine()
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 550.54.15\necho 550.54.15\n")  # a line a GPU
+    tool.chmod(0o755)
+    assert timing.machine() == without.replace("; python", "; driver 550.54.15; python")
+    tool.write_text("#!/bin/sh\necho no devices were found\nexit 6\n")
+    assert timing.machine() == without
