@@ -295,6 +295,19 @@ def test_what_is_done_apart_on_accelerators_gives_the_same(cell, monkeypatch):
     assert {"apart", "by_product"} <= set(chosen)
 
 
+@pytest.mark.parametrize("cell", GATED)
+def test_on_accelerators_a_time_step_makes_one_row_and_a_loop_carries_one(cell):
+    net = net_of(cell, SIZES)
+    params = random_params(net)
+    trace = results_and_gradients.trace(net, params, net.initial_state(params), random_symbols(), 4)
+    scans = [one for one in trace.jaxpr.eqns if one.primitive.name == "scan"]
+    assert len(scans) == 2  # forward and backward
+    for scan in scans:
+        assert scan.params["num_carry"] == 1
+        rows = [one.primitive.name for one in scan.params["jaxpr"].eqns]
+        assert rows.count("optimization_barrier") == 1
+
+
 def test_a_fast_path_of_ones_own_need_not_take_several_steps_at_once():
     net = net_of("lstm", SIZES)
     own = net._replace(unroll=lambda params, state, xs: net.unroll(params, state, xs))

@@ -18,6 +18,7 @@ from jax.tree_util import Partial
 from jaxrnn.nets.affine import add_bias, by_weights
 from jaxrnn.nets.base import State, barrier
 from jaxrnn.nets.elementary import vector_product
+from jaxrnn.nets.few_operations import in_one_operation, scan_in_one
 
 
 class Equations(NamedTuple):
@@ -133,18 +134,21 @@ def _forward_by_slopes(
 ) -> tuple[Any, Partial]:
     """Of cells whose activations tell their slopes, so that these and the states are kept alone."""
     own, first, products = rest
+    flat, unravel = ravel_pytree(first)
     starts: tuple[int, ...] = ()
 
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
         nonlocal starts
         state, gates = _advance(equations, weights, own, state, summed)
         row, starts = _row(state, gates)
+        if equations.steps_at_once > 1:
+            row = in_one_operation(row)
+            state = unravel(row[: flat.size])
         return state, row
 
     # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
     sums = add_bias(products, bias)
-    last, rows = lax.scan(step, first, sums, unroll=equations.steps_at_once)
-    flat, unravel = ravel_pytree(first)
+    last, rows = scan_in_one(step, first, sums, equations.steps_at_once)
     hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
     pull_back = partial(_pull_back_by_slopes, equations, starts)
     return (last, hs), Partial(pull_back, weights, own, first, rows)
@@ -196,7 +200,7 @@ def _pull_back_by_slopes(
         d_sum = d_gates * slope(gates)
         if steps_at_once > 1:
             both, unravel_both = ravel_pytree((d_sum, d_state))
-            d_sum, d_state = unravel_both(_in_one_operation(both))
+            d_sum, d_state = unravel_both(in_one_operation(both))
         else:
             d_sum = barrier(d_sum)  # between barriers XLA computes it once for its two uses
         _, pull_hidden = jax.vjp(hidden, state)
@@ -205,15 +209,9 @@ def _pull_back_by_slopes(
 
     start = (jax.tree.map(jnp.zeros_like, own), d_last)
     over = (before, rows, d_hs)
-    (d_own, d_first), d_sum = lax.scan(step, start, over, reverse=True, unroll=steps_at_once)
+    (d_own, d_first), d_sum = scan_in_one(step, start, over, steps_at_once, reverse=True)
     hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
     return *by_weights(hs_before, d_sum), d_own, d_first, d_sum
-
-
-def _in_one_operation(row: jax.Array) -> jax.Array:
-    """A concatenation that an accelerator computes in one operation, however its parts are used:
-    of parts apart XLA would make one each."""
-    return lax.optimization_barrier(row)
 
 
 def _after(
@@ -243,10 +241,10 @@ def _forward_in_few(
             summed = summed + x_product
         apart = () if adds_up else (x_product, bias)
         state, _ = _after(equations, own, state, summed, apart)
-        row = _in_one_operation(ravel_pytree((state, summed))[0])
+        row = in_one_operation(ravel_pytree((state, summed))[0])
         return unravel(row)[0], row
 
-    last, rows = lax.scan(step, first, products, unroll=equations.steps_at_once)
+    last, rows = scan_in_one(step, first, products, equations.steps_at_once)
     states, sums = jax.vmap(unravel)(rows)
     residuals = (weights, bias, own, first, products, states, sums)
     hs = jax.vmap(equations.hidden)(states)
@@ -280,14 +278,14 @@ def _pull_back_in_few(
 
     def step(d_state: State, at: Any) -> tuple[State, jax.Array]:
         pullback, state, d_h = at
-        row = _in_one_operation(ravel_pytree(pullback((d_state, d_h)))[0])
+        row = in_one_operation(ravel_pytree(pullback((d_state, d_h)))[0])
         _, d_state, d_sum, _ = unravel(row)
         _, pull_hidden = jax.vjp(hidden, state)
         (d_recurrent,) = pull_hidden(weights @ d_sum)
         return jax.tree.map(jnp.add, d_state, d_recurrent), row
 
     over = (pullback_of(before, sums, products), before, d_hs)
-    d_first, rows = lax.scan(step, d_last, over, reverse=True, unroll=equations.steps_at_once)
+    d_first, rows = scan_in_one(step, d_last, over, equations.steps_at_once, reverse=True)
     d_own, _, d_sums, d_apart = jax.vmap(unravel)(rows)
     d_own = jax.tree.map(lambda of_each: of_each.sum(0), d_own)
     d_weights, d_bias = by_weights(jax.vmap(hidden)(before), d_sums)
