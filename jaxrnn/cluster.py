@@ -21,7 +21,7 @@ from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import OnRows, Work
+from jaxrnn.results.work import OnRows, Work
 from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
 from jaxrnn.weights import arrays_of
