@@ -95,11 +95,11 @@ def read_rows(directory: Path | str) -> list[Row]:
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     """The rows that a run directory's report lays before its ``own``: of nets that these are not
     of; none where it has none."""
-    run = {net_of(row) for row in own}
-    return [row for row, _ in read_lines(directory / BESIDE) if net_of(row) not in run]
+    run = {net_at_length(row) for row in own}
+    return [row for row, _ in read_lines(directory / BESIDE) if net_at_length(row) not in run]
 
 
-def net_of(row: Row) -> tuple[str, str, int]:
+def net_at_length(row: Row) -> tuple[str, str, int]:
     """What tells the nets of a table apart: experiment, cell and length."""
     return row["experiment"], row["cell"], row["length"]
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
-from jaxrnn.results.rows import Row, experiment_of, net_of
+from jaxrnn.results.rows import Row, experiment_of, net_at_length
 from jaxrnn.suites import SUITES, Published, Source
 from jaxrnn.tasks import settled
 
@@ -130,7 +130,7 @@ def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], list[Row]]:
     """The rows of each experiment, cell and length, in the order in which these first appear."""
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
-        groups.setdefault(net_of(row), []).append(row)
+        groups.setdefault(net_at_length(row), []).append(row)
     return groups
 
 
