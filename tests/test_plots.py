@@ -318,6 +318,13 @@ def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colou
     assert len({*colors.values()}) == 3
 
 
+def test_each_threshold_of_a_panel_has_its_line(draw):
+    made = rows("lstm", 9, [1100, 1200]) + rows("simple_rnn", 9, [1100], threshold=0.1)
+    (axes,) = draw(made)["learning_curves.png"].axes
+    lines = lines_with(axes, style="--")
+    assert [points(line)[1] for line in lines] == [[0.25, 0.25], [0.1, 0.1]]
+
+
 # Sequences to success, and the curves of experiments that stand each for itself
 
 

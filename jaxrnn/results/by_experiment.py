@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxrnn.results.by_length import draw_curve, highest_error, spread_around
+from jaxrnn.results.by_length import draw_curve, draw_thresholds, highest_error, spread_around
 from jaxrnn.results.config import shortened
 from jaxrnn.results.drawing import (
     COLORS,
@@ -142,7 +142,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
         for row in group:
             color = COLORS[1] if row["status"] == "solved" else COLORS[5]
             draw_curve(axes, row, color=color, alpha=0.5)
-        axes.axhline(group[0]["threshold"], color=GREY, lw=0.8, ls="--")
+        draw_thresholds(axes, group)
         published = published_beside(group)
         mean = (published and published.mean) or 0
         if mean:

@@ -190,7 +190,7 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
         group = [row for row in rows if row["length"] == length]
         for row in group:
             draw_curve(axes, row, color=nets[row["experiment"], row["cell"]], alpha=0.35)
-        axes.axhline(group[0]["threshold"], color=GREY, lw=0.8, ls="--")
+        draw_thresholds(axes, group)
         axes.set_title(f"T = {length}", fontsize=10)
         axes.grid(alpha=0.2)
     cap, highest = max(row["max_steps"] for row in rows), max(map(highest_error, rows))
@@ -212,6 +212,12 @@ def draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
     """The errors of a trial, each at the first step of its bin, counted from 1."""
     edges = curve_edges(row["max_steps"])[: len(row["curve"])] + 1
     axes.plot(edges, row["curve"], color=color, alpha=alpha, lw=0.8)
+
+
+def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
+    """A line at each threshold that the trials had."""
+    for threshold in dict.fromkeys(row["threshold"] for row in rows):
+        axes.axhline(threshold, color=GREY, lw=0.8, ls="--")
 
 
 def highest_error(row: Row) -> float:
