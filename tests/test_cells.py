@@ -296,15 +296,22 @@ def test_what_is_done_apart_on_accelerators_gives_the_same(cell, monkeypatch):
 
 
 @pytest.mark.parametrize("cell", GATED)
-def test_on_accelerators_a_time_step_makes_one_row_and_a_loop_carries_one(cell):
+def test_on_accelerators_a_time_step_makes_one_row_and_a_loop_carries_one(cell, monkeypatch):
+    carried, scan = [], lax.scan
+
+    def recorded(step, carry, over, **options):
+        carried.append(len(jax.tree.leaves(carry)))
+        return scan(step, carry, over, **options)
+
+    monkeypatch.setattr(lax, "scan", recorded)
     net = net_of(cell, SIZES)
     params = random_params(net)
     trace = results_and_gradients.trace(net, params, net.initial_state(params), random_symbols(), 4)
-    scans = [one for one in trace.jaxpr.eqns if one.primitive.name == "scan"]
-    assert len(scans) == 2  # forward and backward
-    for scan in scans:
-        assert scan.params["num_carry"] == 1
-        rows = [one.primitive.name for one in scan.params["jaxpr"].eqns]
+    assert carried == [1, 1]  # forward and backward
+    loops = [one.params["jaxpr"] for one in trace.jaxpr.eqns if one.primitive.name == "scan"]
+    assert len(loops) == 2
+    for loop in loops:
+        rows = [one.primitive.name for one in loop.eqns]
         assert rows.count("optimization_barrier") == 1
 
 
