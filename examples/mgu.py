@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from jaxrnn import Cell
 
+GATES = ("input", "candidate")  # whose first biases --input-bias and the scorecard can set
+
 
 class Params(NamedTuple):
     """What is trained; the gate's and the candidate's columns lie side by side in W and b."""
@@ -33,12 +35,12 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """
 
     def init(key, initializer):
-        of_inputs, of_gate, of_candidate, of_outputs = jax.random.split(key, 4)
+        of_inputs, of_gate, of_candidate, of_outputs, of_biases = jax.random.split(key, 5)
         return Params(
             W=initializer.weights(of_inputs, 2, num_inputs, hidden_size),
             U_f=initializer.recurrent(of_gate, 1, hidden_size, hidden_size),
             U_h=initializer.recurrent(of_candidate, 1, hidden_size, hidden_size),
-            b=jnp.zeros(2 * hidden_size),
+            b=initializer.biases(of_biases, GATES, hidden_size),
             V=initializer.weights(of_outputs, 1, hidden_size, num_outputs),
             c=jnp.zeros(num_outputs),
         )
@@ -52,4 +54,4 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         h = (1 - f) * h + f * jnp.tanh(candidate + (f * h) @ params.U_h)
         return h, h @ params.V + params.c
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, gates=GATES)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jaxrnn.results.report import markdown, sentence, table
 from jaxrnn.results.summary import summarize
+from jaxrnn.results.tables import TableRow, terminal_table
 
 
 def test_the_markdown_table_shows_both_sides():
@@ -99,3 +100,27 @@ def test_a_narrow_terminal_gets_fewer_columns_and_no_cut_ones(width):
     for whole in ("published", "2c-feedforward", "1/1", "2,000,000", "30,001", "0.117%"):
         assert whole in text
     assert ("best" in text) == (width == 200)
+
+
+def test_names_are_shortened_and_folded_before_a_number_is_cut_off():
+    headings = ["task", "net", "solved", "95%", "median"]
+    numbers = ["20/20", "83-100", "1,234,567"]
+    nets = ["a/directory/of_ones_own/cells.py:gru", "another/of_ones_own/cells.py:gru"]
+    made = [
+        TableRow(dict(zip(headings, ["temporal_order_three", net, *numbers], strict=True)), 0)
+        for net in nets
+    ]
+
+    def printed(width):
+        output = io.StringIO()
+        Console(file=output, width=width).print(terminal_table(made, headings))
+        return output.getvalue()
+
+    wide = printed(80)
+    assert [line.split() for line in wide.splitlines()[3:5]] == [
+        ["temporal_order_three", "cells.py:gru", *numbers],
+        ["temporal_order_three", "cells.py:gru", "2", *numbers],
+    ]
+    narrow = printed(40)
+    assert narrow.count("1,234,567") == narrow.count("83-100") == 2
+    assert "…" not in narrow

@@ -16,7 +16,17 @@ from jaxrnn.results.rows import experiment_of, read_rows
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.kept import differences, keep, kept, kept_rows
 from jaxrnn.scorecard.nets import nets_table, write_costs
-from jaxrnn.scorecard.protocol import CARDS, FULL, SMALL, Protocol, best, reported, searches, sized
+from jaxrnn.scorecard.protocol import (
+    CARDS,
+    FULL,
+    SMALL,
+    Protocol,
+    best,
+    keeping_of,
+    reported,
+    searches,
+    sized,
+)
 from jaxrnn.tasks import settled
 from jaxrnn.training.parts import parts_of
 
@@ -179,7 +189,11 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     monkeypatch.setattr("jaxrnn.cli.scoring.kept", lambda protocol: kept)
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
-    assert shown.err == ""
+    assert shown.err == (
+        f"jaxrnn: no bias toward remembering is tuned for {name}, as it is for cells that have a "
+        "gate which keeps what is there: where yours has one, name it in Cell.gates and draw its "
+        "biases by initializer.biases\n"
+    )
     words = shown.out.split()
     assert {"lstm", "gru", "2/2", "1/2"} <= set(words)
     assert {row["cell"] for row in rows_of(out)} == {name}
@@ -265,6 +279,11 @@ def test_a_bias_that_a_cell_does_not_draw_is_not_searched(monkeypatch):
     assert {one.per_trial("forget_bias") for one in searches(base, SMALL)} == {(0.0,) * 3}
     with pytest.raises(InputError, match="needs a cell that draws the bias of that gate by init"):
         parts_of(replace(base, forget_bias=5.0))
+
+
+def test_the_example_of_twenty_lines_is_tuned_as_the_packages_own_of_the_same_name():
+    own = CARDS["adding"].at(f"{Path(__file__).parents[1] / 'examples' / 'mgu.py'}:mgu")
+    assert keeping_of(own, SMALL) == keeping_of(CARDS["adding"].at("mgu"), SMALL)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"lstm": "much"}'])

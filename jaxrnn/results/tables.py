@@ -10,10 +10,16 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from jaxrnn.results.config import all_shortened
+
 PUBLISHED = "published"
 """The name of a row that is a source's."""
 
-_LEFT = ("net", "against", "task", "optimizer")
+NAME_WIDTH = 28
+"""Of a net's name on the terminal."""
+
+_NETS = ("net", "against")
+_LEFT = (*_NETS, "task", "optimizer")
 
 
 class TableRow(NamedTuple):
@@ -24,16 +30,22 @@ class TableRow(NamedTuple):
 
 
 def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> Table:
-    """Rows as a table for the terminal; published ones are dim."""
+    """Rows as a table for the terminal, published ones dim; names are folded before a number is
+    cut off."""
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for heading in headings:
-        justify: JustifyMethod = "left" if heading in _LEFT else "right"
-        result.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=True)
+        is_name = heading in _LEFT
+        justify: JustifyMethod = "left" if is_name else "right"
+        title = heading.replace(" ", "\n")
+        result.add_column(title, justify=justify, no_wrap=not is_name, overflow="fold")
+    nets = (row.cells[heading] for row in rows for heading in _NETS if heading in row.cells)
+    names = all_shortened(nets, NAME_WIDTH)
     for previous, row in zip((None, *rows), rows, strict=False):
         if previous is not None and previous.section != row.section:
             result.add_section()
         style = "dim" if row.cells["net"] == PUBLISHED else None
-        result.add_row(*(Text(row.cells.get(heading, "-")) for heading in headings), style=style)
+        cells = row.cells | {name: names[row.cells[name]] for name in _NETS if name in row.cells}
+        result.add_row(*(Text(cells.get(heading, "-")) for heading in headings), style=style)
     return result
 
 

@@ -1,17 +1,19 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, Note, look_up
+from jaxrnn.names import is_own
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_lines
 from jaxrnn.results.summary import by_net
 from jaxrnn.scorecard.kept import PROTOCOL, check_protocol, in_json
-from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, reported, searches, sized
+from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, keeping_of, reported, searches, sized
 from jaxrnn.sweep import run
 from jaxrnn.watch import Watch
 
@@ -43,6 +45,15 @@ def run_scorecard(
         raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
     check_protocol(protocol, out)
     bases = [[sized(suite, cell) for cell in named] for suite in chosen]
+    own = [base for base in bases[0] if is_own(base.cell)]
+    if untuned := [base.cell for base in own if not keeping_of(base, protocol)]:
+        warnings.warn(
+            f"no bias toward remembering is tuned for {', '.join(untuned)}, as it is for cells "
+            "that have a gate which keeps what is there: where yours has one, name it in "
+            "Cell.gates and draw its biases by initializer.biases",
+            Note,
+            stacklevel=2,
+        )
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
     rows: list[Row] = []
     with ExitStack() as stack:

@@ -111,7 +111,7 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
         trials=protocol.search_trials,
         seed=protocol.search_seed,
     )
-    keeping = _keeping(base, protocol.keeping)
+    keeping = keeping_of(base, protocol)
     return [
         replace(
             product(replace(base, optimizer=optimizer), {"learning_rate": rates, **keeping}),
@@ -121,13 +121,13 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
     ]
 
 
-def _keeping(base: Experiment, biases: Sequence[float]) -> dict[str, Sequence[float]]:
+def keeping_of(base: Experiment, protocol: Protocol) -> dict[str, Sequence[float]]:
     """The setting that makes a cell keep what it holds, with its values; none where it has none."""
     drawn = drawn_biases(base.cell, cell_of(base))
     if "forget_bias" in drawn:
-        return {"forget_bias": biases}
+        return {"forget_bias": protocol.keeping}
     if "input_bias" in drawn:  # that does not let in what would take the place of what is held
-        return {"input_bias": [-bias for bias in biases]}
+        return {"input_bias": [-bias for bias in protocol.keeping]}
     return {}
 
 
