@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import re
 import statistics
 import subprocess
 import time
@@ -80,7 +81,8 @@ def driver() -> str:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return "" if ran.returncode else f"driver {ran.stdout.split()[0]}"
+    version = re.match(r"[\d.]+", ran.stdout)  # or words, where it finds no device
+    return f"driver {version[0]}" if version else ""
 
 
 def machine() -> str:

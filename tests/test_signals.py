@@ -98,8 +98,8 @@ def test_a_signal_waits_until_a_module_is_imported(number, tmp_path, monkeypatch
 
 
 def test_an_interruption_while_it_starts_is_one_sentence(tmp_path):
-    # Of a command that takes seconds, since the interruption is taken up to one hundredth after the
-    # last import.
+    # Of a command that takes seconds, since the interruption may be taken a hundredth of a second
+    # after the last import.
     program = f"""
 import signal, sys
 
