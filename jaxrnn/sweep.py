@@ -49,13 +49,21 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
     """
     for name in axes:
         look_up(dict.fromkeys(PER_TRIAL), "setting that may differ from trial to trial", name)
-    choices = list(combinations(axes))
-    grid = dataclasses.replace(base, name=GRID, trials=base.trials * len(choices))
-    check_trials(grid)  # before there is a value for each of them
+    return dataclasses.replace(under(base, list(combinations(axes))), name=GRID)
+
+
+def under(base: Experiment, choices: Sequence[Mapping[str, float]]) -> Experiment:
+    """``base`` with its number of trials under each choice of the same per-trial settings.
+
+    Choice k has the trials from k n on, n the trials of ``base``.
+    """
+    more = dataclasses.replace(base, trials=base.trials * len(choices))
+    check_trials(more)  # before there is a value for each of them
     settings: dict[str, Any] = {
-        name: tuple(choice[name] for choice in choices for _ in range(base.trials)) for name in axes
+        name: tuple(choice[name] for choice in choices for _ in range(base.trials))
+        for name in choices[0]
     }
-    return dataclasses.replace(grid, **settings)
+    return dataclasses.replace(more, **settings)
 
 
 def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -15,8 +15,8 @@ from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_rows
-from jaxrnn.scorecard import SEARCH, run_scorecard
-from jaxrnn.scorecard.kept import differences, kept, kept_rows, lay_beside
+from jaxrnn.scorecard import run_scorecard
+from jaxrnn.scorecard.kept import SEARCH, differences, kept, kept_rows, lay_beside
 from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 from jaxrnn.suites.scorecard import CELLS
@@ -53,7 +53,8 @@ def scorecard(
     start = time.monotonic()
     protocol = FULL if full else SMALL
     if dask is None:
-        searched = max(map(len, protocol.learning_rates.values())) * len(protocol.keeping)
+        rates = max(map(len, protocol.learning_rates.values()))
+        searched = rates * len(protocol.keeping) * len(protocol.closing)
         warn_if_small(max(protocol.trials, searched * protocol.search_trials), jax.devices()[0])
     out = out or Path("runs/scorecard-full" if full else "runs/scorecard")
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)

@@ -1,6 +1,5 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
-import json
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,16 +8,21 @@ from typing import Any
 
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.names import is_own
-from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_lines
 from jaxrnn.results.summary import by_net
-from jaxrnn.scorecard.kept import PROTOCOL, check_protocol, in_json
-from jaxrnn.scorecard.protocol import CARDS, SMALL, Protocol, keeping_of, reported, searches, sized
+from jaxrnn.scorecard.kept import SEARCH, begun
+from jaxrnn.scorecard.protocol import (
+    CARDS,
+    SMALL,
+    Protocol,
+    found,
+    remembering,
+    reported,
+    searches,
+    sized,
+)
 from jaxrnn.sweep import run
 from jaxrnn.watch import Watch
-
-SEARCH = "search"
-"""The directory of the search's rows, within that of the reported ones."""
 
 
 def run_scorecard(
@@ -43,10 +47,9 @@ def run_scorecard(
     out, names = Path(out), {suite.base.name for suite in CARDS.values()}
     if others := {row["experiment"] for row, _ in read_lines(out)} - names:
         raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
-    check_protocol(protocol, out)
     bases = [[sized(suite, cell) for cell in named] for suite in chosen]
     own = [base for base in bases[0] if is_own(base.cell)]
-    if untuned := [base.cell for base in own if not keeping_of(base, protocol)]:
+    if untuned := [base.cell for base in own if remembering(base, protocol) == [[{}]]]:
         warnings.warn(
             f"no bias toward remembering is tuned for {', '.join(untuned)}, as it is for cells "
             "that have a gate which keeps what is there: where yours has one, name it in "
@@ -57,18 +60,19 @@ def run_scorecard(
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
     rows: list[Row] = []
     with ExitStack() as stack:
+        stack.enter_context(begun(out, protocol))
         if progress:
             number = (len(protocol.learning_rates) + 1) * sum(map(len, bases))
             told = {suite.base.name for suite in chosen}
             watch = Watch(number, lambda experiment: experiment.name in told)
             options["progress"] = stack.enter_context(watch)
         for of_task in bases:
-            sought = [one for base in of_task for one in searches(base, protocol)]
-            found, name = by_net(run(sought, out / SEARCH, **options)), sought[0].name
+            sought = [searches(base, protocol) for base in of_task]
+            tried = run([one for of_cell in sought for one in of_cell], out / SEARCH, **options)
             final = [
-                reported(base, found[name, base.cell, base.length], protocol) for base in of_task
+                reported(base, found(of_cell, tried), protocol)
+                for base, of_cell in zip(of_task, sought, strict=True)
             ]
             of_net = by_net(run(final, out, **options))
-            write_whole(out / PROTOCOL, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
             rows += [row for one in final for row in of_net[one.name, one.cell, one.length]]
     return rows

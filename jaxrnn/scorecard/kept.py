@@ -1,7 +1,8 @@
 """The rows that come with the package, and whether others may be laid beside them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,8 @@ from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import SMALL, Protocol
 
 PROTOCOL = "protocol.json"
+SEARCH = "search"
+"""The directory of the search's rows, within that of the reported ones."""
 
 
 def kept(protocol: Protocol) -> Path:
@@ -81,12 +84,37 @@ def check_protocol(protocol: Protocol, directory: Path) -> None:
             )
 
 
+@contextmanager
+def begun(directory: Path, protocol: Protocol) -> Iterator[None]:
+    """Have a directory say its protocol before its first row; where what follows is refused before
+    that, nothing is left of it. Raises InputError where it was begun with another one."""
+    check_protocol(protocol, directory)
+    path, is_new = directory / PROTOCOL, not directory.exists()
+    is_first = not path.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
+    except OSError as error:
+        raise InputError(f"cannot write to {directory}: {error.strerror or error}") from None
+    try:
+        yield
+    except InputError:
+        if is_first and not (directory / SEARCH).exists():
+            path.unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):  # somebody else has put something there
+                    directory.rmdir()
+        raise
+
+
 def _read_protocol(directory: Path) -> dict[str, Any]:
     path, names = directory / PROTOCOL, asdict(SMALL)
     try:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         protocol = None
+    if isinstance(protocol, dict):
+        protocol = {"closing": [0.0]} | protocol  # which those before it did not have
     if not isinstance(protocol, dict) or protocol.keys() != names.keys():
         raise InputError(f"{path} is not a scorecard's protocol: move it away")
     return protocol

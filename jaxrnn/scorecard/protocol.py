@@ -3,20 +3,19 @@
 - The same budget of training sequences for every cell, one sequence a training step.
 - Units: as many as bring the number of weights closest to that of the LSTM with 16 units on the
   task.
-- The search: the same grid for every cell, learning rates of SGD and of Adam, and where a cell has
-  a gate that keeps what is there, its first bias. So many trials of each combination, on a seed of
-  their own; taken is the combination with most trials solved, of those the one with the least
-  restricted mean time, and where none is solved the one whose error was least at the end.
+- The search: learning rates of SGD and of Adam, the same for every cell, and the first biases of
+  the gates that decide what a cell keeps, see :func:`remembering`. So many trials of each
+  combination, on a seed of their own. The combination that solves most trials is taken; ties go to
+  the least restricted mean time; if none is solved, to the least error at the end.
 - The report: fresh trials of that combination alone, on another seed.
 
 The conditions of each task are those of :mod:`jaxrnn.suites.scorecard`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 import jax
 
@@ -28,7 +27,8 @@ from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_settings
 from jaxrnn.suites import SUITES, Suite
 from jaxrnn.suites.scorecard import SCORECARD
-from jaxrnn.sweep import product
+from jaxrnn.sweep import under
+from jaxrnn.tasks import settled
 from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 
 
@@ -48,6 +48,22 @@ class Protocol:
         }
     )
     keeping: Sequence[float] = (1.0, 5.0)  # first biases of a gate that keeps what is there
+    # First biases of a gate beside it that lets something in, as multiples of minus those.
+    closing: Sequence[float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Raise InputError where there is nothing to choose from, or the report would see what the
+        search has seen."""
+        choices = {"keeping": self.keeping, "closing": self.closing, **self.learning_rates}
+        if lacking := [name for name, values in choices.items() if not values]:
+            raise InputError(f"{lacking[0]} must have at least one value")
+        if not self.learning_rates:
+            raise InputError("learning-rates must name at least one optimizer")
+        if self.search_seed == self.seed:
+            raise InputError(
+                f"search-seed {self.search_seed} must differ from seed {self.seed}: the reported "
+                "trials would have the weights and the sequences of the search"
+            )
 
 
 SMALL = Protocol()
@@ -107,34 +123,54 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
     optimizer. Its rows belong to experiment NAME-search."""
     base = replace(
         base,
+        name=f"{base.name}-search",
         max_steps=protocol.max_steps,
         trials=protocol.search_trials,
         seed=protocol.search_seed,
     )
-    keeping = keeping_of(base, protocol)
+    blocks = remembering(base, protocol)
     return [
-        replace(
-            product(replace(base, optimizer=optimizer), {"learning_rate": rates, **keeping}),
-            name=f"{base.name}-search",
+        under(
+            replace(base, optimizer=optimizer),
+            [{"learning_rate": rate} | one for block in blocks for rate in rates for one in block],
         )
         for optimizer, rates in protocol.learning_rates.items()
     ]
 
 
-def keeping_of(base: Experiment, protocol: Protocol) -> dict[str, Sequence[float]]:
-    """The setting that makes a cell keep what it holds, with its values; none where it has none."""
+def found(sought: Sequence[Experiment], rows: Iterable[Row]) -> list[Row]:
+    """Those of the rows that are of these searches, and not of a wider one before them."""
+    own = {(one, trial) for each in sought for trial, one in enumerate(settled(each).each_alone())}
+    return [row for row in rows if (experiment_of(row), row["trial"]) in own]
+
+
+def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, float]]]:
+    """The first biases toward remembering that are tried of a cell, in blocks of the search.
+
+    All gates that decide what is kept have them. A gate that keeps (forget, update) gets each b of
+    ``keeping``; a gate that lets in (input) gets -b where it is alone, and -c b beside a gate that
+    keeps, for each c of ``closing``, a block each. A cell without such gates has one choice without
+    a setting.
+    """
     drawn = drawn_biases(base.cell, cell_of(base))
-    if "forget_bias" in drawn:
-        return {"forget_bias": protocol.keeping}
-    if "input_bias" in drawn:  # that does not let in what would take the place of what is held
-        return {"input_bias": [-bias for bias in protocol.keeping]}
-    return {}
+    keeps, lets_in = "forget_bias" in drawn, "input_bias" in drawn
+    if keeps and lets_in:
+        return [
+            [{"forget_bias": b, "input_bias": 0.0 - c * b} for b in protocol.keeping]
+            for c in protocol.closing
+        ]
+    if keeps:
+        return [[{"forget_bias": b} for b in protocol.keeping]]
+    if lets_in:
+        return [[{"input_bias": -b} for b in protocol.keeping]]
+    return [[{}]]
 
 
-def best(rows: Sequence[Row]) -> dict[str, Any]:
-    """Of one cell's rows of a search the settings of the best combination: most trials solved, then
-    the least restricted mean time, then the least error at the end of their learning curves."""
-    names, combinations = by_settings(rows)
+def best(rows: Sequence[Row]) -> Experiment:
+    """The experiment, of one trial, of the best combination among the rows of one cell's search:
+    most trials solved, then the least restricted mean time, then the least error at the end of
+    their learning curves."""
+    _, combinations = by_settings(rows)
 
     def rank(of_one: Sequence[Row]) -> tuple[float, float, float]:
         solved = sum(row["solved_at"] is not None for row in of_one)
@@ -144,18 +180,10 @@ def best(rows: Sequence[Row]) -> dict[str, Any]:
         ]
         return -solved, restricted_mean(of_one), sum(ends)
 
-    values = min(combinations, key=lambda values: rank(combinations[values]))
-    settings = dict(zip(names, values, strict=True))
-    made = experiment_of(combinations[values][0])
-    return {"optimizer": made.optimizer, "learning_rate": made.learning_rate} | settings
+    return experiment_of(min(combinations.values(), key=rank)[0])
 
 
-def reported(base: Experiment, found: Sequence[Row], protocol: Protocol) -> Experiment:
-    """What is reported of a cell on a task after a search with these rows."""
-    return replace(
-        base,
-        max_steps=protocol.max_steps,
-        trials=protocol.trials,
-        seed=protocol.seed,
-        **best(found),
-    )
+def reported(base: Experiment, sought: Sequence[Row], protocol: Protocol) -> Experiment:
+    """What is reported of a cell on a task after a search with these rows: fresh trials of their
+    best combination, under all its settings."""
+    return replace(best(sought), name=base.name, trials=protocol.trials, seed=protocol.seed)
