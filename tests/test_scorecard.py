@@ -22,7 +22,8 @@ from jaxrnn.scorecard.protocol import (
     SMALL,
     Protocol,
     best,
-    keeping_of,
+    found,
+    remembering,
     reported,
     searches,
     sized,
@@ -65,33 +66,47 @@ def test_a_cell_with_too_many_weights_has_one_unit(monkeypatch):
     assert sized(CARDS[TASK], "wide").hidden_size == 1
 
 
+OPEN, CLOSED = [(1.0, 0.0), (5.0, 0.0)], [(1.0, -1.0), (5.0, -5.0)]
+NONE_KEEPS, ONE_LETS_IN = [(0.0, 0.0)], [(0.0, -1.0), (0.0, -5.0)]
+
+
 @pytest.mark.parametrize(
-    ("cell", "name", "values"),
+    ("cell", "blocks"),
     [
-        ("lstm", "forget_bias", (1.0, 5.0)),
-        ("gru", "forget_bias", (1.0, 5.0)),  # of the update gate
-        ("lstm_no_forget", "input_bias", (-1.0, -5.0)),
-        ("mgu", "input_bias", (-1.0, -5.0)),
-        ("simple_rnn", "forget_bias", (0.0,)),
+        # A gate that keeps and one that lets in: open and closed.
+        *((cell, [OPEN, CLOSED]) for cell in ("lstm", "lstm_peephole", "lstm_layer_norm")),
+        *((cell, [OPEN, CLOSED]) for cell in ("slstm", "min_lstm")),
+        # One gate for both: what it keeps closes it.
+        *((cell, [OPEN]) for cell in ("lstm_coupled", "gru", "janet", "ugrnn")),
+        *((cell, [ONE_LETS_IN]) for cell in ("lstm_no_forget", "mgu", "min_gru")),
+        *((cell, [NONE_KEEPS]) for cell in ("simple_rnn", "irnn", "ind_rnn", "co_rnn", "lru")),
     ],
 )
-def test_the_search_tries_every_combination_on_seeds_of_its_own(cell, name, values):
+def test_the_search_tries_every_combination_on_seeds_of_its_own(cell, blocks):
     base = CARDS["adding"].at(cell)
     tried = searches(base, SMALL)
     assert [one.optimizer for one in tried] == ["clipped_sgd", "clipped_adam"]
     for one in tried:
         rates = SMALL.learning_rates[one.optimizer]
-        combinations = list(zip(one.per_trial("learning_rate"), one.per_trial(name), strict=True))
-        assert combinations == [(rate, value) for rate in rates for value in values]
+        names = ("learning_rate", "forget_bias", "input_bias")
+        combinations = list(zip(*map(one.per_trial, names), strict=True))
+        assert combinations == [
+            (rate, *biases) for block in blocks for rate in rates for biases in block
+        ]
         assert (one.seed, one.max_steps) == (1000, 20_000)
         assert one.name not in SUITES
         same = {"task", "length", "threshold", "window", "mean_error", "clip", "hidden_size"}
         assert all(getattr(one, setting) == getattr(base, setting) for setting in same)
     assert SMALL.search_seed != SMALL.seed
-    assert searches(base, FULL)[0].trials == 2 * 5 * len(values)
+    assert searches(base, FULL)[0].trials == 2 * 5 * sum(map(len, blocks))
 
 
-def found(*ends):
+def test_the_search_covers_every_cell_of_the_card():
+    (marker,) = test_the_search_tries_every_combination_on_seeds_of_its_own.pytestmark
+    assert [cell for cell, _ in marker.args[1]].sort() == [*CARDS["adding"].cells].sort()
+
+
+def search_rows(*ends):
     """Rows of a search, (rate, step of solution or None, error at the end) each."""
     made = []
     for rate, step, error in ends:
@@ -103,14 +118,14 @@ def found(*ends):
 
 
 def test_the_best_has_most_trials_solved_then_the_least_time_then_the_least_error():
-    rows = found((0.1, 50, 0.1), (0.1, None, 0.1), (0.2, 900, 0.5), (0.2, 950, 0.5))
-    assert best(rows) == {"optimizer": "clipped_adam", "learning_rate": 0.2}
-    rows = found((0.1, 900, 0.01), (0.2, 800, 0.5), (0.3, None, 0.0))
-    assert best(rows)["learning_rate"] == 0.2
-    rows = found((0.1, None, 0.3), (0.2, None, 0.2), (0.3, None, 0.4))
-    assert best(rows)["learning_rate"] == 0.2
+    rows = search_rows((0.1, 50, 0.1), (0.1, None, 0.1), (0.2, 900, 0.5), (0.2, 950, 0.5))
+    assert best(rows) == experiment_of(rows[2])
+    rows = search_rows((0.1, 900, 0.01), (0.2, 800, 0.5), (0.3, None, 0.0))
+    assert best(rows).learning_rate == 0.2
+    rows = search_rows((0.1, None, 0.3), (0.2, None, 0.2), (0.3, None, 0.4))
+    assert best(rows).learning_rate == 0.2
     rows[1] |= {"status": "diverged", "steps": 5}
-    assert best(rows)["learning_rate"] == 0.1
+    assert best(rows).learning_rate == 0.1
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +142,8 @@ def test_what_is_reported_is_what_the_search_found_on_fresh_trials(tiny_run):
     (one,) = made
     sought = rows_of(out / "search")
     assert len(sought) == 2
-    expected = replace(
-        sized(CARDS[TASK], CELL), max_steps=200, trials=1, seed=TINY.seed, **best(sought)
-    )
-    assert replace(one, objective=None) == expected.alone(0)
+    expected = replace(best(sought), name=f"card-{TASK}", seed=TINY.seed)
+    assert one == expected
     assert {row["seed"] for row in sought} == {TINY.search_seed}
     kept = json.loads((out / "protocol.json").read_text())
     assert kept["learning_rates"] == {"clipped_sgd": [0.1, 0.3]}
@@ -283,7 +296,92 @@ def test_a_bias_that_a_cell_does_not_draw_is_not_searched(monkeypatch):
 
 def test_the_example_of_twenty_lines_is_tuned_as_the_packages_own_of_the_same_name():
     own = CARDS["adding"].at(f"{Path(__file__).parents[1] / 'examples' / 'mgu.py'}:mgu")
-    assert keeping_of(own, SMALL) == keeping_of(CARDS["adding"].at("mgu"), SMALL)
+    assert remembering(own, SMALL) == remembering(CARDS["adding"].at("mgu"), SMALL)
+
+
+def test_both_gates_of_ones_own_cell_are_tuned_by_their_names(tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from jaxrnn.nets import CELLS\n"
+        "def mine(i, h, o):\n"
+        "    return CELLS['min_lstm'](i, h, o)._replace(gates=('forget', 'input', 'candidate'))\n"
+        "def kept(i, h, o):\n    return CELLS['gru'](i, h, o)\n"
+    )
+    assert remembering(CARDS["adding"].at(f"{own}:mine"), SMALL) == [
+        [{"forget_bias": 1.0, "input_bias": 0.0}, {"forget_bias": 5.0, "input_bias": 0.0}],
+        [{"forget_bias": 1.0, "input_bias": -1.0}, {"forget_bias": 5.0, "input_bias": -5.0}],
+    ]
+    assert remembering(CARDS["adding"].at(f"{own}:kept"), SMALL) == [
+        [{"forget_bias": 1.0}, {"forget_bias": 5.0}]
+    ]
+
+
+def test_what_is_reported_has_every_setting_of_the_chosen_row(tmp_path):
+    # One value: the rows of the search do not differ in it.
+    one = replace(TINY, keeping=(5.0,), closing=(1.0,), learning_rates={"clipped_sgd": (0.1,)})
+    rows = run_scorecard(["lstm"], [TASK], tmp_path / "out", one)
+    told = {(row["learning_rate"], row["forget_bias"], row["input_bias"]) for row in rows}
+    assert told == {(0.1, 5.0, -5.0)}
+
+
+def test_a_narrower_protocol_chooses_among_its_own_combinations(tiny_run, tmp_path):
+    out = copy_of(tiny_run[0], tmp_path / "out")
+    for name in ("protocol.json", "trials.jsonl", "config.json"):
+        (out / name).unlink()  # as a kill left it when the protocol was written last
+    worst, other = (row | {"curve": [*row["curve"][:-1], 0.99]} for row in rows_of(out / "search"))
+    other["curve"][-1] = 0.01
+    (out / "search" / "trials.jsonl").write_text(f"{json.dumps(worst)}\n{json.dumps(other)}\n")
+    assert best([worst, other]).learning_rate == 0.3
+    narrow = replace(TINY, learning_rates={"clipped_sgd": (0.1,)})
+    assert {row["learning_rate"] for row in run_scorecard([CELL], [TASK], out, narrow)} == {0.1}
+
+
+def test_the_protocol_is_on_disk_before_the_first_row_and_not_after_a_refusal(
+    tmp_path, monkeypatch
+):
+    out, seen = tmp_path / "out", []
+
+    def look(*_, **__):
+        seen.append(json.loads((out / "protocol.json").read_text())["max_steps"])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxrnn.sweep.prepare", look)
+        with pytest.raises(KeyboardInterrupt):
+            run_scorecard([CELL], [TASK], out, TINY)
+    assert seen == [200]
+    with pytest.raises(InputError, match="was begun with max-steps 200, not 300"):
+        run_scorecard([CELL], [TASK], out, replace(TINY, max_steps=300))
+    with pytest.raises(InputError, match="lanes 0 must be"):
+        run_scorecard([CELL], [TASK], tmp_path / "new", TINY, lanes=0)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"search_seed": 0}, "search-seed 0 must differ from seed 0: the reported trials would"),
+        ({"seed": 1000}, "search-seed 1000 must differ from seed 1000"),
+        ({"keeping": ()}, "keeping must have at least one value"),
+        ({"closing": ()}, "closing must have at least one value"),
+        ({"learning_rates": {"clipped_sgd": ()}}, "clipped_sgd must have at least one value"),
+        ({"learning_rates": {}}, "learning-rates must name at least one optimizer"),
+    ],
+)
+def test_a_protocol_that_cannot_be_fair_is_refused(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replace(SMALL, **settings)
+
+
+def test_a_directory_of_a_version_that_closed_no_input_gate_is_told(tiny_run, tmp_path):
+    out = copy_of(tiny_run[0], tmp_path / "out")
+    told = json.loads((out / "protocol.json").read_text())
+    del told["closing"]
+    (out / "protocol.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"was begun with closing 0\.0, not 0\.0 1\.0"):
+        run_scorecard([CELL], [TASK], out, TINY)
+    as_begun = replace(TINY, closing=(0.0,))
+    assert run_scorecard([CELL], [TASK], out, as_begun) == tiny_run[1]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"lstm": "much"}'])
@@ -327,6 +425,7 @@ def test_what_comes_with_the_package_is_the_examples_and_of_its_protocol(name, p
         of_net.setdefault((row["task"], row["cell"]), []).append(row)
     for (task, cell), rows in of_net.items():
         # what was reported is what the kept search found, for every net
-        expected = reported(sized(CARDS[task], cell), sought[task, cell], protocol)
+        base = sized(CARDS[task], cell)
+        expected = reported(base, found(searches(base, protocol), sought[task, cell]), protocol)
         assert [row["trial"] for row in rows] == list(range(protocol.trials))
         assert {experiment_of(row) for row in rows} == {settled(expected).alone(0)}
