@@ -4,12 +4,12 @@ import json
 import shutil
 
 import pytest
-from helpers import paper_rows, rows, run
+from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
 
 from jaxrnn import InputError
 from jaxrnn.results.config import settings_in_words
-from jaxrnn.results.rows import experiment_of, read_rows
-from jaxrnn.suites import NOTEBOOK
+from jaxrnn.results.rows import experiment_of, make_settings, read_rows
+from jaxrnn.suites import NOTEBOOK, SUITES
 
 LINES = rows("lstm", 4, [1100, None, 1090]) + paper_rows("6a", 100, [30_000], final_wrong=[1])
 CONFIG = {
@@ -189,6 +189,54 @@ def test_a_row_is_known_by_what_it_says_not_by_how(written):
     whole = row | {"cell_options": options, "learning_rate": row["learning_rate"], "clip": 5}
     assert experiment_of(row) == experiment_of(backwards) == experiment_of(whole)
     assert experiment_of(row) != experiment_of(row | {"clip": 4.0})
+
+
+def old_runs():
+    """Rows of each kind of report."""
+    on_card = [
+        one
+        for task in ("adding", "copying")
+        for cell in ("lstm", "gru")
+        for one in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=2), [900, None])
+    ]
+    by_length = rows("lstm", 4, [1100, None]) + rows("gru", 9, [None, 1090])
+    by_experiment = paper_rows("2a", 100, [30_000]) + paper_rows("6a", 100, [3000, None])
+    return {"length": by_length, "experiment": by_experiment, "task": on_card, "grid": grid_rows()}
+
+
+@pytest.mark.parametrize("kind", ["length", "experiment", "task", "grid"])
+def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
+    kind, tmp_path, monkeypatch, capsys
+):
+    drawn = []
+    for module in ("plots", "curves"):  # which would take its time
+        monkeypatch.setattr(
+            f"jaxrnn.results.{module}.write_figure", lambda path, figure: drawn.append(path.name)
+        )
+    made = old_runs()[kind]
+    needed = {"experiment", "cell", "length", "trial", "seed"}
+    names = [name for name in make_settings(NOTEBOOK.base) if name not in {*needed, "name"}]
+    names.remove("trials")
+    assert len(names) > 20
+    for name in names:
+        # What came with a setting came with what it counts.
+        lacking = [{k: v for k, v in row.items() if k != name} for row in made]
+        default = getattr(NOTEBOOK.base, name)
+        default = {"objective": "cross_entropy"}.get(name, default)
+        default = {} if default == () else default
+        written = []
+        for lines in (lacking, [row | {name: default} for row in made]):
+            for line in lines:
+                line["steps"] = min(line["steps"], line.get("max_steps", 100_000))
+                line["final_wrong"] = 3 if line.get("final_test") else None
+            write(tmp_path, lines)
+            drawn.clear()
+            assert run("report", tmp_path) == 0
+            shown, report = capsys.readouterr().out, (tmp_path / "report.md").read_text()
+            written.append((read_rows(tmp_path), shown, report, tuple(drawn)))
+            assert drawn
+        assert written[0] == written[1], name
+        assert all(row[name] == default for row in written[0][0])
 
 
 def test_rows_survive_json(written):

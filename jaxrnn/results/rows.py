@@ -1,5 +1,6 @@
 """A row: one trial's outcome with every setting it ran under."""
 
+import copy
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ _NEEDED = (
     *("experiment", "cell", "length", "trial", "seed"),
     *("status", "solved_at", "last_above", "steps", "curve"),
 )
-"""What a row of every version has; another setting that it does not name was the default."""
+"""What a row of every version has."""
 
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
@@ -32,6 +33,11 @@ def make_settings(experiment: Experiment) -> dict[str, Any]:
     for name in OPTIONS:
         settings[name] = dict(settings[name])
     return settings
+
+
+_DEFAULTS = make_settings(Experiment(objective="cross_entropy"))
+del _DEFAULTS["name"], _DEFAULTS["trials"]  # which a row calls its experiment, and has not
+"""The settings of a row of an older version that does not name them."""
 
 
 def make_row(experiment: Experiment, outcome: Outcome) -> Row:
@@ -71,8 +77,7 @@ def experiment_of(row: Row) -> Experiment:
 
 @lru_cache(maxsize=4096)
 def _experiment_of(settings: str) -> Experiment:
-    given = {"objective": "cross_entropy"} | json.loads(settings) | {"trials": 1}
-    return experiment_from(given).alone(0)
+    return experiment_from(json.loads(settings) | {"trials": 1}).alone(0)
 
 
 def read_rows(directory: Path | str) -> list[Row]:
@@ -116,7 +121,7 @@ def read_lines(directory: Path) -> list[tuple[Row, str]]:
         where = f"{path} line {number}"
         try:
             text = line.decode()
-            row = json.loads(text)
+            row = _filled(json.loads(text))
             trial = _check(row)
         except UnicodeDecodeError:
             raise InputError(f"{where} is not a row of a trial: it is not UTF-8") from None
@@ -132,6 +137,15 @@ def read_lines(directory: Path) -> list[tuple[Row, str]]:
             )
         read.append((row, text))
     return read
+
+
+def _filled(row: Any) -> Any:
+    """A row with the settings that it does not name; what is no row, or lacks what it needs, as it
+    is."""
+    if not isinstance(row, dict):
+        return row
+    missing = {n: v for n, v in _DEFAULTS.items() if n not in row and n not in _NEEDED}
+    return row | copy.deepcopy(missing)
 
 
 def _check(row: Any) -> tuple[Experiment, int]:
