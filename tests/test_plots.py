@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import grid_rows, paper_rows, rows
+from helpers import grid_rows, paper_rows, rows, rows_ending_at
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
-from jaxrnn.results import plots
+from jaxrnn.results import curves, plots
 from jaxrnn.results.drawing import length_axis
+from jaxrnn.results.files import write_figure
 
 CAP = 100_000
 UNSOLVED = 1.6 * CAP  # where an unsolved trial is drawn
@@ -395,6 +398,47 @@ def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
 def test_a_grid_has_its_heat_map_alone_and_no_rows_no_picture(draw):
     assert list(draw(grid_rows())) == ["grid.png"]
     assert draw([]) == {}
+
+
+MANY = [0.5 * np.random.default_rng(seed).random(60) + 0.4 for seed in range(24)]
+OF_KINDS = {
+    "length": [one for cell in ("simple_rnn", "lstm", "gru") for one in rows(cell, 9, [1100] * 8)],
+    "experiment": paper_rows("6a", 100, [3000] * 8, final_wrong=[1] * 8)
+    + paper_rows("6b", 100, [None, 4000] * 8, final_wrong=[2] * 16),
+    "task": [
+        row | {"trial": trial}
+        for cell in ("lstm", "gru", "janet")
+        for trial, row in enumerate(rows_ending_at(SUITES["card-adding"].at(cell), [900] * 5))
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_the_file_has_the_colours_of_legend_and_lines_exactly(kind, tmp_path, monkeypatch):
+    figures = {}
+
+    def write(path, figure):
+        figures[path] = figure
+        write_figure(path, figure)
+
+    for module in (plots, curves):
+        monkeypatch.setattr(module, "write_figure", write)
+    made = with_curves(OF_KINDS[kind], *MANY[: len(OF_KINDS[kind])])  # with thousands of shades
+    plots.write_plots(made, tmp_path)
+    curves.write_curves(made, tmp_path)
+    assert len(figures) >= 2
+    legends = 0
+    for path, figure in figures.items():
+        pixels = (255 * imread(path)[..., :3]).round().astype(int)
+        shades = np.unique(pixels.reshape(-1, 3), axis=0)
+        for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:
+            for handle in legend.legend_handles:
+                is_dot = handle.get_linestyle() == "None"
+                color = handle.get_markeredgecolor() if is_dot else handle.get_color()
+                rgb = [round(255 * part) for part in to_rgb(color)]
+                assert rgb in shades.tolist(), (path.name, color)
+                legends += 1
+    assert legends > 2
 
 
 def test_no_kept_picture_is_too_large_for_a_history_and_each_is_in_its_report():
