@@ -1,5 +1,7 @@
 """Experiments that cannot be: one sentence each, before anything is compiled."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -290,3 +292,13 @@ def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
         parts_of(Experiment(cell=name, cell_options=options, length=5, join_at=3))
     with pytest.raises(InputError, match="lstm of 2 layers cannot"):
         parts_of(Experiment(length=5, layers=2, join_at=3))
+
+
+def test_xla_has_nothing_to_fold_and_to_say_of_long_sequences():
+    # It folded what is the same in all sequences that are looked at, while it compiled.
+    code = (
+        "from jaxrnn.tasks import TASKS; from jaxrnn.training.fit import check_draws\n"
+        "for name in ('noise_free', 'copying'): check_draws(name, TASKS[name](1500))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
