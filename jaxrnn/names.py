@@ -85,9 +85,11 @@ def called(owner: str, function: Callable[..., Built], *arguments: Any, **option
     """What somebody's function gives, its exception as one sentence that says whose it is."""
     try:
         return function(*arguments, **options)
-    except (InputError, MemoryError, OverflowError):  # the last two are jaxrnn.training.memory's
+    except (InputError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except (MemoryError, OverflowError):  # which are jaxrnn.training.memory's
+        raise
+    except BaseException as error:
         raise InputError(f"{owner} fails with {_in_words(error)}") from error
 
 
@@ -232,9 +234,9 @@ def _importing(place: str, directory: Path) -> Iterator[None]:
     sys.path.insert(0, str(directory))
     try:
         yield
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise InputError(f"{place} fails with {_in_words(error)}") from error
     finally:
         sys.path.remove(str(directory))

@@ -126,6 +126,14 @@ def in_half(learning_rate, clip, clipping):
 
 def exits(num_inputs, hidden_size, num_outputs):
     raise SystemExit(3)
+
+
+class Odd(BaseException):
+    pass
+
+
+def odd(num_inputs, hidden_size, num_outputs):
+    raise Odd("to no rule")
 '''
 
 EXPERIMENT = Experiment(length=5, trials=3, hidden_size=4, window=20, max_steps=60)
@@ -171,6 +179,8 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
             r"\(mine.py line 34\)",
         ),
         ({"cell": "mine.py:exits"}, r"cell .* fails with SystemExit: 3 \(mine.py line \d+\)"),
+        ({"cell": "mine.py:odd"}, r"cell .* fails with Odd: to no rule \(mine.py line \d+\)"),
+        ({"cell": "ends.py:x"}, r"ends.py fails with GeneratorExit: ?\(ends.py line 1\)"),
         ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
         ({"cell": "mine.py:loss"}, "cell mine.py:loss fails with TypeError: .*"),
         ({"cell": "mine.py:one_more"}, r"cell .* gives outputs of shape \(4, 6\): task noise_.*"),
@@ -195,6 +205,7 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
 def test_what_cannot_be_trained_is_refused_before_anything_is_compiled(settings, sentence, own):
     Path("broken.py").write_text("x = 1\nx = (\n")
     Path("exits.py").write_text("import sys\nsys.exit(3)\n")
+    Path("ends.py").write_text("raise GeneratorExit\n")
     with pytest.raises(InputError) as refused:
         parts_of(replace(EXPERIMENT, **settings))
     assert re.fullmatch(sentence, str(refused.value))

@@ -97,6 +97,23 @@ def test_a_signal_waits_until_a_module_is_imported(number, tmp_path, monkeypatch
     assert caught.value.args == (number,)
 
 
+@pytest.mark.parametrize("how", ["file", "module", "helper", "builder"])
+def test_code_of_ones_own_that_never_returns_is_interrupted(how, tmp_path):
+    forever = "import sys, time\nsys.stderr.write('begun\\n')\nwhile True: time.sleep(0.01)\n"
+    never = "".join(f"    {line}\n" for line in forever.splitlines())
+    text = {"helper": "import forever\n", "builder": f"def mine(i, h, o):\n{never}"}
+    (tmp_path / "forever.py").write_text(forever)
+    (tmp_path / "mine.py").write_text(text.get(how, forever))
+    name = {"module": "forever:mine"}.get(how, "mine.py:mine")
+    command = [sys.executable, "-m", "jaxrnn", "sweep", "--cells", name, "--lengths", "4"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as one:
+        assert one.stderr.readline() == "begun\n"
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(60) == 128 + signal.SIGTERM
+        assert one.stderr.read() == SENTENCE
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_an_interruption_while_it_starts_is_one_sentence(tmp_path):
     # Of a command that takes seconds, since the interruption may be taken a hundredth of a second
     # after the last import.

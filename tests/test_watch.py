@@ -1,6 +1,7 @@
 """The live view of a sweep in 80 columns."""
 
 import io
+import sys
 from dataclasses import replace
 
 import pytest
@@ -145,3 +146,23 @@ def test_the_name_is_cut_last(seen):
     assert name.startswith("mine.py:my_")
     assert LONG.endswith(end)
     assert len(end) > 5  # by which cells of one file are told apart
+
+
+def test_what_ones_own_code_prints_stands_above_the_live_lines(monkeypatch):
+    shown = io.StringIO()
+    console = Console(width=80, file=shown, force_terminal=True, color_system=None)
+    monkeypatch.setattr(watch, "console", console)
+    with Watch(1) as view:
+        view.on_start(NOTEBOOK.base)
+        begun = len(shown.getvalue())
+        print("half a line, ", end="")
+        print("[/red] and its end\x1b[2J")
+        print("to the other", file=sys.stderr)
+        view.progress.refresh()
+    after = [line.strip() for line in shown.getvalue()[begun:].replace("\r", "\n").splitlines()]
+    lines = [line.rpartition("\x1b[2K")[2] for line in after]
+    for said in ("half a line, [/red] and its end", "to the other"):
+        assert lines.count(said) == 1
+        # The live lines are drawn again below it.
+        assert any("of 1 nets" in line for line in lines[lines.index(said) + 1 :])
+    assert "\x1b[2J" not in shown.getvalue()

@@ -1,13 +1,16 @@
 """Interruptions that come at a moment at which they can be taken."""
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 WAIT_SECONDS = 0.01
+PATIENCE_SECONDS = 3.0  # after which what is still imported is taken for one that never ends
 
 
 @contextmanager
@@ -17,18 +20,19 @@ def heeded() -> Iterator[None]:
     By itself Python raises at whatever instruction a signal finds it. While a module is imported
     that ends in a strange ImportError or in a crash; in a callback of the garbage collector (JAX
     has one) or of a weak reference it is printed and lost. There it is tried again a little later.
+    An import that takes longer than ``PATIENCE_SECONDS`` from the signal on is interrupted.
     """
     if not hasattr(signal, "setitimer"):  # on Windows
         yield
         return
-    waiting = signal.SIGINT
+    waiting, since = signal.SIGINT, math.inf
     tell = sys.unraisablehook
 
     def take(number: int, frame: FrameType | None) -> None:
-        nonlocal waiting
+        nonlocal waiting, since
         if number != signal.SIGALRM:
-            waiting = signal.Signals(number)
-        if not _is_importing(frame):
+            waiting, since = signal.Signals(number), min(since, time.monotonic())
+        if not _is_importing(frame) or time.monotonic() - since > PATIENCE_SECONDS:
             raise KeyboardInterrupt(waiting)
         signal.setitimer(signal.ITIMER_REAL, WAIT_SECONDS)
 
