@@ -56,6 +56,24 @@ def test_outputs_are_those_of_the_equations_in_logarithms(forget_gate, scale):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("forget_gate", FORGET)
+def test_one_bias_more_of_the_input_gate_cancels(forget_gate):
+    # It is a factor of c and of n, so that no bias closes this gate.
+    cell, params, xs = random_case(forget_gate)
+    closed = jnp.zeros(4 * SIZES[1]).at[: SIZES[1]].set(-5.0)
+    shut = params._replace(bias=params.bias + closed)
+
+    def outputs(form, params):
+        return unroll(form, params, jnp.asarray(xs))[1]
+
+    for form in (cell, plain(cell)):
+        run = jit(partial(outputs, form))
+        np.testing.assert_allclose(run(shut), run(params), rtol=1e-12, atol=1e-13)
+        slope = jit(jax.grad(lambda params, form=form: jnp.sum(outputs(form, params) ** 2)))
+        np.testing.assert_allclose(slope(params).bias[: SIZES[1]], 0, atol=1e-13)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("forget_gate", FORGET)
 def test_gradients_are_the_slope_of_the_equations_on_both_paths(forget_gate):
     cell, params, xs = random_case(forget_gate)
     weights, unravel = ravel_pytree(params)

@@ -42,6 +42,8 @@ def slstm(
     multiples of e^m: m(t) = max(log f + m(t-1), log i), i' = exp(log i - m(t)),
     f' = exp(log f + m(t-1) - m(t)) instead of i and f. States are :class:`ExponentialState`.
 
+    A bias of the input gate is a factor of c and of n, and cancels: no bias closes this gate.
+
     Raises InputError for another word.
 
     Source: Beck et al. 2024 (xLSTM), equations 8 to 17.

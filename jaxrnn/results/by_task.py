@@ -1,7 +1,7 @@
 """Cells by tasks: what each solves and how soon, as tables and as pictures.
 
-Of rows whose source compares its cells across its tasks. No cell is ranked: where intervals
-overlap, two are tied.
+Of rows whose source compares its cells across its tasks. No cell is ranked: two are told apart, or
+they are not.
 """
 
 import math
@@ -163,7 +163,7 @@ def times_legend(rows: Sequence[Row]) -> str:
         "more than half are solved; restricted mean: of the time to success or the cap, whichever "
         "is less. Sooner: probability that a trial is solved before one of the first net of its "
         "task, a tie (two unsolved ones, too) counting half, and its interval (Newcombe): with 50% "
-        "in it the two are tied."
+        "in it the two are not told apart."
     )
 
 
