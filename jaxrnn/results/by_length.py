@@ -51,7 +51,7 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
     slot = (size[0] - 2.4) / num_slots  # inches
     figure = Figure(figsize=size, layout="constrained")
     table, axes = figure.subplots(2, sharex=True, height_ratios=[0.2 * len(nets), 4.0])
-    _draw_steps(axes, nets, groups, axis, slot)
+    _draw_steps(figure, axes, nets, groups, axis, slot)
     _draw_table(table, nets, groups, axis, turned=slot < 0.1 + 0.14 * len(str(most)))
     axis.finish(axes, slot)
     title = f"Steps to solution: {heading(rows, [*map(len, groups.values())])}"
@@ -60,13 +60,15 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_steps(
+    figure: Figure,
     axes: Axes,
     nets: dict[Net, str],
     groups: dict[tuple[str, str, int], list[Row]],
     axis: LengthAxis,
     slot: float,
 ) -> None:
-    """The dots and rings, and lines that join medians; a ``slot`` is so many inches wide."""
+    """The dots and rings, and lines that join medians, with their legend below; a ``slot`` is so
+    many inches wide."""
     cap = max(row["max_steps"] for row in chain.from_iterable(groups.values()))
     beside = {net: published_beside(group) for net, group in groups.items()}
     means = [one.mean for one in beside.values() if one is not None and one.mean is not None]
@@ -112,8 +114,6 @@ def _draw_steps(
         Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
         for marker in marks.values()
     ]
-    figure = axes.get_figure(root=True)
-    assert figure is not None
     put_legend(figure, handles, ["a trial", "median", *marks])
 
 
