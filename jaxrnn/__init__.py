@@ -165,7 +165,10 @@ if not TYPE_CHECKING:  # to which it would say that there is every name
         if not name.startswith("_"):
             places = (place for place, names in _PLACES.items() if name in names)
             if (place := next(places, None)) is not None:
-                globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
+                from jaxrnn.machine import jax_importable
+
+                with jax_importable():
+                    globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
             elif find_spec(f"{__name__}.{name}") is not None:
                 import_module(f"{__name__}.{name}")
         if name not in globals():

@@ -4,9 +4,17 @@ import math
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jaxrnn.errors import InputError, shown
+
+if TYPE_CHECKING:
+    import jax
+
+_CPU_DEVICES = "JAX_NUM_CPU_DEVICES"
 _IN_64_BITS = " in float64"
 _ROOT = Path("/")  # where the kernel's files are
 
@@ -22,17 +30,65 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def device() -> str:
-    """The devices in words, such as ``1 cpu device (x86_64, 2 cores)``."""
+@contextmanager
+def jax_importable() -> Iterator[None]:
+    """Within it JAX can be imported, whatever JAX_NUM_CPU_DEVICES says.
+
+    By itself that import ends in a ValueError. So commands that need no device work, and
+    :func:`all_devices` refuses the value.
+    """
+    if _fault_of_cpu_devices() is None:
+        yield
+        return
+    value = os.environ.pop(_CPU_DEVICES)
+    try:
+        yield
+    finally:
+        os.environ[_CPU_DEVICES] = value
+
+
+def all_devices() -> "list[jax.Device]":
+    """The devices that JAX computes on; nothing else asks JAX for them.
+
+    Raises InputError where JAX's settings leave it no device.
+    """
+    if fault := _fault_of_cpu_devices():
+        raise InputError(fault)
     import jax  # only a run needs it, reading a directory does not
 
-    first = jax.devices()[0]
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter without a word, for cuda alone
+        named = jax.config.values["jax_platforms"]
+        fault = "JAX finds no device here: set JAX_PLATFORMS to cpu, and unset XLA_FLAGS"
+        if named and named != "cpu":
+            rule = "asks for a device that JAX cannot use here: choose cpu, or unset it"
+            fault = f"JAX_PLATFORMS {shown(named)} {rule}"
+        reason = str(error).rsplit(" (", 1)[0]  # JAX's own advice follows
+        raise InputError(f"{fault} ({reason})" if reason else fault) from None
+
+
+def _fault_of_cpu_devices() -> str | None:
+    """What is wrong with JAX_NUM_CPU_DEVICES, if anything is."""
+    value = os.environ.get(_CPU_DEVICES, "1")
+    try:
+        fits = int(value) >= 1
+    except ValueError:
+        fits = False
+    rule = "must be a whole number of at least 1: choose one, or unset it"
+    return None if fits else f"{_CPU_DEVICES} {shown(value)} {rule}"
+
+
+def device() -> str:
+    """The devices in words, such as ``1 cpu device (x86_64, 2 cores)``."""
+    first, *others = all_devices()
+    import jax  # which that has done
+
     kind = f"{platform.machine()}, {usable_cores()} cores"
     if first.platform != "cpu":
         kind = first.device_kind
-    count = jax.device_count()
     precision = _IN_64_BITS * (jax.numpy.result_type(float) == "float64")
-    return f"{count} {first.platform} device{'s' * (count > 1)}{precision} ({kind})"
+    return f"{1 + len(others)} {first.platform} device{'s' * bool(others)}{precision} ({kind})"
 
 
 def processor_of(device: str) -> str:

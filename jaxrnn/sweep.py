@@ -11,6 +11,7 @@ import jax
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
+from jaxrnn.machine import all_devices
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.work import OnRows, Work
@@ -144,11 +145,13 @@ def run(
     table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
-    directory that cannot be written, is in use or was begun under other settings.
+    directory that cannot be written, is in use or was begun under other settings. Where
+    JAX has no device it does so before the directory is made.
     """
     experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
     if not experiments:
         raise InputError("name at least one experiment to run")
+    all_devices()  # a driver of Dask's workers checks and traces what it sends, too
     with RunDirectory(Path(out)) as directory, ExitStack() as stack:
         check_lanes(lanes)
         for experiment in experiments:  # so that a bad one is refused before the first is run

@@ -61,8 +61,11 @@ def _run() -> None:
     import logging
     import warnings
 
-    from jaxrnn.cli.commands import COMMANDS
-    from jaxrnn.cli.parse import parse
+    from jaxrnn.machine import jax_importable
+
+    with jax_importable():
+        from jaxrnn.cli.commands import COMMANDS
+        from jaxrnn.cli.parse import parse
 
     show = warnings.showwarning
 

@@ -12,17 +12,21 @@ from pathlib import Path
 import jax
 import platformdirs
 
-from jaxrnn.machine import usable_cores
+from jaxrnn.machine import all_devices, usable_cores
 
 _FAULT = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)'")
 
 
 def set_up_jax(compile_cache: bool) -> None:
-    """Use every core as a device and keep what is compiled, unless the user has said otherwise."""
+    """Use every core as a device and keep what is compiled, unless the user has said otherwise.
+
+    Raises InputError, before anything is written, where there is no device to compute on.
+    """
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ
     chosen |= "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen:
         jax.config.update("jax_num_cpu_devices", usable_cores())
+    all_devices()
     if compile_cache:
         keep_compiled()
     else:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
 from jaxrnn.cli.cache import set_up_jax
@@ -29,6 +28,7 @@ from jaxrnn.cli.reporting import show_report
 from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.machine import all_devices
 from jaxrnn.suites import PAPER, SUITES, Source, Suite
 from jaxrnn.sweep import combinations, expand, product, run
 from jaxrnn.watch import console, duration
@@ -157,7 +157,6 @@ def paper(
         cost: In the list, the likely cost of each here; a net is timed for some seconds.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
-    set_up_jax(compile_cache)
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
     if not experiments:
         given = {
@@ -177,12 +176,14 @@ def paper(
 
         seconds = None
         if cost:
+            set_up_jax(compile_cache)
             with console.status("timing a training step"):
                 seconds = seconds_a_time_step()
         console.print(published_tables(list(suites.values()), seconds))
         return
     if cost:
         raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
+    set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
     chosen = []
     for name in dict.fromkeys(experiments):
@@ -249,7 +250,7 @@ def _run(
     """Run experiments into a directory, watched, and show the report."""
     start = time.monotonic()
     if dask is None:
-        warn_if_small(max((one.trials for one in experiments), default=0), jax.devices()[0])
+        warn_if_small(max((one.trials for one in experiments), default=0), all_devices()[0])
     run(
         experiments,
         out,

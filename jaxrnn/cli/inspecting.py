@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import warn_if_small
 from jaxrnn.cli.flags import Count, Integer, Name, Names, OptionalDirectory, Runs
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import all_devices
 from jaxrnn.suites import SUITES, Suite
 from jaxrnn.sweep import expand
 from jaxrnn.watch import console
@@ -57,7 +56,7 @@ def inspect(
 
     with console.status("") as status:
         if run is None:
-            warn_if_small(1, jax.devices()[0])
+            warn_if_small(1, all_devices()[0])
             settings: dict[str, Any] = {"task": task, "objective": objective}
             settings |= {"seed": seed, "max_steps": max_steps}
             experiments = _experiments(experiment, cells, length, settings)

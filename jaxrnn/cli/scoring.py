@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jax
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
@@ -13,6 +12,7 @@ from jaxrnn.cli.cost import warn_if_small
 from jaxrnn.cli.flags import Address, AllOrNames, Lanes, OptionalDirectory
 from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
+from jaxrnn.machine import all_devices
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_rows
 from jaxrnn.scorecard import run_scorecard
@@ -55,7 +55,7 @@ def scorecard(
     if dask is None:
         rates = max(map(len, protocol.learning_rates.values()))
         searched = rates * len(protocol.keeping) * len(protocol.closing)
-        warn_if_small(max(protocol.trials, searched * protocol.search_trials), jax.devices()[0])
+        warn_if_small(max(protocol.trials, searched * protocol.search_trials), all_devices()[0])
     out = out or Path("runs/scorecard-full" if full else "runs/scorecard")
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
     rows = read_rows(out)

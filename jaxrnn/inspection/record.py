@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import all_devices
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.tasks import Sequence, Task, noise_free
 from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
@@ -31,7 +32,7 @@ def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params
 
     To the bit what the runner trains on the same machine. ``trial`` is below experiment.trials.
     """
-    devices = jax.devices()[:1]
+    devices = all_devices()[:1]
     functions = build(experiment, devices[0].platform)
     program = make_program(functions, experiment.seed, num_steps, devices)
     # The same trial in every lane: what the others hold would make no difference.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, Note, look_up
+from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
 from jaxrnn.results.rows import Row, read_lines
 from jaxrnn.results.summary import by_net
@@ -59,6 +60,7 @@ def run_scorecard(
         )
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
     rows: list[Row] = []
+    all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
         stack.enter_context(begun(out, protocol))
         if progress:

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn import tasks
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import usable_cores
+from jaxrnn.machine import all_devices, usable_cores
 from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, trial_key
 
 
@@ -105,7 +105,7 @@ def make_program(
     default) divide the number of lanes. Matrix products have float32's full precision unless
     ``jax_default_matmul_precision`` says otherwise.
     """
-    devices = list(devices or jax.devices())
+    devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
     keys_of = jax.vmap(partial(trial_key, seed))
     hides_length = devices[0].platform == "cpu"

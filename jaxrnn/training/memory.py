@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
-from jaxrnn.machine import free_memory
+from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
 from jaxrnn.training.engine import bytes_of, state_of
@@ -82,7 +82,7 @@ def check_memory(
     0.10.2 on CPUs). So a run of up to three times what there is may pass.
     """
     trials = experiment.trials if num_trials is None else num_trials
-    devices = jax.devices() if devices is None else devices
+    devices = all_devices() if devices is None else devices
     # Before anything is traced, which may make arrays as long as there are hidden units.
     check_trials(experiment, trials)
     try:

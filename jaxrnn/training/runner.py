@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.training.host_loop import Checkpoint, Run, Tally
 from jaxrnn.training.memory import check_memory
@@ -64,7 +63,8 @@ def run_trials(
     have taken the update by the sequence whose error was not finite, and are mostly NaN themselves.
 
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
-    there is, and a checkpoint with trials that ended without the parameters that are to be kept.
+    there is, settings of JAX without a device, and a checkpoint with trials that ended without the
+    parameters that are to be kept.
     """
     if only is not None and not len(only):
         _check_sizes(lanes, chunk_steps)
@@ -97,7 +97,7 @@ def prepare(
     that something else can be trained meanwhile. Raises what run_trials raises."""
     _check_sizes(lanes, chunk_steps)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
-    devices = jax.devices() if devices is None else devices
+    devices = all_devices() if devices is None else devices
     sizes = lanes, chunk_steps, len(trials), keep_params, devices
     lane_bytes = check_memory(experiment, *sizes)
     return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint, lane_bytes)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import all_devices
 from jaxrnn.training.host_loop import Run, Tally
 
 # To trace a second net takes about as long as to read the first one's program from the cache: with
@@ -37,7 +38,7 @@ class SideBySide:
         """``begin`` begins to compile an experiment for some devices. ``on_start`` is told of it
         before, or when its turn has come where it is compiled while another trains."""
         self.begin, self.on_start, self.on_chunk, self.on_end = begin, on_start, on_chunk, on_end
-        self.waiting, devices = deque(experiments), jax.devices()
+        self.waiting, devices = deque(experiments), all_devices()
         num_shares = min(len(devices), len(experiments))
         self.shares = [devices[share::num_shares] for share in range(num_shares)]
         # By share, what it trains next; None where that could not be begun ahead of its turn.

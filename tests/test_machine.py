@@ -1,0 +1,110 @@
+"""Settings of JAX that leave it no device are one sentence, and nothing is written by then."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import run
+
+import jaxrnn
+
+RUN = Path(__file__).parents[1] / "examples" / "grid-run"
+COUNT = "must be a whole number of at least 1: choose one, or unset it"
+PLATFORM = "asks for a device that JAX cannot use here: choose cpu, or unset it"
+
+FROM_PYTHON = """
+import importlib, pkgutil, jaxrnn
+jaxrnn.lstm  # the first that imports JAX
+for module in pkgutil.walk_packages(jaxrnn.__path__, "jaxrnn."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+experiment = jaxrnn.Experiment()
+for call in jaxrnn.run_trials, lambda one: jaxrnn.run(one, "runs/out"):
+    try:
+        call(experiment)
+    except jaxrnn.InputError as error:
+        print(error)
+"""
+
+
+def written(directory):
+    """What there is in a directory but for matplotlib's list of fonts."""
+    return [path.name for path in directory.iterdir() if path.name != "matplotlib"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("JAX_PLATFORMS", "cuda", f"JAX_PLATFORMS 'cuda' {PLATFORM}"),
+        ("JAX_PLATFORMS", "foo", f"JAX_PLATFORMS 'foo' {PLATFORM} (Unable to initialize"),
+        ("JAX_NUM_CPU_DEVICES", "x", f"JAX_NUM_CPU_DEVICES 'x' {COUNT}"),
+    ],
+    ids=["cuda", "foo", "x"],
+)
+def test_a_setting_without_a_device_is_one_sentence(name, value, sentence, tmp_path):
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), name: value}
+    environment["CUDA_VISIBLE_DEVICES"] = ""  # as where there is no GPU
+    del environment["JAX_COMPILATION_CACHE_DIR"]
+
+    def told(*words):
+        return subprocess.run(
+            [sys.executable, *words], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+
+    by_command, from_python = told("-m", "jaxrnn", "sweep"), told("-c", FROM_PYTHON)
+    assert (by_command.returncode, by_command.stdout) == (2, "")
+    (line,) = by_command.stderr.splitlines()
+    assert line.startswith(f"jaxrnn: {sentence}")
+    assert (from_python.returncode, from_python.stderr) == (0, "")
+    assert from_python.stdout.splitlines() == 2 * [line.removeprefix("jaxrnn: ")]
+    assert written(tmp_path) == []
+
+
+@pytest.fixture(params=["0", "-1", ""])
+def refused(request, tmp_path, monkeypatch):
+    """The sentence about a number of devices that cannot be, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", request.param)
+    return f"JAX_NUM_CPU_DEVICES {request.param!r} {COUNT}"
+
+
+@pytest.mark.parametrize(
+    "words", ["sweep", "grid", "paper 6a", "paper --cost", "scorecard", "inspect", "inspect runs"]
+)
+def test_every_command_that_computes_is_refused_before_it_writes(words, refused, tmp_path, capsys):
+    assert run(*words.split()) == 2
+    assert capsys.readouterr().err == f"jaxrnn: {refused}\n"
+    assert written(tmp_path) == []
+
+
+def test_a_run_from_python_is_refused_before_it_writes(refused, tmp_path):
+    for call in (
+        lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out"),
+        lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out", dask="tcp://127.0.0.1:1"),
+        lambda: jaxrnn.run_scorecard(["lstm"], ["adding"], "runs/out"),
+        lambda: jaxrnn.run_trials(jaxrnn.Experiment()),
+    ):
+        with pytest.raises(jaxrnn.InputError, match=re.escape(refused)):
+            call()
+    assert written(tmp_path) == []
+
+
+@pytest.mark.usefixtures("refused")
+@pytest.mark.parametrize("words", ["list", "paper", "sweep --help", "--version", "report run"])
+def test_what_computes_nothing_needs_no_device(words, tmp_path):
+    (tmp_path / "run").mkdir()
+    for file in RUN.glob("*.json*"):
+        (tmp_path / "run" / file.name).write_bytes(file.read_bytes())
+    assert run(*words.split()) == 0
+
+
+def test_jax_is_asked_for_devices_in_one_place():
+    package = Path(jaxrnn.__file__).parent
+    asks = re.compile(r"\bjax\.(local_)?device(s|_count)\(|default_backend\(")
+    files = [path for path in package.rglob("*.py") if asks.search(path.read_text())]
+    assert files == [package / "machine.py"]
