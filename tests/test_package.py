@@ -1,5 +1,6 @@
 """What is built and installed: its files, its version, and what type checkers see of it."""
 
+import ast
 import json
 import os
 import re
@@ -176,6 +177,35 @@ def test_the_version_is_told_in_every_way(installed, capsys, tmp_path):
         assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
     assert run("--version") == 0
     assert capsys.readouterr().out == f"jaxrnn {PROJECT['version']}\n"
+
+
+def test_ci_takes_the_lowest_version_of_everything_that_is_required():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["dask"], *extras["test"]]
+    wanted.remove("jaxrnn[dask]")
+    bounds = [re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,|$)", one) for one in wanted]
+    assert None not in bounds, wanted
+    lines = (ROOT / ".ci" / "lowest.txt").read_text().splitlines()
+    assert lines[1:] == [f"{name}=={bound}" for name, bound in map(re.Match.groups, bounds)]
+
+
+def test_what_the_package_imports_is_required():
+    modules = {"PIL": "pillow"}
+    optional = {"distributed", "equinox", "flax"}
+    code = "\n".join(path.read_text() for path in (ROOT / "jaxrnn").rglob("*.py"))
+    imported = {
+        name.partition(".")[0] for node in ast.walk(ast.parse(code)) for name in names_of(node)
+    }
+    imported -= {"jaxrnn", *optional, *sys.stdlib_module_names}
+    required = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
+    assert {modules.get(name, name) for name in imported} == required - {"jaxlib"}
+
+
+def names_of(node):
+    """The modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
 def test_the_licence_and_the_citation_belong_to_the_package():
