@@ -81,19 +81,20 @@ def write_figure(path: Path, figure: "Figure") -> None:
     drawn, written = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=130)
     # A third of the size: lines that shine through each other have thousands of shades.
-    pixels = np.asarray(Image.open(drawn).convert("RGB")).astype(int) @ (65536, 256, 1)
+    image = Image.open(drawn).convert("RGB")
+    pixels = np.asarray(image).astype(int) @ np.array((65536, 256, 1))
     shades, number, counts = np.unique(pixels, return_inverse=True, return_counts=True)
-    lines = figure.findobj(lambda artist: isinstance(artist, Line2D))
     used = {
         to_hex(color)
-        for line in lines
+        for line in figure.findobj(Line2D)
+        if isinstance(line, Line2D)
         for color in (line.get_color(), line.get_markeredgecolor(), line.get_markerfacecolor())
     }
     own = [int(color[1:], 16) for color in used]
     frequent = np.lexsort((counts, np.isin(shades, own)))[-256:]
     parts = np.stack([shades >> 16, shades >> 8 & 255, shades & 255], 1)
     _, nearest = KDTree(parts[frequent]).query(parts)
-    few = Image.fromarray(nearest[number].reshape(pixels.shape).astype(np.uint8), "P")
+    few = Image.frombytes("P", image.size, nearest[number].astype(np.uint8).tobytes())
     few.putpalette(parts[frequent].astype(np.uint8).tobytes())
     few.save(written, "PNG", optimize=True)
     write_whole(path, written.getvalue())
