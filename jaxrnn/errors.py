@@ -35,6 +35,12 @@ class InputError(ValueError):
         return self.sentence.format(**spelled)
 
 
+def corrupt(where: Any, advice: str, fault: str = "") -> InputError:
+    """The error of a file of arrays that is broken; ``fault`` begins with the array's name."""
+    fault = fault if fault.isprintable() else ascii(fault)
+    return InputError(f"{where} is corrupt{fault and ', its array '}{fault}: {advice}")
+
+
 class Note(UserWarning):
     """Something that whoever runs experiments wants to know, and need not mend."""
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import test_kept
-from helpers import first_params, jit, rows_of, run
+from helpers import claim, first_params, jit, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
 from jaxrnn.inspection.kept import Choice, chosen
@@ -186,27 +186,123 @@ def damaged(files, tmp_path, change):
     return path
 
 
-def cut(arrays):
-    arrays["trials"] = arrays["trials"][:2]
+def with_(name, change):
+    """A change of one array of a file."""
+
+    def changed(arrays):
+        arrays[name] = np.asarray(change(arrays[name]))
+
+    return changed
 
 
-def pickled(arrays):
-    arrays["trials"] = np.array([0, 1, {}], object)
+def settings(**changes):
+    return with_("experiment", lambda text: json.dumps(json.loads(str(text)) | changes))
 
 
-def without_settings(arrays):
-    del arrays["experiment"]
+def without(*names):
+    return lambda arrays: [arrays.pop(name) for name in names or list(arrays)[:-2]]
 
 
-@pytest.mark.parametrize("change", [cut, pickled, without_settings])
-def test_a_damaged_file_is_one_sentence(change, fresh, tmp_path):
-    path = damaged(fresh[1], tmp_path, change)
-    with pytest.raises(InputError, match=r"npz is corrupt: the weights in it are lost") as caught:
+def added(arrays):
+    arrays["more"] = np.zeros(3)
+
+
+WRONG = {
+    "no settings": (without("experiment"), "experiment is missing"),
+    "no trials": (without("trials"), "trials is missing"),
+    "no weights": (without(), "params is missing"),
+    "one array more": (added, "more is none of a net's weights"),
+    "float trials": (with_("trials", np.float64), "trials is float64 [3], not whole numbers [3]"),
+    "true trials": (with_("trials", lambda a: a > 0), "trials is bool [3], not whole numbers [3]"),
+    "two trials": (with_("trials", lambda a: a[:2]), "trials is int64 [2], not whole numbers [3]"),
+    "a row": (with_("trials", lambda a: a[None]), "trials is int64 [1, 3], not whole numbers [3]"),
+    "trial -1": (with_("trials", lambda a: a - 1), "trials has -1, which is no number of a trial"),
+    "trial 2**31": (with_("trials", lambda a: a + 2**31), "trials has 2147483648, which is no"),
+    "a trial twice": (with_("trials", lambda a: a % 2), "trials has one trial twice"),
+    "objects": (with_("trials", lambda _: np.array([0, {}])), "trials holds Python objects, not"),
+    "text": (with_("params.bias", lambda a: a.astype(str)), "params.bias is <U32 [3, 6], not num"),
+    "a number": (with_("params.bias", lambda _: 1.0), "params.bias is float64 [], not numbers [3"),
+    "two biases": (with_("params.bias", lambda a: a[:2]), "params.bias is float32 [2, 6], not num"),
+    "no JSON": (with_("experiment", lambda _: "{"), "experiment is not an experiment's settings"),
+    "a list": (with_("experiment", lambda _: "[]"), "experiment is not an experiment's settings"),
+    "none": (with_("experiment", lambda _: "{}"), "experiment is not an experiment's settings as"),
+    "length 0": (settings(length=0), "experiment breaks a rule, length 0 must be at least 1"),
+    "of four": (settings(trials=4), "trials is int64 [3], not whole numbers [4]"),
+}
+LOST = "the weights in it are lost, move it away"
+
+
+def refused(path):
+    """The sentence about a file, and about a directory that is to have more of its weights."""
+    with pytest.raises(InputError) as caught:
         load_weights(path)
     assert "\n" not in str(caught.value)
+    before = path.read_bytes()
+    with pytest.raises(InputError) as again, RunDirectory(path.parent) as directory:
+        directory.admit([TESTED], keep_weights=True)
+    assert path.read_bytes() == before
+    assert str(again.value) == str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_array_is_told_by_its_name(name, fresh, tmp_path):
+    change, fault = WRONG[name]
+    path = damaged(fresh[1], tmp_path, change)
+    sentence = refused(path)
+    assert sentence.startswith(f"{path} is corrupt, its array {fault}")
+    assert sentence.endswith(f": {LOST}")
+
+
+@pytest.mark.parametrize("lies", [False, True], ids=["header", "archive"])
+def test_an_array_that_claims_more_than_it_has_takes_no_memory(lies, fresh, tmp_path):
+    path = damaged(fresh[1], tmp_path, lambda arrays: None)
+    claim(path, "params.bias", 10**12, lies)
+    fault = "its array params.bias claims 1000000000000 entries and does not have them"
+    assert refused(path) == f"{path} is corrupt, {fault}: {LOST}"
+
+
+def test_a_file_that_was_cut_or_is_a_lone_array_is_told(fresh, tmp_path):
+    path = damaged(fresh[1], tmp_path, lambda arrays: None)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"npz is corrupt"):
-        load_weights(path)
+    assert refused(path) == f"{path} is corrupt: {LOST}"
+    with path.open("wb") as file:
+        fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+        np.lib.format.write_array_header_1_0(file, fields)
+    assert refused(path) == f"{path} is corrupt: {LOST}"
+
+
+def test_a_bit_that_flips_anywhere_is_told(fresh, tmp_path):
+    ((name, content),) = fresh[1].items()
+    path, flipped = tmp_path / name, bytearray(content)
+    for place in range(0, len(content), 61):
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        flipped[place] ^= 1 << place % 8
+        with pytest.raises(InputError) as caught:
+            load_weights(path)
+        assert f"{path} is corrupt" in str(caught.value)
+        assert str(caught.value).endswith(f": {LOST}")
+    flipped[content.index(b"params.bias.npy") + 160] ^= 1
+    path.write_bytes(flipped)
+    fault = "its array params.bias has changed since it was written"
+    assert refused(path) == f"{path} is corrupt, {fault}: {LOST}"
+
+
+def test_a_file_without_a_digest_is_read(fresh, tmp_path):
+    path = damaged(fresh[1], tmp_path, lambda arrays: None)
+    assert path.read_bytes() != fresh[1][path.name]
+    read, (expected,) = load_weights(path)[0], load_weights(fresh[0])
+    jax.tree.map(np.testing.assert_array_equal, read.params, expected.params)
+
+
+def test_the_weights_of_another_net_are_not_added_to(fresh, tmp_path):
+    (name,) = fresh[1]
+    sweep(tmp_path, SMALL)
+    (other,) = tmp_path.glob("weights-*.npz")
+    other.write_bytes(fresh[1][name])
+    with pytest.raises(InputError, match="holds the weights of another net: move it away"):
+        sweep(tmp_path, replace(SMALL, trials=3))
 
 
 def test_weights_of_other_shapes_than_their_cells_are_refused(fresh, tmp_path):

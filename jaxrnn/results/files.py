@@ -1,22 +1,30 @@
-"""Files that are replaced as a whole."""
+"""Files that are replaced as a whole, and those of arrays that tell whether they have changed."""
 
 import hashlib
 import io
+import math
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, corrupt
 from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
+
+_COMMENT = len("sha256:") + 64  # bytes
+_DEFLATED = 1032  # bytes at most that one byte of a .npz file stands for
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -41,23 +49,92 @@ def write_whole(path: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-@contextmanager
-def arrays_in(path: Path, corrupt: InputError) -> Iterator[Any]:
-    """An open .npz file, as a mapping; ``corrupt`` is raised where what is in it is damaged.
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Replace an .npz file as a whole.
 
+    The comment at its end is the digest of all bytes before it: ``sha256:`` and 64 letters.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = bytes(_COMMENT)
+    buffer.write(_comment_for(buffer))
+    write_whole(path, buffer.getvalue())
+
+
+def read_arrays(
+    path: Path, advice: str, needed: Sequence[str], rest: bool = True
+) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file that are ``needed``, and the ``rest``.
+
+    Raises InputError that ends with the ``advice`` where the file has changed since it was written,
+    or holds something else. Files without a digest, as older versions wrote them, are read, too.
     A file that cannot be read just now, for want of a permission or of memory, is not damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            yield file
+        # A lone array, which is no archive, would be mapped and so takes no memory.
+        with np.load(path, mmap_mode="r", allow_pickle=False) as file:
+            _check_digest(file.zip)
+            for name in needed:
+                if name not in file.files:
+                    raise InputError(f"{name} is missing")
+            return {name: _array(file, name) for name in (file.files if rest else needed)}
+    except InputError as fault:
+        raise corrupt(path, advice, fault.sentence) from None
     except OSError as error:
         if error.strerror is None:  # NumPy's, of what is in the file
-            raise corrupt from None
+            raise corrupt(path, advice) from None
         raise
     except MemoryError:
         raise
     except Exception:  # whatever a damaged archive makes of NumPy's reader
-        raise corrupt from None
+        raise corrupt(path, advice) from None
+
+
+def _comment_for(file: IO[bytes]) -> bytes:
+    """The comment that an archive has to end with; the file is left standing before its own."""
+    digest, left = hashlib.sha256(), file.seek(0, io.SEEK_END) - _COMMENT
+    file.seek(0)
+    while block := file.read(min(left, 2**20)):
+        digest.update(block)
+        left -= len(block)
+    return f"sha256:{digest.hexdigest()}".encode()
+
+
+def _check_digest(archive: Any) -> None:
+    """Raise where an archive is not what its comment says, with the array's name if that is
+    known."""
+    if archive.comment and _comment_for(archive.fp) != archive.fp.read():
+        changed = archive.testzip()
+        if changed is None:
+            raise ValueError
+        raise InputError(f"{changed.removesuffix('.npy')} has changed since it was written")
+
+
+def _array(file: Any, name: str) -> np.ndarray:
+    """One array of an open .npz file."""
+    try:
+        _check_size(file.zip, name)
+        return file[name]
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception:
+        raise InputError(f"{name} cannot be read") from None
+
+
+def _check_size(archive: Any, name: str) -> None:
+    """Raise where an array is not as large as its header says: NumPy takes the memory for that
+    before it reads a number."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as member:
+        read_header = _HEADERS[np.lib.format.read_magic(member)]
+        shape, _, dtype = read_header(member)
+        has = info.file_size - member.tell()
+    if dtype.hasobject:
+        raise InputError(f"{name} holds Python objects, not numbers")
+    most = _DEFLATED * archive.fp.seek(0, io.SEEK_END)
+    if math.prod(shape) * dtype.itemsize != has or has > most:
+        raise InputError(f"{name} claims {math.prod(shape)} entries and does not have them")
 
 
 def name_of(kind: str, experiment: Experiment) -> str:

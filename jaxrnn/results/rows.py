@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
@@ -25,6 +27,12 @@ _NEEDED = (
     *("status", "solved_at", "last_above", "steps", "curve"),
 )
 """What a row of every version has."""
+
+EXPERIMENT = "experiment"
+"""The array, in files of arrays, that has the settings of the experiment that they belong to."""
+
+_OF_FILES = ("cell", "length", "trials")
+"""The settings that such a file of every version has."""
 
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
@@ -66,6 +74,23 @@ def outcome_of(row: Row) -> Outcome:
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
     """The experiment of settings that were read back; raises InputError as Experiment does."""
     return Experiment(**{name: settings[name] for name in _SETTINGS if name in settings})
+
+
+def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment that a file of arrays belongs to, and all that stands with its settings.
+
+    Raises InputError that begins with the name of the array.
+    """
+    try:
+        settings = json.loads(str(arrays[EXPERIMENT]))
+    except (ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict) or any(name not in settings for name in _OF_FILES):
+        raise InputError(f"{EXPERIMENT} is not an experiment's settings as JSON")
+    try:
+        return experiment_from(settings), settings
+    except InputError as error:
+        raise InputError(f"{EXPERIMENT} breaks a rule, {error}") from None
 
 
 def experiment_of(row: Row) -> Experiment:

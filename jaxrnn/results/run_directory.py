@@ -27,7 +27,7 @@ from jaxrnn.results.config import (
 )
 from jaxrnn.results.files import name_of, write_whole
 from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
-from jaxrnn.results.weights import Trial, of_each, read_weights, weights_path, write_weights
+from jaxrnn.results.weights import Trial, weights_held, weights_path, write_weights
 from jaxrnn.suites import SUITES
 from jaxrnn.tasks import settled
 
@@ -251,7 +251,7 @@ class RunDirectory:
 
     def _add_weights(self, trials: Sequence[Trial], weights: Mapping[str, np.ndarray]) -> None:
         path = weights_path(self.path, trials[0][0])
-        held = of_each(read_weights(path)) if path.exists() else {}
+        held = weights_held(self.path, trials[0][0])
         for k, trial in enumerate(trials):
             held[trial] = {name: array[k] for name, array in weights.items()}
         write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._place)})
@@ -259,8 +259,7 @@ class RunDirectory:
     def _check_weights(self, experiments: Sequence[Experiment]) -> None:
         """Refuse to keep the weights of an experiment of which trials are held without theirs."""
         for experiment in experiments:
-            path = weights_path(self.path, experiment)
-            kept = set(read_weights(path).known()) if path.exists() else set()
+            kept = weights_held(self.path, experiment)
             for trial, one in enumerate(experiment.each_alone()):
                 if (one, trial) in self._lines and (one, trial) not in kept:
                     raise InputError(

@@ -1,7 +1,6 @@
 """The weights that trials ended with: one .npz file a net and length, arrays only."""
 
 import dataclasses
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, corrupt
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.results.files import arrays_in, name_of, write_whole
-from jaxrnn.results.rows import experiment_from
+from jaxrnn.results.files import name_of, read_arrays, write_arrays
+from jaxrnn.results.rows import EXPERIMENT, experiment_in
 
 PARAMS = "params"
 """What the names of the weights' arrays begin with; a tree path follows."""
 
-_EXPERIMENT, _TRIALS = "experiment", "trials"
+_TRIALS = "trials"
+_NUMBERS = "biufcV"  # kinds of types; V are those that NumPy's files do not know
+_ADVICE = "the weights in it are lost, move it away"
 
 Trial = tuple[Experiment, int]
 """A trial is known by its experiment alone and its number."""
@@ -45,15 +46,52 @@ def weights_path(directory: Path, experiment: Experiment) -> Path:
 
 def read_weights(path: Path, arrays: bool = True) -> Weights:
     """Read a file, without its ``arrays`` if these are not wanted; InputError if it is damaged."""
-    with arrays_in(path, _corrupt(path)) as file:
-        experiment = experiment_from(json.loads(str(file[_EXPERIMENT])))
-        trials = tuple(int(trial) for trial in file[_TRIALS])
-        names = [name for name in file.files if name.startswith(PARAMS)] if arrays else []
-        read = {name: file[name] for name in names}
-    counts = {experiment.trials, len(trials), *(len(a) if a.ndim else 0 for a in read.values())}
-    if len(counts) != 1 or bool(read) != arrays:
-        raise _corrupt(path)
-    return Weights(experiment, trials, read)
+    read = read_arrays(path, _ADVICE, [EXPERIMENT, _TRIALS], rest=arrays)
+    try:
+        return _checked(read, arrays)
+    except InputError as fault:
+        raise corrupt(path, _ADVICE, fault.sentence) from None
+
+
+def _checked(read: dict[str, np.ndarray], arrays: bool) -> Weights:
+    """What a file holds; InputError that begins with the name of an array that is wrong."""
+    experiment, _ = experiment_in(read)
+    count, trials = experiment.trials, read[_TRIALS]
+    params = {name: array for name, array in read.items() if name not in (EXPERIMENT, _TRIALS)}
+    if trials.dtype.kind not in "iu" or trials.shape != (count,):
+        raise InputError(f"{_TRIALS} {_is(trials)}, not whole numbers [{count}]")
+    for trial in trials.tolist():
+        if not 0 <= trial < 2**31:
+            raise InputError(f"{_TRIALS} has {trial}, which is no number of a trial")
+    weights = Weights(experiment, tuple(trials.tolist()), params)
+    if len({*weights.known()}) < count:
+        raise InputError(f"{_TRIALS} has one trial twice")
+    if arrays and not params:
+        raise InputError(f"{PARAMS} is missing")
+    for name, array in params.items():
+        if not name.startswith(PARAMS):
+            raise InputError(f"{name} is none of a net's weights")
+        if array.dtype.kind not in _NUMBERS or array.shape[:1] != (count,):
+            raise InputError(f"{name} {_is(array)}, not numbers [{count}, ...]")
+    return weights
+
+
+def _is(array: np.ndarray) -> str:
+    return f"is {array.dtype} {list(array.shape)}"
+
+
+def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[str, np.ndarray]]:
+    """The weights that a directory has of trials that share their file with these, a trial each."""
+    path = weights_path(directory, experiment)
+    if not path.exists():
+        return {}
+    held = read_weights(path)
+    if weights_path(directory, held.experiment) != path:
+        raise InputError(f"{path} holds the weights of another net: move it away")
+    return {
+        trial: {name: array[k] for name, array in held.arrays.items()}
+        for k, trial in enumerate(held.known())
+    }
 
 
 def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]]) -> None:
@@ -72,25 +110,11 @@ def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]
             n: (a.shape, a.dtype) for n, a in first.items()
         }:
             raise InputError(f"{path} holds weights of other shapes: use another --out")
-    buffer = io.BytesIO()
     arrays = {name: np.stack([one[name] for one in plain]) for name in first}
-    arrays[_EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
+    arrays[EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
     arrays[_TRIALS] = np.array([trial for _, trial in of_trials])
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_whole(path, buffer.getvalue())
-
-
-def of_each(weights: Weights) -> dict[Trial, dict[str, np.ndarray]]:
-    """The arrays of each trial apart."""
-    return {
-        trial: {name: array[k] for name, array in weights.arrays.items()}
-        for k, trial in enumerate(weights.known())
-    }
+    write_arrays(path, arrays)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
     return array.view(f"V{array.dtype.itemsize}") if array.dtype.kind == "V" else array
-
-
-def _corrupt(path: Path) -> InputError:
-    return InputError(f"{path} is corrupt: the weights in it are lost, move it away")
