@@ -67,7 +67,7 @@ def run_sweep_on_dask(
 
         def submit(job: int) -> Any:
             what = unfinished[job], trials[job], lanes, keep_weights, files, sweep, job
-            future = client.submit(_train, *what, pure=False)
+            future = client.submit(_train, *what, str(checkpoints[job].path), pure=False)
             future.add_done_callback(lambda _: news.put((job, ENDED)))
             return future
 
@@ -162,6 +162,7 @@ def _train(
     files: Sources,
     sweep: str,
     job: int,
+    path: str,
 ) -> tuple[list[Outcome], dict[str, np.ndarray] | None, dict[str, str], str]:
     """Run one experiment on this worker, from its newest checkpoint; its outcomes and weights, and
     the worker's versions and device.
@@ -169,7 +170,7 @@ def _train(
     The weights travel as arrays by name: the driver need not know what their tree is made of.
     """
     with _one_job, carried(files):
-        line = _Line(sweep, job)
+        line = _Line(sweep, job, path)
         outcomes = run_trials(
             experiment,
             only=only,
@@ -186,10 +187,10 @@ def _train(
 class _Line:
     """A job's line to its driver: tallies as events, the checkpoint in a Dask Variable."""
 
-    def __init__(self, sweep: str, job: int) -> None:
+    def __init__(self, sweep: str, job: int, path: str) -> None:
         from distributed import Variable, get_client, get_worker
 
-        self.sweep, self.job = sweep, job
+        self.sweep, self.job, self.path = sweep, job, path  # path: the driver's
         self.worker, self.client = get_worker(), get_client()
         self.key = self.worker.get_current_task()
         self.variable = Variable(f"{sweep}-{job}", self.client)

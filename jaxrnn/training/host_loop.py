@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,8 +22,9 @@ from jaxrnn.training.engine import (
     make_program,
 )
 from jaxrnn.training.final_test import with_final_test
-from jaxrnn.training.kept import Kept, as_typed
+from jaxrnn.training.kept import Kept
 from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
 from jaxrnn.training.sizes import chunk_steps_of, enough, most_lanes, round_up
 from jaxrnn.training.trial import TrainState, build
 
@@ -43,16 +44,6 @@ class Tally(NamedTuple):
     lane_steps: int  # those that the lanes have had time for, idle ones and overrun included
     steps_taken: int  # by each lane
     steps_left: int  # by the lane that is busy longest, if every trial runs to its cap
-
-
-class Checkpoint(Protocol):
-    """Where a run keeps what it needs to go on: named arrays, replaced as a whole."""
-
-    def load(self) -> Mapping[str, np.ndarray] | None:
-        """The arrays of the last save, None before the first."""
-
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the arrays, so that a kill leaves either the old ones or the new."""
 
 
 class _Place(NamedTuple):
@@ -106,7 +97,7 @@ class Run:
         self.progress = stopping.start(len(self.trials), self.rule)
         self.lane_steps = 0
         self.saved = checkpoint.load() if checkpoint is not None else None
-        held = 0 if self.saved is None else len(self.saved["lane_trial"])
+        held = np.size((self.saved or {}).get("lane_trial", ()))
         self.place = self._compiled_for(*self._usable(devices, held))
         self.wider: _Place | None = None
         self.widest = self.place.width
@@ -135,11 +126,11 @@ class Run:
         Before it waits for a device or a compiler it yields a function that returns when the wait
         is over: whoever calls that on another thread can do something else meanwhile.
         """
-        yield self.place.compiled.result
         self.state = self.place.program.init(self._lanes())
         self.kept = Kept(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
+        yield self.place.compiled.result
         checkpoint, in_flight = self.checkpoint, None
         next_save = time.monotonic() + CHECKPOINT_SECONDS
         while True:
@@ -271,30 +262,30 @@ class Run:
         )
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        leaves = jax.tree.leaves(self.state)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.state)]
         return {
             **self.progress._asdict(),
             **self.table.arrays(),
             "lane_steps": np.array(self.lane_steps),
-            **{f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)},
+            FINITE: finite_lanes(leaves),
+            **{f"state_{k}": leaf for k, leaf in enumerate(leaves)},
             **(self.kept.arrays() if self.kept else {}),
         }
 
-    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        names = stopping.Progress._fields
-        self.progress = stopping.Progress(*(np.array(arrays[name]) for name in names))
+    def _restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        one = self.experiment
+        default = f"the checkpoint of {one.cell} at length {one.length}"
+        where = getattr(self.checkpoint, "path", default)
+        kept = self.kept or Kept(self.state.params, self.trials)
+        arrays = checked(saved, self._arrays() | kept.arrays(), one, where)
+        self.progress = stopping.Progress(
+            *(np.array(arrays[name]) for name in stopping.Progress._fields)
+        )
         self.table.restore(arrays)
         self.lane_steps = int(arrays["lane_steps"])
         if self.kept:
-            self.kept.restore(arrays, (self.progress.status != stopping.RUNNING).any())
+            some_ended = (self.progress.status != stopping.RUNNING).any()
+            self.kept.restore(arrays, bool(some_ended), where)
         leaves, treedef = jax.tree.flatten(self.state)
-        saved = [arrays[f"state_{k}"] for k in range(sum(n.startswith("state_") for n in arrays))]
-        if len(saved) == len(leaves):
-            saved = [as_typed(a, leaf.dtype) for a, leaf in zip(saved, leaves, strict=True)]
-        if [(a.shape[1:], a.dtype) for a in saved] != [(a.shape[1:], a.dtype) for a in leaves]:
-            raise InputError(
-                f"the checkpoint of {self.experiment.cell} at length {self.experiment.length} has "
-                "a state of other shapes or types, as under another precision or another optax: go "
-                "on as it was begun, or delete it to begin this length anew"
-            )
-        self._move(jax.tree.unflatten(treedef, saved), self.place)
+        state = [arrays[f"state_{k}"] for k in range(len(leaves))]
+        self._move(jax.tree.unflatten(treedef, state), self.place)

@@ -65,19 +65,17 @@ class Kept:
         """What a checkpoint keeps of it."""
         return {f"final_{k}": leaf for k, leaf in enumerate(self.leaves)}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], some_ended: bool) -> None:
-        """Go on from what a checkpoint kept; InputError if it did not where ``some_ended``."""
+    def restore(self, arrays: Mapping[str, np.ndarray], some_ended: bool, where: Any) -> None:
+        """Go on from what the checkpoint ``where`` kept; InputError if it did not though
+        ``some_ended``."""
         names = list(self.arrays())
         if set(names) <= set(arrays):
-            saved = [
-                as_typed(np.array(arrays[name]), leaf.dtype)
-                for name, leaf in zip(names, self.leaves, strict=True)
-            ]
+            saved = [np.array(arrays[name]) for name in names]
             # Version 0.1.0 kept a row for each trial of the experiment, run or not.
             of_all = len(saved[0]) != len(self.trials)
             self.leaves = [leaf[self.trials] for leaf in saved] if of_all else saved
         elif some_ended:
             raise InputError(
-                "trials have ended whose weights were not kept: go on without keeping them, or "
-                "delete the checkpoint to begin anew"
+                f"in {where} trials have ended whose weights were not kept: go on without keeping "
+                "them, or delete it to begin this length anew"
             )

@@ -7,9 +7,10 @@ from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
-from jaxrnn.training.host_loop import Checkpoint, Run, Tally
+from jaxrnn.training.host_loop import Run, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.saved import Checkpoint
 
 
 def check(
