@@ -104,3 +104,14 @@ def test_a_trial_without_tests_has_no_programs_for_them():
     params = program.init(lanes).params
     assert program.test(params, lanes).shape == (5, 24)
     assert program.final_test(params, lanes).shape == (5, 40)
+
+
+def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
+    trial, lanes = build(BY_TEST), lanes_of(BY_TEST)
+    chex.clear_trace_counter()
+    once = trial._replace(test=chex.assert_max_traces(trial.test, n=1))
+    program = make_program(once, 0, 3, ONE_DEVICE)
+    params = program.init(lanes).params
+    errors = program.test(params, lanes)
+    jax.clear_caches()
+    np.testing.assert_array_equal(program.test(params, lanes), errors)

@@ -1,5 +1,6 @@
 """Experiments that cannot be: one sentence each, before anything is compiled."""
 
+import gc
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 from helpers import STREAK, WINDOW
+from jax.extend.core import Jaxpr
 
 from jaxrnn import (
     CELLS,
@@ -25,6 +27,7 @@ from jaxrnn import (
     xavier,
 )
 from jaxrnn.tasks import settled
+from jaxrnn.training import parts
 from jaxrnn.training.parts import parts_of
 
 
@@ -302,3 +305,16 @@ def test_xla_has_nothing_to_fold_and_to_say_of_long_sequences():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_jax_keeps_no_more_traces_after_many_experiments_than_after_a_few(monkeypatch):
+    monkeypatch.setattr(parts, "FORGET_AFTER", 4)
+
+    def traces_after(sizes):
+        for hidden_size in sizes:
+            parts_of(Experiment(length=5, hidden_size=hidden_size))
+        gc.collect()
+        return sum(type(one) is Jaxpr for one in gc.get_objects())
+
+    # Both are multiples of what it forgets after, so as many of the last are still kept.
+    assert traces_after(range(48, 72)) < 1.2 * traces_after(range(40, 48))

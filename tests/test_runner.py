@@ -1,5 +1,6 @@
 """The host loop: nothing about how a run is cut may change its outcomes."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -356,3 +357,13 @@ def test_no_trials_are_none_run_but_wrong_sizes_are_refused(sizes):
     assert run_trials(STREAK, only=[]) == []
     with pytest.raises(InputError, match="0"):
         run_trials(STREAK, only=[], **sizes)
+
+
+def test_a_run_leaves_no_compiled_program_behind():
+    def programs():
+        gc.collect()
+        return sum(type(one) is jax.stages.Compiled for one in gc.get_objects())
+
+    before = programs()
+    assert run_trials(BY_TEST)
+    assert programs() == before

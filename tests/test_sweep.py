@@ -1,6 +1,9 @@
 """Grids: every combination of some per-trial settings as the trials of one experiment."""
 
 import itertools
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -304,3 +307,45 @@ def test_a_refused_run_leaves_no_directory_unless_it_was_there(tmp_path):
         with pytest.raises(InputError, match=r"^unknown cell"):
             run_all(bad, path)
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+MANY = """
+import gc, json, os, sys
+from pathlib import Path
+from jaxrnn import Experiment, run, run_trials
+
+def held():
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    counts = [len(os.listdir(f"/proc/self/{kind}")) for kind in ("task", "fd")]
+    return [pages * os.sysconf("SC_PAGE_SIZE") / 1e6, *counts]
+
+cells = ["lstm", "gru", "simple_rnn", "min_gru", "ind_rnn"]
+for k in range(300):
+    experiment = Experiment(
+        cell=cells[k % 5],
+        length=(5, 7, 9, 12)[k // 5 % 4],
+        hidden_size=3 + k // 20,
+        optimizer=("clipped_sgd", "clipped_adam")[k % 2],
+        learning_rate=0.1 + 0.001 * k,
+        window=50,
+        max_steps=300,
+        trials=2 + k % 2,
+    )
+    if k % 3:
+        run_trials(experiment)
+    else:
+        run(experiment, f"{sys.argv[1]}/{k}", report=False)
+    if k + 1 in (30, 100, 200, 300):
+        print(json.dumps(held()), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux what it holds")
+def test_a_process_of_hundreds_of_experiments_does_not_grow(tmp_path):
+    command = [sys.executable, "-c", MANY, str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    megabytes, threads, descriptors = zip(*map(json.loads, done.stdout.splitlines()), strict=True)
+    assert megabytes[-1] - megabytes[0] < 0.3 * 270
+    assert len(set(threads)) == len(set(descriptors)) == 1

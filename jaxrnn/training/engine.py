@@ -128,7 +128,7 @@ def make_program(
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
             return jax.vmap(test)(keys_of(lanes.trial), params)
 
-        return _compile(all_lanes, None, devices)
+        return _held(_compile(all_lanes, None, devices))
 
     donated = () if replayable else (0,)
     chunk = _Chunk(_compile(all_steps, PartitionSpec(None, *_AXIS), devices, donated), shapes)
@@ -172,6 +172,20 @@ class _Chunk:
 
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         return self.compile(lanes).result().run(state, lanes)
+
+
+def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
+    """The function of (params, lanes), which holds its compiled programs, one for each number of
+    lanes: those that JAX holds go while a run needs them, when JAX is made to forget its traces."""
+    compiled: dict[int, jax.stages.Compiled] = {}
+
+    def run(params: Any, lanes: Lanes) -> jax.Array:
+        width = lanes.trial.shape[0]
+        if width not in compiled:
+            compiled[width] = jitted.lower(params, lanes).compile()
+        return compiled[width](params, lanes)
+
+    return run
 
 
 def _chunk(

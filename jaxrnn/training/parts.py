@@ -1,5 +1,6 @@
 """The parts of a trial, looked up by name, with every rule that they have to keep."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,6 +28,12 @@ GATE_BIASES = {
 }
 """The setting of the first bias of each gate; an update gate, as the GRU's, keeps what is there as
 a forget gate does."""
+
+FORGET_AFTER = 50
+"""After so many looks at the parts of another experiment JAX forgets what it has traced. A run
+takes two looks: at its experiment, and at one trial of it for the memory that a lane needs."""
+
+_looks = itertools.count(1)
 
 
 class Parts(NamedTuple):
@@ -62,6 +69,7 @@ def parts_of(experiment: Experiment) -> Parts:
 @lru_cache(maxsize=256)
 def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     """The parts, each looked at once: ``builders`` change where a user's own file has changed."""
+    _forget_traces(next(_looks))
     _, builder, draws, optimizer = builders
     task = task_of(experiment)
     measure = look_up(MEASURES, "measure", task.measure) if task.measure else None
@@ -81,6 +89,18 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     check_goal(experiment, task, goal)
     check_optimizer(experiment, optimizer_of, params)
     return Parts(task, cell, initializer, goal, optimizer_of)
+
+
+def _forget_traces(looks: int) -> None:
+    """Make JAX forget what it has traced, once in ``FORGET_AFTER`` looks.
+
+    JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, as long
+    as the process lives. That is about 1 MB for each experiment of other sizes. The traces belong
+    to no program, so they stay when a run ends, and JAX has no smaller broom. Tracing them again
+    takes no time that could be measured, and a run holds the programs that it still needs.
+    """
+    if looks % FORGET_AFTER == 0:
+        jax.clear_caches()
 
 
 def cell_of(experiment: Experiment) -> Cell:
