@@ -326,13 +326,13 @@ for k in range(300):
         cell=cells[k % 5],
         length=(5, 7, 9, 12)[k // 5 % 4],
         hidden_size=3 + k // 20,
-        optimizer=("clipped_sgd", "clipped_adam")[k % 2],
+        optimizer=("clipped_sgd", "clipped_adam")[k // 2 % 2],
         learning_rate=0.1 + 0.001 * k,
         window=50,
         max_steps=300,
         trials=2 + k % 2,
     )
-    if k % 3:
+    if k % 2:  # so that the threads of a run have ended where they are counted
         run_trials(experiment)
     else:
         run(experiment, f"{sys.argv[1]}/{k}", report=False)
