@@ -103,7 +103,7 @@ def test_the_search_tries_every_combination_on_seeds_of_its_own(cell, blocks):
 
 def test_the_search_covers_every_cell_of_the_card():
     (marker,) = test_the_search_tries_every_combination_on_seeds_of_its_own.pytestmark
-    assert [cell for cell, _ in marker.args[1]].sort() == [*CARDS["adding"].cells].sort()
+    assert {cell for cell, _ in marker.args[1]} == {*CARDS["adding"].cells}
 
 
 def search_rows(*ends):
