@@ -147,8 +147,7 @@ def name_of(kind: str, experiment: Experiment) -> str:
 def write_figure(path: Path, figure: "Figure") -> None:
     """Draw a figure into a PNG file of 256 colours, which is replaced as a whole.
 
-    The colours of its lines, legends included, are exactly their own. So are the most frequent
-    other ones. A rarer colour becomes the nearest of these.
+    The colours of its lines, legends included, are exactly their own. Median cut chooses the rest.
     """
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D
@@ -159,19 +158,20 @@ def write_figure(path: Path, figure: "Figure") -> None:
     figure.savefig(drawn, dpi=130)
     # A third of the size: lines that shine through each other have thousands of shades.
     image = Image.open(drawn).convert("RGB")
-    pixels = np.asarray(image).astype(int) @ np.array((65536, 256, 1))
-    shades, number, counts = np.unique(pixels, return_inverse=True, return_counts=True)
     used = {
         to_hex(color)
         for line in figure.findobj(Line2D)
         if isinstance(line, Line2D)
         for color in (line.get_color(), line.get_markeredgecolor(), line.get_markerfacecolor())
     }
-    own = [int(color[1:], 16) for color in used]
-    frequent = np.lexsort((counts, np.isin(shades, own)))[-256:]
+    own = [tuple(bytes.fromhex(color[1:])) for color in sorted(used)][:128]
+    cut = image.quantize(256 - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = np.array([*own, *zip(cut[::3], cut[1::3], cut[2::3], strict=True)], np.uint8)
+    pixels = np.asarray(image).astype(int) @ np.array((65536, 256, 1))
+    shades, number = np.unique(pixels, return_inverse=True)
     parts = np.stack([shades >> 16, shades >> 8 & 255, shades & 255], 1)
-    _, nearest = KDTree(parts[frequent]).query(parts)
+    _, nearest = KDTree(palette).query(parts)
     few = Image.frombytes("P", image.size, nearest[number].astype(np.uint8).tobytes())
-    few.putpalette(parts[frequent].astype(np.uint8).tobytes())
+    few.putpalette(palette[:256].tobytes())
     few.save(written, "PNG", optimize=True)
     write_whole(path, written.getvalue())

@@ -80,7 +80,9 @@ def nets_table(
     trials of its search on each (of ``tried``), and the cost of a training step in the LSTM's."""
     searched = Counter((row["cell"], row["task"]) for row in tried)
     lines = []
-    for cell in dict.fromkeys(row["cell"] for row in rows):
+    known = CARDS["adding"].cells  # first, in their order
+    cells = dict.fromkeys([*known, *(row["cell"] for row in rows)])
+    for cell in filter({row["cell"] for row in rows}.__contains__, cells):
         made = {experiment_of(row) for row in rows if row["cell"] == cell}
         trials = [searched[cell, one.task] for one in made]
         shown = (
