@@ -70,9 +70,10 @@ def run_scorecard(
             options["progress"] = stack.enter_context(watch)
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]
-            tried = run([one for of_cell in sought for one in of_cell], out / SEARCH, **options)
+            every = [one for of_cell in sought for one in of_cell]
+            tried, name = by_net(run(every, out / SEARCH, **options)), every[0].name
             final = [
-                reported(base, found(of_cell, tried), protocol)
+                reported(base, found(of_cell, tried[name, base.cell, base.length]), protocol)
                 for base, of_cell in zip(of_task, sought, strict=True)
             ]
             of_net = by_net(run(final, out, **options))
