@@ -147,7 +147,7 @@ def name_of(kind: str, experiment: Experiment) -> str:
 def write_figure(path: Path, figure: "Figure") -> None:
     """Draw a figure into a PNG file of 256 colours, which is replaced as a whole.
 
-    The colours of its lines, legends included, are exactly their own. Median cut chooses the rest.
+    The colours of its lines, legends included, are exactly their own. The others cover what is left.
     """
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D
@@ -165,7 +165,7 @@ def write_figure(path: Path, figure: "Figure") -> None:
         for color in (line.get_color(), line.get_markeredgecolor(), line.get_markerfacecolor())
     }
     own = [tuple(bytes.fromhex(color[1:])) for color in sorted(used)][:128]
-    cut = image.quantize(256 - len(own), Image.Quantize.MEDIANCUT).getpalette() or []
+    cut = image.quantize(256 - len(own), Image.Quantize.MAXCOVERAGE).getpalette() or []
     palette = np.array([*own, *zip(cut[::3], cut[1::3], cut[2::3], strict=True)], np.uint8)
     pixels = np.asarray(image).astype(int) @ np.array((65536, 256, 1))
     shades, number = np.unique(pixels, return_inverse=True)
