@@ -147,7 +147,7 @@ def name_of(kind: str, experiment: Experiment) -> str:
 def write_figure(path: Path, figure: "Figure") -> None:
     """Draw a figure into a PNG file of 256 colours, which is replaced as a whole.
 
-    The colours of its lines, legends included, are exactly their own. The others cover what is left.
+    The colours of its lines, legends included, are exactly their own. The rest cover what is left.
     """
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D
