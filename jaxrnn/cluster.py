@@ -179,7 +179,8 @@ def _train(
             on_chunk=line.on_chunk,
             checkpoint=line,
         )
-        line.tell(line.tally)
+        if line.tally is not None:  # as where every trial had ended in the checkpoint already
+            line.tell(line.tally)
         weights = arrays_of(outcomes) if keep_weights else None
         return [replace(one, params=None) for one in outcomes], weights, versions(), device()
 
@@ -194,7 +195,7 @@ class _Line:
         self.worker, self.client = get_worker(), get_client()
         self.key = self.worker.get_current_task()
         self.variable = Variable(f"{sweep}-{job}", self.client)
-        self.tally: Tally | None = None
+        self.tally: Tally | None = None  # after the newest chunk
         self.told = 0.0  # when
 
     def on_chunk(self, tally: Tally) -> None:

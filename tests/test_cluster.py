@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrnn import Experiment, InputError
+from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn import cluster as jaxrnn_cluster
 from jaxrnn.cluster import run_sweep_on_dask
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import run, run_sweep
+from jaxrnn.tasks import settled
+from jaxrnn.training import host_loop
+from jaxrnn.training.stopping import RUNNING
 
 distributed = pytest.importorskip("distributed")
 
@@ -209,6 +212,21 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
     assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
     assert 0 < step <= steps[0]
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
+
+
+def test_a_checkpoint_in_which_every_trial_has_ended_gives_its_rows(
+    cluster, local, tmp_path, monkeypatch
+):
+    """A driver may die between the last checkpoint and the rows."""
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)  # one after every chunk
+    one = settled(SMALL[1])
+    with RunDirectory(tmp_path) as directory:
+        last = directory.checkpoint(one, range(one.trials))
+        run_trials(one, keep_params=True, checkpoint=last)
+        assert not (last.load()["status"] == RUNNING).any()
+        rows = run_sweep_on_dask([one], directory, cluster.scheduler_address, keep_weights=True)
+    assert [row["cell"] for row in rows] == ["simple_rnn"] * 3
+    assert (tmp_path / "trials.jsonl").read_bytes() in local["small"]
 
 
 def test_a_file_of_ones_own_travels_with_its_job(cluster, tmp_path, monkeypatch):
