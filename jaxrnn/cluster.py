@@ -1,6 +1,7 @@
 """The sweep on Dask distributed: each experiment a job on a worker, every file the driver's."""
 
 import asyncio
+import logging
 import pickle
 import queue
 import time
@@ -131,6 +132,10 @@ def _connected(address: str) -> Iterator[Any]:
         fault = thread.submit(lambda: asyncio.run(_fault(address))).result()
     if fault:
         raise InputError(f"no Dask scheduler at {address!r}: {fault}")
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    # A client that loses its scheduler logs the traceback of what is one sentence here.
+    log.setLevel(logging.CRITICAL)
     try:
         with Client(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
             yield client
@@ -138,6 +143,8 @@ def _connected(address: str) -> Iterator[Any]:
         raise InputError(
             f"lost the Dask scheduler at {address!r}: the same command goes on from here"
         ) from None
+    finally:
+        log.setLevel(level)
 
 
 async def _fault(address: str) -> str | None:

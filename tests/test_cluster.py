@@ -280,6 +280,32 @@ def test_an_address_without_a_scheduler_is_one_sentence(
         assert time.monotonic() - start < 3
 
 
+def test_a_scheduler_that_dies_is_one_sentence(tmp_path):
+    module = [sys.executable, "-m"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    dask = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = subprocess.Popen([*module, *dask, "--no-dashboard"], **quiet)
+    try:
+        with distributed.Client(address, timeout=120, set_as_default=False) as client:
+            sweep = ["jaxrnn", "sweep", "--lengths", "4", "--dask", address, "--out", "run"]
+            driver = subprocess.Popen(
+                [*module, *sweep], cwd=tmp_path, text=True, stderr=subprocess.PIPE
+            )
+            while not client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
+                assert driver.poll() is None
+                time.sleep(0.1)
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+    _, said = driver.communicate(timeout=120)
+    sentence = f"lost the Dask scheduler at {address!r}: the same command goes on from here"
+    assert (driver.returncode, said) == (2, f"jaxrnn: {sentence}\n")
+
+
 def test_without_distributed_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
