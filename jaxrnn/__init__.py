@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         lstm_layer_norm,
         lstm_no_forget,
         lstm_peephole,
-        memory_blocks,
         mgu,
         min_gru,
         min_lstm,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
         unroll,
         xavier,
     )
+    from jaxrnn.nets import paper_1997 as memory_blocks
     from jaxrnn.outcome import Outcome
     from jaxrnn.results.compare import Comparison, compare, kaplan_meier
     from jaxrnn.results.report import write_report

@@ -29,9 +29,9 @@ from jax.flatten_util import ravel_pytree
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import CELLS, Cell, gated, unroll
-from jaxrnn.nets.cells import LSTMState
-from jaxrnn.nets.exponential_gates import ExponentialState
 from jaxrnn.nets.initializers import chrono, notebook_xavier
+from jaxrnn.nets.lstm import LSTMState
+from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.trial import Settings, TrainState, build

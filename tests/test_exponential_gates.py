@@ -12,7 +12,7 @@ from helpers import FLOAT64, assert_trees_close, jit, plain, random_params
 from jax.flatten_util import ravel_pytree
 
 from jaxrnn import InputError, unroll, xavier
-from jaxrnn.nets.exponential_gates import slstm
+from jaxrnn.nets.xlstm import slstm
 
 SIZES = 4, 3, 2
 FORGET = {"sigmoid": cells_numpy.sigmoid, "exponential": np.exp}

@@ -12,7 +12,7 @@ from helpers import first_params, jit, random_params
 
 from jaxrnn import Experiment, unroll
 from jaxrnn.nets import chrono
-from jaxrnn.nets.fewer_gates import janet, mgu, ugrnn
+from jaxrnn.nets.gru import janet, mgu, ugrnn
 
 SIZES = 4, 3, 2
 

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jaxrnn import InputError
 from jaxrnn.nets.base import unroll
 from jaxrnn.nets.initializers import uniform
-from jaxrnn.nets.memory_blocks import BlockParams, memory_blocks
+from jaxrnn.nets.paper_1997 import BlockParams, memory_blocks
 
 B, S, NUM_INPUTS, NUM_OUTPUTS, T = 2, 3, 4, 2, 7
 SIZES = NUM_INPUTS, B, NUM_OUTPUTS

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrnn.nets.base import unroll
 from jaxrnn.nets.initializers import uniform
-from jaxrnn.nets.shortcut import one_cell, self_recurrent
+from jaxrnn.nets.paper_1997 import one_cell, self_recurrent
 
 H, NUM_INPUTS, NUM_OUTPUTS, T = 2, 4, 3, 7
 BUILDERS = {

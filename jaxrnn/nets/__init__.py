@@ -8,20 +8,8 @@ from collections.abc import Callable
 
 from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
 from jaxrnn.nets.base import Cell, stack, unroll
-from jaxrnn.nets.cells import (
-    gru,
-    irnn,
-    lstm,
-    lstm_coupled,
-    lstm_layer_norm,
-    lstm_no_forget,
-    lstm_peephole,
-    simple_rnn,
-)
-from jaxrnn.nets.diagonal import ind_rnn, lru, min_gru, min_lstm
-from jaxrnn.nets.exponential_gates import slstm
-from jaxrnn.nets.fewer_gates import janet, mgu, ugrnn
 from jaxrnn.nets.gated import gated
+from jaxrnn.nets.gru import gru, janet, mgu, ugrnn
 from jaxrnn.nets.initializers import (
     Initializer,
     chrono,
@@ -31,9 +19,12 @@ from jaxrnn.nets.initializers import (
     uniform,
     xavier,
 )
-from jaxrnn.nets.memory_blocks import memory_blocks
+from jaxrnn.nets.linear import lru, min_gru, min_lstm
+from jaxrnn.nets.lstm import lstm, lstm_coupled, lstm_layer_norm, lstm_no_forget, lstm_peephole
 from jaxrnn.nets.oscillators import co_rnn
-from jaxrnn.nets.shortcut import one_cell, self_recurrent
+from jaxrnn.nets.paper_1997 import memory_blocks, one_cell, self_recurrent
+from jaxrnn.nets.simple import ind_rnn, irnn, simple_rnn
+from jaxrnn.nets.xlstm import slstm
 
 __all__ = [
     "CELLS",

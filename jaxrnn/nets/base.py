@@ -17,6 +17,8 @@ from jaxrnn.errors import InputError, shown
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
+
+
 State = Any
 
 
@@ -133,74 +135,6 @@ def stack(*cells: Cell) -> Cell:
     all_fast = all(cell.unroll is not None for cell in cells)
     gates = dict.fromkeys(gate for cell in cells for gate in cell.gates)
     return Cell(init, initial_state, step, fast if all_fast else None, tuple(gates))
-
-
-def product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
-    return _rows(weights, x) if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
-
-
-@jax.custom_jvp
-def _rows(weights: jax.Array, symbols: jax.Array) -> jax.Array:
-    return weights[symbols]
-
-
-@_rows.defjvp
-def _rows_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    weights, symbols = primals
-
-    def by_product(tangent: jax.Array) -> jax.Array:
-        return jax.nn.one_hot(symbols, weights.shape[0], dtype=weights.dtype) @ tangent
-
-    # The gradient of W, rows that are added to, which an accelerator does faster by a product.
-    tangent = lax.platform_dependent(
-        tangents[0], cpu=lambda tangent: tangent[symbols], default=by_product
-    )
-    return weights[symbols], tangent
-
-
-# XLA's CPU back end fuses a concatenation along the last axis with the products and sums around it,
-# and so rounds in other places, only where all lanes of a device have less than 2,048 bytes in it,
-# or one lane less than 64 (from jax 0.12.0 on; before, it looks at no size). Between barriers it
-# is done apart, whatever the number of lanes; on jax 0.10.2 they change no bit.
-_ALWAYS_FUSED_BELOW = 64
-
-
-def barrier(tree: Any) -> Any:
-    """The arrays, which XLA's CPU back end computes apart from what comes of them.
-
-    Other back ends may fuse the two, as an accelerator has to, for which few kernels count.
-    """
-    return lax.platform_dependent(tree, cpu=lax.optimization_barrier, default=lambda tree: tree)
-
-
-@jax.custom_jvp
-def join(*parts: jax.Array) -> jax.Array:
-    """The parts [..., K] side by side."""
-    width = sum(part.shape[-1] * part.dtype.itemsize for part in parts)
-    if width < _ALWAYS_FUSED_BELOW:
-        return jnp.concatenate(parts, axis=-1)
-    return barrier(jnp.concatenate(barrier(parts), axis=-1))
-
-
-@join.defjvp
-def _join_jvp(parts: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    return join(*parts), jnp.concatenate(tangents, axis=-1)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def split(a: jax.Array, num_parts: int) -> list[jax.Array]:
-    """What lies side by side in a [..., P K], P parts [..., K]; its gradient joins them."""
-    return jnp.split(a, num_parts, axis=-1)
-
-
-@split.defjvp
-def _split_jvp(num_parts: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    (a,), (tangent,) = primals, tangents
-    if a.shape[-1] * a.dtype.itemsize < _ALWAYS_FUSED_BELOW:
-        return split(a, num_parts), jnp.split(tangent, num_parts, axis=-1)
-    parts = jnp.split(barrier(tangent), num_parts, axis=-1)
-    return split(a, num_parts), barrier(parts)
 
 
 def without_outputs(params: Params) -> Params:

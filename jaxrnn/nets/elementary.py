@@ -1,4 +1,4 @@
-"""Elementary functions and products, fast where XLA's are slow: arrays with a short last axis.
+"""Elementary functions, fast where XLA's are slow: arrays with a short last axis.
 
 XLA's CPU back end calls tanh and exp once a number there, since LLVM unrolls the loop over such an
 axis before it can be vectorised. Written out as float32 arithmetic they take, for [10, 20], 0.4 of
@@ -45,13 +45,6 @@ def sigmoid(x: jax.Array) -> jax.Array:
     return _sigmoid(x) if _is_short(x) else jax.nn.sigmoid(x)
 
 
-def vector_product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """x W [K] of a vector [J], as the step of a scan needs it."""
-    # XLA's CPU back end computes this sum along with what comes after it, which for a short K takes
-    # less time than the product alone.
-    return jnp.sum(x[:, None] * weights, 0) if weights.shape[1] <= SHORT else x @ weights
-
-
 def _is_short(x: jax.Array) -> bool:
     return x.dtype == jnp.float32 and x.ndim > 0 and x.shape[-1] <= SHORT
 
@@ -66,12 +59,16 @@ _TANH_NUMERATOR = (
     6.37261928875436e-04,
     4.89352455891786e-03,
 )
+
+
 _TANH_DENOMINATOR = (
     1.19825839466702e-06,
     1.18534705686654e-04,
     2.26843463243900e-03,
     4.89352518554385e-03,
 )
+
+
 _EXP = (
     1.9875691500e-4,
     1.3981999507e-3,
@@ -80,9 +77,17 @@ _EXP = (
     1.6666665459e-1,
     5.0000001201e-1,
 )
+
+
 _TANH_SMALLEST, _TANH_LARGEST = np.float32(4e-4), np.float32(7.99881172180175781)
+
+
 _EXP_SMALLEST, _EXP_LARGEST = np.float32(-87.33654), np.float32(88.72283)
+
+
 _LOG2_E = np.float32(1.44269504088896341)
+
+
 _LN_2_HIGH, _LN_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 
 

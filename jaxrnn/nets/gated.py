@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.nets.affine import affine
-from jaxrnn.nets.base import Cell, State, product, without_outputs
+from jaxrnn.nets.base import Cell, State, without_outputs
 from jaxrnn.nets.gated_scan import Equations, gated_scan
 from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.products import affine, product
 
 
 class GatedParams(NamedTuple):

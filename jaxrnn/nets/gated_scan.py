@@ -15,10 +15,35 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
-from jaxrnn.nets.affine import add_bias, by_weights
-from jaxrnn.nets.base import State, barrier
-from jaxrnn.nets.elementary import vector_product
-from jaxrnn.nets.few_operations import in_one_operation, scan_in_one
+from jaxrnn.nets.base import State
+from jaxrnn.nets.products import add_bias, barrier, by_weights, vector_product
+
+
+def scan_in_one(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    carry: Any,
+    over: Any,
+    steps_at_once: int,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """``lax.scan``, on accelerators with what it carries in one array: each of several would be an
+    operation an iteration."""
+    if steps_at_once == 1:
+        return lax.scan(step, carry, over, reverse=reverse)
+    flat, unravel = ravel_pytree(carry)
+
+    def in_one(flat: jax.Array, at: Any) -> tuple[jax.Array, Any]:
+        carry, out = step(unravel(flat), at)
+        return ravel_pytree(carry)[0], out
+
+    last, outs = lax.scan(in_one, flat, over, reverse=reverse, unroll=steps_at_once)
+    return unravel(last), outs
+
+
+def in_one_operation(row: jax.Array) -> jax.Array:
+    """A concatenation that an accelerator computes in one operation, however its parts are used:
+    of parts apart XLA would make one each."""
+    return lax.optimization_barrier(row)
 
 
 class Equations(NamedTuple):

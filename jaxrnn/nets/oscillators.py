@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.affine import add_bias
-from jaxrnn.nets.base import Cell, join, product, without_outputs
-from jaxrnn.nets.elementary import tanh, vector_product
+from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.products import add_bias, join, product, vector_product
 
 
 class OscillatorParams(NamedTuple):

@@ -9,7 +9,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.errors import look_up
-from jaxrnn.nets.base import barrier
+from jaxrnn.nets.products import barrier
 
 
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:

@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Initializer, unroll
-from jaxrnn.nets.base import barrier
 from jaxrnn.nets.initializers import Matrix
+from jaxrnn.nets.products import barrier
 from jaxrnn.tasks import Sequence
 from jaxrnn.training.fit import check_draws
 from jaxrnn.training.objectives import loss_and_error

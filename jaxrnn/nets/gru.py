@@ -1,21 +1,53 @@
-"""The cells with one gate: JANET, the update-gate net and the minimal gated unit.
+"""The GRU and the cells with fewer gates: JANET, the update-gate net, the minimal gated unit.
 
-Letters as in :mod:`jaxrnn.nets.cells`; the state of each is h [H], which starts at 0.
+Letters as in :mod:`jaxrnn.nets.lstm`; the state of each is h [H], which starts at 0.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxrnn.nets.affine import add_bias
-from jaxrnn.nets.base import Cell, product, split, without_outputs
-from jaxrnn.nets.cells import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
-from jaxrnn.nets.elementary import sigmoid, tanh, vector_product
+from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.elementary import sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.lstm import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
+from jaxrnn.nets.products import add_bias, product, split, vector_product
+
+
+def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The gated recurrent unit, its reset gate acting on the recurrent product.
+
+    r, z = sigmoid(x(t) U + h(t-1) W + b) of their slices, n = tanh(x(t) U_n + b_n + r (h(t-1)
+    W_n)), h(t) = z h(t-1) + (1 - z) n; the state is h [H].
+
+    Source: Cho et al. 2014, equations 5 to 8.
+
+    Differs from it in that r multiplies h W_n and not h, so that one product serves all gates.
+    """
+
+    def activate(
+        own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
+    ) -> list[jax.Array]:
+        x_r, x_z, x_n = split(x_product + b, 3)
+        h_r, h_z, h_n = split(h_product, 3)
+        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+        return [r, z, tanh(x_n + r * h_n)]
+
+    return gated(
+        (num_inputs, hidden_size, num_outputs),
+        gates=("reset", "update", "candidate"),
+        activate=activate,
+        update=lambda own, h, r, z, n: z * h + (1 - z) * n,
+        initial_state=jnp.zeros,
+        hidden=lambda h: h,
+        adds_up=False,  # the reset gate acts on the recurrent product alone
+    )
+
 
 _with_one_gate = partial(
     gated,

@@ -1,4 +1,4 @@
-"""The cells with gates: equations, as builders of the sizes (I, H, O).
+"""The LSTM and its relatives: equations, as builders of the sizes (I, H, O).
 
 In every docstring the letters are those of :class:`jaxrnn.nets.gated.GatedParams`: a gate's
 activation is a function of its slice of a(t) = x(t) U + h(t-1) W + b, and y(t) = h(t) V + output
@@ -14,66 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.nets.base import Cell, join, split
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import sigmoid, tanh
-from jaxrnn.nets.gated import GatedParams, gated
-from jaxrnn.nets.initializers import Initializer, require_initializer
-
-# The simple recurrent net
-
-
-def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
-    """The simple (Elman) recurrent net: tanh units, fully recurrent.
-
-    h(t) = tanh(a(t)); the state is h [H].
-
-    Source: the notebook's ``simple_RNN``; Elman 1990.
-    """
-    return gated(
-        (num_inputs, hidden_size, num_outputs),
-        gates=("candidate",),
-        activate=lambda own, h, a: [tanh(a)],
-        update=lambda own, h, candidate: candidate,
-        initial_state=jnp.zeros,
-        hidden=lambda h: h,
-        slope=lambda candidate: 1 - candidate * candidate,
-    )
-
-
-def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
-    """The identity net: rectified linear units that start as copies of what they were.
-
-    h(t) = max(a(t), 0); the state is h [H]. At first W is the identity and the other weights are
-    normal with standard deviation 0.001, whatever the initializer.
-
-    Source: Le, Jaitly & Hinton 2015, sections 2 and 4.
-    """
-    cell = gated(
-        (num_inputs, hidden_size, num_outputs),
-        gates=("candidate",),
-        activate=lambda own, h, a: [jax.nn.relu(a)],
-        update=lambda own, h, candidate: candidate,
-        initial_state=jnp.zeros,
-        hidden=lambda h: h,
-        slope=lambda candidate: (candidate > 0).astype(candidate.dtype),
-    )
-
-    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
-        require_initializer(initializer)
-        return cell.init(key, initializer._replace(weights=_tiny, recurrent=_identity))
-
-    return cell._replace(init=init)
-
-
-def _tiny(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    return 0.001 * jax.random.normal(key, (fan_in, num_gates * fan_out))
-
-
-def _identity(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    return jnp.tile(jnp.eye(fan_in, fan_out), num_gates)
-
-
-# The LSTM family
+from jaxrnn.nets.gated import gated
+from jaxrnn.nets.products import join, split
 
 
 class LSTMState(NamedTuple):
@@ -261,37 +205,4 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
         update=update,
         own=_layer_norms,
         adds_up=False,  # the two products are normalised apart
-    )
-
-
-# The gated recurrent unit
-
-
-def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
-    """The gated recurrent unit, its reset gate acting on the recurrent product.
-
-    r, z = sigmoid(x(t) U + h(t-1) W + b) of their slices, n = tanh(x(t) U_n + b_n + r (h(t-1)
-    W_n)), h(t) = z h(t-1) + (1 - z) n; the state is h [H].
-
-    Source: Cho et al. 2014, equations 5 to 8.
-
-    Differs from it in that r multiplies h W_n and not h, so that one product serves all gates.
-    """
-
-    def activate(
-        own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
-    ) -> list[jax.Array]:
-        x_r, x_z, x_n = split(x_product + b, 3)
-        h_r, h_z, h_n = split(h_product, 3)
-        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-        return [r, z, tanh(x_n + r * h_n)]
-
-    return gated(
-        (num_inputs, hidden_size, num_outputs),
-        gates=("reset", "update", "candidate"),
-        activate=activate,
-        update=lambda own, h, r, z, n: z * h + (1 - z) * n,
-        initial_state=jnp.zeros,
-        hidden=lambda h: h,
-        adds_up=False,  # the reset gate acts on the recurrent product alone
     )

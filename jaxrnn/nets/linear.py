@@ -8,18 +8,18 @@ otherwise.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.affine import add_bias
-from jaxrnn.nets.base import Cell, product, split, without_outputs
+from jaxrnn.nets.base import Cell, without_outputs
 from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.nets.initializers import Initializer, require_initializer
-from jaxrnn.nets.recurrences import Complex, linear_cell, rectified_recurrence
+from jaxrnn.nets.products import add_bias, product, readout, split
+from jaxrnn.nets.recurrences import Complex, linear_cell
 
 # The minimal GRU and LSTM
 
@@ -31,10 +31,6 @@ class MinimalParams(NamedTuple):
     bias: jax.Array  # b [G H]
     output_weights: jax.Array  # V [H, O]
     output_bias: jax.Array  # [O]
-
-
-def _readout(params: Any, h: jax.Array) -> jax.Array:
-    return add_bias(h @ params.output_weights, params.output_bias)
 
 
 def _minimal(
@@ -76,7 +72,7 @@ def _minimal(
         init,
         initial_state,
         coefficients,
-        _readout,
+        readout,
         gates=gates,
         activations=activations,
         before_joining=without_outputs,
@@ -128,81 +124,6 @@ def min_lstm(
 
     sizes = (num_inputs, hidden_size, num_outputs)
     return _minimal(sizes, ("forget", "input", "candidate"), activate, positive)
-
-
-# The independently recurrent net
-
-
-class IndependentParams(NamedTuple):
-    """Parameters of :func:`ind_rnn`."""
-
-    input_weights: jax.Array  # U [I, H]
-    recurrent_weights: jax.Array  # u [H]
-    bias: jax.Array  # b [H]
-    output_weights: jax.Array  # V [H, O]
-    output_bias: jax.Array  # [O]
-
-
-def ind_rnn(
-    num_inputs: int,
-    hidden_size: int,
-    num_outputs: int,
-    *,
-    recurrent_range: tuple[float, float] = (0.0, 1.0),
-) -> Cell:
-    """The independently recurrent net: rectified units, a recurrent weight u each.
-
-    h(t) = relu(x(t) U + u h(t-1) + b); the state is h [H]. u is first uniform in
-    ``recurrent_range``, whatever the initializer. Where the last output alone counts, as in adding,
-    the authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
-
-    Raises InputError for a range that does not begin below its end.
-
-    Source: Li et al. 2018, section 3; the first u: their code, for rectified units.
-
-    Differs from it in that u is not kept within +-2^(1/T) while it is trained.
-    """
-    low, high = recurrent_range
-    if not low < high:
-        raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
-
-    def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
-        require_initializer(initializer)
-        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
-        return IndependentParams(
-            initializer.weights(input_key, 1, num_inputs, hidden_size),
-            jax.random.uniform(recurrent_key, (hidden_size,), minval=low, maxval=high),
-            initializer.biases(bias_key, ("candidate",), hidden_size),
-            initializer.weights(output_key, 1, hidden_size, num_outputs),
-            jnp.zeros(num_outputs),
-        )
-
-    def sums_of(params: IndependentParams, x: jax.Array) -> jax.Array:
-        return add_bias(product(x, params.input_weights), params.bias)
-
-    def advance(params: IndependentParams, h: jax.Array, x: jax.Array) -> jax.Array:
-        return jax.nn.relu(sums_of(params, x) + params.recurrent_weights * h)
-
-    def step(params: IndependentParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = advance(params, h, x)
-        return h, _readout(params, h)
-
-    def unroll(
-        params: IndependentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[jax.Array, jax.Array]:
-        operands = params.recurrent_weights, sums_of(params, xs), h
-        last, hs = rectified_recurrence(steps_at_once, *operands)
-        return last, _readout(params, hs)
-
-    return Cell(
-        init,
-        lambda params: jnp.zeros_like(params.bias),
-        step,
-        unroll,
-        gates=("candidate",),
-        activations=lambda params, h, x: {"candidate": advance(params, h, x)},
-        before_joining=without_outputs,
-    )
 
 
 # The linear recurrent unit

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import InputError, shown
-from jaxrnn.nets.base import Cell, join, split
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
+from jaxrnn.nets.products import join, split
 
 
 class ExponentialState(NamedTuple):

@@ -1,0 +1,140 @@
+"""The simple nets, which have no gates. Letters as in :mod:`jaxrnn.nets.lstm`."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrnn.errors import InputError
+from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.elementary import tanh
+from jaxrnn.nets.gated import GatedParams, gated
+from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.products import add_bias, product, readout
+from jaxrnn.nets.recurrences import rectified_recurrence
+
+
+def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The simple (Elman) recurrent net: tanh units, fully recurrent.
+
+    h(t) = tanh(a(t)); the state is h [H].
+
+    Source: the notebook's ``simple_RNN``; Elman 1990.
+    """
+    return gated(
+        (num_inputs, hidden_size, num_outputs),
+        gates=("candidate",),
+        activate=lambda own, h, a: [tanh(a)],
+        update=lambda own, h, candidate: candidate,
+        initial_state=jnp.zeros,
+        hidden=lambda h: h,
+        slope=lambda candidate: 1 - candidate * candidate,
+    )
+
+
+def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The identity net: rectified linear units that start as copies of what they were.
+
+    h(t) = max(a(t), 0); the state is h [H]. At first W is the identity and the other weights are
+    normal with standard deviation 0.001, whatever the initializer.
+
+    Source: Le, Jaitly & Hinton 2015, sections 2 and 4.
+    """
+    cell = gated(
+        (num_inputs, hidden_size, num_outputs),
+        gates=("candidate",),
+        activate=lambda own, h, a: [jax.nn.relu(a)],
+        update=lambda own, h, candidate: candidate,
+        initial_state=jnp.zeros,
+        hidden=lambda h: h,
+        slope=lambda candidate: (candidate > 0).astype(candidate.dtype),
+    )
+
+    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
+        require_initializer(initializer)
+        return cell.init(key, initializer._replace(weights=_tiny, recurrent=_identity))
+
+    return cell._replace(init=init)
+
+
+def _tiny(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return 0.001 * jax.random.normal(key, (fan_in, num_gates * fan_out))
+
+
+def _identity(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return jnp.tile(jnp.eye(fan_in, fan_out), num_gates)
+
+
+# The independently recurrent net
+
+
+class IndependentParams(NamedTuple):
+    """Parameters of :func:`ind_rnn`."""
+
+    input_weights: jax.Array  # U [I, H]
+    recurrent_weights: jax.Array  # u [H]
+    bias: jax.Array  # b [H]
+    output_weights: jax.Array  # V [H, O]
+    output_bias: jax.Array  # [O]
+
+
+def ind_rnn(
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
+    recurrent_range: tuple[float, float] = (0.0, 1.0),
+) -> Cell:
+    """The independently recurrent net: rectified units, a recurrent weight u each.
+
+    h(t) = relu(x(t) U + u h(t-1) + b); the state is h [H]. u is first uniform in
+    ``recurrent_range``, whatever the initializer. Where the last output alone counts, as in adding,
+    the authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
+
+    Raises InputError for a range that does not begin below its end.
+
+    Source: Li et al. 2018, section 3; the first u: their code, for rectified units.
+
+    Differs from it in that u is not kept within +-2^(1/T) while it is trained.
+    """
+    low, high = recurrent_range
+    if not low < high:
+        raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
+
+    def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
+        require_initializer(initializer)
+        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
+        return IndependentParams(
+            initializer.weights(input_key, 1, num_inputs, hidden_size),
+            jax.random.uniform(recurrent_key, (hidden_size,), minval=low, maxval=high),
+            initializer.biases(bias_key, ("candidate",), hidden_size),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def sums_of(params: IndependentParams, x: jax.Array) -> jax.Array:
+        return add_bias(product(x, params.input_weights), params.bias)
+
+    def advance(params: IndependentParams, h: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.nn.relu(sums_of(params, x) + params.recurrent_weights * h)
+
+    def step(params: IndependentParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = advance(params, h, x)
+        return h, readout(params, h)
+
+    def unroll(
+        params: IndependentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
+    ) -> tuple[jax.Array, jax.Array]:
+        operands = params.recurrent_weights, sums_of(params, xs), h
+        last, hs = rectified_recurrence(steps_at_once, *operands)
+        return last, readout(params, hs)
+
+    return Cell(
+        init,
+        lambda params: jnp.zeros_like(params.bias),
+        step,
+        unroll,
+        gates=("candidate",),
+        activations=lambda params, h, x: {"candidate": advance(params, h, x)},
+        before_joining=without_outputs,
+    )
