@@ -13,7 +13,7 @@ import tyro
 from timing import REPEATS, Timing, chunks_of, machine, time_steps, use_one_core
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites import SUITES
+from jaxrnn.problems import SUITES
 from jaxrnn.training.trial import build
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         min_lstm,
         notebook_xavier,
         one_cell,
+        paper_1997 as memory_blocks,
         self_recurrent,
         simple_rnn,
         slstm,
@@ -42,17 +43,25 @@ if TYPE_CHECKING:
         unroll,
         xavier,
     )
-    from jaxrnn.nets import paper_1997 as memory_blocks
     from jaxrnn.outcome import Outcome
+    from jaxrnn.problems import (
+        NOTEBOOK,
+        SUITES,
+        TASKS,
+        Published,
+        Sequence,
+        Source,
+        Suite,
+        Task,
+        noise_free,
+    )
     from jaxrnn.results.compare import Comparison, compare, kaplan_meier
     from jaxrnn.results.report import write_report
     from jaxrnn.results.rows import read_rows
     from jaxrnn.results.run_directory import RunDirectory
     from jaxrnn.results.summary import summarize
     from jaxrnn.scorecard import run_scorecard
-    from jaxrnn.suites import NOTEBOOK, SUITES, Published, Source, Suite
     from jaxrnn.sweep import product, run, run_sweep
-    from jaxrnn.tasks import TASKS, Sequence, Task, noise_free
     from jaxrnn.training.objectives import OBJECTIVES, cross_entropy
     from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
     from jaxrnn.training.runner import run_trials
@@ -140,15 +149,17 @@ _PLACES = {
         *("min_gru", "min_lstm", "ind_rnn", "lru"),
     ),
     "outcome": ("Outcome",),
+    "problems": (
+        *("NOTEBOOK", "SUITES", "TASKS", "Published", "Sequence", "Source", "Suite", "Task"),
+        "noise_free",
+    ),
     "results.compare": ("Comparison", "compare", "kaplan_meier"),
     "results.report": ("write_report",),
     "results.rows": ("read_rows",),
     "results.run_directory": ("RunDirectory",),
     "results.summary": ("summarize",),
     "scorecard": ("run_scorecard",),
-    "suites": ("NOTEBOOK", "SUITES", "Published", "Source", "Suite"),
     "sweep": ("product", "run", "run_sweep"),
-    "tasks": ("TASKS", "Sequence", "Task", "noise_free"),
     "training.objectives": ("OBJECTIVES", "cross_entropy"),
     "training.optimizers": ("OPTIMIZERS", "clipped_adam", "clipped_sgd"),
     "training.runner": ("run_trials",),

@@ -12,11 +12,10 @@ import jax
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import all_devices
+from jaxrnn.problems import Suite, settled
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.results.work import OnRows, Work
-from jaxrnn.suites import Suite
-from jaxrnn.tasks import settled
 from jaxrnn.training.host_loop import Run, Tally
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare

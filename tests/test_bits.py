@@ -10,7 +10,7 @@ import pytest
 from helpers import WINDOW
 
 from jaxrnn import CELLS, SUITES, Experiment
-from jaxrnn.suites import PAPER
+from jaxrnn.problems import PAPER
 from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.optimizers import OPTIMIZERS

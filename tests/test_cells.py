@@ -32,7 +32,7 @@ from jaxrnn.nets import CELLS, Cell, gated, unroll
 from jaxrnn.nets.initializers import chrono, notebook_xavier
 from jaxrnn.nets.lstm import LSTMState
 from jaxrnn.nets.xlstm import ExponentialState
-from jaxrnn.tasks import Sequence
+from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.trial import Settings, TrainState, build
 

@@ -18,8 +18,8 @@ from helpers import clopper_pearson, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.cost import expected_seconds, warn_if_small
+from jaxrnn.problems import PAPER, SUITES
 from jaxrnn.results.run_directory import LOCK
-from jaxrnn.suites import PAPER, SUITES
 from jaxrnn.training.objectives import REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
 from jaxrnn.watch import console

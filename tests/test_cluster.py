@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrnn import Experiment, InputError, run_trials
-from jaxrnn import cluster as jaxrnn_cluster
+from jaxrnn import Experiment, InputError, cluster as jaxrnn_cluster, run_trials
 from jaxrnn.cluster import run_sweep_on_dask
+from jaxrnn.problems import settled
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import run, run_sweep
-from jaxrnn.tasks import settled
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 

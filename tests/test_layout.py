@@ -9,10 +9,10 @@ import faults
 PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
-FLOORS = ["errors", "machine", "outcome", "experiment", "names", "nets", "tasks", "suites"]
+FLOORS = ["errors", "machine", "outcome", "experiment", "names", "nets", "problems"]
 FLOORS += ["training", "results", "weights", "inspection", "watch", "cluster", "sweep", "scorecard"]
 FLOORS += ["cli", "__main__"]
-NEVER = {("results", "training"), ("suites", "nets"), ("suites", "tasks"), ("tasks", "nets")}
+NEVER = {("results", "training"), ("problems", "nets")}
 
 
 def imports_of(path: Path) -> set[str]:

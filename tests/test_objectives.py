@@ -6,7 +6,7 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn.tasks import Sequence
+from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import (
     OBJECTIVES,
     REDUCTIONS,

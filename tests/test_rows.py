@@ -7,9 +7,9 @@ import pytest
 from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
 
 from jaxrnn import InputError
+from jaxrnn.problems import NOTEBOOK, SUITES
 from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import experiment_of, make_settings, read_rows
-from jaxrnn.suites import NOTEBOOK, SUITES
 
 LINES = rows("lstm", 4, [1100, None, 1090]) + paper_rows("6a", 100, [30_000], final_wrong=[1])
 CONFIG = {

@@ -12,6 +12,7 @@ from jaxrnn import CELLS, SUITES
 from jaxrnn.cli import scoring
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
+from jaxrnn.problems import settled
 from jaxrnn.results.rows import experiment_of, read_rows
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.kept import differences, keep, kept, kept_rows
@@ -28,7 +29,6 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
-from jaxrnn.tasks import settled
 from jaxrnn.training.parts import parts_of
 
 TINY = Protocol(

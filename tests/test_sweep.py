@@ -14,11 +14,10 @@ import pytest
 from helpers import ONE_DEVICE, STREAK, rows_of, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
+from jaxrnn.problems import SUITES
 from jaxrnn.results.rows import read_rows
 from jaxrnn.results.run_directory import LOCK, RunDirectory
-from jaxrnn.suites import SUITES
-from jaxrnn.sweep import product, run_sweep
-from jaxrnn.sweep import run as run_all
+from jaxrnn.sweep import product, run as run_all, run_sweep
 from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.runner import prepare

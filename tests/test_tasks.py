@@ -13,8 +13,8 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
-from jaxrnn import TASKS, Experiment, InputError, run_trials, simple_rnn, tasks, unroll
-from jaxrnn.tasks import long_lag, noise_free, reber
+from jaxrnn import TASKS, Experiment, InputError, problems as tasks, run_trials, simple_rnn, unroll
+from jaxrnn.problems import long_lag, noise_free, reber
 from jaxrnn.training.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
@@ -700,6 +700,6 @@ def test_other_arguments_out_of_range_are_refused():
 
 @pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(tasks.__path__)])
 def test_the_docstrings_examples_are_true(module):
-    result = doctest.testmod(importlib.import_module(f"jaxrnn.tasks.{module}"))
+    result = doctest.testmod(importlib.import_module(f"jaxrnn.problems.{module}"))
     assert result.failed == 0
     assert result.attempted > 0 or module == "base"

@@ -13,10 +13,10 @@ from helpers import claim, first_params, jit, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
 from jaxrnn.inspection.kept import Choice, chosen
+from jaxrnn.problems import settled
 from jaxrnn.results import run_directory
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.tasks import settled
 from jaxrnn.training import host_loop
 from jaxrnn.training.trial import build, trial_key
 from jaxrnn.weights import with_own

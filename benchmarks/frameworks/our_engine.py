@@ -9,8 +9,7 @@ import numpy as np
 from frameworks import WEIGHTS, Problem, Run
 from jaxrnn import Experiment
 from jaxrnn.training.engine import Program, lanes_of, make_program
-from jaxrnn.training.trial import build as build_trial
-from jaxrnn.training.trial import trial_key
+from jaxrnn.training.trial import build as build_trial, trial_key
 
 
 def problem_of(

@@ -29,7 +29,7 @@ from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.suites import PAPER, SUITES, Source, Suite
+from jaxrnn.problems import PAPER, SUITES, Source, Suite
 from jaxrnn.sweep import combinations, expand, product, run
 from jaxrnn.watch import console, duration
 

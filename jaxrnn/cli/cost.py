@@ -7,7 +7,7 @@ import jax
 
 from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites import SUITES, Suite
+from jaxrnn.problems import SUITES, Suite
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 from jaxrnn.training.sizes import GPU_PAYS_FROM

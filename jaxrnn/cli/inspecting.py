@@ -10,7 +10,7 @@ from jaxrnn.cli.flags import Count, Integer, Name, Names, OptionalDirectory, Run
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.suites import SUITES, Suite
+from jaxrnn.problems import SUITES, Suite
 from jaxrnn.sweep import expand
 from jaxrnn.watch import console
 

@@ -13,13 +13,13 @@ from jaxrnn.cli.flags import Address, AllOrNames, Lanes, OptionalDirectory
 from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
+from jaxrnn.problems.card import CELLS
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import Row, read_rows
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.kept import SEARCH, differences, kept, kept_rows, lay_beside
 from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
-from jaxrnn.suites.scorecard import CELLS
 from jaxrnn.watch import console, duration
 
 

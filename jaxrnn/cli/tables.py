@@ -13,10 +13,9 @@ from rich.text import Text
 from jaxrnn.cli.cost import expected_seconds
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
+from jaxrnn.problems import TASKS, Suite
 from jaxrnn.results.config import spelled
 from jaxrnn.results.report import percent, steps_or_dash
-from jaxrnn.suites import Suite
-from jaxrnn.tasks import TASKS
 from jaxrnn.training.objectives import OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 

@@ -25,8 +25,8 @@ from jaxrnn.inspection.record import (
 from jaxrnn.inspection.sequences import draw_look, reach_of
 from jaxrnn.nets import xavier
 from jaxrnn.outcome import Outcome
+from jaxrnn.problems import settled
 from jaxrnn.results.files import write_figure
-from jaxrnn.tasks import settled
 from jaxrnn.training.parts import first_params, parts_of
 from jaxrnn.training.runner import check, run_trials
 

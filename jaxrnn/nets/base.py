@@ -17,8 +17,6 @@ from jaxrnn.errors import InputError, shown
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
-
-
 State = Any
 
 

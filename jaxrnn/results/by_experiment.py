@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxrnn.problems import SUITES
 from jaxrnn.results.by_length import draw_curve, draw_thresholds, highest_error, spread_around
 from jaxrnn.results.config import shortened
 from jaxrnn.results.drawing import (
@@ -30,7 +31,6 @@ from jaxrnn.results.summary import (
     summarize,
     uncounted,
 )
-from jaxrnn.suites import SUITES
 
 MOST_PANELS = 40
 """That one picture of learning curves has; of more nets and lengths there is none."""

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from jaxrnn.errors import InputError
+from jaxrnn.problems import Published, Source
 from jaxrnn.results.by_task import HEADINGS, is_by_task, times_legend, times_rows
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.config import read_config, short, shortened, spelled
@@ -28,7 +29,6 @@ from jaxrnn.results.tables import (
     steps_in_words,
     terminal_table,
 )
-from jaxrnn.suites import Published, Source
 
 REPORT = "report.md"
 NOTES = "notes.md"

@@ -13,6 +13,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
+from jaxrnn.problems import SUITES, settled
 from jaxrnn.results.checkpoint import CheckpointFile, Owner, owner_of
 from jaxrnn.results.compare import CONDITIONS
 from jaxrnn.results.config import (
@@ -28,8 +29,6 @@ from jaxrnn.results.config import (
 from jaxrnn.results.files import name_of, write_whole
 from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
 from jaxrnn.results.weights import Trial, weights_held, weights_path, write_weights
-from jaxrnn.suites import SUITES
-from jaxrnn.tasks import settled
 
 LOCK = ".lock"
 

@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
+from jaxrnn.problems import SUITES, Published, Source, settled
 from jaxrnn.results.rows import Row, experiment_of, net_at_length
-from jaxrnn.suites import SUITES, Published, Source
-from jaxrnn.tasks import settled
 
 _OURS = Source("an experiment that is in no table")
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
+from jaxrnn.problems import settled
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.tasks import settled
 
 OnRows = Callable[[Experiment, list[Row], bool], None]
 """Is told of an experiment's rows, and whether some of them are new."""

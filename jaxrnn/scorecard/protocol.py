@@ -9,7 +9,7 @@
   the least restricted mean time; if none is solved, to the least error at the end.
 - The report: fresh trials of that combination alone, on another seed.
 
-The conditions of each task are those of :mod:`jaxrnn.suites.scorecard`.
+The conditions of each task are those of :mod:`jaxrnn.problems.card`.
 """
 
 import math
@@ -22,13 +22,12 @@ import jax
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import xavier
+from jaxrnn.problems import SUITES, Suite, settled
+from jaxrnn.problems.card import SCORECARD
 from jaxrnn.results.compare import restricted_mean
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_settings
-from jaxrnn.suites import SUITES, Suite
-from jaxrnn.suites.scorecard import SCORECARD
 from jaxrnn.sweep import under
-from jaxrnn.tasks import settled
 from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from jaxrnn import tasks
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices, usable_cores
+from jaxrnn.problems import Sequence as Drawn
 from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, trial_key
 
 
@@ -207,7 +207,7 @@ def _chunk(
 
     state = jax.tree.map(fresh_or, jax.vmap(trial.init)(keys, lanes.settings), state)
 
-    def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> tasks.Sequence:
+    def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> Drawn:
         return trial.draw(key, lane_step + offset)
 
     # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
@@ -218,7 +218,7 @@ def _chunk(
     sequences = jax.tree.map(lambda a: a.reshape((num_drawn, num_lanes, *a.shape[1:])), sequences)
 
     def update(
-        state: TrainState, settings: Settings, sequence: tasks.Sequence, at: Any
+        state: TrainState, settings: Settings, sequence: Drawn, at: Any
     ) -> tuple[TrainState, jax.Array]:
         step, stop = at
         new, error = trial.update(state, settings, sequence, step)

@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.names import called
 from jaxrnn.nets import Cell, Initializer, unroll
 from jaxrnn.nets.base import Params
-from jaxrnn.tasks.base import Sequence, Task, are_symbols
+from jaxrnn.problems.task import Sequence, Task, are_symbols
 from jaxrnn.training.objectives import OBJECTIVES, Goal, Objective
 
 LOOKED_AT = 256

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.nets.elementary import exp, sigmoid
-from jaxrnn.tasks.base import Sequence, are_symbols
+from jaxrnn.problems.task import Sequence, are_symbols
 
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 """``objective(outputs [T, O], targets) -> (losses [T], errors [T])``; raises InputError for targets

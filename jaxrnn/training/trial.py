@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
-from jaxrnn.tasks import Sequence
+from jaxrnn.problems import Sequence
 from jaxrnn.training.fit import check_draws
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of

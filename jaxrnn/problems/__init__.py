@@ -1,7 +1,8 @@
-"""The tasks: how one training sequence is drawn, a file for each family.
+"""The problems: how one training sequence is drawn, and the experiments that are known by name.
 
-A task is a function of a length (and of what else its docstring says) that gives a :class:`Task`.
-Add one to its family, or as a new file, and a line to ``TASKS``.
+A task is a function of a length (and of what else its docstring says) that gives a :class:`Task`, a
+suite a table of experiments on it with what their source printed. Both stand in one file a family.
+Add a task there, or as a new file, and to ``TASKS``; a suite to the family's ``SUITES``.
 """
 
 from collections.abc import Callable
@@ -9,13 +10,25 @@ from dataclasses import replace
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import build, find
-from jaxrnn.tasks.arithmetic import adding, multiplication
-from jaxrnn.tasks.base import Sequence, Task
-from jaxrnn.tasks.copying import copying, selective_copying
-from jaxrnn.tasks.long_lag import no_regularities, noise_free, very_long_lag
-from jaxrnn.tasks.reber import ReberStrings, embedded_reber, legal_successors, reber_sets
-from jaxrnn.tasks.temporal_order import temporal_order, temporal_order_three
-from jaxrnn.tasks.two_sequence import (
+from jaxrnn.problems import (
+    arithmetic,
+    card,
+    long_lag,
+    notebook,
+    reber,
+    temporal_order as order,
+    two_sequence as two,
+)
+from jaxrnn.problems.arithmetic import adding, multiplication
+from jaxrnn.problems.copying import copying, selective_copying
+from jaxrnn.problems.long_lag import no_regularities, noise_free, very_long_lag
+from jaxrnn.problems.notebook import BETTER, NOTEBOOK
+from jaxrnn.problems.paper_1997 import PAPER
+from jaxrnn.problems.reber import ReberStrings, embedded_reber, legal_successors, reber_sets
+from jaxrnn.problems.suite import Published, Source, Suite
+from jaxrnn.problems.task import Sequence, Task
+from jaxrnn.problems.temporal_order import temporal_order, temporal_order_three
+from jaxrnn.problems.two_sequence import (
     target_without_noise,
     two_sequence,
     two_sequence_noise,
@@ -23,9 +36,16 @@ from jaxrnn.tasks.two_sequence import (
 )
 
 __all__ = [
+    "BETTER",
+    "NOTEBOOK",
+    "PAPER",
+    "SUITES",
     "TASKS",
+    "Published",
     "ReberStrings",
     "Sequence",
+    "Source",
+    "Suite",
     "Task",
     "adding",
     "copying",
@@ -61,6 +81,12 @@ TASKS: dict[str, Callable[..., Task]] = {
     "temporal_order_three": temporal_order_three,
     "copying": copying,
     "selective_copying": selective_copying,
+}
+
+SUITES: dict[str, Suite] = {
+    suite.base.name: suite
+    for family in (notebook, reber, long_lag, two, arithmetic, order, card)
+    for suite in family.SUITES
 }
 
 

@@ -1,7 +1,7 @@
 """The notebook's experiment, and the better LSTM that its last words asked for."""
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites.base import Published, Source, Suite
+from jaxrnn.problems.suite import Published, Source, Suite
 
 NOTEBOOK = Suite(
     base=Experiment(objective="cross_entropy"),

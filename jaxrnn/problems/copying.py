@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import whole_number
-from jaxrnn.tasks.base import Sequence, Task, draw_integers, require_length
+from jaxrnn.problems.task import Sequence, Task, draw_integers, require_length
 
 
 def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:

@@ -12,7 +12,7 @@ found by a search on other seeds, is :mod:`jaxrnn.scorecard`'s.
 from typing import Any
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites.base import Source, Suite
+from jaxrnn.problems.suite import Source, Suite
 
 SCORECARD = Source(
     title="the scorecard's protocol",

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.suites.base import Published, Source, Suite
+from jaxrnn.problems.suite import Published, Source, Suite
 
 PAPER = Source(
     title="Hochreiter & Schmidhuber 1997",

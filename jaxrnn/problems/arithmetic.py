@@ -1,11 +1,21 @@
 """Add or multiply two marked numbers of a long sequence of numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.tasks.base import (
+from jaxrnn.problems.paper_1997 import (
+    BASE,
+    FOR_REAL_TARGETS,
+    as_written,
+    blocks,
+    departure,
+    standard_lstm,
+)
+from jaxrnn.problems.suite import Published
+from jaxrnn.problems.task import (
     REAL_TARGETS,
     Sequence,
     Task,
@@ -102,3 +112,45 @@ def _marked(
         return Sequence(inputs, *at_last_step(answer, num_steps, max_steps))
 
     return Task(draw, num_inputs=2, num_outputs=1, num_steps=max_steps, objective=REAL_TARGETS)
+
+
+_4 = as_written(
+    "4",
+    replace(
+        BASE,
+        task="adding",
+        learning_rate=0.5,
+        threshold=0.04,
+        mean_error=0.01,
+        **blocks(2, 2, input_biases=(-3.0, -6.0)),
+    ),
+    {
+        100: Published(74_000, wrong=1 / 2560),
+        500: Published(209_000, wrong=0.0),
+        1000: Published(853_000, wrong=1 / 2560),
+    },
+)
+_5 = as_written(
+    "5",
+    replace(
+        BASE,
+        task="multiplication",
+        learning_rate=0.1,
+        threshold=0.04,
+        max_failures=139,
+        **blocks(2, 2),
+    ),
+    {100: Published(482_000, wrong=139 / 2560)},
+)
+
+SUITES = (
+    _4,
+    departure("4-linear", _4, "linear output", objective="half_squared_error_linear"),
+    standard_lstm("4-best", _4, ", linear output, Adam", **FOR_REAL_TARGETS),
+    _5,
+    departure("5-linear", _5, "linear output", objective="half_squared_error_linear"),
+    standard_lstm("5-best", _5, ", linear output, Adam", **FOR_REAL_TARGETS),
+    as_written(
+        "5-n13", replace(_5.base, max_failures=12), {100: Published(1_273_000, wrong=14 / 2560)}
+    ),
+)

@@ -1,9 +1,27 @@
 """Classify a long sequence by the order of a few symbols that stand far apart."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.tasks.base import Sequence, Task, at_last_step, draw_integers, longest, require_length
+from jaxrnn.problems.paper_1997 import (
+    BASE,
+    BY_CROSS_ENTROPY,
+    as_written,
+    blocks,
+    departure,
+    standard_lstm,
+)
+from jaxrnn.problems.suite import Published
+from jaxrnn.problems.task import (
+    Sequence,
+    Task,
+    at_last_step,
+    draw_integers,
+    longest,
+    require_length,
+)
 
 SYMBOLS = "abcdXYEB"
 """Symbol k of both tasks is the k-th letter: distractors, relevant ones, start and end."""
@@ -79,3 +97,35 @@ def _temporal_order(name: str, length: int, percent: tuple[tuple[int, int], ...]
         return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
 
     return Task(draw, num_inputs=len(SYMBOLS), num_outputs=num_classes, num_steps=max_steps)
+
+
+_BASE = replace(BASE, threshold=0.3, mean_error=0.1)
+_6A = as_written(
+    "6a",
+    replace(
+        _BASE,
+        task="temporal_order",
+        learning_rate=0.5,
+        trials=20,
+        **blocks(2, 2, input_biases=(-2.0, -4.0)),
+    ),
+    {100: Published(31_390, wrong=1 / 2560)},
+)
+_6B = as_written(
+    "6b",
+    replace(
+        _BASE,
+        task="temporal_order_three",
+        learning_rate=0.1,
+        **blocks(3, 2, input_biases=(-2.0, -4.0, -6.0)),
+    ),
+    {100: Published(571_100, wrong=2 / 2560)},
+)
+
+SUITES = (
+    _6A,
+    standard_lstm("6a-best", _6A, "", **BY_CROSS_ENTROPY),
+    _6B,
+    departure("6b-ce", _6B, "softmax and cross-entropy", objective="cross_entropy"),
+    standard_lstm("6b-best", _6B, "", **BY_CROSS_ENTROPY),
+)
