@@ -32,7 +32,7 @@ from jaxrnn import Experiment
 from jaxrnn.machine import usable_cores
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.sizes import CHUNK_STEPS, enough, most_lanes, round_up
+from jaxrnn.training.lanes import CHUNK_STEPS, enough, most_lanes, round_up
 from jaxrnn.training.trial import build
 
 RESULTS = Path(__file__).parent / "results"

@@ -25,7 +25,7 @@ from timing import machine
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.sizes import CHUNK_STEPS, steps_at_once
+from jaxrnn.training.lanes import CHUNK_STEPS, steps_at_once
 from jaxrnn.training.trial import build
 
 GPU = Path(__file__).parent / "h100.txtpb"

@@ -15,7 +15,7 @@ from jaxrnn.nets import Cell, xavier
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.weights import PARAMS, Weights, read_weights
-from jaxrnn.training.kept import as_typed
+from jaxrnn.training.last_params import as_typed
 from jaxrnn.training.parts import cell_of, first_params
 
 

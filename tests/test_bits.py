@@ -12,9 +12,9 @@ from helpers import WINDOW
 from jaxrnn import CELLS, SUITES, Experiment
 from jaxrnn.problems import PAPER
 from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
+from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.optimizers import OPTIMIZERS
-from jaxrnn.training.sizes import round_up
 from jaxrnn.training.trial import build
 
 LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)

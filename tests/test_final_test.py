@@ -20,8 +20,7 @@ from helpers import (
 
 from jaxrnn import SUITES, Outcome, run_trials, unroll
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.final_test import with_final_test
-from jaxrnn.training.kept import Kept
+from jaxrnn.training.last_params import Kept, with_final_test
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build, trial_key

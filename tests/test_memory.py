@@ -15,9 +15,9 @@ from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.sweep import product
 from jaxrnn.training import memory
 from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
+from jaxrnn.training.lanes import chunk_steps_of, most_lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check
-from jaxrnn.training.sizes import chunk_steps_of, most_lanes
 from jaxrnn.training.trial import build, trial_key
 
 ORDER = SUITES["6a"].at(trials=10)

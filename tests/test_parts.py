@@ -300,7 +300,7 @@ def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
 def test_xla_has_nothing_to_fold_and_to_say_of_long_sequences():
     # It folded what is the same in all sequences that are looked at, while it compiled.
     code = (
-        "from jaxrnn.problems import TASKS; from jaxrnn.training.fit import check_draws\n"
+        "from jaxrnn.problems import TASKS; from jaxrnn.training.checks import check_draws\n"
         "for name in ('noise_free', 'copying'): check_draws(name, TASKS[name](1500))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

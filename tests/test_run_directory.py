@@ -19,7 +19,7 @@ from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import make_row, make_settings
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweep import product, run_sweep
-from jaxrnn.training import host_loop, sizes
+from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
 
 SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)

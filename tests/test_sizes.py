@@ -6,7 +6,7 @@ from helpers import Accelerator
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.sizes import device_memory, enough, most_lanes, round_up, steps_at_once
+from jaxrnn.training.lanes import device_memory, enough, most_lanes, round_up, steps_at_once
 from jaxrnn.training.trial import build
 
 

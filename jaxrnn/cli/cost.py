@@ -8,9 +8,9 @@ import jax
 from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems import SUITES, Suite
+from jaxrnn.training.lanes import GPU_PAYS_FROM
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
-from jaxrnn.training.sizes import GPU_PAYS_FROM
 
 # Of a time step of a trial, in those of the timed experiment, tests included; roughly, as once
 # measured: of the LSTM by its units, of other nets by the task.

@@ -21,11 +21,9 @@ from jaxrnn.training.engine import (
     lanes_of,
     make_program,
 )
-from jaxrnn.training.final_test import with_final_test
-from jaxrnn.training.kept import Kept
-from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.lanes import LaneTable, chunk_steps_of, enough, most_lanes, round_up
+from jaxrnn.training.last_params import Kept, with_final_test
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
-from jaxrnn.training.sizes import chunk_steps_of, enough, most_lanes, round_up
 from jaxrnn.training.trial import TrainState, build
 
 # Between two checkpoints; more in proportion where one takes longer than SAVE_SECONDS, 3 % of that.

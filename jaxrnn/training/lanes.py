@@ -1,8 +1,12 @@
-"""Which trial rides in which lane: a table on the host, without JAX."""
+"""The lanes of a batch: how many there are, and which trial rides in which."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
+import jax
 import numpy as np
+
+from jaxrnn.experiment import Experiment
 
 IDLE = -1
 
@@ -94,3 +98,83 @@ class LaneTable:
         self.step = np.array(arrays["lane_step"])
         self.next_trial = int(arrays["next_trial"])
         self.steps_taken = int(self.step.max())
+
+
+# XLA compiles a single lane differently, and LLVM unrolls loops over two, after which it adds other
+# products of the LSTM without rounding them first (jax 0.11.2 at T = 4). A batch of three takes 1.3
+# times the time of one of two.
+_MIN_LANES_A_DEVICE = 3
+
+# Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
+# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
+# LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
+# 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
+LANES_A_CORE, CACHE_BYTES = 32, 750_000
+
+# Lanes that are worth a second accelerator: a step of one takes its launches, which are hardly more
+# for a thousand lanes than for ten (predicted, as below).
+LANES_AN_ACCELERATOR = 256
+
+# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
+# seconds at ten times the longest, where the cost grows with the square of the length.
+CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
+
+MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
+
+# Trials from which on a GPU is predicted to be faster than two CPU cores; not measured, see
+# benchmarks/README.md.
+GPU_PAYS_FROM = 30
+
+
+def round_up(num_lanes: int, num_devices: int) -> int:
+    """The least number of lanes from ``num_lanes`` on that the devices share evenly."""
+    return num_devices * max(_MIN_LANES_A_DEVICE, -(-num_lanes // num_devices))
+
+
+def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device]:
+    """Those of the devices that so many lanes can use, one at least."""
+    least = _MIN_LANES_A_DEVICE if devices[0].platform == "cpu" else LANES_AN_ACCELERATOR
+    return devices[: max(1, -(-num_lanes // least))]
+
+
+def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
+    """As many trials as are trained fastest at once; at most all.
+
+    ``size`` are the bytes of one: on CPUs of what is trained, on accelerators of all there is.
+    """
+    if devices[0].platform == "cpu":
+        a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, CACHE_BYTES // size))
+        return min(num_trials, len(devices) * a_core)
+    # 0 where not even one fits: a device has three lanes at least.
+    room = device_memory(devices)
+    return num_trials if room >= size * num_trials else int(room // size)
+
+
+def device_memory(devices: Sequence[jax.Device]) -> float:
+    """Bytes that accelerators have for arrays, each as many as the least; infinity if unknown."""
+    stats = [device.memory_stats() or {} for device in devices]
+    return len(devices) * min(one.get("bytes_limit", math.inf) for one in stats)
+
+
+def chunk_steps_of(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
+    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
+    if experiment.test_size:
+        chosen = experiment.test_every
+    elif chosen is None:
+        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
+        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
+    return min(chosen, experiment.max_steps)
+
+
+def steps_at_once(num_steps: int, platform: str) -> int:
+    """How many of a sequence's time steps are one iteration of the compiled loop on a platform.
+
+    An accelerator takes about as long to start a kernel as to run it, and what stands in one
+    iteration is fused into fewer; some more compile no longer. On a CPU one is as fast as more.
+    """
+    if platform == "cpu":
+        return 1
+    if num_steps <= MOST_AT_ONCE:
+        return num_steps
+    # The steps that are left over stand behind the loop, and are compiled apart.
+    return min(range(MOST_AT_ONCE // 2, MOST_AT_ONCE + 1), key=lambda k: (num_steps % k, -k))

@@ -15,9 +15,9 @@ from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
 from jaxrnn.training.engine import bytes_of, state_of
+from jaxrnn.training.lanes import chunk_steps_of, device_memory, enough, most_lanes, round_up
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.sizes import chunk_steps_of, device_memory, enough, most_lanes, round_up
 from jaxrnn.training.stopping import needs_recent, rule_of
 from jaxrnn.training.trial import TEST_BATCH, make_trial, trial_key
 
@@ -62,7 +62,7 @@ def check_memory(
 ) -> int:
     """Raise InputError where a run of an experiment needs more memory than there is.
 
-    Returns the size of a lane that :func:`jaxrnn.training.sizes.most_lanes` goes by.
+    Returns the size of a lane that :func:`jaxrnn.training.lanes.most_lanes` goes by.
 
     ``lanes``, ``chunk_steps``, ``keep_params`` and ``devices`` as for :func:`jaxrnn.run_trials`,
     ``num_trials`` how many of its trials are run, by default all. The estimate is from shapes

@@ -16,7 +16,7 @@ from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import TASKS, Task, settled, task_of
-from jaxrnn.training.fit import check_goal, check_optimizer, check_shapes
+from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from jaxrnn.errors import InputError, corrupt
 from jaxrnn.experiment import Experiment
-from jaxrnn.training.kept import as_typed
 from jaxrnn.training.lanes import IDLE
+from jaxrnn.training.last_params import as_typed
 from jaxrnn.training.stopping import DIVERGED, RUNNING, SOLVED, UNSOLVED, Progress
 
 Arrays = Mapping[str, np.ndarray]

@@ -15,10 +15,10 @@ from jaxrnn.nets import Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
 from jaxrnn.problems import Sequence
-from jaxrnn.training.fit import check_draws
+from jaxrnn.training.checks import check_draws
+from jaxrnn.training.lanes import steps_at_once
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
-from jaxrnn.training.sizes import steps_at_once
 
 
 class Settings(NamedTuple):

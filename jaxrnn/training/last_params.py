@@ -1,4 +1,4 @@
-"""The parameters that the trials of a run end with."""
+"""The parameters that the trials of a run end with, and the final test of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
+from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
-from jaxrnn.training.engine import Lanes, Program
+from jaxrnn.training.engine import Lanes, Program, lanes_of
+from jaxrnn.training.lanes import round_up
 from jaxrnn.training.trial import TrainState
 
 
@@ -79,3 +81,37 @@ class Kept:
                 f"in {where} trials have ended whose weights were not kept: go on without keeping "
                 "them, or delete it to begin this length anew"
             )
+
+
+def with_final_test(
+    experiment: Experiment,
+    program: Program,
+    kept: Kept,
+    outcomes: Sequence[Outcome],
+    num_lanes: int,
+    num_devices: int,
+) -> list[Outcome]:
+    """The outcomes, in the order of what is kept, with what the final test says of each trial.
+
+    No more are tested at once than were trained, ``num_lanes``, for which there is the memory;
+    those that diverged are not tested.
+    """
+    places = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
+    if not places.size:
+        return list(outcomes)
+    assert program.final_test is not None
+    results = list(outcomes)
+    width = round_up(min(num_lanes, len(places)), num_devices)
+    for batch in np.resize(places, (-(-len(places) // width), width)):  # the last is filled up
+        lanes = lanes_of(experiment, kept.trials[batch])
+        errors = program.final_test(program.place(kept.params(batch)), lanes)
+        for place, of_trial in zip(batch.tolist(), np.asarray(errors, float), strict=True):
+            results[place] = _with_errors(results[place], of_trial, experiment.threshold)
+    return results
+
+
+def _with_errors(outcome: Outcome, of_trial: np.ndarray, threshold: float) -> Outcome:
+    wrong = int((~(of_trial <= threshold)).sum())
+    error = round(float(of_trial.mean()), 6)
+    known = error if np.isfinite(error) else None  # the last update may have been the one
+    return replace(outcome, final_wrong=wrong, final_error=known)
