@@ -7,7 +7,7 @@ one as the others were, but for its own constants and first biases, which stay w
 import jax
 
 from jaxrnn import Cell, Initializer, co_rnn, ind_rnn, janet, lstm
-from jaxrnn.nets import chrono
+from jaxrnn.nets.initializers import chrono
 
 STEPS = 100
 

@@ -14,10 +14,10 @@ import pytest
 from helpers import FLOAT64, assert_trees_close, jit, of_trial, random_like, random_params
 
 from jaxrnn import CELLS, Experiment, InputError, lstm, run_trials, stack, unroll, xavier
-from jaxrnn.nets import gru
 from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
 from jaxrnn.nets.base import taking_symbols
 from jaxrnn.nets.gated import GatedParams
+from jaxrnn.nets.gru import gru
 
 # Their names and shapes are theirs to change; the tests want them as they are, or not at all.
 eqx = pytest.importorskip("equinox")

@@ -28,7 +28,8 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS, Cell, gated, unroll
+from jaxrnn.nets import CELLS, Cell, unroll
+from jaxrnn.nets.gated import gated
 from jaxrnn.nets.initializers import chrono, notebook_xavier
 from jaxrnn.nets.lstm import LSTMState
 from jaxrnn.nets.xlstm import ExponentialState
@@ -445,6 +446,24 @@ def test_forward_derivatives_are_those_of_reverse_mode_or_refused(cell):
     for form in forms:
         _, forward = jit(lambda form=form: jax.jvp(partial(total, form), (params,), (direction,)))()
         np.testing.assert_allclose(forward, slope, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_hessian_is_that_of_the_plain_scan(cell):
+    net = CELLS[cell](2, 2, 2, **OPTIONS.get(cell, {}))
+    xs = random_vectors()[:3, :2]
+    weights, unravel = ravel_pytree(random_params(net))
+
+    def total(net: Cell, weights: jax.Array) -> jax.Array:
+        return jnp.sum(unroll(net, unravel(weights), xs)[1] ** 2)
+
+    fast, expected = (jit(jax.hessian(partial(total, n)))(weights) for n in (net, plain(net)))
+    np.testing.assert_allclose(fast, expected, rtol=1e-10, atol=1e-12)
+    assert np.abs(expected).max() > 0.1
+    direction = random_like(weights, seed=2)
+    _, along = jit(lambda: jax.jvp(jax.grad(partial(total, net)), (weights,), (direction,)))()
+    np.testing.assert_allclose(along, expected @ direction, rtol=1e-9, atol=1e-11)
 
 
 def test_another_type_error_in_a_cell_is_its_own():

@@ -11,8 +11,8 @@ import pytest
 from helpers import first_params, jit, random_params
 
 from jaxrnn import Experiment, unroll
-from jaxrnn.nets import chrono
 from jaxrnn.nets.gru import janet, mgu, ugrnn
+from jaxrnn.nets.initializers import chrono
 
 SIZES = 4, 3, 2
 

@@ -9,7 +9,8 @@ import pytest
 from helpers import FLOAT64, assert_trees_close, jit, plain, random_like, random_params
 from jax.flatten_util import ravel_pytree
 
-from jaxrnn.nets import uniform, unroll, xavier
+from jaxrnn.nets import unroll, xavier
+from jaxrnn.nets.initializers import uniform
 from jaxrnn.nets.oscillators import OscillatorState, co_rnn
 
 SIZES = NUM_INPUTS, H, NUM_OUTPUTS = 4, 3, 2

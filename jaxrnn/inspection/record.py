@@ -11,7 +11,8 @@ from jax import lax
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.nets.base import Cell, Params
-from jaxrnn.problems import Sequence, Task, noise_free
+from jaxrnn.problems import Sequence, Task
+from jaxrnn.problems.long_lag import noise_free
 from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
 from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import loss_and_error

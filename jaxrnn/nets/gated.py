@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.nets.base import Cell, State, without_outputs
+from jaxrnn.nets.base import Cell, State
 from jaxrnn.nets.gated_scan import Equations, gated_scan
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import affine, product
+from jaxrnn.nets.recurrent import recurrent
 
 
 class GatedParams(NamedTuple):
@@ -56,7 +57,6 @@ def gated(
     equations = Equations(activate, update, hidden, adds_up, slope if adds_up else None)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
-        require_initializer(initializer)
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return GatedParams(
             initializer.weights(input_key, len(gates), num_inputs, hidden_size),
@@ -82,21 +82,24 @@ def gated(
             return activate(params.own, state, projected + params.bias + h_product)
         return activate(params.own, state, projected, h_product, params.bias)
 
-    def readout(params: GatedParams, h: jax.Array) -> jax.Array:
+    def advance(params: GatedParams, state: State, projected: jax.Array) -> State:
+        return update(params.own, state, *look(params, state, projected))
+
+    def scan(params: GatedParams, state: State, projected: jax.Array, at_once: int) -> Any:
+        operands = (params.recurrent_weights, params.bias, params.own, state, projected)
+        return gated_scan(equations._replace(steps_at_once=at_once), *operands)
+
+    def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
         return affine(h, params.output_weights, params.output_bias)
 
-    def step(params: GatedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        state = update(params.own, state, *look(params, state, project(params, x)))
-        return state, readout(params, hidden(state))
-
-    def fast(
-        params: GatedParams, state: State, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[State, jax.Array]:
-        operands = (params.recurrent_weights, params.bias, params.own, state, project(params, xs))
-        state, hs = gated_scan(equations._replace(steps_at_once=steps_at_once), *operands)
-        return state, readout(params, hs)
-
-    def activations(params: GatedParams, state: State, x: jax.Array) -> dict[str, jax.Array]:
-        return dict(zip(gates, look(params, state, project(params, x)), strict=True))
-
-    return Cell(init, first_state, step, fast, gates, activations, without_outputs)
+    return recurrent(
+        init,
+        first_state,
+        project,
+        advance,
+        readout,
+        hidden=hidden,
+        scan=scan,
+        gates=gates,
+        look=look,
+    )

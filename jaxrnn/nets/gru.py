@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.lstm import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
 from jaxrnn.nets.products import add_bias, product, split, vector_product
+from jaxrnn.nets.recurrent import recurrent
 
 
 def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -113,7 +113,6 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     gates = ("input", "candidate")
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
-        require_initializer(initializer)
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return GatedParams(
             initializer.weights(input_key, 2, num_inputs, hidden_size),
@@ -124,45 +123,24 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
             jnp.zeros(num_outputs),
         )
 
-    def initial_state(params: GatedParams) -> jax.Array:
-        return jnp.zeros_like(params.bias, shape=hidden_size)
-
-    def look(
-        weights: tuple[jax.Array, jax.Array], h: jax.Array, summed: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def look(params: GatedParams, h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
         a_f, a_k = split(summed, 2)
-        f = sigmoid(a_f + vector_product(h, weights[0]))
-        return f, tanh(a_k + vector_product(f * h, weights[1]))
-
-    def weights_of(params: GatedParams) -> tuple[jax.Array, jax.Array]:
         w_f, w_k = split(params.recurrent_weights, 2)
-        return w_f, w_k
+        f = sigmoid(a_f + vector_product(h, w_f))
+        return f, tanh(a_k + vector_product(f * h, w_k))
 
-    def readout(params: GatedParams, h: jax.Array) -> jax.Array:
-        return add_bias(h @ params.output_weights, params.output_bias)
+    def advance(params: GatedParams, h: jax.Array, summed: jax.Array) -> jax.Array:
+        f, k = look(params, h, summed)
+        return (1 - f) * h + f * k
 
-    def step(params: GatedParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        summed = product(x, params.input_weights) + params.bias
-        f, k = look(weights_of(params), h, summed)
-        h = (1 - f) * h + f * k
-        return h, readout(params, h)
+    return recurrent(
+        init,
+        lambda params: jnp.zeros_like(params.bias, shape=hidden_size),
+        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        advance,
+        gates=gates,
+        look=look,
+    )
 
-    def unroll(
-        params: GatedParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[jax.Array, jax.Array]:
-        weights = weights_of(params)
 
-        def one(h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
-            f, k = look(weights, h, summed)
-            h = (1 - f) * h + f * k
-            return h, h
-
-        summed = add_bias(product(xs, params.input_weights), params.bias)
-        last, hs = lax.scan(one, h, summed, unroll=steps_at_once)
-        return last, readout(params, hs)
-
-    def activations(params: GatedParams, h: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
-        summed = product(x, params.input_weights) + params.bias
-        return dict(zip(gates, look(weights_of(params), h, summed), strict=True))
-
-    return Cell(init, initial_state, step, unroll, gates, activations, without_outputs)
+CELLS = (gru, janet, ugrnn, mgu)

@@ -141,3 +141,9 @@ def long_memory(num_steps: int) -> Initializer:
         return jnp.repeat(jnp.array([of_gate.get(gate, 0.0) for gate in gates]), hidden_size)
 
     return uniform()._replace(biases=biases)
+
+
+INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
+    build.__name__: build
+    for build in (notebook_xavier, xavier, uniform, orthogonal, chrono, long_memory)
+}

@@ -8,17 +8,17 @@ otherwise.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid
-from jaxrnn.nets.initializers import Initializer, require_initializer
-from jaxrnn.nets.products import add_bias, product, readout, split
+from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.products import add_bias, product, split
 from jaxrnn.nets.recurrences import Complex, linear_cell
 
 # The minimal GRU and LSTM
@@ -44,7 +44,6 @@ def _minimal(
     num_inputs, hidden_size, num_outputs = sizes
 
     def init(key: jax.Array, initializer: Initializer) -> MinimalParams:
-        require_initializer(initializer)
         input_key, output_key, bias_key = jax.random.split(key, 3)
         return MinimalParams(
             initializer.weights(input_key, len(gates), num_inputs, hidden_size),
@@ -56,27 +55,20 @@ def _minimal(
     def initial_state(params: MinimalParams) -> jax.Array:
         return jnp.zeros_like(params.bias, shape=hidden_size)
 
-    def look(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def activated(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         sums = add_bias(product(x, params.input_weights), params.bias)
         *of_gates, k = split(sums, len(gates))
         return *activate(*of_gates), jnp.where(k >= 0, k + 0.5, sigmoid(k)) if positive else k
 
     def coefficients(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        a, i, k = look(params, x)
+        a, i, k = activated(params, x)
         return a, i * k
 
     def activations(params: MinimalParams, h: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
-        return dict(zip(gates, look(params, x)[-len(gates) :], strict=True))
+        return dict(zip(gates, activated(params, x)[-len(gates) :], strict=True))
 
-    return linear_cell(
-        init,
-        initial_state,
-        coefficients,
-        readout,
-        gates=gates,
-        activations=activations,
-        before_joining=without_outputs,
-    )
+    cell = linear_cell(init, initial_state, coefficients, gates=gates)
+    return cell._replace(activations=activations)
 
 
 def min_gru(num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False) -> Cell:
@@ -174,7 +166,6 @@ def lru(
         raise InputError(f"max-phase {max_phase} must be a positive number")
 
     def init(key: jax.Array, initializer: Initializer) -> LRUParams:
-        require_initializer(initializer)
         keys = jax.random.split(key, 6)
         # Inside of (0, 1), and 1 - |lambda|^2 in place of its square, so that no logarithm is
         # infinite.
@@ -204,7 +195,7 @@ def lru(
         gamma = jnp.broadcast_to(jnp.exp(params.gamma_log), params.B_re.shape)
         return of_lambda, Complex(product(x, gamma * params.B_re), product(x, gamma * params.B_im))
 
-    def readout(params: LRUParams, h: Complex) -> jax.Array:
+    def readout(params: LRUParams, h: Complex, coefficients: Any) -> jax.Array:
         y = h.real @ params.C_re - h.imag @ params.C_im
         return add_bias(y, params.output_bias)
 
@@ -212,4 +203,9 @@ def lru(
         no_outputs = jnp.zeros_like(params.C_re)
         return params._replace(C_re=no_outputs, C_im=no_outputs)
 
-    return linear_cell(init, initial_state, coefficients, readout, before_joining=before_joining)
+    return linear_cell(
+        init, initial_state, coefficients, readout=readout, before_joining=before_joining
+    )
+
+
+CELLS = (min_gru, min_lstm, lru)

@@ -206,3 +206,6 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
         own=_layer_norms,
         adds_up=False,  # the two products are normalised apart
     )
+
+
+CELLS = (lstm, lstm_peephole, lstm_no_forget, lstm_coupled, lstm_layer_norm)

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import tanh
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import add_bias, join, product, vector_product
+from jaxrnn.nets.recurrent import recurrent
 
 
 class OscillatorParams(NamedTuple):
@@ -56,7 +56,6 @@ def co_rnn(
     """
 
     def init(key: jax.Array, initializer: Initializer) -> OscillatorParams:
-        require_initializer(initializer)
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         bias_key, output_bias_key = jax.random.split(bias_key)
         inner, outer = num_inputs + 2 * hidden_size, hidden_size
@@ -72,36 +71,26 @@ def co_rnn(
         zeros = jnp.zeros_like(params.bias)
         return OscillatorState(zeros, zeros)
 
-    def advance(weights: jax.Array, state: OscillatorState, summed: jax.Array) -> OscillatorState:
+    def advance(
+        params: OscillatorParams, state: OscillatorState, summed: jax.Array
+    ) -> OscillatorState:
         y, z = state
-        force = tanh(summed + vector_product(join(y, z), weights))
+        force = tanh(summed + vector_product(join(y, z), params.recurrent_weights))
         z = z + dt * (force - gamma * y - epsilon * z)
         return OscillatorState(y + dt * z, z)
 
-    def readout(params: OscillatorParams, y: jax.Array) -> jax.Array:
-        return add_bias(y @ params.output_weights, params.output_bias)
-
-    def step(
-        params: OscillatorParams, state: OscillatorState, x: jax.Array
-    ) -> tuple[OscillatorState, jax.Array]:
-        summed = product(x, params.input_weights) + params.bias
-        state = advance(params.recurrent_weights, state, summed)
-        return state, readout(params, state.hidden)
-
-    def unroll(
-        params: OscillatorParams, state: OscillatorState, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[OscillatorState, jax.Array]:
-        def one(state: OscillatorState, summed: jax.Array) -> tuple[OscillatorState, jax.Array]:
-            state = advance(params.recurrent_weights, state, summed)
-            return state, state.hidden
-
-        summed = add_bias(product(xs, params.input_weights), params.bias)
-        last, ys = lax.scan(one, state, summed, unroll=steps_at_once)
-        return last, readout(params, ys)
-
-    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
+    return recurrent(
+        init,
+        initial_state,
+        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        advance,
+        hidden=lambda state: state.hidden,
+    )
 
 
 def _uniform(key: jax.Array, fan_in: int, *shape: int) -> jax.Array:
     limit = fan_in**-0.5
     return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
+
+
+CELLS = (co_rnn,)

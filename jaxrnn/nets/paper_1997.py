@@ -4,6 +4,7 @@ Memory blocks with a truncated gradient, and the two nets of experiments 2a and 
 see the inputs, too.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.errors import InputError, whole_number
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import SHORT, sigmoid, tanh
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import barrier, join, product, split, vector_product
+from jaxrnn.nets.recurrent import recurrent as skeleton
 
 
 class BlockParams(NamedTuple):
@@ -63,7 +65,7 @@ def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
     return y_c.reshape(*y_c.shape[:-2], -1)
 
 
-def _readout(params: BlockParams, y_c: jax.Array) -> jax.Array:
+def _readout(params: BlockParams, y_c: jax.Array, projected: jax.Array) -> jax.Array:
     weights = params.output_weights
     if weights.shape[1] <= SHORT:
         each = (*y_c.shape, weights.shape[1])
@@ -133,7 +135,6 @@ def memory_blocks(
     num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
 
     def init(key: jax.Array, initializer: Initializer) -> BlockParams:
-        require_initializer(initializer)
         keys = jax.random.split(key, 7)  # two are left over; another number would draw others
         bias = initializer.weights(keys[2], 1, 1, num_biases)[0] if num_biases else jnp.zeros(0)
         for start, given in ((0, input_biases), (num_blocks, output_biases)):
@@ -153,14 +154,7 @@ def memory_blocks(
         dtype = params.input_weights.dtype
         return BlockState(jnp.zeros((num_blocks, block_size), dtype), jnp.zeros(num_units, dtype))
 
-    def step(params: BlockParams, state: BlockState, x: jax.Array) -> tuple[BlockState, jax.Array]:
-        state = _advance(params, state, _project(params, x), truncated)
-        return state, _readout(params, state.units[2 * num_blocks :])
-
-    def unroll(
-        params: BlockParams, state: BlockState, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[Any, jax.Array]:
-        projected = _project(params, xs)
+    def scan(params: BlockParams, state: BlockState, projected: Any, at_once: int) -> Any:
         # Truncated, the scan is there for its values alone.
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
@@ -169,19 +163,26 @@ def memory_blocks(
             return state, state.units
 
         if recurrent:
-            operands = fixed(state), fixed(projected)
-            last, units = lax.scan(one, *operands, unroll=steps_at_once)
+            last, units = lax.scan(one, fixed(state), fixed(projected), unroll=at_once)
             if not truncated:
-                return last, _readout(params, units[:, 2 * num_blocks :])
+                return last, units[:, 2 * num_blocks :]
             before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])
             projected = projected + before @ params.recurrent_weights
         y_in, y_out, write = _gates_and_writes(num_blocks, projected)
         s = jnp.cumsum(write, axis=0) + jnp.broadcast_to(state.cell, write.shape)
         y_c = _cells_out(y_out, s)
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))
-        return last, _readout(params, y_c)
+        return last, y_c
 
-    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
+    return skeleton(
+        init,
+        initial_state,
+        _project,
+        partial(_advance, truncated=truncated),
+        _readout,
+        hidden=lambda state: state.units[2 * num_blocks :],
+        scan=scan,
+    )
 
 
 def _check_options(
@@ -219,6 +220,10 @@ class SelfRecurrentParams(NamedTuple):
     direct_weights: jax.Array  # D [I, O]
 
 
+def _direct_readout(params: Any, h: jax.Array, projected: Any) -> jax.Array:
+    return projected[1] + h @ params.output_weights
+
+
 def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bool = False) -> Cell:
     """Memory cells with an input gate each that see the inputs alone, as the outputs do, too.
 
@@ -232,7 +237,6 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
     """
 
     def init(key: jax.Array, initializer: Initializer) -> OneCellParams:
-        require_initializer(initializer)
         input_key, output_key, direct_key = jax.random.split(key, 3)
         return OneCellParams(
             initializer.weights(input_key, 1, num_inputs, 2 * hidden_size),
@@ -243,24 +247,21 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
     def initial_state(params: OneCellParams) -> jax.Array:
         return jnp.zeros_like(params.output_weights, shape=hidden_size)
 
-    def write(params: OneCellParams, x: jax.Array) -> jax.Array:
-        """What is added to s, [H] or [T, H]."""
+    def project(params: OneCellParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What is added to s, [H] or [T, H], and x D, [O] or [T, O]."""
         a_in, a_c = split(product(x, params.input_weights), 2)
-        return sigmoid(a_in) * (tanh(a_c / 2) if bipolar else sigmoid(a_c))
+        write = sigmoid(a_in) * (tanh(a_c / 2) if bipolar else sigmoid(a_c))
+        return write, product(x, params.direct_weights)
 
-    def readout(params: OneCellParams, x: jax.Array, s: jax.Array) -> jax.Array:
-        return product(x, params.direct_weights) + s @ params.output_weights
+    def advance(params: OneCellParams, s: jax.Array, projected: Any) -> jax.Array:
+        return s + projected[0]
 
-    def step(params: OneCellParams, s: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        s = s + write(params, x)
-        return s, readout(params, x, s)
-
-    def unroll(params: OneCellParams, s: jax.Array, xs: jax.Array) -> tuple[jax.Array, jax.Array]:
-        writes = write(params, xs)
+    def scan(params: OneCellParams, s: jax.Array, projected: Any, at_once: int) -> Any:
+        writes, _ = projected
         s_all = jnp.broadcast_to(s, writes.shape) + jnp.cumsum(writes, axis=0)
-        return s_all[-1], readout(params, xs, s_all)
+        return s_all[-1], s_all
 
-    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
+    return skeleton(init, initial_state, project, advance, _direct_readout, scan=scan)
 
 
 def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -274,7 +275,6 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """
 
     def init(key: jax.Array, initializer: Initializer) -> SelfRecurrentParams:
-        require_initializer(initializer)
         keys = jax.random.split(key, 4)
         return SelfRecurrentParams(
             initializer.weights(keys[0], 1, num_inputs, hidden_size),
@@ -286,25 +286,13 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def initial_state(params: SelfRecurrentParams) -> jax.Array:
         return jnp.zeros_like(params.output_weights, shape=hidden_size)
 
-    def readout(params: SelfRecurrentParams, x: jax.Array, h: jax.Array) -> jax.Array:
-        return product(x, params.direct_weights) + h @ params.output_weights
+    def project(params: SelfRecurrentParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return product(x, params.input_weights), product(x, params.direct_weights)
 
-    def step(
-        params: SelfRecurrentParams, h: jax.Array, x: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        projected = product(x, params.input_weights)
-        h = sigmoid(projected + h @ params.recurrent_weights)
-        return h, readout(params, x, h)
+    def advance(params: SelfRecurrentParams, h: jax.Array, projected: Any) -> jax.Array:
+        return sigmoid(projected[0] + h @ params.recurrent_weights)
 
-    def unroll(
-        params: SelfRecurrentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[jax.Array, jax.Array]:
-        def one(h: jax.Array, projected: jax.Array) -> tuple[jax.Array, jax.Array]:
-            h = sigmoid(projected + h @ params.recurrent_weights)
-            return h, h
+    return skeleton(init, initial_state, project, advance, _direct_readout)
 
-        projected = product(xs, params.input_weights)
-        last, h_all = lax.scan(one, h, projected, unroll=steps_at_once)
-        return last, readout(params, xs, h_all)
 
-    return Cell(init, initial_state, step, unroll, before_joining=without_outputs)
+CELLS = (memory_blocks, one_cell, self_recurrent)

@@ -10,6 +10,7 @@ from jax import lax
 
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.recurrent import recurrent
 
 
 class Complex(NamedTuple):
@@ -109,21 +110,15 @@ def linear_cell(
     init: Callable[[jax.Array, Initializer], Any],
     initial_state: Callable[[Any], Any],
     coefficients: Callable[[Any, jax.Array], tuple[Any, Any]],
-    readout: Callable[[Any, Any], jax.Array],
     **others: Any,
 ) -> Cell:
-    """A cell h(t) = a(t) h(t-1) + b(t), y(t) = readout(params, h(t)).
+    """A cell h(t) = a(t) h(t-1) + b(t), whose ``coefficients(params, x)`` a and b are of one time
+    step or of all of them; ``others`` are those of :func:`recurrent`."""
 
-    ``coefficients(params, x)`` gives a and b; both functions take one step or all.
-    """
+    def advance(params: Any, h: Any, at: tuple[Any, Any]) -> Any:
+        return _plus(_times(at[0], h), at[1])
 
-    def step(params: Any, h: Any, x: jax.Array) -> tuple[Any, jax.Array]:
-        a, b = coefficients(params, x)
-        h = _plus(_times(a, h), b)
-        return h, readout(params, h)
+    def scan(params: Any, h: Any, of_all: tuple[Any, Any], at_once: int) -> tuple[Any, Any]:
+        return linear_recurrence(*of_all, h, at_once)
 
-    def unroll(params: Any, h: Any, xs: jax.Array, steps_at_once: int = 1) -> tuple[Any, jax.Array]:
-        last, hs = linear_recurrence(*coefficients(params, xs), h, steps_at_once)
-        return last, readout(params, hs)
-
-    return Cell(init, initial_state, step, unroll, **others)
+    return recurrent(init, initial_state, coefficients, advance, scan=scan, **others)

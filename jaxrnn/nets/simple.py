@@ -1,17 +1,18 @@
 """The simple nets, which have no gates. Letters as in :mod:`jaxrnn.nets.lstm`."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import InputError
-from jaxrnn.nets.base import Cell, without_outputs
+from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer, require_initializer
-from jaxrnn.nets.products import add_bias, product, readout
+from jaxrnn.nets.products import add_bias, product
 from jaxrnn.nets.recurrences import rectified_recurrence
+from jaxrnn.nets.recurrent import recurrent
 
 
 def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -102,7 +103,6 @@ def ind_rnn(
         raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
 
     def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
-        require_initializer(initializer)
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
         return IndependentParams(
             initializer.weights(input_key, 1, num_inputs, hidden_size),
@@ -112,29 +112,21 @@ def ind_rnn(
             jnp.zeros(num_outputs),
         )
 
-    def sums_of(params: IndependentParams, x: jax.Array) -> jax.Array:
-        return add_bias(product(x, params.input_weights), params.bias)
+    def advance(params: IndependentParams, h: jax.Array, summed: jax.Array) -> jax.Array:
+        return jax.nn.relu(summed + params.recurrent_weights * h)
 
-    def advance(params: IndependentParams, h: jax.Array, x: jax.Array) -> jax.Array:
-        return jax.nn.relu(sums_of(params, x) + params.recurrent_weights * h)
+    def scan(params: IndependentParams, h: jax.Array, sums: jax.Array, at_once: int) -> Any:
+        return rectified_recurrence(at_once, params.recurrent_weights, sums, h)
 
-    def step(params: IndependentParams, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = advance(params, h, x)
-        return h, readout(params, h)
-
-    def unroll(
-        params: IndependentParams, h: jax.Array, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[jax.Array, jax.Array]:
-        operands = params.recurrent_weights, sums_of(params, xs), h
-        last, hs = rectified_recurrence(steps_at_once, *operands)
-        return last, readout(params, hs)
-
-    return Cell(
+    return recurrent(
         init,
         lambda params: jnp.zeros_like(params.bias),
-        step,
-        unroll,
+        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        advance,
+        scan=scan,
         gates=("candidate",),
-        activations=lambda params, h, x: {"candidate": advance(params, h, x)},
-        before_joining=without_outputs,
+        look=lambda params, h, summed: (advance(params, h, summed),),
     )
+
+
+CELLS = (simple_rnn, irnn, ind_rnn)

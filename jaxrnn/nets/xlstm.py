@@ -102,3 +102,6 @@ def slstm(
         return gates | {name: exp(gates[name]) for name in ("input", "forget")}
 
     return cell._replace(activations=activations)
+
+
+CELLS = (slstm,)

@@ -143,6 +143,8 @@ _5 = as_written(
     {100: Published(482_000, wrong=139 / 2560)},
 )
 
+TASKS = (adding, multiplication)
+
 SUITES = (
     _4,
     departure("4-linear", _4, "linear output", objective="half_squared_error_linear"),

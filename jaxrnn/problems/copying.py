@@ -114,3 +114,6 @@ def _checked(name: str, length: int, num_symbols: int, num_copied: int) -> tuple
     num_copied = whole_number("num_copied", num_copied, 1)
     require_length(name, length, 1)
     return num_symbols, num_copied
+
+
+TASKS = (copying, selective_copying)

@@ -184,6 +184,8 @@ _BIPOLAR: dict[str, Any] = {
     "cell_options": {"bipolar": True},
 }
 
+TASKS = (noise_free, no_regularities, very_long_lag)
+
 SUITES = (
     _2A,
     departure(

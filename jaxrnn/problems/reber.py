@@ -215,6 +215,8 @@ _WRITTEN = as_written(
 )
 _CROSS_ENTROPY: dict[str, Any] = {"objective": "cross_entropy", "learning_rate": 0.1}
 
+TASKS = (embedded_reber,)
+
 SUITES = (
     _WRITTEN,
     departure(

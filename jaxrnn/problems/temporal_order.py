@@ -122,6 +122,8 @@ _6B = as_written(
     {100: Published(571_100, wrong=2 / 2560)},
 )
 
+TASKS = (temporal_order, temporal_order_three)
+
 SUITES = (
     _6A,
     standard_lstm("6a-best", _6A, "", **BY_CROSS_ENTROPY),

@@ -178,6 +178,8 @@ _LINEAR: dict[str, Any] = {
     "clip": 1.0,
 }
 
+TASKS = (two_sequence, two_sequence_noise, two_sequence_target_noise)
+
 SUITES = (
     _3A,
     standard_lstm("3a-best", _3A, ", linear output", **_LINEAR),

@@ -1,0 +1,69 @@
+"""The public names: each is imported from its module when it is first asked for."""
+
+from jaxrnn.errors import InputError as InputError
+from jaxrnn.experiment import Experiment as Experiment
+from jaxrnn.nets import (
+    CELLS as CELLS,
+    INITIALIZERS as INITIALIZERS,
+    Cell as Cell,
+    Initializer as Initializer,
+    stack as stack,
+    unroll as unroll,
+)
+from jaxrnn.nets.adapters import (
+    from_equinox as from_equinox,
+    from_linen as from_linen,
+    from_nnx as from_nnx,
+)
+from jaxrnn.nets.gated import gated as gated
+from jaxrnn.nets.gru import gru as gru, janet as janet, mgu as mgu, ugrnn as ugrnn
+from jaxrnn.nets.initializers import notebook_xavier as notebook_xavier, xavier as xavier
+from jaxrnn.nets.linear import lru as lru, min_gru as min_gru, min_lstm as min_lstm
+from jaxrnn.nets.lstm import (
+    lstm as lstm,
+    lstm_coupled as lstm_coupled,
+    lstm_layer_norm as lstm_layer_norm,
+    lstm_no_forget as lstm_no_forget,
+    lstm_peephole as lstm_peephole,
+)
+from jaxrnn.nets.oscillators import co_rnn as co_rnn
+from jaxrnn.nets.paper_1997 import (
+    memory_blocks as memory_blocks,
+    one_cell as one_cell,
+    self_recurrent as self_recurrent,
+)
+from jaxrnn.nets.simple import ind_rnn as ind_rnn, irnn as irnn, simple_rnn as simple_rnn
+from jaxrnn.nets.xlstm import slstm as slstm
+from jaxrnn.outcome import Outcome as Outcome
+from jaxrnn.problems import (
+    NOTEBOOK as NOTEBOOK,
+    SUITES as SUITES,
+    TASKS as TASKS,
+    Published as Published,
+    Sequence as Sequence,
+    Source as Source,
+    Suite as Suite,
+    Task as Task,
+)
+from jaxrnn.problems.long_lag import noise_free as noise_free
+from jaxrnn.results.compare import (
+    Comparison as Comparison,
+    compare as compare,
+    kaplan_meier as kaplan_meier,
+)
+from jaxrnn.results.report import write_report as write_report
+from jaxrnn.results.rows import read_rows as read_rows
+from jaxrnn.results.run_directory import RunDirectory as RunDirectory
+from jaxrnn.results.summary import summarize as summarize
+from jaxrnn.scorecard import run_scorecard as run_scorecard
+from jaxrnn.sweep import product as product, run as run, run_sweep as run_sweep
+from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
+from jaxrnn.training.optimizers import (
+    OPTIMIZERS as OPTIMIZERS,
+    clipped_adam as clipped_adam,
+    clipped_sgd as clipped_sgd,
+)
+from jaxrnn.training.runner import run_trials as run_trials
+from jaxrnn.weights import TrainedNets as TrainedNets, load_weights as load_weights
+
+__version__: str
