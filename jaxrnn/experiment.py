@@ -33,7 +33,11 @@ GRID = "grid"
 
 _LEAST = {
     **dict.fromkeys(
-        ("length", "hidden_size", "layers", "window", "max_steps", "trials", "test_every"), 1
+        (
+            *("length", "hidden_size", "layers", "batch_size", "window", "max_steps", "trials"),
+            "test_every",
+        ),
+        1,
     ),
     **dict.fromkeys(("join_at", "max_failures", "test_size", "final_test"), 0),
 }
@@ -53,9 +57,15 @@ class Experiment:
     notebook).
     Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
     never trained on, or the task's own test set, which has that size), looked at every
-    ``test_every`` steps. With
-    ``final_test`` every trial that has not diverged is tested on as many fresh sequences, with the
-    weights that it ended with.
+    ``test_every`` sequences. With ``final_test`` every trial that has not diverged is tested on as
+    many fresh sequences, with the weights that it ended with.
+
+    An update changes the weights once, by the mean loss of ``batch_size`` training sequences. Every
+    other setting that counts, ``max_steps`` among them, counts sequences: they are judged one by
+    one, in order, each by the weights before its update. So a trial may end within an update, and
+    the weights that it ends with are those after it. An update sees the hidden units if its first
+    sequence has come to ``join_at``; the test set is looked at after whole updates, as many as
+    ``test_every`` sequences take at least.
     """
 
     name: str = "notebook"  # the experiment its rows belong to
@@ -77,7 +87,8 @@ class Experiment:
     learning_rate: PerTrial = 1.0
     clipping: str = "element"  # what of the gradient is bounded: element, norm or none
     clip: PerTrial = 5.0  # the bound
-    # Training step from which on the outputs see the hidden units; in tests they always do.
+    batch_size: int = 1  # B, training sequences of an update
+    # Training sequence from which on the outputs see the hidden units; in tests they always do.
     join_at: int = 0
     threshold: float = 0.25  # an error above it is a failure
     window: int = 1000
@@ -86,7 +97,7 @@ class Experiment:
     test_size: int = 0
     test_every: int = 100
     final_test: int = 0
-    max_steps: int = 100_000  # training steps (one sequence each) after which a trial is given up
+    max_steps: int = 100_000  # training sequences after which a trial is given up
     trials: int = 10
     seed: int = 0
 
@@ -121,14 +132,21 @@ class Experiment:
         _require(self, "name", not self.name.startswith("."), "must not begin with a dot")
         mean_is_valid = self.mean_error is None or 0 < self.mean_error < math.inf
         _require(self, "mean_error", mean_is_valid, "must be a positive number")
-        for name in _LEAST:  # steps and trials are counted in int32
+        for name in _LEAST:  # sequences and trials are counted in int32
             _require(self, name, getattr(self, name) < 2**31, "must be below 2147483648")
         _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
         _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
-        if self.test_size and self.test_every > self.max_steps:
+        first_test = self.batch_size * self.updates(self.test_every)
+        if self.test_size and first_test > self.max_steps:
             raise InputError(
-                f"{{max_steps}} must be at least {self.test_every}, the first step at which the "
-                "test set is looked at",
+                f"{{max_steps}} must be at least {first_test}, the sequences after which the test "
+                "set is looked at first",
+                max_steps=self.max_steps,
+            )
+        if self.batch_size > self.max_steps:
+            raise InputError(
+                "{batch_size} must not be above {max_steps}",
+                batch_size=self.batch_size,
                 max_steps=self.max_steps,
             )
         if self.window > self.max_steps and not self.test_size:
@@ -141,6 +159,10 @@ class Experiment:
             value = getattr(self, name)
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
             _require(self, name, is_one_each, "must be one value or one a trial")
+
+    def updates(self, num_sequences: Any) -> Any:
+        """How many updates so many training sequences take, a number or an array of them."""
+        return -(-num_sequences // self.batch_size)
 
     def per_trial(self, name: str) -> tuple[float, ...]:
         """The setting's value for each trial."""

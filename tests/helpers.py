@@ -105,7 +105,7 @@ def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]
     lanes, after = lanes_of(experiment), {}
     state = program.init(lanes)
     for step in range(max(steps)):
-        state, _ = program.chunk(state, lanes._replace(step=np.full_like(lanes.step, step)))
+        state, _ = program.chunk(state, lanes._replace(update=np.full_like(lanes.update, step)))
         if step + 1 in steps:
             after[step + 1] = jax.device_get(state.params)
     return after

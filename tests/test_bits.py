@@ -44,7 +44,7 @@ def errors_of(experiment, lanes, chunk, devices):
     batch = lanes_of(experiment, np.arange(width) % experiment.trials)
     state, errors = program.init(batch), []
     for start in range(0, STEPS, chunk):
-        at = batch._replace(step=np.full(width, start, np.int32))
+        at = batch._replace(update=np.full(width, start, np.int32))
         state, some = program.chunk(state, at)
         errors.append(np.asarray(some))
     return np.concatenate(errors)[:STEPS]

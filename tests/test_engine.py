@@ -35,7 +35,7 @@ def test_chunks_of_a_run_equal_one_long_chunk():
     program, parts = make_program(trial, 0, 40, ONE_DEVICE), []
     state = program.init(lanes)
     for start in (0, 40, 80):
-        state, errors = program.chunk(state, lanes._replace(step=np.full(5, start, np.int32)))
+        state, errors = program.chunk(state, lanes._replace(update=np.full(5, start, np.int32)))
         parts.append(errors)
     np.testing.assert_array_equal(np.concatenate(parts), whole.chunk(whole.init(lanes), lanes)[1])
 
@@ -88,12 +88,12 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
     experiment = Experiment(trials=3, learning_rate=(0.1, 0.2, 0.3))
     lanes = lanes_of(experiment)
     np.testing.assert_array_equal(lanes.trial, [0, 1, 2])
-    np.testing.assert_array_equal(lanes.step, [0, 0, 0])
+    np.testing.assert_array_equal(lanes.update, [0, 0, 0])
     some = lanes_of(experiment, [2, 0, 2, 1])
     np.testing.assert_array_equal(some.trial, [2, 0, 2, 1])
     rates = np.array([0.3, 0.1, 0.3, 0.2], some.settings.learning_rate.dtype)
     np.testing.assert_array_equal(some.settings.learning_rate, rates)
-    assert {lanes.trial.dtype, lanes.step.dtype, some.trial.dtype} == {np.dtype(np.int32)}
+    assert {lanes.trial.dtype, lanes.update.dtype, some.trial.dtype} == {np.dtype(np.int32)}
 
 
 def test_a_trial_without_tests_has_no_programs_for_them():

@@ -15,24 +15,24 @@ def test_idle_lanes_take_the_waiting_trials_in_order():
     assert not table.busy.any()
     table.fill()
     np.testing.assert_array_equal(table.trial, [0, 1, 2])
-    table.advance(20, max_steps=1000)
-    np.testing.assert_array_equal(table.step, [20, 20, 20])
+    table.advance(20, most=1000)
+    np.testing.assert_array_equal(table.update, [20, 20, 20])
     table.free(np.array([True, False, True, False, False]))
     np.testing.assert_array_equal(table.trial, [IDLE, 1, IDLE])
     table.fill()
     np.testing.assert_array_equal(table.trial, [3, 1, 4])
-    np.testing.assert_array_equal(table.step, [0, 20, 0])
+    np.testing.assert_array_equal(table.update, [0, 20, 0])
     table.free(np.array([True, True, True, True, False]))
     table.fill()  # none is waiting
     np.testing.assert_array_equal(table.trial, [IDLE, IDLE, 4])
-    assert (table.trial.dtype, table.step.dtype) == (np.int32, np.int32)
+    assert (table.trial.dtype, table.update.dtype) == (np.int32, np.int32)
 
 
 def test_a_trial_whose_last_steps_are_under_way_makes_room():
     table = LaneTable(2, 2)
     table.fill()
-    table.step[:] = [80, 79]
-    table.advance(20, max_steps=100)
+    table.update[:] = [80, 79]
+    table.advance(20, most=100)
     np.testing.assert_array_equal(table.trial, [IDLE, 1])
 
 
@@ -68,11 +68,11 @@ def test_it_does_not_narrow_while_trials_wait():
 def test_repacking_moves_the_busy_lanes_with_their_steps_to_the_front():
     table = LaneTable(6, 6)
     table.fill()
-    table.step[:] = [0, 10, 20, 30, 40, 50]
+    table.update[:] = [0, 10, 20, 30, 40, 50]
     table.free(np.array([True, False, True, True, False, True]))
     np.testing.assert_array_equal(table.repack(4), [1, 4, 0, 2])
     np.testing.assert_array_equal(table.trial, [1, 4, IDLE, IDLE])
-    np.testing.assert_array_equal(table.step[:2], [10, 40])
+    np.testing.assert_array_equal(table.update[:2], [10, 40])
 
 
 def test_repacking_to_more_lanes_makes_no_second_copy_of_a_trial():
@@ -85,7 +85,7 @@ def test_repacking_to_more_lanes_makes_no_second_copy_of_a_trial():
 def test_a_table_goes_on_from_what_a_checkpoint_kept():
     table = LaneTable(3, 7)
     table.fill()
-    table.advance(5, max_steps=100)
+    table.advance(5, most=100)
     again = LaneTable(2, 7)
     again.restore(table.arrays())
     again.free(np.arange(7) == 1)
@@ -107,16 +107,16 @@ def test_a_table_goes_on_from_what_a_checkpoint_kept():
 def test_the_steps_left_are_those_of_the_lane_that_is_busy_longest(steps, num_trials, left):
     table = LaneTable(len(steps), num_trials)
     table.fill()
-    table.step[:] = steps
-    assert table.steps_left(max_steps=100) == left
+    table.update[:] = steps
+    assert table.updates_left(100) == left
     # As it comes when every trial runs to its cap, step by step.
     taken = 0
     while True:
         table.fill()
         if not table.busy.any():
             break
-        assert table.steps_left(max_steps=100) == left - taken
-        table.advance(1, max_steps=100)
+        assert table.updates_left(100) == left - taken
+        table.advance(1, most=100)
         taken += 1
-    assert taken == left == table.steps_taken
-    assert table.steps_left(max_steps=100) == 0
+    assert taken == left == table.updates_taken
+    assert table.updates_left(100) == 0

@@ -15,7 +15,7 @@ from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.sweep import product
 from jaxrnn.training import memory
 from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
-from jaxrnn.training.lanes import chunk_steps_of, most_lanes
+from jaxrnn.training.lanes import chunk_updates_of, most_lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check
 from jaxrnn.training.trial import build, trial_key
@@ -40,7 +40,7 @@ def free(monkeypatch):
 def size_of_program(experiment, lanes):
     """What XLA says that a chunk takes, on all devices."""
     trial = build(experiment)
-    chunk_steps = chunk_steps_of(experiment, trial.num_steps, None)
+    chunk_steps = chunk_updates_of(experiment, trial.num_steps, None)
     has_final_test = trial.final_test is not None
     program = make_program(trial, experiment.seed, chunk_steps, replayable=has_final_test)
     stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
@@ -70,7 +70,7 @@ def size_of_program(experiment, lanes):
 )
 def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experiment):
     lanes = 10
-    chunk_steps = chunk_steps_of(experiment, memory._lane(experiment).num_steps, None)
+    chunk_steps = chunk_updates_of(experiment, memory._lane(experiment).num_steps, None)
     untested = replace(experiment, final_test=0)  # tests are another program
     needs = memory._needs_of_lanes(untested, memory._lane(experiment), lanes, chunk_steps)
     with promotion(experiment):

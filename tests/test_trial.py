@@ -69,7 +69,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
     for _ in range(4):
         state, some_errors = program.chunk(state, lanes)
         errors.append(np.asarray(some_errors))
-        lanes = lanes._replace(step=lanes.step + np.int32(chunk_steps))
+        lanes = lanes._replace(update=lanes.update + np.int32(chunk_steps))
     errors = np.concatenate(errors)
 
     for lane, (net, coins) in enumerate(beginnings(trial, numbers, settings, num_steps)):

@@ -129,6 +129,7 @@ def paper(
     length: Integer = None,
     trials: Integer = None,
     max_sequences: Integer = None,
+    batch_size: Integer = None,
     seed: Integer = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
@@ -149,6 +150,7 @@ def paper(
         trials: Independent nets; as many as in the paper by default.
         max_sequences: Training sequences after which a trial is given up; by default ten times the
             published mean, at most 5 million.
+        batch_size: Training sequences of an update; the paper's is one.
         seed: Number from which all first weights and all sequences follow.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials of a net trained at once; results do not depend on it.
@@ -164,6 +166,7 @@ def paper(
             "length": length,
             "trials": trials,
             "max-sequences": max_sequences,
+            "batch-size": batch_size,
             "seed": seed,
             "keep-weights": keep_weights or None,
             "out": out,
@@ -185,6 +188,7 @@ def paper(
         raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
     set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
+    settings |= {"batch_size": batch_size}
     chosen = []
     for name in dict.fromkeys(experiments):
         first = look_up(suites, "experiment", name).lengths[0]

@@ -110,10 +110,11 @@ class Overrides(Generic[Word, Whole, Real]):
         output_bias: First bias of the output gates.
         learning_rate: Step size of the optimizer.
         clip: The bound of the gradient.
-        max_steps: Training steps (one sequence each) after which a trial is given up.
+        batch_size: Training sequences of an update, whose losses' mean it goes by.
+        max_steps: Training sequences after which a trial is given up.
         threshold: Greatest error, absolute unless the task has a measure of its own, that is not a
             failure.
-        window: Training steps without a failure after which a trial is solved.
+        window: Training sequences without a failure after which a trial is solved.
     """
 
     task: Word = _UNSET
@@ -132,6 +133,7 @@ class Overrides(Generic[Word, Whole, Real]):
     learning_rate: Real = _UNSET
     clipping: Annotated[Word, _one_of("What of the gradient is bounded", CLIPPINGS)] = _UNSET
     clip: Real = _UNSET
+    batch_size: Whole = _UNSET
     max_steps: Whole = _UNSET
     threshold: Real = _UNSET
     window: Whole = _UNSET

@@ -24,6 +24,7 @@ def inspect(
     length: Integer = None,
     trial: Count = 0,
     seed: Integer = None,
+    batch_size: Integer = None,
     max_steps: Integer = None,
     out: OptionalDirectory = None,
     compile_cache: bool = True,
@@ -44,7 +45,8 @@ def inspect(
             longest of the run.
         trial: Which of the trials.
         seed: Number from which all first weights and training sequences follow.
-        max_steps: Training steps after which a net that has not solved the task is looked at.
+        batch_size: Training sequences of an update.
+        max_steps: Training sequences after which a net that has not solved the task is looked at.
         out: Where to put the pictures; runs/inspect, or inspect in the run directory.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
@@ -58,12 +60,13 @@ def inspect(
         if run is None:
             warn_if_small(1, all_devices()[0])
             settings: dict[str, Any] = {"task": task, "objective": objective}
-            settings |= {"seed": seed, "max_steps": max_steps}
+            settings |= {"seed": seed, "batch_size": batch_size, "max_steps": max_steps}
             experiments = _experiments(experiment, cells, length, settings)
             out = out or Path("runs/inspect")
             pictures = inspection.inspect(experiments, trial, out, status.update)
         else:
-            given = {"task": task, "objective": objective, "seed": seed, "max-steps": max_steps}
+            given = {"task": task, "objective": objective, "seed": seed}
+            given |= {"batch-size": batch_size, "max-steps": max_steps}
             for name, value in given.items():
                 if value is not None and ":" not in str(value):
                     raise InputError(f"{name} {value} is for nets to train: {run} has its own")

@@ -3,13 +3,14 @@
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import warn_if_small
-from jaxrnn.cli.flags import Address, AllOrNames, Lanes, OptionalDirectory
+from jaxrnn.cli.flags import Address, AllOrNames, Count, Lanes, OptionalDirectory
 from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
@@ -27,6 +28,7 @@ def scorecard(
     cells: AllOrNames = None,
     tasks: AllOrNames = None,
     full: bool = False,
+    batch_size: Count = 1,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
     dask: Address = None,
@@ -42,6 +44,7 @@ def scorecard(
         cells: The cells to train; one's own as file.py:name.
         tasks: The tasks to train them on.
         full: The large card: 20 reported trials of 50,000 sequences at most, a wider search.
+        batch_size: Training sequences of an update; the rows that come with jaxrnn have one.
         out: Run directory; runs/scorecard, or runs/scorecard-full.
         lanes: Trials of a net trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
@@ -51,7 +54,7 @@ def scorecard(
     if cells == () or tasks == ():
         raise InputError("name at least one cell and one task")
     start = time.monotonic()
-    protocol = FULL if full else SMALL
+    protocol = replace(FULL if full else SMALL, batch_size=batch_size)
     if dask is None:
         rates = max(map(len, protocol.learning_rates.values()))
         searched = rates * len(protocol.keeping) * len(protocol.closing)

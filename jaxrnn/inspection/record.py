@@ -29,13 +29,13 @@ class Record(NamedTuple):
 
 
 def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params:
-    """Return one trial's parameters after exactly ``num_steps`` training steps.
+    """Return one trial's parameters after the update of its training sequence ``num_steps`` - 1.
 
     To the bit what the runner trains on the same machine. ``trial`` is below experiment.trials.
     """
     devices = all_devices()[:1]
     functions = build(experiment, devices[0].platform)
-    program = make_program(functions, experiment.seed, num_steps, devices)
+    program = make_program(functions, experiment.seed, experiment.updates(num_steps), devices)
     # The same trial in every lane: what the others hold would make no difference.
     lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
     state, _ = program.chunk(program.init(lanes), lanes)

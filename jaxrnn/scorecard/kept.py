@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from jaxrnn.results.config import CONFIG, read_config, spelled
 from jaxrnn.results.files import write_whole
 from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines, read_rows
 from jaxrnn.scorecard.nets import COST
-from jaxrnn.scorecard.protocol import SMALL, Protocol
+from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 
 PROTOCOL = "protocol.json"
 SEARCH = "search"
@@ -24,7 +24,7 @@ SEARCH = "search"
 
 def kept(protocol: Protocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
-    name = "scorecard" if protocol == SMALL else "scorecard-full"
+    name = "scorecard-full" if replace(protocol, batch_size=1) == FULL else "scorecard"
     return Path(str(files("jaxrnn"))) / "kept" / name
 
 
@@ -114,7 +114,8 @@ def _read_protocol(directory: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         protocol = None
     if isinstance(protocol, dict):
-        protocol = {"closing": [0.0]} | protocol  # which those before it did not have
+        # Which those before them did not have.
+        protocol = {"closing": [0.0], "batch_size": 1} | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names.keys():
         raise InputError(f"{path} is not a scorecard's protocol: move it away")
     return protocol

@@ -1,6 +1,6 @@
 """The protocol: what every cell gets, whatever it is.
 
-- The same budget of training sequences for every cell, one sequence a training step.
+- The same budget of training sequences for every cell, and the same batch size, one by default.
 - Units: as many as bring the number of weights closest to that of the LSTM with 16 units on the
   task.
 - The search: learning rates of SGD and of Adam, the same for every cell, and the first biases of
@@ -36,6 +36,7 @@ class Protocol:
     """What every cell gets, whatever it is."""
 
     max_steps: int = 20_000  # training sequences of a trial
+    batch_size: int = 1
     trials: int = 5  # that are reported
     seed: int = 0  # of these
     search_trials: int = 1  # of each combination
@@ -123,6 +124,7 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
     base = replace(
         base,
         name=f"{base.name}-search",
+        batch_size=protocol.batch_size,
         max_steps=protocol.max_steps,
         trials=protocol.search_trials,
         seed=protocol.search_seed,

@@ -1,5 +1,5 @@
-"""Many trials for many steps as one device program: the only vmap over trials, scan over training
-steps, sharding and jit of the package."""
+"""Many trials for many updates as one device program: the only vmap over trials, loop over updates,
+sharding and jit of the package."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ class Lanes(NamedTuple):
     """What each of the N lanes of a batch is to run next; a lane holds one trial at a time."""
 
     trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
-    step: jax.Array | np.ndarray  # int32 [N], its next training step; at 0 it draws its weights
+    update: jax.Array | np.ndarray  # int32 [N], its next update; at 0 it draws its weights
     settings: Settings  # [N] each
-    # int32 [N], the training step from which on it stands still; for a replayable chunk only
+    # int32 [N], the update from which on it stands still; for a replayable chunk only
     stop: jax.Array | np.ndarray | None = None
 
 
@@ -38,10 +38,11 @@ class Compiled(NamedTuple):
 
 class Program(NamedTuple):
     """One trial's functions for all lanes of a batch, each compiled once for each number of them,
-    whatever trials and steps they hold."""
+    whatever trials and updates they hold."""
 
     init: Callable[[Lanes], TrainState]  # a state for a first chunk, of the right shapes
-    # (state, lanes) -> (state, errors [C, N]); gives up the state's memory unless replayable
+    # (state, lanes) -> (state, errors [C, N], or [C, N, B] of batches); gives up the state's memory
+    # unless replayable
     chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
     # begins to compile the chunk for so many lanes on another thread, if nobody has yet
     compile: Callable[[Lanes], Future[Compiled]]
@@ -52,7 +53,7 @@ class Program(NamedTuple):
 
 
 NEVER = np.iinfo(np.int32).max
-"""No training step."""
+"""No update."""
 
 # XLA's YNNPACK and multi-threaded Eigen kernels are chosen by the size of the whole batch and round
 # differently, so a trial's outcome would depend on how many others ride along; without them it
@@ -73,7 +74,7 @@ _LANES = PartitionSpec(*_AXIS)
 
 
 def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
-    """These trials at step 0, a lane each; by default all of the experiment."""
+    """These trials at update 0, a lane each; by default all of the experiment."""
     trial = np.asarray(np.arange(experiment.trials) if trials is None else trials, np.int32)
     return Lanes(trial, np.zeros_like(trial), settings_of(experiment, trial))
 
@@ -93,13 +94,13 @@ def state_of(trial: Trial) -> TrainState:
 def make_program(
     trial: Trial,
     seed: int,
-    chunk_steps: int,
+    chunk_updates: int,
     devices: Sequence[jax.Device] | None = None,
     replayable: bool = False,
 ) -> Program:
     """The program of one trial for the seed, its lanes shared out over the devices.
 
-    A chunk is ``chunk_steps`` training steps of every lane, for states from ``init``, ``place`` or
+    A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``place`` or
     the chunk itself. Only a ``replayable`` one heeds a lane's ``stop``, before which its state
     stays as it is, and leaves its first argument as it was. The devices (all of the process by
     default) divide the number of lanes. Matrix products have float32's full precision unless
@@ -121,8 +122,8 @@ def make_program(
         zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
         return jax.device_put(zeros, sharding)
 
-    def all_steps(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        return _chunk(trial, keys_of, chunk_steps, replayable, hides_length, state, lanes)
+    def all_updates(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        return _chunk(trial, keys_of, chunk_updates, replayable, hides_length, state, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
@@ -131,7 +132,7 @@ def make_program(
         return _held(_compile(all_lanes, None, devices))
 
     donated = () if replayable else (0,)
-    chunk = _Chunk(_compile(all_steps, PartitionSpec(None, *_AXIS), devices, donated), shapes)
+    chunk = _Chunk(_compile(all_updates, PartitionSpec(None, *_AXIS), devices, donated), shapes)
     return Program(
         init=init,
         chunk=chunk,
@@ -191,62 +192,76 @@ def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
 def _chunk(
     trial: Trial,
     keys_of: Callable[..., jax.Array],
-    chunk_steps: int,
+    chunk_updates: int,
     replayable: bool,
     hides_length: bool,
     state: TrainState,
     lanes: Lanes,
 ) -> tuple[TrainState, jax.Array]:
-    """All training steps of a chunk: (state after it, errors [C, N])."""
+    """All updates of a chunk: (state after it, errors [C, N], or [C, N, B] of batches)."""
     num_lanes = lanes.trial.shape[0]
     keys = keys_of(lanes.trial)
 
     def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
-        is_fresh = (lanes.step == 0).reshape((num_lanes,) + (1,) * (new.ndim - 1))
+        is_fresh = (lanes.update == 0).reshape((num_lanes,) + (1,) * (new.ndim - 1))
         return jnp.where(is_fresh, new, old)
 
     state = jax.tree.map(fresh_or, jax.vmap(trial.init)(keys, lanes.settings), state)
+    # Those of two updates at least, see below.
+    num_drawn = max(2, chunk_updates)
+    sequences = _sequences(trial, keys, lanes.update, num_drawn)
+    is_batch = trial.batch_size > 1
 
-    def draw(key: jax.Array, lane_step: jax.Array, offset: jax.Array) -> Drawn:
-        return trial.draw(key, lane_step + offset)
-
-    # All sequences of the chunk in one flat vmap: random numbers are cheaper in bulk, and a
-    # nested vmap takes XLA four times as long to compile. Those of two steps at least, see below.
-    num_drawn = max(2, chunk_steps)
-    offsets = jnp.repeat(jnp.arange(num_drawn, dtype=jnp.int32), num_lanes)
-    sequences = jax.vmap(draw)(jnp.tile(keys, num_drawn), jnp.tile(lanes.step, num_drawn), offsets)
-    sequences = jax.tree.map(lambda a: a.reshape((num_drawn, num_lanes, *a.shape[1:])), sequences)
-
-    def update(
-        state: TrainState, settings: Settings, sequence: Drawn, at: Any
+    def one_lane(
+        state: TrainState, settings: Settings, sequences: Drawn, at: Any
     ) -> tuple[TrainState, jax.Array]:
-        step, stop = at
-        new, error = trial.update(state, settings, sequence, step)
+        number, stop = at
+        new, errors = trial.update(state, settings, sequences, number)
         if replayable:
-            new = jax.tree.map(lambda new, old: jnp.where(step < stop, new, old), new, state)
-        return new, error
+            new = jax.tree.map(lambda new, old: jnp.where(number < stop, new, old), new, state)
+        return new, errors
 
-    def step(offset: jax.Array, state: TrainState) -> tuple[TrainState, jax.Array]:
-        at = (lanes.step + jnp.broadcast_to(offset, lanes.step.shape), lanes.stop)
+    def update(offset: jax.Array, state: TrainState) -> tuple[TrainState, jax.Array]:
+        at = (lanes.update + jnp.broadcast_to(offset, lanes.update.shape), lanes.stop)
         at_offset = partial(jax.lax.dynamic_index_in_dim, index=offset, keepdims=False)
-        return jax.vmap(update)(state, lanes.settings, jax.tree.map(at_offset, sequences), at)
+        drawn = jax.tree.map(at_offset, sequences)
+        return jax.vmap(one_lane, (0, 0, int(is_batch), 0))(state, lanes.settings, drawn, at)
 
     def one(offset: jax.Array, carry: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
-        state, error = step(offset, carry[0])
-        error = error.astype(carry[1].dtype)
-        return state, jax.lax.dynamic_update_index_in_dim(carry[1], error, offset, 0)
+        state, errors = update(offset, carry[0])
+        errors = errors.astype(carry[1].dtype)
+        return state, jax.lax.dynamic_update_index_in_dim(carry[1], errors, offset, 0)
 
-    # A scan, but XLA must not see a chunk of one step: it would take it for no loop, and multiply
+    # A scan, but XLA must not see a chunk of one update: it would take it for no loop, and multiply
     # in other ways what it need not choose from several sequences (jax 0.12.0.1; of a net of 6
-    # units, the third error differs). So the number of steps is one that XLA does not know, as it
-    # cannot know that no step is negative, and two sequences are drawn at least. For an accelerator
-    # it has to be known: else the host is asked before every step whether there is one more.
-    num_steps: Any = np.int32(chunk_steps)
+    # units, the third error differs). So the number of updates is one that XLA does not know, as it
+    # cannot know that no update is negative, and the sequences of two are drawn at least. For an
+    # accelerator it has to be known: else the host is asked before every update whether there is
+    # one more.
+    num_updates: Any = np.int32(chunk_updates)
     if hides_length:
-        num_steps = jnp.where(lanes.step[0] < 0, np.int32(0), num_steps)
-    errors = jnp.zeros((num_drawn, num_lanes), jnp.result_type(float))
-    state, errors = jax.lax.fori_loop(np.int32(0), num_steps, one, (state, errors))
-    return state, errors[:chunk_steps]
+        num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
+    shape = (num_drawn, num_lanes, trial.batch_size)[: 3 if is_batch else 2]
+    errors = jnp.zeros(shape, jnp.result_type(float))
+    state, errors = jax.lax.fori_loop(np.int32(0), num_updates, one, (state, errors))
+    return state, errors[:chunk_updates]
+
+
+def _sequences(trial: Trial, keys: jax.Array, update: jax.Array, num_updates: int) -> Drawn:
+    """The sequences of so many updates from ``update`` [N] on: [C, N, ...], or [C, B, N, ...]."""
+    size, num_lanes = trial.batch_size, len(keys)
+    first = update if size == 1 else update * np.int32(size)
+
+    def draw(key: jax.Array, first: jax.Array, offset: jax.Array) -> Drawn:
+        return trial.draw(key, first + offset)
+
+    # All in one flat vmap: random numbers are cheaper in bulk, and a nested vmap takes XLA four
+    # times as long to compile.
+    count = num_updates * size
+    offsets = jnp.repeat(jnp.arange(count, dtype=jnp.int32), num_lanes)
+    sequences = jax.vmap(draw)(jnp.tile(keys, count), jnp.tile(first, count), offsets)
+    lead = (num_updates, num_lanes) if size == 1 else (num_updates, size, num_lanes)
+    return jax.tree.map(lambda a: a.reshape((*lead, *a.shape[1:])), sequences)
 
 
 def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from jaxrnn.training.engine import (
     lanes_of,
     make_program,
 )
-from jaxrnn.training.lanes import LaneTable, chunk_steps_of, enough, most_lanes, round_up
+from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
 from jaxrnn.training.last_params import Kept, with_final_test
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
 from jaxrnn.training.trial import TrainState, build
@@ -33,15 +33,15 @@ CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
 class Tally(NamedTuple):
     """Where a run stands, for whoever watches it."""
 
-    step: int  # training steps that the furthest running trial has taken
+    step: int  # training sequences that the furthest running trial has seen
     solved: int
     unsolved: int
     diverged: int
     running: int  # in a lane or waiting for one
-    trial_steps: int  # training steps of all trials so far
+    trial_steps: int  # training sequences of all trials so far
     lane_steps: int  # those that the lanes have had time for, idle ones and overrun included
-    steps_taken: int  # by each lane
-    steps_left: int  # by the lane that is busy longest, if every trial runs to its cap
+    steps_taken: int  # updates of each lane
+    steps_left: int  # updates of the lane that is busy longest, if every trial runs to its cap
 
 
 class _Place(NamedTuple):
@@ -57,7 +57,7 @@ class _InFlight(NamedTuple):
     """A chunk that was launched and not yet read."""
 
     program: Program
-    errors: jax.Array  # [C, N]
+    errors: jax.Array  # [C, N], or [C, N, B] of batches
     tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
     before: TrainState | None  # what it began with, where trials' last parameters are kept
@@ -72,7 +72,7 @@ class Run:
         experiment: Experiment,
         trials: Sequence[int],
         lanes: int | None,
-        chunk_steps: int | None,
+        chunk_updates: int | None,
         devices: Sequence[jax.Device],
         keep_params: bool,
         checkpoint: Checkpoint | None,
@@ -90,7 +90,9 @@ class Run:
         self.keep_params = keep_params
         self.replayable = keep_params or self.trial.final_test is not None
         self.rule = stopping.rule_of(experiment)
-        self.chunk_steps = chunk_steps_of(experiment, self.trial.num_steps, chunk_steps)
+        # Those of an update that ends a trial are trained on, but not all of them may count.
+        self.most_updates = experiment.updates(experiment.max_steps)
+        self.chunk_updates = chunk_updates_of(experiment, self.trial.num_steps, chunk_updates)
         self.settings = lanes_of(experiment, self.trials).settings
         self.progress = stopping.start(len(self.trials), self.rule)
         self.lane_steps = 0
@@ -176,7 +178,7 @@ class Run:
 
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
         """Begin to compile for so many lanes at least."""
-        made_of = self.trial, self.experiment.seed, self.chunk_steps, devices
+        made_of = self.trial, self.experiment.seed, self.chunk_updates, devices
         program = make_program(*made_of, replayable=self.replayable)
         width = round_up(num_lanes, len(devices))
         return _Place(devices, program, width, self._compile(program, width))
@@ -211,9 +213,9 @@ class Run:
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""
         place = np.maximum(self.table.trial, 0)
-        step = np.where(self.table.busy, self.table.step, np.int32(0))
+        update = np.where(self.table.busy, self.table.update, np.int32(0))
         settings = jax.tree.map(lambda values: values[place], self.settings)
-        return Lanes(self.trials[place], step, settings, self._never(len(place)))
+        return Lanes(self.trials[place], update, settings, self._never(len(place)))
 
     def _launch(self) -> _InFlight:
         lanes, before, program = self._lanes(), self.state, self.place.program
@@ -221,14 +223,15 @@ class Run:
         tests = program.test(self.state.params, lanes) if program.test else None
         kept = before if self.replayable else None
         launched = _InFlight(program, errors, tests, self.table.trial.copy(), kept, lanes)
-        self.table.advance(self.chunk_steps, self.experiment.max_steps)
-        self.lane_steps += self.chunk_steps * len(self.table.trial)
+        self.table.advance(self.chunk_updates, self.most_updates)
+        sequences = self.chunk_updates * self.experiment.batch_size
+        self.lane_steps += sequences * len(self.table.trial)
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
         lanes = np.flatnonzero(chunk.lane_trial >= 0)
         trials = chunk.lane_trial[lanes]
-        errors = np.asarray(chunk.errors, np.float64)[:, lanes]
+        errors = _in_order(chunk.errors)[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
         least = min(one.min(initial=0.0) for one in (errors, tests) if one is not None)
         if least < 0:
@@ -242,7 +245,8 @@ class Run:
             array[trials] = new
         has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
         if self.kept and chunk.before is not None and has_ended.any():
-            ended = (one[has_ended] for one in (lanes, trials, folded.steps))
+            updates = self.experiment.updates(folded.steps)
+            ended = (one[has_ended] for one in (lanes, trials, updates))
             self.kept.keep(chunk.program, chunk.before, chunk.lanes, *ended)
         self.table.free(self.progress.status != stopping.RUNNING)
 
@@ -255,8 +259,8 @@ class Run:
             **dict(zip(("running", *ENDINGS), counts, strict=True)),
             trial_steps=int(steps.sum()),
             lane_steps=self.lane_steps,
-            steps_taken=self.table.steps_taken,
-            steps_left=self.table.steps_left(self.experiment.max_steps),
+            steps_taken=self.table.updates_taken,
+            steps_left=self.table.updates_left(self.most_updates),
         )
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -287,3 +291,9 @@ class Run:
         leaves, treedef = jax.tree.flatten(self.state)
         state = [arrays[f"state_{k}"] for k in range(len(leaves))]
         self._move(jax.tree.unflatten(treedef, state), self.place)
+
+
+def _in_order(errors: jax.Array) -> np.ndarray:
+    """The errors of a chunk, [C, N] or [C, N, B], a sequence a row: [C B, N]."""
+    rows = np.asarray(errors, np.float64)
+    return rows if rows.ndim == 2 else rows.swapaxes(1, 2).reshape(-1, rows.shape[1])

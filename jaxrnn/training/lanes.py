@@ -12,15 +12,15 @@ IDLE = -1
 
 
 class LaneTable:
-    """The lanes of a batch, each with a trial and its next training step, or idle."""
+    """The lanes of a batch, each with a trial and its next update, or idle."""
 
     def __init__(self, num_lanes: int, num_trials: int) -> None:
         """Every lane idle, every trial waiting."""
         self.trial = np.full(num_lanes, IDLE, np.int32)
-        self.step = np.zeros(num_lanes, np.int32)
+        self.update = np.zeros(num_lanes, np.int32)
         self.num_trials = num_trials
         self.next_trial = 0
-        self.steps_taken = 0  # by each lane
+        self.updates_taken = 0  # by each lane
         self._half_empty_since: float | None = None
 
     @property
@@ -32,22 +32,24 @@ class LaneTable:
         """Give each idle lane the next waiting trial, while there is one."""
         idle = np.flatnonzero(~self.busy)[: self.num_trials - self.next_trial]
         self.trial[idle] = self.next_trial + np.arange(len(idle))
-        self.step[idle] = 0
+        self.update[idle] = 0
         self.next_trial += len(idle)
 
-    def advance(self, steps: int, max_steps: int) -> None:
-        """Move every lane on; a trial whose last steps are under way makes room at once."""
-        self.step += np.int32(steps)
-        self.steps_taken += steps
-        self.trial[self.step >= max_steps] = IDLE
+    def advance(self, updates: int, most: int) -> None:
+        """Move every lane on; a trial whose last of at ``most`` so many updates is under way makes
+        room at once."""
+        self.update += np.int32(updates)
+        self.updates_taken += updates
+        self.trial[self.update >= most] = IDLE
 
-    def steps_left(self, max_steps: int) -> int:
-        """The most steps until all trials have ended, those included that wait for a lane."""
-        left = np.sort(np.where(self.busy, max_steps - self.step, 0))
+    def updates_left(self, most: int) -> int:
+        """The updates until all trials have ended, those included that wait for a lane, if each
+        takes the ``most``."""
+        left = np.sort(np.where(self.busy, most - self.update, 0))
         waiting = self.num_trials - self.next_trial
         # Each goes to the lane that is idle first, so the lanes take turns.
         turns = -(-(waiting - np.arange(len(left))) // len(left))
-        return int((left + max_steps * np.maximum(turns, 0)).max())
+        return int((left + most * np.maximum(turns, 0)).max())
 
     def free(self, has_ended: np.ndarray) -> None:
         """Make the lanes of ended trials idle; ``has_ended`` [trials]."""
@@ -80,7 +82,7 @@ class LaneTable:
         lane = np.resize(order, width)
         is_copy = np.arange(width) >= len(order)
         self.trial = np.where(is_copy, np.int32(IDLE), self.trial[lane])
-        self.step = self.step[lane]
+        self.update = self.update[lane]
         self._half_empty_since = None
         return lane
 
@@ -88,16 +90,16 @@ class LaneTable:
         """What a checkpoint keeps of it."""
         return {
             "lane_trial": self.trial,
-            "lane_step": self.step,
+            "lane_step": self.update,
             "next_trial": np.array(self.next_trial),
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what a checkpoint kept."""
         self.trial = np.array(arrays["lane_trial"])
-        self.step = np.array(arrays["lane_step"])
+        self.update = np.array(arrays["lane_step"])
         self.next_trial = int(arrays["next_trial"])
-        self.steps_taken = int(self.step.max())
+        self.updates_taken = int(self.update.max())
 
 
 # XLA compiles a single lane differently, and LLVM unrolls loops over two, after which it adds other
@@ -115,9 +117,9 @@ LANES_A_CORE, CACHE_BYTES = 32, 750_000
 # for a thousand lanes than for ten (predicted, as below).
 LANES_AN_ACCELERATOR = 256
 
-# Training steps of a chunk: a fraction of a second at every length of the notebook, and still some
-# seconds at ten times the longest, where the cost grows with the square of the length.
-CHUNK_STEPS, SHORTEST_CHUNK_STEPS, LONGEST_FULL_CHUNK = 250, 10, 100
+# Sequences of a chunk, of each lane: a fraction of a second at every length of the notebook, and
+# still some seconds at ten times the longest, where the cost grows with the square of the length.
+CHUNK_SEQUENCES, SHORTEST_CHUNK, LONGEST_FULL_CHUNK = 250, 10, 100
 
 MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
 
@@ -156,14 +158,15 @@ def device_memory(devices: Sequence[jax.Device]) -> float:
     return len(devices) * min(one.get("bytes_limit", math.inf) for one in stats)
 
 
-def chunk_steps_of(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
-    """Training steps of a chunk, of sequences of ``num_steps`` time steps."""
+def chunk_updates_of(experiment: Experiment, num_steps: int, chosen: int | None) -> int:
+    """Updates of a chunk, by sequences of ``num_steps`` time steps."""
     if experiment.test_size:
-        chosen = experiment.test_every
+        chosen = experiment.updates(experiment.test_every)
     elif chosen is None:
-        shorter = int(CHUNK_STEPS * (LONGEST_FULL_CHUNK / num_steps) ** 2)
-        chosen = min(CHUNK_STEPS, max(SHORTEST_CHUNK_STEPS, shorter))
-    return min(chosen, experiment.max_steps)
+        shorter = int(CHUNK_SEQUENCES * (LONGEST_FULL_CHUNK / num_steps) ** 2)
+        sequences = min(CHUNK_SEQUENCES, max(SHORTEST_CHUNK, shorter))
+        chosen = max(1, sequences // experiment.batch_size)
+    return min(chosen, experiment.updates(experiment.max_steps))
 
 
 def steps_at_once(num_steps: int, platform: str) -> int:

@@ -23,7 +23,7 @@ def as_typed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 class Kept:
-    """Keeps the parameters of every trial of a run as they are after its last step that counts."""
+    """Keeps the parameters of every trial of a run as they are after its last update."""
 
     def __init__(self, params: Any, trials: np.ndarray) -> None:
         """``params`` are those of a batch, for their shapes."""
@@ -39,15 +39,16 @@ class Kept:
         lanes: Lanes,
         ended: np.ndarray,
         places: np.ndarray,
-        steps: np.ndarray,
+        updates: np.ndarray,
     ) -> None:
-        """Keep what the trials in the ``ended`` lanes, at these places, end with after ``steps``.
+        """Keep what the trials in the ``ended`` lanes, at these places, end with after their
+        ``updates``.
 
         Their last chunk of the replayable program, which began with ``before``, is run again up to
         the end.
         """
         stop = np.array(lanes.stop)
-        stop[ended] = steps
+        stop[ended] = updates
         state, _ = program.chunk(before, lanes._replace(stop=stop))
         for kept, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
             kept[places] = np.asarray(leaf)[ended]

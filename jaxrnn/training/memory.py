@@ -15,7 +15,7 @@ from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.lanes import chunk_steps_of, device_memory, enough, most_lanes, round_up
+from jaxrnn.training.lanes import chunk_updates_of, device_memory, enough, most_lanes, round_up
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
@@ -55,7 +55,7 @@ class Lane(NamedTuple):
 def check_memory(
     experiment: Experiment,
     lanes: int | None = None,
-    chunk_steps: int | None = None,
+    chunk_updates: int | None = None,
     num_trials: int | None = None,
     keep_params: bool = False,
     devices: Sequence[jax.Device] | None = None,
@@ -64,9 +64,10 @@ def check_memory(
 
     Returns the size of a lane that :func:`jaxrnn.training.lanes.most_lanes` goes by.
 
-    ``lanes``, ``chunk_steps``, ``keep_params`` and ``devices`` as for :func:`jaxrnn.run_trials`,
-    ``num_trials`` how many of its trials are run, by default all. The estimate is from shapes
-    alone, with no more than two layers traced, and takes a few hundredths of a second. It counts
+    ``lanes``, ``keep_params`` and ``devices`` are those of :func:`jaxrnn.run_trials`,
+    ``chunk_updates`` its ``chunk_steps``, ``num_trials`` how many of its trials are run, by default
+    all. The estimate is from shapes alone, with no more than two layers traced, and takes a few
+    hundredths of a second. It counts
 
     - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
       sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA
@@ -91,10 +92,10 @@ def check_memory(
     except (OverflowError, MemoryError) as error:
         names, given = _culprits(experiment, SIZES)
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
-    steps = chunk_steps_of(experiment, lane.num_steps, chunk_steps)
+    updates = chunk_updates_of(experiment, lane.num_steps, chunk_updates)
     size = lane.weights + lane.optimizer
     if devices[0].platform != "cpu":
-        size = math.ceil(PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, steps)))
+        size = math.ceil(PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates)))
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
     others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
@@ -103,7 +104,7 @@ def check_memory(
 
     def needs_with(lanes: int) -> list[Need]:
         return [
-            *_needs_of_lanes(experiment, lane, lanes, steps),
+            *_needs_of_lanes(experiment, lane, lanes, updates),
             _need_at_end(experiment, lane, trials, keep_params),
         ]
 
@@ -137,19 +138,27 @@ def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Ne
     ]
 
 
-def _needs_of_lanes(experiment: Experiment, lane: Lane, lanes: int, chunk_steps: int) -> list[Need]:
+def _needs_of_lanes(experiment: Experiment, lane: Lane, lanes: int, updates: int) -> list[Need]:
     """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
-    sequences = lanes * chunk_steps * (lane.sequence + 4)
-    kept = lanes * lane.kept // 2
+    sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
+    kept = lanes * experiment.batch_size * lane.kept // 2
     # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
     # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
     tested = min(TEST_BATCH, max(experiment.test_size, experiment.final_test))
     tests = lanes * (4 * experiment.test_size + tested * lane.kept // 4)
     return [
         Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
-        Need(sequences, f"{chunk_steps} training sequences in {lanes} lanes", ("length", *OPTIONS)),
-        Need(kept, f"the gradients of {lanes} lanes over {lane.num_steps} time steps", SIZES),
+        Need(
+            sequences,
+            f"{updates * experiment.batch_size} training sequences in {lanes} lanes",
+            ("length", "batch_size", *OPTIONS),
+        ),
+        Need(
+            kept,
+            f"the gradients of {lanes} lanes over {lane.num_steps} time steps",
+            ("batch_size", *SIZES),
+        ),
         Need(tests, f"the tests of {lanes} lanes", ("test_size", "final_test", *SIZES)),
     ]
 
@@ -175,7 +184,8 @@ def _lane(experiment: Experiment) -> Lane:
 
 def _lane_of(experiment: Experiment, layers: int) -> Lane:
     # Whether the hidden units can join is for others to check.
-    experiment = replace(experiment.alone(0), layers=layers, join_at=0)
+    # So that of single sequences and of batches are one trace.
+    experiment = replace(experiment.alone(0), layers=layers, join_at=0, batch_size=1)
     parts = parts_of(experiment)
     trial = make_trial(experiment, parts)
     state = state_of(trial)

@@ -55,7 +55,7 @@ def run_trials(
     weights in its cache, but at most 32, and all of them on an accelerator), three for each device
     at least, and as many as there were in a run that goes on; whichever ends makes room for the
     next, and once none wait the batch narrows. The lanes are shared out over the
-    ``devices``, by default all of the process; the host reads errors every ``chunk_steps`` training
+    ``devices``, by default all of the process; the host reads errors every ``chunk_steps``
     steps (by default 250, fewer for long sequences, and always ``experiment.test_every`` where a
     test set decides).
     Outcomes come in the order of the trials, or of ``only``, and depend on none of this: nor on the

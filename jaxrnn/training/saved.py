@@ -44,7 +44,7 @@ def checked(arrays: Arrays, usual: Arrays, experiment: Experiment, where: Any) -
     try:
         typed = _typed(arrays, usual, experiment)
         _check_ranges(typed, len(usual["status"]), experiment.max_steps)
-        _check_trials(typed, experiment.max_steps)
+        _check_trials(typed, experiment.max_steps, experiment.batch_size)
         _check_state(typed)
     except _OtherStateError as fault:
         raise InputError(
@@ -113,13 +113,14 @@ def _check_ranges(typed: Arrays, num_trials: int, max_steps: int) -> None:
             raise InputError(f"{name} has {wrong.flat[0]}, not only numbers from {least} to {most}")
 
 
-def _check_trials(typed: Arrays, max_steps: int) -> None:
+def _check_trials(typed: Arrays, max_steps: int, batch_size: int) -> None:
     """Check that the numbers of each trial agree, and that every trial that runs has a lane."""
     of = Progress(*(typed[name] for name in Progress._fields))
     running, steps = of.status == RUNNING, of.steps
     begun = np.arange(len(steps)) < typed["next_trial"]
     busy = typed["lane_trial"] != IDLE
     in_lanes = typed["lane_trial"][busy]
+    are_there = batch_size * typed["lane_step"][busy] == steps[in_lanes]
     solved_at = np.where(of.status == SOLVED, steps - 1, -1)
     # An error that is not finite is in no bin of the curve.
     counted = of.curve_count.sum(1) == steps - (of.status == DIVERGED)
@@ -135,7 +136,7 @@ def _check_trials(typed: Arrays, max_steps: int) -> None:
         ("correct_at", of.correct_at < steps, "has a step that was not taken"),
         ("curve_count", counted, "does not count the steps that were taken"),
         ("lane_trial", have_lanes, "does not have every running trial once"),
-        ("lane_step", typed["lane_step"][busy] == steps[in_lanes], "is not where its trials are"),
+        ("lane_step", are_there, "is not where its trials are"),
     )
     for name, holds, words in rules:
         if not np.all(holds):

@@ -43,17 +43,19 @@ class Trial(NamedTuple):
     """The functions of one trial; ``key`` is always the trial's own key."""
 
     init: Callable[[jax.Array, Settings], TrainState]
-    draw: Callable[[jax.Array, jax.Array], Sequence]  # (key, step index) -> that step's sequence
-    # (state, settings, sequence, step index) -> (state after the step, error before it)
+    draw: Callable[[jax.Array, jax.Array], Sequence]  # (key, number) -> that training sequence
+    # (state, settings, sequences, number of the update) -> (state after the update, errors before
+    # it): of the B sequences of a batch, [B, ...] and [B], or of a single one without that axis
     update: Callable[[TrainState, Settings, Sequence, jax.Array], tuple[TrainState, jax.Array]]
-    num_steps: int  # T of the task
+    num_steps: int  # time steps T of the task
+    batch_size: int  # B
     # (key, params) -> errors of the test set, and of the final test's sequences, where there is one
     test: Callable[[jax.Array, Any], jax.Array] | None
     final_test: Callable[[jax.Array, Any], jax.Array] | None
 
 
-# Steps stay below them, so the first weights, and the tests, share no random numbers with any
-# sequence that is trained on.
+# The numbers of training sequences stay below them, so the first weights, and the tests, share no
+# random numbers with any of these.
 _WEIGHTS, _TEST, _FINAL_TEST = (np.uint32(2**32 - k) for k in (1, 2, 3))
 TEST_BATCH = 32  # sequences of a test that are run at once: memory for long ones
 
@@ -107,11 +109,12 @@ def build(experiment: Experiment, platform: str = "cpu") -> Trial:
 def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
     """One trial of these parts.
 
-    ``update`` measures the sequence's error with the weights before the step, then takes one
-    gradient step on its loss, as the notebook's ``run_experiment_1`` does. Before ``join_at`` it
-    sees the parameters as the cell's ``before_joining`` shows them.
+    ``update`` measures each sequence's error with the weights before it, then takes one gradient
+    step on their mean loss; with a single sequence as the notebook's ``run_experiment_1`` does.
+    Update k is by the sequences k B to k B + B - 1. Where the first of them comes before
+    ``join_at`` it sees the parameters as the cell's ``before_joining`` shows them.
     """
-    task, cell = parts.task, parts.cell
+    task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
     before_joining = cell.before_joining
     measure = partial(_measure, parts, steps_at_once(task.num_steps, platform))
 
@@ -123,30 +126,38 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         params = cell.init(key, with_settings(parts.initializer, settings))
         return TrainState(params, optimizer_of(settings).init(params))
 
-    def draw(key: jax.Array, step: jax.Array) -> Sequence:
-        return task.draw(jax.random.fold_in(key, step))
+    def draw(key: jax.Array, number: jax.Array) -> Sequence:
+        return task.draw(jax.random.fold_in(key, number))
+
+    def measured(params: Any, sequences: Sequence) -> tuple[jax.Array, jax.Array]:
+        """The mean loss, and each sequence's error."""
+        # A single one has no axis, so that XLA multiplies vectors with the weights, not matrices.
+        if batch_size == 1:
+            return measure(params, sequences)
+        losses, errors = jax.vmap(partial(measure, params))(sequences)
+        return jnp.mean(losses), errors
 
     def update(
-        state: TrainState, settings: Settings, sequence: Sequence, step: jax.Array
+        state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
     ) -> tuple[TrainState, jax.Array]:
         def seen(params: Any) -> Any:
-            """The parameters as they are seen at this step."""
+            """The parameters as they are seen at this update."""
             if before_joining is None or not experiment.join_at:
                 return params
-            has_joined = step >= experiment.join_at
+            has_joined = number >= experiment.updates(experiment.join_at)
             return jax.tree.map(
                 lambda new, old: new if new is old else jnp.where(has_joined, new, old),
                 params,
                 before_joining(params),
             )
 
-        gradients, error = jax.grad(lambda params: measure(seen(params), sequence), has_aux=True)(
-            state.params
-        )
+        gradients, errors = jax.grad(
+            lambda params: measured(seen(params), sequences), has_aux=True
+        )(state.params)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         # Apart, since XLA rounds their last product before it is added, or not, as the lanes have
         # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
-        return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), error
+        return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), errors
 
     def fresh_errors(key: jax.Array, params: Any, num_sequences: int) -> jax.Array:
         numbers = jnp.arange(num_sequences, dtype=jnp.int32)
@@ -166,6 +177,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         draw,
         update,
         task.num_steps,
+        batch_size,
         test=test if experiment.test_size else None,
         final_test=final_test if experiment.final_test else None,
     )

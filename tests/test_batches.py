@@ -1,0 +1,251 @@
+"""Batches: what an update by several sequences is, and what does not depend on their number."""
+
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import notebook_numpy as notebook
+import numpy as np
+import pytest
+from helpers import (
+    BY_TEST,
+    FLOAT64,
+    WINDOW,
+    Memory,
+    assert_trees_close,
+    first_params,
+    jit,
+    promotion,
+    settings_of_one,
+)
+
+from jaxrnn import Experiment, InputError, run_trials
+from jaxrnn.inspection import trained_params
+from jaxrnn.outcome import curve_edges
+from jaxrnn.results.files import name_of
+from jaxrnn.results.rows import experiment_of, make_row
+from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.sweep import run, run_sweep
+from jaxrnn.training import host_loop, lanes
+from jaxrnn.training.memory import check_memory
+from jaxrnn.training.trial import build, trial_key
+
+SMALL = Experiment(
+    cell="simple_rnn", length=5, hidden_size=6, trials=5, window=60, max_steps=3000, batch_size=4
+)
+
+
+@cache
+def outcomes(experiment):
+    with promotion(experiment):
+        return run_trials(experiment)
+
+
+def by_hand(experiment, trial):
+    """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
+    a window: the rule in so many words, sequence by sequence."""
+    functions = build(experiment)
+    key, state = trial_key(experiment.seed, trial), None
+    settings = settings_of_one(experiment)
+    state = jit(functions.init)(key, settings)
+    update, draw = jit(functions.update), jit(functions.draw)
+    errors, last_above, status = [], 0, None
+    for number in range(10**6):
+        numbers = range(number * experiment.batch_size, (number + 1) * experiment.batch_size)
+        drawn = [draw(key, np.int32(one)) for one in numbers]
+        batch = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
+        state, of_batch = update(state, settings, batch, np.int32(number))
+        for k, error in zip(numbers, np.asarray(of_batch), strict=True):
+            if status:
+                continue
+            errors.append(error)
+            if error > experiment.threshold:
+                last_above = k
+            if k - last_above >= experiment.window:
+                status, solved_at = "solved", k
+            elif k == experiment.max_steps - 1:
+                status, solved_at = "unsolved", None
+        if status:
+            return status, len(errors), solved_at, last_above, errors, state.params
+
+
+@pytest.mark.parametrize("cell", notebook.BUILDERS)
+@pytest.mark.parametrize("clip", [1e30, 0.02])
+def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, clip):
+    """Against NumPy: B = 4, element by element clipped after the mean is taken."""
+    with jax.enable_x64(True):
+        experiment = Experiment(
+            cell=cell, length=6, hidden_size=5, trials=1, batch_size=4, learning_rate=0.7, clip=clip
+        )
+        trial, settings = build(experiment), settings_of_one(experiment)
+        state = trial.init(trial_key(0, 0), settings)
+        drawn = [trial.draw(trial_key(0, 0), np.int32(number)) for number in range(8, 12)]
+        batch = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
+        after, errors = jit(trial.update)(state, settings, batch, np.int32(2))
+        net = notebook.from_jaxrnn(state.params)
+        ours = notebook.from_jaxrnn(after.params)
+    symbols = [np.append(one.inputs, one.targets[-1]) for one in drawn]
+    sequences = [np.eye(6)[one] for one in symbols]
+    of_each = [notebook.gradients(cell, net, sequence) for sequence in sequences]
+    for layer, (before, updated) in enumerate(zip(net, ours, strict=True)):
+        for name, value in before.items():
+            mean = np.mean([one[layer][name] for one in of_each], axis=0)
+            expected = value - 0.7 * np.clip(mean, -clip, clip)
+            np.testing.assert_allclose(updated[name], expected, **FLOAT64, err_msg=name)
+    assert errors.shape == (4,)
+
+
+def test_errors_count_one_by_one_and_a_trial_ends_within_an_update():
+    kept = run_trials(SMALL, keep_params=True)
+    assert kept == outcomes(SMALL)
+    solved = [one for one in kept if one.status == "solved"]
+    assert len(solved) >= 2
+    assert any(one.steps % 4 for one in solved)
+    for one in solved[:3]:
+        status, steps, solved_at, last_above, errors, params = by_hand(SMALL, one.trial)
+        assert (one.status, one.steps) == (status, steps)
+        assert (one.solved_at, one.last_above) == (solved_at, last_above)
+        assert one.curve[0] == pytest.approx(errors[0], rel=1e-4)
+        assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
+        jax.tree.map(
+            np.testing.assert_array_equal, one.params, trained_params(SMALL, one.trial, one.steps)
+        )
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 32])
+def test_a_cap_that_is_no_number_of_whole_updates(batch_size):
+    hopeless = replace(SMALL, batch_size=batch_size, max_steps=90, window=90, threshold=1e-6)
+    for one in run_trials(hopeless, keep_params=True):
+        assert (one.status, one.steps, one.last_above) == ("unsolved", 90, 89)
+        after_all = trained_params(hopeless, one.trial, 90)
+        jax.tree.map(np.testing.assert_array_equal, one.params, after_all)
+        status, _, _, _, errors, params = by_hand(hopeless, one.trial)
+        assert status == "unsolved"
+        assert one.curve[-1] == pytest.approx(np.mean(errors[curve_edges(90)[-1] :]), rel=1e-3)
+        assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
+
+
+OVER = {
+    "streak": SMALL,
+    "window": replace(WINDOW, batch_size=4),
+    "test": replace(BY_TEST, batch_size=4),
+    "lstm": replace(SMALL, cell="lstm", max_steps=2000, batch_size=32, trials=4),
+    "gru by Adam": replace(
+        SMALL, cell="gru", optimizer="clipped_adam", learning_rate=0.01, batch_size=32, trials=4
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+@pytest.mark.parametrize(("num_lanes", "chunk", "devices"), [(3, 7, 2), (64, 1, 1)])
+def test_outcomes_depend_neither_on_lanes_nor_on_chunks_nor_on_devices(
+    name, num_lanes, chunk, devices
+):
+    experiment = OVER[name]
+    with promotion(experiment):
+        cut = run_trials(
+            experiment, lanes=num_lanes, chunk_steps=chunk, devices=jax.devices()[:devices]
+        )
+    assert cut == outcomes(experiment)
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_a_killed_run_goes_on_to_the_same_outcomes(name, monkeypatch):
+    experiment = OVER[name]
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    memory, seen = Memory(), []
+
+    def kill(tally):
+        seen.append(tally)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    options = {"lanes": 3, "chunk_steps": 2, "checkpoint": memory}
+    with promotion(experiment):
+        with pytest.raises(KeyboardInterrupt):
+            run_trials(experiment, on_chunk=kill, **options)
+        assert memory.saves[-1]["lane_step"].max() > 0
+        assert run_trials(experiment, **options) == outcomes(experiment)
+
+
+def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():
+    """The first errors are those of the first weights, whatever the batch."""
+    firsts = [
+        run_trials(replace(SMALL, batch_size=size, max_steps=60, window=60), chunk_steps=1)
+        for size in (4, 32)
+    ]
+    for four, thirty_two in zip(*firsts, strict=True):
+        assert four.curve[:3] == pytest.approx(thirty_two.curve[:3], rel=1e-5)
+    trial, key = build(SMALL), trial_key(0, 3)
+    one = jit(trial.draw)(key, np.int32(17))
+    other = jit(build(replace(SMALL, batch_size=1)).draw)(key, np.int32(17))
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_test_set_is_looked_at_after_the_updates_that_test_every_takes():
+    experiment = replace(OVER["test"], batch_size=8)  # every 20 sequences: after 24
+    with promotion(experiment):
+        ends = {one.steps for one in run_trials(experiment) if one.status == "solved"}
+    assert ends
+    assert all(steps % 24 == 0 for steps in ends)
+    with pytest.raises(InputError, match="max-steps 20 must be at least 24, the sequences after"):
+        replace(experiment, max_steps=20)
+
+
+def test_units_join_with_the_first_update_that_begins_late_enough():
+    experiment = replace(SMALL, join_at=6, max_steps=100, window=100)  # sequence 8 on
+    assert experiment.updates(experiment.join_at) == 2
+    before = first_params(experiment)
+    for steps, moves in ((4, False), (8, False), (12, True)):
+        after = trained_params(experiment, 0, steps)
+        changed = np.any(after.recurrent_weights != before.recurrent_weights)
+        assert changed == moves, steps
+
+
+def test_a_directory_grows_and_goes_on(tmp_path):
+    fewer = replace(SMALL, trials=2)
+    with RunDirectory(tmp_path) as directory:
+        run_sweep([fewer], directory, keep_weights=True)
+        rows = run_sweep([SMALL], directory, keep_weights=True)
+    assert [row["solved_at"] for row in rows] == [one.solved_at for one in outcomes(SMALL)]
+    assert {row["batch_size"] for row in rows} == {4}
+    with pytest.raises(InputError, match="was begun with batch-size 4, not 1"):
+        run(replace(SMALL, batch_size=1), tmp_path)
+
+
+def test_a_row_without_a_batch_size_has_one_and_files_keep_their_names(tmp_path):
+    one = replace(SMALL, batch_size=1, objective="cross_entropy", trials=1)
+    row = make_row(one, outcomes(SMALL)[0])
+    assert row.pop("batch_size") == 1
+    assert experiment_of(row | {"batch_size": 1}) == one.alone(0)
+    assert experiment_of(row) == one.alone(0)
+    # As version 0.1.0 spelled it.
+    assert name_of("weights", Experiment()) == "weights-notebook-lstm-10-7876f796.npz"
+    assert name_of("weights", Experiment(batch_size=2)) != name_of("weights", Experiment())
+
+
+def test_the_more_sequences_an_update_has_the_more_memory_it_needs(monkeypatch):
+    monkeypatch.setattr("jaxrnn.training.memory.free_memory", lambda: 2e9)
+    long = replace(SMALL, cell="lstm", length=1000, hidden_size=128, batch_size=1)
+    check_memory(long, lanes=3)
+    with pytest.raises(InputError, match="batch-size 5000"):
+        check_memory(replace(long, batch_size=5000, max_steps=5000), lanes=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"batch_size": 0}, "batch-size 0 must be at least 1"),
+        ({"batch_size": 2.5}, "batch-size 2.5 must be a whole number"),
+        ({"batch_size": 11, "max_steps": 10}, "batch-size 11 must not be above max-steps 10"),
+    ],
+)
+def test_a_wrong_batch_size_is_one_sentence(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replace(replace(SMALL, window=10), **settings)
+
+
+def test_a_chunk_has_as_many_sequences_as_without_batches():
+    for size, updates in ((1, 250), (4, 62), (32, 7), (1000, 1)):
+        assert lanes.chunk_updates_of(Experiment(batch_size=size), 10, None) == updates
