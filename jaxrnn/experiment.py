@@ -82,7 +82,7 @@ class Experiment:
     forget_bias: PerTrial = 0.0  # the initializer's; of an update gate, too
     output_bias: PerTrial = 0.0
     objective: str | None = None  # None: what the task is trained with
-    loss_reduction: str = "mean"  # of the losses of the steps: mean or sum
+    loss_reduction: str = "mean"  # of the losses of the time steps: mean or sum
     optimizer: str = "clipped_sgd"
     learning_rate: PerTrial = 1.0
     clipping: str = "element"  # what of the gradient is bounded: element, norm or none

@@ -9,7 +9,7 @@ import numpy as np
 ENDINGS = ("solved", "unsolved", "diverged")
 """How a trial ends."""
 
-BINS_PER_DECADE = 20  # of the learning curves' logarithmic step axis
+BINS_PER_DECADE = 20  # of the learning curves' logarithmic axis of sequences
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,26 @@ class Outcome:
 
     trial: int
     status: str  # solved | unsolved | diverged
-    solved_at: int | None  # index of the training step, counted from 0
-    last_above: int  # index of the last step with error above the threshold, 0 if there is none
-    steps: int  # training steps that were taken
+    solved_at: int | None  # index of the training sequence, counted from 0
+    last_above: int  # index of the last sequence with error above the threshold, 0 if there is none
+    steps: int  # training sequences until it ended
     curve: tuple[float, ...]  # mean error in each bin of curve_edges
-    # Of test sets with a limit on the mean error: index of the first step with few enough failures.
+    # Of test sets with a limit on the mean error: index of the first sequence with few enough
+    # failures.
     correct_at: int | None = None
     # Of the final test: sequences with error above the threshold, and the mean error, None if that
     # is not finite.
     final_wrong: int | None = None
     final_error: float | None = None
-    # The parameters after the last of the steps, a tree of arrays, where they were to be kept; no
+    # The parameters after the last update, a tree of arrays, where they were to be kept; no
     # part of a row, nor of what makes two outcomes equal.
     params: Any = field(default=None, compare=False, repr=False)
 
 
 @lru_cache(maxsize=64)
 def curve_edges(max_steps: int) -> np.ndarray:
-    """First step index of each bin of a learning curve, about 20 bins a decade of (index + 1)."""
+    """Index of the first sequence in each bin of a learning curve; about 20 bins a decade of
+    (index + 1)."""
     num_edges = max(1, int(np.log10(max_steps) * BINS_PER_DECADE))
     edges = 10.0 ** (np.arange(num_edges) / BINS_PER_DECADE)
     firsts = np.unique(np.floor(edges).astype(np.int64)) - 1

@@ -61,7 +61,7 @@ NEVER = np.iinfo(np.int32).max
 # XLA would cut some loops of a net in two, if the machine has a second core, though each core has
 # its own lanes: ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
 # LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
-# 1 a program is compiled in 0.6 of the time, and a step at T = 10 takes 0.9 of it.
+# 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
 _CPU_OPTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": "",
     "xla_cpu_multi_thread_eigen": False,

@@ -108,13 +108,13 @@ class LaneTable:
 _MIN_LANES_A_DEVICE = 3
 
 # Lanes for each core: from about 16 on a batch is as fast as it gets, unless its weights fall out
-# of the core's cache (1 MiB where this was measured). Trial-steps a second with 2, 16 and 32 lanes:
+# of the core's cache (1 MiB where this was measured). Sequences a second with 2, 16 and 32 lanes:
 # LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
-# Lanes that are worth a second accelerator: a step of one takes its launches, which are hardly more
-# for a thousand lanes than for ten (predicted, as below).
+# Lanes that are worth a second accelerator: an update on one takes its launches, hardly more for a
+# thousand lanes than for ten (predicted, as below).
 LANES_AN_ACCELERATOR = 256
 
 # Sequences of a chunk, of each lane: a fraction of a second at every length of the notebook, and

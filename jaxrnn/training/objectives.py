@@ -1,6 +1,6 @@
-"""The objectives: loss and error of each step of a sequence. Add one and a line to ``OBJECTIVES``.
+"""The objectives: loss and error of each time step. Add one and a line to ``OBJECTIVES``.
 
-Which steps count, and how they become one number, stands in front of all of them, in
+Which time steps count, and how they become one number, stands in front of all of them, in
 :func:`loss_and_error`.
 """
 
@@ -23,7 +23,7 @@ Measure = Callable[[jax.Array, jax.Array], jax.Array]
 """``measure(outputs [T, O], targets) -> errors [T]``."""
 
 REDUCTIONS: dict[str, Callable[..., jax.Array]] = {"mean": jnp.mean, "sum": jnp.sum}
-"""How the losses of the steps that count become the sequence's loss."""
+"""How the losses of the time steps that count become the sequence's loss."""
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -51,16 +51,17 @@ def run_trials(
 ) -> list[Outcome]:
     """Train every trial of an experiment, or ``only`` some, until solved, diverged or given up.
 
-    Up to ``lanes`` trials ride in one batch (by default as many for each CPU device as have their
-    weights in its cache, but at most 32, and all of them on an accelerator), three for each device
-    at least, and as many as there were in a run that goes on; whichever ends makes room for the
-    next, and once none wait the batch narrows. The lanes are shared out over the
-    ``devices``, by default all of the process; the host reads errors every ``chunk_steps``
-    steps (by default 250, fewer for long sequences, and always ``experiment.test_every`` where a
-    test set decides).
-    Outcomes come in the order of the trials, or of ``only``, and depend on none of this: nor on the
+    Up to ``lanes`` trials are trained at once: by default as many for each CPU device as have their
+    weights in its cache, but at most 32, and all of them on an accelerator; three for each device
+    at least, and as many as there were in a run that goes on. A trial that ends makes room for the
+    next one, and once none wait there are fewer lanes. They are shared out over the ``devices``, by
+    default all of the process. The host reads errors after every ``chunk_steps`` updates: by
+    default those of 250 sequences, fewer where these are long, and always those of
+    ``experiment.test_every`` sequences where a test set decides.
+
+    Outcomes come in the order of the trials, or of ``only``, and depend on none of this, nor on the
     number of trials. With a checkpoint the run goes on from its last save. With ``keep_params``
-    each outcome has its trial's parameters as its last step left them; those of a diverged trial
+    each outcome has its trial's parameters as its last update left them. Those of a diverged trial
     have taken the update by the sequence whose error was not finite, and are mostly NaN themselves.
 
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than

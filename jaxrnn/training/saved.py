@@ -128,13 +128,17 @@ def _check_trials(typed: Arrays, max_steps: int, batch_size: int) -> None:
     have_lanes = np.array_equal(np.sort(in_lanes), np.flatnonzero(running & begun))
     rules = (
         ("next_trial", begun | running & (steps == 0), "leaves out a trial that has begun"),
-        ("steps", ~running | (steps < max_steps), "has a running trial at the last step"),
-        ("steps", running | (steps > 0), "has an ended trial before the first step"),
-        ("steps", ~too_early, "has an unsolved trial before the last step"),
-        ("solved_at", of.solved_at == solved_at, "is not the last step of the solved trials alone"),
-        ("last_above", of.last_above <= np.maximum(steps - 1, 0), "has a step that was not taken"),
-        ("correct_at", of.correct_at < steps, "has a step that was not taken"),
-        ("curve_count", counted, "does not count the steps that were taken"),
+        ("steps", ~running | (steps < max_steps), "has a running trial at the last sequence"),
+        ("steps", running | (steps > 0), "has an ended trial before the first sequence"),
+        ("steps", ~too_early, "has an unsolved trial before the last sequence"),
+        ("solved_at", of.solved_at == solved_at, "is not where the trials were solved"),
+        (
+            "last_above",
+            of.last_above <= np.maximum(steps - 1, 0),
+            "has a sequence that was not seen",
+        ),
+        ("correct_at", of.correct_at < steps, "has a sequence that was not seen"),
+        ("curve_count", counted, "does not count the sequences that were trained on"),
         ("lane_trial", have_lanes, "does not have every running trial once"),
         ("lane_step", are_there, "is not where its trials are"),
     )

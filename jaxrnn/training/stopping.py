@@ -1,4 +1,4 @@
-"""When a trial ends: NumPy folds of the per-step errors, as they stream in."""
+"""When a trial ends: NumPy folds of its training sequences' errors, as they stream in."""
 
 import math
 from typing import NamedTuple
@@ -31,15 +31,15 @@ class Progress(NamedTuple):
     """How far each trial has come; arrays of one entry a trial [N]."""
 
     status: np.ndarray  # int64, one of the four above
-    steps: np.ndarray  # int64, training steps that count
-    last_above: np.ndarray  # int64, index of the last step with error above the threshold
-    correct_at: np.ndarray  # int64, index of the first step with few enough failures, else -1
-    solved_at: np.ndarray  # int64, index of the step at which it was solved, else -1
+    steps: np.ndarray  # int64, training sequences that count
+    last_above: np.ndarray  # int64, index of the last sequence with error above the threshold
+    correct_at: np.ndarray  # int64, index of the first sequence with few enough failures, else -1
+    solved_at: np.ndarray  # int64, index of the sequence at which it was solved, else -1
     recent: (
         np.ndarray
     )  # float64 [N, window], the last errors, where the rule needs them, else [N, 0]
-    curve_sum: np.ndarray  # float64 [N, bins], sum of the errors in each bin of steps
-    curve_count: np.ndarray  # int64 [N, bins], steps in each bin
+    curve_sum: np.ndarray  # float64 [N, bins], sum of the errors in each bin of sequences
+    curve_count: np.ndarray  # int64 [N, bins], sequences in each bin
 
 
 def rule_of(experiment: Experiment) -> Rule:
@@ -56,7 +56,7 @@ def rule_of(experiment: Experiment) -> Rule:
 
 
 def start(num_trials: int, rule: Rule) -> Progress:
-    """Every trial before its first step; ``last_above`` starts at 0 as in the notebook."""
+    """Every trial before its first sequence; ``last_above`` starts at 0 as in the notebook."""
     bins = (num_trials, len(curve_edges(rule.max_steps)))
     return Progress(
         status=np.full(num_trials, RUNNING, np.int64),
@@ -71,7 +71,7 @@ def start(num_trials: int, rule: Rule) -> Progress:
 
 
 class _Judged(NamedTuple):
-    """What a rule says of each step of a chunk [C, N]."""
+    """What a rule says of each sequence of a chunk [C, N]."""
 
     is_correct: np.ndarray  # few enough failures
     is_solved: np.ndarray  # and the mean error is low enough
@@ -80,20 +80,21 @@ class _Judged(NamedTuple):
 def fold(
     progress: Progress, errors: np.ndarray, rule: Rule, tests: np.ndarray | None = None
 ) -> Progress:
-    """Fold the next chunk of errors [C, N] into the progress of N trials.
+    """Fold the next errors [C, N], of C sequences of each of N trials, into their progress.
 
-    Step k of a trial fails if its error is above the threshold or not finite. The trial is solved
+    Sequence k of a trial fails if its error is above the threshold or not finite. The trial is
+    solved
 
     - by the window, if no failure is allowed and the mean error is free: at the first k with
       k - (last failure, 0 before any) >= window;
     - by the window else: at the first k >= window - 1 with at most ``max_failures`` failures among
-      steps k-window+1 to k, and a mean of their errors below ``mean_error``;
-    - by test: at the last step k of the first chunk for whose ``tests`` [N, M], the errors on the
-      M test sequences of the weights after it, the same holds.
+      sequences k-window+1 to k, and a mean of their errors below ``mean_error``;
+    - by test: at the last sequence k of the first chunk for whose ``tests`` [N, M], the errors on
+      the M test sequences of the weights after it, the same holds.
 
-    It is diverged at the first error that is not finite, unsolved after step max_steps - 1. What
-    follows the end of a trial is ignored, so the outcome does not depend on where the stream is
-    cut into chunks, tests apart.
+    It is diverged at the first error that is not finite, unsolved after sequence max_steps - 1.
+    What follows the end of a trial is ignored, so the outcome does not depend on where the stream
+    is cut into chunks, tests apart.
 
     Source: the notebook's ``run_experiment_1``; Hochreiter & Schmidhuber 1997, experiments 1 to 6.
 
@@ -138,8 +139,8 @@ def fold(
 def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outcome]:
     """How the trials [N] ended; ``has_two`` criteria, whose first is reported, too."""
 
-    def step_or_none(step: int) -> int | None:
-        return int(step) if step >= 0 else None
+    def or_none(index: int) -> int | None:
+        return int(index) if index >= 0 else None
 
     def outcome(trial: int, of_trial: Progress) -> Outcome:
         assert of_trial.status != RUNNING, f"trial {trial} has not ended"
@@ -147,11 +148,11 @@ def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outc
         return Outcome(
             trial=trial,
             status=ENDINGS[int(of_trial.status) - SOLVED],
-            solved_at=step_or_none(int(of_trial.solved_at)),
+            solved_at=or_none(int(of_trial.solved_at)),
             last_above=int(of_trial.last_above),
             steps=int(of_trial.steps),
             curve=tuple(round(float(total / count), 5) for total, count in bins if count),
-            correct_at=step_or_none(int(of_trial.correct_at)) if has_two else None,
+            correct_at=or_none(int(of_trial.correct_at)) if has_two else None,
         )
 
     return [
@@ -161,7 +162,7 @@ def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outc
 
 
 def _by_test(shape: tuple[int, ...], rule: Rule, tests: np.ndarray) -> _Judged:
-    """Correct and solved at the last step of the chunk, if at all."""
+    """Correct and solved at the last sequence of the chunk, if at all."""
     is_correct, is_solved = np.zeros((2, *shape), bool)
     is_correct[-1] = (~(tests <= rule.threshold)).sum(1) <= rule.max_failures
     is_solved[-1] = is_correct[-1] & (tests.mean(1) < rule.mean_error)
@@ -171,24 +172,25 @@ def _by_test(shape: tuple[int, ...], rule: Rule, tests: np.ndarray) -> _Judged:
 def _by_window(
     recent: np.ndarray, errors: np.ndarray, index: np.ndarray, rule: Rule
 ) -> tuple[_Judged, np.ndarray]:
-    """By the failures and the mean error of the window that ends at each step; the last window."""
-    num_steps = len(errors)
-    # [window + C, N]; before the first step stands what is not looked at.
+    """By the failures and the mean error of the window that ends at each sequence; and the last
+    window."""
+    count = len(errors)
+    # [window + C, N]; before the first sequence stands what is not looked at.
     stream = np.concatenate([recent.T, np.where(np.isfinite(errors), errors, _GREATEST)])
     units = np.rint(np.minimum(stream, _GREATEST) / _UNIT).astype(np.int64)
-    is_correct = _sums(stream > rule.threshold, num_steps) <= rule.max_failures
+    is_correct = _sums(stream > rule.threshold, count) <= rule.max_failures
     is_correct &= index >= rule.window - 1
     limit = rule.mean_error * rule.window / _UNIT
-    judged = _Judged(is_correct, is_correct & (_sums(units, num_steps) < limit))
-    return judged, stream[num_steps:].T  # only where no trial ends, then nobody asks again
+    judged = _Judged(is_correct, is_correct & (_sums(units, count) < limit))
+    return judged, stream[count:].T  # only where no trial ends, then nobody asks again
 
 
 def _end(
     judged: _Judged, errors: np.ndarray, index: np.ndarray, rule: Rule
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each trial's status after the chunk, and the row of its last step in it."""
+    """Each trial's status after the chunk, and the row of its last sequence in it."""
     solved, diverged = _first(judged.is_solved), _first(~np.isfinite(errors))
-    # A trial may be solved at its last step, but not diverge at the step that solves it.
+    # A trial may be solved at its last sequence, but not diverge at the one that solves it.
     end = np.minimum(np.minimum(solved, diverged), _first(index == rule.max_steps - 1))
     ending = np.where(end == diverged, DIVERGED, np.where(end == solved, SOLVED, UNSOLVED))
     status = np.where(end < len(errors), ending, RUNNING)
@@ -218,8 +220,8 @@ def needs_recent(rule: Rule) -> bool:
     return limits and not rule.by_test
 
 
-def _sums(stream: np.ndarray, num_steps: int) -> np.ndarray:
-    """Sums [C, N] over the windows of a stream [window + C, N] that end with each new step."""
-    window = len(stream) - num_steps
+def _sums(stream: np.ndarray, count: int) -> np.ndarray:
+    """Sums [C, N] over the windows of a stream [window + C, N] that end with each new entry."""
+    window = len(stream) - count
     total = np.cumsum(np.pad(stream.astype(np.int64), ((1, 0), (0, 0))), axis=0)
-    return total[window + 1 :] - total[1 : num_steps + 1]
+    return total[window + 1 :] - total[1 : count + 1]
