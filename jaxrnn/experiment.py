@@ -76,6 +76,7 @@ class Experiment:
     length: int = 10  # T, what the task makes of it is the task's
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
+    stack_hidden: bool = False  # whether layers pass on their hidden units, not their outputs
     initializer: str = "notebook_xavier"
     initial_scale: PerTrial = 1.0  # factor of the first weights that the initializer draws
     input_bias: PerTrial = 0.0  # first bias of the gates of that name, added to
@@ -111,6 +112,8 @@ class Experiment:
                 value = _per_trial(flag, value, any_sign=field.name.endswith("_bias"))
             elif value is None and field.default is None:
                 continue
+            elif field.type is bool:
+                _require(self, field.name, isinstance(value, bool), "must be True or False")
             elif field.type is int:
                 rule = fault_of_whole_number(value, _LEAST.get(field.name))
                 _require(self, field.name, rule is None, str(rule))
@@ -143,6 +146,8 @@ class Experiment:
                 "set is looked at first",
                 max_steps=self.max_steps,
             )
+        if self.stack_hidden and self.layers == 1:
+            raise InputError("stack-hidden needs layers of at least 2: one has nothing to pass on")
         if self.batch_size > self.max_steps:
             raise InputError(
                 "{batch_size} must not be above {max_steps}",

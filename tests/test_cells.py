@@ -16,6 +16,7 @@ from helpers import (
     FLOAT64,
     GATED,
     assert_trees_close,
+    first_params,
     jit,
     net_of,
     plain,
@@ -28,13 +29,14 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import CELLS, Cell, unroll
+from jaxrnn.nets import CELLS, Cell, stack, unroll
 from jaxrnn.nets.gated import gated
 from jaxrnn.nets.initializers import chrono, notebook_xavier
 from jaxrnn.nets.lstm import LSTMState
 from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import cross_entropy
+from jaxrnn.training.runner import run_trials
 from jaxrnn.training.trial import Settings, TrainState, build
 
 # Every cell of the table, and the notebook's stacked, too.
@@ -424,6 +426,49 @@ def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeyp
 
 
 OPTIONS = {"memory_blocks": {"block_size": 2}}
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("cell", [name for name in CELLS if name != "lru"])
+def test_a_stack_that_passes_on_hidden_units_is_one_of_outputs_that_are_the_hidden_units(cell):
+    options = OPTIONS.get(cell, {})
+    width = HIDDEN_SIZE * options.get("block_size", 1)
+    below, above = (CELLS[cell](i, HIDDEN_SIZE, o, **options) for i, o in ((7, 0), (width, 5)))
+    shown = CELLS[cell](7, HIDDEN_SIZE, width, **options)
+    params = random_params(stack(below, above, hidden=True))
+    # The same weights, and outputs that copy the hidden units.
+    copying = jax.tree.map(jnp.zeros_like, random_params(shown))
+    of_outputs = ("output_weights", "output_bias", "direct_weights")
+    own = {name: value for name, value in params[0]._asdict().items() if name not in of_outputs}
+    copying = copying._replace(**own, output_weights=jnp.eye(width))
+    for form in (lambda net: net, plain):
+        hidden = stack(*map(form, (below, above)), hidden=True)
+        outputs = stack(*map(form, (shown, above)))
+        got = run(hidden, params, random_vectors())
+        assert_trees_close(got, run(outputs, (copying, params[1]), random_vectors()), **FLOAT64)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params[0].output_weights)) == 0
+
+
+def test_hidden_units_that_are_no_array_cannot_be_passed_on():
+    with pytest.raises(InputError, match="this cell has none"):
+        stack(CELLS["lru"](7, 6, 0), CELLS["lru"](6, 6, 5), hidden=True)
+    with pytest.raises(InputError, match="stack-hidden needs a cell that has its hidden units as"):
+        build(Experiment(cell="lru", layers=2, stack_hidden=True))
+    with pytest.raises(InputError, match="stack-hidden needs layers of at least 2"):
+        Experiment(stack_hidden=True)
+    with pytest.raises(InputError, match="stack-hidden 1 must be True or False"):
+        Experiment(layers=2, stack_hidden=1)
+
+
+def test_two_layers_that_pass_on_hidden_units_have_one_output_layer_and_learn():
+    experiment = Experiment(
+        cell="simple_rnn", length=4, hidden_size=6, layers=3, stack_hidden=True, trials=3, window=20
+    )
+    first, second, last = first_params(experiment)
+    assert first.output_weights.shape == second.output_weights.shape == (6, 0)
+    assert (first.input_weights.shape, second.input_weights.shape) == ((4, 6), (6, 6))
+    assert last.output_weights.shape == (6, 4)
+    assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}
 
 
 @pytest.mark.usefixtures("x64")

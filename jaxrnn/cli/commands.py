@@ -69,7 +69,7 @@ def sweep(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
-    settings = {"trials": trials, "seed": seed, **vars(overrides)}
+    settings = {"trials": trials, "seed": seed, **overrides.named()}
     experiments = _expand(experiment, cells, lengths, settings)
     out = out or _runs([*experiment, *filter(None, [overrides.task])])
     _run(experiments, out, lanes, keep_weights, dask)
@@ -113,7 +113,9 @@ def grid(
     if lengths is None:
         lengths = (usual_length(suite),)
     cells = (suite.base.cell,) if cells is None else cells
-    named = {name: values for name, values in vars(overrides).items() if values is not None}
+    named = overrides.named()
+    if overrides.stack_hidden:
+        named["stack_hidden"] = (True,)
     of_trials = {name: named.pop(name) for name in PER_TRIAL if name in named}
     experiments = []
     for combination in combinations(named):

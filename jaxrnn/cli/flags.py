@@ -103,6 +103,7 @@ class Overrides(Generic[Word, Whole, Real]):
             trained with its own objective.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
+        stack_hidden: Layers above the first see the hidden units of the one below instead.
         initial_scale: Factor of the first weights that the initializer draws; some cells draw
             theirs by themselves.
         input_bias: First bias of the input gates, added to the initializer's.
@@ -121,6 +122,7 @@ class Overrides(Generic[Word, Whole, Real]):
     objective: Annotated[Word, _one_of("Loss and error of a step", OBJECTIVES)] = _UNSET
     hidden_size: Whole = _UNSET
     layers: Whole = _UNSET
+    stack_hidden: bool = False
     initializer: Annotated[Word, _one_of("First weights", INITIALIZERS)] = _UNSET
     initial_scale: Real = _UNSET
     input_bias: Real = _UNSET
@@ -137,6 +139,14 @@ class Overrides(Generic[Word, Whole, Real]):
     max_steps: Whole = _UNSET
     threshold: Real = _UNSET
     window: Whole = _UNSET
+
+    def named(self) -> dict[str, Any]:
+        """Those that a flag replaces."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and value is not False
+        }
 
 
 Single = Annotated[Overrides[Name, Integer, Number], tyro.conf.arg(name="", prefix_name=False)]

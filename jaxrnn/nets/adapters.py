@@ -188,7 +188,12 @@ def _adapted(
         raise InputError(
             f"{adapter}'s cell gives hidden units of shape {h.shape}, not ({hidden_size},)"
         )
-    return Cell(init, initial_state, step, before_joining=without_outputs)
+
+    def hidden_step(params: AdaptedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+        return step_cell(params.cell, state, x)
+
+    cell = Cell(init, initial_state, step, before_joining=without_outputs)
+    return cell._replace(hidden=cell._replace(step=hidden_step))
 
 
 def _as(dtype: Any, tree: Any) -> Any:

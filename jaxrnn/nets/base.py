@@ -39,6 +39,9 @@ class Cell(NamedTuple):
         Optional: the gates' activations in the step from ``state``, for those who want to look.
     ``before_joining(params) -> params``
         Optional: the parameters as they are seen while the hidden units have not joined the net.
+    ``hidden``
+        Optional: the same net without its output layer. Its outputs are its hidden units [H], which
+        a stack may pass on.
     """
 
     init: Callable[[jax.Array, Initializer], Params]
@@ -48,6 +51,7 @@ class Cell(NamedTuple):
     gates: tuple[str, ...] = ()
     activations: Callable[[Params, State, jax.Array], dict[str, jax.Array]] | None = None
     before_joining: Callable[[Params], Params] | None = None
+    hidden: "Cell | None" = None
 
 
 def unroll(
@@ -89,21 +93,28 @@ def unroll(
         ) from error
 
 
-def stack(*cells: Cell) -> Cell:
+def stack(*cells: Cell, hidden: bool = False) -> Cell:
     """Put cells on top of each other.
 
-    A layer's input at each step is the OUTPUT y [O] (the logits) of the layer below, not its
-    hidden state; the first layer sees x, so each cell above has the O of the one below as its I.
-    Parameters and state are tuples, one entry a layer. One cell is itself. Raises InputError for
-    what is no cell, and for none.
+    The first layer sees x. By default the input of every other one is the OUTPUT y [O] (the logits)
+    of the layer below, so each cell above has the O of the one below as its I. With ``hidden`` it
+    is the hidden units of the layer below, as papers have it: there is one output layer, that of
+    the last cell, and the cells below it are built with 0 outputs. Parameters and state are tuples,
+    one entry a layer. One cell is itself.
 
-    Source: the notebook's ``multi_layer_RNN``.
+    Raises InputError for what is no cell, for none, and where the hidden units are to be passed on
+    for a cell that does not have them as one array.
+
+    Source: the notebook's ``multi_layer_RNN``; with ``hidden`` Graves 2013, equations 1 to 3,
+    without its connections that skip layers.
     """
     for cell in cells or (None,):
         if not isinstance(cell, Cell):
             raise InputError(f"stack takes cells, such as lstm(10, 20, 10), not {shown(cell)}")
     if len(cells) == 1:
         return cells[0]
+    if hidden:
+        cells = (*map(_passing_on_hidden, cells[:-1]), cells[-1])
 
     def init(key: jax.Array, initializer: Initializer) -> Params:
         keys = jax.random.split(key, len(cells))
@@ -133,6 +144,16 @@ def stack(*cells: Cell) -> Cell:
     all_fast = all(cell.unroll is not None for cell in cells)
     gates = dict.fromkeys(gate for cell in cells for gate in cell.gates)
     return Cell(init, initial_state, step, fast if all_fast else None, tuple(gates))
+
+
+def _passing_on_hidden(cell: Cell) -> Cell:
+    """The cell, its outputs being its hidden units."""
+    if cell.hidden is None:
+        raise InputError(
+            "stack can pass on the hidden units of cells that recurrent builds, real numbers [H]: "
+            "this cell has none"
+        )
+    return cell._replace(step=cell.hidden.step, unroll=cell.hidden.unroll)
 
 
 def without_outputs(params: Params) -> Params:

@@ -203,9 +203,10 @@ def lru(
         no_outputs = jnp.zeros_like(params.C_re)
         return params._replace(C_re=no_outputs, C_im=no_outputs)
 
-    return linear_cell(
+    cell = linear_cell(
         init, initial_state, coefficients, readout=readout, before_joining=before_joining
     )
+    return cell._replace(hidden=None)  # they are complex numbers
 
 
 CELLS = (min_gru, min_lstm, lru)

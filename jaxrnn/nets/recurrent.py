@@ -43,11 +43,6 @@ def recurrent(
         require_initializer(initializer)
         return init(key, initializer)
 
-    def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        projected = project(params, x)
-        state = advance(params, state, projected)
-        return state, readout(params, hidden(state), projected)
-
     def plain(params: Params, state: State, projected: Any, at_once: int) -> tuple[State, Any]:
         def one(state: State, projected: Any) -> tuple[State, Any]:
             state = advance(params, state, projected)
@@ -55,17 +50,26 @@ def recurrent(
 
         return lax.scan(one, state, projected, unroll=at_once)
 
-    def unroll(
-        params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
-    ) -> tuple[State, jax.Array]:
-        projected = project(params, xs)
-        last, hs = (scan or plain)(params, state, projected, steps_at_once)
-        return last, readout(params, hs, projected)
-
     activations = None
     if look is not None:
 
         def activations(params: Params, state: State, x: jax.Array) -> dict[str, jax.Array]:
             return dict(zip(gates, look(params, state, project(params, x)), strict=True))
 
-    return Cell(checked_init, initial_state, step, unroll, gates, activations, before_joining)
+    def with_outputs(readout: Callable[[Params, Any, Any], jax.Array]) -> Cell:
+        def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+            projected = project(params, x)
+            state = advance(params, state, projected)
+            return state, readout(params, hidden(state), projected)
+
+        def unroll(
+            params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
+        ) -> tuple[State, jax.Array]:
+            projected = project(params, xs)
+            last, hs = (scan or plain)(params, state, projected, steps_at_once)
+            return last, readout(params, hs, projected)
+
+        return Cell(checked_init, initial_state, step, unroll, gates, activations, before_joining)
+
+    of_hidden = with_outputs(lambda params, h, projected: h)
+    return with_outputs(readout)._replace(hidden=of_hidden)

@@ -140,8 +140,9 @@ def _check_size(archive: Any, name: str) -> None:
 def name_of(kind: str, experiment: Experiment) -> str:
     """The name of an .npz file that belongs to an experiment, told apart by all its settings."""
     words = f"{experiment.name}-{experiment.cell}"[:100]
-    # Files of version 0.1.0, which knew no batches, keep their names.
-    settings = repr(experiment).replace(", batch_size=1,", ",", 1)
+    settings = repr(experiment)
+    for later in (", batch_size=1,", ", stack_hidden=False,"):  # older files keep their names
+        settings = settings.replace(later, ",", 1)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return re.sub(r"[^\w.+-]", "_", f"{kind}-{words}-{experiment.length}-{digest}") + ".npz"
 

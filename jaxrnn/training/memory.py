@@ -185,7 +185,10 @@ def _lane(experiment: Experiment) -> Lane:
 def _lane_of(experiment: Experiment, layers: int) -> Lane:
     # Whether the hidden units can join is for others to check.
     # So that of single sequences and of batches are one trace.
-    experiment = replace(experiment.alone(0), layers=layers, join_at=0, batch_size=1)
+    passes_on = experiment.stack_hidden and layers > 1
+    experiment = replace(
+        experiment.alone(0), layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1
+    )
     parts = parts_of(experiment)
     trial = make_trial(experiment, parts)
     state = state_of(trial)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
@@ -110,20 +111,17 @@ def cell_of(experiment: Experiment) -> Cell:
 
 def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> Cell:
     """The experiment's net, all layers of it."""
-    fans_in = [task.num_inputs] + [task.num_outputs] * (experiment.layers - 1)
-    layers = [
-        build(
-            Cell,
-            f"cell {experiment.cell}",
-            builder,
-            experiment.cell_options,
-            fan_in,
-            experiment.hidden_size,
-            task.num_outputs,
-        )
-        for fan_in in fans_in
-    ]
-    cell = stack(*layers)
+    owner, options = f"cell {experiment.cell}", experiment.cell_options
+
+    def layer(num_inputs: int, num_outputs: int) -> Cell:
+        return build(Cell, owner, builder, options, num_inputs, experiment.hidden_size, num_outputs)
+
+    fan_in, layers = task.num_inputs, []
+    for _ in range(experiment.layers - 1):
+        below = layer(fan_in, 0 if experiment.stack_hidden else task.num_outputs)
+        fan_in = _width(owner, below, fan_in) if experiment.stack_hidden else task.num_outputs
+        layers.append(below)
+    cell = stack(*layers, layer(fan_in, task.num_outputs), hidden=experiment.stack_hidden)
     biased = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
         bias = max(experiment.per_trial(name), key=abs)
@@ -142,9 +140,26 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
     if experiment.join_at and cell.before_joining is None:
         raise InputError(
             f"join-at {experiment.join_at} needs a cell whose hidden units can join later: "
-            f"{experiment.cell}{f' of {len(layers)} layers' * (len(layers) > 1)} cannot"
+            f"{experiment.cell}{f' of {experiment.layers} layers' * (experiment.layers > 1)} cannot"
         )
     return taking_symbols(cell, task.num_inputs)
+
+
+def _width(owner: str, cell: Cell, num_inputs: int) -> int:
+    """How many hidden units a layer passes on."""
+    net = cell.hidden
+    if net is None:
+        raise InputError(
+            f"stack-hidden needs a cell that has its hidden units as one array of real numbers: "
+            f"{owner} has not"
+        )
+
+    def hidden(key: jax.Array, x: jax.Array) -> jax.Array:
+        params = cell.init(key, xavier())
+        return net.step(params, cell.initial_state(params), x)[1]
+
+    x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
+    return called(owner, jax.eval_shape, hidden, jax.random.key(0), x).shape[-1]
 
 
 def drawn_biases(name: str, cell: Cell) -> set[str]:
