@@ -32,7 +32,7 @@ from jaxrnn import Experiment
 from jaxrnn.machine import usable_cores
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.lanes import CHUNK_STEPS, enough, most_lanes, round_up
+from jaxrnn.training.lanes import CHUNK_SEQUENCES, enough, most_lanes, round_up
 from jaxrnn.training.trial import build
 
 RESULTS = Path(__file__).parent / "results"
@@ -84,7 +84,7 @@ def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
         wanted = STEPS_A_CHUNK / trials / trial.num_steps
     devices = enough(devices, trials)
     width = round_up(trials, len(devices))
-    chunk_steps = math.ceil(min(CHUNK_STEPS, max(5, wanted)))
+    chunk_steps = math.ceil(min(CHUNK_SEQUENCES, max(5, wanted)))
     batch = replace(experiment, trials=width)
     timing = time_steps(*chunks_of(batch, chunk_steps, devices), chunk_steps)
     batches = max(1.0, experiment.trials / width)
@@ -94,7 +94,7 @@ def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
 def time_fold(experiment: Experiment) -> Row:
     """Milliseconds in which the host loop folds a chunk of all trials."""
     rule = stopping.rule_of(experiment)
-    errors = np.random.default_rng(0).random((CHUNK_STEPS, experiment.trials))
+    errors = np.random.default_rng(0).random((CHUNK_SEQUENCES, experiment.trials))
     seconds = []
     for _ in range(3):
         progress, start = stopping.start(experiment.trials, rule), time.perf_counter()
@@ -198,7 +198,10 @@ def page(rows: list[Row], made: str, command: str) -> str:
         lines.append(f"| {cell} | {length} | {' | '.join(told)} |")
     folds = [f"{row['ms']:.1f} ms for {row['trials']:,} trials" for row in rows if "ms" in row]
     if folds:
-        lines += ["", f"The host loop folds a chunk of {CHUNK_STEPS} steps in {', '.join(folds)}."]
+        lines += [
+            "",
+            f"The host loop folds a chunk of {CHUNK_SEQUENCES} steps in {', '.join(folds)}.",
+        ]
     faults = [row for row in rows if "error" in row]
     if faults:
         lines += ["", "Not measured:", ""]

@@ -25,7 +25,7 @@ from timing import machine
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.lanes import CHUNK_STEPS, steps_at_once
+from jaxrnn.training.lanes import CHUNK_SEQUENCES, steps_at_once
 from jaxrnn.training.trial import build
 
 GPU = Path(__file__).parent / "h100.txtpb"
@@ -144,7 +144,7 @@ def main(
     for cell, length, number in itertools.product(cells, lengths, trials):
         experiment = Experiment(cell=cell, length=length, trials=number)
         trial = build(experiment, "gpu")
-        program = make_program(trial, experiment.seed, CHUNK_STEPS, list(target.devices))
+        program = make_program(trial, experiment.seed, CHUNK_SEQUENCES, list(target.devices))
         compiled = program.compile(lanes_of(experiment)).result()
         counts = read_counts(dump)
         shutil.rmtree(dump)

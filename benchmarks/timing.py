@@ -60,7 +60,7 @@ def chunks_of(
     lanes = lanes_of(experiment)
 
     def run(state: Any, first_step: int) -> tuple[Any, jax.Array]:
-        return program.chunk(state, lanes._replace(step=lanes.step + np.int32(first_step)))
+        return program.chunk(state, lanes._replace(update=lanes.update + np.int32(first_step)))
 
     return run, program.init(lanes)
 

@@ -91,7 +91,7 @@ def test_a_table_goes_on_from_what_a_checkpoint_kept():
     again.free(np.arange(7) == 1)
     again.fill()
     np.testing.assert_array_equal(again.trial, [0, 3, 2])
-    np.testing.assert_array_equal(again.step, [5, 0, 5])
+    np.testing.assert_array_equal(again.update, [5, 0, 5])
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
         check_memory(experiment, lanes=2000)
     check_memory(experiment, lanes=2000, num_trials=100)
     with pytest.raises(InputError, match="100000 training sequences in 100 lanes"):
-        check_memory(experiment, lanes=100, chunk_steps=100_000)
+        check_memory(experiment, lanes=100, chunk_updates=100_000)
 
 
 def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):

@@ -110,7 +110,7 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
     own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
     kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "kept").glob("*/*")]
-    assert sorted(own) == sorted([*modules, *kept, "jaxrnn/py.typed"])
+    assert sorted(own) == sorted([*modules, *kept, "jaxrnn/py.typed", "jaxrnn/__init__.pyi"])
     assert "jaxrnn/kept/scorecard/trials.jsonl" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]

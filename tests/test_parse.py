@@ -219,11 +219,10 @@ def test_a_sentence_without_settings_stands_as_it_is():
 
 
 def test_every_public_name_is_imported_when_it_is_asked_for():
-    names = [name for place in jaxrnn._PLACES.values() for name in place]
-    assert sorted(names) == sorted(jaxrnn.__all__)
-    for place, own in jaxrnn._PLACES.items():
-        for name in own:
-            assert getattr(jaxrnn, name) is getattr(sys.modules[f"jaxrnn.{place}"], name)
+    for name, module in jaxrnn._MODULES.items():
+        assert getattr(jaxrnn, name) is getattr(sys.modules[module], name)
+    assert set(jaxrnn.__all__) == set(jaxrnn._MODULES) > set(jaxrnn.CELLS)
+    assert {*jaxrnn.__all__, "__version__"} == set(dir(jaxrnn))
     assert jaxrnn.training.stopping.fold
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         jaxrnn.nonsense  # noqa: B018

@@ -143,7 +143,7 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     slow = {"lanes": 2}
-    monkeypatch.setattr(sizes, "CHUNK_STEPS", 20)
+    monkeypatch.setattr(sizes, "CHUNK_SEQUENCES", 20)
     with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
         run_sweep([more], directory, on_chunk=kill, **slow)
     (left,) = tmp_path.glob("checkpoint-*.npz")

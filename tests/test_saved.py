@@ -27,7 +27,7 @@ def begun(path, experiment=LEFT, keep_weights=False):
     """A directory that was left when a trial had ended and others had not; its checkpoint."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-        patch.setattr(sizes, "CHUNK_STEPS", 4)
+        patch.setattr(sizes, "CHUNK_SEQUENCES", 4)
 
         def interrupt(experiment, tally):
             if tally.solved + tally.diverged and any(path.glob("checkpoint-*")):
