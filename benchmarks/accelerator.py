@@ -198,10 +198,8 @@ def page(rows: list[Row], made: str, command: str) -> str:
         lines.append(f"| {cell} | {length} | {' | '.join(told)} |")
     folds = [f"{row['ms']:.1f} ms for {row['trials']:,} trials" for row in rows if "ms" in row]
     if folds:
-        lines += [
-            "",
-            f"The host loop folds a chunk of {CHUNK_SEQUENCES} steps in {', '.join(folds)}.",
-        ]
+        words = f"the errors of {CHUNK_SEQUENCES} sequences in {', '.join(folds)}"
+        lines += ["", f"The host loop folds {words}."]
     faults = [row for row in rows if "error" in row]
     if faults:
         lines += ["", "Not measured:", ""]

@@ -43,7 +43,7 @@ def build(problem: Problem) -> Run:
         nonlocal state, done
         chosen = dataclasses.replace(experiment, learning_rate=learning_rate, clip=clip)
         lanes = lanes_of(chosen)
-        now = lanes._replace(step=lanes.step + np.int32(done))
+        now = lanes._replace(update=lanes.update + np.int32(done))
         state, errors = program_of(len(coins)).chunk(state, now)
         done += len(coins)
         return np.array(errors)

@@ -210,7 +210,6 @@ def _chunk(
     # Those of two updates at least, see below.
     num_drawn = max(2, chunk_updates)
     sequences = _sequences(trial, keys, lanes.update, num_drawn)
-    is_batch = trial.batch_size > 1
 
     def one_lane(
         state: TrainState, settings: Settings, sequences: Drawn, at: Any
@@ -224,8 +223,10 @@ def _chunk(
     def update(offset: jax.Array, state: TrainState) -> tuple[TrainState, jax.Array]:
         at = (lanes.update + jnp.broadcast_to(offset, lanes.update.shape), lanes.stop)
         at_offset = partial(jax.lax.dynamic_index_in_dim, index=offset, keepdims=False)
-        drawn = jax.tree.map(at_offset, sequences)
-        return jax.vmap(one_lane, (0, 0, int(is_batch), 0))(state, lanes.settings, drawn, at)
+        over = (state, lanes.settings, jax.tree.map(at_offset, sequences), at)
+        if trial.in_turn:
+            return jax.lax.map(lambda of_lane: one_lane(*of_lane), over)
+        return jax.vmap(one_lane)(*over)
 
     def one(offset: jax.Array, carry: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
         state, errors = update(offset, carry[0])
@@ -241,26 +242,31 @@ def _chunk(
     num_updates: Any = np.int32(chunk_updates)
     if hides_length:
         num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
-    shape = (num_drawn, num_lanes, trial.batch_size)[: 3 if is_batch else 2]
+    shape = (num_drawn, num_lanes, trial.batch_size)[: 3 if trial.batch_size > 1 else 2]
     errors = jnp.zeros(shape, jnp.result_type(float))
     state, errors = jax.lax.fori_loop(np.int32(0), num_updates, one, (state, errors))
     return state, errors[:chunk_updates]
 
 
-def _sequences(trial: Trial, keys: jax.Array, update: jax.Array, num_updates: int) -> Drawn:
-    """The sequences of so many updates from ``update`` [N] on: [C, N, ...], or [C, B, N, ...]."""
-    size, num_lanes = trial.batch_size, len(keys)
-    first = update if size == 1 else update * np.int32(size)
+def _sequences(trial: Trial, keys: jax.Array, update: ArrayLike, num_updates: int) -> Drawn:
+    """The sequences of so many updates from ``update`` [N] on: [C, N, ...], or [C, N, B, ...]."""
+    size = trial.batch_size
+    lead: tuple[int, ...] = (num_updates, len(keys))
+    offsets = jnp.repeat(jnp.arange(num_updates, dtype=jnp.int32), len(keys))
+    keys, first = jnp.tile(keys, num_updates), jnp.tile(update, num_updates)
+    if size > 1:
+        lead = (*lead, size)
+        keys, first, offsets = (
+            jnp.repeat(one, size) for one in (keys, size * first, size * offsets)
+        )
+        offsets = offsets + jnp.tile(jnp.arange(size, dtype=jnp.int32), len(keys) // size)
 
     def draw(key: jax.Array, first: jax.Array, offset: jax.Array) -> Drawn:
         return trial.draw(key, first + offset)
 
     # All in one flat vmap: random numbers are cheaper in bulk, and a nested vmap takes XLA four
     # times as long to compile.
-    count = num_updates * size
-    offsets = jnp.repeat(jnp.arange(count, dtype=jnp.int32), num_lanes)
-    sequences = jax.vmap(draw)(jnp.tile(keys, count), jnp.tile(first, count), offsets)
-    lead = (num_updates, num_lanes) if size == 1 else (num_updates, size, num_lanes)
+    sequences = jax.vmap(draw)(keys, first, offsets)
     return jax.tree.map(lambda a: a.reshape((*lead, *a.shape[1:])), sequences)
 
 

@@ -121,6 +121,11 @@ LANES_AN_ACCELERATOR = 256
 # still some seconds at ten times the longest, where the cost grows with the square of the length.
 CHUNK_SEQUENCES, SHORTEST_CHUNK, LONGEST_FULL_CHUNK = 250, 10, 100
 
+# Sequences of an update from which on a CPU takes them together, multiplying matrices, a lane at a
+# time. Fewer are taken one after another by all lanes, as updates by single sequences are. Of 64
+# units two together took 2.7 times as long, eight as long, and 32 took 0.8 (benchmarks/batches.py).
+TOGETHER_FROM = 16
+
 MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
 
 # Trials from which on a GPU is predicted to be faster than two CPU cores; not measured, see
@@ -167,6 +172,11 @@ def chunk_updates_of(experiment: Experiment, num_steps: int, chosen: int | None)
         sequences = min(CHUNK_SEQUENCES, max(SHORTEST_CHUNK, shorter))
         chosen = max(1, sequences // experiment.batch_size)
     return min(chosen, experiment.updates(experiment.max_steps))
+
+
+def together_from(platform: str) -> int:
+    """From how many sequences of an update on a platform they are taken together."""
+    return TOGETHER_FROM if platform == "cpu" else 2
 
 
 def steps_at_once(num_steps: int, platform: str) -> int:

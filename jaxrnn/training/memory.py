@@ -15,7 +15,14 @@ from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import curve_edges
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.lanes import chunk_updates_of, device_memory, enough, most_lanes, round_up
+from jaxrnn.training.lanes import (
+    chunk_updates_of,
+    device_memory,
+    enough,
+    most_lanes,
+    round_up,
+    together_from,
+)
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
@@ -92,19 +99,22 @@ def check_memory(
     except (OverflowError, MemoryError) as error:
         names, given = _culprits(experiment, SIZES)
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
+    platform = devices[0].platform
     updates = chunk_updates_of(experiment, lane.num_steps, chunk_updates)
     size = lane.weights + lane.optimizer
-    if devices[0].platform != "cpu":
-        size = math.ceil(PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates)))
+    if platform != "cpu":
+        size = math.ceil(
+            PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates, platform))
+        )
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
     others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
-    if devices[0].platform != "cpu":
+    if platform != "cpu":
         others, room, where = [], device_memory(devices), " on the devices"
 
     def needs_with(lanes: int) -> list[Need]:
         return [
-            *_needs_of_lanes(experiment, lane, lanes, updates),
+            *_needs_of_lanes(experiment, lane, lanes, updates, platform),
             _need_at_end(experiment, lane, trials, keep_params),
         ]
 
@@ -138,11 +148,15 @@ def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Ne
     ]
 
 
-def _needs_of_lanes(experiment: Experiment, lane: Lane, lanes: int, updates: int) -> list[Need]:
+def _needs_of_lanes(
+    experiment: Experiment, lane: Lane, lanes: int, updates: int, platform: str = "cpu"
+) -> list[Need]:
     """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
-    kept = lanes * experiment.batch_size * lane.kept // 2
+    kept = lanes * lane.kept // 2
+    if experiment.batch_size >= together_from(platform):  # on a CPU a lane at a time
+        kept = (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.kept // 2
     # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
     # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
     tested = min(TEST_BATCH, max(experiment.test_size, experiment.final_test))

@@ -16,7 +16,7 @@ from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
 from jaxrnn.problems import Sequence
 from jaxrnn.training.checks import check_draws
-from jaxrnn.training.lanes import steps_at_once
+from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
 
@@ -49,6 +49,7 @@ class Trial(NamedTuple):
     update: Callable[[TrainState, Settings, Sequence, jax.Array], tuple[TrainState, jax.Array]]
     num_steps: int  # time steps T of the task
     batch_size: int  # B
+    in_turn: bool  # whether a device is to train its lanes one after another
     # (key, params) -> errors of the test set, and of the final test's sequences, where there is one
     test: Callable[[jax.Array, Any], jax.Array] | None
     final_test: Callable[[jax.Array, Any], jax.Array] | None
@@ -115,7 +116,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     ``join_at`` it sees the parameters as the cell's ``before_joining`` shows them.
     """
     task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
-    before_joining = cell.before_joining
+    before_joining, together = cell.before_joining, batch_size >= together_from(platform)
     measure = partial(_measure, parts, steps_at_once(task.num_steps, platform))
 
     def optimizer_of(settings: Settings) -> optax.GradientTransformation:
@@ -129,31 +130,42 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     def draw(key: jax.Array, number: jax.Array) -> Sequence:
         return task.draw(jax.random.fold_in(key, number))
 
-    def measured(params: Any, sequences: Sequence) -> tuple[jax.Array, jax.Array]:
-        """The mean loss, and each sequence's error."""
+    def gradients_and_errors(params: Any, sequences: Sequence, number: jax.Array) -> Any:
+        """The gradient of the mean loss, and each sequence's error."""
+
+        def gradient(measure: Callable[[Any, Sequence], Any], sequences: Sequence) -> Any:
+            return jax.grad(lambda params: measure(seen(params, number), sequences), has_aux=True)(
+                params
+            )
+
         # A single one has no axis, so that XLA multiplies vectors with the weights, not matrices.
         if batch_size == 1:
-            return measure(params, sequences)
-        losses, errors = jax.vmap(partial(measure, params))(sequences)
-        return jnp.mean(losses), errors
+            return gradient(measure, sequences)
+        if together:
+            return gradient(partial(_measure_all, measure), sequences)
+
+        def add(total: Any, sequence: Sequence) -> Any:
+            one, error = gradient(measure, sequence)
+            return jax.tree.map(jnp.add, total, one), error
+
+        total, errors = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), sequences)
+        return jax.tree.map(lambda leaf: leaf / batch_size, total), errors
+
+    def seen(params: Any, number: jax.Array) -> Any:
+        """The parameters as they are seen at this update."""
+        if before_joining is None or not experiment.join_at:
+            return params
+        has_joined = number >= experiment.updates(experiment.join_at)
+        return jax.tree.map(
+            lambda new, old: new if new is old else jnp.where(has_joined, new, old),
+            params,
+            before_joining(params),
+        )
 
     def update(
         state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
     ) -> tuple[TrainState, jax.Array]:
-        def seen(params: Any) -> Any:
-            """The parameters as they are seen at this update."""
-            if before_joining is None or not experiment.join_at:
-                return params
-            has_joined = number >= experiment.updates(experiment.join_at)
-            return jax.tree.map(
-                lambda new, old: new if new is old else jnp.where(has_joined, new, old),
-                params,
-                before_joining(params),
-            )
-
-        gradients, errors = jax.grad(
-            lambda params: measured(seen(params), sequences), has_aux=True
-        )(state.params)
+        gradients, errors = gradients_and_errors(state.params, sequences, number)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         # Apart, since XLA rounds their last product before it is added, or not, as the lanes have
         # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
@@ -178,6 +190,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         update,
         task.num_steps,
         batch_size,
+        in_turn=together and platform == "cpu",
         test=test if experiment.test_size else None,
         final_test=final_test if experiment.final_test else None,
     )
@@ -189,6 +202,16 @@ def _measure(
     """Loss and error of one sequence, so many of its time steps at once."""
     _, outputs = unroll(parts.cell, params, sequence.inputs, steps_at_once=at_once)
     return loss_and_error(parts.goal, outputs, sequence)
+
+
+def _measure_all(
+    measure: Callable[[Any, Sequence], tuple[jax.Array, jax.Array]],
+    params: Any,
+    sequences: Sequence,
+) -> tuple[jax.Array, jax.Array]:
+    """The mean loss of the sequences of a batch, and the error of each."""
+    losses, errors = jax.vmap(partial(measure, params))(sequences)
+    return jnp.mean(losses), errors
 
 
 def _errors_of(
