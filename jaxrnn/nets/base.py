@@ -1,7 +1,7 @@
 """A cell, and a cell run over a sequence.
 
 Letters used for shapes everywhere: N trials, T time steps, I inputs, H hidden units, O outputs,
-C training steps of a chunk. Nothing in this package has a trial axis.
+B sequences of an update, C updates of a chunk. Nothing in this package has a trial axis.
 """
 
 from collections.abc import Callable
