@@ -17,6 +17,8 @@ from helpers import (
     first_params,
     jit,
     promotion,
+    rows_of,
+    run as command,
     settings_of_one,
 )
 
@@ -26,6 +28,8 @@ from jaxrnn.outcome import curve_edges
 from jaxrnn.results.files import name_of
 from jaxrnn.results.rows import experiment_of, make_row
 from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.scorecard.kept import begun, in_json
+from jaxrnn.scorecard.protocol import CARDS, Protocol, searches
 from jaxrnn.sweep import run, run_sweep
 from jaxrnn.training import host_loop, lanes
 from jaxrnn.training.memory import check_memory
@@ -231,6 +235,42 @@ def test_the_more_sequences_an_update_has_the_more_memory_it_needs(monkeypatch):
     check_memory(long, lanes=3)
     with pytest.raises(InputError, match="batch-size 5000"):
         check_memory(replace(long, batch_size=5000, max_steps=5000), lanes=3)
+
+
+def test_commands_that_train_take_a_batch_size_and_a_grid_takes_several(tmp_path):
+    small = ["--trials", "2", "--window", "20", "--max-steps", "40", "--hidden-size", "4"]
+    small += ["--batch-size", "3"]
+    assert (
+        command("sweep", "--cells", "lstm", "--lengths", "4", *small, "--out", tmp_path / "a") == 0
+    )
+    assert {row["batch_size"] for row in rows_of(tmp_path / "a")} == {3}
+    grid = ["--cells", "lstm", "--lengths", "4", *small, "8", "--clip", "1", "2"]
+    assert command("grid", *grid, "--out", tmp_path / "b") == 0
+    found = sorted((row["batch_size"], row["clip"]) for row in rows_of(tmp_path / "b"))
+    assert found == sorted([(size, clip) for size in (3, 8) for clip in (1.0, 2.0)] * 2)
+    paper = ["6a", "--trials", "1", "--max-sequences", "2000", "--length", "20"]
+    assert command("paper", *paper, "--batch-size", "500", "--out", tmp_path / "c") == 0
+    assert [row["batch_size"] for row in rows_of(tmp_path / "c")] == [500]
+
+
+def test_a_scorecard_of_batches_is_another_protocol(tmp_path, monkeypatch, capsys):
+    tiny = Protocol(
+        max_steps=3000,
+        trials=1,
+        learning_rates={"clipped_sgd": (0.1,)},
+        keeping=(1.0,),
+        closing=(0.0,),
+    )
+    assert {
+        one.batch_size for one in searches(CARDS["adding"].at(), replace(tiny, batch_size=8))
+    } == {8}
+    assert in_json(tiny)["batch_size"] == 1
+    monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", tiny)
+    card = ["scorecard", "--cells", "simple_rnn", "--tasks", "noise_free", "--out", tmp_path]
+    with begun(tmp_path, tiny):
+        pass
+    assert command(*card, "--batch-size", "8") == 2
+    assert "was begun with batch-size 1, not 8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from jaxrnn.training.stopping import RUNNING
 distributed = pytest.importorskip("distributed")
 
 SMALL = [
-    Experiment(cell=cell, length=length, trials=3, window=50, max_steps=3000)
-    for cell, length in (("lstm", 4), ("simple_rnn", 4), ("lstm", 5))
+    Experiment(cell=cell, length=length, trials=3, window=50, max_steps=3000, batch_size=size)
+    for cell, length, size in (("lstm", 4, 1), ("simple_rnn", 4, 4), ("lstm", 5, 1))
 ]
 # Hopeless, so that it runs to the cap: some seconds and several checkpoints.
 LONG = Experiment(cell="lstm", objective="cross_entropy", length=20, trials=3, max_steps=120000)
