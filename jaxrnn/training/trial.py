@@ -11,7 +11,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import Initializer, unroll
+from jaxrnn.nets import Cell, Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
 from jaxrnn.problems import Sequence
@@ -19,6 +19,9 @@ from jaxrnn.training.checks import check_draws
 from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
+
+Measured = Callable[[Any, Sequence], tuple[jax.Array, jax.Array]]
+"""``measure(params, sequence) -> (loss, error)``."""
 
 
 class Settings(NamedTuple):
@@ -116,7 +119,8 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     ``join_at`` it sees the parameters as the cell's ``before_joining`` shows them.
     """
     task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
-    before_joining, together = cell.before_joining, batch_size >= together_from(platform)
+    together = batch_size >= together_from(platform)
+    gradients_of = _gradient if batch_size == 1 else _together if together else _one_by_one
     measure = partial(_measure, parts, steps_at_once(task.num_steps, platform))
 
     def optimizer_of(settings: Settings) -> optax.GradientTransformation:
@@ -130,42 +134,13 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     def draw(key: jax.Array, number: jax.Array) -> Sequence:
         return task.draw(jax.random.fold_in(key, number))
 
-    def gradients_and_errors(params: Any, sequences: Sequence, number: jax.Array) -> Any:
-        """The gradient of the mean loss, and each sequence's error."""
-
-        def gradient(measure: Callable[[Any, Sequence], Any], sequences: Sequence) -> Any:
-            return jax.grad(lambda params: measure(seen(params, number), sequences), has_aux=True)(
-                params
-            )
-
-        # A single one has no axis, so that XLA multiplies vectors with the weights, not matrices.
-        if batch_size == 1:
-            return gradient(measure, sequences)
-        if together:
-            return gradient(partial(_measure_all, measure), sequences)
-
-        def add(total: Any, sequence: Sequence) -> Any:
-            one, error = gradient(measure, sequence)
-            return jax.tree.map(jnp.add, total, one), error
-
-        total, errors = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), sequences)
-        return jax.tree.map(lambda leaf: leaf / batch_size, total), errors
-
-    def seen(params: Any, number: jax.Array) -> Any:
-        """The parameters as they are seen at this update."""
-        if before_joining is None or not experiment.join_at:
-            return params
-        has_joined = number >= experiment.updates(experiment.join_at)
-        return jax.tree.map(
-            lambda new, old: new if new is old else jnp.where(has_joined, new, old),
-            params,
-            before_joining(params),
-        )
-
     def update(
         state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
     ) -> tuple[TrainState, jax.Array]:
-        gradients, errors = gradients_and_errors(state.params, sequences, number)
+        def measure_seen(params: Any, sequence: Sequence) -> tuple[jax.Array, jax.Array]:
+            return measure(_seen(experiment, cell, params, number), sequence)
+
+        gradients, errors = gradients_of(measure_seen, state.params, sequences)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
         # Apart, since XLA rounds their last product before it is added, or not, as the lanes have
         # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
@@ -204,18 +179,47 @@ def _measure(
     return loss_and_error(parts.goal, outputs, sequence)
 
 
-def _measure_all(
-    measure: Callable[[Any, Sequence], tuple[jax.Array, jax.Array]],
-    params: Any,
-    sequences: Sequence,
-) -> tuple[jax.Array, jax.Array]:
-    """The mean loss of the sequences of a batch, and the error of each."""
-    losses, errors = jax.vmap(partial(measure, params))(sequences)
-    return jnp.mean(losses), errors
+def _seen(experiment: Experiment, cell: Cell, params: Any, number: jax.Array) -> Any:
+    """The parameters as they are seen at an update."""
+    if cell.before_joining is None or not experiment.join_at:
+        return params
+    has_joined = number >= experiment.updates(experiment.join_at)
+    return jax.tree.map(
+        lambda new, old: new if new is old else jnp.where(has_joined, new, old),
+        params,
+        cell.before_joining(params),
+    )
+
+
+def _gradient(measure: Measured, params: Any, sequence: Sequence) -> tuple[Any, jax.Array]:
+    """The gradient of a sequence's loss, and its error."""
+    # It has no axis of sequences, so that XLA multiplies vectors with the weights, not matrices.
+    return jax.grad(measure, has_aux=True)(params, sequence)
+
+
+def _together(measure: Measured, params: Any, sequences: Sequence) -> tuple[Any, jax.Array]:
+    """The gradient of the mean loss of sequences [B, ...], and their errors [B]."""
+
+    def mean(params: Any) -> tuple[jax.Array, jax.Array]:
+        losses, errors = jax.vmap(partial(measure, params))(sequences)
+        return jnp.mean(losses), errors
+
+    return jax.grad(mean, has_aux=True)(params)
+
+
+def _one_by_one(measure: Measured, params: Any, sequences: Sequence) -> tuple[Any, jax.Array]:
+    """The same, as the mean of the sequences' gradients."""
+
+    def add(total: Any, sequence: Sequence) -> tuple[Any, jax.Array]:
+        gradient, error = _gradient(measure, params, sequence)
+        return jax.tree.map(jnp.add, total, gradient), error
+
+    total, errors = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), sequences)
+    return jax.tree.map(lambda leaf: leaf / len(errors), total), errors
 
 
 def _errors_of(
-    measure: Callable[[Any, Sequence], tuple[jax.Array, jax.Array]],
+    measure: Measured,
     params: Any,
     sequence_of: Callable[[Any], Sequence],
     items: Any,
