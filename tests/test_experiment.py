@@ -14,6 +14,7 @@ WRONG_TYPES = {
     int: (2.5, 2.0, "5", (10, 20), [3], True, None, float("nan"), np.float32(3), 2**31),
     float: ("x", None, True, [0.1, None], {0.1: 1}, "0.5", 10**400, 1j),
     str: (lstm, 3, None, "", "a\nb", b"lstm", ["lstm"], "\x1b[31m"),
+    bool: (1, 0, None, "True", [True], 1.0),
 }
 
 

@@ -39,7 +39,10 @@ from jaxrnn.training.parts import parts_of
         ({"max_failures": -2}, "max-failures -2 must not be negative"),
         ({"mean_error": 0.0}, "mean-error 0.0 must be a positive number"),
         ({"test_every": 0}, "test-every 0 must be at least 1"),
-        ({"test_size": 9, "test_every": 700}, "max-steps 600 must be at least 700, the first step"),
+        (
+            {"test_size": 9, "test_every": 700},
+            "max-steps 600 must be at least 700, the sequences after",
+        ),
         ({"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
         ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from co_rnn, .* memory_bl"),
         (

@@ -161,7 +161,10 @@ WRONG = {
     "a step ahead": (of_trial(running, "steps", 1), "curve_count does not count the sequences"),
     "failure ahead": (of_trial(running, "last_above", 500), "last_above has a sequence that was"),
     "correct ahead": (of_trial(running, "correct_at", 500), "correct_at has a sequence that was"),
-    "count of more": (of_trial(running, "curve_count", 1), "curve_count does not count the steps"),
+    "count of more": (
+        of_trial(running, "curve_count", 1),
+        "curve_count does not count the sequences",
+    ),
     "unsolved early": (with_("status", at(1, 2)), "steps has an unsolved trial before the last"),
     "ended at once": (
         of_trial(ended, "steps", -90),

@@ -13,7 +13,7 @@ from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
 from jaxrnn.results.config import CONFIG, read_config, spelled
 from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines, read_rows
+from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 
@@ -31,7 +31,8 @@ def kept(protocol: Protocol) -> Path:
 def keep(directory: Path, into: Path) -> None:
     """Write what comes with the package of a directory of the scorecard: its reported rows without
     their learning curves, and how they were made."""
-    _write_rows([row | {"curve": []} for row in read_rows(directory)], into)
+    # As they stand: a setting that came later need not be written into each.
+    _write_rows([json.loads(line) | {"curve": []} for _, line in read_lines(directory)], into)
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
