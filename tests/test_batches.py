@@ -1,7 +1,7 @@
 """Batches: what an update by several sequences is, and what does not depend on their number."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,10 @@ from jaxrnn.training.trial import build, trial_key
 SMALL = Experiment(
     cell="simple_rnn", length=5, hidden_size=6, trials=5, window=60, max_steps=3000, batch_size=4
 )
+
+
+by_name = partial(pytest.param, marks=pytest.mark.slow)
+"""A parameter that is tried by name, in minutes."""
 
 
 @cache
@@ -117,7 +121,7 @@ def test_errors_count_one_by_one_and_a_trial_ends_within_an_update():
         )
 
 
-@pytest.mark.parametrize("batch_size", [4, 7, 32])
+@pytest.mark.parametrize("batch_size", [*map(by_name, (4, 32)), 7])
 def test_a_cap_that_is_no_number_of_whole_updates(batch_size):
     hopeless = replace(SMALL, batch_size=batch_size, max_steps=90, window=90, threshold=1e-6)
     for one in run_trials(hopeless, keep_params=True):
@@ -141,7 +145,10 @@ OVER = {
 }
 
 
-@pytest.mark.parametrize("name", OVER)
+OVER_QUICKLY = [one if one in ("streak", "lstm") else by_name(one) for one in OVER]
+
+
+@pytest.mark.parametrize("name", OVER_QUICKLY)
 @pytest.mark.parametrize(("num_lanes", "chunk", "devices"), [(3, 7, 2), (64, 1, 1)])
 def test_outcomes_depend_neither_on_lanes_nor_on_chunks_nor_on_devices(
     name, num_lanes, chunk, devices
@@ -154,7 +161,7 @@ def test_outcomes_depend_neither_on_lanes_nor_on_chunks_nor_on_devices(
     assert cut == outcomes(experiment)
 
 
-@pytest.mark.parametrize("name", OVER)
+@pytest.mark.parametrize("name", OVER_QUICKLY)
 def test_a_killed_run_goes_on_to_the_same_outcomes(name, monkeypatch):
     experiment = OVER[name]
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)

@@ -157,7 +157,7 @@ OF_1997 = [name for name, suite in SUITES.items() if suite.source is PAPER and "
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("5", "6a"))) for name in OF_1997],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "6a")) for name in OF_1997],
 )
 def test_the_papers_nets_round_alike_in_any_batch(name):
     """On axes of two, of a block's cells, jax 0.12.0.1 rounds a product before it adds it, or not,
