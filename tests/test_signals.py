@@ -109,7 +109,10 @@ def test_code_of_ones_own_that_never_returns_is_interrupted(how, tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as one:
         assert one.stderr.readline() == "begun\n"
         one.send_signal(signal.SIGTERM)
-        assert one.wait(60) == 128 + signal.SIGTERM
+        try:
+            assert one.wait(60) == 128 + signal.SIGTERM
+        finally:
+            one.kill()  # or leaving the block would wait for it
         assert one.stderr.read() == SENTENCE
     assert not list(tmp_path.glob("runs/*"))
 
