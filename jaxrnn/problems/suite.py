@@ -28,8 +28,8 @@ class Source(NamedTuple):
     net: str = "{cell} ({name})"  # how it calls the net of a cell in the suite of a name
     solved: str = "were"  # "trials that ...": its criterion
     steps: str = (
-        "index of the training step (one sequence each, counted from 0) of solution, the window "
-        "of steps without a failure included"
+        "index of the training sequence of solution, counted from 0, the window without a failure "
+        "included"
     )
     # Its nets are compared along the lengths of one task; else each experiment is a line of its own
     # beside its published row, under the condition that its suite names.
