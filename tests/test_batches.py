@@ -79,16 +79,24 @@ def by_hand(experiment, trial):
 
 
 @pytest.mark.parametrize("cell", notebook.BUILDERS)
-@pytest.mark.parametrize("clip", [1e30, 0.02])
-def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, clip):
-    """Against NumPy: B = 4, element by element clipped after the mean is taken."""
+@pytest.mark.parametrize(("size", "clip"), [(4, 1e30), (4, 0.02), (lanes.TOGETHER_FROM, 1e30)])
+def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
+    """Against NumPy, element by element clipped after the mean is taken."""
     with jax.enable_x64(True):
         experiment = Experiment(
-            cell=cell, length=6, hidden_size=5, trials=1, batch_size=4, learning_rate=0.7, clip=clip
+            cell=cell,
+            length=6,
+            hidden_size=5,
+            trials=1,
+            batch_size=size,
+            learning_rate=0.7,
+            clip=clip,
         )
         trial, settings = build(experiment), settings_of_one(experiment)
         state = trial.init(trial_key(0, 0), settings)
-        drawn = [trial.draw(trial_key(0, 0), np.int32(number)) for number in range(8, 12)]
+        drawn = [
+            trial.draw(trial_key(0, 0), np.int32(number)) for number in range(2 * size, 3 * size)
+        ]
         batch = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
         after, errors = jit(trial.update)(state, settings, batch, np.int32(2))
         net = notebook.from_jaxrnn(state.params)
@@ -101,7 +109,7 @@ def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, clip):
             mean = np.mean([one[layer][name] for one in of_each], axis=0)
             expected = value - 0.7 * np.clip(mean, -clip, clip)
             np.testing.assert_allclose(updated[name], expected, **FLOAT64, err_msg=name)
-    assert errors.shape == (4,)
+    assert errors.shape == (size,)
 
 
 def test_errors_count_one_by_one_and_a_trial_ends_within_an_update():
