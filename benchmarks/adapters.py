@@ -9,17 +9,15 @@ the same from the same weights is what tests/test_adapters.py holds.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import equinox as eqx
 import flax
-import jax
 import tyro
 from flax import linen, nnx
-from timing import chunks_of, machine, use_one_core
+from timing import machine, time_in_turn, use_one_core
 
 from jaxrnn import CELLS, Cell, Experiment, from_equinox, from_linen, from_nnx, lstm
 
@@ -54,21 +52,11 @@ NETS: dict[str, Callable[..., Cell]] = {
 
 def measure(length: int, trials: int) -> dict[str, list[float]]:
     """Microseconds for one training step of all trials, each repeat of each net."""
-    chunk_steps = max(10, 2_000 // length)
-    ready = {}
-    for name in NETS:
-        experiment = Experiment(cell=name, length=length, trials=trials)
-        run, state = chunks_of(experiment, chunk_steps)
-        state, _ = run(state, 0)  # which compiles
-        ready[name] = run, jax.block_until_ready(run(state, chunk_steps)[0])
-    samples: dict[str, list[float]] = {name: [] for name in NETS}
-    for repeat in range(REPEATS):
-        for name, (run, state) in ready.items():
-            start = time.perf_counter()
-            state, _ = jax.block_until_ready(run(state, (repeat + 2) * chunk_steps))
-            samples[name].append((time.perf_counter() - start) / chunk_steps * 1e6)
-            ready[name] = run, state
-    return samples
+    updates = max(10, 2_000 // length)
+    experiments = {
+        name: (Experiment(cell=name, length=length, trials=trials), updates) for name in NETS
+    }
+    return time_in_turn(experiments, REPEATS)
 
 
 def main(lengths: tuple[int, ...] = (10, 100), trials: int = 10) -> None:

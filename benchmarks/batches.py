@@ -7,12 +7,10 @@ timed in turn with the others, so that a busy machine slows all of them.
 """
 
 import statistics
-import time
 from typing import Annotated
 
-import jax
 import tyro
-from timing import REPEATS, chunks_of, machine, use_one_core
+from timing import REPEATS, machine, time_in_turn, use_one_core
 
 from jaxrnn import Experiment
 
@@ -32,33 +30,24 @@ def main(
     print(f"| H | {' | '.join(f'B = {size}' for size in batch_sizes)} |")
     print(f"|--:|{'--:|' * len(batch_sizes)}")
     for hidden_size in hidden_sizes:
-        runs = []
-        for size in batch_sizes:
-            experiment = Experiment(
-                cell=cell,
-                task="adding",
-                length=length,
-                hidden_size=hidden_size,
-                batch_size=size,
-                learning_rate=0.01,
-                trials=trials,
+        experiments = {
+            str(size): (
+                Experiment(
+                    cell=cell,
+                    task="adding",
+                    length=length,
+                    hidden_size=hidden_size,
+                    batch_size=size,
+                    learning_rate=0.01,
+                    trials=trials,
+                ),
+                max(1, SEQUENCES // size),
             )
-            updates = max(1, SEQUENCES // size)
-            run, state = chunks_of(experiment, updates)
-            for call in range(2):  # the first compiles, the second warms up
-                state, _ = jax.block_until_ready(run(state, call * updates))
-            runs.append([run, state, updates * size * trials])
-        seconds: list[list[float]] = [[] for _ in runs]
-        for repeat in range(REPEATS):
-            for one, times in zip(runs, seconds, strict=True):
-                run, state, _ = one
-                start = time.perf_counter()
-                one[1], _ = jax.block_until_ready(run(state, (2 + repeat) * SEQUENCES))
-                times.append(time.perf_counter() - start)
-        rates = [one[2] / min(times) for one, times in zip(runs, seconds, strict=True)]
-        medians = [
-            one[2] / statistics.median(times) for one, times in zip(runs, seconds, strict=True)
-        ]
+            for size in batch_sizes
+        }
+        samples = time_in_turn(experiments).items()
+        rates = [1e6 * int(size) * trials / min(times) for size, times in samples]
+        medians = [1e6 * int(size) * trials / statistics.median(times) for size, times in samples]
         cells = [
             f"{rate:,.0f} ({median:,.0f}), {rate / rates[0]:.2f}"
             for rate, median in zip(rates, medians, strict=True)

@@ -7,7 +7,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +47,30 @@ def time_steps(
         state, _ = jax.block_until_ready(run(state, (repeat + 2) * chunk_steps))
         samples.append((time.perf_counter() - start) / chunk_steps * 1e6)
     return Timing(min(samples), statistics.median(samples), first_seconds)
+
+
+def time_in_turn(
+    experiments: Mapping[str, tuple[Experiment, int]], repeats: int = REPEATS
+) -> dict[str, list[float]]:
+    """Microseconds for one update of all trials of each experiment, each of its repeats.
+
+    A call of an experiment has the number of updates beside it. They take turns, so that a busy
+    machine slows all of them; a first call of each, which compiles, and a second do not count.
+    """
+    ready = {}
+    for name, (experiment, updates) in experiments.items():
+        run, state = chunks_of(experiment, updates)
+        state, _ = run(state, 0)
+        ready[name] = run, jax.block_until_ready(run(state, updates)[0])
+    samples: dict[str, list[float]] = {name: [] for name in experiments}
+    for repeat in range(repeats):
+        for name, (run, state) in ready.items():
+            updates = experiments[name][1]
+            start = time.perf_counter()
+            state, _ = jax.block_until_ready(run(state, (repeat + 2) * updates))
+            samples[name].append((time.perf_counter() - start) / updates * 1e6)
+            ready[name] = run, state
+    return samples
 
 
 def chunks_of(

@@ -54,8 +54,7 @@ def by_hand(experiment, trial):
     """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
     a window: the rule in so many words, sequence by sequence."""
     functions = build(experiment)
-    key, state = trial_key(experiment.seed, trial), None
-    settings = settings_of_one(experiment)
+    key, settings = trial_key(experiment.seed, trial), settings_of_one(experiment)
     state = jit(functions.init)(key, settings)
     update, draw = jit(functions.update), jit(functions.draw)
     errors, last_above, status = [], 0, None

@@ -15,8 +15,8 @@ from jaxrnn.nets.elementary import sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.lstm import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
-from jaxrnn.nets.products import add_bias, product, split, vector_product
-from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.nets.products import split, vector_product
+from jaxrnn.nets.recurrent import recurrent, sums
 
 
 def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -123,23 +123,24 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
             jnp.zeros(num_outputs),
         )
 
-    def look(params: GatedParams, h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def look(weights: Any, h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
         a_f, a_k = split(summed, 2)
-        w_f, w_k = split(params.recurrent_weights, 2)
+        w_f, w_k = weights
         f = sigmoid(a_f + vector_product(h, w_f))
         return f, tanh(a_k + vector_product(f * h, w_k))
 
-    def advance(params: GatedParams, h: jax.Array, summed: jax.Array) -> jax.Array:
-        f, k = look(params, h, summed)
+    def advance(weights: Any, h: jax.Array, summed: jax.Array) -> jax.Array:
+        f, k = look(weights, h, summed)
         return (1 - f) * h + f * k
 
     return recurrent(
         init,
         lambda params: jnp.zeros_like(params.bias, shape=hidden_size),
-        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        sums,
         advance,
         gates=gates,
         look=look,
+        prepare=lambda params: split(params.recurrent_weights, 2),
     )
 
 

@@ -20,6 +20,7 @@ from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import add_bias, product, split
 from jaxrnn.nets.recurrences import Complex, linear_cell
+from jaxrnn.nets.recurrent import sums
 
 # The minimal GRU and LSTM
 
@@ -56,8 +57,7 @@ def _minimal(
         return jnp.zeros_like(params.bias, shape=hidden_size)
 
     def activated(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        sums = add_bias(product(x, params.input_weights), params.bias)
-        *of_gates, k = split(sums, len(gates))
+        *of_gates, k = split(sums(params, x), len(gates))
         return *activate(*of_gates), jnp.where(k >= 0, k + 0.5, sigmoid(k)) if positive else k
 
     def coefficients(params: MinimalParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.initializers import Initializer
-from jaxrnn.nets.products import add_bias, join, product, vector_product
-from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.nets.products import join, vector_product
+from jaxrnn.nets.recurrent import recurrent, sums
 
 
 class OscillatorParams(NamedTuple):
@@ -82,7 +82,7 @@ def co_rnn(
     return recurrent(
         init,
         initial_state,
-        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        sums,
         advance,
         hidden=lambda state: state.hidden,
     )

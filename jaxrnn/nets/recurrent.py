@@ -8,10 +8,15 @@ from jax import lax
 
 from jaxrnn.nets.base import Cell, Params, State, without_outputs
 from jaxrnn.nets.initializers import Initializer, require_initializer
-from jaxrnn.nets.products import add_bias
+from jaxrnn.nets.products import add_bias, product
 
 
-def outputs(params: Params, h: jax.Array, projected: Any = None) -> jax.Array:
+def sums(params: Params, x: jax.Array) -> jax.Array:
+    """p = x U + b, of one time step or of all of them."""
+    return add_bias(product(x, params.input_weights), params.bias)
+
+
+def outputs(params: Params, h: jax.Array, projected: Any) -> jax.Array:
     """y = h V + output bias, of one time step or of all of them."""
     return add_bias(h @ params.output_weights, params.output_bias)
 
@@ -20,13 +25,14 @@ def recurrent(
     init: Callable[[jax.Array, Initializer], Params],
     initial_state: Callable[[Params], State],
     project: Callable[[Params, jax.Array], Any],
-    advance: Callable[[Params, State, Any], State],
+    advance: Callable[[Any, State, Any], State],
     readout: Callable[[Params, Any, Any], jax.Array] = outputs,
     *,
     hidden: Callable[[State], Any] = lambda state: state,
     scan: Callable[[Params, State, Any, int], tuple[State, Any]] | None = None,
     gates: tuple[str, ...] = (),
-    look: Callable[[Params, State, Any], Any] | None = None,
+    look: Callable[[Any, State, Any], Any] | None = None,
+    prepare: Callable[[Params], Any] = lambda params: params,
     before_joining: Callable[[Params], Params] = without_outputs,
 ) -> Cell:
     """Build a cell from its equations: p(t) = project(x(t)), s(t) = advance(s(t-1), p(t)),
@@ -36,7 +42,9 @@ def recurrent(
     of them, and the fast path does each for all time steps at once; ``advance`` alone stays in the
     scan. ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than
     that scan, see :func:`jaxrnn.unroll`. ``look(params, s(t-1), p(t))`` gives the activations of
-    the ``gates``, in their order. ``init`` and ``before_joining`` are the :class:`Cell`'s.
+    the ``gates``, in their order. ``advance`` and ``look`` get ``prepare(params)`` in place of the
+    parameters, which is computed once, before the scan. ``init`` and ``before_joining`` are the
+    :class:`Cell`'s.
     """
 
     def checked_init(key: jax.Array, initializer: Initializer) -> Params:
@@ -44,8 +52,10 @@ def recurrent(
         return init(key, initializer)
 
     def plain(params: Params, state: State, projected: Any, at_once: int) -> tuple[State, Any]:
+        prepared = prepare(params)
+
         def one(state: State, projected: Any) -> tuple[State, Any]:
-            state = advance(params, state, projected)
+            state = advance(prepared, state, projected)
             return state, hidden(state)
 
         return lax.scan(one, state, projected, unroll=at_once)
@@ -54,12 +64,12 @@ def recurrent(
     if look is not None:
 
         def activations(params: Params, state: State, x: jax.Array) -> dict[str, jax.Array]:
-            return dict(zip(gates, look(params, state, project(params, x)), strict=True))
+            return dict(zip(gates, look(prepare(params), state, project(params, x)), strict=True))
 
     def with_outputs(readout: Callable[[Params, Any, Any], jax.Array]) -> Cell:
         def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
             projected = project(params, x)
-            state = advance(params, state, projected)
+            state = advance(prepare(params), state, projected)
             return state, readout(params, hidden(state), projected)
 
         def unroll(

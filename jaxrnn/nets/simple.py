@@ -10,9 +10,8 @@ from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer, require_initializer
-from jaxrnn.nets.products import add_bias, product
 from jaxrnn.nets.recurrences import rectified_recurrence
-from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.nets.recurrent import recurrent, sums
 
 
 def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -121,7 +120,7 @@ def ind_rnn(
     return recurrent(
         init,
         lambda params: jnp.zeros_like(params.bias),
-        lambda params, x: add_bias(product(x, params.input_weights), params.bias),
+        sums,
         advance,
         scan=scan,
         gates=("candidate",),

@@ -242,20 +242,22 @@ def _chunk(
     num_updates: Any = np.int32(chunk_updates)
     if hides_length:
         num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
-    shape = (num_drawn, num_lanes, trial.batch_size)[: 3 if trial.batch_size > 1 else 2]
-    errors = jnp.zeros(shape, jnp.result_type(float))
+    errors = jnp.zeros(_axes(trial, num_drawn, num_lanes), jnp.result_type(float))
     state, errors = jax.lax.fori_loop(np.int32(0), num_updates, one, (state, errors))
     return state, errors[:chunk_updates]
 
 
+def _axes(trial: Trial, num_updates: int, num_lanes: int) -> tuple[int, ...]:
+    """The axes of all sequences of a chunk: (C, N), or (C, N, B) of batches."""
+    return (num_updates, num_lanes, *(() if trial.batch_size == 1 else (trial.batch_size,)))
+
+
 def _sequences(trial: Trial, keys: jax.Array, update: ArrayLike, num_updates: int) -> Drawn:
     """The sequences of so many updates from ``update`` [N] on: [C, N, ...], or [C, N, B, ...]."""
-    size = trial.batch_size
-    lead: tuple[int, ...] = (num_updates, len(keys))
+    size, axes = trial.batch_size, _axes(trial, num_updates, len(keys))
     offsets = jnp.repeat(jnp.arange(num_updates, dtype=jnp.int32), len(keys))
     keys, first = jnp.tile(keys, num_updates), jnp.tile(update, num_updates)
     if size > 1:
-        lead = (*lead, size)
         keys, first, offsets = (
             jnp.repeat(one, size) for one in (keys, size * first, size * offsets)
         )
@@ -267,7 +269,7 @@ def _sequences(trial: Trial, keys: jax.Array, update: ArrayLike, num_updates: in
     # All in one flat vmap: random numbers are cheaper in bulk, and a nested vmap takes XLA four
     # times as long to compile.
     sequences = jax.vmap(draw)(keys, first, offsets)
-    return jax.tree.map(lambda a: a.reshape((*lead, *a.shape[1:])), sequences)
+    return jax.tree.map(lambda a: a.reshape((*axes, *a.shape[1:])), sequences)
 
 
 def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:

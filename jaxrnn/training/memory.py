@@ -197,8 +197,8 @@ def _lane(experiment: Experiment) -> Lane:
 
 
 def _lane_of(experiment: Experiment, layers: int) -> Lane:
-    # Whether the hidden units can join is for others to check.
-    # So that of single sequences and of batches are one trace.
+    # Whether the hidden units can join is for others to check. What there is B times is counted by
+    # whoever asks, so one trace serves every batch size.
     passes_on = experiment.stack_hidden and layers > 1
     experiment = replace(
         experiment.alone(0), layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1

@@ -118,9 +118,12 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
 
     fan_in, layers = task.num_inputs, []
     for _ in range(experiment.layers - 1):
-        below = layer(fan_in, 0 if experiment.stack_hidden else task.num_outputs)
-        fan_in = _width(owner, below, fan_in) if experiment.stack_hidden else task.num_outputs
-        layers.append(below)
+        if experiment.stack_hidden:
+            layers.append(layer(fan_in, 0))
+            fan_in = _width(experiment.cell, layers[-1], fan_in)
+        else:
+            layers.append(layer(fan_in, task.num_outputs))
+            fan_in = task.num_outputs
     cell = stack(*layers, layer(fan_in, task.num_outputs), hidden=experiment.stack_hidden)
     biased = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
@@ -145,21 +148,21 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
     return taking_symbols(cell, task.num_inputs)
 
 
-def _width(owner: str, cell: Cell, num_inputs: int) -> int:
-    """How many hidden units a layer passes on."""
+def _width(name: str, cell: Cell, num_inputs: int) -> int:
+    """How many hidden units a layer of the cell of this name passes on."""
     net = cell.hidden
     if net is None:
         raise InputError(
-            f"stack-hidden needs a cell that has its hidden units as one array of real numbers: "
-            f"{owner} has not"
+            "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
+            f"cell {name} has not"
         )
 
-    def hidden(key: jax.Array, x: jax.Array) -> jax.Array:
-        params = cell.init(key, xavier())
+    def hidden(params: Params, x: jax.Array) -> jax.Array:
         return net.step(params, cell.initial_state(params), x)[1]
 
+    params = first_params(name, cell, xavier())
     x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
-    return called(owner, jax.eval_shape, hidden, jax.random.key(0), x).shape[-1]
+    return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
 
 
 def drawn_biases(name: str, cell: Cell) -> set[str]:
