@@ -30,6 +30,7 @@ from timing import chunks_of, machine, time_steps
 
 from jaxrnn import Experiment
 from jaxrnn.machine import usable_cores
+from jaxrnn.problems import settled
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.lanes import CHUNK_SEQUENCES, enough, most_lanes, round_up
@@ -93,7 +94,7 @@ def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
 
 def time_fold(experiment: Experiment) -> Row:
     """Milliseconds in which the host loop folds a chunk of all trials."""
-    rule = stopping.rule_of(experiment)
+    rule = stopping.rule_of(settled(experiment))
     errors = np.random.default_rng(0).random((CHUNK_SEQUENCES, experiment.trials))
     seconds = []
     for _ in range(3):

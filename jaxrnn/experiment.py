@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
-from jaxrnn.errors import InputError, fault_of_whole_number, shown
+from jaxrnn.errors import InputError, fault_of_whole_number, shown, whole_number
 
 OPTIONS = ("task_options", "cell_options")
 """The settings that are options of a function."""
@@ -43,6 +43,10 @@ _LEAST = {
 }
 
 
+_THE_TASKS: Any = None
+"""What stands in place of a number until :func:`jaxrnn.problems.settled` has filled it in."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One net at one length, trained ``trials`` times from different weights and data.
@@ -51,14 +55,18 @@ class Experiment:
     options may be given as a dict. Raises InputError where a value has the wrong type or breaks its
     rule; unknown names are found where they are looked up.
 
-    Trials end by one of two rules. Where ``test_size`` is 0, once of the ``window`` most recent
-    training sequences at most ``max_failures`` fail and the mean error is below ``mean_error``
-    (where none may fail and the mean is free, the very first counts as a failure, as in the
-    notebook).
+    Trials end by one of two rules, the task's unless an experiment says otherwise. Where
+    ``test_size`` is 0, once of the ``window`` most recent training sequences at most
+    ``max_failures`` fail and the mean error is below ``mean_error`` (where none may fail and the
+    mean is free, the very first counts as a failure, as in the notebook).
     Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
     never trained on, or the task's own test set, which has that size), looked at every
-    ``test_every`` sequences. With ``final_test`` every trial that has not diverged is tested on as
-    many fresh sequences, with the weights that it ended with.
+    ``test_every`` sequences. Of what an experiment leaves out (None) ``threshold`` and
+    ``mean_error`` are the task's, unless it names a threshold (then any mean will do), and
+    ``window``, ``max_failures`` and ``test_size`` are the task's, unless it names the first or the
+    last of them (then no failure is allowed). With ``final_test`` every trial that has not
+    diverged is tested on as many fresh sequences, with the weights that it ended with, and with
+    ``test_lengths`` on 1,000 fresh ones at each of these lengths.
 
     An update changes the weights once, by the mean loss of ``batch_size`` training sequences. Every
     other setting that counts, ``max_steps`` among them, counts sequences: they are judged one by
@@ -83,6 +91,7 @@ class Experiment:
     forget_bias: PerTrial = 0.0  # the initializer's; of an update gate, too
     output_bias: PerTrial = 0.0
     objective: str | None = None  # None: what the task is trained with
+    measure: str | None = None  # what errors are; None: the task's own measure, or the objective's
     loss_reduction: str = "mean"  # of the losses of the time steps: mean or sum
     optimizer: str = "clipped_sgd"
     learning_rate: PerTrial = 1.0
@@ -91,13 +100,15 @@ class Experiment:
     batch_size: int = 1  # B, training sequences of an update
     # Training sequence from which on the outputs see the hidden units; in tests they always do.
     join_at: int = 0
-    threshold: float = 0.25  # an error above it is a failure
-    window: int = 1000
-    max_failures: int = 0
-    mean_error: float | None = None  # None: any
-    test_size: int = 0
+    # What solved means; None: as the task says, see the docstring.
+    threshold: float = _THE_TASKS  # an error above it is a failure
+    window: int = _THE_TASKS
+    max_failures: int = _THE_TASKS
+    mean_error: float | None = None  # None beside a threshold: any
+    test_size: int = _THE_TASKS
     test_every: int = 100
     final_test: int = 0
+    test_lengths: tuple[int, ...] = ()  # other lengths that every trial is tested at in the end
     max_steps: int = 100_000  # training sequences after which a trial is given up
     trials: int = 10
     seed: int = 0
@@ -108,6 +119,8 @@ class Experiment:
             value, flag = getattr(self, field.name), flag_name(field.name)
             if field.name in OPTIONS:
                 value = _options(flag, value)
+            elif field.name == "test_lengths":
+                value = _lengths(flag, value)
             elif field.name in PER_TRIAL:
                 value = _per_trial(flag, value, any_sign=field.name.endswith("_bias"))
             elif value is None and field.default is None:
@@ -136,9 +149,10 @@ class Experiment:
         mean_is_valid = self.mean_error is None or 0 < self.mean_error < math.inf
         _require(self, "mean_error", mean_is_valid, "must be a positive number")
         for name in _LEAST:  # sequences and trials are counted in int32
-            _require(self, name, getattr(self, name) < 2**31, "must be below 2147483648")
+            _require(self, name, (getattr(self, name) or 0) < 2**31, "must be below 2147483648")
         _require(self, "seed", 0 <= self.seed < 2**32, "must be from 0 to 4294967295")
-        _require(self, "threshold", 0 < self.threshold < 1, "must lie between 0 and 1")
+        is_share = self.threshold is None or 0 < self.threshold < 1
+        _require(self, "threshold", is_share, "must lie between 0 and 1")
         first_test = self.batch_size * self.updates(self.test_every)
         if self.test_size and first_test > self.max_steps:
             raise InputError(
@@ -154,7 +168,7 @@ class Experiment:
                 batch_size=self.batch_size,
                 max_steps=self.max_steps,
             )
-        if self.window > self.max_steps and not self.test_size:
+        if (self.window or 0) > self.max_steps and not self.test_size:
             raise InputError(
                 "{window} must not be above {max_steps}",
                 window=self.window,
@@ -164,6 +178,15 @@ class Experiment:
             value = getattr(self, name)
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
             _require(self, name, is_one_each, "must be one value or one a trial")
+
+    def criterion(self) -> str:
+        """What solved means in words, once it is settled: "no error above 0.25 in ..."."""
+        failures = f"at most {self.max_failures} errors" if self.max_failures else "no error"
+        where = f"in {self.window:,} training sequences in a row"
+        if self.test_size:
+            where = f"in a test set of {self.test_size} sequences"
+        mean = "" if self.mean_error is None else f", and a mean error below {self.mean_error:g}"
+        return f"{failures} above {self.threshold:g} {where}{mean}"
 
     def updates(self, num_sequences: Any) -> Any:
         """How many updates so many training sequences take, a number or an array of them."""
@@ -248,6 +271,16 @@ def _options(flag: str, value: Any) -> Options:
         return tuple((name, _as_key(one)) for name, one in pairs.items())
     except (TypeError, ValueError):
         raise InputError(f"{flag} {shown(value)} must hold numbers, words and tuples") from None
+
+
+def _lengths(flag: str, value: Any) -> tuple[int, ...]:
+    """Some lengths, each once."""
+    if isinstance(value, str | bytes | Mapping | set) or not isinstance(value, Iterable):
+        raise InputError(f"{flag} {shown(value)} must be some whole numbers")
+    lengths = dict.fromkeys(whole_number(flag, one, 1) for one in value)
+    if too_long := [one for one in lengths if one >= 2**31]:
+        raise InputError(f"{flag} {too_long[0]} must be below 2147483648")
+    return tuple(lengths)
 
 
 def _as_key(value: Any) -> Any:

@@ -26,7 +26,7 @@ from jaxrnn.experiment import Experiment, Options
 
 Built = TypeVar("Built")
 
-NAMED = ("task", "cell", "initializer", "objective", "optimizer")
+NAMED = ("task", "cell", "initializer", "objective", "measure", "optimizer")
 """The settings that name a part."""
 
 Sources = Mapping[str, bytes]

@@ -9,6 +9,9 @@ import numpy as np
 ENDINGS = ("solved", "unsolved", "diverged")
 """How a trial ends."""
 
+SIZE_AT_LENGTHS = 1000
+"""Fresh sequences of a trial at each of its experiment's ``test_lengths``."""
+
 BINS_PER_DECADE = 20  # of the learning curves' logarithmic axis of sequences
 
 
@@ -29,6 +32,8 @@ class Outcome:
     # is not finite.
     final_wrong: int | None = None
     final_error: float | None = None
+    # Of each of the experiment's test_lengths: sequences with error above the threshold.
+    wrong_at_lengths: tuple[int, ...] | None = None
     # The parameters after the last update, a tree of arrays, where they were to be kept; no
     # part of a row, nor of what makes two outcomes equal.
     params: Any = field(default=None, compare=False, repr=False)

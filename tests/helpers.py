@@ -18,6 +18,7 @@ import pytest
 from scipy.stats import beta
 
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, xavier
+from jaxrnn.problems import settled
 from jaxrnn.results.rows import make_row
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
@@ -194,6 +195,7 @@ def rows(cell: str, length: int, steps: list[int | None] | tuple, **settings: An
 
 def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[dict]:
     """Rows of an experiment solved at these steps, or not; ``results`` are a value a trial."""
+    experiment = settled(experiment)
     return [
         make_row(
             experiment,

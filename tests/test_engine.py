@@ -10,6 +10,7 @@ from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial,
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import NEVER, lanes_of, make_program
+from jaxrnn.training.tests import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
 
@@ -98,20 +99,25 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
 
 def test_a_trial_without_tests_has_no_programs_for_them():
     program = make_program(build(STREAK), 0, 3, ONE_DEVICE)
-    assert (program.test, program.final_test) == (None, None)
+    assert not program.tests
     program = make_program(build(BY_TEST), 0, 3, ONE_DEVICE)
     lanes = lanes_of(BY_TEST)
     params = program.init(lanes).params
-    assert program.test(params, lanes).shape == (5, 24)
-    assert program.final_test(params, lanes).shape == (5, 40)
+    assert program.tests[DECIDING](params, lanes).shape == (5, 24)
+    assert program.tests[FINAL](params, lanes).shape == (5, 40)
 
 
 def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
     trial, lanes = build(BY_TEST), lanes_of(BY_TEST)
     chex.clear_trace_counter()
-    once = trial._replace(test=chex.assert_max_traces(trial.test, n=1))
+
+    @chex.assert_max_traces(n=1)
+    def test(key, params):
+        return trial.tests[DECIDING](key, params)
+
+    once = trial._replace(tests={DECIDING: test})
     program = make_program(once, 0, 3, ONE_DEVICE)
     params = program.init(lanes).params
-    errors = program.test(params, lanes)
+    errors = program.tests[DECIDING](params, lanes)
     jax.clear_caches()
-    np.testing.assert_array_equal(program.test(params, lanes), errors)
+    np.testing.assert_array_equal(program.tests[DECIDING](params, lanes), errors)

@@ -22,9 +22,11 @@ WRONG_TYPES = {
 def test_a_value_of_the_wrong_type_is_refused(field):
     if field.name.endswith("options"):
         wrong = (3, "x", ["x"], {1: 2}, {"a b": 1}, {"a": {"b": 1}}, {"a": np.zeros(2)}, {"a": len})
+    elif field.name == "test_lengths":
+        wrong = (None, 3, "x", b"x", {5: 1}, {5}, [0], [2.5], [True], ["5"], [2**31])
     else:
         kind = float if field.name in PER_TRIAL or field.name == "threshold" else field.type
-        kind = {"mean_error": float, "objective": str}.get(field.name, kind)
+        kind = {"mean_error": float, "objective": str, "measure": str}.get(field.name, kind)
         wrong = WRONG_TYPES[kind]
     for value in wrong:
         if value is None and field.default is None:

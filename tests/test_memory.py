@@ -12,12 +12,14 @@ import pytest
 from helpers import QUICK, Accelerator, promotion, run
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
+from jaxrnn.problems import settled
 from jaxrnn.sweep import product
 from jaxrnn.training import memory
 from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
 from jaxrnn.training.lanes import chunk_updates_of, most_lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check
+from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
 ORDER = SUITES["6a"].at(trials=10)
@@ -41,7 +43,7 @@ def size_of_program(experiment, lanes):
     """What XLA says that a chunk takes, on all devices."""
     trial = build(experiment)
     chunk_steps = chunk_updates_of(experiment, trial.num_steps, None)
-    has_final_test = trial.final_test is not None
+    has_final_test = FINAL in trial.tests
     program = make_program(trial, experiment.seed, chunk_steps, replayable=has_final_test)
     stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
     given = lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
@@ -69,7 +71,7 @@ def size_of_program(experiment, lanes):
     ids=lambda experiment: f"{experiment.cell}-{experiment.task}-{experiment.layers}",
 )
 def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experiment):
-    lanes = 10
+    experiment, lanes = settled(experiment), 10
     chunk_steps = chunk_updates_of(experiment, memory._lane(experiment).num_steps, None)
     untested = replace(experiment, final_test=0)  # tests are another program
     needs = memory._needs_of_lanes(untested, memory._lane(experiment), lanes, chunk_steps)
@@ -81,13 +83,14 @@ def test_a_program_takes_what_is_estimated_and_at_most_three_times_that(experime
     "experiment", [ORDER, Experiment(task="two_sequence", length=60, test_size=64, trials=10)]
 )
 def test_a_test_takes_what_is_estimated_and_at_most_six_times_that(experiment):
-    trial, lanes = build(experiment), 10
+    experiment, lanes = settled(experiment), 10
+    trial = build(experiment)
     keys = jax.eval_shape(jax.vmap(partial(trial_key, 0)), np.arange(lanes))
     params = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype), state_of(trial).params
     )
     with promotion(experiment):
-        lowered = jax.jit(jax.vmap(trial.test or trial.final_test)).lower(keys, params)
+        lowered = jax.jit(jax.vmap(next(iter(trial.tests.values())))).lower(keys, params)
     taken = lowered.compile(QUICK).memory_analysis().temp_size_in_bytes
     needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, 1)
     (estimated,) = [need.size for need in needs if "tests" in need.what]
@@ -167,7 +170,7 @@ def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
 
 
 def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):
-    experiment = Experiment(window=10**6, max_steps=10**6, max_failures=1, trials=1000)
+    experiment = settled(Experiment(window=10**6, max_steps=10**6, max_failures=1, trials=1000))
     needs = (memory._needs_of_trials(experiment, 1000, lanes)[1].size for lanes in (4, 2000))
     assert tuple(needs) == (8e6 * 1012, 8e6 * 4000)
 

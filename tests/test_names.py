@@ -134,6 +134,14 @@ class Odd(BaseException):
 
 def odd(num_inputs, hidden_size, num_outputs):
     raise Odd("to no rule")
+
+
+def errors(outputs, targets):
+    return half_squared_error(outputs, targets)[1]
+
+
+def measured(length):
+    return jaxrnn.noise_free(length)._replace(measure=errors)
 '''
 
 EXPERIMENT = Experiment(length=5, trials=3, hidden_size=4, window=20, max_steps=60)
@@ -162,6 +170,9 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
     )
     assert run_trials(named) == run_trials(theirs)
     assert run_trials(replace(theirs, objective=f"{place}:loss")) == run_trials(theirs)
+    measured = run_trials(replace(EXPERIMENT, measure=f"{place}:errors"))
+    assert measured == run_trials(replace(EXPERIMENT, task=f"{place}:measured"))
+    assert measured != run_trials(EXPERIMENT)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +205,11 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
         ({"task": "mine.py:true_inputs"}, "task .* gives inputs of type bool: it has to be int.*"),
         ({"initializer": "mine.py:number"}, "initializer .* gives 3, not a Initializer"),
         ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
+        ({"measure": "mine"}, "unknown measure 'mine': choose from ranking_error or file.py:name"),
+        (
+            {"measure": "mine.py:number"},
+            r"measure mine.py:number gives errors of shape \(\): the.*",
+        ),
         (
             {"optimizer": "mine.py:number"},
             "optimizer .*: it gives 3, not a GradientTransformation.*",

@@ -17,6 +17,7 @@ from jaxrnn import (
     INITIALIZERS,
     OBJECTIVES,
     OPTIMIZERS,
+    SUITES,
     TASKS,
     Experiment,
     InputError,
@@ -206,8 +207,41 @@ def test_each_task_is_trained_with_an_objective_of_its_own(name):
     )
 
 
+RULE = ("threshold", "mean_error", "window", "max_failures", "test_size")
+
+
+@pytest.mark.parametrize(
+    ("task", "named", "rule"),
+    [
+        ("noise_free", {}, (0.25, None, 1000, 0, 0)),
+        ("adding", {}, (0.04, 0.01, 2000, 0, 0)),
+        ("adding", {"threshold": 0.3}, (0.3, None, 2000, 0, 0)),
+        ("adding", {"mean_error": 0.02}, (0.04, 0.02, 2000, 0, 0)),
+        ("multiplication", {}, (0.04, None, 2000, 139, 0)),
+        ("multiplication", {"max_failures": 12}, (0.04, None, 2000, 12, 0)),
+        ("multiplication", {"window": 100}, (0.04, None, 100, 0, 0)),
+        ("multiplication", {"test_size": 64}, (0.04, None, 1000, 0, 64)),
+        ("two_sequence_noise", {}, (0.2, 0.04, 1000, 5, 256)),
+        ("two_sequence_noise", {"window": 300}, (0.2, 0.04, 300, 0, 0)),
+        ("embedded_reber", {}, (0.5, None, 1000, 0, 512)),
+    ],
+)
+def test_what_an_experiment_does_not_say_of_solved_its_task_says(task, named, rule):
+    experiment = settled(Experiment(task=task, length=40, **named))
+    assert tuple(getattr(experiment, name) for name in RULE) == rule
+    assert settled(experiment) is experiment
+
+
+def test_another_task_than_the_suites_has_its_own_rule():
+    for name in ("notebook", "3a", "card-copying"):
+        experiment = settled(SUITES[name].at(task="adding", length=40))
+        assert tuple(getattr(experiment, one) for one in RULE) == (0.04, 0.01, 2000, 0, 0)
+
+
 def test_real_targets_are_not_solved_by_an_objective_that_ignores_them():
-    outcomes = run_trials(Experiment(task="adding", length=100, trials=2, max_steps=1500))
+    outcomes = run_trials(
+        Experiment(task="adding", length=100, window=1000, trials=2, max_steps=1500)
+    )
     assert [outcome.status for outcome in outcomes] == ["unsolved", "unsolved"]
     assert all(0.05 < error < 1 for outcome in outcomes for error in outcome.curve[-3:])
 

@@ -6,7 +6,7 @@ import pytest
 from helpers import grid_rows, paper_rows, rows
 from rich.console import Console
 
-from jaxrnn.results.report import markdown, sentence, table
+from jaxrnn.results.report import markdown, rules, sentence, table
 from jaxrnn.results.summary import summarize
 from jaxrnn.results.tables import TableRow, terminal_table
 
@@ -30,6 +30,25 @@ def body_of(made):
 def test_the_notebooks_unsolved_trials_are_counted_as_such():
     (nine,) = body_of(rows("simple_rnn", 9, [7000, None]))
     assert (nine["notebook"], nine["its median"]) == ("8/10", "7,488")
+
+
+def test_the_report_says_what_solved_means_on_each_task_and_what_guessing_reaches():
+    (line,) = rules(rows("lstm", 4, [1100, None]) + rows("gru", 5, [1100]))
+    assert line == (
+        "Solved, on noise_free: no error above 0.25 in 1,000 training sequences in a row (guessing "
+        "gets 50% of the sequences right)."
+    )
+    rule = {"threshold": 0.1, "window": 50, "max_failures": 0, "test_size": 0}
+    other = rows("lstm", 40, [None], task="adding", **rule)
+    own = rows("lstm", 40, [None], task="mine.py:last", **rule)
+    assert rules(other + own) == [
+        "Solved, on adding, mine.py:last: no error above 0.1 in 50 training sequences in a row."
+    ]
+    (line,) = rules(rows("lstm", 40, [None], task="two_sequence_noise"))
+    assert line == (
+        "Solved, on two_sequence_noise: at most 5 errors above 0.2 in a test set of 256 sequences, "
+        "and a mean error below 0.04 (guessing gets 50% of the sequences right)."
+    )
 
 
 def test_a_diverged_trial_counts_as_a_trial_and_is_shown():

@@ -7,10 +7,11 @@ import pytest
 from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
 
 from jaxrnn import InputError
-from jaxrnn.problems import NOTEBOOK, SUITES
+from jaxrnn.problems import NOTEBOOK, SUITES, settled
 from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import experiment_of, make_settings, read_rows
 
+TESTED = rows("lstm", 20, [1100], task="temporal_order", test_lengths=(30, 50))[0]
 LINES = rows("lstm", 4, [1100, None, 1090]) + paper_rows("6a", 100, [30_000], final_wrong=[1])
 CONFIG = {
     "settings": settings_in_words([NOTEBOOK.base]),
@@ -66,6 +67,8 @@ WRONG = {
     "max_steps": (None, 0, 2**31, HUGE, "x"),
     "mean_error": ("x", 0, -1, float("nan"), float("inf")),
     "cell_options": (None, 3, "x", [3], {"a": {"b": 1}}, {"no name": 1}),
+    "test_lengths": (None, 3, "x", [0], [2.5], {"a": 1}),
+    "wrong_at_lengths": ("x", 3, [1]),
     "final_wrong": ("x", -1, 1.5, 41),
     "final_error": ("x", -1, float("nan")),
 }
@@ -95,6 +98,10 @@ def test_a_value_against_its_rule_is_refused_with_file_line_and_field(name, tmp_
         (changed(status="solved"), "its status and solved_at contradict each other"),
         (changed(solved_at=5), "its status and solved_at contradict each other"),
         (changed(status="solved", solved_at=70, steps=70), "solved_at 70 must be below its steps"),
+        ([TESTED | {"wrong_at_lengths": None}], "wrong_at_lengths is not a list of a number for"),
+        ([TESTED | {"wrong_at_lengths": [1]}], "wrong_at_lengths is not a list of a number for"),
+        ([TESTED | {"wrong_at_lengths": [1, 1001]}], "wrong_at_lengths 1001 is above 1000"),
+        ([TESTED | {"wrong_at_lengths": [1, -1]}], "wrong_at_lengths -1 must not be negative"),
         ([LINES[3] | {"final_wrong": None}], "final_wrong is missing, though it had a final_test"),
         ([*LINES, LINES[1]], "line 5 is trial 1 of lstm at length 4 again, which stands in line 2"),
         ([LINES[0], "[1, 2]"], "line 2 is not a row of a trial: it is not a JSON object"),
@@ -221,9 +228,7 @@ def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
     for name in names:
         # What came with a setting came with what it counts.
         lacking = [{k: v for k, v in row.items() if k != name} for row in made]
-        default = getattr(NOTEBOOK.base, name)
-        default = {"objective": "cross_entropy"}.get(name, default)
-        default = {} if default == () else default
+        default = make_settings(settled(NOTEBOOK.base))[name]
         written = []
         for lines in (lacking, [row | {name: default} for row in made]):
             for line in lines:

@@ -9,7 +9,7 @@ import pytest
 from helpers import first_params, first_table, number_of_weights, rows_of, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
-from jaxrnn.problems import PAPER
+from jaxrnn.problems import PAPER, settled
 from jaxrnn.results.compare import CONDITIONS
 from jaxrnn.results.rows import make_settings, read_rows
 from jaxrnn.training.trial import build
@@ -103,7 +103,7 @@ def test_the_kept_rows_were_made_under_the_settings_of_their_experiments():
     for (name, length), rows in kept.items():
         suite = SUITES[name]
         experiment = suite.at(length=length)
-        settings = make_settings(experiment)
+        settings = make_settings(settled(experiment))
         assert [row["trial"] for row in rows] == list(range(settings.pop("trials")))
         settings["max_steps"] = given_caps.get((name, length), settings["max_steps"])
         settings["experiment"] = settings.pop("name")
@@ -232,10 +232,8 @@ def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_sour
     ],
 )
 def test_the_scorecards_criteria_are_the_papers_but_for_its_stretch_of_10000(task, paper):
-    card, paper = (
-        SUITES[f"card-{task}"].at(),
-        SUITES[paper].at(length=100 if paper == "2c" else None),
-    )
+    card = settled(SUITES[f"card-{task}"].at())
+    paper = settled(SUITES[paper].at(length=100 if paper == "2c" else None))
     for name in set(CONDITIONS) - {"max_steps", "window"}:
         assert getattr(card, name) == getattr(paper, name), name
     if not card.test_size:

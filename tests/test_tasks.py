@@ -20,6 +20,7 @@ from jaxrnn.training.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
 SIGMAS = 4.5
+KEY = jax.random.key(3)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -116,6 +117,27 @@ def test_noise_free_of_length_five_written_out():
     inputs, targets = draw_many(5)
     assert np.unique(inputs, axis=0).tolist() == [[3, 0, 1, 2], [4, 0, 1, 2]]
     assert np.unique(targets, axis=0).tolist() == [[0, 1, 2, 3], [0, 1, 2, 4]]
+
+
+@pytest.mark.parametrize("length", [5, 9])
+def test_an_alphabet_of_the_same_size_serves_every_length(length):
+    inputs, targets, _ = draw("noise_free", length, num_symbols=5)
+    middle = np.resize([0, 1, 2], length - 2)
+    np.testing.assert_array_equal(targets[:, :-1], np.tile(middle, (NUM_KEYS, 1)))
+    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+    np.testing.assert_array_equal(inputs[:, 0], targets[:, -1])
+    assert_uniform(inputs[:, 0], 3, 4)
+    inputs, targets, _ = draw("no_regularities", length, num_symbols=5)
+    np.testing.assert_array_equal(targets[:, :-1], inputs[:, 1:])
+    np.testing.assert_array_equal(inputs[:, 0], targets[:, -1])
+    assert_uniform(inputs[:, 0], 3, 4)
+    assert_uniform(inputs[:, -1], 0, 2)
+    for task in (TASKS["noise_free"], TASKS["no_regularities"]):
+        own, fixed = (task(length, **options) for options in ({}, {"num_symbols": length}))
+        for one, other in zip(own.draw(KEY), fixed.draw(KEY), strict=True):
+            assert one is other is None or np.array_equal(one, other)
+        with pytest.raises(InputError, match="num_symbols 2 must be at least 3"):
+            task(length, num_symbols=2)
 
 
 @pytest.mark.parametrize("length", [3, 10])
@@ -620,6 +642,27 @@ over_tasks = pytest.mark.parametrize("name", SMALL)
 
 def test_every_task_of_the_package_is_covered_here():
     assert set(SMALL) == set(TASKS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_guessing_is_what_the_best_guess_gets_right(name):
+    options = {"num_symbols": 4, "num_copied": 2} if name.endswith("copying") else {}
+    task = TASKS[name](40, **options)
+    drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
+    drawn = jax.tree.map(np.asarray, drawn)
+    judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
+    answers = drawn.targets if drawn.judged_targets is None else drawn.judged_targets
+    if name == "embedded_reber":  # whoever knows the grammar has forgotten the second symbol
+        answers, judged = drawn.inputs[:, 1:2], None
+    answers = np.stack([a if judged is None else a[judged[k]] for k, a in enumerate(answers)])
+    if answers.dtype == np.int32:
+        best = max(Counter(map(tuple, answers.tolist())).values())
+    else:
+        (values,) = np.sort(answers.reshape(NUM_KEYS, -1), axis=0).T
+        within = np.searchsorted(values, values + 2 * task.solved.threshold, side="right")
+        best = (within - np.arange(NUM_KEYS)).max()
+    share = task.guessing
+    assert abs(best / NUM_KEYS - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM_KEYS)
 
 
 @over_tasks

@@ -15,6 +15,7 @@ from jaxrnn import SUITES, TASKS, Experiment, unroll
 from jaxrnn.training.engine import Lanes, make_program
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
+from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import Settings, Trial, build, settings_of, trial_key
 
 SEED = 11
@@ -128,7 +129,7 @@ def test_an_accelerator_takes_several_time_steps_at_once_in_training_and_tests(p
     state = jax.eval_shape(trial.init, key, settings)
     sequence = jax.eval_shape(trial.draw, key, np.int32(0))
     update = jax.make_jaxpr(trial.update)(state, settings, sequence, np.int32(0))
-    test = jax.make_jaxpr(trial.final_test)(key, state.params)
+    test = jax.make_jaxpr(trial.tests[FINAL])(key, state.params)
     for traced in (update, test):
         over_time = re.findall(r"length=99[^\]]*?unroll=(\d+)", str(traced), re.S)
         assert set(over_time) == {at_once}

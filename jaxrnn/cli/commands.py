@@ -43,6 +43,7 @@ def sweep(
     trials: Integer = None,
     seed: Integer = None,
     overrides: Single = Overrides(),  # noqa: B008, it is frozen
+    test_lengths: Integers = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
     keep_weights: bool = False,
@@ -60,6 +61,8 @@ def sweep(
         lengths: Lengths of the sequences; the notebook's are at least 3, and its alphabet as large.
         trials: Independent nets trained at each length.
         seed: Number from which all first weights and training sequences follow.
+        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
+            the end.
         out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none,
             and runs/EXPERIMENT-TASK with another task.
         lanes: Trials of a net trained at once; results do not depend on it.
@@ -70,6 +73,7 @@ def sweep(
     """
     set_up_jax(compile_cache)
     settings = {"trials": trials, "seed": seed, **overrides.named()}
+    settings["test_lengths"] = test_lengths
     experiments = _expand(experiment, cells, lengths, settings)
     out = out or _runs([*experiment, *filter(None, [overrides.task])])
     _run(experiments, out, lanes, keep_weights, dask)
@@ -82,6 +86,7 @@ def grid(
     seed: Count = 0,
     experiment: str = "notebook",
     overrides: Several = Overrides(),  # noqa: B008
+    test_lengths: Integers = None,
     out: Directory = Path("runs/grid"),
     lanes: Lanes = None,
     keep_weights: bool = False,
@@ -100,6 +105,8 @@ def grid(
         trials: Independent nets trained under each combination.
         seed: Number from which all first weights and training sequences follow.
         experiment: Where every setting that is not named comes from.
+        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
+            the end.
         out: Run directory.
         lanes: Trials of a net trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
@@ -120,6 +127,7 @@ def grid(
     experiments = []
     for combination in combinations(named):
         settings = {"trials": trials, "seed": seed, **combination}
+        settings["test_lengths"] = test_lengths
         bases = _expand((experiment,), cells, lengths, settings)
         experiments += [product(base, of_trials) for base in bases]
     _run(experiments, out, lanes, keep_weights)
@@ -133,6 +141,7 @@ def paper(
     max_sequences: Integer = None,
     batch_size: Integer = None,
     seed: Integer = None,
+    test_lengths: Integers = None,
     out: OptionalDirectory = None,
     lanes: Lanes = None,
     keep_weights: bool = False,
@@ -154,6 +163,8 @@ def paper(
             published mean, at most 5 million.
         batch_size: Training sequences of an update; the paper's is one.
         seed: Number from which all first weights and all sequences follow.
+        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
+            the end.
         out: Run directory; runs/paper-NAMES if none.
         lanes: Trials of a net trained at once; results do not depend on it.
         keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
@@ -170,6 +181,7 @@ def paper(
             "max-sequences": max_sequences,
             "batch-size": batch_size,
             "seed": seed,
+            "test-lengths": test_lengths and " ".join(map(str, test_lengths)),
             "keep-weights": keep_weights or None,
             "out": out,
             "lanes": lanes,
@@ -189,8 +201,8 @@ def paper(
     if cost:
         raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
     set_up_jax(compile_cache)
-    settings = {"trials": trials, "seed": seed, "max_steps": max_sequences}
-    settings |= {"batch_size": batch_size}
+    settings: dict[str, Any] = {"trials": trials, "seed": seed, "max_steps": max_sequences}
+    settings |= {"batch_size": batch_size, "test_lengths": test_lengths}
     chosen = []
     for name in dict.fromkeys(experiments):
         first = look_up(suites, "experiment", name).lengths[0]

@@ -7,7 +7,7 @@ import jax
 
 from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
-from jaxrnn.problems import SUITES, Suite
+from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.training.lanes import GPU_PAYS_FROM
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
@@ -45,7 +45,7 @@ def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
     ``seconds`` is what :func:`seconds_a_time_step` gave. Where no published trial succeeded, all
     run to their cap.
     """
-    experiment = suite.at(length=length)
+    experiment = settled(suite.at(length=length))
     published = suite.published_at(experiment.cell, length)
     steps: float = experiment.max_steps
     if published is not None and published.mean is not None:

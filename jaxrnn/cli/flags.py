@@ -100,7 +100,7 @@ class Overrides(Generic[Word, Whole, Real]):
 
     Args:
         task: What is learned; `jaxrnn list` names the tasks. Another task than the experiment's is
-            trained with its own objective.
+            trained with its own objective and has its own rule of what solved means.
         hidden_size: Hidden units of each layer.
         layers: Layers; each above the first sees the logits of the one below.
         stack_hidden: Layers above the first see the hidden units of the one below instead.
@@ -113,13 +113,15 @@ class Overrides(Generic[Word, Whole, Real]):
         clip: The bound of the gradient.
         batch_size: Training sequences of an update, whose losses' mean it goes by.
         max_steps: Training sequences after which a trial is given up.
-        threshold: Greatest error, absolute unless the task has a measure of its own, that is not a
-            failure.
+        measure: What an error is, by its name or one's own function as file.py:name; by default
+            the task's measure, or else the objective's greatest absolute error.
+        threshold: Greatest error that is not a failure.
         window: Training sequences without a failure after which a trial is solved.
     """
 
     task: Word = _UNSET
     objective: Annotated[Word, _one_of("Loss and error of a step", OBJECTIVES)] = _UNSET
+    measure: Word = _UNSET
     hidden_size: Whole = _UNSET
     layers: Whole = _UNSET
     stack_hidden: bool = False

@@ -17,7 +17,13 @@ def show_report(directory: Path, lines: Sequence[Line], *more: RenderableType) -
     """The tables of a run directory, and after ``more`` where its report is."""
     from jaxrnn.results.by_task import SHORT_HEADINGS, is_by_task, solved_table, times_rows
     from jaxrnn.results.comparisons import comparison_legend, comparison_table, comparisons
-    from jaxrnn.results.report import REPORT, legend, table
+    from jaxrnn.results.other_lengths import (
+        LENGTHS_HEADINGS,
+        LENGTHS_LEGEND,
+        lengths_rows,
+        was_tested,
+    )
+    from jaxrnn.results.report import REPORT, legend, rules, table
     from jaxrnn.results.tables import terminal_table
 
     own = read_rows(directory)
@@ -33,6 +39,10 @@ def show_report(directory: Path, lines: Sequence[Line], *more: RenderableType) -
         _show(table(lines, console), legend(lines))
         if pairs := comparisons(rows):
             _show(comparison_table(pairs), comparison_legend(pairs))
+        if was_tested(rows):
+            _show(terminal_table(lengths_rows(rows), LENGTHS_HEADINGS), LENGTHS_LEGEND)
+        for line in rules(rows):
+            console.print(Text(line, style="dim"))
     for one in more:
         console.print(one)
     words = "Report, plots and what the columns mean"

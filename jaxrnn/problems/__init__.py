@@ -23,7 +23,7 @@ from jaxrnn.problems import (
 from jaxrnn.problems.notebook import BETTER, NOTEBOOK
 from jaxrnn.problems.paper_1997 import PAPER
 from jaxrnn.problems.suite import Published, Source, Suite
-from jaxrnn.problems.task import Sequence, Task
+from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
     "BETTER",
@@ -33,6 +33,7 @@ __all__ = [
     "TASKS",
     "Published",
     "Sequence",
+    "Solved",
     "Source",
     "Suite",
     "Task",
@@ -62,7 +63,19 @@ def task_of(experiment: Experiment) -> Task:
 
 
 def settled(experiment: Experiment) -> Experiment:
-    """The experiment with what it leaves to its task filled in; raises what task_of raises."""
-    if experiment.objective is not None:
+    """The experiment with what it leaves to its task filled in; raises what task_of raises.
+
+    That is the objective, and of what solved means the parts that :class:`Experiment` describes.
+    """
+    names = ("objective", "threshold", "window", "max_failures", "test_size")
+    left = [name for name in names if getattr(experiment, name) is None]
+    if not left:
         return experiment
-    return replace(experiment, objective=task_of(experiment).objective)
+    task = task_of(experiment)
+    looks_itself = experiment.window is not None or experiment.test_size is not None
+    rule = Solved() if looks_itself else task.solved
+    given = {"objective": task.objective, **rule._asdict(), "threshold": task.solved.threshold}
+    filled = {name: given[name] for name in left}
+    if "threshold" in left and experiment.mean_error is None:
+        filled["mean_error"] = task.solved.mean_error
+    return replace(experiment, **filled)

@@ -4,7 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import whole_number
-from jaxrnn.problems.task import Sequence, Task, draw_integers, require_length
+from jaxrnn.problems.task import Sequence, Solved, Task, draw_integers, require_length
+
+# No criterion is agreed on. Here at most 1 % of the sequences may have a wrong symbol, one whose
+# probability is 1/2 or less.
+_SOLVED = Solved(threshold=0.5, window=1000, max_failures=10)
 
 
 def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
@@ -47,7 +51,8 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
             judged_mask=step >= num_copied + length,
         )
 
-    return Task(draw, num_symbols + 2, num_symbols + 1, num_steps)
+    sizes = num_symbols + 2, num_symbols + 1, num_steps
+    return Task(draw, *sizes, solved=_SOLVED, guessing=num_symbols**-num_copied)
 
 
 def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 16) -> Task:
@@ -105,7 +110,8 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
             mask=step >= num_before,
         )
 
-    return Task(draw, num_symbols + 2, num_symbols + 2, num_steps)
+    sizes = num_symbols + 2, num_symbols + 2, num_steps
+    return Task(draw, *sizes, solved=_SOLVED, guessing=num_symbols**-num_copied)
 
 
 def _checked(name: str, length: int, num_symbols: int, num_copied: int) -> tuple[int, int]:

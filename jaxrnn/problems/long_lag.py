@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrnn.errors import whole_number
 from jaxrnn.experiment import Experiment
@@ -17,10 +18,17 @@ from jaxrnn.problems.paper_1997 import (
     standard_lstm,
 )
 from jaxrnn.problems.suite import Published, Suite
-from jaxrnn.problems.task import Sequence, Task, at_last_step, draw_integers, require_length
+from jaxrnn.problems.task import (
+    Sequence,
+    Solved,
+    Task,
+    at_last_step,
+    draw_integers,
+    require_length,
+)
 
 
-def noise_free(length: int) -> Task:
+def noise_free(length: int, num_symbols: int | None = None) -> Task:
     """Predict the next symbol of one of two sequences that differ in their first and last symbol.
 
     With T = ``length`` and an alphabet of T symbols the sequences are (T-2, 0, 1, ..., T-3, T-2)
@@ -28,45 +36,60 @@ def noise_free(length: int) -> Task:
     remembered for T-1 steps to predict the last. There are T-1 predictions, so the sequence has
     T-1 steps; the last symbol is a target only.
 
+    With an alphabet of K = ``num_symbols`` the ends are K-2 or K-1, and between them 0, ..., K-3
+    are repeated over and over. Then inputs and outputs are the same at every length.
+
     >>> noise_free(4).draw(jax.random.key(1)).targets.tolist()
     [0, 1, 3]
 
-    Raises InputError for a length below 3, where nothing stands between first and last.
+    Raises InputError for a length below 3, where nothing stands between first and last, and for an
+    alphabet of less than three symbols.
 
     Source: the notebook's ``gen_sequence``; Hochreiter & Schmidhuber 1997, experiment 2a, whose
     p is T-1.
     """
     require_length("noise_free", length, 3)
+    size = _alphabet(length, num_symbols)
 
     def draw(key: jax.Array) -> Sequence:
-        ends = (length - 2 + jax.random.bernoulli(key).astype(jnp.int32))[None]
+        ends = (size - 2 + jax.random.bernoulli(key).astype(jnp.int32))[None]
         middle = jnp.arange(length - 2, dtype=jnp.int32)
+        if size != length:
+            middle = middle % np.int32(size - 2)
         return Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
 
-    return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
+    return Task(draw, size, size, length - 1, guessing=1 / 2)
 
 
-def no_regularities(length: int, only_last: bool = False) -> Task:
+def _alphabet(length: int, num_symbols: int | None) -> int:
+    """The size of the alphabet: the length, or what was asked for."""
+    return length if num_symbols is None else whole_number("num_symbols", num_symbols, 3)
+
+
+def no_regularities(length: int, only_last: bool = False, num_symbols: int | None = None) -> Task:
     """As noise_free, but the symbols between the first and the last are drawn at random.
 
     With T = ``length`` and an alphabet of T symbols a sequence is (e, m(1), ..., m(T-2), e): e is
     T-2 or T-1 with probability 1/2 each, the m are independent and uniform on 0, ..., T-3. There
     are T-1 steps, inputs and targets [T-1]. Every next symbol is a target and every step counts
     for the loss, unless ``only_last``, but only the last symbol can be predicted, so the error is
-    that of the last step.
+    that of the last step. With an alphabet of K = ``num_symbols`` e is K-2 or K-1, the m are
+    uniform on 0, ..., K-3.
 
     >>> sequence = no_regularities(6).draw(jax.random.key(2))
     >>> sequence.inputs.tolist(), sequence.targets.tolist()
     ([5, 0, 1, 3, 1], [0, 1, 3, 1, 5])
 
-    Raises InputError for a length below 3, where nothing stands between first and last.
+    Raises InputError for a length below 3, where nothing stands between first and last, and for an
+    alphabet of less than three symbols.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 2b, whose p is T-1.
     """
     require_length("no_regularities", length, 3)
+    size = _alphabet(length, num_symbols)
 
     def draw(key: jax.Array) -> Sequence:
-        symbols = draw_integers(key, [(length - 2, length - 1)] + [(0, length - 3)] * (length - 2))
+        symbols = draw_integers(key, [(size - 2, size - 1)] + [(0, size - 3)] * (length - 2))
         ends, middle = symbols[:1], symbols[1:]
         is_last = jnp.arange(length - 1) == length - 2
         return Sequence(
@@ -76,7 +99,7 @@ def no_regularities(length: int, only_last: bool = False) -> Task:
             judged_mask=is_last,
         )
 
-    return Task(draw, num_inputs=length, num_outputs=length, num_steps=length - 1)
+    return Task(draw, size, size, length - 1, guessing=1 / 2)
 
 
 END_PROBABILITY = 0.1
@@ -127,7 +150,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
         inputs = jnp.where(step == at_e, p, inputs)
         return Sequence(inputs, *at_last_step(class_, at_e + 1, max_steps))
 
-    return Task(draw, num_inputs=p + 4, num_outputs=2, num_steps=max_steps)
+    return Task(draw, p + 4, 2, max_steps, solved=Solved(threshold=0.2), guessing=1 / 2)
 
 
 _BASE = replace(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.problems.paper_1997 import BASE, as_written, blocks, departure, standard_lstm
 from jaxrnn.problems.suite import Published
-from jaxrnn.problems.task import Sequence, Task, require_length
+from jaxrnn.problems.task import Sequence, Solved, Task, require_length
 
 SYMBOLS = "BTPSXVE"
 """Symbol k is the k-th letter."""
@@ -93,6 +93,8 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
         num_steps=length - 1,
         test_set=test_set,
         measure="ranking_error",
+        solved=Solved(threshold=0.5, test_size=2 * SET_SIZE),
+        guessing=1 / 2,
     )
 
 

@@ -64,7 +64,8 @@ class Suite:
         """One entry of the table, by default the first, with some settings replaced.
 
         A cell or a task that is not the base's begins without the base's options, and another task
-        is trained with its own objective. Another cell has as many units as the base's blocks have.
+        is trained with its own objective and judged by its own rule. Another cell has as many units
+        as the base's blocks have.
         """
         cell = self.cells[0] if cell is None else cell
         length = self.lengths[0] if length is None else length
@@ -78,7 +79,8 @@ class Suite:
             units = self.base.hidden_size * dict(self.base.cell_options).get("block_size", 1)
             given |= {"cell_options": (), "hidden_size": units}
         if settings.get("task", self.base.task) != self.base.task:
-            given |= {"task_options": (), "objective": None}
+            left = ("objective", "measure", "threshold", "mean_error", "window", "max_failures")
+            given |= dict.fromkeys((*left, "test_size")) | {"task_options": ()}
         return replace(self.base, **given | settings)
 
     def not_counted(self, window: int) -> int:

@@ -22,6 +22,20 @@ class Sequence(NamedTuple):
     judged_targets: jax.Array | None = None
 
 
+class Solved(NamedTuple):
+    """What solved means, unless an experiment says otherwise: its settings of these names."""
+
+    threshold: float = 0.25
+    window: int = 1000
+    max_failures: int = 0
+    mean_error: float | None = None
+    test_size: int = 0
+
+
+Measure = Callable[[jax.Array, jax.Array], jax.Array]
+"""``measure(outputs [T, O], targets) -> errors [T]``, the targets being those that are judged."""
+
+
 class Task(NamedTuple):
     """A source of sequences of one static size; shorter ones are masked."""
 
@@ -31,12 +45,16 @@ class Task(NamedTuple):
     num_steps: int  # T
     # The sequences [M, ...] that a net is tested on, where that is not a number of fresh ones.
     test_set: Callable[[], Sequence] | None = None
-    # What a net is judged by, where it is not the objective's errors: a name of
+    # What a net is judged by, where it is not the objective's errors: a function, or its name in
     # jaxrnn.training.objectives.MEASURES.
-    measure: str | None = None
+    measure: Measure | str | None = None
     # What a net is trained with unless an experiment says otherwise: a name of
     # jaxrnn.training.objectives.OBJECTIVES. Its default is for targets that are symbols.
     objective: str = "cross_entropy"
+    solved: Solved = Solved()  # its default is the notebook's rule
+    # The share of sequences that a net gets right, by that threshold, if it knows everything about
+    # the task but has forgotten what it had to remember; None: not known.
+    guessing: float | None = None
 
 
 REAL_TARGETS = "half_squared_error_linear"

@@ -16,6 +16,7 @@ from jaxrnn.problems.paper_1997 import (
 from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     Sequence,
+    Solved,
     Task,
     at_last_step,
     draw_integers,
@@ -96,7 +97,14 @@ def _temporal_order(name: str, length: int, percent: tuple[tuple[int, int], ...]
         inputs = jnp.where(step < num_steps, inputs, 0)
         return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
 
-    return Task(draw, num_inputs=len(SYMBOLS), num_outputs=num_classes, num_steps=max_steps)
+    return Task(
+        draw,
+        num_inputs=len(SYMBOLS),
+        num_outputs=num_classes,
+        num_steps=max_steps,
+        solved=Solved(threshold=0.3, window=2000, mean_error=0.1),
+        guessing=1 / num_classes,
+    )
 
 
 _BASE = replace(BASE, threshold=0.3, mean_error=0.1)

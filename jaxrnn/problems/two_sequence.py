@@ -12,6 +12,7 @@ from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     REAL_TARGETS,
     Sequence,
+    Solved,
     Task,
     at_last_step,
     draw_integers,
@@ -43,7 +44,8 @@ def two_sequence(length: int, num_informative: int = 3) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 3a.
     """
-    return _two_sequence("two_sequence", length, num_informative)
+    solved = Solved(threshold=0.2, mean_error=0.01, test_size=256)
+    return _two_sequence("two_sequence", length, num_informative, solved)
 
 
 def two_sequence_noise(length: int, num_informative: int = 3) -> Task:
@@ -59,7 +61,9 @@ def two_sequence_noise(length: int, num_informative: int = 3) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 3b.
     """
-    return _two_sequence("two_sequence_noise", length, num_informative, noise_everywhere=True)
+    solved = Solved(threshold=0.2, max_failures=5, mean_error=0.04, test_size=256)
+    rule = length, num_informative, solved
+    return _two_sequence("two_sequence_noise", *rule, noise_everywhere=True)
 
 
 def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
@@ -80,7 +84,9 @@ def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 3c.
     """
-    return _two_sequence("two_sequence_target_noise", length, num_informative, target_noise=True)
+    solved = Solved(threshold=0.1, mean_error=0.015, test_size=256)
+    rule = length, num_informative, solved
+    return _two_sequence("two_sequence_target_noise", *rule, target_noise=True)
 
 
 def target_without_noise(inputs: jax.Array) -> jax.Array:
@@ -92,6 +98,7 @@ def _two_sequence(
     name: str,
     length: int,
     num_informative: int,
+    solved: Solved,
     *,
     noise_everywhere: bool = False,
     target_noise: bool = False,
@@ -122,7 +129,15 @@ def _two_sequence(
         targets, mask = at_last_step(target, num_steps, max_steps)
         return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
 
-    return Task(draw, num_inputs=1, num_outputs=1, num_steps=max_steps, objective=REAL_TARGETS)
+    return Task(
+        draw,
+        num_inputs=1,
+        num_outputs=1,
+        num_steps=max_steps,
+        objective=REAL_TARGETS,
+        solved=solved,
+        guessing=1 / 2,
+    )
 
 
 _BASE = replace(

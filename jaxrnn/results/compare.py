@@ -18,7 +18,7 @@ from jaxrnn.results.summary import mann_whitney, median, steps_to_solution, unco
 
 CONDITIONS = (
     *("task", "task_options", "length", "threshold", "window", "max_failures", "mean_error"),
-    *("test_size", "test_every", "max_steps"),
+    *("test_size", "test_every", "measure", "max_steps"),
 )
 """The settings that the rows of a comparison share: what is to be solved, when it counts as solved,
 and the cap. All others belong to the net."""

@@ -8,6 +8,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
+
+_LATER = ("stack_hidden", "measure", "batch_size", "test_lengths")
+"""Settings that are left out of a file's name at their defaults: older versions had them not."""
 
 _COMMENT = len("sha256:") + 64  # bytes
 _DEFLATED = 1032  # bytes at most that one byte of a .npz file stands for
@@ -140,10 +144,13 @@ def _check_size(archive: Any, name: str) -> None:
 def name_of(kind: str, experiment: Experiment) -> str:
     """The name of an .npz file that belongs to an experiment, told apart by all its settings."""
     words = f"{experiment.name}-{experiment.cell}"[:100]
-    settings = repr(experiment)
-    for later in (", batch_size=1,", ", stack_hidden=False,"):  # older files keep their names
-        settings = settings.replace(later, ",", 1)
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    values = {field: getattr(experiment, field.name) for field in fields(experiment)}
+    settings = ", ".join(
+        f"{field.name}={value!r}"
+        for field, value in values.items()
+        if field.name not in _LATER or value != field.default
+    )
+    digest = hashlib.sha256(f"Experiment({settings})".encode()).hexdigest()[:8]
     return re.sub(r"[^\w.+-]", "_", f"{kind}-{words}-{experiment.length}-{digest}") + ".npz"
 
 

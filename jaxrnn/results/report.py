@@ -15,10 +15,25 @@ from jaxrnn.results.by_task import HEADINGS, is_by_task, times_legend, times_row
 from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
 from jaxrnn.results.config import read_config, short, shortened, spelled
 from jaxrnn.results.curves import write_curves
-from jaxrnn.results.files import write_whole
+from jaxrnn.results.files import write_figure, write_whole
+from jaxrnn.results.other_lengths import (
+    LENGTHS_HEADINGS,
+    LENGTHS_LEGEND,
+    lengths_picture,
+    lengths_rows,
+    was_tested,
+)
 from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import ROWS, read_rows, rows_beside
-from jaxrnn.results.summary import Line, median, net_name, row_name, source_of, summarize
+from jaxrnn.results.rows import ROWS, Row, experiment_of, read_rows, rows_beside
+from jaxrnn.results.summary import (
+    Line,
+    guessing_of,
+    median,
+    net_name,
+    row_name,
+    source_of,
+    summarize,
+)
 from jaxrnn.results.tables import (
     PUBLISHED,
     TableRow,
@@ -195,6 +210,19 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
     return text
 
 
+def rules(rows: Sequence[Row]) -> list[str]:
+    """What solved means on each task of the rows, and what guessing reaches, a line each."""
+    tasks: dict[str, list[str]] = {}
+    for made in dict.fromkeys(map(experiment_of, rows)):
+        words = made.criterion()
+        if (share := guessing_of(made)) is not None:
+            words += f" (guessing gets {percent(share)} of the sequences right)"
+        tasks.setdefault(words, []).append(made.task)
+    return [
+        f"Solved, on {', '.join(dict.fromkeys(names))}: {words}." for words, names in tasks.items()
+    ]
+
+
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     return markdown_table(_rows(lines), _headings(lines))
@@ -214,6 +242,9 @@ def write_report(directory: Path | str) -> list[Line]:
     rows = [*rows_beside(directory, rows), *rows]
     lines = summarize(rows)
     pictures = write_plots(rows, directory)
+    if was_tested(rows):
+        write_figure(directory / "test_lengths.png", lengths_picture(rows))
+        pictures.append(("Sequences right at other lengths", "test_lengths.png"))
     if is_by_task(rows):
         tables = f"{markdown_table(times_rows(rows), HEADINGS)}\n{times_legend(rows)}\n"
     else:
@@ -236,6 +267,9 @@ def write_report(directory: Path | str) -> list[Line]:
             on = f"{made} on {one['device']}"
             text += f"{verb} with {escaped(on)}.\n\n"
     text += tables
+    if was_tested(rows):
+        text += f"\n{markdown_table(lengths_rows(rows), LENGTHS_HEADINGS)}\n{LENGTHS_LEGEND}\n"
+    text += "".join(f"\n{escaped(line)}\n" for line in rules(rows))
     if (directory / NOTES).exists():
         text += "\n" + (directory / NOTES).read_text("utf-8", errors="replace")
     for caption, name in pictures:

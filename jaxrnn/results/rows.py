@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
-from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
+from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
+from jaxrnn.problems import settled
 
 ROWS = "trials.jsonl"
 BESIDE = "beside"
@@ -40,10 +41,10 @@ def make_settings(experiment: Experiment) -> dict[str, Any]:
     settings = dataclasses.asdict(experiment)
     for name in OPTIONS:
         settings[name] = dict(settings[name])
-    return settings
+    return settings | {"test_lengths": list(experiment.test_lengths)}
 
 
-_DEFAULTS = make_settings(Experiment(objective="cross_entropy"))
+_DEFAULTS = make_settings(settled(Experiment()))
 del _DEFAULTS["name"], _DEFAULTS["trials"]  # which a row calls its experiment, and has not
 """The settings of a row of an older version that does not name them."""
 
@@ -57,7 +58,8 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
             settings[name] = settings[name][outcome.trial]
     results = {one.name: getattr(outcome, one.name) for one in dataclasses.fields(Outcome)}
     del results["params"]
-    curve = results.pop("curve")
+    curve, wrong = results.pop("curve"), results["wrong_at_lengths"]
+    results["wrong_at_lengths"] = None if wrong is None else list(wrong)
     first = {"experiment": settings.pop("name")}
     first |= {name: settings.pop(name) for name in ("cell", "length")}
     first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
@@ -68,12 +70,19 @@ def outcome_of(row: Row) -> Outcome:
     """The outcome that a row was made of, without the parameters."""
     names = (field.name for field in dataclasses.fields(Outcome))
     given = {name: row[name] for name in names if name in row}
-    return Outcome(**given | {"curve": tuple(row["curve"])})
+    wrong = given.get("wrong_at_lengths")
+    lists = {"curve": tuple(row["curve"]), "wrong_at_lengths": wrong and tuple(wrong)}
+    return Outcome(**given | lists)
 
 
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment of settings that were read back; raises InputError as Experiment does."""
-    return Experiment(**{name: settings[name] for name in _SETTINGS if name in settings})
+    """The experiment of settings that were read back, those of older versions filled in; raises
+    InputError as Experiment does."""
+    given = _DEFAULTS | {name: settings[name] for name in _SETTINGS if name in settings}
+    for name, default in _DEFAULTS.items():
+        if given[name] is None and default is not None:  # which an experiment may leave to its task
+            raise InputError(f"{flag_name(name)} must not be null")
+    return Experiment(**given)
 
 
 def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[str, Any]]:
@@ -209,6 +218,7 @@ def _check_numbers(row: Row, experiment: Experiment) -> None:
         raise InputError(f"its final_wrong {shown(wrong)} is above its final_test")
     if wrong is None and experiment.final_test and row["status"] == "solved":
         raise InputError("its final_wrong is missing, though it had a final_test")
+    _check_lengths(row.get("wrong_at_lengths"), row["status"], experiment)
     if not isinstance(curve, list) or len(curve) > len(curve_edges(experiment.max_steps)):
         raise InputError("its curve is not a list of the errors in bins of its max_steps")
     final = row.get("final_error")
@@ -217,6 +227,18 @@ def _check_numbers(row: Row, experiment: Experiment) -> None:
             # 1e308, since an int may be greater than every float.
             if type(error) not in (int, float) or not 0 <= error <= 1e308:
                 raise InputError(f"its {name} {shown(error)} must be an error, a number from 0 on")
+
+
+def _check_lengths(wrong: Any, status: str, experiment: Experiment) -> None:
+    """Hold what the tests at other lengths counted against its rule."""
+    lengths = experiment.test_lengths
+    if wrong is None and (not lengths or status != "solved"):
+        return
+    if not isinstance(wrong, list) or len(wrong) != len(lengths):
+        raise InputError("its wrong_at_lengths is not a list of a number for each of test_lengths")
+    for one in wrong:
+        if whole_number("its wrong_at_lengths", one, 0) > SIZE_AT_LENGTHS:
+            raise InputError(f"its wrong_at_lengths {shown(one)} is above {SIZE_AT_LENGTHS}")
 
 
 def _whole(row: Row, name: str, least: int, none: bool = False) -> None:

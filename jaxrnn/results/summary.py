@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
-from jaxrnn.problems import SUITES, Published, Source, settled
+from jaxrnn.names import is_own
+from jaxrnn.problems import SUITES, Published, Source, settled, task_of
 from jaxrnn.results.rows import Row, experiment_of, net_at_length
 
 _OURS = Source("an experiment that is in no table")
@@ -88,6 +91,16 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
     if any(one != expected for one in made):
         return None
     return suite.published_at(first["cell"], first["length"])
+
+
+def guessing_of(made: Experiment) -> float | None:
+    """The share of sequences that guessing gets right, where that is known without users' code."""
+    if is_own(made.task) or made.measure is not None:
+        return None
+    with suppress(InputError):  # rows may be of a task that is no more
+        task = task_of(made)
+        return task.guessing if made.threshold == task.solved.threshold else None
+    return None
 
 
 def median(values: Sequence[float]) -> float:

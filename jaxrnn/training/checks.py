@@ -128,7 +128,7 @@ def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
             f"objective {name} does not fit task {experiment.task}: {fault}; choose from {choices}"
         )
     if goal.measure is not None:
-        owner = f"measure {task.measure}"
+        owner = f"measure {experiment.measure or getattr(goal.measure, '__name__', 'of the task')}"
         errors = called(owner, jax.eval_shape, goal.measure, outputs, judged)
         _require(owner, "errors", errors, steps, "the task's num_steps says")
 

@@ -2,7 +2,7 @@
 sharding and jit of the package."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -46,9 +46,8 @@ class Program(NamedTuple):
     chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
     # begins to compile the chunk for so many lanes on another thread, if nobody has yet
     compile: Callable[[Lanes], Future[Compiled]]
-    # (params, lanes) -> errors [N, M] of the M sequences of each test that the trial has
-    test: Callable[[Any, Lanes], jax.Array] | None
-    final_test: Callable[[Any, Lanes], jax.Array] | None
+    # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
+    tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
     place: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
 
 
@@ -137,8 +136,7 @@ def make_program(
         init=init,
         chunk=chunk,
         compile=chunk.compile,
-        test=trial.test and tested(trial.test),
-        final_test=trial.final_test and tested(trial.final_test),
+        tests={name: tested(test) for name, test in trial.tests.items()},
         place=lambda tree: jax.device_put(tree, sharding),
     )
 

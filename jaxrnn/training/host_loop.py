@@ -22,8 +22,9 @@ from jaxrnn.training.engine import (
     make_program,
 )
 from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
-from jaxrnn.training.last_params import Kept, with_final_test
+from jaxrnn.training.last_params import Kept, errors_at_end, with_tests
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
+from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
 # Between two checkpoints; more in proportion where one takes longer than SAVE_SECONDS, 3 % of that.
@@ -88,7 +89,8 @@ class Run:
         self.trial = build(experiment, devices[0].platform)
         self.lane_bytes = lane_bytes
         self.keep_params = keep_params
-        self.replayable = keep_params or self.trial.final_test is not None
+        self.at_end = [name for name in self.trial.tests if name != DECIDING]
+        self.replayable = keep_params or bool(self.at_end)
         self.rule = stopping.rule_of(experiment)
         # Those of an update that ends a trial are trained on, but not all of them may count.
         self.most_updates = experiment.updates(experiment.max_steps)
@@ -163,9 +165,10 @@ class Run:
         experiment, (devices, program, *_) = self.experiment, self.place
         has_two = self.rule.by_test and experiment.mean_error is not None
         outcomes = stopping.outcomes(self.progress, self.trials, has_two)
-        if self.kept and program.final_test:
+        if self.kept and self.at_end:
             sizes = self.widest, len(devices)
-            outcomes = with_final_test(experiment, program, self.kept, outcomes, *sizes)
+            errors = errors_at_end(experiment, program, self.kept, outcomes, *sizes)
+            outcomes = with_tests(experiment, outcomes, errors)
         return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
@@ -220,7 +223,8 @@ class Run:
     def _launch(self) -> _InFlight:
         lanes, before, program = self._lanes(), self.state, self.place.program
         self.state, errors = program.chunk(self.state, lanes)
-        tests = program.test(self.state.params, lanes) if program.test else None
+        test = program.tests.get(DECIDING)
+        tests = None if test is None else test(self.state.params, lanes)
         kept = before if self.replayable else None
         launched = _InFlight(program, errors, tests, self.table.trial.copy(), kept, lanes)
         self.table.advance(self.chunk_updates, self.most_updates)

@@ -1,4 +1,4 @@
-"""The parameters that the trials of a run end with, and the final test of them."""
+"""The parameters that the trials of a run end with, and the tests of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +13,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
 from jaxrnn.training.engine import Lanes, Program, lanes_of
 from jaxrnn.training.lanes import round_up
+from jaxrnn.training.tests import DECIDING, FINAL, at_length
 from jaxrnn.training.trial import TrainState
 
 
@@ -84,35 +85,51 @@ class Kept:
             )
 
 
-def with_final_test(
+def errors_at_end(
     experiment: Experiment,
     program: Program,
     kept: Kept,
     outcomes: Sequence[Outcome],
     num_lanes: int,
     num_devices: int,
-) -> list[Outcome]:
-    """The outcomes, in the order of what is kept, with what the final test says of each trial.
+) -> dict[str, dict[int, np.ndarray]]:
+    """The errors [M] of each test at the end, by its name and by a trial's place in what is kept.
 
-    No more are tested at once than were trained, ``num_lanes``, for which there is the memory;
-    those that diverged are not tested.
+    No more trials are tested at once than were trained, ``num_lanes``, for which there is the
+    memory; those that diverged are not tested.
     """
     places = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
+    names = [name for name in program.tests if name != DECIDING]
+    tested: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
     if not places.size:
-        return list(outcomes)
-    assert program.final_test is not None
-    results = list(outcomes)
+        return tested
     width = round_up(min(num_lanes, len(places)), num_devices)
     for batch in np.resize(places, (-(-len(places) // width), width)):  # the last is filled up
         lanes = lanes_of(experiment, kept.trials[batch])
-        errors = program.final_test(program.place(kept.params(batch)), lanes)
-        for place, of_trial in zip(batch.tolist(), np.asarray(errors, float), strict=True):
-            results[place] = _with_errors(results[place], of_trial, experiment.threshold)
+        params = program.place(kept.params(batch))
+        for name in names:
+            errors = np.asarray(program.tests[name](params, lanes), float)
+            tested[name] |= dict(zip(batch.tolist(), errors, strict=True))
+    return tested
+
+
+def with_tests(
+    experiment: Experiment,
+    outcomes: Sequence[Outcome],
+    tested: Mapping[str, Mapping[int, np.ndarray]],
+) -> list[Outcome]:
+    """The outcomes with what :func:`errors_at_end` says of each trial that was tested."""
+    results = list(outcomes)
+
+    def wrong(errors: np.ndarray) -> int:
+        return int((~(errors <= experiment.threshold)).sum())
+
+    for place, errors in tested.get(FINAL, {}).items():
+        error = round(float(errors.mean()), 6)
+        known = error if np.isfinite(error) else None  # the last update may have been the one
+        results[place] = replace(results[place], final_wrong=wrong(errors), final_error=known)
+    at_lengths = [tested[at_length(length)] for length in experiment.test_lengths]
+    for place in at_lengths[0] if at_lengths else ():
+        counts = tuple(wrong(errors[place]) for errors in at_lengths)
+        results[place] = replace(results[place], wrong_at_lengths=counts)
     return results
-
-
-def _with_errors(outcome: Outcome, of_trial: np.ndarray, threshold: float) -> Outcome:
-    wrong = int((~(of_trial <= threshold)).sum())
-    error = round(float(of_trial.mean()), 6)
-    known = error if np.isfinite(error) else None  # the last update may have been the one
-    return replace(outcome, final_wrong=wrong, final_error=known)

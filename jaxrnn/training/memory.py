@@ -13,7 +13,8 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
-from jaxrnn.outcome import curve_edges
+from jaxrnn.outcome import SIZE_AT_LENGTHS, curve_edges
+from jaxrnn.problems import settled
 from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.lanes import (
     chunk_updates_of,
@@ -56,6 +57,7 @@ class Lane(NamedTuple):
     optimizer: int  # what it keeps besides
     sequence: int
     kept: int  # what JAX keeps of one sequence for the gradient, the weights apart
+    tested: int  # the same of the sequences of a test that are run at once
     num_steps: int  # time steps T
 
 
@@ -89,6 +91,7 @@ def check_memory(
     greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and lanes (jax
     0.10.2 on CPUs). So a run of up to three times what there is may pass.
     """
+    experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
     devices = all_devices() if devices is None else devices
     # Before anything is traced, which may make arrays as long as there are hidden units.
@@ -127,6 +130,7 @@ def check_memory(
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
     """What :func:`check_memory` can refuse by numbers alone, of trials or hidden units."""
+    experiment = settled(experiment)
     least, trials = round_up(1, 1), experiment.trials if num_trials is None else num_trials
     # Each unit has two weights at least, and there are their gradients.
     units = 16 * least * experiment.layers * experiment.hidden_size
@@ -159,8 +163,7 @@ def _needs_of_lanes(
         kept = (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.kept // 2
     # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
     # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
-    tested = min(TEST_BATCH, max(experiment.test_size, experiment.final_test))
-    tests = lanes * (4 * experiment.test_size + tested * lane.kept // 4)
+    tests = lanes * (4 * experiment.test_size + lane.tested // 4)
     return [
         Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
         Need(
@@ -173,16 +176,21 @@ def _needs_of_lanes(
             f"the gradients of {lanes} lanes over {lane.num_steps} time steps",
             ("batch_size", *SIZES),
         ),
-        Need(tests, f"the tests of {lanes} lanes", ("test_size", "final_test", *SIZES)),
+        Need(
+            tests,
+            f"the tests of {lanes} lanes",
+            ("test_size", "final_test", "test_lengths", *SIZES),
+        ),
     ]
 
 
 def _need_at_end(experiment: Experiment, lane: Lane, trials: int, keep_params: bool) -> Need:
     """What there is of all trials in the end: their last weights, the errors of a final test."""
-    weights = lane.weights * (keep_params or experiment.final_test > 0)
-    size = trials * (weights + 4 * experiment.final_test)
-    if experiment.final_test:
-        return Need(size, "the final test of all trials", ("trials", "final_test", *SIZES))
+    num_tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
+    weights = lane.weights * (keep_params or num_tested > 0)
+    size = trials * (weights + 4 * num_tested)
+    if num_tested:
+        return Need(size, "the final tests of all trials", ("trials", "final_test", *SIZES))
     return Need(size, "the last weights of all trials", ("trials", *SIZES))
 
 
@@ -220,11 +228,16 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
     kept = {id(one): one.aval for one in traced.outvars}
     for argument in traced.invars:
         kept.pop(id(argument), None)
+    size = sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values())
+    at_once = (
+        min(TEST_BATCH, test.size) * test.task.num_steps / trial.num_steps for test in parts.tests
+    )
     return Lane(
         weights=bytes_of(state.params),
         optimizer=bytes_of(state.opt_state),
         sequence=bytes_of(sequence),
-        kept=sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values()),
+        kept=size,
+        tested=int(size * max(at_once, default=0)),
         num_steps=trial.num_steps,
     )
 
@@ -250,7 +263,8 @@ def _culprits(experiment: Experiment, settings: Sequence[str], lanes: int = 0) -
         if name in OPTIONS:
             values |= {n: v for n, v in getattr(experiment, name) if type(v) is int}
         else:
-            values[name] = lanes if name == "lanes" else getattr(experiment, name)
+            value = lanes if name == "lanes" else getattr(experiment, name)
+            values[name] = max(value, default=0) if isinstance(value, tuple) else value
     great = {flag_name(n): v for n, v in values.items() if 10 * v >= max(values.values())}
     return " or ".join(great), ", ".join(f"{name} {value}" for name, value in great.items())
 

@@ -13,14 +13,11 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.nets.elementary import exp, sigmoid
-from jaxrnn.problems.task import Sequence, are_symbols
+from jaxrnn.problems.task import Measure, Sequence, are_symbols
 
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 """``objective(outputs [T, O], targets) -> (losses [T], errors [T])``; raises InputError for targets
 that it does not take, by their dtype and shape, since it is traced."""
-
-Measure = Callable[[jax.Array, jax.Array], jax.Array]
-"""``measure(outputs [T, O], targets) -> errors [T]``."""
 
 REDUCTIONS: dict[str, Callable[..., jax.Array]] = {"mean": jnp.mean, "sum": jnp.sum}
 """How the losses of the time steps that count become the sequence's loss."""

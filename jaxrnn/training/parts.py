@@ -20,6 +20,7 @@ from jaxrnn.problems import TASKS, Task, settled, task_of
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
+from jaxrnn.training.tests import Test, tests_of
 
 GATE_BIASES = {
     "input": "input_bias",
@@ -46,6 +47,7 @@ class Parts(NamedTuple):
     goal: Goal
     # optimizer(learning rate, clip bound)
     optimizer: Callable[[Any, Any], optax.GradientTransformation]
+    tests: tuple[Test, ...]
 
 
 def parts_of(experiment: Experiment) -> Parts:
@@ -53,9 +55,9 @@ def parts_of(experiment: Experiment) -> Parts:
 
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
-    with a cell that has nothing to join, a ``test_size`` that is not that of the task's own test
-    set, a task or a cell that gives other shapes or types than its sizes say, an objective that
-    does not take the task's targets, and an optimizer that does not give back what it was given.
+    with a cell that has nothing to join, what :func:`jaxrnn.training.tests.tests_of` refuses, a
+    task or a cell that gives other shapes or types than its sizes say, an objective that does not
+    take the task's targets, and an optimizer that does not give back what it was given.
     """
     tables: dict[str, Mapping[str, Any]] = {
         "task": TASKS,
@@ -73,23 +75,29 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     _forget_traces(next(_looks))
     _, builder, draws, optimizer = builders
     task = task_of(experiment)
-    measure = look_up(MEASURES, "measure", task.measure) if task.measure else None
+    measure = task.measure if experiment.measure is None else experiment.measure
+    if isinstance(measure, str):
+        measure = find(MEASURES, "measure", measure)
     objective = find(OBJECTIVES, "objective", str(experiment.objective))
     reduction = look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction)
     look_up(CLIPPINGS, "clipping", experiment.clipping)
     owner = f"initializer {experiment.initializer}"
     initializer = build(Initializer, owner, draws, (), task.num_steps)
     cell = _cell(experiment, task, builder)
-    _check_test_set(experiment, task)
+    tests = tests_of(experiment, task)
 
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
         return optimizer(learning_rate, clip, experiment.clipping)
 
     params = check_shapes(experiment, task, cell, initializer)
+    for test in tests:
+        if test.task is not task:
+            check_shapes(experiment, test.task, cell, initializer)
     goal = Goal(objective, reduction, measure)
-    check_goal(experiment, task, goal)
+    for one in (task, *(test.task for test in tests if test.task is not task)):
+        check_goal(experiment, one, goal)
     check_optimizer(experiment, optimizer_of, params)
-    return Parts(task, cell, initializer, goal, optimizer_of)
+    return Parts(task, cell, initializer, goal, optimizer_of, tests)
 
 
 def _forget_traces(looks: int) -> None:
@@ -185,13 +193,3 @@ def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
         return cell.init(key, initializer)
 
     return called(f"cell {name}", jax.eval_shape, init, jax.random.key(0))
-
-
-def _check_test_set(experiment: Experiment, task: Task) -> None:
-    if experiment.test_size and task.test_set is not None:
-        size = jax.tree.leaves(jax.eval_shape(task.test_set))[0].shape[0]
-        if experiment.test_size != size:
-            raise InputError(
-                f"test-size {experiment.test_size} is not that of the test set of task "
-                f"{experiment.task}: choose {size}"
-            )

@@ -7,6 +7,7 @@ from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
+from jaxrnn.problems import settled
 from jaxrnn.training.host_loop import Run, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
@@ -27,6 +28,7 @@ def check(
     ``here``, how much memory there is does not matter.
     """
     check_lanes(lanes)
+    experiment = settled(experiment)
     if here:
         check_memory(experiment, lanes, num_trials=num_trials, keep_params=keep_params)
     parts_of(experiment)
@@ -98,6 +100,7 @@ def prepare(
     """What :func:`run_trials` runs, its program being compiled on another thread from now on, so
     that something else can be trained meanwhile. Raises what run_trials raises."""
     _check_sizes(lanes, chunk_steps)
+    experiment = settled(experiment)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     devices = all_devices() if devices is None else devices
     sizes = lanes, chunk_steps, len(trials), keep_params, devices

@@ -1,6 +1,6 @@
 """One trial: its keys, its first weights and its update, as pure functions without a trial axis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,11 +14,12 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Cell, Initializer, unroll
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
-from jaxrnn.problems import Sequence
+from jaxrnn.problems import Sequence, settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
+from jaxrnn.training.tests import WEIGHTS, Test
 
 Measured = Callable[[Any, Sequence], tuple[jax.Array, jax.Array]]
 """``measure(params, sequence) -> (loss, error)``."""
@@ -53,14 +54,10 @@ class Trial(NamedTuple):
     num_steps: int  # time steps T of the task
     batch_size: int  # B
     in_turn: bool  # whether a device is to train its lanes one after another
-    # (key, params) -> errors of the test set, and of the final test's sequences, where there is one
-    test: Callable[[jax.Array, Any], jax.Array] | None
-    final_test: Callable[[jax.Array, Any], jax.Array] | None
+    # by the name of each test: (key, params) -> errors [M] of its sequences
+    tests: Mapping[str, Callable[[jax.Array, Any], jax.Array]]
 
 
-# The numbers of training sequences stay below them, so the first weights, and the tests, share no
-# random numbers with any of these.
-_WEIGHTS, _TEST, _FINAL_TEST = (np.uint32(2**32 - k) for k in (1, 2, 3))
 TEST_BATCH = 32  # sequences of a test that are run at once: memory for long ones
 
 
@@ -105,6 +102,7 @@ def build(experiment: Experiment, platform: str = "cpu") -> Trial:
     Raises what :func:`parts_of` raises, and InputError for a task that draws a symbol beyond its
     alphabet, or the same sequence every time.
     """
+    experiment = settled(experiment)
     parts = parts_of(experiment)
     check_draws(experiment.task, parts.task)
     return make_trial(experiment, parts, platform)
@@ -127,7 +125,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         return parts.optimizer(settings.learning_rate, settings.clip)
 
     def init(key: jax.Array, settings: Settings) -> TrainState:
-        key = jax.random.fold_in(key, _WEIGHTS)
+        key = jax.random.fold_in(key, WEIGHTS)
         params = cell.init(key, with_settings(parts.initializer, settings))
         return TrainState(params, optimizer_of(settings).init(params))
 
@@ -146,18 +144,18 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
         return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), errors
 
-    def fresh_errors(key: jax.Array, params: Any, num_sequences: int) -> jax.Array:
-        numbers = jnp.arange(num_sequences, dtype=jnp.int32)
-        return _errors_of(measure, params, partial(draw, key), numbers)
+    def errors_of(test: Test, key: jax.Array, params: Any) -> jax.Array:
+        measure = partial(_measure, parts, steps_at_once(test.task.num_steps, platform))
+        if test.test_set is not None:
+            return _errors_of(measure, params, lambda sequence: sequence, test.test_set())
+        for number in test.folds:
+            key = jax.random.fold_in(key, number)
+        numbers = jnp.arange(test.size, dtype=jnp.int32)
 
-    def test(key: jax.Array, params: Any) -> jax.Array:
-        if task.test_set is not None:
-            return _errors_of(measure, params, lambda sequence: sequence, task.test_set())
-        return fresh_errors(jax.random.fold_in(key, _TEST), params, experiment.test_size)
+        def draw(number: jax.Array) -> Sequence:
+            return test.task.draw(jax.random.fold_in(key, number))
 
-    def final_test(key: jax.Array, params: Any) -> jax.Array:
-        key = jax.random.fold_in(key, _FINAL_TEST)
-        return fresh_errors(key, params, experiment.final_test)
+        return _errors_of(measure, params, draw, numbers)
 
     return Trial(
         init,
@@ -166,8 +164,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         task.num_steps,
         batch_size,
         in_turn=together and platform == "cpu",
-        test=test if experiment.test_size else None,
-        final_test=final_test if experiment.final_test else None,
+        tests={test.name: partial(errors_of, test) for test in parts.tests},
     )
 
 

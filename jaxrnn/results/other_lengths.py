@@ -1,0 +1,129 @@
+"""Nets at other lengths than they were trained at: the table and the picture of their tests."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from jaxrnn.outcome import SIZE_AT_LENGTHS
+from jaxrnn.results.comparisons import net_of
+from jaxrnn.results.drawing import (
+    COLORS,
+    GREY,
+    heading,
+    label_outer_panels,
+    length_axis,
+    put_heading,
+    put_legend,
+)
+from jaxrnn.results.rows import Row, experiment_of
+from jaxrnn.results.summary import by_net, guessing_of, net_name
+from jaxrnn.results.tables import TableRow
+
+LENGTHS_HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
+
+LENGTHS_LEGEND = (
+    f"Trained at T, tested at other lengths: each trial, as it ended, on {SIZE_AT_LENGTHS:,} fresh "
+    "sequences of each length. Right: mean share of the sequences whose error is not above the "
+    "threshold; least and most: of the trials. Trials that diverged are not tested."
+)
+
+
+class _Tested(NamedTuple):
+    """The trials of one net, trained at one length, that were tested at others."""
+
+    net: tuple[str, str]  # experiment and cell
+    length: int  # trained at
+    right: Mapping[int, np.ndarray]  # by length: the share of the sequences right of each trial
+    rows: Sequence[Row]
+
+
+def _tested(rows: Sequence[Row]) -> list[_Tested]:
+    """Every net of the rows that was tested at other lengths."""
+    found = []
+    for group in by_net(rows).values():
+        tested = [row for row in group if row.get("wrong_at_lengths") is not None]
+        wrong: dict[int, list[int]] = {}
+        for row in tested:
+            for length, count in zip(row["test_lengths"], row["wrong_at_lengths"], strict=True):
+                wrong.setdefault(length, []).append(count)
+        if wrong:
+            right = {at: 1 - np.array(wrong[at]) / SIZE_AT_LENGTHS for at in sorted(wrong)}
+            found.append(_Tested(net_of(tested), tested[0]["length"], right, tested))
+    return sorted(found, key=lambda one: one.length)
+
+
+def lengths_rows(rows: Sequence[Row]) -> list[TableRow]:
+    """The share of sequences right of each net at each length that it was tested at."""
+    lines = []
+    for one in _tested(rows):
+        for length, right in one.right.items():
+            shares = (f"{100 * share:.1f}%" for share in (right.mean(), right.min(), right.max()))
+            values = net_name(*one.net), str(one.length), str(length), str(len(right)), *shares
+            lines.append(TableRow(dict(zip(LENGTHS_HEADINGS, values, strict=True)), one.length))
+    return lines
+
+
+def lengths_picture(rows: Sequence[Row]) -> Figure:
+    """The share of sequences right against the length of the test, a panel a training length, a dot
+    a trial, a line a net."""
+    nets = _tested(rows)
+    trained = sorted({one.length for one in nets})
+    names = dict.fromkeys(one.net for one in nets)
+    colors = {net: COLORS[number % len(COLORS)] for number, net in enumerate(names)}
+    columns = min(3, len(trained))
+    lines = -(-len(trained) // columns)
+    size = max(6.0, 0.8 + 3.2 * columns), 1.8 + 2.4 * lines
+    is_known = any(guessing_of(experiment_of(one.rows[0])) is not None for one in nets)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    label_outer_panels(panels, len(trained), "", "sequences right")
+    for axes, length in zip(panels.flat, trained, strict=False):
+        of_panel = [one for one in nets if one.length == length]
+        _panel(axes, length, of_panel, colors, size[0] / columns)
+    handles = [Line2D([], [], color=color, marker=".") for color in colors.values()]
+    marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
+    handles += [Line2D([], [], color=GREY, ls=style) for style in marks.values()]
+    labels = [*(net_name(*net) for net in names), *marks]
+    put_legend(figure, handles, labels)
+    counts = [len(one.rows) for one in nets]
+    put_heading(
+        figure,
+        size[0],
+        f"Tested at other lengths: {heading([row for one in nets for row in one.rows], counts)}",
+        f"{SIZE_AT_LENGTHS:,} fresh sequences a trial and length; lines are means over trials",
+    )
+    return figure
+
+
+def _panel(
+    axes: Axes,
+    length: int,
+    nets: Sequence[_Tested],
+    colors: Mapping[tuple[str, str], str],
+    inches: float,
+) -> None:
+    at = length_axis(sorted({length, *(one for net in nets for one in net.right)}))
+    for net in nets:
+        places = [at.place[one] for one in net.right]
+        for place, right in zip(places, net.right.values(), strict=True):
+            axes.plot([place] * len(right), right, ".", color=colors[net.net], alpha=0.35, ms=5)
+        means = [right.mean() for right in net.right.values()]
+        axes.plot(places, means, "-", color=colors[net.net])
+    for share in {guessing_of(experiment_of(net.rows[0])) for net in nets}:
+        if share is not None:
+            axes.axhline(share, color=GREY, ls="--")
+    axes.axvline(at.place[length], color=GREY, ls=":")
+    axes.set(title=f"trained at T = {length}", ylim=(-0.03, 1.03))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(alpha=0.25)
+    at.finish(axes, inches / (len(at.place) + 1))
+
+
+def was_tested(rows: Sequence[Row]) -> bool:
+    """Whether any trial was tested at other lengths."""
+    return any(row.get("wrong_at_lengths") is not None for row in rows)

@@ -1,0 +1,67 @@
+"""Nets at other lengths than they were trained at: the table and what is drawn."""
+
+import pytest
+from helpers import rows, rows_ending_at, run
+
+from jaxrnn import Experiment, read_rows
+from jaxrnn.results.other_lengths import lengths_picture, lengths_rows, was_tested
+from jaxrnn.results.report import write_report
+
+ORDER = Experiment(task="temporal_order", length=20, trials=3, test_lengths=(50, 30))
+TESTED = rows_ending_at(ORDER, [2500, None, 2600], wrong_at_lengths=[(400, 0), (700, 50), None])
+
+
+def test_each_length_has_a_line_with_the_share_that_is_right():
+    untested = rows("gru", 20, [2500], task="temporal_order")
+    lines = [tuple(row.cells.values()) for row in lengths_rows([*untested, *TESTED])]
+    assert lines == [
+        ("lstm", "20", "30", "2", "97.5%", "95.0%", "100.0%"),
+        ("lstm", "20", "50", "2", "45.0%", "30.0%", "60.0%"),
+    ]
+    assert was_tested(TESTED)
+    assert not was_tested(untested)
+
+
+def test_the_picture_has_a_dot_a_trial_a_line_a_net_and_the_length_in_training():
+    longer = rows_ending_at(
+        Experiment(
+            task="temporal_order", length=40, cell="gru", trials=1, test_lengths=(30, 50, 80)
+        ),
+        [2500],
+        wrong_at_lengths=[(0, 10, 20)],
+    )
+    figure = lengths_picture([*longer, *TESTED])
+    first, second = figure.axes
+    for axes, title, ticks, shares in (
+        (first, "trained at T = 20", ["20", "30", "50"], [[1.0, 0.95], [0.6, 0.3], [0.975, 0.45]]),
+        (second, "trained at T = 40", ["30", "40", "50", "80"], [[1.0], [0.99], [0.98]]),
+    ):
+        assert axes.get_title() == title
+        assert [label.get_text() for label in axes.get_xticklabels()] == ticks
+        drawn = [list(line.get_ydata()) for line in axes.lines]
+        for one in shares:
+            assert any(y == pytest.approx(one) for y in drawn if len(y) == len(one))
+        assert [0.25, 0.25] in drawn  # guessing
+        length = ticks.index(title.split()[-1])
+        vertical = [line for line in axes.lines if line.get_linestyle() == ":"]
+        assert [line.get_xdata()[0] for line in vertical] == [axes.get_xticks()[length]]
+
+
+def test_a_sweep_tests_at_other_lengths_and_says_so(tmp_path, capsys):
+    settings = ("--lengths", 5, "--cells", "lstm", "--trials", 2, "--max-steps", 60, "--window", 60)
+    assert run("sweep", *settings, "--test-lengths", 7, "--out", tmp_path / "bad") == 2
+    assert "test-lengths 7 needs a task whose inputs and outputs stay as many" in (
+        capsys.readouterr().err
+    )
+    settings = ("--task", "temporal_order", "--lengths", 20, *settings[2:])
+    assert run("sweep", *settings, "--test-lengths", 20, 25, "--out", tmp_path / "run") == 0
+    assert "at trials" in " ".join(capsys.readouterr().out.split())
+    made = read_rows(tmp_path / "run")
+    assert all(row["test_lengths"] == [20, 25] for row in made)
+    assert all(len(row["wrong_at_lengths"]) == 2 for row in made)
+    (tmp_path / "run" / "test_lengths.png").unlink()
+    write_report(tmp_path / "run")
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "| net | T | tested at | trials | right | least | most |" in report
+    assert "![Sequences right at other lengths](test_lengths.png)" in report
+    assert (tmp_path / "run" / "test_lengths.png").exists()
