@@ -41,6 +41,7 @@ from jaxrnn.problems import (
     TASKS as TASKS,
     Published as Published,
     Sequence as Sequence,
+    Solved as Solved,
     Source as Source,
     Suite as Suite,
     Task as Task,

@@ -14,6 +14,7 @@ from helpers import ONE_DEVICE, Memory, rows_ending_at, rows_of
 from test_sweep import AXES, BASE
 
 from jaxrnn import SUITES, Experiment, InputError, run_trials
+from jaxrnn.problems import settled
 from jaxrnn.results import run_directory
 from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import make_row, make_settings
@@ -22,7 +23,7 @@ from jaxrnn.sweep import product, run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
 
-SMALL = Experiment(objective="cross_entropy", length=5, trials=3, window=60, max_steps=200)
+SMALL = settled(Experiment(length=5, trials=3, window=60, max_steps=200))
 
 
 def test_configuration_lists_what_differs():
@@ -123,12 +124,12 @@ def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_pat
 def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
     grid = product(BASE, {"forget_bias": (0.0, 1.0)})
     wider = product(BASE, {"forget_bias": (0.0, 1.0, 2.0)})
-    grid, wider = (replace(one, objective="cross_entropy") for one in (grid, wider))
+    grid, wider = (settled(one) for one in (grid, wider))
     assert sweep(grid) == [(grid, (0, 1, 2, 3))]
     assert sweep(wider) == [(wider, (4, 5))]
     assert rows_of(tmp_path) == expected(wider)
     with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
-        sweep(replace(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}), objective="cross_entropy"))
+        sweep(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}))
 
 
 def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
