@@ -144,7 +144,7 @@ def main(
     for cell, length, number in itertools.product(cells, lengths, trials):
         experiment = Experiment(cell=cell, length=length, trials=number)
         trial = build(experiment, "gpu")
-        program = make_program(trial, experiment.seed, CHUNK_SEQUENCES, list(target.devices))
+        program = make_program(trial, CHUNK_SEQUENCES, list(target.devices))
         compiled = program.compile(lanes_of(experiment)).result()
         counts = read_counts(dump)
         shutil.rmtree(dump)

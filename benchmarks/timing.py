@@ -80,7 +80,7 @@ def chunks_of(
     and its first state."""
     devices = devices or jax.devices()[:1]
     trial = build(experiment, devices[0].platform)
-    program = make_program(trial, experiment.seed, chunk_steps, devices)
+    program = make_program(trial, chunk_steps, devices)
     lanes = lanes_of(experiment)
 
     def run(state: Any, first_step: int) -> tuple[Any, jax.Array]:

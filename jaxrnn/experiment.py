@@ -43,6 +43,14 @@ _LEAST = {
 }
 
 
+_DATA: dict[str, Any] = {
+    **{"name": "net", "trials": 1, "seed": 0, "max_steps": 2**31 - 1, "test_every": 1},
+    **{"threshold": 0.5, "window": 1, "max_failures": 0, "mean_error": None},
+    **{"learning_rate": 1.0, "clip": 1.0, "initial_scale": 1.0},
+    **{"input_bias": 0.0, "forget_bias": 0.0, "output_bias": 0.0},
+}
+"""The settings that a compiled program does not depend on, with values that break no rule."""
+
 _THE_TASKS: Any = None
 """What stands in place of a number until :func:`jaxrnn.problems.settled` has filled it in."""
 
@@ -211,6 +219,11 @@ class Experiment:
     def differs(self) -> bool:
         """Whether any setting has a value a trial."""
         return any(isinstance(getattr(self, name), tuple) for name in PER_TRIAL)
+
+    def net(self) -> "Experiment":
+        """What is trained and tested, without what a program takes as data: two experiments that
+        differ in nothing else are trained by one program."""
+        return replace(self.canonical(), **_DATA)
 
     def each_alone(self) -> list["Experiment"]:
         """:meth:`alone` of every trial."""

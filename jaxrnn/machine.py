@@ -47,6 +47,14 @@ def jax_importable() -> Iterator[None]:
         os.environ[_CPU_DEVICES] = value
 
 
+def settings_of_jax() -> tuple[object, ...]:
+    """The values of all settings of JAX as they are here and now."""
+    import jax
+
+    # Those that a context may set are attributes, too, which say what holds within it.
+    return tuple(getattr(jax.config, *named) for named in sorted(jax.config.values.items()))
+
+
 def all_devices() -> "list[jax.Device]":
     """The devices that JAX computes on; nothing else asks JAX for them.
 

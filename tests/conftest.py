@@ -19,6 +19,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 import pytest  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def no_programs_held():
+    """What a test compiles it compiles itself, whatever ran before it."""
+    from jaxrnn.training.programs import forget_programs
+
+    forget_programs()
+
+
 @pytest.fixture
 def x64():
     """The test runs with 64 bit numbers as jax's default."""

@@ -40,7 +40,7 @@ def errors_of(experiment, lanes, chunk, devices):
     """The errors of each of the trials that ride, [STEPS, N]; as a run does, of no fewer lanes than
     the devices are given at least."""
     width = round_up(lanes, devices)
-    program = make_program(build(experiment), 0, chunk, jax.devices()[:devices])
+    program = make_program(build(experiment), chunk, jax.devices()[:devices])
     batch = lanes_of(experiment, np.arange(width) % experiment.trials)
     state, errors = program.init(batch), []
     for start in range(0, STEPS, chunk):

@@ -18,7 +18,7 @@ from jaxrnn.training.trial import build
 @pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
     experiment = Experiment(cell=cell, length=length, trials=12)
-    program = make_program(build(experiment), 0, 300, ONE_DEVICE)
+    program = make_program(build(experiment), 300, ONE_DEVICE)
 
     def errors(trials):
         lanes = lanes_of(experiment, trials)
@@ -32,8 +32,8 @@ def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, len
 
 def test_chunks_of_a_run_equal_one_long_chunk():
     trial, lanes = build(STREAK), lanes_of(STREAK)
-    whole = make_program(trial, 0, 120, ONE_DEVICE)
-    program, parts = make_program(trial, 0, 40, ONE_DEVICE), []
+    whole = make_program(trial, 120, ONE_DEVICE)
+    program, parts = make_program(trial, 40, ONE_DEVICE), []
     state = program.init(lanes)
     for start in (0, 40, 80):
         state, errors = program.chunk(state, lanes._replace(update=np.full(5, start, np.int32)))
@@ -45,7 +45,7 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     trial, lanes = build(STREAK), lanes_of(STREAK)
     chex.clear_trace_counter()
     once = trial._replace(update=chex.assert_max_traces(trial.update, n=1))
-    program = make_program(once, 0, 40, ONE_DEVICE)
+    program = make_program(once, 40, ONE_DEVICE)
     ahead = program.compile(lanes)
     assert program.compile(lanes) is ahead
     state = program.init(lanes)
@@ -59,7 +59,7 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
 def test_a_lane_stands_still_from_its_stop_on():
     stop = np.array([0, 3, 30, 12, NEVER], np.int32)
     lanes = lanes_of(WINDOW)._replace(stop=stop)
-    program = make_program(build(WINDOW), 0, 30, ONE_DEVICE, replayable=True)
+    program = make_program(build(WINDOW), 30, ONE_DEVICE, replayable=True)
     before = program.init(lanes)
     state, errors = program.chunk(before, lanes)
     again, errors_again = program.chunk(before, lanes)  # what it began with is still there
@@ -76,7 +76,7 @@ def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, pre
     experiment = Experiment(length=4, trials=2)
     lanes = lanes_of(experiment)
     with jax.default_matmul_precision(chosen):
-        program = make_program(build(experiment), 0, 3, ONE_DEVICE)
+        program = make_program(build(experiment), 3, ONE_DEVICE)
         text = program.chunk.lower(program.init(lanes), lanes).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     # h W and h V, and backward two for each; a sum over the other symbols; x U looks rows up
@@ -98,9 +98,9 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
 
 
 def test_a_trial_without_tests_has_no_programs_for_them():
-    program = make_program(build(STREAK), 0, 3, ONE_DEVICE)
+    program = make_program(build(STREAK), 3, ONE_DEVICE)
     assert not program.tests
-    program = make_program(build(BY_TEST), 0, 3, ONE_DEVICE)
+    program = make_program(build(BY_TEST), 3, ONE_DEVICE)
     lanes = lanes_of(BY_TEST)
     params = program.init(lanes).params
     assert program.tests[DECIDING](params, lanes).shape == (5, 24)
@@ -113,10 +113,10 @@ def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
 
     @chex.assert_max_traces(n=1)
     def test(key, params):
-        return trial.tests[DECIDING](key, params)
+        return dict(trial.tests)[DECIDING](key, params)
 
-    once = trial._replace(tests={DECIDING: test})
-    program = make_program(once, 0, 3, ONE_DEVICE)
+    once = trial._replace(tests=((DECIDING, test),))
+    program = make_program(once, 3, ONE_DEVICE)
     params = program.init(lanes).params
     errors = program.tests[DECIDING](params, lanes)
     jax.clear_caches()

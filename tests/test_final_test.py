@@ -143,7 +143,7 @@ def test_the_tests_have_sequences_that_no_step_has():
     trial, key = build(BY_TEST), trial_key(WINDOW.seed, 1)
     params = first_params(BY_TEST, 1)
     for test, stream, count in ((DECIDING, 2, 24), (FINAL, 3, 40)):
-        errors = jit(trial.tests[test])(key, params)
+        errors = jit(dict(trial.tests)[test])(key, params)
         np.testing.assert_allclose(errors, errors_on(stream, count)(1, params), rtol=1e-5)
 
 
@@ -156,14 +156,14 @@ def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
         errors = ranking_error(outputs, sequence.judged_targets)
         return jnp.max(errors, where=sequence.mask, initial=0.0)
 
-    errors = jit(build(experiment).tests[DECIDING])(trial_key(0, 0), params)
+    errors = jit(dict(build(experiment).tests)[DECIDING])(trial_key(0, 0), params)
     assert errors.shape == (512,)
     np.testing.assert_allclose(errors, jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
 
 
 def test_no_more_trials_are_tested_at_once_than_were_trained():
     experiment, widths = replace(WINDOW, trials=8), []
-    program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
+    program = make_program(build(experiment), 1, ONE_DEVICE, replayable=True)
 
     def final_test(params, lanes):
         widths.append(len(lanes.trial))
@@ -182,7 +182,7 @@ def test_no_more_trials_are_tested_at_once_than_were_trained():
 def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     experiment = replace(WINDOW, trials=2, threshold=0.25)
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
-    program = make_program(build(experiment), 0, 1, ONE_DEVICE, replayable=True)
+    program = make_program(build(experiment), 1, ONE_DEVICE, replayable=True)
     program = program._replace(tests={FINAL: lambda params, lanes: errors[lanes.trial]})
     kept = Kept(program.init(lanes_of(experiment)).params, np.arange(2))
     solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]

@@ -49,7 +49,7 @@ CASES |= {  # cross-entropy is every cell's
 
 def errors_of(experiment, devices, num_steps=50):
     trial = build(experiment, devices[0].platform)
-    program, lanes = make_program(trial, 0, num_steps, devices), lanes_of(experiment)
+    program, lanes = make_program(trial, num_steps, devices), lanes_of(experiment)
     return np.asarray(program.chunk(program.init(lanes), lanes)[1])
 
 

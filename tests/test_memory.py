@@ -43,8 +43,8 @@ def size_of_program(experiment, lanes):
     """What XLA says that a chunk takes, on all devices."""
     trial = build(experiment)
     chunk_steps = chunk_updates_of(experiment, trial.num_steps, None)
-    has_final_test = FINAL in trial.tests
-    program = make_program(trial, experiment.seed, chunk_steps, replayable=has_final_test)
+    has_final_test = FINAL in dict(trial.tests)
+    program = make_program(trial, chunk_steps, replayable=has_final_test)
     stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
     given = lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
     state = jax.tree.map(
@@ -90,7 +90,7 @@ def test_a_test_takes_what_is_estimated_and_at_most_six_times_that(experiment):
         lambda leaf: jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype), state_of(trial).params
     )
     with promotion(experiment):
-        lowered = jax.jit(jax.vmap(next(iter(trial.tests.values())))).lower(keys, params)
+        lowered = jax.jit(jax.vmap(trial.tests[0][1])).lower(keys, params)
     taken = lowered.compile(QUICK).memory_analysis().temp_size_in_bytes
     needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, 1)
     (estimated,) = [need.size for need in needs if "tests" in need.what]

@@ -14,9 +14,9 @@ from helpers import ADAM, BY_TEST, ONE_DEVICE, STREAK, WINDOW, Memory, promotion
 from jaxrnn import run_trials
 from jaxrnn.errors import InputError
 from jaxrnn.training import host_loop
-from jaxrnn.training.engine import make_program
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.objectives import OBJECTIVES
+from jaxrnn.training.programs import forget_programs, program_for
 from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
@@ -115,16 +115,24 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
 
     def build_counting(experiment, platform):
         trial = build(experiment, platform)
-        most = dict.fromkeys(("draw", "update", "test"), len(widths)) | {"final_test": 1}
         counted = {
-            name: chex.assert_max_traces(getattr(trial, name), n=n)
-            for name, n in most.items()
-            if getattr(trial, name) is not None
+            name: chex.assert_max_traces(getattr(trial, name), n=len(widths))
+            for name in ("draw", "update")
         }
-        return trial._replace(**counted)
 
-    def make_watched(*arguments, **options):
-        program = make_program(*arguments, **options)
+        def counting(function):
+            # All tests together: the one that decides for each width, the final one once.
+            @chex.assert_max_traces(n=len(widths) + 1)
+            def test(key, params):
+                return function(key, params)
+
+            return test
+
+        tests = tuple((name, counting(function)) for name, function in trial.tests)
+        return trial._replace(**counted, tests=tests)
+
+    def make_watched(*arguments):
+        program = program_for(*arguments)
 
         def chunk(state, lanes):
             seen.add(len(lanes.trial))
@@ -139,7 +147,7 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
 
     chex.clear_trace_counter()
     monkeypatch.setattr(host_loop, "build", build_counting)
-    monkeypatch.setattr(host_loop, "make_program", make_watched)
+    monkeypatch.setattr(host_loop, "program_for", make_watched)
     clock = iter(range(10**9))
     monkeypatch.setattr(host_loop.time, "monotonic", lambda: next(clock))  # narrows at once
     chunks = []
@@ -175,11 +183,11 @@ def test_checkpoints_that_take_long_are_rare(seconds, fewest, most, monkeypatch)
 def test_no_device_has_idle_lanes_alone(trials, used, monkeypatch):
     made = []
 
-    def make_noted(*arguments, **options):
-        made.append(list(arguments[3]))
+    def make_noted(*arguments):
+        made.append(list(arguments[2]))
         raise InterruptedError
 
-    monkeypatch.setattr(host_loop, "make_program", make_noted)
+    monkeypatch.setattr(host_loop, "program_for", make_noted)
     with pytest.raises(InterruptedError):
         run_trials(replace(STREAK, trials=trials), devices=jax.devices()[:2])
     assert made == [jax.devices()[:used]]
@@ -359,11 +367,15 @@ def test_no_trials_are_none_run_but_wrong_sizes_are_refused(sizes):
         run_trials(STREAK, only=[], **sizes)
 
 
-def test_a_run_leaves_no_compiled_program_behind():
+def test_a_run_leaves_no_compiled_program_behind_but_those_that_are_held():
     def programs():
         gc.collect()
         return sum(type(one) is jax.stages.Compiled for one in gc.get_objects())
 
     before = programs()
     assert run_trials(BY_TEST)
+    held = programs()
+    assert run_trials(replace(BY_TEST, seed=1))
+    assert programs() == held
+    forget_programs()
     assert programs() == before

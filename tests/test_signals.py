@@ -141,7 +141,7 @@ main()
 @pytest.mark.parametrize(
     ("number", "where"),
     [
-        (signal.SIGTERM, "training.host_loop.make_program"),
+        (signal.SIGTERM, "training.host_loop.program_for"),
         (signal.SIGINT, "results.report.write_plots"),
     ],
 )

@@ -63,8 +63,9 @@ def test_errors_of_a_training_run_are_the_notebooks(
     # The notebook's bound, as good as none, and one that bites at 28 steps or more of each case.
     settings = settings_of(Experiment(learning_rate=rates, clip=(5.0, 1e30, 0.02), trials=3))
     chunk_steps = num_steps // 4
-    program = make_program(trial, SEED, chunk_steps, ONE_DEVICE)
-    lanes = Lanes(numbers, np.zeros(3, np.int32), settings)
+    program = make_program(trial, chunk_steps, ONE_DEVICE)
+    seeds = np.full(3, SEED, np.uint32)
+    lanes = Lanes(seeds, numbers, np.zeros(3, np.int32), settings)
     state = program.init(lanes)
     errors = []
     for _ in range(4):
@@ -129,7 +130,7 @@ def test_an_accelerator_takes_several_time_steps_at_once_in_training_and_tests(p
     state = jax.eval_shape(trial.init, key, settings)
     sequence = jax.eval_shape(trial.draw, key, np.int32(0))
     update = jax.make_jaxpr(trial.update)(state, settings, sequence, np.int32(0))
-    test = jax.make_jaxpr(trial.tests[FINAL])(key, state.params)
+    test = jax.make_jaxpr(dict(trial.tests)[FINAL])(key, state.params)
     for traced in (update, test):
         over_time = re.findall(r"length=99[^\]]*?unroll=(\d+)", str(traced), re.S)
         assert set(over_time) == {at_once}

@@ -34,7 +34,7 @@ def build(problem: Problem) -> Run:
 
     @cache
     def program_of(num_steps: int) -> Program:
-        return make_program(trial, experiment.seed, num_steps, device)
+        return make_program(trial, num_steps, device)
 
     state = program_of(1).init(lanes_of(experiment))
     done = 0

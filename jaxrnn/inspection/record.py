@@ -35,7 +35,7 @@ def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params
     """
     devices = all_devices()[:1]
     functions = build(experiment, devices[0].platform)
-    program = make_program(functions, experiment.seed, experiment.updates(num_steps), devices)
+    program = make_program(functions, experiment.updates(num_steps), devices)
     # The same trial in every lane: what the others hold would make no difference.
     lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
     state, _ = program.chunk(program.init(lanes), lanes)

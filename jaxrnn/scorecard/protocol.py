@@ -108,9 +108,15 @@ def sized(suite: Suite, cell: str) -> Experiment:
             f"cell {cell} has {weights(2):,} weights with one hidden unit and with two: the units "
             "are chosen by the number of weights, which has to grow with them"
         )
-    low, high = 1, 2  # from low to high units, unless low has too many already
+    # They grow about with the square of the units. From there on it is low to high units, unless
+    # one has too many weights already.
+    first = suite.base.hidden_size
+    low = high = max(1, round(first * (budget / weights(first)) ** 0.5))
+    step = 1
     while weights(high) < budget:
-        low, high = high, 2 * high
+        low, high, step = high, high + step, 2 * step
+    while low > 1 and weights(low) >= budget:
+        low, high, step = max(1, low - step), low, 2 * step
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if weights(middle) < budget else (low, middle)

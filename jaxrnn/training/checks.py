@@ -17,6 +17,8 @@ from jaxrnn.nets.base import Params
 from jaxrnn.problems.task import Sequence, Task, are_symbols
 from jaxrnn.training.objectives import OBJECTIVES, Goal, Objective
 
+_QUICK = {"xla_backend_optimization_level": 0}  # compiled in half the time, and run once
+
 LOOKED_AT = 256
 """Sequences whose symbols are looked at."""
 
@@ -29,7 +31,7 @@ def check_shapes(
     Returns the parameters, as shapes. Raises InputError.
     """
     owner, steps = f"task {experiment.task}", (task.num_steps,)
-    sequence = _drawn(experiment.task, task)
+    sequence = drawn_shapes(experiment.task, task)
     for name, size in (("inputs", "num_inputs"), ("targets", "num_outputs")):
         array = getattr(sequence, name)
         shape = steps if are_symbols(array) else (*steps, getattr(task, size))
@@ -106,7 +108,7 @@ def check_optimizer(
 
 def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
     """Hold a task's targets against what objective and measure take; raises InputError."""
-    sequence, steps = _drawn(experiment.task, task), (task.num_steps,)
+    sequence, steps = drawn_shapes(experiment.task, task), (task.num_steps,)
     outputs = jax.ShapeDtypeStruct((*steps, task.num_outputs), jnp.result_type(float))
     judged = sequence.targets if sequence.judged_targets is None else sequence.judged_targets
     targets = [sequence.targets] if goal.measure else [sequence.targets, judged]
@@ -144,7 +146,8 @@ def check_draws(name: str, task: Task) -> None:
     keys = jax.random.split(jax.random.key(0), LOOKED_AT)
     # They are looked at on the host. XLA would fold what is the same in all of them while it
     # compiles, for seconds where sequences are long, and say so on the terminal.
-    drawn = jax.device_get(jax.jit(jax.vmap(task.draw))(keys))
+    draw = jax.jit(jax.vmap(task.draw), compiler_options=_QUICK)
+    drawn = jax.device_get(draw(keys))
     if all((array == array[:1]).all() for array in (drawn.inputs, drawn.targets)):
         raise InputError(
             f"task {name} draws one and the same sequence from {LOOKED_AT} keys: draw it with "
@@ -160,7 +163,8 @@ def check_draws(name: str, task: Task) -> None:
                 )
 
 
-def _drawn(name: str, task: Task) -> Sequence:
+@lru_cache(maxsize=64)
+def drawn_shapes(name: str, task: Task) -> Sequence:
     """The shapes of a sequence."""
     return called(f"task {name}", jax.eval_shape, task.draw, jax.random.key(0))
 

@@ -22,6 +22,7 @@ from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, tria
 class Lanes(NamedTuple):
     """What each of the N lanes of a batch is to run next; a lane holds one trial at a time."""
 
+    seed: jax.Array | np.ndarray  # uint32 [N], of the experiment that the trial is of
     trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
     update: jax.Array | np.ndarray  # int32 [N], its next update; at 0 it draws its weights
     settings: Settings  # [N] each
@@ -46,6 +47,7 @@ class Program(NamedTuple):
     chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
     # begins to compile the chunk for so many lanes on another thread, if nobody has yet
     compile: Callable[[Lanes], Future[Compiled]]
+    widths: Callable[[], list[int]]  # the numbers of lanes that it is compiled for
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
     tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
     place: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
@@ -75,7 +77,8 @@ _LANES = PartitionSpec(*_AXIS)
 def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
     """These trials at update 0, a lane each; by default all of the experiment."""
     trial = np.asarray(np.arange(experiment.trials) if trials is None else trials, np.int32)
-    return Lanes(trial, np.zeros_like(trial), settings_of(experiment, trial))
+    seed = np.full(trial.shape, experiment.seed, np.uint32)
+    return Lanes(seed, trial, np.zeros_like(trial), settings_of(experiment, trial))
 
 
 def bytes_of(tree: Any) -> int:
@@ -92,12 +95,11 @@ def state_of(trial: Trial) -> TrainState:
 
 def make_program(
     trial: Trial,
-    seed: int,
     chunk_updates: int,
     devices: Sequence[jax.Device] | None = None,
     replayable: bool = False,
 ) -> Program:
-    """The program of one trial for the seed, its lanes shared out over the devices.
+    """The program of one trial, its lanes shared out over the devices.
 
     A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``place`` or
     the chunk itself. Only a ``replayable`` one heeds a lane's ``stop``, before which its state
@@ -107,26 +109,31 @@ def make_program(
     """
     devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
-    keys_of = jax.vmap(partial(trial_key, seed))
     hides_length = devices[0].platform == "cpu"
 
+    known: dict[int, TrainState] = {}  # by the number of lanes
+
     def shapes(lanes: Lanes) -> TrainState:
-        keys = jax.eval_shape(keys_of, lanes.trial)
+        width = lanes.trial.shape[0]
+        if width in known:
+            return known[width]
+        keys = jax.eval_shape(_keys_of, lanes)
         state = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
-        return jax.tree.map(
+        known[width] = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state
         )
+        return known[width]
 
     def init(lanes: Lanes) -> TrainState:
         zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
         return jax.device_put(zeros, sharding)
 
     def all_updates(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        return _chunk(trial, keys_of, chunk_updates, replayable, hides_length, state, lanes)
+        return _chunk(trial, chunk_updates, replayable, hides_length, state, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
-            return jax.vmap(test)(keys_of(lanes.trial), params)
+            return jax.vmap(test)(_keys_of(lanes), params)
 
         return _held(_compile(all_lanes, None, devices))
 
@@ -136,7 +143,8 @@ def make_program(
         init=init,
         chunk=chunk,
         compile=chunk.compile,
-        tests={name: tested(test) for name, test in trial.tests.items()},
+        widths=chunk.widths,
+        tests={name: tested(test) for name, test in trial.tests},
         place=lambda tree: jax.device_put(tree, sharding),
     )
 
@@ -169,6 +177,13 @@ class _Chunk:
             self._compiled[width] = _COMPILER.submit(compiled)
         return self._compiled[width]
 
+    def widths(self) -> list[int]:
+        return [
+            width
+            for width, compiled in self._compiled.items()
+            if compiled.done() and compiled.exception() is None
+        ]
+
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         return self.compile(lanes).result().run(state, lanes)
 
@@ -187,9 +202,13 @@ def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
     return run
 
 
+def _keys_of(lanes: Lanes) -> jax.Array:
+    """The key of each lane's trial [N]."""
+    return jax.vmap(trial_key)(lanes.seed, lanes.trial)
+
+
 def _chunk(
     trial: Trial,
-    keys_of: Callable[..., jax.Array],
     chunk_updates: int,
     replayable: bool,
     hides_length: bool,
@@ -198,7 +217,7 @@ def _chunk(
 ) -> tuple[TrainState, jax.Array]:
     """All updates of a chunk: (state after it, errors [C, N], or [C, N, B] of batches)."""
     num_lanes = lanes.trial.shape[0]
-    keys = keys_of(lanes.trial)
+    keys = _keys_of(lanes)
 
     def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
         is_fresh = (lanes.update == 0).reshape((num_lanes,) + (1,) * (new.ndim - 1))

@@ -19,16 +19,21 @@ from jaxrnn.training.engine import (
     Lanes,
     Program,
     lanes_of,
-    make_program,
 )
 from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
 from jaxrnn.training.last_params import Kept, errors_at_end, with_tests
+from jaxrnn.training.programs import program_for, widths_held
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
 # Between two checkpoints; more in proportion where one takes longer than SAVE_SECONDS, 3 % of that.
 CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
+
+
+# A program for as many lanes as these times what is needed is used as it is. Idle lanes cost time,
+# as much as others, but a compilation takes as long as thousands of updates.
+WIDER = 1.5
 
 
 class Tally(NamedTuple):
@@ -89,7 +94,7 @@ class Run:
         self.trial = build(experiment, devices[0].platform)
         self.lane_bytes = lane_bytes
         self.keep_params = keep_params
-        self.at_end = [name for name in self.trial.tests if name != DECIDING]
+        self.at_end = [name for name, _ in self.trial.tests if name != DECIDING]
         self.replayable = keep_params or bool(self.at_end)
         self.rule = stopping.rule_of(experiment)
         # Those of an update that ends a trial are trained on, but not all of them may count.
@@ -100,7 +105,7 @@ class Run:
         self.lane_steps = 0
         self.saved = checkpoint.load() if checkpoint is not None else None
         held = np.size((self.saved or {}).get("lane_trial", ()))
-        self.place = self._compiled_for(*self._usable(devices, held))
+        self.place = self._first_place(*self._usable(devices, held))
         self.wider: _Place | None = None
         self.widest = self.place.width
         self.table = LaneTable(self.place.width, len(self.trials))
@@ -179,10 +184,19 @@ class Run:
         width = min(max(self.lanes or most, held), running)
         return enough(devices, width), width
 
+    def _first_place(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
+        """All these devices, or those that it is compiled for already, if only for some of them or
+        for a few more lanes: a run that ends soon is spared a compilation."""
+        for some in (devices, *([device] for device in devices)):
+            least = round_up(num_lanes, len(some))
+            held = widths_held(self.trial, self.chunk_updates, some, self.replayable)
+            if fitting := [width for width in held if least <= width <= WIDER * least]:
+                return self._compiled_for(some, min(fitting))
+        return self._compiled_for(devices, num_lanes)
+
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
         """Begin to compile for so many lanes at least."""
-        made_of = self.trial, self.experiment.seed, self.chunk_updates, devices
-        program = make_program(*made_of, replayable=self.replayable)
+        program = program_for(self.trial, self.chunk_updates, devices, self.replayable)
         width = round_up(num_lanes, len(devices))
         return _Place(devices, program, width, self._compile(program, width))
 
@@ -218,7 +232,8 @@ class Run:
         place = np.maximum(self.table.trial, 0)
         update = np.where(self.table.busy, self.table.update, np.int32(0))
         settings = jax.tree.map(lambda values: values[place], self.settings)
-        return Lanes(self.trials[place], update, settings, self._never(len(place)))
+        seed = np.full(len(place), self.experiment.seed, np.uint32)
+        return Lanes(seed, self.trials[place], update, settings, self._never(len(place)))
 
     def _launch(self) -> _InFlight:
         lanes, before, program = self._lanes(), self.state, self.place.program

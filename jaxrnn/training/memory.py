@@ -4,10 +4,12 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
+import optax
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
@@ -15,7 +17,8 @@ from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets import unroll
 from jaxrnn.outcome import SIZE_AT_LENGTHS, curve_edges
 from jaxrnn.problems import settled
-from jaxrnn.training.engine import bytes_of, state_of
+from jaxrnn.training.checks import drawn_shapes
+from jaxrnn.training.engine import bytes_of
 from jaxrnn.training.lanes import (
     chunk_updates_of,
     device_memory,
@@ -25,9 +28,9 @@ from jaxrnn.training.lanes import (
     together_from,
 )
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import Parts, first_params, parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
-from jaxrnn.training.trial import TEST_BATCH, make_trial, trial_key
+from jaxrnn.training.trial import TEST_BATCH
 
 LAYER_BYTES = 5_000_000
 """What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
@@ -196,6 +199,7 @@ def _need_at_end(experiment: Experiment, lane: Lane, trials: int, keep_params: b
 
 def _lane(experiment: Experiment) -> Lane:
     """A lane, of which all layers above the first are alike."""
+    experiment = experiment.net()
     first = _lane_of(experiment, 1)
     if experiment.layers == 1:
         return first
@@ -208,13 +212,31 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
     # Whether the hidden units can join is for others to check. What there is B times is counted by
     # whoever asks, so one trace serves every batch size.
     passes_on = experiment.stack_hidden and layers > 1
-    experiment = replace(
-        experiment.alone(0), layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1
-    )
+    experiment = replace(experiment, layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1)
     parts = parts_of(experiment)
-    trial = make_trial(experiment, parts)
-    state = state_of(trial)
-    sequence = jax.eval_shape(trial.draw, trial_key(0, 0), np.int32(0))
+    params, sequence, kept = _kept(parts._replace(optimizer=optax.sgd))
+    number = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    optimizer = jax.eval_shape(lambda *rates: parts.optimizer(*rates).init(params), number, number)
+    at_once = (
+        min(TEST_BATCH, test.size) * test.task.num_steps / parts.task.num_steps
+        for test in parts.tests
+    )
+    return Lane(
+        weights=bytes_of(params),
+        optimizer=bytes_of(optimizer),
+        sequence=bytes_of(sequence),
+        kept=kept,
+        tested=int(kept * max(at_once, default=0)),
+        num_steps=parts.task.num_steps,
+    )
+
+
+@lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
+def _kept(parts: Parts) -> tuple[Any, Any, int]:
+    """The shapes of the parameters and of a sequence, and the bytes that JAX keeps of it for the
+    gradient."""
+    params = first_params("net", parts.cell, parts.initializer)
+    sequence = drawn_shapes("net", parts.task)
 
     def pullback(params: Any, sequence: Any) -> Any:
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
@@ -224,22 +246,11 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
         return jax.vjp(loss, params, has_aux=True)[1]
 
     # A pullback is a tree of what it keeps; what is an argument, too, is there anyway.
-    traced = jax.make_jaxpr(pullback)(state.params, sequence).jaxpr
+    traced = jax.make_jaxpr(pullback)(params, sequence).jaxpr
     kept = {id(one): one.aval for one in traced.outvars}
     for argument in traced.invars:
         kept.pop(id(argument), None)
-    size = sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values())
-    at_once = (
-        min(TEST_BATCH, test.size) * test.task.num_steps / trial.num_steps for test in parts.tests
-    )
-    return Lane(
-        weights=bytes_of(state.params),
-        optimizer=bytes_of(state.opt_state),
-        sequence=bytes_of(sequence),
-        kept=size,
-        tested=int(size * max(at_once, default=0)),
-        num_steps=trial.num_steps,
-    )
+    return params, sequence, sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values())
 
 
 def _require(

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,38 +67,51 @@ def parts_of(experiment: Experiment) -> Parts:
         "optimizer": OPTIMIZERS,
     }
     named = {kind: find(table, kind, getattr(experiment, kind)) for kind, table in tables.items()}
-    return _parts(settled(experiment), tuple(named.values()))
+    experiment = settled(experiment)
+    parts = _parts(experiment.net(), tuple(named.values()))
+    _check_biases(experiment, parts.cell)
+    return parts
 
 
 @lru_cache(maxsize=256)
 def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
-    """The parts, each looked at once: ``builders`` change where a user's own file has changed."""
+    """The parts of a net, each looked at once: ``builders`` change where a user's own file has
+    changed."""
+    optimizer = builders[-1]
+    look_up(CLIPPINGS, "clipping", experiment.clipping)
+
+    def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
+        return optimizer(learning_rate, clip, experiment.clipping)
+
+    same = replace(experiment, optimizer="any", clipping="any")
+    parts, params = _but_the_optimizer(same, builders[:-1])
+    check_optimizer(experiment, optimizer_of, params)
+    return parts._replace(optimizer=optimizer_of)
+
+
+@lru_cache(maxsize=256)
+def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tuple[Parts, Params]:
+    """All other parts, which nets with other optimizers have, too; and the parameters' shapes."""
     _forget_traces(next(_looks))
-    _, builder, draws, optimizer = builders
+    _, builder, draws = builders
     task = task_of(experiment)
     measure = task.measure if experiment.measure is None else experiment.measure
     if isinstance(measure, str):
         measure = find(MEASURES, "measure", measure)
     objective = find(OBJECTIVES, "objective", str(experiment.objective))
-    reduction = look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction)
-    look_up(CLIPPINGS, "clipping", experiment.clipping)
+    goal = Goal(
+        objective, look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction), measure
+    )
     owner = f"initializer {experiment.initializer}"
     initializer = build(Initializer, owner, draws, (), task.num_steps)
     cell = _cell(experiment, task, builder)
     tests = tests_of(experiment, task)
-
-    def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
-        return optimizer(learning_rate, clip, experiment.clipping)
-
     params = check_shapes(experiment, task, cell, initializer)
-    for test in tests:
-        if test.task is not task:
-            check_shapes(experiment, test.task, cell, initializer)
-    goal = Goal(objective, reduction, measure)
-    for one in (task, *(test.task for test in tests if test.task is not task)):
-        check_goal(experiment, one, goal)
-    check_optimizer(experiment, optimizer_of, params)
-    return Parts(task, cell, initializer, goal, optimizer_of, tests)
+    check_goal(experiment, task, goal)
+    for other in {test.task: None for test in tests if test.task is not task}:
+        check_shapes(experiment, other, cell, initializer)
+        check_goal(experiment, other, goal)
+    return Parts(task, cell, initializer, goal, optax.sgd, tests), params
 
 
 def _forget_traces(looks: int) -> None:
@@ -114,7 +128,9 @@ def _forget_traces(looks: int) -> None:
 
 def cell_of(experiment: Experiment) -> Cell:
     """The experiment's net alone; raises what parts_of raises of the task and the cell."""
-    return _cell(experiment, task_of(experiment), find(CELLS, "cell", experiment.cell))
+    cell = _cell(experiment, task_of(experiment), find(CELLS, "cell", experiment.cell))
+    _check_biases(experiment, cell)
+    return cell
 
 
 def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> Cell:
@@ -133,6 +149,16 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
             layers.append(layer(fan_in, task.num_outputs))
             fan_in = task.num_outputs
     cell = stack(*layers, layer(fan_in, task.num_outputs), hidden=experiment.stack_hidden)
+    if experiment.join_at and cell.before_joining is None:
+        raise InputError(
+            f"join-at {experiment.join_at} needs a cell whose hidden units can join later: "
+            f"{experiment.cell}{f' of {experiment.layers} layers' * (experiment.layers > 1)} cannot"
+        )
+    return taking_symbols(cell, task.num_inputs)
+
+
+def _check_biases(experiment: Experiment, cell: Cell) -> None:
+    """Refuse a first bias of a gate that the cell has not, or whose bias it does not draw."""
     biased = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
         bias = max(experiment.per_trial(name), key=abs)
@@ -148,12 +174,6 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
                 f"{flag_name(name)} {bias} needs a cell that draws the bias of that gate by "
                 f"initializer.biases: {experiment.cell} does not"
             )
-    if experiment.join_at and cell.before_joining is None:
-        raise InputError(
-            f"join-at {experiment.join_at} needs a cell whose hidden units can join later: "
-            f"{experiment.cell}{f' of {experiment.layers} layers' * (experiment.layers > 1)} cannot"
-        )
-    return taking_symbols(cell, task.num_inputs)
 
 
 def _width(name: str, cell: Cell, num_inputs: int) -> int:
@@ -173,6 +193,7 @@ def _width(name: str, cell: Cell, num_inputs: int) -> int:
     return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
 
 
+@lru_cache(maxsize=256)
 def drawn_biases(name: str, cell: Cell) -> set[str]:
     """The settings of :data:`GATE_BIASES` that make a difference to the cell of this name: those of
     the gates whose biases its ``init`` draws by the initializer."""

@@ -1,7 +1,7 @@
 """One trial: its keys, its first weights and its update, as pure functions without a trial axis."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -54,14 +54,14 @@ class Trial(NamedTuple):
     num_steps: int  # time steps T of the task
     batch_size: int  # B
     in_turn: bool  # whether a device is to train its lanes one after another
-    # by the name of each test: (key, params) -> errors [M] of its sequences
-    tests: Mapping[str, Callable[[jax.Array, Any], jax.Array]]
+    # the name of each test, and its function: (key, params) -> errors [M] of its sequences
+    tests: tuple[tuple[str, Callable[[jax.Array, Any], jax.Array]], ...]
 
 
 TEST_BATCH = 32  # sequences of a test that are run at once: memory for long ones
 
 
-def trial_key(seed: int, trial: ArrayLike) -> jax.Array:
+def trial_key(seed: ArrayLike, trial: ArrayLike) -> jax.Array:
     """Key of one trial: fold_in(seed key, trial), Threefry whatever the global setting."""
     return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), trial)
 
@@ -105,11 +105,12 @@ def build(experiment: Experiment, platform: str = "cpu") -> Trial:
     experiment = settled(experiment)
     parts = parts_of(experiment)
     check_draws(experiment.task, parts.task)
-    return make_trial(experiment, parts, platform)
+    return make_trial(experiment.net(), parts, platform)
 
 
+@lru_cache(maxsize=256)  # so that equal nets have one program
 def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
-    """One trial of these parts.
+    """One trial of a net (:meth:`jaxrnn.Experiment.net`) of these parts.
 
     ``update`` measures each sequence's error with the weights before it, then takes one gradient
     step on their mean loss; with a single sequence as the notebook's ``run_experiment_1`` does.
@@ -164,7 +165,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         task.num_steps,
         batch_size,
         in_turn=together and platform == "cpu",
-        tests={test.name: partial(errors_of, test) for test in parts.tests},
+        tests=tuple((test.name, partial(errors_of, test)) for test in parts.tests),
     )
 
 

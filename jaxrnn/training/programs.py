@@ -1,0 +1,53 @@
+"""The compiled programs that this process holds, each for a net on some devices.
+
+Seeds, trials, rates, biases, caps and stop rules are data to a program. So a search, the trials
+that are reported after it, and another seed share one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from jaxrnn.machine import settings_of_jax
+from jaxrnn.training.engine import Program, make_program
+from jaxrnn.training.trial import Trial
+
+HELD = 16
+"""So many programs are held, those that were asked for last. One takes 12 MB or so (the LSTM, jax
+0.10.2)."""
+
+_held: OrderedDict[Any, Program] = OrderedDict()
+
+
+def program_for(
+    trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
+) -> Program:
+    """:func:`jaxrnn.training.engine.make_program`'s, one for the same arguments and settings of
+    JAX."""
+    key = _key(trial, chunk_updates, devices, replayable)
+    if key not in _held:
+        _held[key] = make_program(trial, chunk_updates, devices, replayable)
+    _held.move_to_end(key)
+    while len(_held) > HELD:
+        _held.popitem(last=False)
+    return _held[key]
+
+
+def widths_held(
+    trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
+) -> list[int]:
+    """The numbers of lanes that such a program is compiled for already."""
+    program = _held.get(_key(trial, chunk_updates, devices, replayable))
+    return [] if program is None else program.widths()
+
+
+def forget_programs() -> None:
+    """Hold none."""
+    _held.clear()
+
+
+def _key(trial: Trial, *others: Any) -> Any:
+    chunk_updates, devices, replayable = others
+    return trial, chunk_updates, tuple(devices), replayable, settings_of_jax()

@@ -1,0 +1,118 @@
+"""A program is a net: how many are compiled, and what is traced for them."""
+
+from dataclasses import fields, replace
+
+import jax
+import pytest
+from helpers import ADAM, STREAK, WINDOW, promotion
+
+from jaxrnn import Experiment, run_trials
+from jaxrnn.experiment import PER_TRIAL
+from jaxrnn.problems import settled
+from jaxrnn.scorecard import run_scorecard
+from jaxrnn.scorecard.protocol import Protocol
+from jaxrnn.training import programs
+from jaxrnn.training.trial import build
+
+TRACED, COMPILED = "/jax/core/compile/jaxpr_trace_duration", "backend_compile"
+
+
+@pytest.fixture
+def events():
+    """The names of what JAX has spent time on since the test began."""
+    seen, is_on = [], [True]
+
+    def note(name, seconds, **_):
+        if is_on:
+            seen.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield seen
+    is_on.clear()
+
+
+def compiled():
+    """The numbers of lanes that the programs which are held are compiled for."""
+    return [width for program in programs._held.values() for width in program.widths()]
+
+
+DATA = {
+    **{"name": "mine", "seed": 3, "trials": 4, "max_steps": 700, "window": 55, "threshold": 0.3},
+    **{"max_failures": 2, "mean_error": 0.2, "test_every": 50, "learning_rate": 0.7, "clip": 2.0},
+    **{"initial_scale": 0.5, "input_bias": 1.0, "forget_bias": 2.0, "output_bias": 3.0},
+}
+
+
+def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
+    other = {
+        **{"task": "no_regularities", "task_options": {"num_symbols": 5}, "cell": "gru"},
+        **{"cell_options": {"a": 1}, "length": 6, "hidden_size": 5, "layers": 2},
+        **{"initializer": "xavier", "objective": "half_squared_error", "measure": "ranking_error"},
+        **{"loss_reduction": "sum", "optimizer": "clipped_adam", "clipping": "norm"},
+        **{"batch_size": 4, "join_at": 5, "test_size": 64, "final_test": 64, "test_lengths": (7,)},
+    }
+    base = settled(STREAK)
+    assert {*DATA, *other, "stack_hidden"} == {field.name for field in fields(Experiment)}
+    assert set(PER_TRIAL) <= set(DATA)
+    for name, value in DATA.items():
+        assert replace(base, **{name: value}).net() == base.net(), name
+    for name, value in other.items():
+        assert replace(base, **{name: value}).net() != base.net(), name
+    deep = replace(base, layers=2)
+    assert replace(deep, stack_hidden=True).net() != deep.net()
+    assert build(replace(base, **DATA)) is build(base)
+
+
+def test_experiments_that_differ_in_data_share_one_program(events):
+    settings = {"threshold": 0.4, "window": 50, "max_steps": 600}
+    some = [
+        replace(STREAK, seed=7),
+        replace(STREAK, learning_rate=(0.3, 1.0, 0.5, 0.2, 2.0), forget_bias=1.0),
+        replace(STREAK, **settings),
+        replace(STREAK, trials=4),  # in lanes for five
+    ]
+    first = run_trials(STREAK, chunk_steps=60)
+    events.clear()
+    shared = [run_trials(one, chunk_steps=60) for one in some]
+    assert len(compiled()) == 1
+    assert not [name for name in events if COMPILED in name]
+    assert shared[3] == first[:4]
+    assert shared[0] != first
+    for one, outcomes in zip(some, shared, strict=True):
+        programs.forget_programs()
+        assert run_trials(one, chunk_steps=60) == outcomes
+
+
+def test_a_program_is_not_shared_under_other_settings_of_jax():
+    run_trials(replace(STREAK, max_steps=120))
+    with jax.default_matmul_precision("float32"):
+        run_trials(replace(STREAK, max_steps=120))
+    assert len(compiled()) == 2
+
+
+def test_so_many_programs_are_held_those_of_last(monkeypatch):
+    monkeypatch.setattr(programs, "HELD", 2)
+    one, two, three = (replace(STREAK, hidden_size=size, max_steps=90) for size in (3, 4, 5))
+    for experiment in (one, two, one, three):
+        run_trials(experiment)
+    held = {key[0] for key in programs._held}
+    assert held == {build(one), build(three)}
+
+
+@pytest.mark.parametrize("experiment", [WINDOW, ADAM], ids=["sgd", "adam"])
+def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials(experiment):
+    with promotion(experiment):
+        alone = run_trials(replace(experiment, trials=4))
+        programs.forget_programs()
+        run_trials(experiment, devices=jax.devices()[:1])  # for five lanes on one
+        assert run_trials(replace(experiment, trials=4)) == alone
+        (key,) = programs._held
+        assert len(key[2]) == 1
+
+
+def test_a_search_and_its_report_share_the_programs_one_an_optimizer(tmp_path, events):
+    with jax.numpy_dtype_promotion("standard"):
+        run_scorecard(["gru"], ["noise_free"], tmp_path, Protocol(max_steps=1000))
+    assert len(compiled()) == 2
+    # 33 with nothing cached; 100 when each experiment was looked at by itself.
+    assert events.count(TRACED) <= 40
