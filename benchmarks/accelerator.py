@@ -2,7 +2,7 @@
 
     python benchmarks/accelerator.py [--cells lstm] [--lengths 10 100] [--trials 10 1000]
 
-Times a training step of both nets on the CPU's cores and on every device that there is: one
+Times an update of both nets on the CPU's cores and on every device that there is: one
 accelerator, all of them together where there are several, and one of NVIDIA's with its loops in
 command buffers, too. Each of these is a process of its own with its share of the time, so that one
 that fails or hangs loses only itself, and each figure is on disk as soon as it is taken. The table,
@@ -74,7 +74,7 @@ def accelerated(found: Row) -> list[Part]:
 
 
 def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
-    """Microseconds for one training step of all trials, and seconds for the first call.
+    """Microseconds for one update of all trials, and seconds for the first call.
 
     CPUs take as many trials at a time as a run has lanes there, one batch after another.
     """
@@ -179,7 +179,7 @@ def page(rows: list[Row], made: str, command: str) -> str:
     parts = [p for p in dict.fromkeys(r["part"] for r in timed) if p != CPU.name]
     us = {(r["part"], r["cell"], r["length"], r["trials"]): r["us"] for r in timed}
     cases = sorted(dict.fromkeys(key[1:] for key in us))
-    lines = ["Microseconds for one training step of all trials, least of several repeats.", ""]
+    lines = ["Microseconds for one update of all trials, least of several repeats.", ""]
     lines += [f"| net | T | trials | {' | '.join([CPU.name, *parts])} |"]
     lines += ["|---|--:|--:" + "|--:" * (1 + len(parts)) + "|"]
     for case in cases:

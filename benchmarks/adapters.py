@@ -2,7 +2,7 @@
 
     python benchmarks/adapters.py
 
-Times, on one core, one training step of ten trials with the notebook's LSTM: on the fast path of
+Times, on one core, one update of ten trials with the notebook's LSTM: on the fast path of
 this package, its step in a plain scan, and the LSTM cells of Flax NNX (both that it has), Flax
 Linen and Equinox through :mod:`jaxrnn.nets.adapters`. Repeats are interleaved. That they compute
 the same from the same weights is what tests/test_adapters.py holds.
@@ -51,7 +51,7 @@ NETS: dict[str, Callable[..., Cell]] = {
 
 
 def measure(length: int, trials: int) -> dict[str, list[float]]:
-    """Microseconds for one training step of all trials, each repeat of each net."""
+    """Microseconds for one update of all trials, each repeat of each net."""
     updates = max(10, 2_000 // length)
     experiments = {
         name: (Experiment(cell=name, length=length, trials=trials), updates) for name in NETS
@@ -60,7 +60,7 @@ def measure(length: int, trials: int) -> dict[str, list[float]]:
 
 
 def main(lengths: tuple[int, ...] = (10, 100), trials: int = 10) -> None:
-    """Time one training step of all trials with each LSTM.
+    """Time one update of all trials with each LSTM.
 
     Args:
         lengths: Lengths of the sequences.
@@ -68,7 +68,7 @@ def main(lengths: tuple[int, ...] = (10, 100), trials: int = 10) -> None:
     """
     use_one_core()
     CELLS.update(NETS)
-    print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS}.\n")
+    print(f"Microseconds for one update of {trials} trials, least (median) of {REPEATS}.\n")
     print("| net | T | us | times our fast path | times our plain scan |")
     print("|---|--:|--:|--:|--:|")
     for length in lengths:

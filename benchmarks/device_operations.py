@@ -1,10 +1,10 @@
-"""How many operations does a training step start on a GPU? Counted without one.
+"""How many operations does an update start on a GPU? Counted without one.
 
     pip install -e '.[cuda12]'
     python benchmarks/device_operations.py [--cells lstm] [--lengths 10 100] [--trials 10 1000]
 
 Compiles the engine's chunk for the GPU that h100.txtpb describes, which need not be there: jax's
-CUDA plug-in has the compiler. Counted are the operations of a training step on the device, kernels
+CUDA plug-in has the compiler. Counted are the operations of an update on the device, kernels
 and copies, and its launches, which are what the host starts: an operation, or a command buffer of
 several. Where an operation takes less time than its start, these counts are what a step costs.
 """
@@ -39,7 +39,7 @@ LOOP, GRAPH = "kWhile", "kCommandBuffer"
 
 
 class Counts(NamedTuple):
-    """Of one training step."""
+    """Of one update."""
 
     operations: int
     launches: int
@@ -50,13 +50,13 @@ class _Holder(NamedTuple):
 
     indent: int
     kind: str
-    times: int  # that what it holds is run in a training step
+    times: int  # that what it holds is run in an update
     in_graph: bool
     asks: bool  # a loop of unknown length, that asks its condition each time
 
 
 def counts_of(thunks: str, trips: Mapping[str, int], names: Mapping[int, str]) -> Counts:
-    """Counts of a chunk, whose outermost loop is that of its training steps.
+    """Counts of a chunk, whose outermost loop is that of its updates.
 
     ``thunks`` is XLA's dump of the sequence, ``trips`` how often each loop of a known length turns
     and ``names`` the thunks'. Raises ValueError for a thunk of a kind that is not known here,
@@ -121,7 +121,7 @@ def main(
     lengths: tuple[int, ...] = (10, 20, 50, 100),
     trials: tuple[int, ...] = (10, 1000),
 ) -> None:
-    """Count the device operations and launches of a training step.
+    """Count the device operations and launches of an update.
 
     Args:
         cells: The nets.
@@ -138,7 +138,7 @@ def main(
     except Exception as error:  # whatever the plug-in raises
         print(f"Nothing was counted, this needs jax's CUDA plug-in (extra cuda12): {error}")
         return
-    print("Of one training step of all trials, compiled for a GPU that is described, not run.\n")
+    print("Of one update of all trials, compiled for a GPU that is described, not run.\n")
     print("| net | T | trials | time steps at once | operations | launches | MB | compiled in |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for cell, length, number in itertools.product(cells, lengths, trials):

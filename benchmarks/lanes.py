@@ -5,7 +5,7 @@
 Trains the same number of LSTM trials to their ends twice, on every core: in one call, whose lanes
 are kept full, and in blocks of ten, one call after another, each waiting for its slowest trial.
 Both find their programs in a compile cache that was warmed before, so compiling is in neither time.
-Occupancy: training steps of trials over those that the lanes had time for.
+Occupancy: updates of trials over those that the lanes had time for.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ BLOCK = 10
 
 
 def occupancy_of(run: Callable[[Callable[[Tally], None]], object]) -> tuple[int, int]:
-    """Training steps of the trials of one call, and of its lanes."""
+    """Updates of the trials of one call, and of its lanes."""
     tallies: list[Tally] = []
     run(tallies.append)
     return tallies[-1].trial_steps, tallies[-1].lane_steps

@@ -2,11 +2,11 @@
 
     python benchmarks/linear_recurrence.py [--cells min_gru] [--lengths 100] [--hidden-sizes 20]
 
-Times, on one core, one training step of ten trials at the temporal order task, the cells whose
+Times, on one core, one update of ten trials at the temporal order task, the cells whose
 recurrence h(t) = a(t) h(t-1) + b(t) is linear: as they are, by a loop over time; by the same loop
 and jax's own derivative of it; and by ``jax.lax.associative_scan``, whose tree of log2 T levels
 needs few steps and more products, with the derivative that it takes least time with. All are built
-in one process, have to agree over four training steps, and take turns. The ratios are medians over
+in one process, have to agree over four updates, and take turns. The ratios are medians over
 the turns.
 """
 
@@ -87,7 +87,7 @@ def main(
     hidden_sizes: tuple[int, ...] = (20, 64, 128),
     trials: int = 10,
 ) -> None:
-    """Time one training step of all trials, the recurrence by a scan and otherwise.
+    """Time one update of all trials, the recurrence by a scan and otherwise.
 
     Args:
         cells: Cells with a linear recurrence.
@@ -96,7 +96,7 @@ def main(
         trials: Trials trained together.
     """
     use_one_core()
-    print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS}.\n")
+    print(f"Microseconds for one update of {trials} trials, least (median) of {REPEATS}.\n")
     print(f"| net | T | H | scan | {' | '.join(list(WAYS)[1:])} |")
     print("|---|--:|--:|--:|--:|--:|")
     for cell in cells:

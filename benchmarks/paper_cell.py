@@ -2,7 +2,7 @@
 
     python benchmarks/paper_cell.py
 
-Times, on one core, one training step of ten trials on the tasks of the 1997 paper: memory blocks,
+Times, on one core, one update of ten trials on the tasks of the 1997 paper: memory blocks,
 whose truncated gradient needs no backward scan, as the paper's experiments train them, and the
 standard LSTM with as many cells under the same task, objective and optimizer.
 """
@@ -18,13 +18,13 @@ from jaxrnn.training.trial import build
 
 
 def measure(experiment: Experiment) -> Timing:
-    """Time one training step of all trials."""
+    """Time one update of all trials."""
     chunk_steps = max(20, 20_000 // build(experiment).num_steps)
     return time_steps(*chunks_of(experiment, chunk_steps), chunk_steps)
 
 
 def main(names: tuple[str, ...] = ("4", "2c", "6a"), length: int = 100, trials: int = 10) -> None:
-    """Time one training step of all trials with both nets.
+    """Time one update of all trials with both nets.
 
     Args:
         names: Experiments of the paper with memory blocks.
@@ -32,7 +32,7 @@ def main(names: tuple[str, ...] = ("4", "2c", "6a"), length: int = 100, trials: 
         trials: Trials trained together.
     """
     use_one_core()
-    print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS}.\n")
+    print(f"Microseconds for one update of {trials} trials, least (median) of {REPEATS}.\n")
     print("| experiment | T | time steps | cells | 1997 net | standard LSTM | ratio |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for name in names:

@@ -1,4 +1,4 @@
-"""How many training steps a second do ten trials make, here and in other hands?
+"""How many updates a second do ten trials make, here and in other hands?
 
     pip install -e '.[bench]'
     python benchmarks/rivals.py [--cells lstm] [--lengths 10 100] [--rivals jaxrnn c] [--no-time]
@@ -81,7 +81,7 @@ class Reference(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table; microseconds for one training step of all trials."""
+    """One line of the table; microseconds for one update of all trials."""
 
     cell: str
     length: int
@@ -175,7 +175,7 @@ def save(folder: Path, rows: list[Row], num_trials: int, names: Iterable[str]) -
     folder.mkdir(parents=True, exist_ok=True)
     about = [f"- {name}: {RIVALS[name].description}" for name in names]
     page = [
-        f"Least and median of {REPEATS} repeats: microseconds for one training step of all "
+        f"Least and median of {REPEATS} repeats: microseconds for one update of all "
         f"{num_trials} trials, one core, one thread. First call: building, compiling and "
         f"{CHECK_STEPS} steps.",
         *["", table(rows), "", *about, "", f"`{command}`", "", made],
@@ -195,7 +195,7 @@ def main(
     time: bool = True,
     results: Path = Path(__file__).parent / "results",
 ) -> int:
-    """Time one training step of all trials, the rivals against jaxrnn.
+    """Time one update of all trials, the rivals against jaxrnn.
 
     Args:
         cells: The nets, simple_rnn and lstm.

@@ -1,8 +1,8 @@
-"""How does the cost of a training step grow with length, trials and hidden units?
+"""How does the cost of an update grow with length, trials and hidden units?
 
     python benchmarks/scaling.py
 
-Times one training step of both nets on one device, varying one size at a time around 10 trials of
+Times one update of both nets on one device, varying one size at a time around 10 trials of
 length 10 with 20 hidden units, and draws it on logarithmic axes over the arithmetic limit: the
 floating-point operations of the step's matrix products over the peak that a large matrix product
 reaches on the same device in the same run. Writes benchmarks/results/scaling.{md,png}.
@@ -32,7 +32,7 @@ GATES = {"simple_rnn": 1, "lstm": 4}
 
 
 def floating_point_operations(experiment: Experiment) -> float:
-    """Operations of one training step's matrix products, a multiply-add being two.
+    """Operations of one update's matrix products, a multiply-add being two.
 
     Forward, each of the T-1 steps of a trial multiplies h [H] with [H, gates H] and [H, O]; the
     input product is a row look-up. Backward, each product is done twice more, for the gradients of
@@ -57,7 +57,7 @@ def peak(device: jax.Device, size: int = 2048) -> float:
 
 
 def step_microseconds(experiment: Experiment, device: jax.Device) -> float:
-    """Least time of one training step of all trials."""
+    """Least time of one update of all trials."""
     # About a quarter of a second a repeat at the speed of one core.
     chunk_steps = int(np.clip(5e9 / (5 * floating_point_operations(experiment)), 3, 1000))
     return time_steps(*chunks_of(experiment, chunk_steps, [device]), chunk_steps).least
@@ -91,7 +91,7 @@ def main() -> None:
             axes.plot(sizes, limits, "--", color=color, lw=1, label=f"{cell}, arithmetic limit")
         axes.set(xscale="log", yscale="log", xlabel=name.replace("_", " "))
         axes.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel("microseconds for one training step")
+    panels[0].set_ylabel("microseconds for one update")
     panels[0].legend(frameon=False, fontsize=8)
     figure.suptitle("Around 10 trials of length 10 with 20 hidden units, one device", fontsize=11)
     RESULTS.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: how a training step is timed and what is said of the machine."""
+"""What the benchmarks share: how an update is timed and what is said of the machine."""
 
 import datetime
 import os
@@ -23,7 +23,7 @@ REPEATS = 7
 
 
 class Timing(NamedTuple):
-    """Microseconds for one training step of all trials; seconds for the first call."""
+    """Microseconds for one update of all trials; seconds for the first call."""
 
     least: float
     median: float
@@ -33,7 +33,7 @@ class Timing(NamedTuple):
 def time_steps(
     run: Callable[[Any, int], tuple[Any, jax.Array]], state: Any, chunk_steps: int
 ) -> Timing:
-    """Time ``run(state, first_step) -> (state, errors)``, ``chunk_steps`` training steps a call.
+    """Time ``run(state, first_step) -> (state, errors)``, ``chunk_steps`` updates a call.
 
     The first call, which compiles, and a second one to warm up are not counted.
     """

@@ -1,9 +1,9 @@
-"""What does one training step of ten trials cost, and what does the formulation gain?
+"""What does one update of ten trials cost, and what does the formulation gain?
 
     python benchmarks/training_step.py [--cells lstm] [--lengths 10 100] [--every-cell-at 20]
 
 Times, on one core, the product's engine against the obvious formulation in the same process:
-``jax.jit`` of a scan over training steps of a ``vmap`` of a scan whose body does every product on
+``jax.jit`` of a scan over updates of a ``vmap`` of a scan whose body does every product on
 one-hot inputs, gates apart. There are two of it: with the LSTM's gates in stacked arrays that the
 body indexes, as the notebook has them (``U[0]``, ``U[1]``, ...), and with a matrix for each gate.
 All start from the same weights, see the same sequences, and have to agree. A second table has every
@@ -64,7 +64,7 @@ def obvious_step(w: Arrays, state: Any, x: jax.Array) -> tuple[Any, jax.Array]:
 
 
 def obvious_update(experiment: Experiment, weights: Arrays, key: jax.Array) -> Any:
-    """One training step of one trial on the sequence of ``key``."""
+    """One update of one trial on the sequence of ``key``."""
     length = experiment.length
     ends = length - 2 + jax.random.bernoulli(key).astype(jnp.int32)[None]
     symbols = jnp.concatenate([ends, jnp.arange(length - 2, dtype=jnp.int32), ends])
@@ -155,7 +155,7 @@ def main(
     trials: int = 10,
     every_cell_at: int = 20,
 ) -> None:
-    """Time one training step of all trials, the obvious formulation against jaxrnn's.
+    """Time one update of all trials, the obvious formulation against jaxrnn's.
 
     Args:
         cells: The nets, simple_rnn and lstm.
@@ -164,7 +164,7 @@ def main(
         every_cell_at: Length of the sequences in the table of every cell.
     """
     use_one_core()
-    print(f"Microseconds for one training step of {trials} trials, least (median) of {REPEATS};")
+    print(f"Microseconds for one update of {trials} trials, least (median) of {REPEATS};")
     print("stacked and apart: the obvious formulation with stacked and with separate gates.\n")
     print("| net | T | stacked | apart | jaxrnn | stacked / jaxrnn | apart / jaxrnn | first call |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")

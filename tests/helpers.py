@@ -101,7 +101,7 @@ def first_params(experiment: Experiment, trial: int = 0) -> Any:
 
 
 def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
-    """Every trial's parameters after each of some numbers of training steps, without the runner."""
+    """Every trial's parameters after each of some numbers of updates, without the runner."""
     program = make_program(build(experiment), 1, ONE_DEVICE)
     lanes, after = lanes_of(experiment), {}
     state = program.init(lanes)

@@ -19,7 +19,7 @@ from jaxrnn.training.trial import build
 
 LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)
 CHUNKS, DEVICES = (1, 2, 7, 40), (1, 2)
-STEPS = 40  # what rounds in other ways shows after 1 to 26 training steps
+STEPS = 40  # what rounds in other ways shows after 1 to 26 updates
 REFERENCE = (10, 40, 1)
 SETTINGS = {
     "memory_blocks": {"cell_options": {"block_size": 2}},

@@ -52,7 +52,7 @@ LEARNING_RATE = 0.7
 
 
 class Step(NamedTuple):
-    """One training step."""
+    """One update."""
 
     logits: np.ndarray  # [T-1, O]
     loss: float

@@ -6,7 +6,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
-# Before the loop over training steps three operations; in it two, a graph of two, and a loop over
+# Before the loop over updates three operations; in it two, a graph of two, and a loop over
 # time with a graph of one operation and a copy beside it.
 THUNKS = """\
 000: kCommandBuffer [source | next=004 (1)]

@@ -202,7 +202,7 @@ def test_picture_of_a_net_holds_its_record(cell, rows):
     experiment = replace(TINY, cell=cell)
     record = look_at_both(experiment, random_params(net_of(cell, (4, 3, 4)))).record
     figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
-    title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training steps"
+    title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training sequences"
     assert figure.get_suptitle() == title
     heat_maps = [axes for axes in figure.axes if axes.images]
     assert len(heat_maps) == 3 * len(rows)
@@ -264,7 +264,7 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
     params = random_params(parts.cell)
     seen = jax.device_get(look_at_both(experiment, params))
     figure = draw_look(experiment, Outcome(0, "unsolved", None, 9, 12_000, ()), seen)
-    assert "not solved after 12,000 training steps" in figure.get_suptitle()
+    assert "not solved after 12,000 training sequences" in figure.get_suptitle()
     panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     ends = ends_of(seen)
     for k, (end, norms) in enumerate(zip(ends, reach_of(seen), strict=True)):

@@ -1,8 +1,8 @@
-"""The rivals of ``rivals.py``: the notebook's training step in other hands, a module each.
+"""The rivals of ``rivals.py``: the notebook's update in other hands, a module each.
 
 Each gives ``build(problem) -> run``, and ``run(coins, learning_rate, clip) -> errors`` trains every
 trial from wherever the last call left it. Letters: N trials, T symbols of a sequence, H hidden
-units, G gates (1 or 4), C training steps of a call.
+units, G gates (1 or 4), C updates of a call.
 """
 
 from collections.abc import Callable

@@ -77,7 +77,7 @@ def loss_and_error(net: Net, sequence: jax.Array) -> tuple[jax.Array, jax.Array]
 
 
 def step(net: Net, sequences: jax.Array, optimizer: Any) -> tuple[Net, jax.Array]:
-    """One training step of every trial; errors [N]."""
+    """One update of every trial; errors [N]."""
 
     def one(net: Net, sequence: jax.Array) -> tuple[Net, jax.Array]:
         grads, error = eqx.filter_grad(loss_and_error, has_aux=True)(net, sequence)
@@ -117,7 +117,7 @@ def build(problem: Problem) -> Run:
 
 
 def build_scanned(problem: Problem) -> Run:
-    """The same step with the loop over training steps in the compiled program, as jaxrnn has it."""
+    """The same step with the loop over updates in the compiled program, as jaxrnn has it."""
     net = net_of(problem)
 
     @eqx.filter_jit

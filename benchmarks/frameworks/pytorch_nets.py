@@ -34,7 +34,7 @@ def loss_and_error(w: dict[str, Any], inputs: Any, targets: Any) -> tuple[Any, A
 
 
 def vmapped_step(w: dict[str, Any], sequences: Any, rate: Any, clip: Any) -> tuple[Any, Any]:
-    """One training step of all trials; one-hot sequences [N, T, T]."""
+    """One update of all trials; one-hot sequences [N, T, T]."""
     step = torch.func.vmap(torch.func.grad(loss_and_error, has_aux=True))
     gradients, errors = step(w, sequences[:, :-1], sequences[:, 1:])
     clipped = {name: torch.clamp(g, -clip, clip) for name, g in gradients.items()}

@@ -1,4 +1,4 @@
-/* The notebook's training step in plain C, one trial after another.
+/* The notebook's update in plain C, one trial after another.
  *
  * Compiled for one net and one length: -DGATES=1 (simple RNN) or 4 (LSTM), -DHIDDEN=H, -DLENGTH=T.
  * Gates side by side: input, forget, output, candidate. One-hot inputs are row look-ups, and

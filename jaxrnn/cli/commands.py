@@ -194,7 +194,7 @@ def paper(
         seconds = None
         if cost:
             set_up_jax(compile_cache)
-            with console.status("timing a training step"):
+            with console.status("timing an update"):
                 seconds = seconds_a_time_step()
         console.print(published_tables(list(suites.values()), seconds))
         return

@@ -63,7 +63,7 @@ def scorecard(
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
     rows = read_rows(out)
     trained = list(dict.fromkeys(row["cell"] for row in rows))
-    with console.status("timing a training step of each cell"):
+    with console.status("timing an update of each cell"):
         costs = write_costs(trained, out)
     lay_beside(_beside(protocol, rows, out), out)
     _show(rows, costs, out)

@@ -29,7 +29,7 @@ def label(experiment: Experiment) -> str:
 def ending(outcome: Outcome) -> str:
     """How and when a trial ended, in words."""
     solved = "solved" if outcome.status == "solved" else "not solved"
-    return f"{solved} after {outcome.steps:,} training steps"
+    return f"{solved} after {outcome.steps:,} training sequences"
 
 
 class Row(NamedTuple):

@@ -14,7 +14,7 @@ float64 (what their initializers draw in 32 bit is drawn in 32 bit), and a first
 cell draws at random is the same one in every trial. Nothing of theirs is imported before an
 adapter of theirs is called, and no promotion of types or ranks is needed that strict jax refuses.
 
-A cell in this form is only a step, scanned plainly. On one core a training step of ten trials takes
+A cell in this form is only a step, scanned plainly. On one core an update of ten trials takes
 1.9 to 3.4 times as long with their LSTMs as with :func:`jaxrnn.lstm` at T = 10, and 2.6 to 5.9
 times at T = 100; ours without its fast path takes 1.4 and 2.2 times as long (``python
 benchmarks/adapters.py``, AMD EPYC, jax 0.10.2, flax 0.12.8, equinox 0.13.8, Python 3.11.7,

@@ -1,6 +1,6 @@
 """The scan of a cell of gates over a sequence's time steps, with a gradient of its own.
 
-On a CPU a training step takes as long as its arithmetic, so that as little as possible is computed
+On a CPU an update takes as long as its arithmetic, so that as little as possible is computed
 twice. An accelerator, which takes several time steps at once, takes as long as it has operations to
 start, so that there each time step is one product and one operation more, forward and backward.
 """

@@ -54,7 +54,7 @@ def _is_fixed(a: Numbers) -> bool:
     return jax.tree.leaves(a)[0].ndim == 1
 
 
-# By a scan and not by lax.associative_scan, with which a training step takes a CPU longer at every
+# By a scan and not by lax.associative_scan, with which an update takes a CPU longer at every
 # length, see benchmarks/linear_recurrence.py. Its own derivative leaves a backward scan that writes
 # one array, the gradient of b; that of a is computed of all time steps at once.
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -12,8 +12,8 @@ NOTEBOOK = Suite(
         whose="the notebook's",
         net="{cell}",
     ),
-    # Its printed results, which count training steps from 0 and end with length 20; lengths 50 and
-    # 100 are in its list but were never finished.
+    # Its printed results, which count training sequences from 0 and end with length 20; lengths 50
+    # and 100 are in its list but were never finished.
     published={
         (cell, length): Published(trials=trials)
         for cell, lengths in {

@@ -13,7 +13,7 @@ class Published(NamedTuple):
     Either each trial's step, as its source counts them, or means over its trials.
     """
 
-    mean: float | None = None  # training steps of the solved trials, None where none was
+    mean: float | None = None  # training sequences of the solved trials, None where none was
     solved: float | None = None  # share of the trials, None where it is not printed
     trials: tuple[int | None, ...] | None = None  # each one's step of solution, None: unsolved
     st1: float | None = None  # mean steps until the first of two criteria, where there are two
@@ -51,7 +51,7 @@ class Suite:
     lengths: tuple[int, ...]
     source: Source
     published: Mapping[tuple[str, int], Published] = field(default_factory=dict)  # (cell, length)
-    # Training steps of a solved trial that its source does not count, and whether it counts the
+    # Training sequences of a solved trial that its source does not count, and whether it counts the
     # window without a failure at its end.
     uncounted: int = 1
     counts_window: bool = True
@@ -84,7 +84,7 @@ class Suite:
         return replace(self.base, **given | settings)
 
     def not_counted(self, window: int) -> int:
-        """Training steps of a trial, solved with such a window, that its source does not count."""
+        """Training sequences of a trial, solved with such a window, that its source leaves out."""
         return self.uncounted + (0 if self.counts_window else window)
 
     def published_at(self, cell: str, length: int) -> Published | None:

@@ -137,7 +137,7 @@ def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) ->
         for words, y in (("cap", cap), ("not solved", top)):
             at = (1.005, y)
             axes.annotate(words, at, xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    axes.set(yscale="log", ylabel="training steps to solution", ylim=(low, high))
+    axes.set(yscale="log", ylabel="training sequences to solution", ylim=(low, high))
     if high / low < 100:  # or there might be a single number
         axes.yaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -178,7 +178,7 @@ def spread_around(middle: float, half: float, count: int) -> np.ndarray:
 
 
 def curves_by_length(rows: Sequence[Row]) -> Figure:
-    """The error against the training step, a panel a length, a line a trial."""
+    """The error against the training sequence, a panel a length, a line a trial."""
     nets = nets_of(rows)
     lengths = sorted({row["length"] for row in rows})
     columns = min(5, len(lengths))
@@ -197,7 +197,7 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     grid[0, 0].set(xscale="log", xlim=(1, max(cap, 2)), ylim=(0, max(1.02, 1.05 * highest)))
     for axes in grid.flat:
         axes.minorticks_off()  # many, and slow to draw
-    label_outer_panels(grid, len(lengths), "training step", "mean error")
+    label_outer_panels(grid, len(lengths), "training sequence", "mean error")
     lines = [Line2D([], [], color=color) for color in nets.values()]
     lines.append(Line2D([], [], color=GREY, ls="--"))
     short = all_shortened((net_name(*net) for net in nets), 40)

@@ -84,7 +84,7 @@ def _panel(
     axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel=f"training step (cap {first['max_steps']:,})")
+    axes.set(xlabel=f"training sequence (cap {first['max_steps']:,})")
 
 
 def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None:

@@ -59,7 +59,7 @@ def row_name(experiment: str) -> str:
 
 
 def uncounted(row: Row) -> int:
-    """Training steps of a solved trial that its experiment's source does not count.
+    """Training sequences of a solved trial that its experiment's source does not count.
 
     An experiment that is in no table counts from 0, as the notebook does.
     """

@@ -1,4 +1,4 @@
-"""What the nets of a scorecard are: their weights and units, and what a training step costs."""
+"""What the nets of a scorecard are: their weights and units, and what an update costs."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
 
 
 def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
-    """What a training step of ten trials of each cell costs, by SGD on the adding problem, that of
+    """What an update of ten trials of each cell costs, by SGD on the adding problem, that of
     the LSTM, timed right before it on this machine, being 1; kept in ``out``, with those before."""
     path = out / COST
     known = _read_costs(path)
@@ -68,7 +68,7 @@ HEADINGS = ("net", "weights", "units", "tuned by", "step")
 
 LEGEND = (
     "Weights and units: from the least to the most of the tasks. Tuned by: trials of its search on "
-    "each task. Step: cost of a training step of ten trials by SGD on the adding problem, that of "
+    "each task. Step: cost of an update of ten trials by SGD on the adding problem, that of "
     "the LSTM, timed beside it, being 1."
 )
 
@@ -77,7 +77,7 @@ def nets_table(
     rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
 ) -> list[TableRow]:
     """Of each cell the number of weights and units, from the least to the most of its tasks, the
-    trials of its search on each (of ``tried``), and the cost of a training step in the LSTM's."""
+    trials of its search on each (of ``tried``), and the cost of an update in the LSTM's."""
     searched = Counter((row["cell"], row["task"]) for row in tried)
     lines = []
     known = CARDS["adding"].cells  # first, in their order
