@@ -123,6 +123,20 @@ def test_fewer_experiments_than_devices_share_them_out(devices):
     assert script.devices[5][:2] == [1, 3]
 
 
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_devices_that_a_run_leaves_are_offered_to_it_later(devices):
+    script = Script([4], lambda script, length: len(script.devices[4]) == 2)
+    begin = script.begin
+
+    def begin_on_one(experiment, devices):
+        assert devices == [0, 1]
+        return begin(experiment, devices[:1])
+
+    script.begin = begin_on_one
+    script.run()
+    assert script.devices == {4: [0, 1]}
+
+
 @pytest.mark.parametrize("devices", [3], indirect=True)
 def test_none_are_none(devices):
     script = Script([])

@@ -185,12 +185,13 @@ class Run:
         return enough(devices, width), width
 
     def _first_place(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
-        """All these devices, or those that it is compiled for already, if only for some of them or
-        for a few more lanes: a run that ends soon is spared a compilation."""
+        """All these devices, or those that it is compiled for already, if only for some of them or,
+        where no trial waits, for a few more lanes: a run that ends soon is spared a compilation."""
+        wider = WIDER if num_lanes == len(self.trials) else 1.0
         for some in (devices, *([device] for device in devices)):
             least = round_up(num_lanes, len(some))
             held = widths_held(self.trial, self.chunk_updates, some, self.replayable)
-            if fitting := [width for width in held if least <= width <= WIDER * least]:
+            if fitting := [width for width in held if least <= width <= wider * least]:
                 return self._compiled_for(some, min(fitting))
         return self._compiled_for(devices, num_lanes)
 

@@ -74,6 +74,7 @@ class SideBySide:
             experiment, run = following
             self.on_start(experiment)
             run = run or self.begin(experiment, self.shares[share])
+            self._leave([device for device in self.shares[share] if device not in run.devices])
 
             def on_tally(tally: Tally, experiment: Experiment = experiment, run: Run = run) -> None:
                 self._look_ahead(share)
@@ -83,7 +84,12 @@ class SideBySide:
             yield from run.train(on_tally)
             self.on_end(experiment, run)
             devices = [*dict.fromkeys([*devices, *run.devices])]
-        self.idle, self.idle_since = [*self.idle, *devices], time.monotonic()
+        self._leave(devices)
+
+    def _leave(self, devices: Sequence[jax.Device]) -> None:
+        """Have nothing to do for these devices from now on."""
+        if devices:
+            self.idle, self.idle_since = [*dict.fromkeys([*self.idle, *devices])], time.monotonic()
 
     def _next(self, share: int) -> tuple[Experiment, Run | None] | None:
         if share in self.ahead:
