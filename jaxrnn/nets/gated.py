@@ -89,6 +89,10 @@ def gated(
         operands = (params.recurrent_weights, params.bias, params.own, state, projected)
         return gated_scan(equations._replace(steps_at_once=at_once), *operands)
 
+    def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
+        operands = (params.recurrent_weights, params.bias, params.own, states, projected)
+        return gated_scan(equations._replace(together=True), *operands)[1]
+
     def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
         return affine(h, params.output_weights, params.output_bias)
 
@@ -100,6 +104,7 @@ def gated(
         readout,
         hidden=hidden,
         scan=scan,
+        scan_together=scan_together,
         gates=gates,
         look=look,
     )

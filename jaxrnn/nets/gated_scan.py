@@ -55,6 +55,12 @@ class Equations(NamedTuple):
     adds_up: bool
     slope: Callable[[jax.Array], jax.Array] | None
     steps_at_once: int = 1  # see unroll
+    # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only.
+    together: bool = False
+
+    def each(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function of one sequence, for all that are taken together."""
+        return jax.vmap(function) if self.together else function
 
 
 def _plain_scan(
@@ -65,7 +71,10 @@ def _plain_scan(
     state: State,
     products: jax.Array,
 ) -> tuple[State, jax.Array]:
-    """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H])."""
+    """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H]).
+
+    Of sequences that are taken together it is [T, B, G H], [B, ...] and [T, B, H].
+    """
     if equations.adds_up:
         return _scan_of_sums(equations, weights, own, state, add_bias(products, bias))
     return _scan_apart(equations, weights, bias, own, state, products, jnp.zeros_like(products))
@@ -76,6 +85,7 @@ def _scan_of_sums(
 ) -> tuple[State, jax.Array]:
     """The same over x U + b, of a cell that adds up."""
 
+    @equations.each
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
         state, _ = _advance(equations, weights, own, state, summed)
         return state, equations.hidden(state)
@@ -103,6 +113,7 @@ def _scan_apart(
     """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
     activate, update, hidden = equations[:3]
 
+    @equations.each
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
         x_product, zero = at
         h_product = vector_product(hidden(state), weights) + zero
@@ -141,17 +152,19 @@ def _forward_plain(
         operands = (bias, own, first, products, jnp.zeros_like(products))
     scan = _scan_of_sums if equations.adds_up else _scan_apart
     (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
-    before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
-    return (last, hs), Partial(partial(_pull_back_plain, equations.adds_up), pullback, before)
+    before = jnp.concatenate([equations.each(equations.hidden)(first)[None], hs[:-1]])
+    return (last, hs), Partial(partial(_pull_back_plain, equations), pullback, before)
 
 
 def _pull_back_plain(
-    adds_up: bool, pullback: Any, before: jax.Array, d_last: State, d_hs: jax.Array
+    equations: Equations, pullback: Any, before: jax.Array, d_last: State, d_hs: jax.Array
 ) -> tuple[Any, ...]:
     """The gradients by W, b, own, first state and x U, from the scan's own by its operands."""
     *d_rest, d_h_products = pullback((d_last, d_hs))
     d_weights, d_bias = by_weights(before, d_h_products)
-    return (d_weights, d_bias, *d_rest, d_h_products) if adds_up else (d_weights, *d_rest)
+    if equations.adds_up:
+        return (d_weights, d_bias, *d_rest, d_h_products)
+    return (d_weights, *d_rest)
 
 
 def _forward_by_slopes(
@@ -159,24 +172,34 @@ def _forward_by_slopes(
 ) -> tuple[Any, Partial]:
     """Of cells whose activations tell their slopes, so that these and the states are kept alone."""
     own, first, products = rest
-    flat, unravel = ravel_pytree(first)
+    size, unravel = _of_one(equations, first)
     starts: tuple[int, ...] = ()
 
+    @equations.each
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
         nonlocal starts
+        if equations.together:
+            summed = summed + bias  # in one pass with what comes after it
         state, gates = _advance(equations, weights, own, state, summed)
         row, starts = _row(state, gates)
         if equations.steps_at_once > 1:
             row = in_one_operation(row)
-            state = unravel(row[: flat.size])
+            state = unravel(row[:size])
         return state, row
 
     # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
-    sums = add_bias(products, bias)
+    sums = products if equations.together else add_bias(products, bias)
     last, rows = scan_in_one(step, first, sums, equations.steps_at_once)
-    hs = jax.vmap(lambda row: equations.hidden(unravel(row[: flat.size])))(rows)
+    hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
     pull_back = partial(_pull_back_by_slopes, equations, starts)
     return (last, hs), Partial(pull_back, weights, own, first, rows)
+
+
+def _of_one(equations: Equations, first: State) -> tuple[int, Callable[[jax.Array], State]]:
+    """How many numbers the state of one sequence has, and what makes it of them."""
+    one = jax.tree.map(lambda leaf: leaf[0], first) if equations.together else first
+    flat, unravel = ravel_pytree(one)
+    return flat.size, unravel
 
 
 def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
@@ -205,18 +228,21 @@ def _pull_back_by_slopes(
 ) -> tuple[Any, ...]:
     """The gradients by W, b, own, first state and x U, from the states and activations of all steps
     (see :func:`_row`)."""
-    _, update, hidden, _, slope, steps_at_once = equations
+    _, update, hidden, _, slope, steps_at_once, together = equations
     assert slope is not None
-    flat, unravel = ravel_pytree(first)
-    before = jnp.concatenate([flat[None], rows[:-1, : flat.size]])
+    size, unravel = _of_one(equations, first)
+    flat = equations.each(lambda state: ravel_pytree(state)[0])(first)
+    before = jnp.concatenate([flat[None], rows[:-1, ..., :size]])
     hidden_size = weights.shape[0]
+    # As in products.py, a product of transposed matrices takes long.
+    transposed = barrier(weights.T) if together else None
 
     def updated(own: Any, state: State, gates: jax.Array) -> tuple[State, jax.Array]:
         state = update(own, state, *jnp.split(gates, len(starts)))
         return state, hidden(state)
 
-    def step(carry: Any, at: Any) -> tuple[Any, jax.Array]:
-        d_own, d_state = carry
+    @equations.each
+    def step(d_state: State, at: Any) -> tuple[Any, jax.Array]:
         before, row, d_h = at
         state = unravel(before)
         gates = jnp.concatenate([row[start : start + hidden_size] for start in starts])
@@ -229,13 +255,20 @@ def _pull_back_by_slopes(
         else:
             d_sum = barrier(d_sum)  # between barriers XLA computes it once for its two uses
         _, pull_hidden = jax.vjp(hidden, state)
-        (d_recurrent,) = pull_hidden(weights @ d_sum)
-        return jax.tree.map(jnp.add, (d_own, d_state), (d_own_here, d_recurrent)), d_sum
+        (d_recurrent,) = pull_hidden(d_sum @ transposed if together else weights @ d_sum)
+        return (d_own_here, jax.tree.map(jnp.add, d_state, d_recurrent)), d_sum
+
+    def one(carry: Any, at: Any) -> tuple[Any, jax.Array]:
+        d_own, d_state = carry
+        (d_own_here, d_state), d_sum = step(d_state, at)
+        if together:
+            d_own_here = jax.tree.map(lambda of_each: of_each.sum(0), d_own_here)
+        return (jax.tree.map(jnp.add, d_own, d_own_here), d_state), d_sum
 
     start = (jax.tree.map(jnp.zeros_like, own), d_last)
     over = (before, rows, d_hs)
-    (d_own, d_first), d_sum = scan_in_one(step, start, over, steps_at_once, reverse=True)
-    hs_before = jax.vmap(lambda row: hidden(unravel(row)))(before)
+    (d_own, d_first), d_sum = scan_in_one(one, start, over, steps_at_once, reverse=True)
+    hs_before = jax.vmap(equations.each(lambda row: hidden(unravel(row))))(before)
     return *by_weights(hs_before, d_sum), d_own, d_first, d_sum
 
 

@@ -79,8 +79,10 @@ def _split_jvp(num_parts: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def affine(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
-    """x W + b of one vector [K] or of all time steps' [T, K]."""
-    return x @ weights + bias if x.ndim == 1 else _affine_of_rows(x, weights, bias)
+    """x W + b of one vector [K], of all time steps' [T, K], or of those of sequences [T, B, K]."""
+    if x.ndim == 1:
+        return x @ weights + bias
+    return _affine_of_rows(x, weights, bias)
 
 
 @jax.custom_vjp
@@ -104,7 +106,7 @@ def _affine_backward(
 
 
 def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The gradients of W and b of x W + b, [T, K] each row's."""
+    """The gradients of W and b of x W + b, [T, K] or [T, B, K] each row's."""
 
     def by_one_product(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         # A column of ones gives that of b, since XLA's CPU back end takes long for sums of rows.
@@ -115,6 +117,12 @@ def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array
     def apart(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         return x.T @ cotangent, cotangent.sum(0)
 
+    if x.ndim == 3:
+        # Thousands of rows: to transpose them takes as long as the product, so it is one over their
+        # first axis. Apart, or XLA gathers x anew for each column of few.
+        x, cotangent = barrier(tuple(a.reshape(-1, a.shape[-1]) for a in (x, cotangent)))
+        product = lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
+        return barrier((product, jnp.ones(len(x), x.dtype) @ cotangent))
     # An accelerator would start one operation more for the column.
     return lax.platform_dependent(x, cotangent, cpu=by_one_product, default=apart)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxrnn.nets.base import Cell, Params, State, without_outputs
@@ -30,6 +31,7 @@ def recurrent(
     *,
     hidden: Callable[[State], Any] = lambda state: state,
     scan: Callable[[Params, State, Any, int], tuple[State, Any]] | None = None,
+    scan_together: Callable[[Params, State, Any], Any] | None = None,
     gates: tuple[str, ...] = (),
     look: Callable[[Any, State, Any], Any] | None = None,
     prepare: Callable[[Params], Any] = lambda params: params,
@@ -39,10 +41,12 @@ def recurrent(
     h(t) = hidden(s(t)), y(t) = readout(h(t), p(t)).
 
     Every function gets the parameters first. ``project`` and ``readout`` take one time step or all
-    of them, and the fast path does each for all time steps at once; ``advance`` alone stays in the
-    scan. ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than
-    that scan, see :func:`jaxrnn.unroll`. ``look(params, s(t-1), p(t))`` gives the activations of
-    the ``gates``, in their order. ``advance`` and ``look`` get ``prepare(params)`` in place of the
+    of them (with ``scan_together`` those of B sequences, [T, B, ...], too), and the fast path does
+    each for all time steps at once; ``advance`` alone stays in the scan.
+    ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than that
+    scan, see :func:`jaxrnn.unroll`, and ``scan_together(params, states [B, ...], all p)`` all h
+    [T, B, ...] of B sequences. ``look(params, s(t-1), p(t))`` gives the activations of the
+    ``gates``, in their order. ``advance`` and ``look`` get ``prepare(params)`` in place of the
     parameters, which is computed once, before the scan. ``init`` and ``before_joining`` are the
     :class:`Cell`'s.
     """
@@ -79,7 +83,26 @@ def recurrent(
             last, hs = (scan or plain)(params, state, projected, steps_at_once)
             return last, readout(params, hs, projected)
 
-        return Cell(checked_init, initial_state, step, unroll, gates, activations, before_joining)
+        def together(params: Params, xs: jax.Array) -> jax.Array:
+            assert scan_together is not None
+            first = jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf, (len(xs), *leaf.shape)), initial_state(params)
+            )
+            # Time first, as the scan has it.
+            projected = project(params, xs.swapaxes(0, 1))
+            hs = scan_together(params, first, projected)
+            return readout(params, hs, projected).swapaxes(0, 1)
+
+        return Cell(
+            checked_init,
+            initial_state,
+            step,
+            unroll,
+            gates,
+            activations,
+            before_joining,
+            together=together if scan_together is not None else None,
+        )
 
     of_hidden = with_outputs(lambda params, h, projected: h)
     return with_outputs(readout)._replace(hidden=of_hidden)

@@ -122,9 +122,9 @@ LANES_AN_ACCELERATOR = 256
 CHUNK_SEQUENCES, SHORTEST_CHUNK, LONGEST_FULL_CHUNK = 250, 10, 100
 
 # Sequences of an update from which on a CPU takes them together, multiplying matrices, a lane at a
-# time. Fewer are taken one after another by all lanes, as updates by single sequences are. Of 64
-# units two together took 2.7 times as long, eight as long, and 32 took 0.8 (benchmarks/batches.py).
-TOGETHER_FROM = 16
+# time: of cells that have a way of their own to do so, and of others. Fewer are taken one after
+# another by all lanes, as updates by single sequences are (benchmarks/batches.py).
+TOGETHER_FROM, ANY_TOGETHER_FROM = 4, 16
 
 MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
 
@@ -174,9 +174,12 @@ def chunk_updates_of(experiment: Experiment, num_steps: int, chosen: int | None)
     return min(chosen, experiment.updates(experiment.max_steps))
 
 
-def together_from(platform: str) -> int:
-    """From how many sequences of an update on a platform they are taken together."""
-    return TOGETHER_FROM if platform == "cpu" else 2
+def together_from(platform: str, has_together: bool | int) -> int:
+    """From how many sequences of an update on a platform they are taken together, by a cell that
+    has a way of its own to do so or has none."""
+    if platform != "cpu":
+        return 2
+    return TOGETHER_FROM if has_together else ANY_TOGETHER_FROM
 
 
 def steps_at_once(num_steps: int, platform: str) -> int:

@@ -61,6 +61,7 @@ class Lane(NamedTuple):
     sequence: int
     kept: int  # what JAX keeps of one sequence for the gradient, the weights apart
     tested: int  # the same of the sequences of a test that are run at once
+    has_together: int  # whether the cell takes sequences together in a way of its own
     num_steps: int  # time steps T
 
 
@@ -162,7 +163,8 @@ def _needs_of_lanes(
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
     kept = lanes * lane.kept // 2
-    if experiment.batch_size >= together_from(platform):  # on a CPU a lane at a time
+    if experiment.batch_size >= together_from(platform, lane.has_together):
+        # On a CPU a lane at a time.
         kept = (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.kept // 2
     # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
     # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
@@ -227,6 +229,7 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
         sequence=bytes_of(sequence),
         kept=kept,
         tested=int(kept * max(at_once, default=0)),
+        has_together=int(parts.cell.together is not None),
         num_steps=parts.task.num_steps,
     )
 

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Cell, Initializer, unroll
+from jaxrnn.nets.base import unroll_together
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
 from jaxrnn.problems import Sequence, settled
@@ -118,9 +119,13 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     ``join_at`` it sees the parameters as the cell's ``before_joining`` shows them.
     """
     task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
-    together = batch_size >= together_from(platform)
+    together = batch_size >= together_from(platform, cell.together is not None)
     gradients_of = _gradient if batch_size == 1 else _together if together else _one_by_one
-    measure = partial(_measure, parts, steps_at_once(task.num_steps, platform))
+    to_measure = partial(
+        _measure_together if together and batch_size > 1 else _measure,
+        parts,
+        steps_at_once(task.num_steps, platform),
+    )
 
     def optimizer_of(settings: Settings) -> optax.GradientTransformation:
         return parts.optimizer(settings.learning_rate, settings.clip)
@@ -137,7 +142,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
     ) -> tuple[TrainState, jax.Array]:
         def measure_seen(params: Any, sequence: Sequence) -> tuple[jax.Array, jax.Array]:
-            return measure(_seen(experiment, cell, params, number), sequence)
+            return to_measure(_seen(experiment, cell, params, number), sequence)
 
         gradients, errors = gradients_of(measure_seen, state.params, sequences)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
@@ -177,6 +182,14 @@ def _measure(
     return loss_and_error(parts.goal, outputs, sequence)
 
 
+def _measure_together(
+    parts: Parts, at_once: int, params: Any, sequences: Sequence
+) -> tuple[jax.Array, jax.Array]:
+    """Losses and errors [B] of sequences [B, ...]."""
+    outputs = unroll_together(parts.cell, params, sequences.inputs, steps_at_once=at_once)
+    return jax.vmap(partial(loss_and_error, parts.goal))(outputs, sequences)
+
+
 def _seen(experiment: Experiment, cell: Cell, params: Any, number: jax.Array) -> Any:
     """The parameters as they are seen at an update."""
     if cell.before_joining is None or not experiment.join_at:
@@ -199,7 +212,7 @@ def _together(measure: Measured, params: Any, sequences: Sequence) -> tuple[Any,
     """The gradient of the mean loss of sequences [B, ...], and their errors [B]."""
 
     def mean(params: Any) -> tuple[jax.Array, jax.Array]:
-        losses, errors = jax.vmap(partial(measure, params))(sequences)
+        losses, errors = measure(params, sequences)
         return jnp.mean(losses), errors
 
     return jax.grad(mean, has_aux=True)(params)

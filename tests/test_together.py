@@ -1,0 +1,72 @@
+"""Sequences that are taken together: what each gives alone, and the gradient of all."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import FLOAT64, assert_trees_close, jit, random_like, random_params
+
+from jaxrnn import SUITES
+from jaxrnn.nets import CELLS, stack, unroll
+from jaxrnn.nets.base import unroll_together
+from jaxrnn.training.lanes import together_from
+
+I, H, O, T, B = 4, 3, 2, 7, 5  # noqa: E741
+
+
+def net(name, layers=1):
+    if layers == 1:
+        return CELLS[name](I, H, O)
+    return stack(CELLS[name](I, H, O), CELLS[name](O, H, O))
+
+
+def inputs_of(kind):
+    if kind == "vectors":
+        return jax.random.normal(jax.random.key(1), (B, T, I))
+    return jax.random.randint(jax.random.key(1), (B, T), 0, I, jnp.int32)
+
+
+HAVING = [name for name in SUITES["card-adding"].cells if net(name).together is not None]
+
+
+def test_the_cells_of_gates_have_a_way_of_their_own():
+    assert set(HAVING) >= {"lstm", "lstm_peephole", "gru", "simple_rnn", "slstm"}
+    assert stack(net("lstm"), CELLS["lru"](O, H, O)).together is None
+    assert (together_from("cpu", True), together_from("cpu", False)) == (4, 16)
+    assert together_from("gpu", False) == together_from("gpu", True) == 2
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kind", ["vectors", "symbols"])
+@pytest.mark.parametrize(("name", "layers"), [*((name, 1) for name in HAVING), ("lstm", 2)])
+def test_outputs_and_gradients_are_those_of_each_sequence_alone(name, layers, kind):
+    if layers == 2 and kind == "symbols":
+        kind = "vectors"
+    cell, xs = net(name, layers), inputs_of(kind)
+    assert cell.together is not None
+    params = random_params(cell)
+    weights = random_like(jnp.zeros((B, T, O)), 5)
+
+    def together(params, xs):
+        ys = unroll_together(cell, params, xs)
+        return jnp.sum(weights * ys), ys
+
+    def apart(params, xs):
+        ys = jax.vmap(lambda x: unroll(cell, params, x)[1])(xs)
+        return jnp.sum(weights * ys), ys
+
+    by = (0, 1) if kind == "vectors" else 0
+    ours, theirs = (
+        jit(jax.grad(function, by, has_aux=True))(params, xs) for function in (together, apart)
+    )
+    assert ours[1].shape == (B, T, O)
+    assert_trees_close(ours, theirs, **FLOAT64)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_cell_without_one_is_taken_sequence_by_sequence():
+    cell, xs = net("lru"), inputs_of("vectors")
+    assert cell.together is None
+    params = random_params(cell)
+    alone = jnp.stack([unroll(cell, params, x)[1] for x in xs])
+    np.testing.assert_allclose(unroll_together(cell, params, xs), alone, **FLOAT64)
