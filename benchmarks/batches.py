@@ -1,6 +1,6 @@
 """How many sequences a second are trained on, by the number of them in an update?
 
-    python benchmarks/batches.py [--hidden-sizes 16 64] [--batch-sizes 1 8 32] [--length 100]
+    python benchmarks/batches.py [--hidden-sizes 16 64] [--batch-sizes 1 4 8 32] [--length 100]
 
 Times ten trials of the LSTM on the adding problem on one core, by the engine. Every batch size is
 timed in turn with the others, so that a busy machine slows all of them.
@@ -21,7 +21,7 @@ SEQUENCES = 320
 def main(
     cell: str = "lstm",
     hidden_sizes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT [INT ...]")] = (16, 64),
-    batch_sizes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT [INT ...]")] = (1, 8, 32),
+    batch_sizes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT [INT ...]")] = (1, 4, 8, 32),
     length: int = 100,
     trials: int = 10,
 ) -> None:
