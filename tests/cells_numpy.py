@@ -1,4 +1,4 @@
-"""The cells that the notebook lacks, in float64 NumPy: textbook equations, loops over time.
+"""Every cell in float64 NumPy: textbook equations, loops over time.
 
 Letters: T time steps, I inputs, H hidden units, O outputs.
 """
@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Gates = dict[str, np.ndarray]  # a value for each gate, by its name
+State = tuple[np.ndarray, ...]
 
 
 class Net(NamedTuple):
-    """One net's weights, gate by gate."""
+    """One net's weights, gate by gate; what a net does not have is empty."""
 
     U: Gates  # from the inputs, [I, H] each
     W: Gates  # from the hidden units, [H, H] each
     b: Gates  # [H] each
-    own: dict[str, np.ndarray]
-    V: np.ndarray  # [H, O]
+    own: dict[str, np.ndarray]  # whatever else it has
+    V: np.ndarray  # [H, O], complex numbers in the linear recurrent unit
     b_out: np.ndarray  # [O]
 
 
@@ -26,9 +27,7 @@ class Run(NamedTuple):
     """What a net does with a sequence."""
 
     outputs: np.ndarray  # [T, O]
-    hidden: np.ndarray  # after the last step, [H]
-    # the same of the memory cells, [H]; zeros where there are none; of the sLSTM c and n, [2, H]
-    memory: np.ndarray
+    state: State  # after the last step
     gates: Gates  # activations at every step, [T, H] each
 
 
@@ -43,11 +42,38 @@ def layer_norm(a: np.ndarray) -> np.ndarray:
 
 
 def pre(net: Net, gate: str, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-    return x @ net.U[gate] + h @ net.W[gate] + net.b[gate]
+    return of_input(net, gate, x) + h @ net.W[gate]
 
 
-# A step: (net, x, h, c) -> (gates, h, c).
-Step = Callable[[Net, np.ndarray, np.ndarray, np.ndarray], tuple[Gates, np.ndarray, np.ndarray]]
+def of_input(net: Net, gate: str, x: np.ndarray) -> np.ndarray:
+    return x @ net.U[gate] + net.b[gate]
+
+
+# A step: (net, x, *state, **options) -> (gates, state).
+
+
+def simple_rnn(net, x, h):
+    h = np.tanh(pre(net, "candidate", x, h))
+    return {"candidate": h}, (h,)
+
+
+def irnn(net, x, h):
+    h = np.maximum(pre(net, "candidate", x, h), 0.0)
+    return {"candidate": h}, (h,)
+
+
+def ind_rnn(net, x, h):
+    h = np.maximum(of_input(net, "candidate", x) + net.W["candidate"] * h, 0.0)
+    return {"candidate": h}, (h,)
+
+
+def lstm(net, x, h, c):
+    i = sigmoid(pre(net, "input", x, h))
+    f = sigmoid(pre(net, "forget", x, h))
+    o = sigmoid(pre(net, "output", x, h))
+    g = np.tanh(pre(net, "candidate", x, h))
+    c = f * c + i * g
+    return {"input": i, "forget": f, "output": o, "candidate": g}, (o * np.tanh(c), c)
 
 
 def lstm_peephole(net, x, h, c):
@@ -56,7 +82,7 @@ def lstm_peephole(net, x, h, c):
     g = np.tanh(pre(net, "candidate", x, h))
     c = f * c + i * g
     o = sigmoid(pre(net, "output", x, h) + net.own["output"] * c)
-    return {"input": i, "forget": f, "output": o, "candidate": g}, o * np.tanh(c), c
+    return {"input": i, "forget": f, "output": o, "candidate": g}, (o * np.tanh(c), c)
 
 
 def lstm_no_forget(net, x, h, c):
@@ -64,7 +90,7 @@ def lstm_no_forget(net, x, h, c):
     o = sigmoid(pre(net, "output", x, h))
     g = np.tanh(pre(net, "candidate", x, h))
     c = c + i * g
-    return {"input": i, "output": o, "candidate": g}, o * np.tanh(c), c
+    return {"input": i, "output": o, "candidate": g}, (o * np.tanh(c), c)
 
 
 def lstm_coupled(net, x, h, c):
@@ -72,7 +98,7 @@ def lstm_coupled(net, x, h, c):
     o = sigmoid(pre(net, "output", x, h))
     g = np.tanh(pre(net, "candidate", x, h))
     c = f * c + (1.0 - f) * g
-    return {"forget": f, "output": o, "candidate": g}, o * np.tanh(c), c
+    return {"forget": f, "output": o, "candidate": g}, (o * np.tanh(c), c)
 
 
 def lstm_layer_norm(net, x, h, c):
@@ -85,96 +111,166 @@ def lstm_layer_norm(net, x, h, c):
     i, f, o, g = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(g)
     c = f * c + i * g
     h = o * np.tanh(net.own["cell_gain"] * layer_norm(c) + net.own["cell_shift"])
-    return {"input": i, "forget": f, "output": o, "candidate": g}, h, c
+    return {"input": i, "forget": f, "output": o, "candidate": g}, (h, c)
 
 
-def gru(net, x, h, c):
-    r = sigmoid(pre(net, "reset", x, h))
-    z = sigmoid(pre(net, "update", x, h))
-    n = np.tanh(x @ net.U["candidate"] + net.b["candidate"] + r * (h @ net.W["candidate"]))
-    return {"reset": r, "update": z, "candidate": n}, z * h + (1.0 - z) * n, c
-
-
-def irnn(net, x, h, c):
-    h = np.maximum(pre(net, "candidate", x, h), 0.0)
-    return {"candidate": h}, h, c
-
-
-def janet(net, x, h, c):
-    s = pre(net, "forget", x, h)
-    g = np.tanh(pre(net, "candidate", x, h))
-    h = sigmoid(s) * h + (1.0 - sigmoid(s - 1.0)) * g  # beta is 1
-    return {"forget": sigmoid(s), "candidate": g}, h, c
-
-
-def ugrnn(net, x, h, c):
-    g = sigmoid(pre(net, "update", x, h))
-    candidate = np.tanh(pre(net, "candidate", x, h))
-    return {"update": g, "candidate": candidate}, g * h + (1.0 - g) * candidate, c
-
-
-def mgu(net, x, h, c):
-    f = sigmoid(pre(net, "input", x, h))
-    k = np.tanh(pre(net, "candidate", x, f * h))
-    return {"input": f, "candidate": k}, (1.0 - f) * h + f * k, c
-
-
-def slstm(net, x, h, c):
-    # As first written in the paper, without its stabilizer; c and n are the rows of the memory.
-    c, n = np.broadcast_to(c, (2, len(h)))
+def slstm(net, x, h, c, n, forget_gate="sigmoid"):
+    # As first written in the paper, without its stabilizer.
     i = np.exp(pre(net, "input", x, h))
-    f = sigmoid(pre(net, "forget", x, h))
+    f = {"sigmoid": sigmoid, "exponential": np.exp}[forget_gate](pre(net, "forget", x, h))
     o = sigmoid(pre(net, "output", x, h))
     z = np.tanh(pre(net, "candidate", x, h))
     c, n = f * c + i * z, f * n + i
-    return {"input": i, "forget": f, "output": o, "candidate": z}, o * c / n, np.stack([c, n])
+    return {"input": i, "forget": f, "output": o, "candidate": z}, (o * c / n, c, n)
 
 
-# Each cell's gates in the order in which they lie side by side in jaxrnn's matrices.
-CELLS: dict[str, tuple[Step, tuple[str, ...]]] = {
-    "lstm_peephole": (lstm_peephole, ("input", "forget", "output", "candidate")),
-    "lstm_no_forget": (lstm_no_forget, ("input", "output", "candidate")),
-    "lstm_coupled": (lstm_coupled, ("forget", "output", "candidate")),
-    "lstm_layer_norm": (lstm_layer_norm, ("input", "forget", "output", "candidate")),
-    "gru": (gru, ("reset", "update", "candidate")),
-    "irnn": (irnn, ("candidate",)),
-    "janet": (janet, ("forget", "candidate")),
-    "ugrnn": (ugrnn, ("update", "candidate")),
-    "mgu": (mgu, ("input", "candidate")),
-    "slstm": (slstm, ("input", "forget", "output", "candidate")),
+def gru(net, x, h):
+    r = sigmoid(pre(net, "reset", x, h))
+    z = sigmoid(pre(net, "update", x, h))
+    n = np.tanh(of_input(net, "candidate", x) + r * (h @ net.W["candidate"]))
+    return {"reset": r, "update": z, "candidate": n}, (z * h + (1.0 - z) * n,)
+
+
+def janet(net, x, h, beta=1.0):
+    s = pre(net, "forget", x, h)
+    g = np.tanh(pre(net, "candidate", x, h))
+    h = sigmoid(s) * h + (1.0 - sigmoid(s - beta)) * g
+    return {"forget": sigmoid(s), "candidate": g}, (h,)
+
+
+def ugrnn(net, x, h):
+    g = sigmoid(pre(net, "update", x, h))
+    candidate = np.tanh(pre(net, "candidate", x, h))
+    return {"update": g, "candidate": candidate}, (g * h + (1.0 - g) * candidate,)
+
+
+def mgu(net, x, h):
+    f = sigmoid(pre(net, "input", x, h))
+    k = np.tanh(pre(net, "candidate", x, f * h))
+    return {"input": f, "candidate": k}, ((1.0 - f) * h + f * k,)
+
+
+def minimal_candidate(net, x, positive):
+    """That of the minimal cells, with the activation of their versions in log space."""
+    a = of_input(net, "candidate", x)
+    return np.where(a >= 0, a + 0.5, sigmoid(a)) if positive else a
+
+
+def min_gru(net, x, h, positive=False):
+    z = sigmoid(of_input(net, "input", x))
+    k = minimal_candidate(net, x, positive)
+    return {"input": z, "candidate": k}, ((1.0 - z) * h + z * k,)
+
+
+def min_lstm(net, x, h, positive=False):
+    f, i = (sigmoid(of_input(net, gate, x)) for gate in ("forget", "input"))
+    f, i = f / (f + i), i / (f + i)
+    k = minimal_candidate(net, x, positive)
+    return {"forget": f, "input": i, "candidate": k}, (f * h + i * k,)
+
+
+def lru(net, x, real, imag):
+    own = net.own
+    decay = np.exp(-np.exp(own["nu_log"]) + 1j * np.exp(own["theta_log"]))
+    B = own["B_re"] + 1j * own["B_im"]
+    h = decay * (real + 1j * imag) + np.exp(own["gamma_log"]) * (x @ B)
+    return {}, (h.real, h.imag)
+
+
+def co_rnn(net, x, y, z, dt=0.042, gamma=2.7, epsilon=4.7):
+    W_y, W_z = np.split(net.W["force"], 2)
+    force = np.tanh(of_input(net, "force", x) + y @ W_y + z @ W_z)
+    z = z + dt * (force - gamma * y - epsilon * z)
+    return {}, (y + dt * z, z)  # the new z
+
+
+def memory_blocks(net, x, s, units, **_):
+    num_blocks = len(s)
+    a = pre(net, "units", x, units)
+    y_in, y_out = np.split(sigmoid(a[: 2 * num_blocks]), 2)
+    g = 4.0 * sigmoid(a[2 * num_blocks :]) - 2.0
+    s = s + y_in[:, None] * g.reshape(s.shape)
+    y_c = y_out[:, None] * (2.0 * sigmoid(s) - 1.0)
+    return {}, (s, np.concatenate([y_in, y_out, y_c.ravel()]))
+
+
+def one_cell(net, x, s, bipolar=False):
+    g = sigmoid(x @ net.U["candidate"])
+    return {}, (s + sigmoid(x @ net.U["input"]) * (2.0 * g - 1.0 if bipolar else g),)
+
+
+def self_recurrent(net, x, h):
+    return {}, (sigmoid(x @ net.U["units"] + h @ net.W["units"]),)
+
+
+class Transcription(NamedTuple):
+    """A cell of the table."""
+
+    step: Callable[..., tuple[Gates, State]]
+    slices: tuple[str, ...]  # what lies side by side in jaxrnn's matrices, gates for the most part
+    hidden: Callable[[State], np.ndarray] = lambda state: state[0]  # what the outputs see
+
+
+CELLS = {
+    "simple_rnn": Transcription(simple_rnn, ("candidate",)),
+    "irnn": Transcription(irnn, ("candidate",)),
+    "ind_rnn": Transcription(ind_rnn, ("candidate",)),
+    "lstm": Transcription(lstm, ("input", "forget", "output", "candidate")),
+    "lstm_peephole": Transcription(lstm_peephole, ("input", "forget", "output", "candidate")),
+    "lstm_no_forget": Transcription(lstm_no_forget, ("input", "output", "candidate")),
+    "lstm_coupled": Transcription(lstm_coupled, ("forget", "output", "candidate")),
+    "lstm_layer_norm": Transcription(lstm_layer_norm, ("input", "forget", "output", "candidate")),
+    "slstm": Transcription(slstm, ("input", "forget", "output", "candidate")),
+    "gru": Transcription(gru, ("reset", "update", "candidate")),
+    "janet": Transcription(janet, ("forget", "candidate")),
+    "ugrnn": Transcription(ugrnn, ("update", "candidate")),
+    "mgu": Transcription(mgu, ("input", "candidate")),
+    "min_gru": Transcription(min_gru, ("input", "candidate")),
+    "min_lstm": Transcription(min_lstm, ("forget", "input", "candidate")),
+    "lru": Transcription(lru, (), lambda state: state[0] + 1j * state[1]),
+    "co_rnn": Transcription(co_rnn, ("force",)),
+    "memory_blocks": Transcription(
+        memory_blocks, ("units",), lambda state: state[1][2 * len(state[0]) :]
+    ),
+    "one_cell": Transcription(one_cell, ("input", "candidate")),
+    "self_recurrent": Transcription(self_recurrent, ("units",)),
 }
 
 
-def from_jaxrnn(kind: str, params: Any) -> Net:
+def from_jaxrnn(name: str, params: Any) -> Net:
     """jaxrnn's parameters of one net in this layout."""
-    _, names = CELLS[kind]
+    fields = params._asdict()
+    own = fields.pop("own", ())
+    fields = {field: np.asarray(leaf, np.float64) for field, leaf in fields.items()}
+    slices = CELLS[name].slices
 
-    def by_gate(weights: Any) -> Gates:
-        parts = np.split(np.array(weights, np.float64), len(names), axis=-1)
-        return dict(zip(names, parts, strict=True))
+    def by_slice(field: str) -> Gates:
+        if field not in fields:
+            return {}
+        return dict(zip(slices, np.split(fields.pop(field), len(slices), axis=-1), strict=True))
 
-    own = params.own._asdict() if params.own else {}
-    return Net(
-        by_gate(params.input_weights),
-        by_gate(params.recurrent_weights),
-        by_gate(params.bias),
-        {name: np.array(value, np.float64) for name, value in own.items()},
-        np.array(params.output_weights, np.float64),
-        np.array(params.output_bias, np.float64),
-    )
+    U, W, b = map(by_slice, ("input_weights", "recurrent_weights", "bias"))
+    if name == "lru":
+        fields["output_weights"] = fields.pop("C_re") + 1j * fields.pop("C_im")
+    V, b_out = fields.pop("output_weights"), fields.pop("output_bias", np.zeros(()))
+    own = own._asdict() if own else {}
+    return Net(U, W, b, fields | {k: np.asarray(v, np.float64) for k, v in own.items()}, V, b_out)
 
 
-def run(
-    kind: str, net: Net, xs: np.ndarray, h: np.ndarray | None = None, c: np.ndarray | None = None
-) -> Run:
-    """Run a net over a sequence [T, I], by default from hidden units and memory cells of 0."""
-    step, names = CELLS[kind]
-    hidden_size = len(net.V)
-    h = np.zeros(hidden_size) if h is None else h
-    c = np.zeros(hidden_size) if c is None else c
+def run(name: str, params: Any, xs: np.ndarray, state: Any, **options: Any) -> Run:
+    """Run jaxrnn's parameters of a net over a sequence [T, I], of a stack layer by layer."""
+    if not hasattr(params, "_fields"):
+        states = []
+        for layer, start in zip(params, state, strict=True):
+            xs, last, gates = run(name, layer, xs, start, **options)
+            states.append(last)
+        return Run(xs, tuple(states), gates)
+    step, _, hidden = CELLS[name]
+    net = from_jaxrnn(name, params)
     outputs, seen = [], []
     for x in xs:
-        gates, h, c = step(net, x, h, c)
-        outputs.append(h @ net.V + net.b_out)
+        gates, state = step(net, x, *state, **options)
+        y = (hidden(state) @ net.V).real + net.b_out
+        outputs.append(y + x @ net.own["direct_weights"] if "direct_weights" in net.own else y)
         seen.append(gates)
-    return Run(np.array(outputs), h, c, {name: np.array([g[name] for g in seen]) for name in names})
+    return Run(np.array(outputs), state, {k: np.array([one[k] for one in seen]) for k in gates})

@@ -1,5 +1,5 @@
-"""What several tests use: nets with random weights, programs that run once, a checkpoint in memory,
-rows by hand, and the command line in this process."""
+"""What several tests use: nets with random weights, their gradients, programs that run once, a
+checkpoint in memory, rows by hand, and the command line in this process."""
 
 import io
 import json
@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 from scipy.stats import beta
 
-from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, xavier
+from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
+from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.problems import settled
 from jaxrnn.results.rows import make_row
 from jaxrnn.training.engine import lanes_of, make_program
@@ -30,7 +32,22 @@ jit = partial(jax.jit, compiler_options=QUICK)
 _NOT_GATED = ("memory_blocks", "one_cell", "self_recurrent", "mgu", "co_rnn")
 _NOT_GATED += ("min_gru", "min_lstm", "ind_rnn", "lru")
 GATED = tuple(name for name in CELLS if name not in _NOT_GATED)
-"""The cells on the fast path of ``gated``; the nets of the 1997 paper have tests of their own."""
+"""The cells on the fast path of ``gated``."""
+
+KINDS: dict[str, dict[str, Any]] = {
+    **{name: {} for name in CELLS},
+    "slstm, exponential": {"forget_gate": "exponential"},
+    **{f"janet, beta {beta}": {"beta": beta} for beta in (0.0, 0.5, 3.0)},
+    "min_gru, positive": {"positive": True},
+    "min_lstm, positive": {"positive": True},
+    # As the program of the paper has it for the adding task, and one that moves a lot in a step.
+    "co_rnn, adding": {"dt": 0.06, "gamma": 66.0, "epsilon": 15.0},
+    "co_rnn, fast": {"dt": 0.5, "gamma": 1.0, "epsilon": 1.0},
+    "memory_blocks": {"block_size": 2},
+    "memory_blocks, full": {"block_size": 2, "truncated": False},
+    "one_cell, bipolar": {"bipolar": True},
+}
+"""Every cell of the table, and some with other options, by what comes before the comma."""
 
 # In float32 sums of up to 20 products of order 1 are passed on through up to 9 steps and 3 layers.
 FLOAT64 = {"rtol": 1e-12, "atol": 1e-13}
@@ -59,6 +76,16 @@ def net_of(
     return stack(*(change(CELLS[name](fan_in, hidden_size, num_outputs)) for fan_in in fans_in))
 
 
+def name_of(kind: str) -> str:
+    """The cell's name in the table."""
+    return kind.partition(",")[0]
+
+
+def of_kind(kind: str, sizes: tuple[int, int, int], **options: Any) -> Cell:
+    """A cell of ``KINDS``."""
+    return CELLS[name_of(kind)](*sizes, **(KINDS[kind] | options))
+
+
 def random_like(tree: Any, seed: int) -> Any:
     """Normal numbers in the shapes of ``tree``: no bias is zero, so none goes unnoticed."""
     rng = np.random.default_rng(seed)
@@ -68,6 +95,70 @@ def random_like(tree: Any, seed: int) -> Any:
 def random_params(cell: Cell, seed: int = 0) -> Any:
     shapes = jax.eval_shape(lambda key: cell.init(key, xavier()), jax.random.key(0))
     return random_like(shapes, seed)
+
+
+def random_vectors(shape: tuple[int, int], seed: int = 1) -> jax.Array:
+    """Inputs [T, I]."""
+    return random_like(jnp.zeros(shape), seed)
+
+
+def random_symbols(shape: tuple[int, int], seed: int = 1) -> jax.Array:
+    """Inputs [T] below I."""
+    num_steps, num_inputs = shape
+    symbols = np.random.default_rng(seed).integers(num_inputs, size=num_steps)
+    return jnp.asarray(symbols, jnp.int32)
+
+
+def in_equations(state: Any) -> Any:
+    """A cell's state as the tuple of arrays that its equations know, of a stack one a layer."""
+    if isinstance(state, ExponentialState):
+        h, c, n, m = state
+        return h, c * jnp.exp(m), n * jnp.exp(m)
+    if not isinstance(state, tuple):
+        return (state,)
+    is_stack = not hasattr(state, "_fields")
+    return tuple(map(in_equations, state)) if is_stack else tuple(state)
+
+
+def factors(size: int) -> np.ndarray:
+    """What each of many results counts in a sum, so that none goes unnoticed."""
+    return np.random.default_rng(5).standard_normal(size)
+
+
+def random_sum(results: tuple[Any, jax.Array]) -> jax.Array:
+    """A sum of the last state and the outputs."""
+    last, outputs = results
+    flat, _ = ravel_pytree((in_equations(last), outputs))
+    return jnp.vdot(jnp.asarray(factors(flat.size), flat.dtype), flat)
+
+
+@partial(jit, static_argnums=(0, 4))
+def results_and_gradients(
+    cell: Cell, params: Any, state: Any, xs: jax.Array, steps_at_once: int = 1
+) -> Any:
+    """(Last state, outputs), and the gradients of their random sum by parameters and state."""
+
+    def summed(params: Any, state: Any) -> tuple[jax.Array, Any]:
+        results = unroll(cell, params, xs, state, steps_at_once=steps_at_once)
+        return random_sum(results), results
+
+    grads, results = jax.grad(summed, argnums=(0, 1), has_aux=True)(params, state)
+    return results, grads
+
+
+def central_differences(function: Callable[[Any], Any], tree: Any, epsilon: float = 1e-5) -> Any:
+    """The gradient of a function of a tree of NumPy arrays, which are moved in their place."""
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.array, tree))
+    slopes = [np.zeros_like(leaf) for leaf in leaves]
+    for leaf, slope in zip(leaves, slopes, strict=True):
+        for index in np.ndindex(leaf.shape):
+            value = leaf[index]
+            sides = []
+            for leaf[index] in (value + epsilon, value - epsilon):
+                sides.append(function(structure.unflatten(leaves)))
+            leaf[index] = value
+            slope[index] = (sides[0] - sides[1]) / (2 * epsilon)
+    return structure.unflatten(slopes)
 
 
 def number_of_weights(params: Any) -> int:

@@ -1,5 +1,5 @@
-"""The sLSTM where its equations overflow, its other forget gate, and its first step; test_cells.py
-has the equations."""
+"""The sLSTM where its equations overflow, what its input gate cannot do, and its first step;
+test_cell_contract.py has the equations."""
 
 from functools import partial
 
@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import FLOAT64, assert_trees_close, jit, plain, random_params
-from jax.flatten_util import ravel_pytree
+from helpers import jit, plain, random_params
 
 from jaxrnn import InputError, unroll, xavier
 from jaxrnn.nets.xlstm import slstm
 
 SIZES = 4, 3, 2
-FORGET = {"sigmoid": cells_numpy.sigmoid, "exponential": np.exp}
+FORGET = ("sigmoid", "exponential")
 
 
 def random_case(forget_gate, num_steps=6):
@@ -43,11 +42,10 @@ def in_logarithms(net, forget_gate, xs):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("scale", [1, 30])
 @pytest.mark.parametrize("forget_gate", FORGET)
-def test_outputs_are_those_of_the_equations_in_logarithms(forget_gate, scale):
+def test_outputs_of_great_inputs_are_those_of_the_equations_in_logarithms(forget_gate):
     cell, params, xs = random_case(forget_gate)
-    xs = scale * xs
+    xs = 30 * xs
     expected = in_logarithms(cells_numpy.from_jaxrnn("slstm", params), forget_gate, xs)
     for form in (cell, plain(cell)):
         _, outputs = jit(partial(unroll, form))(params, jnp.asarray(xs))
@@ -70,26 +68,6 @@ def test_one_bias_more_of_the_input_gate_cancels(forget_gate):
         np.testing.assert_allclose(run(shut), run(params), rtol=1e-12, atol=1e-13)
         slope = jit(jax.grad(lambda params, form=form: jnp.sum(outputs(form, params) ** 2)))
         np.testing.assert_allclose(slope(params).bias[: SIZES[1]], 0, atol=1e-13)
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("forget_gate", FORGET)
-def test_gradients_are_the_slope_of_the_equations_on_both_paths(forget_gate):
-    cell, params, xs = random_case(forget_gate)
-    weights, unravel = ravel_pytree(params)
-
-    def loss(form, params):
-        return jnp.sum(jnp.sin(unroll(form, params, jnp.asarray(xs))[1]))
-
-    def of_equations(row):
-        net = cells_numpy.from_jaxrnn("slstm", unravel(jnp.asarray(row)))
-        return np.sin(in_logarithms(net, forget_gate, xs)).sum()
-
-    moves = 1e-5 * np.eye(len(weights))
-    slope = [(of_equations(weights + m) - of_equations(weights - m)) / 2e-5 for m in moves]
-    fast, slow = (jit(jax.grad(partial(loss, form)))(params) for form in (cell, plain(cell)))
-    np.testing.assert_allclose(ravel_pytree(fast)[0], slope, rtol=1e-6, atol=1e-9)
-    assert_trees_close(fast, slow, **FLOAT64)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

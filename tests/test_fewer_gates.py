@@ -1,9 +1,5 @@
-"""JANET's beta, and what the minimal gated unit is told by initializers and settings; test_cells.py
-has their equations."""
+"""The cells of one gate where it is open or shut, and what initializers and settings tell them."""
 
-from functools import partial
-
-import cells_numpy
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,23 +11,6 @@ from jaxrnn.nets.gru import janet, mgu, ugrnn
 from jaxrnn.nets.initializers import chrono
 
 SIZES = 4, 3, 2
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 3.0])
-def test_beta_lets_in_more_than_is_forgotten(beta):
-    cell = janet(*SIZES, beta=beta)
-    params = random_params(cell)
-    net = cells_numpy.from_jaxrnn("janet", params)
-    xs = np.random.default_rng(0).standard_normal((6, 4))
-    h, expected = np.zeros(3), []
-    for x in xs:
-        s = cells_numpy.pre(net, "forget", x, h)
-        g = np.tanh(cells_numpy.pre(net, "candidate", x, h))
-        h = cells_numpy.sigmoid(s) * h + (1 - cells_numpy.sigmoid(s - beta)) * g
-        expected.append(h @ net.V + net.b_out)
-    _, outputs = jit(partial(unroll, cell))(params, jnp.asarray(xs))
-    np.testing.assert_allclose(outputs, expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e4])

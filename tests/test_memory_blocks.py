@@ -106,34 +106,13 @@ def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, fast):
 
 
 @pytest.mark.usefixtures("x64")
-def test_full_gradient_is_the_slope_of_the_loss_and_the_truncated_is_not():
-    params, xs, targets = random_case("all")
-    full, truncated = (blocks(truncated=t) for t in (False, True))
-    flat, unravel = ravel_pytree(params)
-
-    def of_flat(flat):
-        return loss(full, unravel(flat), jnp.asarray(xs), jnp.asarray(targets))
-
-    moves = 1e-5 * np.eye(len(flat))
-    above, below = np.asarray(flat) + moves, np.asarray(flat) - moves
-    slope = (jax.vmap(of_flat)(above) - jax.vmap(of_flat)(below)) / 2e-5
-    np.testing.assert_allclose(jax.grad(of_flat)(flat), slope, rtol=1e-6, atol=1e-9)
-    other = ravel_pytree(jax.grad(partial(loss, truncated))(params, xs, targets))[0]
-    assert abs(other - slope).max() > 1e-2
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("truncated", [True, False])
-def test_last_state_goes_on_where_the_sequence_was_cut(truncated):
-    cell = blocks(truncated=truncated)
-    params, xs, _ = random_case("all")
-    xs = jnp.asarray(xs)
-    middle, first = unroll(cell, params, xs[:3])
-    last, second = unroll(cell, params, xs[3:], middle)
-    whole_state, whole = unroll(cell, params, xs)
-    np.testing.assert_allclose(jnp.concatenate([first, second]), whole, rtol=1e-12)
-    for ours, expected in zip(last, whole_state, strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-12)
+def test_the_full_gradient_is_another_than_the_truncated():
+    # test_cell_contract.py has that it is the slope of the equations.
+    arguments = random_case("all")
+    full, truncated = (
+        jax.grad(partial(loss, blocks(truncated=t)))(*arguments) for t in (False, True)
+    )
+    assert abs(ravel_pytree(full)[0] - ravel_pytree(truncated)[0]).max() > 1e-2
 
 
 @pytest.mark.usefixtures("x64")
