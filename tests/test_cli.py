@@ -20,7 +20,7 @@ from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experimen
 from jaxrnn.cli.cost import expected_seconds, warn_if_small
 from jaxrnn.problems import PAPER, SUITES
 from jaxrnn.results.run_directory import LOCK
-from jaxrnn.training.objectives import REDUCTIONS
+from jaxrnn.training.objectives import MEASURES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
 from jaxrnn.watch import console
 
@@ -96,7 +96,7 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in out
-    for table in (CELLS, INITIALIZERS, TASKS, OBJECTIVES, OPTIMIZERS):
+    for table in (CELLS, INITIALIZERS, TASKS, OBJECTIVES, MEASURES, OPTIMIZERS):
         for name, builder in table.items():
             (line,) = [line for line in lines if line.startswith(f"   {name} ")]
             words = builder.__doc__.replace("`", "").split()[:3]

@@ -142,7 +142,7 @@ def test_the_interval_holds_the_probability_in_95_of_100_comparisons(share, cap)
         ({"max_steps": 102}, "max-steps 101 and 102 are not the same conditions"),
         ({"window": 6}, "window 5 and 6"),
         ({"threshold": 0.3}, "threshold 0.25 and 0.3"),
-        ({"task": "adding"}, "task 'noise_free' and 'adding'"),
+        ({"task": "no_regularities"}, "task 'noise_free' and 'no_regularities'"),
     ],
 )
 def test_other_conditions_are_refused(changes, words):

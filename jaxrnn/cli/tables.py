@@ -16,7 +16,7 @@ from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.problems import TASKS, Suite
 from jaxrnn.results.config import spelled
 from jaxrnn.results.report import percent, steps_or_dash
-from jaxrnn.training.objectives import OBJECTIVES
+from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 
 
@@ -28,6 +28,7 @@ def builders_table() -> RenderableType:
         "initializers": INITIALIZERS,
         "tasks": TASKS,
         "objectives": OBJECTIVES,
+        "measures": MEASURES,
         "optimizers": OPTIMIZERS,
     }
     for kind, builders in kinds.items():
