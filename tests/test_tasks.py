@@ -647,7 +647,8 @@ def test_every_task_of_the_package_is_covered_here():
 @pytest.mark.parametrize("name", TASKS)
 def test_guessing_is_what_the_best_guess_gets_right(name):
     options = {"num_symbols": 4, "num_copied": 2} if name.endswith("copying") else {}
-    task = TASKS[name](40, **options)
+    # Short, so that the first pair is chosen often.
+    task = TASKS[name](12 if name in ("adding", "multiplication") else 40, **options)
     drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
     drawn = jax.tree.map(np.asarray, drawn)
     judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
