@@ -72,8 +72,8 @@ def sweep(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
-    settings = {"trials": trials, "seed": seed, **overrides.named()}
-    settings["test_lengths"] = test_lengths
+    given = {"trials": trials, "seed": seed, "test_lengths": test_lengths}
+    settings = given | overrides.named()
     experiments = _expand(experiment, cells, lengths, settings)
     out = out or _runs([*experiment, *filter(None, [overrides.task])])
     _run(experiments, out, lanes, keep_weights, dask)
@@ -126,8 +126,8 @@ def grid(
     of_trials = {name: named.pop(name) for name in PER_TRIAL if name in named}
     experiments = []
     for combination in combinations(named):
-        settings = {"trials": trials, "seed": seed, **combination}
-        settings["test_lengths"] = test_lengths
+        given = {"trials": trials, "seed": seed, "test_lengths": test_lengths}
+        settings = given | combination
         bases = _expand((experiment,), cells, lengths, settings)
         experiments += [product(base, of_trials) for base in bases]
     _run(experiments, out, lanes, keep_weights)

@@ -48,6 +48,5 @@ def forget_programs() -> None:
     _held.clear()
 
 
-def _key(trial: Trial, *others: Any) -> Any:
-    chunk_updates, devices, replayable = others
+def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool) -> Any:
     return trial, chunk_updates, tuple(devices), replayable, settings_of_jax()

@@ -122,7 +122,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     together = batch_size >= together_from(platform, cell.together is not None)
     gradients_of = _gradient if batch_size == 1 else _together if together else _one_by_one
     to_measure = partial(
-        _measure_together if together and batch_size > 1 else _measure,
+        _measure_together if together else _measure,
         parts,
         steps_at_once(task.num_steps, platform),
     )
