@@ -57,7 +57,7 @@ from jaxrnn.results.rows import read_rows as read_rows
 from jaxrnn.results.run_directory import RunDirectory as RunDirectory
 from jaxrnn.results.summary import summarize as summarize
 from jaxrnn.scorecard import run_scorecard as run_scorecard
-from jaxrnn.sweep import product as product, run as run, run_sweep as run_sweep
+from jaxrnn.sweeps.run import product as product, run as run, run_sweep as run_sweep
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
 from jaxrnn.training.optimizers import (
     OPTIMIZERS as OPTIMIZERS,

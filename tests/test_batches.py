@@ -31,7 +31,7 @@ from jaxrnn.results.rows import experiment_of, make_row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.scorecard.kept import begun, in_json
 from jaxrnn.scorecard.protocol import CARDS, Protocol, searches
-from jaxrnn.sweep import run, run_sweep
+from jaxrnn.sweeps.run import run, run_sweep
 from jaxrnn.training import host_loop, lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build, trial_key

@@ -20,9 +20,9 @@ from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experimen
 from jaxrnn.cli.cost import expected_seconds, warn_if_small
 from jaxrnn.problems import PAPER, SUITES
 from jaxrnn.results.run_directory import LOCK
+from jaxrnn.sweeps.watch import console
 from jaxrnn.training.objectives import MEASURES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
-from jaxrnn.watch import console
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
 SMALL = ["--cells", "lstm", "--lengths", "4", "5", "--trials", "3", "--window", "50"]
@@ -72,7 +72,7 @@ def test_rows_say_what_run_trials_returns_and_every_setting(finished):
 
 def test_the_same_command_again_runs_nothing(finished, monkeypatch, capsys):
     before = (finished / "trials.jsonl").read_bytes()
-    monkeypatch.setattr("jaxrnn.sweep.prepare", None)  # a call would fail
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)  # a call would fail
     assert run("sweep", *SMALL, "--out", finished) == 0
     assert (finished / "trials.jsonl").read_bytes() == before
     assert "kept from an earlier call" in capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_report_rebuilds_what_the_sweep_wrote(finished, monkeypatch, capsys):
     written = (finished / "report.md").read_bytes()
     (finished / "report.md").unlink()
     (finished / "learning_curves.png").unlink()
-    monkeypatch.setattr("jaxrnn.sweep.prepare", None)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)
     assert run("report", finished) == 0
     assert (finished / "report.md").read_bytes() == written
     assert (finished / "learning_curves.png").stat().st_size > 10_000
@@ -206,7 +206,7 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
     assert [row["final_wrong"] for row in rows] > [0, 0]
     assert rows[0]["cell_options"]["input_biases"] == [-1.0, -3.0, -5.0]
     assert (tmp_path / "sequences_to_success.png").exists()
-    monkeypatch.setattr("jaxrnn.sweep.prepare", None)  # it would fail
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)  # it would fail
     assert run("paper", *flags) == 0
     capped = [row | {"max_steps": 398_500} for row in rows]  # ten times the published mean
     (tmp_path / "trials.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in capped))
@@ -554,7 +554,7 @@ def test_report_rebuilds_what_the_grid_wrote(finished_grid, monkeypatch, capsys)
     written = {name: (finished_grid / name).read_bytes() for name in ("report.md", "grid.png")}
     for name in written:
         (finished_grid / name).unlink()
-    monkeypatch.setattr("jaxrnn.sweep.prepare", None)  # a call would fail
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)  # a call would fail
     assert run("report", finished_grid) == 0
     assert {name: (finished_grid / name).read_bytes() for name in written} == written
     assert "learning forget" in capsys.readouterr().out
@@ -564,7 +564,7 @@ def test_the_same_grid_again_runs_nothing_and_another_is_refused(
     finished_grid, monkeypatch, capsys
 ):
     before = (finished_grid / "trials.jsonl").read_bytes()
-    monkeypatch.setattr("jaxrnn.sweep.prepare", None)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)
     assert run("grid", *GRID, "--out", finished_grid) == 0
     assert "kept from an earlier call" in " ".join(capsys.readouterr().out.split())
     assert run("grid", *GRID, "--clip", "1", "5", "--out", finished_grid) == 2

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from jaxrnn import Experiment, InputError, cluster as jaxrnn_cluster, run_trials
-from jaxrnn.cluster import run_sweep_on_dask
 from jaxrnn.problems import settled
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import run, run_sweep
+from jaxrnn.sweeps.cluster import run_sweep_on_dask
+from jaxrnn.sweeps.run import run, run_sweep
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 
@@ -168,7 +168,7 @@ def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(
 
 def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
     def is_busy():
-        from jaxrnn.cluster import _one_job
+        from jaxrnn.sweeps.cluster import _one_job
 
         return _one_job.locked()
 
@@ -189,7 +189,7 @@ def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
 
 def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_path):
     code = (
-        "import pathlib; from jaxrnn.cluster import run_sweep_on_dask as run\n"
+        "import pathlib; from jaxrnn.sweeps.cluster import run_sweep_on_dask as run\n"
         "from jaxrnn import Experiment; from jaxrnn.results.run_directory import RunDirectory\n"
         f"with RunDirectory(pathlib.Path({str(tmp_path)!r})) as directory:\n"
         f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"

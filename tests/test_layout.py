@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
 FLOORS = ["errors", "machine", "outcome", "experiment", "names", "nets", "problems"]
-FLOORS += ["training", "results", "weights", "inspection", "watch", "cluster", "sweep", "scorecard"]
-FLOORS += ["cli", "__main__"]
+FLOORS += ["training", "results", "weights", "inspection", "sweeps", "scorecard", "cli"]
+FLOORS += ["__main__"]
 NEVER = {("results", "training"), ("problems", "nets")}
 
 

@@ -13,7 +13,7 @@ from helpers import QUICK, Accelerator, promotion, run
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.problems import settled
-from jaxrnn.sweep import product
+from jaxrnn.sweeps.run import product
 from jaxrnn.training import memory
 from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
 from jaxrnn.training.lanes import chunk_updates_of, most_lanes

@@ -19,7 +19,7 @@ from jaxrnn.results import run_directory
 from jaxrnn.results.config import settings_in_words
 from jaxrnn.results.rows import make_row, make_settings
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import product, run_sweep
+from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
 
@@ -43,7 +43,7 @@ def sweep(tmp_path, monkeypatch):
             ran.append((experiment, tuple(only)))
             return prepare(experiment, only=only, **options)
 
-        monkeypatch.setattr("jaxrnn.sweep.prepare", noted)
+        monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
         monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)

@@ -12,7 +12,7 @@ from helpers import STREAK, Memory, claim
 import jaxrnn
 from jaxrnn import InputError, run_trials
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import run_sweep
+from jaxrnn.sweeps.run import run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.saved import checked
 from jaxrnn.training.stopping import DIVERGED, SOLVED, UNSOLVED

@@ -161,7 +161,7 @@ def test_the_same_call_trains_nothing_and_another_cell_is_added(tiny_run, tmp_pa
     out, rows = tiny_run
     out = copy_of(out, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("jaxrnn.sweep.prepare", lambda *_, **__: pytest.fail("it was trained"))
+        patch.setattr("jaxrnn.sweeps.run.prepare", lambda *_, **__: pytest.fail("it was trained"))
         assert run_scorecard([CELL], [TASK], out, TINY) == rows
     added = run_scorecard(["irnn"], [TASK], out, TINY)
     assert {row["cell"] for row in added} == {"irnn"}
@@ -346,7 +346,7 @@ def test_the_protocol_is_on_disk_before_the_first_row_and_not_after_a_refusal(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("jaxrnn.sweep.prepare", look)
+        patch.setattr("jaxrnn.sweeps.run.prepare", look)
         with pytest.raises(KeyboardInterrupt):
             run_scorecard([CELL], [TASK], out, TINY)
     assert seen == [200]

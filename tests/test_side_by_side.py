@@ -9,7 +9,7 @@ import pytest
 from helpers import STREAK
 
 from jaxrnn.errors import InputError
-from jaxrnn.training.side_by_side import SideBySide
+from jaxrnn.sweeps.side_by_side import SideBySide
 
 
 class Script:

@@ -17,7 +17,7 @@ from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.problems import SUITES
 from jaxrnn.results.rows import read_rows
 from jaxrnn.results.run_directory import LOCK, RunDirectory
-from jaxrnn.sweep import product, run as run_all, run_sweep
+from jaxrnn.sweeps.run import product, run as run_all, run_sweep
 from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.runner import prepare
@@ -102,7 +102,7 @@ def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkey
         asked.append(lanes)
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.sweep.prepare", run_none)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
     for flags, lanes in (([], None), (["--lanes", "3"], 3)):
         assert run(*command, *flags, "--out", tmp_path) == 2
         assert capsys.readouterr().err == "jaxrnn: that will do\n"
@@ -125,7 +125,7 @@ def test_programs_are_compiled_while_others_train_and_a_bad_one_is_refused_in_it
             raise InputError("a bad one")
         return prepare(experiment, **options)
 
-    monkeypatch.setattr("jaxrnn.sweep.prepare", noted)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
     with (
         RunDirectory(tmp_path / "run") as directory,
         pytest.raises(InputError, match="a bad one"),
@@ -264,7 +264,7 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
             train=lambda on_chunk: (), devices=devices, outcomes=lambda: outcomes
         )
 
-    monkeypatch.setattr("jaxrnn.sweep.prepare", prepared)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", prepared)
     for experiments in (made[:1], made):
         with RunDirectory(tmp_path) as directory:
             run_sweep(
@@ -293,7 +293,7 @@ def test_what_a_directory_holds_is_not_checked_again(tmp_path, monkeypatch):
     held, new = (Experiment(length=4, window=10, max_steps=10, trials=k) for k in (1, 2))
     rows = run_all(held, tmp_path / "out")
     checked = []
-    monkeypatch.setattr("jaxrnn.sweep.check", lambda one, *_, **__: checked.append(one))
+    monkeypatch.setattr("jaxrnn.sweeps.run.check", lambda one, *_, **__: checked.append(one))
     assert run_all(held, tmp_path / "out") == rows
     assert not checked
     run_all(new, tmp_path / "out")

@@ -12,8 +12,8 @@ from jaxrnn import NOTEBOOK, watch
 from jaxrnn.results.config import shortened
 from jaxrnn.results.report import sentence
 from jaxrnn.results.summary import summarize
+from jaxrnn.sweeps.watch import Watch
 from jaxrnn.training.host_loop import Tally
-from jaxrnn.watch import Watch
 
 LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"
 

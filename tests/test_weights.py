@@ -16,7 +16,7 @@ from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.problems import settled
 from jaxrnn.results import run_directory
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweep import product, run_sweep
+from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.training import host_loop
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
@@ -429,7 +429,7 @@ def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, 
         asked.append(keep_params)
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.sweep.prepare", run_none)
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
     for flags in ([], ["--keep-weights"]):
         assert run(*command, *flags, "--out", tmp_path) == 2
     assert asked == [False, True]

@@ -30,8 +30,8 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import PAPER, SUITES, Source, Suite
-from jaxrnn.sweep import combinations, expand, product, run
-from jaxrnn.watch import console, duration
+from jaxrnn.sweeps.run import combinations, expand, product, run
+from jaxrnn.sweeps.watch import console, duration
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from jaxrnn.results.rows import read_rows, rows_beside
 from jaxrnn.results.summary import Line
-from jaxrnn.watch import console
+from jaxrnn.sweeps.watch import console
 
 # What needs matplotlib is imported where it is used: it is slow to import.
 

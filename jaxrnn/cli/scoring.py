@@ -21,7 +21,7 @@ from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.kept import SEARCH, differences, kept, kept_rows, lay_beside
 from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
-from jaxrnn.watch import console, duration
+from jaxrnn.sweeps.watch import console, duration
 
 
 def scorecard(

@@ -22,8 +22,8 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
-from jaxrnn.sweep import run
-from jaxrnn.watch import Watch
+from jaxrnn.sweeps.run import run
+from jaxrnn.sweeps.watch import Watch
 
 
 def run_scorecard(

@@ -27,7 +27,7 @@ from jaxrnn.problems.card import SCORECARD
 from jaxrnn.results.compare import restricted_mean
 from jaxrnn.results.rows import Row, experiment_of
 from jaxrnn.results.summary import by_settings
-from jaxrnn.sweep import under
+from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 
 

@@ -15,12 +15,12 @@ from jaxrnn.machine import all_devices
 from jaxrnn.problems import Suite, settled
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.results.work import OnRows, Work
+from jaxrnn.sweeps.side_by_side import SideBySide
+from jaxrnn.sweeps.watch import Watch
+from jaxrnn.sweeps.work import OnRows, Work
 from jaxrnn.training.host_loop import Run, Tally
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
-from jaxrnn.training.side_by_side import SideBySide
-from jaxrnn.watch import Watch
 from jaxrnn.weights import arrays_of
 
 
@@ -138,10 +138,10 @@ def run(
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
     configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    by ipywidgets; a :class:`jaxrnn.watch.Watch` that is on shows this run among others. Up to
-    ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask`` is the
-    address of a scheduler whose workers do the work, by default this process. The rows become a
-    table as :func:`jaxrnn.read_rows` says.
+    by ipywidgets; a :class:`jaxrnn.sweeps.watch.Watch` that is on shows this run among others.
+    Up to ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask``
+    is the address of a scheduler whose workers do the work, by default this process. The rows
+    become a table as :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
     directory that cannot be written, is in use or was begun under other settings. Where
@@ -165,7 +165,7 @@ def run(
                 options["on_start"] = watch.on_start
             rows = run_sweep(experiments, directory, **options)
         else:
-            from jaxrnn.cluster import run_sweep_on_dask  # asyncio is slow to import
+            from jaxrnn.sweeps.cluster import run_sweep_on_dask  # asyncio is slow to import
 
             rows = run_sweep_on_dask(experiments, directory, dask, **options)
     if report:

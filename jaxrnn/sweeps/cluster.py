@@ -22,7 +22,7 @@ from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.results.work import OnRows, Work
+from jaxrnn.sweeps.work import OnRows, Work
 from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
 from jaxrnn.weights import arrays_of
@@ -45,7 +45,7 @@ def run_sweep_on_dask(
 ) -> list[Row]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
-    As :func:`jaxrnn.sweep.run_sweep`, save that experiments run at the same time and end in any
+    As :func:`jaxrnn.run_sweep`, save that experiments run at the same time and end in any
     order; the file of rows is the same. A job whose worker dies goes on elsewhere from its last
     checkpoint. Files of users' own parts (``file.py:name``) are sent along as they are here; what
     they import, and the modules of ``module:name``, have to be there for the workers. Raises
