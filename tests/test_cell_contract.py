@@ -1,6 +1,7 @@
 """What every cell keeps to, whatever its equations, and its equations by the transcriptions."""
 
 import re
+from collections.abc import Iterable
 from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -48,6 +49,11 @@ BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ")
 over_all = pytest.mark.parametrize("kind", NETS)
 over_most = pytest.mark.parametrize("kind", [k for k in NETS if not k.startswith(BY_EQUATIONS)])
 ONE_LAYER = [kind for kind in KINDS if not kind.startswith(BY_EQUATIONS)]
+
+
+def some_at_once(kinds: Iterable[str], *few: str) -> list[Any]:
+    """Kinds, all of them slow but for a few: one for each way to write a backward pass."""
+    return [kind if kind in few else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
 
 
 def build(kind: str, sizes: tuple = SIZES, change: Any = lambda cell: cell) -> Cell:
@@ -284,7 +290,7 @@ def test_forward_derivatives_are_those_of_reverse_mode_or_refused(kind):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", ONE_LAYER)
+@pytest.mark.parametrize("kind", some_at_once(ONE_LAYER, "lstm", "gru", "min_lstm", "one_cell"))
 def test_the_hessian_and_forward_mode_of_the_gradient_are_those_of_the_plain_scan(kind):
     cell = build(kind, (2, 2, 2))
     params, xs = random_params(cell), random_vectors((3, 2))

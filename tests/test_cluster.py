@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrnn import Experiment, InputError, cluster as jaxrnn_cluster, run_trials
+from jaxrnn import Experiment, InputError, run_trials
+from jaxrnn.machine import device, versions
 from jaxrnn.problems import settled
+from jaxrnn.results.checkpoint import CheckpointFile
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweeps.cluster import run_sweep_on_dask
+from jaxrnn.sweeps import cluster as jaxrnn_cluster
+from jaxrnn.sweeps.cluster import run_sweep_on_dask, train_on_dask
 from jaxrnn.sweeps.run import run, run_sweep
+from jaxrnn.sweeps.work import Job
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 
@@ -213,11 +217,45 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
 
 
+class Chain:
+    """Jobs of some experiments, each brought by the end of the one before it."""
+
+    def __init__(self, experiments, out):
+        self.waiting = [
+            Job(settled(one), (0, 1), CheckpointFile(out / f"{k}.npz", (settled(one), (0, 1))))
+            for k, one in enumerate(experiments)
+        ]
+        self.free, self.ended = True, []
+
+    def next(self, last=False):
+        if not (self.free and self.waiting):
+            return None
+        self.free = False
+        return self.waiting.pop(0)
+
+    def on_chunk(self, job, tally):
+        assert not self.free
+
+    def on_end(self, job, outcomes, weights, made_on):
+        assert weights is None
+        assert made_on == (versions(), device())
+        self.ended.append(outcomes)
+        self.free = True
+
+
+def test_an_end_may_bring_jobs(cluster, tmp_path):
+    chain = Chain(SMALL[:2], tmp_path)
+    train_on_dask(chain, cluster.scheduler_address, lanes=None, keep_weights=False)
+    assert chain.ended == [run_trials(one, only=(0, 1)) for one in SMALL[:2]]
+
+
 def test_a_checkpoint_in_which_every_trial_has_ended_gives_its_rows(
     cluster, local, tmp_path, monkeypatch
 ):
     """A driver may die between the last checkpoint and the rows."""
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)  # one after every chunk
+    made_on = []
+    monkeypatch.setattr(RunDirectory, "made_on", lambda self, *made: made_on.append(made))
     one = settled(SMALL[1])
     with RunDirectory(tmp_path) as directory:
         last = directory.checkpoint(one, range(one.trials))
@@ -225,6 +263,7 @@ def test_a_checkpoint_in_which_every_trial_has_ended_gives_its_rows(
         assert not (last.load()["status"] == RUNNING).any()
         rows = run_sweep_on_dask([one], directory, cluster.scheduler_address, keep_weights=True)
     assert [row["cell"] for row in rows] == ["simple_rnn"] * 3
+    assert made_on == [(versions(), device())]  # the worker's
     assert (tmp_path / "trials.jsonl").read_bytes() in local["small"]
 
 

@@ -169,6 +169,15 @@ def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
         check_memory(experiment, lanes=100, chunk_updates=100_000)
 
 
+def test_what_is_let_pass_is_refused_once_its_program_is_compiled(free):
+    experiment = Experiment(trials=600, length=30, max_steps=2000)
+    size = size_of_program(settled(experiment), 600)
+    free(0.9 * size)
+    check_memory(experiment, lanes=600)
+    with pytest.raises(InputError, match=r"^lanes 600: this needs more than .*: lower lanes$"):
+        run_trials(experiment, lanes=600)
+
+
 def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):
     experiment = settled(Experiment(window=10**6, max_steps=10**6, max_failures=1, trials=1000))
     needs = (memory._needs_of_trials(experiment, 1000, lanes)[1].size for lanes in (4, 2000))

@@ -10,29 +10,50 @@ from helpers import STREAK
 
 from jaxrnn.errors import InputError
 from jaxrnn.sweeps.side_by_side import SideBySide
+from jaxrnn.sweeps.work import Job
 
 
 class Script:
-    """Trains experiments of these lengths; each is compiled as long as ``compiler`` takes and lasts
-    until ``is_over`` says so."""
+    """Jobs, experiments of these lengths; each is compiled as long as ``compiler`` takes and lasts
+    until ``is_over`` says so. The end of a length brings those that it ``brings``."""
 
     def __init__(
-        self, lengths, is_over=lambda script, length: True, compiler=lambda script, length: None
+        self,
+        lengths,
+        is_over=lambda script, length: True,
+        compiler=lambda script, length: None,
+        brings=None,
     ):
-        self.experiments = [replace(STREAK, length=length) for length in lengths]
-        self.is_over, self.compiler, self.events, self.devices = is_over, compiler, [], {}
+        self.waiting, self.brings = list(lengths), brings or {}
+        self.is_over, self.compiler, self.events = is_over, compiler, []
+        self.devices, self.begun_on = {}, {}  # those that each has now, and had at first
 
-    def begin(self, experiment, devices):
-        self.events.append(("compile", experiment.length))
-        self.devices[experiment.length] = list(devices)
-        return FakeRun(self, experiment.length)
+    def next(self, last=False):
+        if not self.waiting:
+            return None
+        return Job(replace(STREAK, length=self.waiting.pop(-1 if last else 0)), (0,), None)
 
-    def note(self, event):
-        return lambda experiment, *_: self.events.append((event, experiment.length))
+    def begin(self, job, devices):
+        self.note("compile", job)
+        self.devices[job.experiment.length] = self.begun_on[job.experiment.length] = list(devices)
+        return FakeRun(self, job.experiment.length)
+
+    def note(self, event, job):
+        self.events.append((event, job.experiment.length))
+
+    def on_start(self, job):
+        self.note("begin", job)
+
+    def on_chunk(self, job, tally):
+        self.note("chunk", job)
+
+    def on_end(self, job, outcomes, weights):
+        assert (outcomes, weights) == ([job.experiment.length], None)
+        self.note("end", job)
+        self.waiting += self.brings.get(job.experiment.length, ())
 
     def run(self):
-        notes = (self.note(event) for event in ("begin", "chunk", "end"))
-        SideBySide(self.experiments, self.begin, *notes).run()
+        SideBySide(self, self.begin).run()
 
     def lengths(self, event):
         return [length for one, length in self.events if one == event]
@@ -60,6 +81,9 @@ class FakeRun:
     def widen(self, idle, seconds):
         assert 0 <= seconds < 10
         self.script.devices[self.length] = [*self.devices, *idle]
+
+    def outcomes(self):
+        return [self.length]
 
 
 @pytest.fixture(autouse=True)
@@ -131,13 +155,46 @@ def test_devices_that_a_run_leaves_are_offered_to_it_later(devices):
     script = Script([4], is_over)
     begin = script.begin
 
-    def begin_on_one(experiment, devices):
+    def begin_on_one(job, devices):
         assert devices == [0, 1]
-        return begin(experiment, devices[:1])
+        return begin(job, devices[:1])
 
     script.begin = begin_on_one
     script.run()
     assert script.devices == {4: [0, 1]}
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_what_an_end_brings_is_trained_after_it_on_all_devices_that_are_idle(devices):
+    script = Script([4], brings={4: [5], 5: [6, 7]})
+    script.run()
+    assert script.lengths("begin") == [4, 5, 6, 7]
+    assert sorted(script.lengths("end")) == [4, 5, 6, 7]
+    begun_on = {length: sorted(devices) for length, devices in script.begun_on.items()}
+    assert begun_on == {4: [0, 1], 5: [0, 1], 6: [0], 7: [1]}
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_devices_that_had_been_handed_on_train_what_an_end_brings(devices):
+    def is_over(script, length):
+        """5 lasts until it has the device of 4, 6 until 7 has ended."""
+        return {5: len(script.devices[5]) == 2, 6: 7 in script.lengths("end")}.get(length, True)
+
+    script = Script([4, 5], is_over, brings={5: [6, 7]})
+    script.run()
+    assert script.lengths("end") == [4, 5, 7, 6]
+    assert sorted([*script.begun_on[6], *script.begun_on[7]]) == [0, 1]
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_what_an_end_brings_need_not_wait_for_what_is_under_way(devices):
+    def is_over(script, length):
+        """4 lasts until all others have ended."""
+        return length != 4 or len(script.lengths("end")) == 3
+
+    script = Script([4, 5], is_over, brings={5: [6], 6: [7]})
+    script.run()
+    assert script.lengths("end") == [5, 6, 7, 4]
 
 
 @pytest.mark.parametrize("devices", [3], indirect=True)
@@ -152,9 +209,9 @@ def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
     script = Script([4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
     begin = script.begin
 
-    def refuse(experiment, devices):
-        run = begin(experiment, devices)
-        if experiment.length == 6:
+    def refuse(job, devices):
+        run = begin(job, devices)
+        if job.experiment.length == 6:
             raise InputError("a bad one")
         return run
 

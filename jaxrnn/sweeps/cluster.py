@@ -6,10 +6,10 @@ import pickle
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
 from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.sweeps.work import OnRows, Work
+from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, Work
 from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
 from jaxrnn.weights import arrays_of
@@ -39,68 +39,90 @@ def run_sweep_on_dask(
     directory: RunDirectory,
     address: str,
     lanes: int | None = None,
-    on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
+    on_chunk: OnChunk = lambda experiment, tally: None,
     on_rows: OnRows = lambda experiment, rows, new: None,
     keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
-    As :func:`jaxrnn.run_sweep`, save that experiments run at the same time and end in any
-    order; the file of rows is the same. A job whose worker dies goes on elsewhere from its last
+    As :func:`jaxrnn.run_sweep`, save that experiments run at the same time and end in any order;
+    the file of rows is the same. A job whose worker dies goes on elsewhere from its last
     checkpoint. Files of users' own parts (``file.py:name``) are sent along as they are here; what
     they import, and the modules of ``module:name``, have to be there for the workers. Raises
     InputError where no scheduler answers at ``address`` (``tcp://host:port``),
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
-    work = Work(experiments, directory, on_rows, keep_weights, here=False)
-    unfinished, trials = list(work.to_do), list(work.to_do.values())
-    checkpoints = [directory.checkpoint(*one) for one in work.to_do.items()]
-    saved = [checkpoint.load() for checkpoint in checkpoints]
-    files = sources(unfinished)
-    if not unfinished:
-        return work.rows()
+    work = Work(
+        experiments,
+        directory,
+        on_chunk=on_chunk,
+        on_rows=on_rows,
+        keep_weights=keep_weights,
+        here=False,
+    )
+    train_on_dask(work, address, lanes, keep_weights)
+    return work.rows()
+
+
+@dataclass
+class _Submitted:
+    """A job that a worker has, or will have."""
+
+    job: Job
+    variable: Any  # Dask's, with its checkpoint
+    future: Any
+    has_saved: bool = False  # since it was last submitted
+
+
+def train_on_dask(jobs: Jobs, address: str, lanes: int | None, keep_weights: bool) -> None:
+    """Train all jobs on the scheduler's workers; of none ``on_start`` is told.
+
+    As many as there are wait on the scheduler. Raises what :func:`run_sweep_on_dask` raises.
+    """
+    if (job := jobs.next()) is None:
+        return
     with _connected(address) as client:
         from distributed import KilledWorker, Variable
 
         sweep = f"jaxrnn-{uuid.uuid4().hex}"
-        news: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()  # job, what
+        news: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()  # number of a job, what
         client.subscribe_topic(sweep, lambda event: news.put(event[1]))
 
-        def submit(job: int) -> Any:
-            what = unfinished[job], trials[job], lanes, keep_weights, files, sweep, job
-            future = client.submit(_train, *what, str(checkpoints[job].path), pure=False)
-            future.add_done_callback(lambda _: news.put((job, ENDED)))
+        def submit(number: int, job: Job) -> Any:
+            sent = job.experiment, job.trials, str(job.checkpoint.path), sources([job.experiment])
+            future = client.submit(_train, *sent, lanes, keep_weights, sweep, number, pure=False)
+            future.add_done_callback(lambda _: news.put((number, ENDED)))
             return future
 
-        variables = [Variable(f"{sweep}-{job}", client) for job in range(len(unfinished))]
+        variables: list[Any] = []
+        under_way: dict[int, _Submitted] = {}
         try:
-            for variable, arrays in zip(variables, saved, strict=True):
-                variable.set(pickle.dumps(arrays))
-            futures = {job: submit(job) for job in range(len(unfinished))}
-            advanced: set[int] = set()  # jobs with a checkpoint since they were last submitted
-            while futures:
-                for job, what in _drain(news):
-                    if job not in futures:
+            while job is not None or under_way:
+                while job is not None:
+                    number, variable = len(variables), Variable(f"{sweep}-{len(variables)}", client)
+                    variables.append(variable)
+                    variable.set(pickle.dumps(job.checkpoint.load()))
+                    under_way[number] = _Submitted(job, variable, submit(number, job))
+                    job = jobs.next()
+                for number, what in _drain(news):
+                    if (one := under_way.get(number)) is None:
                         continue  # a straggler of a job that has ended
-                    experiment = unfinished[job]
                     if what == SAVED:
-                        checkpoints[job].save(pickle.loads(variables[job].get()))
-                        advanced.add(job)
+                        one.job.checkpoint.save(pickle.loads(one.variable.get()))
+                        one.has_saved = True
                     elif what != ENDED:
-                        on_chunk(work.given[experiment], Tally(*what))
-                    elif not isinstance(futures[job].exception(), KilledWorker):
-                        outcomes, weights, *made_with = futures.pop(job).result()
-                        directory.made_on(*made_with)
-                        work.end(experiment, outcomes, weights)
-                    elif job in advanced:  # Dask gives up after some deaths
-                        advanced.remove(job)
-                        futures[job] = submit(job)
+                        jobs.on_chunk(one.job, Tally(*what))
+                    elif not isinstance(one.future.exception(), KilledWorker):
+                        jobs.on_end(one.job, *one.future.result())
+                        del under_way[number]
+                        job = job or jobs.next()
+                    elif one.has_saved:  # Dask gives up after some deaths
+                        one.has_saved, one.future = False, submit(number, one.job)
                     else:
-                        raise _given_up(experiment)
+                        raise _given_up(one.job.experiment)
         finally:
             for variable in variables:
                 variable.delete()
-    return work.rows()
 
 
 def _given_up(experiment: Experiment) -> InputError:
@@ -164,15 +186,15 @@ async def _fault(address: str) -> str | None:
 def _train(
     experiment: Experiment,
     only: tuple[int, ...],
+    path: str,
+    files: Sources,
     lanes: int | None,
     keep_weights: bool,
-    files: Sources,
     sweep: str,
     job: int,
-    path: str,
-) -> tuple[list[Outcome], dict[str, np.ndarray] | None, dict[str, str], str]:
-    """Run one experiment on this worker, from its newest checkpoint; its outcomes and weights, and
-    the worker's versions and device.
+) -> tuple[list[Outcome], dict[str, np.ndarray] | None, tuple[dict[str, str], str]]:
+    """Run a job on this worker, from its newest checkpoint; its outcomes and weights, and the
+    worker's versions and device.
 
     The weights travel as arrays by name: the driver need not know what their tree is made of.
     """
@@ -189,7 +211,8 @@ def _train(
         if line.tally is not None:  # as where every trial had ended in the checkpoint already
             line.tell(line.tally)
         weights = arrays_of(outcomes) if keep_weights else None
-        return [replace(one, params=None) for one in outcomes], weights, versions(), device()
+        made_on = versions(), device()
+        return [replace(one, params=None) for one in outcomes], weights, made_on
 
 
 class _Line:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from jaxrnn.results.rows import Row
 from jaxrnn.results.run_directory import RunDirectory
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.sweeps.work import OnRows, Work
-from jaxrnn.training.host_loop import Run, Tally
+from jaxrnn.sweeps.work import Job, OnChunk, OnRows, OnStart, Work
+from jaxrnn.training.host_loop import Run
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
-from jaxrnn.weights import arrays_of
 
 
 def expand(
@@ -82,9 +81,9 @@ def run_sweep(
     experiments: Iterable[Experiment],
     directory: RunDirectory,
     lanes: int | None = None,
-    on_chunk: Callable[[Experiment, Tally], None] = lambda experiment, tally: None,
+    on_chunk: OnChunk = lambda experiment, tally: None,
     on_rows: OnRows = lambda experiment, rows, new: None,
-    on_start: Callable[[Experiment], None] = lambda experiment: None,
+    on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Row]:
     """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows.
@@ -96,29 +95,26 @@ def run_sweep(
     and of those first. Raises InputError where the directory was begun with other settings, or
     holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
-    work = Work(experiments, directory, on_rows, keep_weights)
+    work = Work(
+        experiments,
+        directory,
+        on_start=on_start,
+        on_chunk=on_chunk,
+        on_rows=on_rows,
+        keep_weights=keep_weights,
+    )
 
-    def begin(experiment: Experiment, devices: Sequence[jax.Device]) -> Run:
+    def begin(job: Job, devices: Sequence[jax.Device]) -> Run:
         return prepare(
-            experiment,
-            only=work.to_do[experiment],
+            job.experiment,
+            only=job.trials,
             lanes=lanes,
             devices=devices,
             keep_params=keep_weights,
-            checkpoint=directory.checkpoint(experiment, work.to_do[experiment]),
+            checkpoint=job.checkpoint,
         )
 
-    def on_end(experiment: Experiment, run: Run) -> None:
-        outcomes = run.outcomes()
-        work.end(experiment, outcomes, arrays_of(outcomes) if keep_weights else None)
-
-    SideBySide(
-        list(work.to_do),
-        begin,
-        on_start=lambda experiment: on_start(work.given[experiment]),
-        on_chunk=lambda experiment, tally: on_chunk(work.given[experiment], tally),
-        on_end=on_end,
-    ).run()
+    SideBySide(work, begin, keep_weights).run()
     return work.rows()
 
 

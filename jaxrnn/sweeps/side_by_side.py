@@ -1,49 +1,55 @@
-"""Experiments that are trained side by side, each on a share of the devices."""
+"""Jobs that are trained side by side, each on a share of the devices."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 
-from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
+from jaxrnn.sweeps.work import Job, Jobs
 from jaxrnn.training.host_loop import Run, Tally
+from jaxrnn.weights import arrays_of
 
 # To trace a second net takes about as long as to read the first one's program from the cache: with
 # a head start the first one trains meanwhile. Where it has to be compiled, the second is begun.
 HEAD_START_SECONDS = 0.5
 
 
-class SideBySide:
-    """Trains experiments on all devices of the process, as many at a time as there are devices.
+@dataclass(eq=False)
+class _UnderWay:
+    """A job that is trained, or is compiled while the one before it is trained."""
 
-    Ten lanes on one device take less of its time than five on each of two do. The first share of
-    the devices takes experiments from the front of the list, so that there is something to see
-    soon; the others take them from its end, where the longest are as a rule. A share that finds no
-    more hands its devices to one that is still at work.
+    job: Job
+    devices: Sequence[jax.Device]
+    last: bool  # whether it and those after it are taken from the end
+    run: Run | None = None  # where it is begun ahead of its turn
+    ahead: "_UnderWay | None" = None  # what comes after it
+
+
+class SideBySide:
+    """Trains jobs on all devices of the process, as many at a time as there are devices.
+
+    Ten lanes on one device take less of its time than five on each of two do. One share of the
+    devices takes jobs from the front, so that there is something to see soon; the others take them
+    from the end, where the longest are as a rule. While there are fewer jobs than devices each has
+    several; devices for which no job is left are handed to one that is still at work.
     """
 
     def __init__(
         self,
-        experiments: Sequence[Experiment],
-        begin: Callable[[Experiment, Sequence[jax.Device]], Run],
-        on_start: Callable[[Experiment], None],
-        on_chunk: Callable[[Experiment, Tally], None],
-        on_end: Callable[[Experiment, Run], None],
+        jobs: Jobs,
+        begin: Callable[[Job, Sequence[jax.Device]], Run],
+        keep_weights: bool = False,
     ) -> None:
-        """``begin`` begins to compile an experiment for some devices. ``on_start`` is told of it
-        before, or when its turn has come where it is compiled while another trains."""
-        self.begin, self.on_start, self.on_chunk, self.on_end = begin, on_start, on_chunk, on_end
-        self.waiting, devices = deque(experiments), all_devices()
-        num_shares = min(len(devices), len(experiments))
-        self.shares = [devices[share::num_shares] for share in range(num_shares)]
-        # By share, what it trains next; None where that could not be begun ahead of its turn.
-        self.ahead: dict[int, tuple[Experiment, Run | None]] = {}
-        self.idle: list[jax.Device] = []
+        """``begin`` begins to compile a job for some devices; with ``keep_weights`` so that its
+        outcomes have their parameters."""
+        self.jobs, self.begin, self.keep_weights = jobs, begin, keep_weights
+        self.under_way: list[_UnderWay] = []
+        self.idle = list(all_devices())
         self.idle_since = 0.0
 
     def run(self) -> None:
@@ -52,64 +58,85 @@ class SideBySide:
         This thread does whatever the host has to do, since what a user sets in JAX by a context is
         the thread's own; the others only wait.
         """
-        shares = [self._train(share) for share in range(len(self.shares))]
-        ready, others = shares[:1], shares[1:]
+        threads = ThreadPoolExecutor(len(self.idle), "wait")
         waits: dict[Future[Any], Iterator[Callable[[], Any]]] = {}
-        threads = ThreadPoolExecutor(len(shares) or 1, "wait")
+        begun = self._begun()
+        ready, others = begun[:1], begun[1:]
         try:
             while ready or waits:
-                for one in ready:
+                while ready:
+                    one, *ready = ready
                     if (function := next(one, None)) is not None:
                         waits[threads.submit(function)] = one
+                    # Its end, if it came to that, may have left devices or brought jobs.
+                    ready = [*self._begun(), *ready]
                 head_start = HEAD_START_SECONDS if others else None
                 done = wait(waits, head_start, FIRST_COMPLETED).done
                 ready, others = [*map(waits.pop, done), *others], []
         finally:
             threads.shutdown(wait=False)  # an interruption need not wait for a compiler
 
-    def _train(self, share: int) -> Iterator[Callable[[], Any]]:
-        """Train one experiment after another; yields as :meth:`Run.train` does."""
-        devices = self.shares[share]
-        while (following := self._next(share)) is not None:
-            experiment, run = following
-            self.on_start(experiment)
-            run = run or self.begin(experiment, self.shares[share])
-            self._leave([device for device in self.shares[share] if device not in run.devices])
+    def _begun(self) -> list[Iterator[Callable[[], Any]]]:
+        """Share the idle devices out among the jobs that wait."""
+        begun: list[_UnderWay] = []
+        while len(begun) < len(self.idle):
+            last = any(not one.last for one in [*self.under_way, *begun])
+            if (job := self._next(last)) is None:
+                break
+            begun.append(_UnderWay(job, (), last))
+        if begun:
+            for k, one in enumerate(begun):
+                one.devices = self.idle[k :: len(begun)]
+            self.idle = []
+        self.under_way += begun
+        return [self._train(one) for one in begun]
 
-            def on_tally(tally: Tally, experiment: Experiment = experiment, run: Run = run) -> None:
-                self._look_ahead(share)
-                self._hand_idle_to(run)
-                self.on_chunk(experiment, tally)
-
-            yield from run.train(on_tally)
-            self.on_end(experiment, run)
-            devices = [*dict.fromkeys([*devices, *run.devices])]
-        self._leave(devices)
-
-    def _leave(self, devices: Sequence[jax.Device]) -> None:
-        """Have nothing to do for these devices from now on."""
-        if devices:
-            self.idle, self.idle_since = [*dict.fromkeys([*self.idle, *devices])], time.monotonic()
-
-    def _next(self, share: int) -> tuple[Experiment, Run | None] | None:
-        if share in self.ahead:
-            return self.ahead.pop(share)
-        if self.waiting:
-            return self._take(share), None
-        for other in self.ahead:  # which has not come to it yet
-            return self.ahead.pop(other)[0], None
+    def _next(self, last: bool) -> Job | None:
+        """A job that waits, if only for its turn after another."""
+        if (job := self.jobs.next(last)) is not None:
+            return job
+        for other in self.under_way:
+            if other.ahead is not None:
+                job, other.ahead = other.ahead.job, None
+                return job
         return None
 
-    def _take(self, share: int) -> Experiment:
-        return self.waiting.popleft() if share == 0 else self.waiting.pop()
+    def _train(self, one: _UnderWay) -> Iterator[Callable[[], Any]]:
+        """Train a job and those that come after it; yields as :meth:`Run.train` does."""
+        while True:
+            self.jobs.on_start(one.job)
+            run = one.run or self.begin(one.job, one.devices)
+            self._leave([device for device in one.devices if device not in run.devices])
+            one.devices = run.devices
 
-    def _look_ahead(self, share: int) -> None:
-        """Begin to compile what the share trains next, so that it need not wait for that."""
-        if self.waiting and share not in self.ahead:
-            experiment, run = self._take(share), None
+            def on_tally(tally: Tally, one: _UnderWay = one, run: Run = run) -> None:
+                self._look_ahead(one)
+                self._hand_idle_to(run)
+                self.jobs.on_chunk(one.job, tally)
+
+            yield from run.train(on_tally)
+            outcomes = run.outcomes()
+            weights = arrays_of(outcomes) if self.keep_weights else None
+            self.jobs.on_end(one.job, outcomes, weights)
+            self.under_way.remove(one)
+            if one.ahead is None:
+                break
+            self._leave([device for device in run.devices if device not in one.devices])
+            one = one.ahead
+            self.under_way.append(one)
+        self._leave(run.devices)
+
+    def _leave(self, devices: Sequence[jax.Device]) -> None:
+        """Have nothing to do for these devices."""
+        if devices:
+            self.idle, self.idle_since = [*self.idle, *devices], time.monotonic()
+
+    def _look_ahead(self, one: _UnderWay) -> None:
+        """Begin to compile what comes after it, so that it need not wait for that."""
+        if one.ahead is None and (job := self.jobs.next(one.last)) is not None:
+            one.ahead = _UnderWay(job, one.devices, one.last)
             with suppress(Exception):  # it is raised again when its turn has come
-                run = self.begin(experiment, self.shares[share])
-            self.ahead[share] = experiment, run
+                one.ahead.run = self.begin(job, one.devices)
 
     def _hand_idle_to(self, run: Run) -> None:
         """Let a run have the devices that nothing is left for."""

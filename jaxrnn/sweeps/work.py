@@ -1,56 +1,125 @@
 """What of some experiments is to be run, and what becomes of it, whoever runs it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
+from jaxrnn.results.checkpoint import CheckpointFile
 from jaxrnn.results.rows import Row, make_row
 from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.training.host_loop import Tally
 
+Weights = Mapping[str, np.ndarray]
+OnStart = Callable[[Experiment], None]
+OnChunk = Callable[[Experiment, Tally], None]
 OnRows = Callable[[Experiment, list[Row], bool], None]
 """Is told of an experiment's rows, and whether some of them are new."""
 
 
-class Work:
-    """What is to be run of some experiments, and what becomes of it: rows in their directory.
+class Job(NamedTuple):
+    """Some trials of an experiment that are to be trained."""
 
-    ``given`` has them by how they are written there, ``to_do`` the trials to run. ``on_rows`` is
-    told first of those of which the directory holds all.
+    experiment: Experiment
+    trials: tuple[int, ...]
+    checkpoint: CheckpointFile
+
+
+class Jobs(Protocol):
+    """Gives jobs to whoever trains them, and is told how they go.
+
+    It gives each job once. An end may bring new jobs: ask again after every end, until none waits
+    and none is under way.
     """
+
+    def next(self, last: bool = False) -> Job | None:
+        """The first job that waits, or the last one; None where none waits now."""
+
+    def on_start(self, job: Job) -> None:
+        """A job's program is about to be compiled, or used where it was compiled ahead."""
+
+    def on_chunk(self, job: Job, tally: Tally) -> None:
+        """A chunk of a job has been read."""
+
+    def on_end(
+        self,
+        job: Job,
+        outcomes: Sequence[Outcome],
+        weights: Weights | None,
+        made_on: tuple[Mapping[str, str], str] | None = None,
+    ) -> None:
+        """A job has ended with these outcomes, and with these weights where they are kept.
+
+        ``made_on`` are the versions and the device that it had, where that was not this process.
+        """
+
+
+class Work:
+    """The :class:`Jobs` of some experiments, whose rows stand in their directory then."""
 
     def __init__(
         self,
         experiments: Iterable[Experiment],
         directory: RunDirectory,
-        on_rows: OnRows,
-        keep_weights: bool,
+        *,
+        on_start: OnStart = lambda experiment: None,
+        on_chunk: OnChunk = lambda experiment, tally: None,
+        on_rows: OnRows = lambda experiment, rows, new: None,
+        keep_weights: bool = False,
         here: bool = True,
     ) -> None:
-        """``here`` says that this process trains them; raises InputError as the directory does."""
-        self.given = {settled(experiment): experiment for experiment in experiments}
-        directory.admit(list(self.given), keep_weights, here=here)
-        self.to_do = directory.to_run(list(self.given))
-        self._directory, self._on_rows = directory, on_rows
+        """Tell ``on_rows`` of the experiments whose trials are all there.
+
+        ``here`` says that this process trains the others; raises InputError as the directory does.
+        """
+        # By how an experiment is written in rows, how it was given.
+        self._given = {settled(experiment): experiment for experiment in experiments}
+        self._directory = directory
+        self._on_start, self._on_chunk, self._on_rows = on_start, on_chunk, on_rows
+        directory.admit(list(self._given), keep_weights, here=here)
+        to_run = directory.to_run(list(self._given))
+        self._waiting = deque(
+            Job(experiment, trials, directory.checkpoint(experiment, trials))
+            for experiment, trials in to_run.items()
+        )
         # Those whose trials are others', too, and so run with these.
         self._with_others: list[Experiment] = []
-        for experiment in self.given:
+        for experiment in self._given:
             if not directory.missing(experiment):
                 self._tell(experiment, False)
-            elif experiment not in self.to_do:
+            elif experiment not in to_run:
                 self._with_others.append(experiment)
 
-    def end(
+    def next(self, last: bool = False) -> Job | None:
+        """See :class:`Jobs`; no end brings new ones."""
+        if not self._waiting:
+            return None
+        return self._waiting.pop() if last else self._waiting.popleft()
+
+    def on_start(self, job: Job) -> None:
+        """See :class:`Jobs`."""
+        self._on_start(self._given[job.experiment])
+
+    def on_chunk(self, job: Job, tally: Tally) -> None:
+        """See :class:`Jobs`."""
+        self._on_chunk(self._given[job.experiment], tally)
+
+    def on_end(
         self,
-        experiment: Experiment,
-        outcomes: Iterable[Outcome],
-        weights: Mapping[str, np.ndarray] | None,
+        job: Job,
+        outcomes: Sequence[Outcome],
+        weights: Weights | None,
+        made_on: tuple[Mapping[str, str], str] | None = None,
     ) -> None:
-        """Add what an experiment's trials ended with."""
-        self._directory.add([make_row(experiment, outcome) for outcome in outcomes], weights)
-        self._tell(experiment, True)
+        """Add the rows, and the weights."""
+        if made_on is not None:
+            self._directory.made_on(*made_on)
+        self._directory.add([make_row(job.experiment, outcome) for outcome in outcomes], weights)
+        self._tell(job.experiment, True)
 
     def rows(self) -> list[Row]:
         """All rows of the directory, when everything has ended."""
@@ -61,4 +130,4 @@ class Work:
     def _tell(self, experiment: Experiment, is_new: bool) -> None:
         directory = self._directory
         directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
-        self._on_rows(self.given[experiment], directory.rows_of(experiment), is_new)
+        self._on_rows(self._given[experiment], directory.rows_of(experiment), is_new)

@@ -22,6 +22,7 @@ from jaxrnn.training.engine import (
 )
 from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
 from jaxrnn.training.last_params import Kept, errors_at_end, with_tests
+from jaxrnn.training.memory import check_program
 from jaxrnn.training.programs import program_for, widths_held
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
 from jaxrnn.training.tests import DECIDING
@@ -133,11 +134,14 @@ class Run:
         Before it waits for a device or a compiler it yields a function that returns when the wait
         is over: whoever calls that on another thread can do something else meanwhile.
         """
-        self.state = self.place.program.init(self._lanes())
+        yield self.place.compiled.result
+        devices, program, width, compiled = self.place
+        sizes = width, self.chunk_updates, devices
+        check_program(self.experiment, compiled.result().run, *sizes)
+        self.state = program.init(self._lanes())
         self.kept = Kept(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
-        yield self.place.compiled.result
         checkpoint, in_flight = self.checkpoint, None
         next_save = time.monotonic() + CHECKPOINT_SECONDS
         while True:

@@ -93,7 +93,8 @@ def check_memory(
     It is made to be below the real need, so that nothing is refused that would run: programs take
     1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9 times by the
     greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and lanes (jax
-    0.10.2 on CPUs). So a run of up to three times what there is may pass.
+    0.10.2 on CPUs). So a run of up to three times what there is may pass, until its program is
+    compiled and :func:`check_program` knows better.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
@@ -130,6 +131,32 @@ def check_memory(
         needs = [need._replace(names=("lanes",)) for need in needs]
     _require(experiment, width, [*others, *needs], room, where)
     return size
+
+
+def check_program(
+    experiment: Experiment,
+    compiled: jax.stages.Compiled,
+    lanes: int,
+    chunk_updates: int,
+    devices: Sequence[jax.Device],
+) -> None:
+    """Raise InputError where a chunk of so many lanes, ready to run, needs more memory than there
+    is by XLA's own figure."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:  # where XLA has none for a platform
+        return
+    size = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+    size += analysis.temp_size_in_bytes - analysis.alias_size_in_bytes
+    size *= len(devices)  # it is of each
+    platform = devices[0].platform
+    room = free_memory() if platform == "cpu" else device_memory(devices)
+    if size <= room:
+        return
+    experiment = settled(experiment)
+    parts = _needs_of_lanes(experiment, _lane(experiment), lanes, chunk_updates, platform)
+    names = max(parts).names if size / lanes * round_up(1, 1) > room else ("lanes",)
+    need = Need(size, max(parts).what, names)
+    _require(experiment, lanes, [need], room, "" if platform == "cpu" else " on the devices")
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
