@@ -47,17 +47,18 @@ from jaxrnn.problems import (
     Task as Task,
 )
 from jaxrnn.problems.long_lag import noise_free as noise_free
-from jaxrnn.results.compare import (
+from jaxrnn.report.compare import (
     Comparison as Comparison,
     compare as compare,
     kaplan_meier as kaplan_meier,
 )
-from jaxrnn.results.report import write_report as write_report
-from jaxrnn.results.rows import read_rows as read_rows
-from jaxrnn.results.run_directory import RunDirectory as RunDirectory
-from jaxrnn.results.summary import summarize as summarize
+from jaxrnn.report.document import write_report as write_report
+from jaxrnn.report.summary import summarize as summarize
 from jaxrnn.scorecard import run_scorecard as run_scorecard
+from jaxrnn.store.rows import read_rows as read_rows
+from jaxrnn.store.run_directory import RunDirectory as RunDirectory
 from jaxrnn.sweeps.run import product as product, run as run, run_sweep as run_sweep
+from jaxrnn.trained import TrainedNets as TrainedNets, load_weights as load_weights
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
 from jaxrnn.training.optimizers import (
     OPTIMIZERS as OPTIMIZERS,
@@ -65,6 +66,5 @@ from jaxrnn.training.optimizers import (
     clipped_sgd as clipped_sgd,
 )
 from jaxrnn.training.runner import run_trials as run_trials
-from jaxrnn.weights import TrainedNets as TrainedNets, load_weights as load_weights
 
 __version__: str

@@ -306,3 +306,16 @@ def _as_key(value: Any) -> Any:
     if value is not None and not isinstance(value, str | bool | int | float):
         raise TypeError
     return value
+
+
+CONDITIONS = (
+    *("task", "task_options", "length", "threshold", "window", "max_failures", "mean_error"),
+    *("test_size", "test_every", "measure", "max_steps"),
+)
+"""The settings that the rows of a comparison share: what is to be solved, when it counts as solved,
+and the cap. All others belong to the net."""
+
+
+def conditions_of(experiment: Experiment) -> tuple[Any, ...]:
+    """An experiment's ``CONDITIONS``."""
+    return tuple(getattr(experiment, name) for name in CONDITIONS)

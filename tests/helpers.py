@@ -21,7 +21,7 @@ from scipy.stats import beta
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
 from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.problems import settled
-from jaxrnn.results.rows import make_row
+from jaxrnn.store.rows import make_row
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 

@@ -26,11 +26,11 @@ from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.inspection import trained_params
 from jaxrnn.outcome import curve_edges
 from jaxrnn.problems import settled
-from jaxrnn.results.files import name_of
-from jaxrnn.results.rows import experiment_of, make_row
-from jaxrnn.results.run_directory import RunDirectory
-from jaxrnn.scorecard.kept import begun, in_json
 from jaxrnn.scorecard.protocol import CARDS, Protocol, searches
+from jaxrnn.scorecard.shipped import begun, in_json
+from jaxrnn.store.files import name_of
+from jaxrnn.store.rows import experiment_of, make_row
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import run, run_sweep
 from jaxrnn.training import host_loop, lanes
 from jaxrnn.training.memory import check_memory

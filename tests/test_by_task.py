@@ -12,16 +12,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 from jaxrnn import SUITES
-from jaxrnn.results.by_task import (
+from jaxrnn.report.card import (
     is_by_task,
     solved_picture,
     solved_table,
     times_picture,
     times_rows,
 )
-from jaxrnn.results.compare import compare
-from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import BESIDE, ROWS, rows_beside
+from jaxrnn.report.compare import compare
+from jaxrnn.report.document import write_plots
+from jaxrnn.store.rows import BESIDE, ROWS, rows_beside
 
 ENDS = {  # task, cell -> steps of solution; the reference stands neither first nor last
     ("adding", "gru"): [900, None, 4000],

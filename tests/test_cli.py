@@ -19,8 +19,8 @@ from helpers import clopper_pearson, rows_of, run
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.cost import expected_seconds, warn_if_small
 from jaxrnn.problems import PAPER, SUITES
-from jaxrnn.results.run_directory import LOCK
-from jaxrnn.sweeps.watch import console
+from jaxrnn.report.render import console
+from jaxrnn.store.run_directory import LOCK
 from jaxrnn.training.objectives import MEASURES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
 

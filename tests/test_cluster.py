@@ -16,8 +16,8 @@ import pytest
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.machine import device, versions
 from jaxrnn.problems import settled
-from jaxrnn.results.checkpoint import CheckpointFile
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store.archives import CheckpointFile
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
 from jaxrnn.sweeps.cluster import run_sweep_on_dask, train_on_dask
 from jaxrnn.sweeps.run import run, run_sweep
@@ -194,7 +194,7 @@ def test_the_jobs_of_an_interrupted_driver_make_room(cluster, tmp_path):
 def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_path):
     code = (
         "import pathlib; from jaxrnn.sweeps.cluster import run_sweep_on_dask as run\n"
-        "from jaxrnn import Experiment; from jaxrnn.results.run_directory import RunDirectory\n"
+        "from jaxrnn import Experiment; from jaxrnn.store.run_directory import RunDirectory\n"
         f"with RunDirectory(pathlib.Path({str(tmp_path)!r})) as directory:\n"
         f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"
     )

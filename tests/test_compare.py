@@ -10,11 +10,11 @@ from helpers import grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu, norm
 
 from jaxrnn import SUITES, InputError
-from jaxrnn.results import curves
-from jaxrnn.results.compare import compare, interval_of_probability, kaplan_meier
-from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
-from jaxrnn.results.report import write_report
-from jaxrnn.results.summary import interval, uncounted
+from jaxrnn.report import rivals
+from jaxrnn.report.compare import compare, interval_of_probability, kaplan_meier
+from jaxrnn.report.document import write_report
+from jaxrnn.report.rivals import comparison_legend, comparison_markdown, comparisons
+from jaxrnn.report.summary import interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
 
@@ -205,14 +205,14 @@ def test_the_report_of_a_run_compares_its_nets_and_draws_their_curves(tmp_path):
 
 def test_a_curve_climbs_where_a_trial_is_solved(tmp_path, monkeypatch):
     figures = {}
-    monkeypatch.setattr(curves, "write_figure", lambda path, f: figures.update({path.name: f}))
+    monkeypatch.setattr(rivals, "write_figure", lambda path, f: figures.update({path.name: f}))
     # Two tasks of one's own, whose names are alike in the name of a file.
     own = [
         {**row, "experiment": task, "task": f"a/b.py{task}mine"}
         for task in ":,"
         for row in FIRST + SECOND
     ]
-    pictures = curves.write_curves(FIRST + SECOND + own, tmp_path)
+    pictures = rivals.write_curves(FIRST + SECOND + own, tmp_path)
     names = [
         f"solved_by_step-{name}.png" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")
     ]
@@ -234,9 +234,9 @@ def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(
     solved, limits, tmp_path, monkeypatch
 ):
     figures = []
-    monkeypatch.setattr(curves, "write_figure", lambda path, figure: figures.append(figure))
+    monkeypatch.setattr(rivals, "write_figure", lambda path, figure: figures.append(figure))
     made = [*rows("lstm", 5, [None] * 3, **SMALL), *rows("gru", 5, solved, **SMALL)]
-    curves.write_curves(made, tmp_path)
+    rivals.write_curves(made, tmp_path)
     (axes,) = figures[0].axes
     assert axes.get_xlim() == pytest.approx(limits)
     assert 2 <= sum(limits[0] <= tick <= limits[1] for tick in axes.get_xticks()) <= 6
@@ -250,13 +250,13 @@ def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(
 
 def test_many_lengths_are_more_than_one_picture(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(curves, "write_figure", lambda path, figure: figures.append(figure))
+    monkeypatch.setattr(rivals, "write_figure", lambda path, figure: figures.append(figure))
     made = [
         row
         for length in range(4, 17)
         for cell in ("lstm", "gru")
         for row in rows(cell, length, [20], **SMALL)
     ]
-    curves.write_curves(made, tmp_path)
+    rivals.write_curves(made, tmp_path)
     shown = [sum(axes.get_visible() for axes in figure.axes) for figure in figures]
     assert shown == [12, 1]

@@ -13,9 +13,8 @@ import pytest
 from helpers import run
 from matplotlib.figure import Figure
 
-from jaxrnn.results.checkpoint import owner_of
-from jaxrnn.results.files import write_figure, write_whole
-from jaxrnn.results.weights import read_weights
+from jaxrnn.store.archives import owner_of, read_weights
+from jaxrnn.store.files import write_figure, write_whole
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from helpers import rows
 
-from jaxrnn.results import plots
-from jaxrnn.results.config import all_shortened
-from jaxrnn.results.heat_map import heat_map, nets_and_lengths
-from jaxrnn.results.plots import write_plots
-from jaxrnn.results.summary import summarize
+from jaxrnn.report import document
+from jaxrnn.report.document import write_plots
+from jaxrnn.report.grid import heat_map, nets_and_lengths
+from jaxrnn.report.render import all_shortened
+from jaxrnn.report.summary import summarize
 
 
 def test_the_heat_map_has_every_number_at_its_place():
@@ -88,7 +88,7 @@ def test_more_nets_than_colours_tell_apart_are_a_table_of_colours(tmp_path):
     (tmp_path / "steps_to_solution.png").unlink()
     figures = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "write_figure", lambda path, figure: figures.append(figure))
+        patch.setattr(document, "write_figure", lambda path, figure: figures.append(figure))
         write_plots(made, tmp_path)
     solved, steps = figures[0].axes
     assert (solved.get_xlabel(), solved.get_ylabel()) == ("length", "net")

@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
 FLOORS = ["errors", "machine", "outcome", "experiment", "names", "nets", "problems"]
-FLOORS += ["training", "results", "weights", "inspection", "sweeps", "scorecard", "cli"]
+FLOORS += ["training", "store", "report", "trained", "inspection", "sweeps", "scorecard", "cli"]
 FLOORS += ["__main__"]
-NEVER = {("results", "training"), ("problems", "nets")}
+NEVER = {("store", "training"), ("report", "training"), ("problems", "nets")}
 
 
 def imports_of(path: Path) -> set[str]:

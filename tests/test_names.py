@@ -14,7 +14,7 @@ import jaxrnn
 from jaxrnn import CELLS, Experiment, InputError, read_rows, run, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.names import carried, digests, find, own_names, sources
-from jaxrnn.results.report import write_report
+from jaxrnn.report.document import write_report
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build
 

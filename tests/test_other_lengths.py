@@ -4,8 +4,8 @@ import pytest
 from helpers import rows, rows_ending_at, run
 
 from jaxrnn import Experiment, read_rows
-from jaxrnn.results.other_lengths import lengths_picture, lengths_rows, was_tested
-from jaxrnn.results.report import write_report
+from jaxrnn.report.document import write_report
+from jaxrnn.report.other_lengths import lengths_picture, lengths_rows, was_tested
 
 ORDER = Experiment(task="temporal_order", length=20, trials=3, test_lengths=(50, 30))
 TESTED = rows_ending_at(ORDER, [2500, None, 2600], wrong_at_lengths=[(400, 0), (700, 50), None])

@@ -15,7 +15,7 @@ from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.flags import Integer, OptionalDirectory
 from jaxrnn.cli.parse import parse
 from jaxrnn.errors import InputError
-from jaxrnn.sweeps.watch import console
+from jaxrnn.report.render import console
 
 GRID_RUN = Path(__file__).parents[1] / "examples" / "grid-run"
 CHOICES = "choose from grid, inspect, list, paper, report, scorecard, sweep"

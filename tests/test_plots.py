@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
-from jaxrnn.results import curves, plots
-from jaxrnn.results.drawing import length_axis
-from jaxrnn.results.files import write_figure
+from jaxrnn.report import document, rivals
+from jaxrnn.report.drawing import length_axis
+from jaxrnn.store.files import write_figure
 
 CAP = 100_000
 UNSOLVED = 1.6 * CAP  # where an unsolved trial is drawn
@@ -24,8 +24,12 @@ def draw(monkeypatch, tmp_path):
 
     def draw(made):
         figures = {}
-        monkeypatch.setattr(plots, "write_figure", lambda path, f: figures.update({path.name: f}))
-        assert [name for _, name in plots.write_plots(made, tmp_path)] == list(figures)
+
+        def note(path, figure):
+            figures[path.name] = figure
+
+        monkeypatch.setattr(document, "write_figure", note)
+        assert [name for _, name in document.write_plots(made, tmp_path)] == list(figures)
         return figures
 
     return draw
@@ -421,11 +425,11 @@ def test_the_file_has_the_colours_of_legend_and_lines_exactly(kind, tmp_path, mo
         figures[path] = figure
         write_figure(path, figure)
 
-    for module in (plots, curves):
+    for module in (document, rivals):
         monkeypatch.setattr(module, "write_figure", write)
     made = with_curves(OF_KINDS[kind], *MANY[: len(OF_KINDS[kind])])  # with thousands of shades
-    plots.write_plots(made, tmp_path)
-    curves.write_curves(made, tmp_path)
+    document.write_plots(made, tmp_path)
+    rivals.write_curves(made, tmp_path)
     assert len(figures) >= 2
     legends = 0
     for path, figure in figures.items():

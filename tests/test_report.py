@@ -6,9 +6,9 @@ import pytest
 from helpers import grid_rows, paper_rows, rows
 from rich.console import Console
 
-from jaxrnn.results.report import markdown, rules, sentence, table
-from jaxrnn.results.summary import summarize
-from jaxrnn.results.tables import TableRow, terminal_table
+from jaxrnn.report.render import TableRow, terminal_table
+from jaxrnn.report.summary import summarize
+from jaxrnn.report.table import markdown, rules, sentence, table
 
 
 def test_the_markdown_table_shows_both_sides():

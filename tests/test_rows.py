@@ -8,8 +8,8 @@ from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
 
 from jaxrnn import InputError
 from jaxrnn.problems import NOTEBOOK, SUITES, settled
-from jaxrnn.results.config import settings_in_words
-from jaxrnn.results.rows import experiment_of, make_settings, read_rows
+from jaxrnn.store.config import settings_in_words
+from jaxrnn.store.rows import experiment_of, make_settings, read_rows
 
 TESTED = rows("lstm", 20, [1100], task="temporal_order", test_lengths=(30, 50))[0]
 LINES = rows("lstm", 4, [1100, None, 1090]) + paper_rows("6a", 100, [30_000], final_wrong=[1])
@@ -216,9 +216,9 @@ def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
     kind, tmp_path, monkeypatch, capsys
 ):
     drawn = []
-    for module in ("plots", "curves"):  # which would take its time
+    for module in ("document", "rivals"):  # which would take its time
         monkeypatch.setattr(
-            f"jaxrnn.results.{module}.write_figure", lambda path, figure: drawn.append(path.name)
+            f"jaxrnn.report.{module}.write_figure", lambda path, figure: drawn.append(path.name)
         )
     made = old_runs()[kind]
     needed = {"experiment", "cell", "length", "trial", "seed"}

@@ -15,10 +15,10 @@ from test_sweep import AXES, BASE
 
 from jaxrnn import SUITES, Experiment, InputError, run_trials
 from jaxrnn.problems import settled
-from jaxrnn.results import run_directory
-from jaxrnn.results.config import settings_in_words
-from jaxrnn.results.rows import make_row, make_settings
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store import run_directory
+from jaxrnn.store.config import settings_in_words
+from jaxrnn.store.rows import make_row, make_settings
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare

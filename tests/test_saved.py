@@ -11,7 +11,7 @@ from helpers import STREAK, Memory, claim
 
 import jaxrnn
 from jaxrnn import InputError, run_trials
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.saved import checked

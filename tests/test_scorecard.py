@@ -13,9 +13,7 @@ from jaxrnn.cli import scoring
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
-from jaxrnn.results.rows import experiment_of, read_rows
 from jaxrnn.scorecard import run_scorecard
-from jaxrnn.scorecard.kept import differences, keep, kept, kept_rows
 from jaxrnn.scorecard.nets import nets_table, write_costs
 from jaxrnn.scorecard.protocol import (
     CARDS,
@@ -29,6 +27,8 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
+from jaxrnn.scorecard.shipped import differences, keep, kept, kept_rows
+from jaxrnn.store.rows import experiment_of, read_rows
 from jaxrnn.training.parts import parts_of
 
 TINY = Protocol(
@@ -198,7 +198,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     out, name = tmp_path / "out", f"{own}:mine"
     monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", TINY)
     monkeypatch.setattr("jaxrnn.scorecard.nets.COST_STEPS", 500)
-    monkeypatch.setattr("jaxrnn.scorecard.kept.kept", lambda protocol: kept)
+    monkeypatch.setattr("jaxrnn.scorecard.shipped.kept", lambda protocol: kept)
     monkeypatch.setattr("jaxrnn.cli.scoring.kept", lambda protocol: kept)
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()

@@ -9,9 +9,9 @@ import pytest
 from helpers import first_params, first_table, number_of_weights, rows_of, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
+from jaxrnn.experiment import CONDITIONS
 from jaxrnn.problems import PAPER, settled
-from jaxrnn.results.compare import CONDITIONS
-from jaxrnn.results.rows import make_settings, read_rows
+from jaxrnn.store.rows import make_settings, read_rows
 from jaxrnn.training.trial import build
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"

@@ -8,8 +8,8 @@ from helpers import clopper_pearson, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK, SUITES
-from jaxrnn.results.report import legend
-from jaxrnn.results.summary import interval, mann_whitney, median, published_beside, summarize
+from jaxrnn.report.summary import interval, mann_whitney, median, published_beside, summarize
+from jaxrnn.report.table import legend
 
 
 def test_the_notebook_against_itself_is_no_different():

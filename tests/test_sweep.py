@@ -15,8 +15,8 @@ from helpers import ONE_DEVICE, STREAK, rows_of, run
 
 from jaxrnn import Experiment, InputError, Outcome, run_trials
 from jaxrnn.problems import SUITES
-from jaxrnn.results.rows import read_rows
-from jaxrnn.results.run_directory import LOCK, RunDirectory
+from jaxrnn.store.rows import read_rows
+from jaxrnn.store.run_directory import LOCK, RunDirectory
 from jaxrnn.sweeps.run import product, run as run_all, run_sweep
 from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable

@@ -9,9 +9,9 @@ from helpers import rows
 from rich.console import Console
 
 from jaxrnn import NOTEBOOK
-from jaxrnn.results.config import shortened
-from jaxrnn.results.report import sentence
-from jaxrnn.results.summary import summarize
+from jaxrnn.report.render import shortened
+from jaxrnn.report.summary import summarize
+from jaxrnn.report.table import sentence
 from jaxrnn.sweeps import watch
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.training.host_loop import Tally

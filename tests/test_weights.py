@@ -12,15 +12,14 @@ import test_kept
 from helpers import claim, first_params, jit, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
-from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.problems import settled
-from jaxrnn.results import run_directory
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store import run_directory
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
+from jaxrnn.trained import Choice, chosen, with_own
 from jaxrnn.training import host_loop
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
-from jaxrnn.weights import with_own
 
 TESTED = replace(settled(test_kept.TESTED), name="mine", trials=3)
 SMALL = Experiment(

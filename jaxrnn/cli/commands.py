@@ -24,14 +24,14 @@ from jaxrnn.cli.flags import (
     Single,
 )
 from jaxrnn.cli.inspecting import inspect, usual_length
-from jaxrnn.cli.reporting import show_report
 from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import PAPER, SUITES, Source, Suite
+from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
-from jaxrnn.sweeps.watch import console, duration
+from jaxrnn.sweeps.watch import duration
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 
@@ -216,7 +216,7 @@ def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
     Args:
         directory: The run directory, what `--out` was given.
     """
-    from jaxrnn.results.report import write_report
+    from jaxrnn.report.document import show_report, write_report
 
     show_report(directory, write_report(directory))
 
@@ -278,7 +278,7 @@ def _run(
         progress=True,
         report=False,
     )
-    from jaxrnn.results.report import write_report
+    from jaxrnn.report.document import show_report, write_report
 
     show_report(out, write_report(out))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")

@@ -11,8 +11,8 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import SUITES, Suite
+from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import expand
-from jaxrnn.sweeps.watch import console
 
 
 def inspect(

@@ -11,17 +11,17 @@ from rich.text import Text
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.cost import warn_if_small
 from jaxrnn.cli.flags import Address, AllOrNames, Count, Lanes, OptionalDirectory
-from jaxrnn.cli.reporting import show_report
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
-from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import Row, read_rows
+from jaxrnn.report.render import console
 from jaxrnn.scorecard import run_scorecard
-from jaxrnn.scorecard.kept import SEARCH, differences, kept, kept_rows, lay_beside
 from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
-from jaxrnn.sweeps.watch import console, duration
+from jaxrnn.scorecard.shipped import SEARCH, differences, kept, kept_rows, lay_beside
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import Row, read_rows
+from jaxrnn.sweeps.watch import duration
 
 
 def scorecard(
@@ -94,8 +94,8 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
 
 def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     """The tables on the terminal, and the report."""
-    from jaxrnn.results.report import NOTES, write_report
-    from jaxrnn.results.tables import markdown_table, terminal_table
+    from jaxrnn.report.document import NOTES, show_report, write_report
+    from jaxrnn.report.render import markdown_table, terminal_table
 
     nets = nets_table(rows, read_rows(out / SEARCH), costs)
     write_whole(out / NOTES, f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n".encode())

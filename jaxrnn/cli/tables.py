@@ -14,8 +14,8 @@ from jaxrnn.cli.cost import expected_seconds
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.problems import TASKS, Suite
-from jaxrnn.results.config import spelled
-from jaxrnn.results.report import percent, steps_or_dash
+from jaxrnn.report.table import percent, steps_or_dash
+from jaxrnn.store.config import spelled
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 

@@ -12,7 +12,6 @@ import jax
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import PER_TRIAL, Experiment
-from jaxrnn.inspection.kept import Choice, chosen
 from jaxrnn.inspection.pictures import draw_gradient_norms, draw_record, ending, label
 from jaxrnn.inspection.record import (
     Look,
@@ -26,7 +25,8 @@ from jaxrnn.inspection.sequences import draw_look, reach_of
 from jaxrnn.nets import xavier
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.results.files import write_figure
+from jaxrnn.store.files import write_figure
+from jaxrnn.trained import Choice, chosen
 from jaxrnn.training.parts import first_params, parts_of
 from jaxrnn.training.runner import check, run_trials
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxrnn.experiment import Experiment
 from jaxrnn.inspection.record import Record
 from jaxrnn.outcome import Outcome
-from jaxrnn.results.drawing import COLORS
+from jaxrnn.report.drawing import COLORS
 from jaxrnn.training.parts import parts_of, settled
 
 SHOWN_UNITS = 20

@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.inspection.pictures import Row, around_0, rows_of, shown_as, title_of
 from jaxrnn.inspection.record import Look
 from jaxrnn.outcome import Outcome
-from jaxrnn.results.drawing import COLORS
+from jaxrnn.report.drawing import COLORS
 
 MOST_LINES = 4
 """Real numbers a step that are drawn as lines; more are a heat map."""

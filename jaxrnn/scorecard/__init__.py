@@ -9,9 +9,7 @@ from typing import Any
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
-from jaxrnn.results.rows import Row, read_lines
-from jaxrnn.results.summary import by_net
-from jaxrnn.scorecard.kept import SEARCH, begun
+from jaxrnn.report.summary import by_net
 from jaxrnn.scorecard.protocol import (
     CARDS,
     SMALL,
@@ -22,6 +20,8 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
+from jaxrnn.scorecard.shipped import SEARCH, begun
+from jaxrnn.store.rows import Row, read_lines
 from jaxrnn.sweeps.run import run
 from jaxrnn.sweeps.watch import Watch
 

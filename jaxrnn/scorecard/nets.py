@@ -11,10 +11,10 @@ from pathlib import Path
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems import Suite
-from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.tables import TableRow
+from jaxrnn.report.render import TableRow
 from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import Row, experiment_of
 from jaxrnn.training.runner import run_trials
 
 COST = "cost.json"

@@ -24,9 +24,9 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import xavier
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
-from jaxrnn.results.compare import restricted_mean
-from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.summary import by_settings
+from jaxrnn.report.compare import restricted_mean
+from jaxrnn.report.summary import by_settings
+from jaxrnn.store.rows import Row, experiment_of
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 

@@ -20,12 +20,12 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.results.rows import Row
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store.rows import Row
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, Work
+from jaxrnn.trained import arrays_of
 from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
-from jaxrnn.weights import arrays_of
 
 CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two of one job, so that many jobs do not flood the scheduler

@@ -13,8 +13,8 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import Suite, settled
-from jaxrnn.results.rows import Row
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store.rows import Row
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.sweeps.work import Job, OnChunk, OnRows, OnStart, Work
@@ -165,7 +165,7 @@ def run(
 
             rows = run_sweep_on_dask(experiments, directory, dask, **options)
     if report:
-        from jaxrnn.results.report import write_report  # and so is matplotlib
+        from jaxrnn.report.document import write_report  # and so is matplotlib
 
         write_report(Path(out))
     return rows

@@ -11,8 +11,8 @@ import jax
 
 from jaxrnn.machine import all_devices
 from jaxrnn.sweeps.work import Job, Jobs
+from jaxrnn.trained import arrays_of
 from jaxrnn.training.host_loop import Run, Tally
-from jaxrnn.weights import arrays_of
 
 # To trace a second net takes about as long as to read the first one's program from the cache: with
 # a head start the first one trains meanwhile. Where it has to be compiled, the second is begun.

@@ -4,17 +4,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.results.config import shortened
-from jaxrnn.results.rows import Row
-from jaxrnn.results.summary import net_name, summarize
+from jaxrnn.report.render import console, shortened
+from jaxrnn.report.summary import net_name, summarize
+from jaxrnn.report.table import sentence
+from jaxrnn.store.rows import Row
 from jaxrnn.training.host_loop import Tally
-
-console = Console()
 
 NAME_WIDTH = 28
 """Of a net in the live view; bar and time left stand beside it in 80 columns."""
@@ -122,8 +121,6 @@ class Watch:
 
     def on_rows(self, experiment: Experiment, rows: list[Row], is_new: bool) -> None:
         """An experiment has ended, or had before this call."""
-        from jaxrnn.results.report import sentence  # matplotlib is slow to import
-
         seen, took = self.seen.pop(experiment, None), "kept from an earlier call"
         if is_new:
             now = time.monotonic()

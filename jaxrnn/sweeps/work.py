@@ -9,9 +9,9 @@ import numpy as np
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.results.checkpoint import CheckpointFile
-from jaxrnn.results.rows import Row, make_row
-from jaxrnn.results.run_directory import RunDirectory
+from jaxrnn.store.archives import CheckpointFile
+from jaxrnn.store.rows import Row, make_row
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.training.host_loop import Tally
 
 Weights = Mapping[str, np.ndarray]

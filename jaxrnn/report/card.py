@@ -18,14 +18,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jaxrnn.experiment import conditions_of
 from jaxrnn.problems import SUITES
-from jaxrnn.results.by_length import spread_around
-from jaxrnn.results.compare import compare, conditions_of, restricted_mean
-from jaxrnn.results.config import all_shortened, short
-from jaxrnn.results.drawing import COLORS, GREY, plain, put_heading, put_legend
-from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.summary import interval, median, source_of, steps_to_solution
-from jaxrnn.results.tables import TableRow, bounds_in_percent, steps_in_words
+from jaxrnn.report.by_length import spread_around
+from jaxrnn.report.compare import compare, restricted_mean
+from jaxrnn.report.drawing import COLORS, GREY, plain, put_heading, put_legend
+from jaxrnn.report.render import TableRow, all_shortened, bounds_in_percent, short, steps_in_words
+from jaxrnn.report.summary import interval, median, source_of, steps_to_solution
+from jaxrnn.store.rows import Row, experiment_of
 
 NAME_WIDTH = 24  # of a cell's name
 TASKS_ACROSS = 4  # panels of the times

@@ -100,35 +100,6 @@ def spelled(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def short(value: Any) -> str:
-    """A setting's value in a table or a picture."""
-    return f"{value:g}" if isinstance(value, int | float) else spelled(value)
-
-
-def shortened(text: str, width: int) -> str:
-    """A net's name in at most ``width`` letters: of ``directory/file.py:name`` the directory goes
-    first, then the middle, since one's own cells are told apart by their ends."""
-    if len(text) > width:
-        text = text.rpartition("/")[2]
-    if len(text) <= width:
-        return text
-    end = width // 2
-    return f"{text[: width - 1 - end]}…{text[-end:]}"
-
-
-def all_shortened(texts: Iterable[str], width: int) -> dict[str, str]:
-    """Each :func:`shortened`, with a number where several would come out alike."""
-    short_of: dict[str, str] = {}
-    for text in dict.fromkeys(texts):
-        short, number = shortened(text, width), 1
-        while short in short_of.values():
-            number += 1
-            end = f" {number}"
-            short = shortened(text, width - len(end)) + end
-        short_of[text] = short
-    return short_of
-
-
 def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
     """Every setting of the experiments, a list where they differ: what config.json keeps."""
     experiments = list(experiments)

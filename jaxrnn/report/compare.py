@@ -12,21 +12,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, shown
-from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.summary import mann_whitney, median, steps_to_solution, uncounted
-
-CONDITIONS = (
-    *("task", "task_options", "length", "threshold", "window", "max_failures", "mean_error"),
-    *("test_size", "test_every", "measure", "max_steps"),
-)
-"""The settings that the rows of a comparison share: what is to be solved, when it counts as solved,
-and the cap. All others belong to the net."""
-
-
-def conditions_of(experiment: Experiment) -> tuple[Any, ...]:
-    """An experiment's ``CONDITIONS``."""
-    return tuple(getattr(experiment, name) for name in CONDITIONS)
+from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
+from jaxrnn.report.summary import mann_whitney, median, steps_to_solution, uncounted
+from jaxrnn.store.rows import Row, experiment_of
 
 
 class Comparison(NamedTuple):

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from jaxrnn.experiment import GRID
-from jaxrnn.results.config import all_shortened, short
-from jaxrnn.results.drawing import heading, plain, put_heading
-from jaxrnn.results.rows import Row
-from jaxrnn.results.summary import Line, by_net, net_name
+from jaxrnn.report.drawing import heading, plain, put_heading
+from jaxrnn.report.render import all_shortened, short
+from jaxrnn.report.summary import Line, by_net, net_name
+from jaxrnn.store.rows import Row
 
 TALLEST = 46.0
 """Of a picture, in inches; where every net and length would need more they are one table."""

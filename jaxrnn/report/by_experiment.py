@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxrnn.problems import SUITES
-from jaxrnn.results.by_length import draw_curve, draw_thresholds, highest_error, spread_around
-from jaxrnn.results.config import shortened
-from jaxrnn.results.drawing import (
+from jaxrnn.report.by_length import draw_curve, draw_thresholds, highest_error, spread_around
+from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     heading,
@@ -21,8 +20,8 @@ from jaxrnn.results.drawing import (
     put_heading,
     put_legend,
 )
-from jaxrnn.results.rows import Row
-from jaxrnn.results.summary import (
+from jaxrnn.report.render import shortened
+from jaxrnn.report.summary import (
     by_net,
     net_name,
     published_beside,
@@ -31,6 +30,7 @@ from jaxrnn.results.summary import (
     summarize,
     uncounted,
 )
+from jaxrnn.store.rows import Row
 
 MOST_PANELS = 40
 """That one picture of learning curves has; of more nets and lengths there is none."""

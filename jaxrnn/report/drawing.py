@@ -10,9 +10,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
-from jaxrnn.results.config import shortened
-from jaxrnn.results.rows import Row
-from jaxrnn.results.summary import net_name
+from jaxrnn.report.render import shortened
+from jaxrnn.report.summary import net_name
+from jaxrnn.store.rows import Row
 
 COLORS = (
     *("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688"),

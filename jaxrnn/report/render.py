@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from rich import box
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from jaxrnn.results.config import all_shortened
+from jaxrnn.store.config import spelled
+
+console = Console()
 
 PUBLISHED = "published"
 """The name of a row that is a source's."""
@@ -75,3 +77,32 @@ def escaped(text: str) -> str:
     """A text from a file as Markdown shows it unchanged, on one line."""
     text = "".join(character if character.isprintable() else " " for character in text)
     return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text)
+
+
+def short(value: Any) -> str:
+    """A setting's value in a table or a picture."""
+    return f"{value:g}" if isinstance(value, int | float) else spelled(value)
+
+
+def shortened(text: str, width: int) -> str:
+    """A net's name in at most ``width`` letters: of ``directory/file.py:name`` the directory goes
+    first, then the middle, since one's own cells are told apart by their ends."""
+    if len(text) > width:
+        text = text.rpartition("/")[2]
+    if len(text) <= width:
+        return text
+    end = width // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def all_shortened(texts: Iterable[str], width: int) -> dict[str, str]:
+    """Each :func:`shortened`, with a number where several would come out alike."""
+    short_of: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        short, number = shortened(text, width), 1
+        while short in short_of.values():
+            number += 1
+            end = f" {number}"
+            short = shortened(text, width - len(end)) + end
+        short_of[text] = short
+    return short_of

@@ -11,11 +11,11 @@ from typing import Any
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
-from jaxrnn.results.config import CONFIG, read_config, spelled
-from jaxrnn.results.files import write_whole
-from jaxrnn.results.rows import BESIDE, ROWS, Row, read_lines
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
+from jaxrnn.store.config import CONFIG, read_config, spelled
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import BESIDE, ROWS, Row, read_lines
 
 PROTOCOL = "protocol.json"
 SEARCH = "search"

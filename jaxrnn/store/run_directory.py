@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment, flag_name
+from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
 from jaxrnn.problems import SUITES, settled
-from jaxrnn.results.checkpoint import CheckpointFile, Owner, owner_of
-from jaxrnn.results.compare import CONDITIONS
-from jaxrnn.results.config import (
+from jaxrnn.store.archives import (
+    CheckpointFile,
+    Owner,
+    Trial,
+    owner_of,
+    weights_held,
+    weights_path,
+    write_weights,
+)
+from jaxrnn.store.config import (
     CONFIG,
     PLURAL,
     SOURCES,
@@ -26,9 +33,8 @@ from jaxrnn.results.config import (
     settings_in_words,
     spelled,
 )
-from jaxrnn.results.files import name_of, write_whole
-from jaxrnn.results.rows import ROWS, Row, experiment_of, read_lines
-from jaxrnn.results.weights import Trial, weights_held, weights_path, write_weights
+from jaxrnn.store.files import name_of, write_whole
+from jaxrnn.store.rows import ROWS, Row, experiment_of, read_lines
 
 LOCK = ".lock"
 

@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from jaxrnn.outcome import SIZE_AT_LENGTHS
-from jaxrnn.results.comparisons import net_of
-from jaxrnn.results.drawing import (
+from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     heading,
@@ -20,9 +19,10 @@ from jaxrnn.results.drawing import (
     put_heading,
     put_legend,
 )
-from jaxrnn.results.rows import Row, experiment_of
-from jaxrnn.results.summary import by_net, guessing_of, net_name
-from jaxrnn.results.tables import TableRow
+from jaxrnn.report.render import TableRow
+from jaxrnn.report.rivals import net_of
+from jaxrnn.report.summary import by_net, guessing_of, net_name
+from jaxrnn.store.rows import Row, experiment_of
 
 LENGTHS_HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
 

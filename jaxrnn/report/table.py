@@ -1,54 +1,34 @@
-"""The report: our rows beside the published ones, as text for a terminal and Markdown."""
+"""The table of a run: our rows beside the published ones, as text for a terminal and Markdown."""
 
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from jaxrnn.errors import InputError
 from jaxrnn.problems import Published, Source
-from jaxrnn.results.by_task import HEADINGS, is_by_task, times_legend, times_rows
-from jaxrnn.results.comparisons import comparison_legend, comparison_markdown, comparisons
-from jaxrnn.results.config import read_config, short, shortened, spelled
-from jaxrnn.results.curves import write_curves
-from jaxrnn.results.files import write_figure, write_whole
-from jaxrnn.results.other_lengths import (
-    LENGTHS_HEADINGS,
-    LENGTHS_LEGEND,
-    lengths_picture,
-    lengths_rows,
-    was_tested,
+from jaxrnn.report.render import (
+    PUBLISHED,
+    TableRow,
+    bounds_in_percent,
+    markdown_table,
+    p_in_words,
+    short,
+    shortened,
+    steps_in_words,
+    terminal_table,
 )
-from jaxrnn.results.plots import write_plots
-from jaxrnn.results.rows import ROWS, Row, experiment_of, read_rows, rows_beside
-from jaxrnn.results.summary import (
+from jaxrnn.report.summary import (
     Line,
     guessing_of,
     median,
     net_name,
     row_name,
     source_of,
-    summarize,
 )
-from jaxrnn.results.tables import (
-    PUBLISHED,
-    TableRow,
-    bounds_in_percent,
-    escaped,
-    markdown_table,
-    p_in_words,
-    steps_in_words,
-    terminal_table,
-)
-
-REPORT = "report.md"
-NOTES = "notes.md"
-"""What a run's report says after its tables, in Markdown."""
-
+from jaxrnn.store.rows import Row, experiment_of
 
 # The columns of a table. Those of settings that differ stand after T, those of suites whose source
 # printed each trial, under the suite's name, before the last two.
@@ -56,6 +36,8 @@ _HEADINGS = (
     *("net", "T", "solved", "95%", "mean", "median", "best", "worst", "ST1", "its mean", "wrong"),
     *("its median", "p"),
 )
+
+
 # What a terminal that is too narrow does without; report.md has them all.
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
 
@@ -226,56 +208,6 @@ def rules(rows: Sequence[Row]) -> list[str]:
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     return markdown_table(_rows(lines), _headings(lines))
-
-
-def write_report(directory: Path | str) -> list[Line]:
-    """Write ``report.md`` and the plots of a run directory from what it holds alone: its rows,
-    behind those in its ``beside``, its configuration and its :data:`NOTES`.
-
-    Raises InputError for rows or a configuration that are not what they should be, and where there
-    are no rows.
-    """
-    directory = Path(directory)
-    rows, config = read_rows(directory), read_config(directory)
-    if not rows:
-        raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
-    rows = [*rows_beside(directory, rows), *rows]
-    lines = summarize(rows)
-    pictures = write_plots(rows, directory)
-    if was_tested(rows):
-        write_figure(directory / "test_lengths.png", lengths_picture(rows))
-        pictures.append(("Sequences right at other lengths", "test_lengths.png"))
-    if is_by_task(rows):
-        tables = f"{markdown_table(times_rows(rows), HEADINGS)}\n{times_legend(rows)}\n"
-    else:
-        pictures += write_curves(rows, directory)
-        tables = markdown(lines) + f"\n{legend(lines)}\n"
-        if pairs := comparisons(rows):
-            tables += f"\n{comparison_markdown(pairs)}\n{comparison_legend(pairs)}\n"
-    text = "# jaxrnn: report of a run\n\n"
-    if config is not None:
-        settings = ", ".join(
-            f"{name.replace('_', ' ')} {spelled(value)}"
-            for name, value in config["settings"].items()
-        )
-        text += f"Settings: {escaped(settings)}.\n\n"
-        for verb, one in [
-            ("Made", config),
-            *(("Gone on", one) for one in config.get("resumed", [])),
-        ]:
-            made = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
-            on = f"{made} on {one['device']}"
-            text += f"{verb} with {escaped(on)}.\n\n"
-    text += tables
-    if was_tested(rows):
-        text += f"\n{markdown_table(lengths_rows(rows), LENGTHS_HEADINGS)}\n{LENGTHS_LEGEND}\n"
-    text += "".join(f"\n{escaped(line)}\n" for line in rules(rows))
-    if (directory / NOTES).exists():
-        text += "\n" + (directory / NOTES).read_text("utf-8", errors="replace")
-    for caption, name in pictures:
-        text += f"\n![{caption}]({name})\n"
-    write_whole(directory / REPORT, text.encode())
-    return lines
 
 
 def steps_or_dash(value: float | None) -> str:

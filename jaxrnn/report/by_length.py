@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxrnn.outcome import curve_edges
-from jaxrnn.results.config import all_shortened
-from jaxrnn.results.drawing import (
+from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     LengthAxis,
@@ -24,8 +23,9 @@ from jaxrnn.results.drawing import (
     put_heading,
     put_legend,
 )
-from jaxrnn.results.rows import Row
-from jaxrnn.results.summary import by_net, median, net_name, published_beside, steps_to_solution
+from jaxrnn.report.render import all_shortened
+from jaxrnn.report.summary import by_net, median, net_name, published_beside, steps_to_solution
+from jaxrnn.store.rows import Row
 
 Net = tuple[str, str]  # experiment and cell
 

@@ -11,7 +11,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
-from jaxrnn.results.rows import Row, experiment_of, net_at_length
+from jaxrnn.store.rows import Row, experiment_of, net_at_length
 
 _OURS = Source("an experiment that is in no table")
 

@@ -1,1 +1,0 @@
-"""What came out: rows, their summary, tables and pictures."""
