@@ -1,8 +1,9 @@
 """What is run, as plain data: every setting with where it comes from. No JAX here."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 
@@ -225,11 +226,16 @@ class Experiment:
         differ in nothing else are trained by one program."""
         return replace(self.canonical(), **_DATA)
 
-    def each_alone(self) -> list["Experiment"]:
+    def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""
-        if self.differs():
-            return [self.alone(trial) for trial in range(self.trials)]
-        return [self.alone(0)] * self.trials
+        return _each_alone(self)
+
+
+@lru_cache(maxsize=4096)  # which a run directory asks for many times
+def _each_alone(experiment: Experiment) -> Sequence[Experiment]:
+    if experiment.differs():
+        return tuple(experiment.alone(trial) for trial in range(experiment.trials))
+    return (experiment.alone(0),) * experiment.trials
 
 
 def flag_name(name: str) -> str:

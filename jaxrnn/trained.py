@@ -15,7 +15,7 @@ from jaxrnn.nets import Cell, xavier
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import PARAMS, Weights, read_weights
-from jaxrnn.store.rows import Row, experiment_of, outcome_of, read_rows
+from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.training.last_params import as_typed
 from jaxrnn.training.parts import cell_of, first_params
 
@@ -152,7 +152,7 @@ class KeptTrial(NamedTuple):
         experiment = replace(
             nets.experiment.alone(self.place), initializer="xavier", optimizer="clipped_sgd"
         )
-        return experiment, replace(outcome_of(self.row), params=params)
+        return experiment, replace(self.row.outcome, params=params)
 
 
 def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
@@ -165,8 +165,8 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
         for path in weights_in(run)
         for place, trial in enumerate(read_weights(path, arrays=False).known())
     }
-    known = [((experiment_of(row), row["trial"]), row) for row in read_rows(run)]
-    found = [KeptTrial(one[0], row, *places[one]) for one, row in known if one in places]
+    held = [row for row in typed_rows(run) if row.trial in places]
+    found = [KeptTrial(row.experiment, row, *places[row.trial]) for row in held]
 
     def only(what: str, wanted: Sequence[Any] | None, of: Callable[[KeptTrial], Any]) -> None:
         """Leave those of ``found`` that are ``wanted``."""
@@ -194,7 +194,7 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
         found = [one for one in found if one.experiment.length == longest[_net(one)]]
     else:
         only("length", [choice.length], lambda one: one.experiment.length)
-    only("trial", [choice.trial], lambda one: one.row["trial"])
+    only("trial", [choice.trial], lambda one: one.row.outcome.trial)
     return found
 
 

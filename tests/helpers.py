@@ -21,7 +21,7 @@ from scipy.stats import beta
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
 from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.problems import settled
-from jaxrnn.store.rows import make_row
+from jaxrnn.store.rows import Row, make_row, row_from
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
@@ -278,13 +278,13 @@ def promotion(experiment: Experiment) -> Any:
 # Rows and the command line
 
 
-def rows(cell: str, length: int, steps: list[int | None] | tuple, **settings: Any) -> list[dict]:
+def rows(cell: str, length: int, steps: list[int | None] | tuple, **settings: Any) -> list[Row]:
     """Rows of the notebook's experiment, solved at these steps or not."""
     experiment = replace(NOTEBOOK.base, cell=cell, length=length, trials=len(steps), **settings)
     return rows_ending_at(experiment, steps)
 
 
-def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[dict]:
+def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[Row]:
     """Rows of an experiment solved at these steps, or not; ``results`` are a value a trial."""
     experiment = settled(experiment)
     return [
@@ -304,6 +304,11 @@ def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[d
     ]
 
 
+def changed(row: Row, **values: Any) -> Row:
+    """The row with other values of its line."""
+    return row_from(row.values() | values)
+
+
 def run(*arguments: Any) -> int:
     """Run the command line in this process and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
@@ -315,13 +320,19 @@ def run(*arguments: Any) -> int:
     return 0
 
 
+def write_rows(directory: Path, rows: Iterable[Row]) -> None:
+    """As a run leaves them."""
+    text = "".join(f"{json.dumps(row.values())}\n" for row in rows)
+    (directory / "trials.jsonl").write_text(text)
+
+
 def rows_of(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
 
 
 def paper_rows(name, length, ends, **results):
     experiment = SUITES[name].at(length=length, trials=len(ends))
-    return json.loads(json.dumps(rows_ending_at(experiment, ends, **results)))
+    return rows_ending_at(experiment, ends, **results)
 
 
 def grid_rows():

@@ -243,7 +243,7 @@ def test_a_directory_grows_and_goes_on(tmp_path):
 
 def test_a_row_without_a_batch_size_has_one_and_files_keep_their_names(tmp_path):
     one = replace(SMALL, batch_size=1, trials=1)
-    row = make_row(one, outcomes(SMALL)[0])
+    row = make_row(one, outcomes(SMALL)[0]).values()
     assert row.pop("batch_size") == 1
     assert experiment_of(row | {"batch_size": 1}) == one.alone(0)
     assert experiment_of(row) == one.alone(0)

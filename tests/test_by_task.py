@@ -1,13 +1,18 @@
 """The tables and pictures of cells by tasks hold the numbers of their rows."""
 
-import json
 import math
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import clopper_pearson, first_table, rows_ending_at, run
+from helpers import (
+    clopper_pearson,
+    first_table,
+    rows_ending_at,
+    run,
+    write_rows,
+)
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
@@ -21,7 +26,7 @@ from jaxrnn.report.card import (
 )
 from jaxrnn.report.compare import compare
 from jaxrnn.report.document import write_plots
-from jaxrnn.store.rows import BESIDE, ROWS, rows_beside
+from jaxrnn.store.rows import BESIDE, rows_beside
 
 ENDS = {  # task, cell -> steps of solution; the reference stands neither first nor last
     ("adding", "gru"): [900, None, 4000],
@@ -141,7 +146,7 @@ def test_each_net_is_compared_with_the_first_of_its_task():
 
 def test_the_report_of_such_rows_is_such_a_table_and_two_pictures(tmp_path, capsys):
     made = card_rows()
-    (tmp_path / ROWS).write_text("".join(json.dumps(row) + "\n" for row in made))
+    write_rows(tmp_path, made)
     assert run("report", tmp_path) == 0
     rows = first_table((tmp_path / "report.md").read_text())
     expected = [tuple(line.cells[name] for name in ("task", "net")) for line in times_rows(made)]
@@ -173,7 +178,7 @@ def test_what_a_directory_has_run_itself_is_not_laid_beside(tmp_path, capsys):
     made = card_rows()
     for directory, rows in ((tmp_path, made), (tmp_path / BESIDE, made[:6])):
         directory.mkdir(exist_ok=True)
-        (directory / ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_rows(directory, rows)
     assert rows_beside(tmp_path, made[3:]) == made[:3]
     assert run("report", tmp_path) == 0
     assert "4/6" not in capsys.readouterr().out

@@ -1,12 +1,18 @@
 """Two nets compared: against counts by hand, scipy's curves and simulated trials."""
 
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import grid_rows, paper_rows, rows, rows_ending_at
+from helpers import (
+    changed,
+    grid_rows,
+    paper_rows,
+    rows,
+    rows_ending_at,
+    write_rows,
+)
 from scipy.stats import mannwhitneyu, norm
 
 from jaxrnn import SUITES, InputError
@@ -78,9 +84,9 @@ def test_nets_that_end_alike_are_not_told_apart(step):
 
 
 def test_a_diverged_trial_is_one_that_the_cap_found_unsolved():
-    diverged = [row if row["solved_at"] else row | {"status": "diverged"} for row in FIRST]
+    diverged = [row if row.solved else changed(row, status="diverged") for row in FIRST]
     assert diverged != FIRST
-    diverged = [row | {"steps": min(row["steps"], 40)} for row in diverged]
+    diverged = [changed(row, steps=min(row["steps"], 40)) for row in diverged]
     assert compare(diverged, SECOND) == compare(FIRST, SECOND)
 
 
@@ -190,15 +196,22 @@ def test_a_grids_combinations_are_not_compared_with_each_other():
     assert comparisons(grid_rows()) == []
 
 
+def test_what_is_no_row_is_refused():
+    lacking = {name: value for name, value in FIRST[0].values().items() if name != "steps"}
+    with pytest.raises(InputError, match="this is not a row of a trial: its 'steps' is missing"):
+        compare([lacking], SECOND)
+    assert compare([row.values() for row in FIRST], SECOND) == compare(FIRST, SECOND)
+
+
 def test_the_report_of_a_run_compares_its_nets_and_draws_their_curves(tmp_path):
     made = FIRST + SECOND
-    (tmp_path / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    write_rows(tmp_path, made)
     write_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert comparison_markdown(comparisons(made)) in text
     assert "solved_by_step-noise_free.png" in text
     assert (tmp_path / "solved_by_step-noise_free.png").stat().st_size > 5000
-    (tmp_path / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FIRST))
+    write_rows(tmp_path, FIRST)
     write_report(tmp_path)
     assert "Mann-Whitney p" not in (tmp_path / "report.md").read_text()
 
@@ -208,7 +221,7 @@ def test_a_curve_climbs_where_a_trial_is_solved(tmp_path, monkeypatch):
     monkeypatch.setattr(rivals, "write_figure", lambda path, f: figures.update({path.name: f}))
     # Two tasks of one's own, whose names are alike in the name of a file.
     own = [
-        {**row, "experiment": task, "task": f"a/b.py{task}mine"}
+        changed(row, experiment=task, task=f"a/b.py{task}mine")
         for task in ":,"
         for row in FIRST + SECOND
     ]

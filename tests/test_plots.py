@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import grid_rows, paper_rows, rows, rows_ending_at
+from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
@@ -299,7 +299,9 @@ def test_every_outer_panel_of_the_curves_is_labelled(draw):
 
 
 def with_curves(made, *curves):
-    return [row | {"curve": list(curve)} for row, curve in zip(made, curves, strict=True)]
+    return [
+        changed(row, curve=[*map(float, curve)]) for row, curve in zip(made, curves, strict=True)
+    ]
 
 
 def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colour(draw):
@@ -378,7 +380,7 @@ def test_dots_have_the_colour_of_their_condition(paper_figures):
 
 def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
     made = paper_rows("2a", 101, [14_999, None, None]) + paper_rows("2b", 101, [13_999])
-    made[2] |= {"status": "diverged"}
+    made[2] = changed(made[2], status="diverged")
     made = with_curves(made, [0.5, 0.4], [0.9, 0.8, 0.7], [0.6], [0.3])
     figures = draw(made)
     curves = ["learning_curves-noise_free.png", "learning_curves-no_regularities.png"]
@@ -410,7 +412,7 @@ OF_KINDS = {
     "experiment": paper_rows("6a", 100, [3000] * 8, final_wrong=[1] * 8)
     + paper_rows("6b", 100, [None, 4000] * 8, final_wrong=[2] * 16),
     "task": [
-        row | {"trial": trial}
+        changed(row, trial=trial)
         for cell in ("lstm", "gru", "janet")
         for trial, row in enumerate(rows_ending_at(SUITES["card-adding"].at(cell), [900] * 5))
     ],

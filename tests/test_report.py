@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from helpers import grid_rows, paper_rows, rows
+from helpers import changed, grid_rows, paper_rows, rows
 from rich.console import Console
 
 from jaxrnn.report.render import TableRow, terminal_table
@@ -53,7 +53,7 @@ def test_the_report_says_what_solved_means_on_each_task_and_what_guessing_reache
 
 def test_a_diverged_trial_counts_as_a_trial_and_is_shown():
     made = rows("lstm", 9, [7000, None, None, 9000])
-    made[1] |= {"status": "diverged", "steps": 17}
+    made[1] = changed(made[1], status="diverged", steps=17)
     (line,) = body_of(made)
     assert line["solved"] == "2/4 (1 diverged)"
     assert line["95%"] == "7-93"

@@ -11,8 +11,15 @@ from jaxrnn.problems import NOTEBOOK, SUITES, settled
 from jaxrnn.store.config import settings_in_words
 from jaxrnn.store.rows import experiment_of, make_settings, read_rows
 
-TESTED = rows("lstm", 20, [1100], task="temporal_order", test_lengths=(30, 50))[0]
-LINES = rows("lstm", 4, [1100, None, 1090]) + paper_rows("6a", 100, [30_000], final_wrong=[1])
+# As they stand in a file.
+(TESTED,) = (
+    row.values() for row in rows("lstm", 20, [1100], task="temporal_order", test_lengths=(30, 50))
+)
+LINES = [
+    row.values()
+    for row in rows("lstm", 4, [1100, None, 1090])
+    + paper_rows("6a", 100, [30_000], final_wrong=[1])
+]
 CONFIG = {
     "settings": settings_in_words([NOTEBOOK.base]),
     "versions": {"jax": "0.10.2"},
@@ -220,7 +227,7 @@ def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
         monkeypatch.setattr(
             f"jaxrnn.report.{module}.write_figure", lambda path, figure: drawn.append(path.name)
         )
-    made = old_runs()[kind]
+    made = [row.values() for row in old_runs()[kind]]
     needed = {"experiment", "cell", "length", "trial", "seed"}
     names = [name for name in make_settings(NOTEBOOK.base) if name not in {*needed, "name"}]
     names.remove("trials")

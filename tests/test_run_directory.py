@@ -5,15 +5,18 @@ import json
 import platform
 import re
 import warnings
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
-from helpers import ONE_DEVICE, Memory, rows_ending_at, rows_of
+from helpers import ONE_DEVICE, Memory, rows, rows_ending_at, rows_of
 from test_sweep import AXES, BASE
 
-from jaxrnn import SUITES, Experiment, InputError, run_trials
+from jaxrnn import NOTEBOOK, SUITES, Experiment, InputError, run_trials
+from jaxrnn.errors import Note
 from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
 from jaxrnn.store.config import settings_in_words
@@ -55,7 +58,7 @@ def sweep(tmp_path, monkeypatch):
 def expected(*experiments):
     """The rows that a fresh directory would hold."""
     made = [make_row(one, outcome) for one in experiments for outcome in run_trials(one)]
-    return json.loads(json.dumps(made))
+    return [json.loads(json.dumps(row.values())) for row in made]
 
 
 def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_path):
@@ -130,6 +133,82 @@ def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
     assert rows_of(tmp_path) == expected(wider)
     with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
         sweep(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}))
+
+
+def ended(length):
+    """A short experiment's rows, trained by nobody."""
+    return rows("lstm", length, [1100, None])
+
+
+def order_of(path):
+    return [(row["length"], row["trial"]) for row in rows_of(path)]
+
+
+def test_rows_are_added_to_the_file_and_put_in_order_on_leaving(tmp_path, monkeypatch):
+    written = []
+    write_whole = run_directory.write_whole
+
+    def noted(path, data):
+        written.append(path.name)
+        write_whole(path, data)
+
+    monkeypatch.setattr(run_directory, "write_whole", noted)
+    four, five, six = (settled(replace(NOTEBOOK.base, length=n, trials=2)) for n in (4, 5, 6))
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([four, five, six])
+        for length in (6, 5, 4):
+            directory.add(ended(length))
+        assert written == ["config.json", "trials.jsonl"]  # the others were added to it
+        assert order_of(tmp_path) == [(n, trial) for n in (6, 5, 4) for trial in (0, 1)]
+        in_order = [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
+        held = [(row["length"], row["trial"]) for row in directory.rows]
+        assert held == in_order
+    assert order_of(tmp_path) == in_order
+
+
+def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
+    four, five, six = (settled(replace(NOTEBOOK.base, length=n, trials=2)) for n in (4, 5, 6))
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([four, five, six])
+    text = "".join(json.dumps(row.values()) + "\n" for row in [*ended(6), *ended(4)])
+    path = tmp_path / "trials.jsonl"
+    path.write_text(text[:-700])  # within the last line
+    torn = "line 4 has no end, as after a kill: this trial counts as not"
+    with ExitStack() as stack:
+        with pytest.warns(Note, match=torn):
+            directory = stack.enter_context(RunDirectory(tmp_path))
+        directory.admit([four, five, six])
+        assert directory.to_run([four, five, six]) == {four: (1,), five: (0, 1)}
+        directory.add(ended(4)[1:])
+        directory.add(ended(5))
+    assert order_of(tmp_path) == [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
+    assert path.read_text().count("\n") == 6
+    # And where none is left to run.
+    path.write_text(text)
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([four, six])
+    assert order_of(tmp_path) == [(n, trial) for n in (4, 6) for trial in (0, 1)]
+
+
+def test_to_open_a_directory_takes_time_in_proportion_to_its_rows(tmp_path, monkeypatch):
+    """Not to its experiments times its rows."""
+    experiments = [settled(replace(NOTEBOOK.base, length=n, trials=2)) for n in range(5, 45)]
+    with RunDirectory(tmp_path) as directory:
+        directory.admit(experiments)
+        directory.add([row for n in range(5, 45) for row in ended(n)])
+    hashes, made = Counter(), Counter()
+    hash_, init = Experiment.__hash__, Experiment.__post_init__
+    monkeypatch.setattr(
+        Experiment, "__hash__", lambda one: hashes.update([one.length]) or hash_(one)
+    )
+    monkeypatch.setattr(
+        Experiment, "__post_init__", lambda one: made.update([one.length]) or init(one)
+    )
+    with RunDirectory(tmp_path) as directory:
+        directory.admit(experiments)
+        assert directory.to_run(experiments) == {}
+    assert max(hashes.values()) <= 60
+    assert max(made.values()) <= 15
 
 
 def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):

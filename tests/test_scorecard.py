@@ -6,7 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from helpers import first_params, number_of_weights, rows_ending_at, rows_of, run
+from helpers import (
+    changed,
+    first_params,
+    number_of_weights,
+    rows_ending_at,
+    rows_of,
+    run,
+    write_rows,
+)
 
 from jaxrnn import CELLS, SUITES
 from jaxrnn.cli import scoring
@@ -28,7 +36,7 @@ from jaxrnn.scorecard.protocol import (
     sized,
 )
 from jaxrnn.scorecard.shipped import differences, keep, kept, kept_rows
-from jaxrnn.store.rows import experiment_of, read_rows
+from jaxrnn.store.rows import row_from, typed_rows
 from jaxrnn.training.parts import parts_of
 
 TINY = Protocol(
@@ -112,19 +120,19 @@ def search_rows(*ends):
     for rate, step, error in ends:
         one = replace(CARDS["adding"].base, name="s", learning_rate=rate, trials=1)
         made += [
-            row | {"curve": [0.9, error], "trial": len(made)} for row in rows_ending_at(one, [step])
+            changed(row, curve=[0.9, error], trial=len(made)) for row in rows_ending_at(one, [step])
         ]
     return made
 
 
 def test_the_best_has_most_trials_solved_then_the_least_time_then_the_least_error():
     rows = search_rows((0.1, 50, 0.1), (0.1, None, 0.1), (0.2, 900, 0.5), (0.2, 950, 0.5))
-    assert best(rows) == experiment_of(rows[2])
+    assert best(rows) == rows[2].experiment
     rows = search_rows((0.1, 900, 0.01), (0.2, 800, 0.5), (0.3, None, 0.0))
     assert best(rows).learning_rate == 0.2
     rows = search_rows((0.1, None, 0.3), (0.2, None, 0.2), (0.3, None, 0.4))
     assert best(rows).learning_rate == 0.2
-    rows[1] |= {"status": "diverged", "steps": 5}
+    rows[1] = changed(rows[1], status="diverged", steps=5)
     assert best(rows).learning_rate == 0.1
 
 
@@ -138,16 +146,16 @@ def test_what_is_reported_is_what_the_search_found_on_fresh_trials(tiny_run):
     out, rows = tiny_run
     assert rows_of(out) == rows
     assert [row["trial"] for row in rows] == [0, 1]
-    made = {experiment_of(row) for row in rows}
+    made = {row_from(row).experiment for row in rows}
     (one,) = made
-    sought = rows_of(out / "search")
+    sought = typed_rows(out / "search")
     assert len(sought) == 2
     expected = replace(best(sought), name=f"card-{TASK}", seed=TINY.seed)
     assert one == expected
     assert {row["seed"] for row in sought} == {TINY.search_seed}
     kept = json.loads((out / "protocol.json").read_text())
     assert kept["learning_rates"] == {"clipped_sgd": [0.1, 0.3]}
-    (line,) = nets_table(rows, sought, {CELL: 0.5})
+    (line,) = nets_table(typed_rows(out), sought, {CELL: 0.5})
     count = f"{weights(one, one.hidden_size):,}"
     shown = (CELL, count, str(one.hidden_size), "2", "0.5")
     assert tuple(line.cells.values()) == shown
@@ -182,7 +190,7 @@ def kept_card(directory):
     for cell, ends in (("lstm", [99, 199]), ("gru", [None, 99])):
         one = replace(sized(CARDS[TASK], cell), max_steps=200, trials=2)
         made += rows_ending_at(replace(one, objective="half_squared_error_linear"), ends)
-    (directory / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    write_rows(directory, made)
     return made
 
 
@@ -215,9 +223,10 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert "Tuned by" in report
     assert kept_rows(TINY, [TASK]) == made
     assert kept_rows(TINY, ["adding"]) == []
-    with_gru = [*rows_of(out), made[-1]]  # which has its own row then
+    with_gru = [*typed_rows(out), made[-1]]  # which has its own row then
     assert {row["cell"] for row in scoring._beside(TINY, with_gru, out)} == {"lstm"}
-    elsewhere = [*rows_of(out), made[-1] | {"task": "copying"}]  # and the kept one on this task
+    # And the kept one on this task.
+    elsewhere = [*typed_rows(out), changed(made[-1], task="copying")]
     assert scoring._beside(TINY, elsewhere, out) == made
 
     # The run directory says it all: its report can be made again, and by itself.
@@ -256,7 +265,7 @@ def test_another_protocol_is_a_difference(tiny_run, tmp_path):
 
 def test_a_directory_of_another_sweep_is_refused_before_anything_is_trained(tmp_path, capsys):
     row = rows_ending_at(SUITES["notebook"].at(trials=1), [1000])[0]
-    (tmp_path / "trials.jsonl").write_text(json.dumps(row) + "\n")
+    write_rows(tmp_path, [row])
     assert run("scorecard", "--cells", CELL, "--tasks", TASK, "--out", tmp_path) == 2
     assert "holds rows of notebook, no scorecard: use another --out" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
@@ -331,7 +340,7 @@ def test_a_narrower_protocol_chooses_among_its_own_combinations(tiny_run, tmp_pa
     worst, other = (row | {"curve": [*row["curve"][:-1], 0.99]} for row in rows_of(out / "search"))
     other["curve"][-1] = 0.01
     (out / "search" / "trials.jsonl").write_text(f"{json.dumps(worst)}\n{json.dumps(other)}\n")
-    assert best([worst, other]).learning_rate == 0.3
+    assert best([row_from(worst), row_from(other)]).learning_rate == 0.3
     narrow = replace(TINY, learning_rates={"clipped_sgd": (0.1,)})
     assert {row["learning_rate"] for row in run_scorecard([CELL], [TASK], out, narrow)} == {0.1}
 
@@ -419,13 +428,13 @@ def test_what_comes_with_the_package_is_the_examples_and_of_its_protocol(name, p
     assert {path.name: path.read_bytes() for path in kept(protocol).iterdir()} == files
     assert json.loads(files["protocol.json"]) == json.loads(json.dumps(asdict(protocol)))
     sought, of_net = {}, {}
-    for row in read_rows(example / "search"):
+    for row in typed_rows(example / "search"):
         sought.setdefault((row["task"], row["cell"]), []).append(row)
-    for row in read_rows(example):
+    for row in typed_rows(example):
         of_net.setdefault((row["task"], row["cell"]), []).append(row)
     for (task, cell), rows in of_net.items():
         # what was reported is what the kept search found, for every net
         base = sized(CARDS[task], cell)
         expected = reported(base, found(searches(base, protocol), sought[task, cell]), protocol)
         assert [row["trial"] for row in rows] == list(range(protocol.trials))
-        assert {experiment_of(row) for row in rows} == {settled(expected).alone(0)}
+        assert {row.experiment for row in rows} == {settled(expected).alone(0)}

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from helpers import rows
+from helpers import changed, rows
 from rich.console import Console
 
 from jaxrnn import NOTEBOOK
@@ -117,7 +117,7 @@ def test_a_finished_net_and_length_is_one_line_with_the_time_it_took(cell, seen,
     view.on_chunk(experiment, tally(250, 750, trial_steps=480, lane_steps=500))
     clock[0] += 754
     made = rows(cell, 100, [12_795] * 28 + [None] * 2, name="a_suite_of_my_own")
-    made[-1] |= {"status": "diverged"}
+    made[-1] = changed(made[-1], status="diverged")
     view.on_rows(experiment, made, True)
     (line,) = seen.printed()
     assert len(line) <= 80

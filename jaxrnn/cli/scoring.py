@@ -20,7 +20,7 @@ from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 from jaxrnn.scorecard.shipped import SEARCH, differences, kept, kept_rows, lay_beside
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import Row, read_rows
+from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.sweeps.watch import duration
 
 
@@ -61,8 +61,8 @@ def scorecard(
         warn_if_small(max(protocol.trials, searched * protocol.search_trials), all_devices()[0])
     out = out or Path("runs/scorecard-full" if full else "runs/scorecard")
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
-    rows = read_rows(out)
-    trained = list(dict.fromkeys(row["cell"] for row in rows))
+    rows = typed_rows(out)
+    trained = list(dict.fromkeys(row.experiment.cell for row in rows))
     with console.status("timing an update of each cell"):
         costs = write_costs(trained, out)
     lay_beside(_beside(protocol, rows, out), out)
@@ -73,18 +73,18 @@ def scorecard(
 def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
     """The rows that come with the package to be laid beside those of ``out``; where there are none
     or they were made otherwise, a note says so."""
-    trained = {row["cell"] for row in rows}
-    tasks = {row["task"] for row in rows}
+    trained = {row.experiment.cell for row in rows}
+    tasks = {row.experiment.task for row in rows}
     others = [cell for cell in CELLS if cell not in trained]
     come = kept_rows(protocol, tasks)
-    run = {(row["cell"], row["task"]) for row in rows}
-    beside = [row for row in come if (row["cell"], row["task"]) not in run]
+    run = {(row.experiment.cell, row.experiment.task) for row in rows}
+    beside = [row for row in come if (row.experiment.cell, row.experiment.task) not in run]
     why = ""
     if beside and (words := differences(kept(protocol), out)):
         made = ", ".join(words)
         why = f"the rows that come with jaxrnn are not shown beside, being made with {made}"
         beside = []
-    elif others and (lacking := sorted(tasks - {row["task"] for row in come})):
+    elif others and (lacking := sorted(tasks - {row.experiment.task for row in come})):
         why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
     if why:
         offer = f"to train other nets here, too, name them: --cells {' '.join(others)}"
@@ -97,7 +97,7 @@ def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     from jaxrnn.report.document import NOTES, show_report, write_report
     from jaxrnn.report.render import markdown_table, terminal_table
 
-    nets = nets_table(rows, read_rows(out / SEARCH), costs)
+    nets = nets_table(rows, typed_rows(out / SEARCH), costs)
     write_whole(out / NOTES, f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n".encode())
     legend = Text(LEGEND, style="dim")
     show_report(out, write_report(out), terminal_table(nets, HEADINGS), legend)

@@ -22,11 +22,11 @@ from jaxrnn.report.drawing import (
 )
 from jaxrnn.report.render import shortened
 from jaxrnn.report.summary import (
+    Rows,
     by_net,
     net_name,
     published_beside,
     source_of,
-    steps_to_solution,
     summarize,
     uncounted,
 )
@@ -36,7 +36,7 @@ MOST_PANELS = 40
 """That one picture of learning curves has; of more nets and lengths there is none."""
 
 
-def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], list[Row]]:
+def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], Rows]:
     """The rows of each experiment, cell and length, in the order of the table."""
     groups = by_net(rows)
     order = ((line.experiment, line.cell, line.length) for line in summarize(rows))
@@ -67,7 +67,7 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
     conditions = dict.fromkeys(_condition(experiment, cell) for experiment, cell, _ in groups)
     at = ("axes fraction", "data")
     for place, ((experiment, cell, _), group) in enumerate(groups.items()):
-        steps = [s for s in map(steps_to_solution, group) if math.isfinite(s)]
+        steps = [s for s in group.times if math.isfinite(s)]
         color = colors[_condition(experiment, cell)]
         axes.plot(
             steps, spread_around(place, 0.22, len(steps)), ".", color=color, alpha=0.6, clip_on=True
@@ -76,14 +76,14 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
             axes.plot(np.mean(steps), place, "|", color=color, ms=12, mew=2)
         marks += steps
         if len(steps) < len(group):
-            left = (row for row in group if row["solved_at"] is None)
-            cap = max(1, *(row["max_steps"] - uncounted(row) for row in left))
+            left = (row for row in group if not row.solved)
+            cap = max(1, *(row.experiment.max_steps - uncounted(row) for row in left))
             axes.plot(cap, place, "4", color=GREY, ms=8)
             marks.append(cap)
         if (published := published_beside(group)) and published.mean:
             axes.plot(published.mean, place, "D", mfc="none", mec="black", ms=6)
             marks.append(published.mean)
-        solved = f"{len(steps)}/{len(group)}"
+        solved = f"{group.solved}/{len(group)}"
         axes.annotate(solved, (1.01, place), xycoords=at, va="center", fontsize=height * 33)
     names = [_name_and_length(*net) for net in groups]
     axes.set_yticks(range(len(groups)), names, fontsize=height * 33)
@@ -117,7 +117,7 @@ def curves_by_task(rows: Sequence[Row]) -> dict[str, tuple[str, Figure]]:
     """The learning curves of each task's experiments: caption, file name and figure."""
     tasks: dict[str, list[Row]] = {}
     for row in rows:
-        tasks.setdefault(row["task"], []).append(row)
+        tasks.setdefault(row.experiment.task, []).append(row)
     return {
         f"Learning curves on {task}": (
             f"learning_curves-{re.sub(r'[^A-Za-z0-9_.]', '-', task)}.png",
@@ -140,16 +140,15 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     grid[0, 0].set(yscale="log", ylim=(0.003, 1.2 * max(1.0, highest)))
     for axes, (net, group) in zip(grid.flat, groups.items(), strict=False):
         for row in group:
-            color = COLORS[1] if row["status"] == "solved" else COLORS[5]
+            color = COLORS[1] if row.solved else COLORS[5]
             draw_curve(axes, row, color=color, alpha=0.5)
         draw_thresholds(axes, group)
         published = published_beside(group)
         mean = (published and published.mean) or 0
         if mean:
             axes.axvline(mean, color="black", lw=0.8, ls=":")
-        solved = sum(row["solved_at"] is not None for row in group)
-        axes.set_title(f"{_name_and_length(*net)}: {solved}/{len(group)}", fontsize=9)
-        axes.set(xscale="log", xlim=(10, max(group[0]["max_steps"], mean, 10) * 1.1))
+        axes.set_title(f"{_name_and_length(*net)}: {group.solved}/{len(group)}", fontsize=9)
+        axes.set(xscale="log", xlim=(10, max(group[0].experiment.max_steps, mean, 10) * 1.1))
         axes.minorticks_off()  # a hundred times as many as ticks, and as slow to draw
         axes.grid(alpha=0.2)
     label_outer_panels(grid, len(groups), "training sequence", "mean error")

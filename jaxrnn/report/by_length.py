@@ -1,7 +1,7 @@
 """Pictures of nets that are compared along the lengths of one task."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -24,7 +24,7 @@ from jaxrnn.report.drawing import (
     put_legend,
 )
 from jaxrnn.report.render import all_shortened
-from jaxrnn.report.summary import by_net, median, net_name, published_beside, steps_to_solution
+from jaxrnn.report.summary import Rows, by_net, median, net_name, published_beside
 from jaxrnn.store.rows import Row
 
 Net = tuple[str, str]  # experiment and cell
@@ -32,7 +32,7 @@ Net = tuple[str, str]  # experiment and cell
 
 def nets_of(rows: Sequence[Row]) -> dict[Net, str]:
     """The nets in the rows, each with its colour."""
-    nets = dict.fromkeys((row["experiment"], row["cell"]) for row in rows)
+    nets = dict.fromkeys(row.net for row in rows)
     return {net: COLORS[number % len(COLORS)] for number, net in enumerate(nets)}
 
 
@@ -42,7 +42,7 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
     A table above says how many of each net and length were solved, and whose the colours are.
     """
     nets, groups = nets_of(rows), by_net(rows)
-    axis = length_axis(sorted({row["length"] for row in rows}))
+    axis = length_axis(sorted({row.experiment.length for row in rows}))
     most = max(map(len, groups.values()))
     # A slot holds a column of dots a net, and n/N of the table.
     slot = max(0.5, 0.12 * len(nets), 0.2 + 0.14 * len(str(most)))
@@ -63,13 +63,13 @@ def _draw_steps(
     figure: Figure,
     axes: Axes,
     nets: dict[Net, str],
-    groups: dict[tuple[str, str, int], list[Row]],
+    groups: Mapping[tuple[str, str, int], Rows],
     axis: LengthAxis,
     slot: float,
 ) -> None:
     """The dots and rings, and lines that join medians, with their legend below; a ``slot`` is so
     many inches wide."""
-    cap = max(row["max_steps"] for row in chain.from_iterable(groups.values()))
+    cap = max(row.experiment.max_steps for row in chain.from_iterable(groups.values()))
     beside = {net: published_beside(group) for net, group in groups.items()}
     means = [one.mean for one in beside.values() if one is not None and one.mean is not None]
     top = 1.6 * max([cap, *means])  # where unsolved trials are drawn
@@ -87,7 +87,7 @@ def _draw_steps(
                 continue
             left = place - 0.4 + number * width
             middle = left + share * width / 2
-            steps = [steps_to_solution(row) for row in group]
+            steps = group.times
             half = min(0.42 * share * width, 0.02 * len(steps) / slot)
             spread = spread_around(middle, half, len(steps))
             heights = [min(max(1, s), top) for s in steps]  # a logarithmic axis has no 0
@@ -148,7 +148,7 @@ def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) ->
 def _draw_table(
     axes: Axes,
     nets: dict[Net, str],
-    groups: dict[tuple[str, str, int], list[Row]],
+    groups: Mapping[tuple[str, str, int], Rows],
     axis: LengthAxis,
     turned: bool,
 ) -> None:
@@ -158,8 +158,7 @@ def _draw_table(
             group = groups.get((*net, length))
             if group is None:
                 continue
-            solved = sum(row["solved_at"] is not None for row in group)
-            text = f"{solved}/{len(group)}"
+            text = f"{group.solved}/{len(group)}"
             size = 5 if turned else 8
             axes.text(place, number, text, ha="center", va="center", fontsize=size, color=color)
     short = all_shortened((net_name(*net) for net in nets), 40)
@@ -180,20 +179,20 @@ def spread_around(middle: float, half: float, count: int) -> np.ndarray:
 def curves_by_length(rows: Sequence[Row]) -> Figure:
     """The error against the training sequence, a panel a length, a line a trial."""
     nets = nets_of(rows)
-    lengths = sorted({row["length"] for row in rows})
+    lengths = sorted({row.experiment.length for row in rows})
     columns = min(5, len(lengths))
     panels = -(-len(lengths) // columns)
     size = max(7.0, 2.5 * columns + 1.0), 2.4 * panels + 1.6
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(panels, columns, sharex=True, sharey=True, squeeze=False)
     for axes, length in zip(grid.flat, lengths, strict=False):
-        group = [row for row in rows if row["length"] == length]
+        group = [row for row in rows if row.experiment.length == length]
         for row in group:
-            draw_curve(axes, row, color=nets[row["experiment"], row["cell"]], alpha=0.35)
+            draw_curve(axes, row, color=nets[row.net], alpha=0.35)
         draw_thresholds(axes, group)
         axes.set_title(f"T = {length}", fontsize=10)
         axes.grid(alpha=0.2)
-    cap, highest = max(row["max_steps"] for row in rows), max(map(highest_error, rows))
+    cap, highest = max(row.experiment.max_steps for row in rows), max(map(highest_error, rows))
     grid[0, 0].set(xscale="log", xlim=(1, max(cap, 2)), ylim=(0, max(1.02, 1.05 * highest)))
     for axes in grid.flat:
         axes.minorticks_off()  # many, and slow to draw
@@ -210,16 +209,16 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
 
 def draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
     """The errors of a trial, each at the first step of its bin, counted from 1."""
-    edges = curve_edges(row["max_steps"])[: len(row["curve"])] + 1
-    axes.plot(edges, row["curve"], color=color, alpha=alpha, lw=0.8)
+    edges = curve_edges(row.experiment.max_steps)[: len(row.outcome.curve)] + 1
+    axes.plot(edges, row.outcome.curve, color=color, alpha=alpha, lw=0.8)
 
 
 def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
     """A line at each threshold that the trials had."""
-    for threshold in dict.fromkeys(row["threshold"] for row in rows):
+    for threshold in dict.fromkeys(row.experiment.threshold for row in rows):
         axes.axhline(threshold, color=GREY, lw=0.8, ls="--")
 
 
 def highest_error(row: Row) -> float:
     """Of its curve, where it is a number."""
-    return max((error for error in row["curve"] if math.isfinite(error)), default=0.0)
+    return max((error for error in row.outcome.curve if math.isfinite(error)), default=0.0)

@@ -24,13 +24,13 @@ from jaxrnn.report.by_length import spread_around
 from jaxrnn.report.compare import compare, restricted_mean
 from jaxrnn.report.drawing import COLORS, GREY, plain, put_heading, put_legend
 from jaxrnn.report.render import TableRow, all_shortened, bounds_in_percent, short, steps_in_words
-from jaxrnn.report.summary import interval, median, source_of, steps_to_solution
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.report.summary import Rows, median, source_of
+from jaxrnn.store.rows import Row
 
 NAME_WIDTH = 24  # of a cell's name
 TASKS_ACROSS = 4  # panels of the times
 
-Places = dict[tuple[str, str], list[Row]]
+Places = dict[tuple[str, str], Rows]
 """The rows of each cell on each task."""
 
 
@@ -38,9 +38,9 @@ def is_by_task(rows: Sequence[Row]) -> bool:
     """Whether all rows are of sources that compare cells across tasks, each cell on each task under
     one setting, and all cells on a task under the same ``CONDITIONS``; a grid of such rows is a
     table of its combinations."""
-    if not rows or not all(source_of(row["experiment"]).by_task for row in rows):
+    if not rows or not all(source_of(row.experiment.name).by_task for row in rows):
         return False
-    made = {experiment_of(row) for row in rows}
+    made = {row.experiment for row in rows}
     nets = {(one.cell, one.task) for one in made}
     conditions = set(map(conditions_of, made))
     return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
@@ -51,7 +51,7 @@ def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
     the order of these."""
     places: Places = {}
     for row in rows:
-        places.setdefault((row["cell"], row["task"]), []).append(row)
+        places.setdefault((row.experiment.cell, row.experiment.task), Rows()).append(row)
     suites = [suite for suite in SUITES.values() if suite.source.by_task]
     known = dict.fromkeys(cell for suite in suites for cell in suite.cells)
     cells, tasks = (list(dict.fromkeys(names)) for names in zip(*places, strict=True))
@@ -62,14 +62,6 @@ def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
 
 def _labels(cells: Sequence[str]) -> list[str]:
     return list(all_shortened(cells, NAME_WIDTH).values())
-
-
-def _solved(rows: Sequence[Row]) -> int:
-    return sum(row["solved_at"] is not None for row in rows)
-
-
-def _bounds(rows: Sequence[Row]) -> str:
-    return bounds_in_percent(interval(_solved(rows), len(rows)))
 
 
 def solved_table(rows: Sequence[Row], width: int) -> RenderableType:
@@ -100,8 +92,8 @@ def _block(cells: Sequence[str], tasks: Sequence[str], places: Places) -> Table:
         shown = [Text(label)]
         for task in tasks:
             of_net = places.get((cell, task))
-            counts = f"{_solved(of_net)}/{len(of_net)}" if of_net else "-"
-            bounds = f" {_bounds(of_net):>6}" if of_net else ""
+            counts = f"{of_net.solved}/{len(of_net)}" if of_net else "-"
+            bounds = f" {bounds_in_percent(of_net.interval):>6}" if of_net else ""
             shown.append(Text.assemble(counts, (bounds, "dim")))
         table.add_row(*shown)
     return table
@@ -125,10 +117,9 @@ def times_rows(rows: Sequence[Row]) -> list[TableRow]:
     return lines
 
 
-def _line(net: Sequence[Row], first: Sequence[Row]) -> dict[str, str]:
-    made = experiment_of(net[0])
+def _line(net: Rows, first: Rows) -> dict[str, str]:
+    made = net[0].experiment
     biases = {name: getattr(made, f"{name}_bias") for name in ("input", "forget", "output")}
-    steps = median([steps_to_solution(row) for row in net])
     shown = {
         "task": made.task,
         "net": made.cell,
@@ -137,9 +128,9 @@ def _line(net: Sequence[Row], first: Sequence[Row]) -> dict[str, str]:
         "learning rate": short(made.learning_rate),
         "bias": ", ".join(f"{name} {short(value)}" for name, value in biases.items() if value)
         or "-",
-        "solved": f"{_solved(net)}/{len(net)}",
-        "95%": _bounds(net),
-        "median": steps_in_words(steps),
+        "solved": f"{net.solved}/{len(net)}",
+        "95%": bounds_in_percent(net.interval),
+        "median": steps_in_words(median(net.times)),
         "restricted mean": steps_in_words(restricted_mean(net)),
     }
     if net is not first:
@@ -154,7 +145,7 @@ def times_legend(rows: Sequence[Row]) -> str:
     said = " ".join(
         dict.fromkeys(
             f"Solved: trials that {source.solved}; steps are {source.steps}."
-            for source in (source_of(row["experiment"]) for row in rows)
+            for source in (source_of(row.experiment.name) for row in rows)
         )
     )
     return (
@@ -177,14 +168,14 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
     shares = np.full((len(cells), len(tasks)), np.nan)
     colors = "viridis"
     for (cell, task), net in places.items():
-        shares[cells.index(cell), tasks.index(task)] = _solved(net) / len(net)
+        shares[cells.index(cell), tasks.index(task)] = net.solved / len(net)
     image = axes.imshow(shares, cmap=colors, norm=Normalize(0, 1), aspect="auto")
     for (cell, task), net in places.items():
         y, x = cells.index(cell), tasks.index(task)
         color = "black" if shares[y, x] > 0.6 else "white"
         for text, beyond, va, letters in (
-            (f"{_solved(net)}/{len(net)}", -0.03, "bottom", 8),
-            (_bounds(net), 0.03, "top", 6),
+            (f"{net.solved}/{len(net)}", -0.03, "bottom", 8),
+            (bounds_in_percent(net.interval), 0.03, "top", 6),
         ):
             axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
     axes.set_xticks(range(len(tasks)), [plain(task.replace("_", "\n")) for task in tasks])
@@ -214,7 +205,7 @@ def _heading(places: Places) -> str:
     """How many cells, tasks and trials, and the cap, in words."""
     cells, tasks = (len({*names}) for names in zip(*places, strict=True))
     trials = sorted({len(net) for net in places.values()})
-    cap = max(row["max_steps"] for net in places.values() for row in net)
+    cap = max(row.experiment.max_steps for net in places.values() for row in net)
     return (
         f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, "
         f"{'-'.join(map(str, trials[:: max(1, len(trials) - 1)]))} trials each, "
@@ -234,11 +225,11 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     for axes in panels.flat[len(tasks) :]:
         axes.set_visible(False)
     for axes, task in zip(panels.flat, tasks, strict=False):
-        _times_panel(axes, task, [places.get((cell, task), []) for cell in cells])
+        _times_panel(axes, task, [places.get((cell, task), Rows()) for cell in cells])
     for axes in panels.flat[max(0, len(tasks) - columns) : len(tasks)]:
         axes.tick_params(labelbottom=True)  # also where nothing stands below
-    caps = [row["max_steps"] for row in rows]
-    times = [step for step in map(steps_to_solution, rows) if math.isfinite(step)]
+    caps = [row.experiment.max_steps for row in rows]
+    times = [step for net in places.values() for step in net.times if math.isfinite(step)]
     low, high = min([*times, *caps]) / 1.3, max(caps) * 1.9
     panels[0, 0].set(xscale="log", xlim=(low, high))
     panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 100 * low else (1,)))
@@ -258,15 +249,14 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _times_panel(axes: Axes, task: str, nets: Sequence[Sequence[Row]]) -> None:
-    cap = max(row["max_steps"] for net in nets for row in net)
+def _times_panel(axes: Axes, task: str, nets: Sequence[Rows]) -> None:
+    cap = max(row.experiment.max_steps for net in nets for row in net)
     for place, net in enumerate(nets):
-        steps = [steps_to_solution(row) for row in net]
-        solved = [step for step in steps if math.isfinite(step)]
+        solved = [step for step in net.times if math.isfinite(step)]
         axes.plot(solved, spread_around(place, 0.2, len(solved)), ".", ms=3, color=COLORS[1])
-        if net and math.isfinite(middle := median(steps)):
+        if net and math.isfinite(middle := median(net.times)):
             axes.plot(middle, place, "|", ms=9, mew=2, color=COLORS[0])
-        if unsolved := len(steps) - len(solved):
+        if unsolved := len(net) - len(solved):
             axes.plot(cap, place, "4", ms=6, color=GREY)
             axes.annotate(str(unsolved), (cap, place), (4, 0), textcoords="offset points",
                           va="center", fontsize=5.5, color="#555555")  # fmt: skip

@@ -8,13 +8,13 @@ sequences is not made use of.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
-from jaxrnn.report.summary import mann_whitney, median, steps_to_solution, uncounted
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.report.summary import Given, Rows, mann_whitney, median, steps_to_solution, uncounted
+from jaxrnn.store.rows import Row
 
 
 class Comparison(NamedTuple):
@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
     mann_whitney: float  # the same by ranks, an unsolved trial counting as later than all
 
 
-def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
+def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:
     """Compare the rows of two nets, made under the same ``CONDITIONS``.
 
     ``sooner`` is the share of pairs of trials, one of each net, in which the first net's is solved
@@ -45,14 +45,15 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
 
     Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
     """
-    cap = _check_conditions(first, second).max_steps
-    not_counted = uncounted(first[0])
-    a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (first, second))
+    ours, theirs = Rows.of(first), Rows.of(second)
+    cap = _check_conditions(ours, theirs).max_steps
+    not_counted = uncounted(ours[0])
+    a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (ours, theirs))
     earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
     sooner = earlier / (len(a) * len(b))
     return Comparison(
         trials=(len(a), len(b)),
-        solved=(_solved(a), _solved(b)),
+        solved=(ours.solved, theirs.solved),
         median=(median(a), median(b)),
         restricted_mean=(_mean_until(cap - not_counted, a), _mean_until(cap - not_counted, b)),
         sooner=sooner,
@@ -62,7 +63,7 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
     )
 
 
-def kaplan_meier(rows: Sequence[Row], not_counted: int | None = None) -> Any:
+def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:
     """The share of a net's trials that are not yet solved at each step, with its uncertainty.
 
     Steps are as the net's source counts them, or without so many that are ``not_counted``. Raises
@@ -76,7 +77,7 @@ def kaplan_meier(rows: Sequence[Row], not_counted: int | None = None) -> Any:
     """
     from scipy.stats import ecdf
 
-    steps, cap = _times_and_cap(rows, not_counted)
+    steps, cap = _times_and_cap(Rows.of(rows), not_counted)
     return ecdf(_censored(steps, cap)).sf
 
 
@@ -142,10 +143,6 @@ def _censored(steps: Sequence[float], cap: float) -> Any:
     return CensoredData(uncensored=solved, right=[cap] * (len(steps) - len(solved)))
 
 
-def _solved(steps: Sequence[float]) -> int:
-    return sum(map(math.isfinite, steps))
-
-
 def _mean_until(cap: float, steps: Sequence[float]) -> float:
     return sum(min(step, cap) for step in steps) / len(steps)
 
@@ -154,7 +151,7 @@ def _check_conditions(first: Sequence[Row], second: Sequence[Row]) -> Experiment
     """An experiment with the conditions that all rows share; raises InputError if they do not."""
     if not first or not second:
         raise InputError("there are no rows of a net to compare: read those of its trials")
-    made = dict.fromkeys(experiment_of(row) for row in (*first, *second))
+    made = dict.fromkeys(row.experiment for row in (*first, *second))
     expected = next(iter(made))
     for one in made:
         for name in CONDITIONS:

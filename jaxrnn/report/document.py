@@ -49,7 +49,7 @@ from jaxrnn.report.summary import (
 from jaxrnn.report.table import legend, markdown, rules, table
 from jaxrnn.store.config import read_config, spelled
 from jaxrnn.store.files import write_figure, write_whole
-from jaxrnn.store.rows import ROWS, Row, read_rows, rows_beside
+from jaxrnn.store.rows import ROWS, Row, rows_beside, typed_rows
 
 REPORT = "report.md"
 NOTES = "notes.md"
@@ -64,7 +64,7 @@ def write_report(directory: Path | str) -> list[Line]:
     are no rows.
     """
     directory = Path(directory)
-    rows, config = read_rows(directory), read_config(directory)
+    rows, config = typed_rows(directory), read_config(directory)
     if not rows:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     rows = [*rows_beside(directory, rows), *rows]
@@ -138,13 +138,13 @@ def write_plots(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
 
 def show_report(directory: Path, lines: Sequence[Line], *more: RenderableType) -> None:
     """The tables of a run directory, and after ``more`` where its report is."""
-    own = read_rows(directory)
+    own = typed_rows(directory)
     beside = rows_beside(directory, own)
     rows = [*beside, *own]
     if is_by_task(rows):
         console.print(solved_table(rows, console.width))
         if beside:  # against the first of these
-            cells = {row["cell"] for row in own}
+            cells = {row.experiment.cell for row in own}
             times = [one for one in times_rows(rows) if one.cells["net"] in cells]
             console.print(terminal_table(times, SHORT_HEADINGS))
     else:

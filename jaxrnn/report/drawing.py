@@ -35,10 +35,10 @@ def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
     ``numbers`` are those of the trials that are counted together: of each net and length, or of
     each combination of settings.
     """
-    nets = list(dict.fromkeys(net_name(row["experiment"], row["cell"]) for row in rows))
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    lengths = _range({row["length"] for row in rows})
-    trials, caps = _range(numbers), _range({row["max_steps"] for row in rows})
+    nets = list(dict.fromkeys(net_name(*row.net) for row in rows))
+    tasks = list(dict.fromkeys(row.experiment.task for row in rows))
+    lengths = _range({row.experiment.length for row in rows})
+    trials, caps = _range(numbers), _range({row.experiment.max_steps for row in rows})
     return (
         f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
         f"length{'s' if ' ' in lengths else ''} {lengths}: "

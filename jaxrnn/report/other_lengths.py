@@ -20,9 +20,8 @@ from jaxrnn.report.drawing import (
     put_legend,
 )
 from jaxrnn.report.render import TableRow
-from jaxrnn.report.rivals import net_of
 from jaxrnn.report.summary import by_net, guessing_of, net_name
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.store.rows import Row
 
 LENGTHS_HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
 
@@ -46,14 +45,16 @@ def _tested(rows: Sequence[Row]) -> list[_Tested]:
     """Every net of the rows that was tested at other lengths."""
     found = []
     for group in by_net(rows).values():
-        tested = [row for row in group if row.get("wrong_at_lengths") is not None]
+        tested = []
         wrong: dict[int, list[int]] = {}
-        for row in tested:
-            for length, count in zip(row["test_lengths"], row["wrong_at_lengths"], strict=True):
-                wrong.setdefault(length, []).append(count)
+        for row in group:
+            if (counts := row.outcome.wrong_at_lengths) is not None:
+                tested.append(row)
+                for length, count in zip(row.experiment.test_lengths, counts, strict=True):
+                    wrong.setdefault(length, []).append(count)
         if wrong:
             right = {at: 1 - np.array(wrong[at]) / SIZE_AT_LENGTHS for at in sorted(wrong)}
-            found.append(_Tested(net_of(tested), tested[0]["length"], right, tested))
+            found.append(_Tested(tested[0].net, tested[0].experiment.length, right, tested))
     return sorted(found, key=lambda one: one.length)
 
 
@@ -78,7 +79,7 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
     columns = min(3, len(trained))
     lines = -(-len(trained) // columns)
     size = max(6.0, 0.8 + 3.2 * columns), 1.8 + 2.4 * lines
-    is_known = any(guessing_of(experiment_of(one.rows[0])) is not None for one in nets)
+    is_known = any(guessing_of(one.rows[0].experiment) is not None for one in nets)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
     label_outer_panels(panels, len(trained), "", "sequences right")
@@ -114,7 +115,7 @@ def _panel(
             axes.plot([place] * len(right), right, ".", color=colors[net.net], alpha=0.35, ms=5)
         means = [right.mean() for right in net.right.values()]
         axes.plot(places, means, "-", color=colors[net.net])
-    for share in {guessing_of(experiment_of(net.rows[0])) for net in nets}:
+    for share in {guessing_of(net.rows[0].experiment) for net in nets}:
         if share is not None:
             axes.axhline(share, color=GREY, ls="--")
     axes.axvline(at.place[length], color=GREY, ls=":")
@@ -126,4 +127,4 @@ def _panel(
 
 def was_tested(rows: Sequence[Row]) -> bool:
     """Whether any trial was tested at other lengths."""
-    return any(row.get("wrong_at_lengths") is not None for row in rows)
+    return any(row.outcome.wrong_at_lengths is not None for row in rows)

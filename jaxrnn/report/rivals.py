@@ -26,7 +26,7 @@ from jaxrnn.report.render import (
 )
 from jaxrnn.report.summary import by_net, interval, net_name, uncounted
 from jaxrnn.store.files import write_figure
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.store.rows import Row
 
 _HEADINGS = ("net", "T", "against", "sooner", "95%", "log-rank p", "Mann-Whitney p")
 
@@ -49,25 +49,20 @@ def rivals(rows: Iterable[Row]) -> list[list[list[Row]]]:
     """
     alike: dict[tuple[Any, ...], list[list[Row]]] = {}
     for group in by_net(rows).values():
-        if len({experiment_of(row) for row in group}) == 1:
-            made = experiment_of(group[0])
+        if len({row.experiment for row in group}) == 1:
+            made = group[0].experiment
             alike.setdefault(conditions_of(made), []).append(group)
     several = [nets for nets in alike.values() if len(nets) > 1]
-    return sorted(several, key=lambda nets: nets[0][0]["length"])
+    return sorted(several, key=lambda nets: nets[0][0].experiment.length)
 
 
 def comparisons(rows: Iterable[Row]) -> list[Pair]:
     """Each net of a run against the first of its :func:`rivals`."""
     return [
-        Pair(net_of(net), net_of(first), net[0]["length"], compare(net, first))
+        Pair(net[0].net, first[0].net, net[0].experiment.length, compare(net, first))
         for first, *others in rivals(rows)
         for net in others
     ]
-
-
-def net_of(rows: Sequence[Row]) -> tuple[str, str]:
-    """The experiment and the cell of a net's rows."""
-    return rows[0]["experiment"], rows[0]["cell"]
 
 
 def _pair_rows(pairs: Sequence[Pair]) -> list[TableRow]:
@@ -104,7 +99,7 @@ def write_curves(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
     """
     of_task: dict[str, list[list[list[Row]]]] = {}
     for nets in rivals(rows):
-        of_task.setdefault(experiment_of(nets[0][0]).task, []).append(nets)
+        of_task.setdefault(nets[0][0].experiment.task, []).append(nets)
     pictures: dict[str, str] = {}
     for task, panels in of_task.items():
         for start in range(0, len(panels), PANELS):
@@ -121,7 +116,7 @@ def _picture(task: str, panels: Sequence[Sequence[Sequence[Row]]]) -> Figure:
     lines = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(5 + 3 * (columns - 1), 1.2 + 2.6 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
-    names = dict.fromkeys(net_of(net) for nets in panels for net in nets)
+    names = dict.fromkeys(net[0].net for nets in panels for net in nets)
     colors = {net: COLORS[number % len(COLORS)] for number, net in enumerate(names)}
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -143,14 +138,14 @@ def _panel(
     not_counted = uncounted(nets[0][0])  # as where the nets are compared
     curves = [kaplan_meier(net, not_counted) for net in nets]
     first, steps = nets[0][0], np.concatenate([curve.quantiles for curve in curves])
-    right = min(1.05 * steps.max(), first["max_steps"])
+    right = min(1.05 * steps.max(), first.experiment.max_steps)
     left = 0.95 * max(steps.min(), 1)
-    if all(row["solved_at"] is None for net in nets for row in net):
+    if not any(row.solved for net in nets for row in net):
         left = right / 10
     for net, curve in zip(nets, curves, strict=True):
-        _draw(axes, curve, len(net), right, colors[net_of(net)])
+        _draw(axes, curve, len(net), right, colors[net[0].net])
     trials = "-".join(map(str, sorted({len(net) for net in nets})))
-    axes.set(title=f"T = {first['length']}, {trials} trials", ylim=(-0.03, 1.03))
+    axes.set(title=f"T = {first.experiment.length}, {trials} trials", ylim=(-0.03, 1.03))
     axes.set(xscale="log", xlim=(left, right))
     # Within a decade some round numbers, beyond it those of each that leave room for the words.
     shares = [1, 2, 5] if right < 20 * left else [1, 3] if right < 200 * left else [1]
@@ -158,7 +153,7 @@ def _panel(
     axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel=f"training sequence (cap {first['max_steps']:,})")
+    axes.set(xlabel=f"training sequence (cap {first.experiment.max_steps:,})")
 
 
 def comparison_legend(pairs: Sequence[Pair]) -> str:

@@ -11,7 +11,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
-from jaxrnn.store.rows import Row, experiment_of, net_at_length
+from jaxrnn.store.rows import Row, row_from
 
 _OURS = Source("an experiment that is in no table")
 
@@ -36,6 +36,39 @@ class Line(NamedTuple):
     st1_trials: int | None  # trials that came to criterion ST1, where it is a criterion
     st1_mean: float | None  # their mean steps until then
     wrong: float | None  # of the final test's sequences, mean share in the solved trials
+
+
+Given = Row | dict[str, Any]
+"""A row as this package has it, or as :func:`jaxrnn.read_rows` and :func:`jaxrnn.run` give it."""
+
+
+class Rows(list[Row]):
+    """Rows of trials, those of one net at one length as a rule."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Given]) -> "Rows":
+        """Raises InputError for a dict that is no row."""
+        if isinstance(rows, cls):
+            return rows
+        try:
+            return cls(row if isinstance(row, Row) else row_from(row) for row in rows)
+        except InputError as error:
+            raise InputError(f"this is not a row of a trial: {error}") from None
+
+    @property
+    def solved(self) -> int:
+        """The number of trials that were solved."""
+        return sum(row.solved for row in self)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the share of trials that are solved."""
+        return interval(self.solved, len(self))
+
+    @property
+    def times(self) -> list[float]:
+        """Of each trial :func:`steps_to_solution`."""
+        return [steps_to_solution(row) for row in self]
 
 
 def source_of(experiment: str) -> Source:
@@ -63,18 +96,18 @@ def uncounted(row: Row) -> int:
 
     An experiment that is in no table counts from 0, as the notebook does.
     """
-    suite = SUITES.get(row["experiment"])
-    return 1 if suite is None else suite.not_counted(row["window"])
+    suite = SUITES.get(row.experiment.name)
+    return 1 if suite is None else suite.not_counted(row.experiment.window)
 
 
 def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
     """The step at which a trial was solved, infinity if it was not; as its source counts it, or
     without that many steps."""
-    if row["solved_at"] is None:
+    if (solved_at := row.outcome.solved_at) is None:
         return math.inf
     if not_counted is None:
         not_counted = uncounted(row)
-    return float(row["solved_at"] + 1 - not_counted)
+    return float(solved_at + 1 - not_counted)
 
 
 def published_beside(rows: Sequence[Row]) -> Published | None:
@@ -82,15 +115,15 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
 
     Under all of its settings, cap and window included; only the seed may be another.
     """
-    first = rows[0]
-    suite = SUITES.get(first["experiment"])
+    first = rows[0].experiment
+    suite = SUITES.get(first.name)
     if suite is None:
         return None
-    expected = settled(suite.at(first["cell"], first["length"], seed=0)).alone(0)
-    made = (replace(one, seed=0) for one in set(map(experiment_of, rows)))
+    expected = settled(suite.at(first.cell, first.length, seed=0)).alone(0)
+    made = (replace(one, seed=0) for one in {row.experiment for row in rows})
     if any(one != expected for one in made):
         return None
-    return suite.published_at(first["cell"], first["length"])
+    return suite.published_at(first.cell, first.length)
 
 
 def guessing_of(made: Experiment) -> float | None:
@@ -138,27 +171,27 @@ def interval(solved: int, trials: int) -> tuple[float, float]:
     return float(bounds.low), float(bounds.high)
 
 
-def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], list[Row]]:
+def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], Rows]:
     """The rows of each experiment, cell and length, in the order in which these first appear."""
-    groups: dict[tuple[str, str, int], list[Row]] = {}
+    groups: dict[tuple[str, str, int], Rows] = {}
     for row in rows:
-        groups.setdefault(net_at_length(row), []).append(row)
+        groups.setdefault((*row.net, row.experiment.length), Rows()).append(row)
     return groups
 
 
-def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], list[Row]]]:
+def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], Rows]]:
     """The settings that differ among the rows of one net at one length; the rows of each choice."""
-    made = [experiment_of(row) for row in rows]
+    made = [row.experiment for row in rows]
     distinct = set(made)
     names = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
     differ = [name for name in names if len({getattr(one, name) for one in distinct}) > 1]
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], Rows] = {}
     for one, row in zip(made, rows, strict=True):
-        groups.setdefault(tuple(getattr(one, name) for name in differ), []).append(row)
+        groups.setdefault(tuple(getattr(one, name) for name in differ), Rows()).append(row)
     return differ, groups
 
 
-def summarize(rows: Sequence[Row]) -> list[Line]:
+def summarize(rows: Iterable[Given]) -> list[Line]:
     """One line for each experiment, cell, length and combination of settings.
 
     Length by length, or each experiment with its departures, as their source shows them, else in
@@ -166,7 +199,7 @@ def summarize(rows: Sequence[Row]) -> list[Line]:
     trials solved, then lowest median.
     """
     lines = []
-    for group in by_net(rows).values():
+    for group in by_net(Rows.of(rows)).values():
         names, combinations = by_settings(group)
         parts = [
             _line(rows, dict(zip(names, values, strict=True)))
@@ -182,27 +215,27 @@ def _together(line: Line) -> str | None:
     return None if source_of(line.experiment).by_length else row_name(line.experiment)
 
 
-def _line(rows: Sequence[Row], settings: dict[str, Any]) -> Line:
-    made = experiment_of(rows[0])
-    steps = [steps_to_solution(row) for row in rows]
+def _line(rows: Rows, settings: dict[str, Any]) -> Line:
+    made = rows[0].experiment
+    steps = rows.times
     finite = [value for value in steps if math.isfinite(value)]
     published = published_beside(rows)
     p_value = None
     if published is not None and published.trials is not None:
         p_value = mann_whitney(steps, [math.inf if s is None else s for s in published.trials])
     has_two = made.test_size > 0 and made.mean_error is not None
-    correct = [row["correct_at"] + 1 for row in rows if row.get("correct_at") is not None]
-    solved = [row for row in rows if row["solved_at"] is not None]
-    num_tested = made.final_test * len(solved)
+    correct = [at + 1 for row in rows if (at := row.outcome.correct_at) is not None]
+    wrong = [row.outcome.final_wrong or 0 for row in rows if row.solved]
+    num_tested = made.final_test * len(wrong)
     return Line(
         experiment=made.name,
         cell=made.cell,
         length=made.length,
         settings=settings,
         trials=len(rows),
-        solved=len(finite),
-        diverged=sum(row["status"] == "diverged" for row in rows),
-        interval=interval(len(finite), len(rows)),
+        solved=rows.solved,
+        diverged=sum(row.outcome.status == "diverged" for row in rows),
+        interval=rows.interval,
         mean=sum(finite) / len(finite) if finite else math.nan,
         median=median(steps),
         least=min(steps),
@@ -211,5 +244,5 @@ def _line(rows: Sequence[Row], settings: dict[str, Any]) -> Line:
         p_value=p_value,
         st1_trials=len(correct) if has_two else None,
         st1_mean=sum(correct) / len(correct) if has_two and correct else None,
-        wrong=sum(row["final_wrong"] for row in solved) / num_tested if num_tested else None,
+        wrong=sum(wrong) / num_tested if num_tested else None,
     )

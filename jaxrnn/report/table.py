@@ -28,7 +28,7 @@ from jaxrnn.report.summary import (
     row_name,
     source_of,
 )
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.store.rows import Row
 
 # The columns of a table. Those of settings that differ stand after T, those of suites whose source
 # printed each trial, under the suite's name, before the last two.
@@ -195,7 +195,7 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
 def rules(rows: Sequence[Row]) -> list[str]:
     """What solved means on each task of the rows, and what guessing reaches, a line each."""
     tasks: dict[str, list[str]] = {}
-    for made in dict.fromkeys(map(experiment_of, rows)):
+    for made in dict.fromkeys(row.experiment for row in rows):
         words = made.criterion()
         if (share := guessing_of(made)) is not None:
             words += f" (guessing gets {percent(share)} of the sequences right)"

@@ -1,7 +1,7 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
-from jaxrnn.report.summary import by_net
+from jaxrnn.report.summary import Rows, by_net
 from jaxrnn.scorecard.protocol import (
     CARDS,
     SMALL,
@@ -21,7 +21,7 @@ from jaxrnn.scorecard.protocol import (
     sized,
 )
 from jaxrnn.scorecard.shipped import SEARCH, begun
-from jaxrnn.store.rows import Row, read_lines
+from jaxrnn.store.rows import Values, read_lines
 from jaxrnn.sweeps.run import run
 from jaxrnn.sweeps.watch import Watch
 
@@ -35,7 +35,7 @@ def run_scorecard(
     lanes: int | None = None,
     dask: str | None = None,
     progress: bool = False,
-) -> list[Row]:
+) -> list[Values]:
     """Search and report the cells on the tasks into the directory ``out``; their reported rows.
 
     By default all of both, task by task. The same call goes on after an interruption, and others
@@ -46,7 +46,7 @@ def run_scorecard(
     chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
     named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
     out, names = Path(out), {suite.base.name for suite in CARDS.values()}
-    if others := {row["experiment"] for row, _ in read_lines(out)} - names:
+    if others := {row.experiment.name for row, _ in read_lines(out).values()} - names:
         raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
     bases = [[sized(suite, cell) for cell in named] for suite in chosen]
     own = [base for base in bases[0] if is_own(base.cell)]
@@ -59,7 +59,7 @@ def run_scorecard(
             stacklevel=2,
         )
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
-    rows: list[Row] = []
+    rows: list[Values] = []
     all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
         stack.enter_context(begun(out, protocol))
@@ -71,11 +71,19 @@ def run_scorecard(
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]
             every = [one for of_cell in sought for one in of_cell]
-            tried, name = by_net(run(every, out / SEARCH, **options)), every[0].name
+            name = every[0].name
+            tried = _by_net(run(every, out / SEARCH, **options), name)
             final = [
                 reported(base, found(of_cell, tried[name, base.cell, base.length]), protocol)
                 for base, of_cell in zip(of_task, sought, strict=True)
             ]
-            of_net = by_net(run(final, out, **options))
-            rows += [row for one in final for row in of_net[one.name, one.cell, one.length]]
+            of_net = _by_net(run(final, out, **options), final[0].name)
+            rows += [
+                row.values() for one in final for row in of_net[one.name, one.cell, one.length]
+            ]
     return rows
+
+
+def _by_net(rows: Iterable[Values], name: str) -> Mapping[tuple[str, str, int], Rows]:
+    """Those of the experiment of this name, each net's."""
+    return by_net(Rows.of(row for row in rows if row["experiment"] == name))

@@ -14,7 +14,7 @@ from jaxrnn.problems import Suite
 from jaxrnn.report.render import TableRow
 from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.store.rows import Row
 from jaxrnn.training.runner import run_trials
 
 COST = "cost.json"
@@ -78,12 +78,12 @@ def nets_table(
 ) -> list[TableRow]:
     """Of each cell the number of weights and units, from the least to the most of its tasks, the
     trials of its search on each (of ``tried``), and the cost of an update in the LSTM's."""
-    searched = Counter((row["cell"], row["task"]) for row in tried)
+    searched = Counter((row.experiment.cell, row.experiment.task) for row in tried)
     lines = []
     known = CARDS["adding"].cells  # first, in their order
-    cells = dict.fromkeys([*known, *(row["cell"] for row in rows)])
-    for cell in filter({row["cell"] for row in rows}.__contains__, cells):
-        made = {experiment_of(row) for row in rows if row["cell"] == cell}
+    cells = dict.fromkeys([*known, *(row.experiment.cell for row in rows)])
+    for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
+        made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, one.task] for one in made]
         shown = (
             *(cell, _range(map(num_weights, made)), _range(one.hidden_size for one in made)),

@@ -25,8 +25,8 @@ from jaxrnn.nets import xavier
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
 from jaxrnn.report.compare import restricted_mean
-from jaxrnn.report.summary import by_settings
-from jaxrnn.store.rows import Row, experiment_of
+from jaxrnn.report.summary import Rows, by_settings
+from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
 
@@ -148,7 +148,7 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
 def found(sought: Sequence[Experiment], rows: Iterable[Row]) -> list[Row]:
     """Those of the rows that are of these searches, and not of a wider one before them."""
     own = {(one, trial) for each in sought for trial, one in enumerate(settled(each).each_alone())}
-    return [row for row in rows if (experiment_of(row), row["trial"]) in own]
+    return [row for row in rows if row.trial in own]
 
 
 def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, float]]]:
@@ -179,15 +179,15 @@ def best(rows: Sequence[Row]) -> Experiment:
     their learning curves."""
     _, combinations = by_settings(rows)
 
-    def rank(of_one: Sequence[Row]) -> tuple[float, float, float]:
-        solved = sum(row["solved_at"] is not None for row in of_one)
+    def rank(of_one: Rows) -> tuple[float, float, float]:
+        outcomes = (row.outcome for row in of_one)
         ends = [
-            row["curve"][-1] if row["curve"] and row["status"] != "diverged" else math.inf
-            for row in of_one
+            one.curve[-1] if one.curve and one.status != "diverged" else math.inf
+            for one in outcomes
         ]
-        return -solved, restricted_mean(of_one), sum(ends)
+        return -of_one.solved, restricted_mean(of_one), sum(ends)
 
-    return experiment_of(min(combinations.values(), key=rank)[0])
+    return min(combinations.values(), key=rank)[0].experiment
 
 
 def reported(base: Experiment, sought: Sequence[Row], protocol: Protocol) -> Experiment:

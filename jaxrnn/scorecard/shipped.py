@@ -15,7 +15,7 @@ from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import BESIDE, ROWS, Row, read_lines
+from jaxrnn.store.rows import BESIDE, ROWS, Row, Values, read_lines
 
 PROTOCOL = "protocol.json"
 SEARCH = "search"
@@ -32,7 +32,9 @@ def keep(directory: Path, into: Path) -> None:
     """Write what comes with the package of a directory of the scorecard: its reported rows without
     their learning curves, and how they were made."""
     # As they stand: a setting that came later need not be written into each.
-    _write_rows([json.loads(line) | {"curve": []} for _, line in read_lines(directory)], into)
+    _write_rows(
+        [json.loads(line) | {"curve": []} for _, line in read_lines(directory).values()], into
+    )
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
@@ -40,18 +42,18 @@ def keep(directory: Path, into: Path) -> None:
 def kept_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
     """Those of the tasks; none where none come with the package."""
     wanted = set(tasks)
-    return [row for row, _ in read_lines(kept(protocol)) if row["task"] in wanted]
+    return [row for row, _ in read_lines(kept(protocol)).values() if row.experiment.task in wanted]
 
 
 def lay_beside(rows: Sequence[Row], directory: Path) -> None:
     """Have a run directory's report show these rows before its own, and no others."""
     if rows:
-        _write_rows(rows, directory / BESIDE)
+        _write_rows((row.values() for row in rows), directory / BESIDE)
     else:
         (directory / BESIDE / ROWS).unlink(missing_ok=True)
 
 
-def _write_rows(rows: Sequence[Row], directory: Path) -> None:
+def _write_rows(rows: Iterable[Values], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(directory / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
 

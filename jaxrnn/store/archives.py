@@ -12,7 +12,7 @@ import numpy as np
 from jaxrnn.errors import InputError, corrupt, fault_of_whole_number, shown
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.store.files import name_of, read_arrays, write_arrays
-from jaxrnn.store.rows import EXPERIMENT, experiment_in
+from jaxrnn.store.rows import EXPERIMENT, Trial, experiment_in
 
 _RUNNING = "running"
 _ADVICE = "delete it to begin this length anew"
@@ -72,9 +72,6 @@ PARAMS = "params"
 _TRIALS = "trials"
 _NUMBERS = "biufcV"  # kinds of types; V are those that NumPy's files do not know
 _ADVICE = "the weights in it are lost, move it away"
-
-Trial = tuple[Experiment, int]
-"""A trial is known by its experiment alone and its number."""
 
 
 class Weights(NamedTuple):

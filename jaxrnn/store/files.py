@@ -53,6 +53,18 @@ def write_whole(path: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file, so that a kill leaves all that was there, and a part of the data at
+    most. Raises OSError that names the file where it cannot be written."""
+    try:
+        with open(path, "ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Replace an .npz file as a whole.
 

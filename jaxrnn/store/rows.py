@@ -1,17 +1,20 @@
 """A row: one trial's outcome with every setting it ran under."""
 
-import copy
 import dataclasses
 import json
+import marshal
+import math
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError, shown, whole_number
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment, flag_name
+from jaxrnn.errors import InputError, Note, shown, whole_number
+from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
 from jaxrnn.problems import settled
 
@@ -19,9 +22,8 @@ ROWS = "trials.jsonl"
 BESIDE = "beside"
 """The directory, within a run's, of rows of other runs that its report lays before its own."""
 
-Row = dict[str, Any]
-
 _SETTINGS = tuple(field.name for field in dataclasses.fields(Experiment))
+_RESULTS = tuple(field.name for field in dataclasses.fields(Outcome) if field.name != "params")
 
 _NEEDED = (
     *("experiment", "cell", "length", "trial", "seed"),
@@ -38,10 +40,15 @@ _OF_FILES = ("cell", "length", "trials")
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
     """An experiment's settings, its options as dicts; one value for all trials or one each."""
-    settings = dataclasses.asdict(experiment)
+    settings = {name: getattr(experiment, name) for name in _SETTINGS}
     for name in OPTIONS:
-        settings[name] = dict(settings[name])
+        settings[name] = {option: _as_json(value) for option, value in settings[name]}
     return settings | {"test_lengths": list(experiment.test_lengths)}
+
+
+def _as_json(value: Any) -> Any:
+    """An option's value as it is read back."""
+    return [*map(_as_json, value)] if isinstance(value, tuple) else value
 
 
 _DEFAULTS = make_settings(settled(Experiment()))
@@ -49,30 +56,69 @@ del _DEFAULTS["name"], _DEFAULTS["trials"]  # which a row calls its experiment, 
 """The settings of a row of an older version that does not name them."""
 
 
+Values = dict[str, Any]
+"""What a line of the file says of a trial."""
+
+
+Trial = tuple[Experiment, int]
+"""A trial is known by its experiment alone and its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial of an experiment, and how it ended."""
+
+    experiment: Experiment  # of this trial alone
+    outcome: Outcome  # without the parameters
+
+    @property
+    def net(self) -> tuple[str, str]:
+        """What tells the nets of a table apart: the experiment's name and the cell."""
+        return self.experiment.name, self.experiment.cell
+
+    @property
+    def trial(self) -> Trial:
+        """What tells it from every other row: its settings, and which of their trials it is."""
+        return self.experiment, self.outcome.trial
+
+    @property
+    def solved(self) -> bool:
+        """Whether the trial was solved."""
+        return self.outcome.solved_at is not None
+
+    def __getitem__(self, name: str) -> Any:
+        """As its line has it."""
+        return self.values()[name]
+
+    def values(self) -> Values:
+        """Its outcome with every setting that it ran under, ready for JSON."""
+        settings = make_settings(self.experiment)
+        del settings["trials"]
+        results = {name: getattr(self.outcome, name) for name in _RESULTS}
+        curve, wrong = results.pop("curve"), results["wrong_at_lengths"]
+        results["wrong_at_lengths"] = None if wrong is None else list(wrong)
+        first = {"experiment": settings.pop("name")}
+        first |= {name: settings.pop(name) for name in ("cell", "length")}
+        first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
+        return first | results | settings | {"curve": list(curve)}
+
+
 def make_row(experiment: Experiment, outcome: Outcome) -> Row:
-    """One trial's outcome with every setting it ran under, ready for JSON."""
-    settings = make_settings(experiment)
-    del settings["trials"]
-    for name in PER_TRIAL:
-        if isinstance(settings[name], tuple):
-            settings[name] = settings[name][outcome.trial]
-    results = {one.name: getattr(outcome, one.name) for one in dataclasses.fields(Outcome)}
-    del results["params"]
-    curve, wrong = results.pop("curve"), results["wrong_at_lengths"]
-    results["wrong_at_lengths"] = None if wrong is None else list(wrong)
-    first = {"experiment": settings.pop("name")}
-    first |= {name: settings.pop(name) for name in ("cell", "length")}
-    first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
-    return first | results | settings | {"curve": list(curve)}
+    """The row of one of an experiment's trials."""
+    return Row(experiment.alone(outcome.trial), replace(outcome, params=None))
 
 
-def outcome_of(row: Row) -> Outcome:
-    """The outcome that a row was made of, without the parameters."""
-    names = (field.name for field in dataclasses.fields(Outcome))
-    given = {name: row[name] for name in names if name in row}
-    wrong = given.get("wrong_at_lengths")
-    lists = {"curve": tuple(row["curve"]), "wrong_at_lengths": wrong and tuple(wrong)}
-    return Outcome(**given | lists)
+def row_from(values: Any) -> Row:
+    """The row of what a line says, settings of later versions filled in; raises InputError that
+    begins with the field that breaks its rule."""
+    if not isinstance(values, dict):
+        raise InputError("it is not a JSON object")
+    experiment = _check(values)
+    given = {name: values[name] for name in _RESULTS if name in values}
+    given["curve"] = tuple(given["curve"])
+    if (wrong := given.get("wrong_at_lengths")) is not None:
+        given["wrong_at_lengths"] = tuple(wrong)
+    return Row(experiment, Outcome(**given))
 
 
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
@@ -102,19 +148,22 @@ def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[st
         raise InputError(f"{EXPERIMENT} breaks a rule, {error}") from None
 
 
-def experiment_of(row: Row) -> Experiment:
+def experiment_of(row: Mapping[str, Any]) -> Experiment:
     """The experiment of a row's trial alone; raises InputError for a value against its rule."""
-    settings = {name: row[name] for name in _SETTINGS if name in row}
-    # As text, in which 1 and true differ, so that what was checked once need not be again.
-    return _experiment_of(json.dumps(settings | {"name": row["experiment"]}))
+    settings = [(name, row[name]) for name in _SETTINGS if name in row]
+    try:
+        # As bytes, in which 1 and true differ, so that what was checked once need not be again.
+        return _experiment_of(marshal.dumps([*settings, ("name", row["experiment"])], 2))
+    except ValueError as error:
+        raise InputError(f"it holds what JSON does not know: {error}") from None
 
 
 @lru_cache(maxsize=4096)
-def _experiment_of(settings: str) -> Experiment:
-    return experiment_from(json.loads(settings) | {"trials": 1}).alone(0)
+def _experiment_of(settings: bytes) -> Experiment:
+    return experiment_from(dict(marshal.loads(settings)) | {"trials": 1}).alone(0)
 
 
-def read_rows(directory: Path | str) -> list[Row]:
+def read_rows(directory: Path | str) -> list[Values]:
     """Read the rows of a run directory, a dict a trial.
 
     As a data frame: ``pandas.DataFrame(jaxrnn.read_rows(directory))``, or
@@ -126,66 +175,65 @@ def read_rows(directory: Path | str) -> list[Row]:
     is not a row of a trial, with the field that breaks its rule, and the second of two lines of the
     same trial.
     """
+    return [row.values() for row in typed_rows(directory)]
+
+
+def typed_rows(directory: Path | str) -> list[Row]:
+    """:func:`read_rows`, typed."""
     if not (Path(directory) / ROWS).exists():
         raise InputError(f"{directory} holds no {ROWS}: name a run directory")
-    return [row for row, _ in read_lines(Path(directory))]
+    return [row for row, _ in read_lines(Path(directory)).values()]
 
 
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     """The rows that a run directory's report lays before its ``own``: of nets that these are not
     of; none where it has none."""
-    run = {net_at_length(row) for row in own}
-    return [row for row, _ in read_lines(directory / BESIDE) if net_at_length(row) not in run]
+    run = {(*row.net, row.experiment.length) for row in own}
+    beside = (row for row, _ in read_lines(directory / BESIDE).values())
+    return [row for row in beside if (*row.net, row.experiment.length) not in run]
 
 
-def net_at_length(row: Row) -> tuple[str, str, int]:
-    """What tells the nets of a table apart: experiment, cell and length."""
-    return row["experiment"], row["cell"], row["length"]
+def read_lines(directory: Path) -> dict[Trial, tuple[Row, str]]:
+    """As :func:`read_rows`, by trial, each row with the text of its line.
 
-
-def read_lines(directory: Path) -> list[tuple[Row, str]]:
-    """As :func:`read_rows`, each row with the text of its line."""
+    A last line without an end that is not JSON is what a kill has left of a row, and none; a
+    warning says so.
+    """
     path = directory / ROWS
     if not path.exists():
-        return []
+        return {}
     lines = path.read_bytes().split(b"\n")
-    read: list[tuple[Row, str]] = []
-    numbers: dict[tuple[Experiment, int], int] = {}
+    read: dict[Trial, tuple[Row, str]] = {}
     for number, line in enumerate(lines[:-1] if lines[-1] == b"" else lines, 1):
         where = f"{path} line {number}"
         try:
             text = line.decode()
-            row = _filled(json.loads(text))
-            trial = _check(row)
+            row = row_from(json.loads(text))
         except UnicodeDecodeError:
             raise InputError(f"{where} is not a row of a trial: it is not UTF-8") from None
         except InputError as error:
             raise InputError(f"{where} is not a row of a trial: {error}") from None
         except (ValueError, RecursionError) as error:
+            if number == len(lines):  # and so without an end
+                warnings.warn(
+                    f"{where} has no end, as after a kill: this trial counts as not run",
+                    Note,
+                    stacklevel=2,
+                )
+                break
             why = getattr(error, "msg", "a number or a nesting without end")
             raise InputError(f"{where} is not a row of a trial: it is not JSON ({why})") from None
-        if (before := numbers.setdefault(trial, number)) != number:
+        if read.setdefault(row.trial, (row, text))[0] is not row:
+            one, before = row.experiment, list(read).index(row.trial) + 1
             raise InputError(
-                f"{where} is trial {row['trial']} of {row['cell']} at length {row['length']} "
-                f"again, which stands in line {before}: delete one of them"
+                f"{where} is trial {row.outcome.trial} of {one.cell} at length {one.length} again, "
+                f"which stands in line {before}: delete one of them"
             )
-        read.append((row, text))
     return read
 
 
-def _filled(row: Any) -> Any:
-    """A row with the settings that it does not name; what is no row, or lacks what it needs, as it
-    is."""
-    if not isinstance(row, dict):
-        return row
-    missing = {n: v for n, v in _DEFAULTS.items() if n not in row and n not in _NEEDED}
-    return row | copy.deepcopy(missing)
-
-
-def _check(row: Any) -> tuple[Experiment, int]:
-    """Hold a row against the rules of experiments and outcomes; the experiment and the trial."""
-    if not isinstance(row, dict):
-        raise InputError("it is not a JSON object")
+def _check(row: Values) -> Experiment:
+    """Hold a row against the rules of experiments and outcomes; its experiment."""
     for name in _NEEDED:
         if name not in row:
             raise InputError(f"its {name!r} is missing")
@@ -194,9 +242,9 @@ def _check(row: Any) -> tuple[Experiment, int]:
         choices = f"{', '.join(first)} or {last}"
         raise InputError(f"its status {shown(row['status'])} is not {choices}")
     for name in ("solved_at", "correct_at"):
-        _whole(row, name, 0, none=True)
+        _whole(row, name, none=True)
     for name in ("trial", "last_above", "steps"):
-        _whole(row, name, 0)
+        _whole(row, name)
     experiment = experiment_of(row)
     steps, solved_at = row["steps"], row["solved_at"]
     if (row["status"] == "solved") != (solved_at is not None):
@@ -207,13 +255,13 @@ def _check(row: Any) -> tuple[Experiment, int]:
         if (step := row.get(name)) is not None and step >= steps:
             raise InputError(f"its {name} {shown(step)} must be below its steps {steps}")
     _check_numbers(row, experiment)
-    return experiment, row["trial"]
+    return experiment
 
 
-def _check_numbers(row: Row, experiment: Experiment) -> None:
+def _check_numbers(row: Values, experiment: Experiment) -> None:
     """Hold a row's errors, and what the final test counted, against their rules."""
     wrong, curve = row.get("final_wrong"), row["curve"]
-    _whole(row, "final_wrong", 0, none=True)
+    _whole(row, "final_wrong", none=True)
     if wrong is not None and wrong > experiment.final_test:
         raise InputError(f"its final_wrong {shown(wrong)} is above its final_test")
     if wrong is None and experiment.final_test and row["status"] == "solved":
@@ -223,10 +271,17 @@ def _check_numbers(row: Row, experiment: Experiment) -> None:
         raise InputError("its curve is not a list of the errors in bins of its max_steps")
     final = row.get("final_error")
     for name, errors in (("curve", curve), ("final_error", [] if final is None else [final])):
-        for error in errors:
+        for error in () if _are_errors(errors) else errors:
             # 1e308, since an int may be greater than every float.
-            if type(error) not in (int, float) or not 0 <= error <= 1e308:
+            if type(error) not in (float, int) or not 0 <= error <= 1e308:
                 raise InputError(f"its {name} {shown(error)} must be an error, a number from 0 on")
+
+
+def _are_errors(numbers: Sequence[Any]) -> bool:
+    """Whether they are surely errors, without a look at each in Python."""
+    if {*map(type, numbers)} != {float}:
+        return False
+    return min(numbers) >= 0 and max(numbers) <= 1e308 and not math.isnan(sum(numbers))
 
 
 def _check_lengths(wrong: Any, status: str, experiment: Experiment) -> None:
@@ -241,6 +296,8 @@ def _check_lengths(wrong: Any, status: str, experiment: Experiment) -> None:
             raise InputError(f"its wrong_at_lengths {shown(one)} is above {SIZE_AT_LENGTHS}")
 
 
-def _whole(row: Row, name: str, least: int, none: bool = False) -> None:
-    if not (none and row.get(name) is None):
-        whole_number(f"its {name}", row[name], least)
+def _whole(row: Values, name: str, none: bool = False) -> None:
+    """Raise where it is not a whole number from 0 on, or None where there may be none."""
+    value = row.get(name)
+    if not (none and value is None) and not (type(value) is int and value >= 0):
+        whole_number(f"its {name}", value, 0)

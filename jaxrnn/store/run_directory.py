@@ -33,8 +33,8 @@ from jaxrnn.store.config import (
     settings_in_words,
     spelled,
 )
-from jaxrnn.store.files import name_of, write_whole
-from jaxrnn.store.rows import ROWS, Row, experiment_of, read_lines
+from jaxrnn.store.files import append, name_of, write_whole
+from jaxrnn.store.rows import ROWS, Row, read_lines
 
 LOCK = ".lock"
 
@@ -53,9 +53,11 @@ class RunDirectory:
         from filelock import FileLock  # which the help does not need
 
         self.path = path = Path(path)
-        self._lines: dict[tuple[Experiment, int], tuple[Row, str]] = {}
+        self._lines: dict[Trial, tuple[Row, str]] = {}
+        self._appends = False  # whether the file of rows ends with a whole line that is known
+        self._in_order = True  # whether it has them in the order of what was admitted
         self._checkpoints: dict[Path, Owner] = {}
-        self._places: dict[tuple[Experiment, int], int] = {}
+        self._places: dict[Trial, int] = {}
         self._lock = FileLock(path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
@@ -75,8 +77,7 @@ class RunDirectory:
         try:
             if read_config(self.path) is None and (self.path / ROWS).exists():
                 raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
-            for row, line in read_lines(self.path):
-                self._lines[experiment_of(row), row["trial"]] = row, line
+            self._lines = read_lines(self.path)
             for file in sorted(self.path.glob("checkpoint-*.npz")):
                 self._checkpoints[file] = owner_of(file)
         except BaseException:
@@ -85,7 +86,15 @@ class RunDirectory:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Give the directory back; one that was made for what was then refused goes again."""
+        """Put the rows in order and give the directory back; one that was made for what was then
+        refused goes again."""
+        try:
+            if not self._in_order:
+                self._write_rows()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         if refused := self._is_new and not (self.path / CONFIG).exists():
             (self.path / LOCK).unlink(missing_ok=True)
         self._lock.release()
@@ -95,7 +104,8 @@ class RunDirectory:
 
     @property
     def rows(self) -> list[Row]:
-        """All rows that it holds."""
+        """All rows that it holds, in the order of what was admitted; what was not stands before."""
+        self._sort()
         return [row for row, _ in self._lines.values()]
 
     def admit(
@@ -111,6 +121,9 @@ class RunDirectory:
         for place, experiment in enumerate(experiments):
             for trial, one in enumerate(experiment.each_alone()):
                 self._places.setdefault((one, trial), place)
+        # A kill may have left them in the order in which they came.
+        admitted = [self._place(trial) for trial in self._lines if trial in self._places]
+        self._in_order = admitted == sorted(admitted)
         self._check_unchanged(experiments)
         if keep_weights:
             self._check_weights(experiments)
@@ -220,8 +233,10 @@ class RunDirectory:
         out where another has all that are missing of it, and more.
         """
         missing = {one: self.missing(one) for one in experiments}
-        alone = {one: {(each, k) for k, each in enumerate(one.each_alone())} for one in missing}
-        lacking = {one: alone[one] - self._lines.keys() for one in missing}
+        lacking = {}
+        for one, trials in missing.items():
+            alone = one.each_alone()
+            lacking[one] = {(alone[k], k) for k in trials}
         begun = dict(self._checkpoints.values())
         to_run = {}
         for one, trials in missing.items():
@@ -235,19 +250,32 @@ class RunDirectory:
         return to_run
 
     def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
-        """Add rows to ``trials.jsonl``, all or none, in the order of what was admitted.
+        """Add rows to ``trials.jsonl``. On leaving they are put in the order of :attr:`rows`.
 
-        What was not admitted with them stands before. The ``weights`` of the rows, trials of one
-        experiment, are arrays with an entry for each; they join those of its net and length.
+        The ``weights`` of the rows, trials of one experiment, are arrays with an entry for each;
+        they join those of its net and length.
         """
-        added = {(experiment_of(row), row["trial"]): (row, json.dumps(row)) for row in rows}
+        added = {row.trial: (row, json.dumps(row.values())) for row in rows}
         if weights is not None and added:
             # Before the rows: after a kill in between the trials end again, to the same bits.
             self._add_weights(list(added), weights)
-        self._lines = {**self._lines, **added}
-        self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._place)}
-        text = "".join(f"{line}\n" for _, line in self._lines.values())
-        write_whole(self.path / ROWS, text.encode())
+        is_more = self._appends and not added.keys() & self._lines.keys()
+        self._lines |= added
+        self._in_order = False
+        if is_more:
+            append(self.path / ROWS, _text(added.values()))
+        else:  # or what a kill has left of a line would stand before it
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        """The whole file anew, in order."""
+        self._sort()
+        write_whole(self.path / ROWS, _text(self._lines.values()))
+        self._appends = self._in_order = True
+
+    def _sort(self) -> None:
+        if not self._in_order:
+            self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._place)}
 
     def _place(self, trial: Trial) -> tuple[int, int]:
         """What rows and weights are sorted by."""
@@ -279,6 +307,10 @@ class RunDirectory:
             if begun == owner[0]:
                 return CheckpointFile(path, owner)
         return CheckpointFile(self.path / name_of("checkpoint", owner[0]), owner)
+
+
+def _text(lines: Iterable[tuple[Row, str]]) -> bytes:
+    return "".join(f"{line}\n" for _, line in lines).encode()
 
 
 def _net(experiment: Experiment) -> tuple[str, str, int]:

@@ -20,7 +20,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.store.rows import Row
+from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, Work
 from jaxrnn.trained import arrays_of
@@ -42,7 +42,7 @@ def run_sweep_on_dask(
     on_chunk: OnChunk = lambda experiment, tally: None,
     on_rows: OnRows = lambda experiment, rows, new: None,
     keep_weights: bool = False,
-) -> list[Row]:
+) -> list[Values]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
     As :func:`jaxrnn.run_sweep`, save that experiments run at the same time and end in any order;
@@ -61,7 +61,7 @@ def run_sweep_on_dask(
         here=False,
     )
     train_on_dask(work, address, lanes, keep_weights)
-    return work.rows()
+    return [row.values() for row in work.rows()]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import Suite, settled
-from jaxrnn.store.rows import Row
+from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
@@ -85,8 +85,9 @@ def run_sweep(
     on_rows: OnRows = lambda experiment, rows, new: None,
     on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
-) -> list[Row]:
-    """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows.
+) -> list[Values]:
+    """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows, as
+    :func:`jaxrnn.read_rows` gives them.
 
     Several experiments are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
     directory keeps the weights that the trials ended with, too, a file a net and length, for
@@ -115,7 +116,7 @@ def run_sweep(
         )
 
     SideBySide(work, begin, keep_weights).run()
-    return work.rows()
+    return [row.values() for row in work.rows()]
 
 
 def run(
@@ -127,7 +128,7 @@ def run(
     dask: str | None = None,
     progress: bool | Watch = False,
     report: bool = True,
-) -> list[Row]:
+) -> list[Values]:
     """Run what the directory ``out`` does not hold yet, and return all rows that it holds then.
 
     What the command line does, from Python: the same call goes on after an interruption, other
