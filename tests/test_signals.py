@@ -142,7 +142,7 @@ main()
     ("number", "where"),
     [
         (signal.SIGTERM, "training.host_loop.program_for"),
-        (signal.SIGINT, "results.report.write_plots"),
+        (signal.SIGINT, "report.document.write_plots"),
     ],
 )
 def test_an_interruption_anywhere_is_one_sentence_and_the_run_goes_on(

@@ -15,7 +15,7 @@ from jaxrnn.store.files import name_of, read_arrays, write_arrays
 from jaxrnn.store.rows import EXPERIMENT, Trial, experiment_in
 
 _RUNNING = "running"
-_ADVICE = "delete it to begin this length anew"
+_BEGIN_ANEW = "delete it to begin this length anew"
 
 Owner = tuple[Experiment, tuple[int, ...]]
 """The canonical experiment that a checkpoint belongs to, and those of its trials."""
@@ -32,7 +32,7 @@ class CheckpointFile:
         """The arrays of the last save, None before the first."""
         if not self.path.exists():
             return None
-        arrays = read_arrays(self.path, _ADVICE, [EXPERIMENT])
+        arrays = read_arrays(self.path, _BEGIN_ANEW, [EXPERIMENT])
         if _owner_in(self.path, arrays) != self.owner:
             raise InputError(
                 f"{self.path} belongs to other settings or trials: delete it or use another --out"
@@ -53,7 +53,7 @@ class CheckpointFile:
 
 def owner_of(path: Path) -> Owner:
     """What the checkpoint in a file belongs to; InputError if it is none, or has changed."""
-    return _owner_in(path, read_arrays(path, _ADVICE, [EXPERIMENT], rest=False))
+    return _owner_in(path, read_arrays(path, _BEGIN_ANEW, [EXPERIMENT], rest=False))
 
 
 def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
@@ -62,7 +62,7 @@ def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
         running = settings.get(_RUNNING, range(experiment.trials))
         _check_trials(running, experiment.trials)
     except InputError as fault:
-        raise corrupt(path, _ADVICE, fault.sentence) from None
+        raise corrupt(path, _BEGIN_ANEW, fault.sentence) from None
     return experiment.canonical(), tuple(running)
 
 
@@ -71,7 +71,7 @@ PARAMS = "params"
 
 _TRIALS = "trials"
 _NUMBERS = "biufcV"  # kinds of types; V are those that NumPy's files do not know
-_ADVICE = "the weights in it are lost, move it away"
+_LOST = "the weights in it are lost, move it away"
 
 
 class Weights(NamedTuple):
@@ -96,11 +96,11 @@ def weights_path(directory: Path, experiment: Experiment) -> Path:
 
 def read_weights(path: Path, arrays: bool = True) -> Weights:
     """Read a file, without its ``arrays`` if these are not wanted; InputError if it is damaged."""
-    read = read_arrays(path, _ADVICE, [EXPERIMENT, _TRIALS], rest=arrays)
+    read = read_arrays(path, _LOST, [EXPERIMENT, _TRIALS], rest=arrays)
     try:
         return _checked(read, arrays)
     except InputError as fault:
-        raise corrupt(path, _ADVICE, fault.sentence) from None
+        raise corrupt(path, _LOST, fault.sentence) from None
 
 
 def _checked(read: dict[str, np.ndarray], arrays: bool) -> Weights:
