@@ -183,8 +183,12 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         directory.add(ended(5))
     assert order_of(tmp_path) == [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
     assert path.read_text().count("\n") == 6
-    # And where none is left to run.
+    # Not by a command that is refused, but where none is left to run.
     path.write_text(text)
+    other = [four, replace(six, clip=3.0)]
+    with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match="clip"):
+        directory.admit(other)
+    assert path.read_text() == text
     with RunDirectory(tmp_path) as directory:
         directory.admit([four, six])
     assert order_of(tmp_path) == [(n, trial) for n in (4, 6) for trial in (0, 1)]

@@ -117,13 +117,12 @@ class RunDirectory:
         it holds a trial of theirs whose weights were not kept. Warns where trials that are
         missing will be run, ``here``, under other versions than those that are held.
         """
+        if not self._in_order:  # of what was admitted before
+            self._write_rows()
         self._places = {}
         for place, experiment in enumerate(experiments):
             for trial, one in enumerate(experiment.each_alone()):
                 self._places.setdefault((one, trial), place)
-        # A kill may have left them in the order in which they came.
-        admitted = [self._place(trial) for trial in self._lines if trial in self._places]
-        self._in_order = admitted == sorted(admitted)
         self._check_unchanged(experiments)
         if keep_weights:
             self._check_weights(experiments)
@@ -141,6 +140,9 @@ class RunDirectory:
         if own:
             config[SOURCES] = own
         self._write_config(config)
+        # A kill may have left them in the order in which they came.
+        admitted = [self._place(trial) for trial in self._lines if trial in self._places]
+        self._in_order = admitted == sorted(admitted)
 
     def made_on(self, made_with: Mapping[str, str], where: str) -> None:
         """Say with what versions and on which device the rows that come next were made, where that
