@@ -180,6 +180,7 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         directory.admit([four, five, six])
         assert directory.to_run([four, five, six]) == {four: (1,), five: (0, 1)}
         directory.add(ended(4)[1:])
+        assert len(rows_of(tmp_path)) == 4  # the line without an end is gone
         directory.add(ended(5))
     assert order_of(tmp_path) == [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
     assert path.read_text().count("\n") == 6

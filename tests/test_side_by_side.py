@@ -27,6 +27,7 @@ class Script:
         self.waiting, self.brings = list(lengths), brings or {}
         self.is_over, self.compiler, self.events = is_over, compiler, []
         self.devices, self.begun_on = {}, {}  # those that each has now, and had at first
+        self.widens = lambda length: True
 
     def next(self, last=False):
         if not self.waiting:
@@ -80,7 +81,8 @@ class FakeRun:
 
     def widen(self, idle, seconds):
         assert 0 <= seconds < 10
-        self.script.devices[self.length] = [*self.devices, *idle]
+        if self.script.widens(self.length):
+            self.script.devices[self.length] = [*self.devices, *idle]
 
     def outcomes(self):
         return [self.length]
@@ -184,6 +186,29 @@ def test_devices_that_had_been_handed_on_train_what_an_end_brings(devices):
     script.run()
     assert script.lengths("end") == [4, 5, 7, 6]
     assert sorted([*script.begun_on[6], *script.begun_on[7]]) == [0, 1]
+
+
+@pytest.mark.parametrize("devices", [3], indirect=True)
+def test_devices_that_were_handed_to_a_job_are_free_when_the_next_one_begins(devices):
+    give_up = time.monotonic() + 10
+
+    def is_over(script, length):
+        """4 has the device of one that has ended and 8 to come after it, which lasts until 9 has
+        ended, as 7 does."""
+        if time.monotonic() > give_up:
+            return True
+        return {
+            5: len(script.devices[4]) == 2,
+            4: 8 in script.lengths("compile"),
+            7: 9 in script.lengths("end"),
+            8: 9 in script.lengths("end"),
+        }.get(length, True)
+
+    script = Script([4, 5, 6], is_over, brings={5: [7, 8], 4: [9]})
+    script.widens = lambda length: length == 4
+    script.run()
+    assert script.lengths("end").index(9) < script.lengths("end").index(8)
+    assert set(script.lengths("end")) == {4, 5, 6, 7, 8, 9}
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
