@@ -127,6 +127,31 @@ def _named(tree: Params) -> list[tuple[str, Any]]:
     return [(PARAMS + jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
 
 
+def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
+    """The cell, and the tree that its own weights have with those of the file in it."""
+    cell = cell_of(experiment)
+    tree = first_params(experiment.cell, cell, xavier())
+    named, leaves = _named(tree), []
+    for name, leaf in named:
+        array = weights.arrays.get(name)
+        if array is not None:
+            array = as_typed(array, leaf.dtype)
+        if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
+            found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
+            raise InputError(
+                f"{path} does not fit cell {experiment.cell}: its {name} is {found}, the cell's "
+                f"{leaf.dtype} {list(leaf.shape)}"
+            )
+        leaves.append(jnp.asarray(array))
+    if len(leaves) < len(weights.arrays):
+        more = ", ".join(sorted(weights.arrays.keys() - dict(named).keys()))
+        raise InputError(f"{path} does not fit cell {experiment.cell}, which has no {more}")
+    return cell, jax.tree.unflatten(jax.tree.structure(tree), leaves)
+
+
+# Which to look at
+
+
 class Choice(NamedTuple):
     """What to look at of what a run directory keeps; None leaves it open."""
 
@@ -190,41 +215,12 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
     if choice.length is None:
         longest: dict[tuple[str, str], int] = {}
         for one in found:
-            longest[_net(one)] = max(one.experiment.length, longest.get(_net(one), 0))
-        found = [one for one in found if one.experiment.length == longest[_net(one)]]
+            longest[one.row.net] = max(one.experiment.length, longest.get(one.row.net, 0))
+        found = [one for one in found if one.experiment.length == longest[one.row.net]]
     else:
         only("length", [choice.length], lambda one: one.experiment.length)
     only("trial", [choice.trial], lambda one: one.row.outcome.trial)
     return found
-
-
-def _net(one: KeptTrial) -> tuple[str, str]:
-    return one.experiment.name, one.experiment.cell
-
-
-def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
-    """The cell, and the tree that its own weights have with those of the file in it."""
-    cell = cell_of(experiment)
-    tree = first_params(experiment.cell, cell, xavier())
-    named, leaves = _named(tree), []
-    for name, leaf in named:
-        array = weights.arrays.get(name)
-        if array is not None:
-            array = as_typed(array, leaf.dtype)
-        if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
-            found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
-            raise InputError(
-                f"{path} does not fit cell {experiment.cell}: its {name} is {found}, the cell's "
-                f"{leaf.dtype} {list(leaf.shape)}"
-            )
-        leaves.append(jnp.asarray(array))
-    if len(leaves) < len(weights.arrays):
-        more = ", ".join(sorted(weights.arrays.keys() - dict(named).keys()))
-        raise InputError(f"{path} does not fit cell {experiment.cell}, which has no {more}")
-    return cell, jax.tree.unflatten(jax.tree.structure(tree), leaves)
-
-
-# Which to look at
 
 
 def _listed(choices: list[Any]) -> str:

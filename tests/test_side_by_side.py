@@ -63,6 +63,8 @@ class Script:
 class FakeRun:
     """Of one experiment in a script."""
 
+    keep_params = False
+
     def __init__(self, script, length):
         self.script, self.length = script, length
 

@@ -88,6 +88,20 @@ def comparison_markdown(pairs: Sequence[Pair]) -> str:
     return markdown_table(_pair_rows(pairs), _HEADINGS)
 
 
+def comparison_legend(pairs: Sequence[Pair]) -> str:
+    """What the columns of comparisons mean."""
+    return (
+        "Each net against the first one of the same task, length, stop rule and cap. Sooner: share "
+        "of pairs of trials in which the net's is solved at an earlier step, a tie (two unsolved "
+        "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
+        "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
+        "of Mann and Whitney's, where it is later than all. They are not adjusted: of comparisons "
+        f"of nets that do not differ, about one in twenty has p below 0.05 ({len(pairs)} here)."
+    )
+
+
+# Pictures
+
 PANELS = 12
 """The most in one picture."""
 
@@ -154,21 +168,6 @@ def _panel(
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=f"training sequence (cap {first.experiment.max_steps:,})")
-
-
-def comparison_legend(pairs: Sequence[Pair]) -> str:
-    """What the columns of comparisons mean."""
-    return (
-        "Each net against the first one of the same task, length, stop rule and cap. Sooner: share "
-        "of pairs of trials in which the net's is solved at an earlier step, a tie (two unsolved "
-        "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
-        "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
-        "of Mann and Whitney's, where it is later than all. They are not adjusted: of comparisons "
-        f"of nets that do not differ, about one in twenty has p below 0.05 ({len(pairs)} here)."
-    )
-
-
-# Pictures
 
 
 def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None:

@@ -175,7 +175,7 @@ def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], Rows]:
     """The rows of each experiment, cell and length, in the order in which these first appear."""
     groups: dict[tuple[str, str, int], Rows] = {}
     for row in rows:
-        groups.setdefault((*row.net, row.experiment.length), Rows()).append(row)
+        groups.setdefault(row.net_at_length, Rows()).append(row)
     return groups
 
 

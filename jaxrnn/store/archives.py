@@ -66,6 +66,22 @@ def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
     return experiment.canonical(), tuple(running)
 
 
+def _check_trials(running: Any, num_trials: int) -> None:
+    """Raise where these are not some of the trials, each once."""
+    if not isinstance(running, list | range):
+        raise InputError(f"{EXPERIMENT} names {shown(running)} as its trials")
+    for trial in running:
+        rule = fault_of_whole_number(trial, 0)
+        if rule is None and trial >= num_trials:
+            rule = f"must be below {num_trials}"
+        if rule:
+            raise InputError(f"{EXPERIMENT} names trial {shown(trial)}, which {rule}")
+    if len({*running}) < len(running):
+        raise InputError(f"{EXPERIMENT} names a trial twice")
+
+
+# Weights
+
 PARAMS = "params"
 """What the names of the weights' arrays begin with; a tree path follows."""
 
@@ -164,23 +180,6 @@ def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]
     arrays[EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
     arrays[_TRIALS] = np.array([trial for _, trial in of_trials])
     write_arrays(path, arrays)
-
-
-def _check_trials(running: Any, num_trials: int) -> None:
-    """Raise where these are not some of the trials, each once."""
-    if not isinstance(running, list | range):
-        raise InputError(f"{EXPERIMENT} names {shown(running)} as its trials")
-    for trial in running:
-        rule = fault_of_whole_number(trial, 0)
-        if rule is None and trial >= num_trials:
-            rule = f"must be below {num_trials}"
-        if rule:
-            raise InputError(f"{EXPERIMENT} names trial {shown(trial)}, which {rule}")
-    if len({*running}) < len(running):
-        raise InputError(f"{EXPERIMENT} names a trial twice")
-
-
-# Weights
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

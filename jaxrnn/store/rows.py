@@ -73,8 +73,13 @@ class Row:
 
     @property
     def net(self) -> tuple[str, str]:
-        """What tells the nets of a table apart: the experiment's name and the cell."""
+        """The experiment's name and the cell."""
         return self.experiment.name, self.experiment.cell
+
+    @property
+    def net_at_length(self) -> tuple[str, str, int]:
+        """What tells the groups of a table apart."""
+        return *self.net, self.experiment.length
 
     @property
     def trial(self) -> Trial:
@@ -188,9 +193,9 @@ def typed_rows(directory: Path | str) -> list[Row]:
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     """The rows that a run directory's report lays before its ``own``: of nets that these are not
     of; none where it has none."""
-    run = {(*row.net, row.experiment.length) for row in own}
+    run = {row.net_at_length for row in own}
     beside = (row for row, _ in read_lines(directory / BESIDE).values())
-    return [row for row in beside if (*row.net, row.experiment.length) not in run]
+    return [row for row in beside if row.net_at_length not in run]
 
 
 def read_lines(directory: Path) -> dict[Trial, tuple[Row, str]]:

@@ -88,8 +88,13 @@ def train_on_dask(jobs: Jobs, address: str, lanes: int | None, keep_weights: boo
         news: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()  # number of a job, what
         client.subscribe_topic(sweep, lambda event: news.put(event[1]))
 
+        files: dict[str, bytes] = {}  # as they were when they were first sent
+
         def submit(number: int, job: Job) -> Any:
-            sent = job.experiment, job.trials, str(job.checkpoint.path), sources([job.experiment])
+            with carried(files):
+                own = sources([job.experiment])
+            files.update(own)
+            sent = job.experiment, job.trials, str(job.checkpoint.path), own
             future = client.submit(_train, *sent, lanes, keep_weights, sweep, number, pure=False)
             future.add_done_callback(lambda _: news.put((number, ENDED)))
             return future

@@ -115,7 +115,7 @@ def run_sweep(
             checkpoint=job.checkpoint,
         )
 
-    SideBySide(work, begin, keep_weights).run()
+    SideBySide(work, begin).run()
     return [row.values() for row in work.rows()]
 
 

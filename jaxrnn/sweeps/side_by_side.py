@@ -39,15 +39,9 @@ class SideBySide:
     several; devices for which no job is left are handed to one that is still at work.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        begin: Callable[[Job, Sequence[jax.Device]], Run],
-        keep_weights: bool = False,
-    ) -> None:
-        """``begin`` begins to compile a job for some devices; with ``keep_weights`` so that its
-        outcomes have their parameters."""
-        self.jobs, self.begin, self.keep_weights = jobs, begin, keep_weights
+    def __init__(self, jobs: Jobs, begin: Callable[[Job, Sequence[jax.Device]], Run]) -> None:
+        """``begin`` begins to compile a job for some devices."""
+        self.jobs, self.begin = jobs, begin
         self.under_way: list[_UnderWay] = []
         self.idle = list(all_devices())
         self.idle_since = 0.0
@@ -116,7 +110,7 @@ class SideBySide:
 
             yield from run.train(on_tally)
             outcomes = run.outcomes()
-            weights = arrays_of(outcomes) if self.keep_weights else None
+            weights = arrays_of(outcomes) if run.keep_params else None
             self.jobs.on_end(one.job, outcomes, weights)
             self.under_way.remove(one)
             if one.ahead is None:

@@ -136,8 +136,8 @@ class Run:
         """
         yield self.place.compiled.result
         devices, program, width, compiled = self.place
-        sizes = width, self.chunk_updates, devices
-        check_program(self.experiment, compiled.result().run, *sizes)
+        run = compiled.result().run
+        check_program(self.experiment, run, width, self.chunk_updates, devices)
         self.state = program.init(self._lanes())
         self.kept = Kept(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:

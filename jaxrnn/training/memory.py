@@ -116,9 +116,8 @@ def check_memory(
         )
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
-    others, room, where = _needs_of_trials(experiment, trials, width), free_memory(), ""
-    if platform != "cpu":
-        others, room, where = [], device_memory(devices), " on the devices"
+    room, where = _room(devices)
+    others = _needs_of_trials(experiment, trials, width) if platform == "cpu" else []
 
     def needs_with(lanes: int) -> list[Need]:
         return [
@@ -148,15 +147,20 @@ def check_program(
     size = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
     size += analysis.temp_size_in_bytes - analysis.alias_size_in_bytes
     size *= len(devices)  # it is of each
-    platform = devices[0].platform
-    room = free_memory() if platform == "cpu" else device_memory(devices)
+    room, where = _room(devices)
     if size <= room:
         return
-    experiment = settled(experiment)
-    parts = _needs_of_lanes(experiment, _lane(experiment), lanes, chunk_updates, platform)
-    names = max(parts).names if size / lanes * round_up(1, 1) > room else ("lanes",)
-    need = Need(size, max(parts).what, names)
-    _require(experiment, lanes, [need], room, "" if platform == "cpu" else " on the devices")
+    platform = devices[0].platform
+    greatest = max(_needs_of_lanes(experiment, _lane(experiment), lanes, chunk_updates, platform))
+    names = greatest.names if size / lanes * round_up(1, 1) > room else ("lanes",)
+    _require(experiment, lanes, [Need(size, greatest.what, names)], room, where)
+
+
+def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
+    """The bytes that there are for a run on these devices, and where, in words."""
+    if devices[0].platform == "cpu":
+        return free_memory(), ""
+    return device_memory(devices), " on the devices"
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
