@@ -261,7 +261,10 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
         outcomes = [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
         devices = options["devices"]
         return SimpleNamespace(
-            train=lambda on_chunk: (), devices=devices, outcomes=lambda: outcomes
+            train=lambda on_chunk: (),
+            devices=devices,
+            outcomes=lambda: outcomes,
+            keep_params=False,
         )
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", prepared)
