@@ -16,11 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from rich.console import Console
 from scipy.stats import beta
 
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
 from jaxrnn.nets.xlstm import ExponentialState
 from jaxrnn.problems import settled
+from jaxrnn.report.document import pictures_of
+from jaxrnn.report.render import markdown_table, terminal
+from jaxrnn.report.summary import Study, summarize
+from jaxrnn.report.table import table
 from jaxrnn.store.rows import Row, make_row, row_from
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
@@ -359,3 +364,22 @@ def first_table(markdown):
     """The rows of a text's first table, a list of cells each."""
     lines = markdown[markdown.index("\n| ") + 1 :].split("\n\n")[0].splitlines()
     return [line.strip("| ").split(" | ") for line in lines]
+
+
+def figures_of(rows):
+    """The pictures that a report of the rows would have, by the names of their files."""
+    return {f"{one.stem}.png": one.draw() for one in pictures_of(Study(rows))}
+
+
+def summary_of(rows):
+    """The lines in Markdown of the table of the rows."""
+    shown = table(summarize(rows))
+    return markdown_table(shown.rows, shown.headings).splitlines()
+
+
+def printed(width, *parts):
+    """Parts of a report on a terminal of so many columns."""
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(terminal(parts, width))
+    return capture.get()

@@ -16,10 +16,11 @@ from helpers import (
 from scipy.stats import mannwhitneyu, norm
 
 from jaxrnn import SUITES, InputError
-from jaxrnn.report import rivals
 from jaxrnn.report.compare import compare, interval_of_probability, kaplan_meier
 from jaxrnn.report.document import write_report
-from jaxrnn.report.rivals import comparison_legend, comparison_markdown, comparisons
+from jaxrnn.report.drawing import COLORS
+from jaxrnn.report.render import markdown_table, p_in_words
+from jaxrnn.report.rivals import comparison_legend, comparison_table, comparisons, curves, holm
 from jaxrnn.report.summary import interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
@@ -166,8 +167,9 @@ def test_other_conditions_are_refused(changes, words):
 # In the report
 
 
-def body_of(markdown):
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in markdown.splitlines()]
+def body_of(pairs):
+    """The cells of each pair, by heading."""
+    return [row.cells for row in comparison_table(pairs).rows]
 
 
 def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
@@ -178,18 +180,35 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
     pairs = comparisons(made)
     named = [(pair.length, pair.net[1], pair.against[1]) for pair in pairs]
     assert named == [(4, "gru", "lstm"), (5, "gru", "lstm"), (5, "simple_rnn", "lstm")]
-    headings, _, four, five, _ = body_of(comparison_markdown(pairs))
-    assert headings == ["net", "T", "against", "sooner", "95%", "log-rank p", "Mann-Whitney p"]
-    assert four == ["gru", "4", "lstm", "50%", "5-95", "1.000", "1.000"]
+    four, five, _ = body_of(pairs)
+    assert [four[name] for name in ("net", "T", "against")] == ["gru", "4", "lstm"]
+    assert (four["sooner"], four["95%"], four["log-rank p"]) == ("50%", "5-95", "1.000")
     result = compare(SECOND, FIRST)
-    assert five[3] == "33%"
-    assert five[5:] == [f"{result.log_rank:.3f}", f"{result.mann_whitney:.3f}"]
-    assert "below 0.05 (3 here)" in comparison_legend(pairs)
+    assert five["sooner"] == "33%"
+    assert five["log-rank p"] == f"{result.log_rank:.3f}"
+    assert five["Mann-Whitney p"] == f"{result.mann_whitney:.3f}"
+    assert "3 comparisons" in comparison_legend(pairs)
+
+
+def test_adjusted_p_values_are_holms():
+    # The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_the_table_has_adjusted_p_values_beside_the_plain_ones():
+    made = [*net("lstm", [*range(5, 15)]), *net("gru", [*range(30, 40)])]
+    pairs = comparisons([*made, *net("janet", [*range(6, 16)])])
+    plain = [pair.result.log_rank for pair in pairs]
+    shown = [row["log-rank Holm"] for row in body_of(pairs)]
+    assert shown == [p_in_words(p) for p in holm(plain)] == ["<0.001", p_in_words(plain[1])]
 
 
 def test_a_small_p_is_not_shown_as_none():
     pairs = comparisons(net("lstm", [*range(5, 25)]) + net("gru", [*range(30, 50)]))
-    assert body_of(comparison_markdown(pairs))[2][3:] == ["0%", "0-10", r"\<0.001", r"\<0.001"]
+    (shown,) = body_of(pairs)
+    assert (shown["sooner"], shown["95%"], shown["Mann-Whitney p"]) == ("0%", "0-10", "<0.001")
 
 
 def test_a_grids_combinations_are_not_compared_with_each_other():
@@ -208,7 +227,8 @@ def test_the_report_of_a_run_compares_its_nets_and_draws_their_curves(tmp_path):
     write_rows(tmp_path, made)
     write_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
-    assert comparison_markdown(comparisons(made)) in text
+    shown = comparison_table(comparisons(made))
+    assert markdown_table(shown.rows, shown.headings) in text
     assert "solved_by_step-noise_free.png" in text
     assert (tmp_path / "solved_by_step-noise_free.png").stat().st_size > 5000
     write_rows(tmp_path, FIRST)
@@ -216,41 +236,34 @@ def test_the_report_of_a_run_compares_its_nets_and_draws_their_curves(tmp_path):
     assert "Mann-Whitney p" not in (tmp_path / "report.md").read_text()
 
 
-def test_a_curve_climbs_where_a_trial_is_solved(tmp_path, monkeypatch):
-    figures = {}
-    monkeypatch.setattr(rivals, "write_figure", lambda path, f: figures.update({path.name: f}))
+def test_a_curve_climbs_where_a_trial_is_solved():
     # Two tasks of one's own, whose names are alike in the name of a file.
     own = [
         changed(row, experiment=task, task=f"a/b.py{task}mine")
         for task in ":,"
         for row in FIRST + SECOND
     ]
-    pictures = rivals.write_curves(FIRST + SECOND + own, tmp_path)
-    names = [
-        f"solved_by_step-{name}.png" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")
-    ]
-    assert [name for _, name in pictures] == names == list(figures)
-    (axes,) = figures[names[0]].axes
+    pictures = curves(FIRST + SECOND + own)
+    names = [f"solved_by_step-{name}" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")]
+    assert [one.stem for one in pictures] == names
+    figure = pictures[0].draw()
+    (axes,) = figure.axes
     lines = [line for line in axes.lines if len(line.get_xdata())]
     first, second = ((line.get_xdata().tolist(), line.get_ydata().tolist()) for line in lines)
     assert first[0] == [1, 10, 30, 100, 101]
     assert first[1] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 2 / 3])
     assert second[1] == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2])
-    assert [text.get_text() for text in figures[names[0]].legends[0].get_texts()] == ["lstm", "gru"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lstm", "gru"]
     assert axes.get_title() == "T = 5, 3-4 trials"
 
 
 @pytest.mark.parametrize(
     ("solved", "limits"), [([None], (10.1, 101)), ([12], (11.4, 101)), ([4], (3.8, 101))]
 )
-def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(
-    solved, limits, tmp_path, monkeypatch
-):
-    figures = []
-    monkeypatch.setattr(rivals, "write_figure", lambda path, figure: figures.append(figure))
+def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(solved, limits):
     made = [*rows("lstm", 5, [None] * 3, **SMALL), *rows("gru", 5, solved, **SMALL)]
-    rivals.write_curves(made, tmp_path)
-    (axes,) = figures[0].axes
+    (picture,) = curves(made)
+    (axes,) = picture.draw().axes
     assert axes.get_xlim() == pytest.approx(limits)
     assert 2 <= sum(limits[0] <= tick <= limits[1] for tick in axes.get_xticks()) <= 6
     never = axes.lines[0]
@@ -261,15 +274,19 @@ def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(
     assert band[:, 1].max() == pytest.approx(interval(0, 3)[1])
 
 
-def test_many_lengths_are_more_than_one_picture(tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(rivals, "write_figure", lambda path, figure: figures.append(figure))
+def test_many_lengths_are_more_than_one_picture():
     made = [
         row
         for length in range(4, 17)
         for cell in ("lstm", "gru")
         for row in rows(cell, length, [20], **SMALL)
     ]
-    rivals.write_curves(made, tmp_path)
+    figures = [one.draw() for one in curves(made)]
     shown = [sum(axes.get_visible() for axes in figure.axes) for figure in figures]
     assert shown == [12, 1]
+
+
+def test_of_more_nets_than_colours_tell_apart_there_are_no_curves():
+    made = [row for k in range(len(COLORS) + 1) for row in rows(f"cell{k}", 5, [20], **SMALL)]
+    assert len(curves(made[:-1])) == 1
+    assert curves(made) == []

@@ -1,11 +1,8 @@
 """The pictures hold the numbers of their rows."""
 
 import numpy as np
-import pytest
-from helpers import rows
+from helpers import figures_of, rows
 
-from jaxrnn.report import document
-from jaxrnn.report.document import write_plots
 from jaxrnn.report.grid import heat_map, nets_and_lengths
 from jaxrnn.report.render import all_shortened
 from jaxrnn.report.summary import summarize
@@ -77,20 +74,15 @@ def test_what_is_not_a_number_has_a_place_too():
     assert [text.get_text() for text in steps.texts] == ["400"]
 
 
-def test_more_nets_than_colours_tell_apart_are_a_table_of_colours(tmp_path):
+def test_more_nets_than_colours_tell_apart_are_a_table_of_colours():
     made = [
         row
         for cell in range(14)
         for length in (4, 5)
         for row in rows(f"cell{cell}", length, [1000 + 10 * cell + length, None, 2000])
     ]
-    assert write_plots(made, tmp_path) == [("Every net and length", "steps_to_solution.png")]
-    (tmp_path / "steps_to_solution.png").unlink()
-    figures = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document, "write_figure", lambda path, figure: figures.append(figure))
-        write_plots(made, tmp_path)
-    solved, steps = figures[0].axes
+    (figure,) = figures_of(made).values()
+    solved, steps = figure.axes
     assert (solved.get_xlabel(), solved.get_ylabel()) == ("length", "net")
     assert [label.get_text() for label in solved.get_yticklabels()][:2] == ["cell0", "cell1"]
     assert np.asarray(solved.images[0].get_array()).shape == (14, 2)

@@ -5,7 +5,8 @@ from helpers import rows, rows_ending_at, run
 
 from jaxrnn import Experiment, read_rows
 from jaxrnn.report.document import write_report
-from jaxrnn.report.other_lengths import lengths_picture, lengths_rows, was_tested
+from jaxrnn.report.other_lengths import VIEW, lengths_picture, lengths_rows
+from jaxrnn.report.summary import Study
 
 ORDER = Experiment(task="temporal_order", length=20, trials=3, test_lengths=(50, 30))
 TESTED = rows_ending_at(ORDER, [2500, None, 2600], wrong_at_lengths=[(400, 0), (700, 50), None])
@@ -18,8 +19,8 @@ def test_each_length_has_a_line_with_the_share_that_is_right():
         ("lstm", "20", "30", "2", "97.5%", "95.0%", "100.0%"),
         ("lstm", "20", "50", "2", "45.0%", "30.0%", "60.0%"),
     ]
-    assert was_tested(TESTED)
-    assert not was_tested(untested)
+    assert VIEW.suits(Study(TESTED))
+    assert not VIEW.suits(Study(untested))
 
 
 def test_the_picture_has_a_dot_a_trial_a_line_a_net_and_the_length_in_training():

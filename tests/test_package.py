@@ -110,7 +110,8 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
     own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
     kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "kept").glob("*/*")]
-    assert sorted(own) == sorted([*modules, *kept, "jaxrnn/py.typed", "jaxrnn/__init__.pyi"])
+    others = [f"jaxrnn/{name}" for name in ("py.typed", "__init__.pyi", "report/page.html")]
+    assert sorted(own) == sorted([*modules, *kept, *others])
     assert "jaxrnn/kept/scorecard/trials.jsonl" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
@@ -190,7 +191,7 @@ def test_ci_takes_the_lowest_version_of_everything_that_is_required():
 
 
 def test_what_the_package_imports_is_required():
-    modules = {"PIL": "pillow"}
+    modules = {"PIL": "pillow", "markdown_it": "markdown-it-py"}
     optional = {"distributed", "equinox", "flax"}
     code = "\n".join(path.read_text() for path in (ROOT / "jaxrnn").rglob("*.py"))
     imported = {

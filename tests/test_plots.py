@@ -5,34 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at
+from helpers import changed, figures_of, grid_rows, paper_rows, rows, rows_ending_at
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
-from jaxrnn.report import document, rivals
 from jaxrnn.report.drawing import length_axis
 from jaxrnn.store.files import write_figure
 
 CAP = 100_000
 UNSOLVED = 1.6 * CAP  # where an unsolved trial is drawn
-
-
-@pytest.fixture
-def draw(monkeypatch, tmp_path):
-    """Function of rows: their pictures by file name, drawn and not written."""
-
-    def draw(made):
-        figures = {}
-
-        def note(path, figure):
-            figures[path.name] = figure
-
-        monkeypatch.setattr(document, "write_figure", note)
-        assert [name for _, name in document.write_plots(made, tmp_path)] == list(figures)
-        return figures
-
-    return draw
 
 
 def lines_with(axes, marker="None", style="None"):
@@ -62,9 +44,9 @@ SIMPLE, LSTM_4, LSTM_9 = [1200, None, 5000, 1400, 1300], [1100, 1190, 1110], [80
 
 
 @pytest.fixture
-def steps_figure(draw):
+def steps_figure():
     made = rows("simple_rnn", 9, SIMPLE) + rows("lstm", 4, LSTM_4) + rows("lstm", 9, LSTM_9)
-    return draw(made)["steps_to_solution.png"]
+    return figures_of(made)["steps_to_solution.png"]
 
 
 @pytest.fixture
@@ -124,12 +106,12 @@ def test_a_table_above_says_how_many_of_each_net_and_length_were_solved(steps_fi
     assert table.get_shared_x_axes().joined(table, axes)
 
 
-def test_the_title_says_net_task_length_trials_and_cap(draw, steps_figure):
+def test_the_title_says_net_task_length_trials_and_cap(steps_figure):
     title = " ".join(steps_figure.get_suptitle().split())
     expected = "simple_rnn and lstm on noise_free, lengths 4 to 9: 3 to 5 trials each, cap 100,000"
     assert title.startswith(f"Steps to solution: {expected} steps")
     alone = rows("mine.py:a_cell", 9, [1100], name="mine", max_steps=3000)
-    for figure in draw(alone).values():
+    for figure in figures_of(alone).values():
         title = " ".join(figure.get_suptitle().split())
         assert "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 steps" in title
 
@@ -156,7 +138,7 @@ def test_rings_are_the_published_trials_of_the_same_net_and_length(steps_figure)
     assert "notebook's own trials" in colors_in(steps_figure.legends[0])
 
 
-def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(draw, monkeypatch):
+def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(monkeypatch):
     own = Experiment(name="own", length=9, max_steps=1000)
     suite = Suite(
         base=own,
@@ -167,7 +149,7 @@ def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(draw,
     )
     monkeypatch.setitem(SUITES, "own", suite)
     made = rows("lstm", 9, [None, None], name="own", max_steps=1000)
-    _, axes = draw(made)["steps_to_solution.png"].axes
+    _, axes = figures_of(made)["steps_to_solution.png"].axes
     (dots,) = lines_with(axes, ".")
     assert min(dots.get_ydata()) > 12_000
     low, high = axes.get_ylim()
@@ -175,15 +157,13 @@ def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(draw,
     assert max(dots.get_ydata()) < high
 
 
-def test_other_settings_than_the_published_have_no_rings(draw):
-    figure = draw(rows("lstm", 9, LSTM_9, hidden_size=10))["steps_to_solution.png"]
+def test_other_settings_than_the_published_have_no_rings():
+    figure = figures_of(rows("lstm", 9, LSTM_9, hidden_size=10))["steps_to_solution.png"]
     assert not lines_with(figure.axes[1], "o")
     assert "notebook's own trials" not in colors_in(figure.legends[0])
 
 
-def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_apart(
-    draw, monkeypatch
-):
+def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_apart(monkeypatch):
     suite = Suite(
         base=replace(NOTEBOOK.base, name="mine"),
         cells=("lstm",),
@@ -193,7 +173,7 @@ def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_
     )
     monkeypatch.setitem(SUITES, "mine", suite)
     made = rows("lstm", 4, LSTM_4) + rows("lstm", 4, LSTM_4, name="mine")
-    table, axes = draw(made)["steps_to_solution.png"].axes
+    table, axes = figures_of(made)["steps_to_solution.png"].axes
     (diamond,) = lines_with(axes, "D")
     assert points(diamond)[1] == [1234]
     colors = colors_of_nets(table)
@@ -233,7 +213,7 @@ def test_distances_on_the_axis_of_lengths_mean_something(lengths, broken_after, 
             assert max(straight) == pytest.approx(1)
 
 
-def test_dots_stay_with_their_length_and_medians_stop_at_a_break(draw):
+def test_dots_stay_with_their_length_and_medians_stop_at_a_break():
     lengths = (4, 5, 6, 7, 8, 20, 50, 100)
     made = [
         row
@@ -241,7 +221,7 @@ def test_dots_stay_with_their_length_and_medians_stop_at_a_break(draw):
         for length in lengths
         for row in rows(f"cell{net}", length, [2000, 3000, None], name="mine")
     ]
-    table, axes = draw(made)["steps_to_solution.png"].axes
+    table, axes = figures_of(made)["steps_to_solution.png"].axes
     places = places_of(axes)
     dots = lines_with(axes, ".")
     assert len(dots) == 12 * len(lengths)
@@ -253,8 +233,8 @@ def test_dots_stay_with_their_length_and_medians_stop_at_a_break(draw):
 
 
 @pytest.mark.parametrize("made", [[None], [None, None], [0], [1000], [60_000, 70_000]])
-def test_the_scale_of_the_steps_has_numbers_whatever_they_are(made, draw):
-    figure = draw(rows("lstm", 9, made, name="mine"))["steps_to_solution.png"]
+def test_the_scale_of_the_steps_has_numbers_whatever_they_are(made):
+    figure = figures_of(rows("lstm", 9, made, name="mine"))["steps_to_solution.png"]
     figure.draw_without_rendering()
     axes = figure.axes[1]
     low, high = axes.get_ylim()
@@ -265,13 +245,13 @@ def test_the_scale_of_the_steps_has_numbers_whatever_they_are(made, draw):
         assert low < CAP < UNSOLVED < high
 
 
-def test_what_stands_beside_the_panels_covers_none(draw):
+def test_what_stands_beside_the_panels_covers_none():
     made = [
         row
         for net in range(12)
         for row in rows(f"mine.py:my_long_cell_name_{net}", 9, [2000, None], name="mine")
     ]
-    for figure in draw(made).values():
+    for figure in figures_of(made).values():
         figure.draw_without_rendering()
         others = [figure._suptitle, *figure.legends]
         for axes in figure.axes:
@@ -282,9 +262,9 @@ def test_what_stands_beside_the_panels_covers_none(draw):
             assert inside.x1 <= figure.bbox.x1
 
 
-def test_every_outer_panel_of_the_curves_is_labelled(draw):
+def test_every_outer_panel_of_the_curves_is_labelled():
     made = [row for length in (4, 5, 6, 7, 8, 9, 10) for row in rows("lstm", length, [1100])]
-    axes = draw(made)["learning_curves.png"].axes
+    axes = figures_of(made)["learning_curves.png"].axes
     shown = [one for one in axes if one.get_visible()]
     assert len(shown) == 7
     assert [bool(one.get_xlabel()) for one in shown] == [False, False, *[True] * 5]
@@ -304,10 +284,10 @@ def with_curves(made, *curves):
     ]
 
 
-def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colour(draw):
+def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colour():
     made = with_curves(rows("lstm", 9, [1100, 1200]), [0.9, 0.8, 0.7], [0.6, 0.5])
     made += with_curves(rows("simple_rnn", 4, [1100]), [0.4, 0.3])
-    figure = draw(made)["learning_curves.png"]
+    figure = figures_of(made)["learning_curves.png"]
     four, nine = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["T = 4", "T = 9"]
     assert four.get_xscale() == "log"
@@ -327,9 +307,9 @@ def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colou
     assert len({*colors.values()}) == 3
 
 
-def test_each_threshold_of_a_panel_has_its_line(draw):
+def test_each_threshold_of_a_panel_has_its_line():
     made = rows("lstm", 9, [1100, 1200]) + rows("simple_rnn", 9, [1100], threshold=0.1)
-    (axes,) = draw(made)["learning_curves.png"].axes
+    (axes,) = figures_of(made)["learning_curves.png"].axes
     lines = lines_with(axes, style="--")
     assert [points(line)[1] for line in lines] == [[0.25, 0.25], [0.1, 0.1]]
 
@@ -338,12 +318,12 @@ def test_each_threshold_of_a_panel_has_its_line(draw):
 
 
 @pytest.fixture
-def paper_figures(draw):
+def paper_figures():
     # Of 2a the 10,000 sequences that prove it are not counted.
     made = paper_rows("2a", 101, [14_999, 19_999, 11_999, None])
     made += paper_rows("2a-ce", 101, [11_499])
     made += paper_rows("2a-best", 101, [None, None])
-    return draw(made)
+    return figures_of(made)
 
 
 def test_every_experiment_is_a_line_of_dots_with_their_mean_and_the_published_one(paper_figures):
@@ -378,11 +358,11 @@ def test_dots_have_the_colour_of_their_condition(paper_figures):
     assert len(conditions) == 3  # the standard LSTM's, too
 
 
-def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
+def test_curves_of_an_experiment_tell_the_solved_from_the_others():
     made = paper_rows("2a", 101, [14_999, None, None]) + paper_rows("2b", 101, [13_999])
     made[2] = changed(made[2], status="diverged")
     made = with_curves(made, [0.5, 0.4], [0.9, 0.8, 0.7], [0.6], [0.3])
-    figures = draw(made)
+    figures = figures_of(made)
     curves = ["learning_curves-noise_free.png", "learning_curves-no_regularities.png"]
     assert list(figures) == ["sequences_to_success.png", *curves]  # a picture a task
     figure = figures[curves[0]]
@@ -401,9 +381,8 @@ def test_curves_of_an_experiment_tell_the_solved_from_the_others(draw):
         assert points(published)[0] == [mean, mean]
 
 
-def test_a_grid_has_its_heat_map_alone_and_no_rows_no_picture(draw):
-    assert list(draw(grid_rows())) == ["grid.png"]
-    assert draw([]) == {}
+def test_a_grid_has_its_heat_map_alone():
+    assert list(figures_of(grid_rows())) == ["grid.png"]
 
 
 MANY = [0.5 * np.random.default_rng(seed).random(60) + 0.4 for seed in range(24)]
@@ -420,21 +399,14 @@ OF_KINDS = {
 
 
 @pytest.mark.parametrize("kind", OF_KINDS)
-def test_the_file_has_the_colours_of_legend_and_lines_exactly(kind, tmp_path, monkeypatch):
-    figures = {}
-
-    def write(path, figure):
-        figures[path] = figure
-        write_figure(path, figure)
-
-    for module in (document, rivals):
-        monkeypatch.setattr(module, "write_figure", write)
+def test_the_file_has_the_colours_of_legend_and_lines_exactly(kind, tmp_path):
     made = with_curves(OF_KINDS[kind], *MANY[: len(OF_KINDS[kind])])  # with thousands of shades
-    document.write_plots(made, tmp_path)
-    rivals.write_curves(made, tmp_path)
+    figures = figures_of(made)
     assert len(figures) >= 2
     legends = 0
-    for path, figure in figures.items():
+    for name, figure in figures.items():
+        path = tmp_path / name
+        write_figure(path, figure)
         pixels = (255 * imread(path)[..., :3]).round().astype(int)
         shades = np.unique(pixels.reshape(-1, 3), axis=0)
         for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:

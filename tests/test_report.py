@@ -1,19 +1,16 @@
 """The tables for a terminal and in Markdown, from rows that are made by hand."""
 
-import io
-
 import pytest
-from helpers import changed, grid_rows, paper_rows, rows
-from rich.console import Console
+from helpers import changed, grid_rows, paper_rows, printed, rows, summary_of
 
-from jaxrnn.report.render import TableRow, terminal_table
+from jaxrnn.report.render import Table, TableRow
 from jaxrnn.report.summary import summarize
-from jaxrnn.report.table import markdown, rules, sentence, table
+from jaxrnn.report.table import rules, sentence, table
 
 
 def test_the_markdown_table_shows_both_sides():
-    text = markdown(summarize(rows("lstm", 9, [7000, None, 9000]) + rows("lstm", 50, [None])))
-    header, _, nine, fifty = text.splitlines()
+    made = rows("lstm", 9, [7000, None, 9000]) + rows("lstm", 50, [None])
+    header, _, nine, fifty = summary_of(made)
     assert header.split(" | ")[3:7] == ["95%", "mean", "median", "worst"]
     assert header.split(" | ")[7:] == ["notebook", "its median", "p |"]
     assert nine.startswith("| lstm | 9 | 2/3 | 9-99 | 8,000 | 9,000 | never | 10/10 | 11,676 |")
@@ -22,8 +19,7 @@ def test_the_markdown_table_shows_both_sides():
 
 def body_of(made):
     """The cells of each row of the Markdown table, under its headings."""
-    lines = markdown(summarize(made)).splitlines()
-    headings, _, *body = ([*map(str.strip, line.split("|")[1:-1])] for line in lines)
+    headings, _, *body = ([*map(str.strip, line.split("|")[1:-1])] for line in summary_of(made))
     return [dict(zip(headings, cells, strict=True)) for cells in body]
 
 
@@ -71,7 +67,7 @@ def test_a_mixture_of_settings_does_not_stand_beside_the_notebooks_trials():
 
 
 def test_the_table_has_a_column_for_each_setting_that_differs():
-    header, _, *body = markdown(summarize(grid_rows())).splitlines()
+    header, _, *body = summary_of(grid_rows())
     headings = ["net", "T", "learning rate", "clip", "solved", "95%", "mean", "median", "worst"]
     assert header == f"| {' | '.join(headings)} |"
     assert body[0] == "| lstm | 5 | 0.1 | 5 | 2/2 | 16-100 | 500 | 500 | 600 |"
@@ -89,8 +85,7 @@ MANY = (
 
 
 def test_the_published_row_stands_above_ours_of_the_same_length():
-    text = markdown(summarize(MANY))
-    headings, _, *rows = ([*map(str.strip, row.split("|")[1:-1])] for row in text.splitlines())
+    headings, _, *rows = ([*map(str.strip, row.split("|")[1:-1])] for row in summary_of(MANY))
     assert headings[:4] == ["net", "T", "solved", "95%"]
     assert headings[-3:] == ["ST1", "its mean", "wrong"]
     assert [tuple(row[:2]) for row in rows] == [
@@ -111,9 +106,7 @@ def test_the_published_row_stands_above_ours_of_the_same_length():
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_narrow_terminal_gets_fewer_columns_and_no_cut_ones(width):
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(table(summarize(MANY), console))
-    text = console.export_text()
+    text = printed(width, table(summarize(MANY))._replace(legend=""))
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for whole in ("published", "2c-feedforward", "1/1", "2,000,000", "30,001", "0.117%"):
@@ -129,17 +122,11 @@ def test_names_are_shortened_and_folded_before_a_number_is_cut_off():
         TableRow(dict(zip(headings, ["temporal_order_three", net, *numbers], strict=True)), 0)
         for net in nets
     ]
-
-    def printed(width):
-        output = io.StringIO()
-        Console(file=output, width=width).print(terminal_table(made, headings))
-        return output.getvalue()
-
-    wide = printed(80)
+    wide = printed(80, Table(headings, made))
     assert [line.split() for line in wide.splitlines()[3:5]] == [
         ["temporal_order_three", "cells.py:gru", *numbers],
         ["temporal_order_three", "cells.py:gru", "2", *numbers],
     ]
-    narrow = printed(40)
+    narrow = printed(40, Table(headings, made))
     assert narrow.count("1,234,567") == narrow.count("83-100") == 2
     assert "…" not in narrow

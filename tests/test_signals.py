@@ -142,7 +142,7 @@ main()
     ("number", "where"),
     [
         (signal.SIGTERM, "training.host_loop.program_for"),
-        (signal.SIGINT, "report.document.write_plots"),
+        (signal.SIGINT, "report.document.pictures_of"),
     ],
 )
 def test_an_interruption_anywhere_is_one_sentence_and_the_run_goes_on(

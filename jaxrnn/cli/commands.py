@@ -2,6 +2,7 @@
 
 import re
 import time
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -210,15 +211,23 @@ def paper(
     _run(chosen, out or _runs(["paper", *experiments]), lanes, keep_weights)
 
 
-def report(directory: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Rebuild report.md and the plots of a run directory from its rows, computing nothing.
+def report(
+    directory: Annotated[Path, tyro.conf.Positional],
+    format: tuple[str, ...] = (),
+    open: bool = False,
+) -> None:
+    """Rebuild the report and the pictures of a run directory from its rows, computing nothing.
 
     Args:
         directory: The run directory, what `--out` was given.
+        format: Further files of each picture, for papers; svg, pdf or both.
+        open: Show report.html in the browser.
     """
-    from jaxrnn.report.document import show_report, write_report
+    from jaxrnn.report.document import PAGE, show_report
 
-    show_report(directory, write_report(directory))
+    show_report(directory, formats=format)
+    if open:
+        webbrowser.open((directory / PAGE).resolve().as_uri())
 
 
 def list_() -> None:
@@ -227,14 +236,14 @@ def list_() -> None:
 
     console.print(builders_table())
     alone: list[Suite] = []
-    by_task: dict[Source, list[str]] = {}
+    tuned: dict[Source, list[str]] = {}
     for name, suite in SUITES.items():
-        if suite.source.by_task:
-            by_task.setdefault(suite.source, []).append(name)
+        if suite.source.tuned:
+            tuned.setdefault(suite.source, []).append(name)
         elif suite.source is not PAPER:
             alone.append(suite)
     console.print(suites_table(alone))
-    for source, names in by_task.items():
+    for source, names in tuned.items():
         console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
 
@@ -278,9 +287,9 @@ def _run(
         progress=True,
         report=False,
     )
-    from jaxrnn.report.document import show_report, write_report
+    from jaxrnn.report.document import show_report
 
-    show_report(out, write_report(out))
+    show_report(out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 

@@ -94,10 +94,10 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
 
 def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     """The tables on the terminal, and the report."""
-    from jaxrnn.report.document import NOTES, show_report, write_report
+    from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import markdown_table, terminal_table
 
     nets = nets_table(rows, typed_rows(out / SEARCH), costs)
     write_whole(out / NOTES, f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n".encode())
     legend = Text(LEGEND, style="dim")
-    show_report(out, write_report(out), terminal_table(nets, HEADINGS), legend)
+    show_report(out, terminal_table(nets, HEADINGS), legend)

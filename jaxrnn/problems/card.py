@@ -15,8 +15,8 @@ SCORECARD = Source(
     title="the scorecard's protocol",
     solved="met their task's criterion before the cap",
     steps="training sequences until then",
-    by_length=False,
-    by_task=True,
+    view="card",
+    tuned=True,
 )
 
 # The first is what all others are compared with.

@@ -31,7 +31,7 @@ PAPER = Source(
     "published mean, at most 5 million)",
     steps="training sequences until then (in 2a to 2c without the correct ones at the end that are "
     "asked for, 10,000 in the paper)",
-    by_length=False,
+    view="by_experiment",
 )
 
 CAP = 5_000_000  # the paper's own in experiments 2a and 2b, here of all

@@ -31,11 +31,8 @@ class Source(NamedTuple):
         "index of the training sequence of solution, counted from 0, the window without a failure "
         "included"
     )
-    # Its nets are compared along the lengths of one task; else each experiment is a line of its own
-    # beside its published row, under the condition that its suite names.
-    by_length: bool = True
-    # Or its cells are compared across its tasks: a table of cells by tasks.
-    by_task: bool = False
+    view: str = "by_length"  # of its runs: a module of the report that draws them
+    tuned: bool = False  # whether each cell has settings of its own, found by a search
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,10 +20,13 @@ from jaxrnn.report.drawing import (
     plain,
     put_heading,
     put_legend,
+    tell,
 )
-from jaxrnn.report.render import shortened
+from jaxrnn.report.render import Picture, shortened
 from jaxrnn.report.summary import (
     Rows,
+    Study,
+    View,
     by_net,
     net_name,
     published_beside,
@@ -69,9 +73,9 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
     for place, ((experiment, cell, _), group) in enumerate(groups.items()):
         steps = [s for s in group.times if math.isfinite(s)]
         color = colors[_condition(experiment, cell)]
-        axes.plot(
-            steps, spread_around(place, 0.22, len(steps)), ".", color=color, alpha=0.6, clip_on=True
-        )
+        spread = spread_around(place, 0.22, len(steps))
+        dots = axes.plot(steps, spread, ".", color=color, alpha=0.6, clip_on=True)
+        tell(dots[0], [row for row in group if row.solved], _condition(experiment, cell))
         if steps:
             axes.plot(np.mean(steps), place, "|", color=color, ms=12, mew=2)
         marks += steps
@@ -113,19 +117,20 @@ def _name_and_length(experiment: str, cell: str, length: int) -> str:
     return plain(f"{shortened(net_name(experiment, cell), 40)}, T = {length}")
 
 
-def curves_by_task(rows: Sequence[Row]) -> dict[str, tuple[str, Figure]]:
-    """The learning curves of each task's experiments: caption, file name and figure."""
+def _curves(rows: Sequence[Row]) -> list[Picture]:
+    """The learning curves of each task's experiments."""
     tasks: dict[str, list[Row]] = {}
     for row in rows:
         tasks.setdefault(row.experiment.task, []).append(row)
-    return {
-        f"Learning curves on {task}": (
-            f"learning_curves-{re.sub(r'[^A-Za-z0-9_.]', '-', task)}.png",
-            curves_by_experiment(of_task),
+    return [
+        Picture(
+            f"Learning curves on {task}",
+            f"learning_curves-{re.sub(r'[^A-Za-z0-9_.]', '-', task)}",
+            partial(curves_by_experiment, of_task),
         )
         for task, of_task in tasks.items()
         if len(by_net(of_task)) <= MOST_PANELS
-    }
+    ]
 
 
 def curves_by_experiment(rows: Sequence[Row]) -> Figure:
@@ -158,3 +163,16 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     title = heading(rows, [*map(len, groups.values())])
     put_heading(figure, size[0], f"Learning curves, a line a trial; n/N were solved: {title}")
     return figure
+
+
+def _suits(study: Study) -> bool:
+    return not (study.is_card or study.is_grid or "by_length" in study.views)
+
+
+def _pictures(study: Study) -> list[Picture]:
+    caption, stem = "Sequences to success", "sequences_to_success"
+    of_all = Picture(caption, stem, lambda: sequences_to_success(study.rows))
+    return [of_all, *_curves(study.rows)]
+
+
+VIEW = View(_suits, pictures=_pictures)

@@ -22,9 +22,10 @@ from jaxrnn.report.drawing import (
     plain,
     put_heading,
     put_legend,
+    tell,
 )
-from jaxrnn.report.render import all_shortened
-from jaxrnn.report.summary import Rows, by_net, median, net_name, published_beside
+from jaxrnn.report.render import Picture, all_shortened
+from jaxrnn.report.summary import Rows, Study, View, by_net, median, net_name, published_beside
 from jaxrnn.store.rows import Row
 
 Net = tuple[str, str]  # experiment and cell
@@ -91,7 +92,8 @@ def _draw_steps(
             half = min(0.42 * share * width, 0.02 * len(steps) / slot)
             spread = spread_around(middle, half, len(steps))
             heights = [min(max(1, s), top) for s in steps]  # a logarithmic axis has no 0
-            axes.plot(spread, heights, ".", color=color, alpha=0.75, ms=6)
+            dots = axes.plot(spread, heights, ".", color=color, alpha=0.75, ms=6)
+            tell(dots[0], group, net_name(*net))
             medians.append((middle, median(steps)))
             published = beside[*net, length]
             ring: dict[str, Any] = {"mfc": "none", "mec": color, "ms": 4, "mew": 0.8, "ls": "none"}
@@ -210,7 +212,8 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
 def draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
     """The errors of a trial, each at the first step of its bin, counted from 1."""
     edges = curve_edges(row.experiment.max_steps)[: len(row.outcome.curve)] + 1
-    axes.plot(edges, row.outcome.curve, color=color, alpha=alpha, lw=0.8)
+    line = axes.plot(edges, row.outcome.curve, color=color, alpha=alpha, lw=0.8)
+    tell(line[0], [row], net_name(*row.net))
 
 
 def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
@@ -222,3 +225,22 @@ def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
 def highest_error(row: Row) -> float:
     """Of its curve, where it is a number."""
     return max((error for error in row.outcome.curve if math.isfinite(error)), default=0.0)
+
+
+def _suits(study: Study) -> bool:
+    is_along = "by_length" in study.views and not study.is_grid
+    return is_along and len(nets_of(study.rows)) <= len(COLORS)
+
+
+def _pictures(study: Study) -> list[Picture]:
+    return [
+        Picture(
+            "Steps to solution against length",
+            "steps_to_solution",
+            lambda: steps_to_solution_figure(study.rows),
+        ),
+        Picture("Learning curves", "learning_curves", lambda: curves_by_length(study.rows)),
+    ]
+
+
+VIEW = View(_suits, pictures=_pictures)

@@ -13,18 +13,21 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from jaxrnn.experiment import conditions_of
 from jaxrnn.problems import SUITES
 from jaxrnn.report.by_length import spread_around
 from jaxrnn.report.compare import compare, restricted_mean
-from jaxrnn.report.drawing import COLORS, GREY, plain, put_heading, put_legend
-from jaxrnn.report.render import TableRow, all_shortened, bounds_in_percent, short, steps_in_words
-from jaxrnn.report.summary import Rows, median, source_of
+from jaxrnn.report.drawing import COLORS, GREY, plain, put_heading, put_legend, tell
+from jaxrnn.report.render import (
+    Picture,
+    Table,
+    TableRow,
+    all_shortened,
+    bounds_in_percent,
+    short,
+    steps_in_words,
+)
+from jaxrnn.report.summary import Rows, Study, View, median, source_of
 from jaxrnn.store.rows import Row
 
 NAME_WIDTH = 24  # of a cell's name
@@ -34,25 +37,13 @@ Places = dict[tuple[str, str], Rows]
 """The rows of each cell on each task."""
 
 
-def is_by_task(rows: Sequence[Row]) -> bool:
-    """Whether all rows are of sources that compare cells across tasks, each cell on each task under
-    one setting, and all cells on a task under the same ``CONDITIONS``; a grid of such rows is a
-    table of its combinations."""
-    if not rows or not all(source_of(row.experiment.name).by_task for row in rows):
-        return False
-    made = {row.experiment for row in rows}
-    nets = {(one.cell, one.task) for one in made}
-    conditions = set(map(conditions_of, made))
-    return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
-
-
 def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
     """The cells, the tasks, and the rows of each of both; those that their suites know first, in
     the order of these."""
     places: Places = {}
     for row in rows:
         places.setdefault((row.experiment.cell, row.experiment.task), Rows()).append(row)
-    suites = [suite for suite in SUITES.values() if suite.source.by_task]
+    suites = [suite for suite in SUITES.values() if suite.source.view == "card"]
     known = dict.fromkeys(cell for suite in suites for cell in suite.cells)
     cells, tasks = (list(dict.fromkeys(names)) for names in zip(*places, strict=True))
     for names, order in ((cells, [*known]), (tasks, [suite.base.task for suite in suites])):
@@ -64,46 +55,27 @@ def _labels(cells: Sequence[str]) -> list[str]:
     return list(all_shortened(cells, NAME_WIDTH).values())
 
 
-def solved_table(rows: Sequence[Row], width: int) -> RenderableType:
-    """Trials solved of each cell on each task, and the 95 % interval of their percentage.
-
-    For a terminal of so many columns: as many tasks side by side as have room, the others below.
-    """
+def solved_table(rows: Sequence[Row]) -> Table:
+    """Trials solved of each cell on each task, and the 95 % interval of their percentage."""
     cells, tasks, places = _places(rows)
-    room = width - max(map(len, _labels(cells)))
-    blocks: list[list[str]] = []
-    left = 0
-    for task in tasks:
-        needed = 2 + max(12, *map(len, task.split("_")))
-        if needed > left:
-            blocks.append([])
-            left = room
-        blocks[-1].append(task)
-        left -= needed
-    return Group(*(_block(cells, block, places) for block in blocks))
-
-
-def _block(cells: Sequence[str], tasks: Sequence[str], places: Places) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("\ncell", no_wrap=True)
-    for task in tasks:
-        table.add_column(task.replace("_", "\n"), justify="right", no_wrap=True, vertical="bottom")
+    lines = []
     for cell, label in zip(cells, _labels(cells), strict=True):
-        shown = [Text(label)]
+        shown = {"cell": label}
         for task in tasks:
-            of_net = places.get((cell, task))
-            counts = f"{of_net.solved}/{len(of_net)}" if of_net else "-"
-            bounds = f" {bounds_in_percent(of_net.interval):>6}" if of_net else ""
-            shown.append(Text.assemble(counts, (bounds, "dim")))
-        table.add_row(*shown)
-    return table
+            if net := places.get((cell, task)):
+                bounds = bounds_in_percent(net.interval)
+                shown[task] = f"{net.solved}/{len(net)} {bounds:>6}"
+        lines.append(TableRow(shown, None, {"cell": cell}))
+    about = {task: {"task": task} for task in tasks}
+    legend = "Trials solved, and the 95 % interval of their percentage (Clopper-Pearson)."
+    return Table(["cell", *tasks], lines, legend, wraps=True, about=about)
 
 
 HEADINGS = (
     *("task", "net", "units", "optimizer", "learning rate", "bias", "solved", "95%"),
     *("median", "restricted mean", "sooner", "its 95%"),
 )
-SHORT_HEADINGS = ("task", "net", "solved", "95%", "median", "sooner", "its 95%")
+_DISPENSABLE = ("restricted mean", "bias", "learning rate", "optimizer", "units")
 
 
 def times_rows(rows: Sequence[Row]) -> list[TableRow]:
@@ -113,7 +85,9 @@ def times_rows(rows: Sequence[Row]) -> list[TableRow]:
     lines = []
     for task in tasks:
         nets = [places[cell, task] for cell in cells if (cell, task) in places]
-        lines += [TableRow(_line(net, nets[0]), task) for net in nets]
+        for net in nets:
+            about = {"cell": net[0].experiment.cell, "task": task}
+            lines.append(TableRow(_line(net, nets[0]), task, about))
     return lines
 
 
@@ -142,6 +116,8 @@ def _line(net: Rows, first: Rows) -> dict[str, str]:
 
 def times_legend(rows: Sequence[Row]) -> str:
     """What the columns of :func:`times_rows` mean."""
+    _, tasks, places = _places(rows)
+    compared = len(places) - len(tasks)
     said = " ".join(
         dict.fromkeys(
             f"Solved: trials that {source.solved}; steps are {source.steps}."
@@ -150,11 +126,13 @@ def times_legend(rows: Sequence[Row]) -> str:
     )
     return (
         f"{said} 95%: Clopper-Pearson interval of the percentage solved. Median: of the times to "
-        "success by Kaplan and Meier, unsolved trials being censored at the cap, never where no "
-        "more than half are solved; restricted mean: of the time to success or the cap, whichever "
+        "success by Kaplan and Meier, unsolved trials being censored at the cap: the middle of the "
+        "stretch at which half are solved, if there is one, and never where no more than half are; "
+        "restricted mean: of the time to success or the cap, whichever "
         "is less. Sooner: probability that a trial is solved before one of the first net of its "
         "task, a tie (two unsolved ones, too) counting half, and its interval (Newcombe): with 50% "
-        "in it the two are not told apart."
+        f"in it the two are not told apart. {compared} such comparisons were made, and of those of "
+        "nets that do not differ one in twenty is told apart by chance."
     )
 
 
@@ -253,7 +231,9 @@ def _times_panel(axes: Axes, task: str, nets: Sequence[Rows]) -> None:
     cap = max(row.experiment.max_steps for net in nets for row in net)
     for place, net in enumerate(nets):
         solved = [step for step in net.times if math.isfinite(step)]
-        axes.plot(solved, spread_around(place, 0.2, len(solved)), ".", ms=3, color=COLORS[1])
+        spread = spread_around(place, 0.2, len(solved))
+        dots = axes.plot(solved, spread, ".", ms=3, color=COLORS[1])
+        tell(dots[0], [row for row in net if row.solved])
         if net and math.isfinite(middle := median(net.times)):
             axes.plot(middle, place, "|", ms=9, mew=2, color=COLORS[0])
         if unsolved := len(net) - len(solved):
@@ -263,3 +243,27 @@ def _times_panel(axes: Axes, task: str, nets: Sequence[Rows]) -> None:
     axes.set_title(plain(task), fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     axes.grid(alpha=0.25)
+
+
+def _parts(study: Study) -> list[Table]:
+    times = times_rows(study.rows)
+    beside = len(study.own) < len(study.rows)
+    cells = {row.experiment.cell for row in study.own} if beside else set()
+    # On a terminal those of the run itself, where there are others that they are held against.
+    brief = [one for one in times if one.cells["net"] in cells]
+    legend = times_legend(study.rows)
+    return [
+        solved_table(study.rows),
+        Table(HEADINGS, times, legend, _DISPENSABLE, brief=brief),
+    ]
+
+
+def _pictures(study: Study) -> list[Picture]:
+    rows, caption = study.rows, "Trials solved of each cell on each task"
+    return [
+        Picture(caption, "solved_by_task", lambda: solved_picture(rows)),
+        Picture("Times to success", "times_to_success", lambda: times_picture(rows)),
+    ]
+
+
+VIEW = View(lambda study: study.is_card, _parts, _pictures)

@@ -1,5 +1,6 @@
 """What the pictures share: colours, headings, legends beside the panels, the axis of lengths."""
 
+import json
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -9,9 +10,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.lines import Line2D
 
 from jaxrnn.report.render import shortened
-from jaxrnn.report.summary import net_name
+from jaxrnn.report.summary import how_it_ended, net_name
 from jaxrnn.store.rows import Row
 
 COLORS = (
@@ -65,6 +67,17 @@ def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -
     letters = int(width / _INCHES_A_LETTER)
     lines = [textwrap.fill(text, letters) for text in (title, words) if text]
     figure.suptitle(plain("\n".join(lines)), x=0.01, ha="left", fontsize=10)
+
+
+def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
+    """Have the page say which trial each point of a line is, or the only one that it is of; it can
+    switch lines of one ``group`` off."""
+    words = [
+        f"{net_name(*row.net)}, T = {row.experiment.length}, trial {row.outcome.trial}, seed "
+        f"{row.experiment.seed}: {how_it_ended(row)}"
+        for row in rows
+    ]
+    line.set_gid(json.dumps({"words": words, "group": group}))
 
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

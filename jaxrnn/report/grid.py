@@ -11,9 +11,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from jaxrnn.experiment import GRID
-from jaxrnn.report.drawing import heading, plain, put_heading
-from jaxrnn.report.render import all_shortened, short
-from jaxrnn.report.summary import Line, by_net, net_name
+from jaxrnn.report.drawing import COLORS, heading, plain, put_heading
+from jaxrnn.report.render import Picture, all_shortened, short, spaced
+from jaxrnn.report.summary import Line, Study, View, by_net, net_name
 from jaxrnn.store.rows import Row
 
 TALLEST = 46.0
@@ -154,4 +154,23 @@ def _ordered(values: Any) -> list[Any]:
 
 
 def _spaced(names: Sequence[str]) -> str:
-    return ", ".join(name.replace("_", " ") for name in names)
+    return ", ".join(map(spaced, names))
+
+
+def _is_wide(study: Study) -> bool:
+    """Whether it has more nets along lengths than colours tell apart."""
+    return "by_length" in study.views and len({net[:2] for net in study.nets}) > len(COLORS)
+
+
+def _pictures(study: Study) -> list[Picture]:
+    rows, lines = study.rows, study.lines
+    if study.is_grid:
+        return [Picture("Every combination", "grid", lambda: heat_map(rows, lines))]
+    lines = nets_and_lengths(lines)
+    caption = "Every net and length"
+    return [Picture(caption, "steps_to_solution", lambda: heat_map(rows, lines))]
+
+
+VIEW = View(
+    lambda study: not study.is_card and (study.is_grid or _is_wide(study)), pictures=_pictures
+)

@@ -18,9 +18,10 @@ from jaxrnn.report.drawing import (
     length_axis,
     put_heading,
     put_legend,
+    tell,
 )
-from jaxrnn.report.render import TableRow
-from jaxrnn.report.summary import by_net, guessing_of, net_name
+from jaxrnn.report.render import Picture, Table, TableRow
+from jaxrnn.report.summary import Study, View, by_net, guessing_of, net_name
 from jaxrnn.store.rows import Row
 
 LENGTHS_HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
@@ -65,7 +66,9 @@ def lengths_rows(rows: Sequence[Row]) -> list[TableRow]:
         for length, right in one.right.items():
             shares = (f"{100 * share:.1f}%" for share in (right.mean(), right.min(), right.max()))
             values = net_name(*one.net), str(one.length), str(length), str(len(right)), *shares
-            lines.append(TableRow(dict(zip(LENGTHS_HEADINGS, values, strict=True)), one.length))
+            about = {"net": values[0], "T": values[1]}
+            cells = dict(zip(LENGTHS_HEADINGS, values, strict=True))
+            lines.append(TableRow(cells, one.length, about))
     return lines
 
 
@@ -112,7 +115,9 @@ def _panel(
     for net in nets:
         places = [at.place[one] for one in net.right]
         for place, right in zip(places, net.right.values(), strict=True):
-            axes.plot([place] * len(right), right, ".", color=colors[net.net], alpha=0.35, ms=5)
+            at_length = [place] * len(right)
+            dots = axes.plot(at_length, right, ".", color=colors[net.net], alpha=0.35, ms=5)
+            tell(dots[0], net.rows, net_name(*net.net))
         means = [right.mean() for right in net.right.values()]
         axes.plot(places, means, "-", color=colors[net.net])
     for share in {guessing_of(net.rows[0].experiment) for net in nets}:
@@ -125,6 +130,13 @@ def _panel(
     at.finish(axes, inches / (len(at.place) + 1))
 
 
-def was_tested(rows: Sequence[Row]) -> bool:
-    """Whether any trial was tested at other lengths."""
-    return any(row.outcome.wrong_at_lengths is not None for row in rows)
+def _pictures(study: Study) -> list[Picture]:
+    caption, stem = "Sequences right at other lengths", "test_lengths"
+    return [Picture(caption, stem, lambda: lengths_picture(study.rows))]
+
+
+VIEW = View(
+    lambda study: any(row.outcome.wrong_at_lengths is not None for row in study.rows),
+    lambda study: [Table(LENGTHS_HEADINGS, lengths_rows(study.rows), LENGTHS_LEGEND)],
+    _pictures,
+)

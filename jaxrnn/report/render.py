@@ -1,16 +1,21 @@
-"""Rows of text as tables, for a terminal and in Markdown."""
+"""What a report is made of, and how a terminal and Markdown show it; :mod:`page` has its HTML."""
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
-from rich.console import Console, JustifyMethod
-from rich.table import Table
+from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.measure import Measurement
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from jaxrnn.store.config import spelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 console = Console()
 
@@ -20,32 +25,134 @@ PUBLISHED = "published"
 NAME_WIDTH = 28
 """Of a net's name on the terminal."""
 
-_NETS = ("net", "against")
+_NETS = ("net", "against", "cell")
 _LEFT = (*_NETS, "task", "optimizer")
 
 
 class TableRow(NamedTuple):
-    """A row of the table."""
+    """A row of a table."""
 
     cells: dict[str, str]  # by heading
     section: object  # what rows share that stand together
+    about: Mapping[str, str] = {}  # the trials that it sums up, by columns of the page's table
 
 
-def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> Table:
+class Table(NamedTuple):
+    """A table, and what its columns mean."""
+
+    headings: Sequence[str]
+    rows: Sequence[TableRow]
+    legend: str = ""
+    dispensable: Sequence[str] = ()  # headings that a narrow terminal does without, in this order
+    wraps: bool = False  # whether columns that have no room on a terminal stand below the others
+    brief: Sequence[TableRow] | None = None  # those that a terminal shows, by default all
+    about: Mapping[str, Mapping[str, str]] = {}  # by heading, as of a row
+
+
+class Words(NamedTuple):
+    """A paragraph."""
+
+    text: str
+    brief: bool = True  # whether a terminal shows it
+
+
+class Picture(NamedTuple):
+    """A figure, drawn when it is needed."""
+
+    caption: str
+    stem: str  # of its files' names
+    draw: "Callable[[], Figure]"
+
+
+Part = Table | Words
+
+
+class Document(NamedTuple):
+    """A report, whoever shows it."""
+
+    settings: Mapping[str, Any]  # of the run, by name
+    made: Sequence[str]  # with which versions and on which devices
+    parts: Sequence[Part]
+    notes: str  # Markdown that the run itself left
+    pictures: Sequence[Picture]
+
+
+def terminal(parts: Iterable[Part], width: int) -> RenderableType:
+    """Parts of a report for a terminal of so many columns; what a table's columns mean is left out
+    where it would take more room than the table does."""
+    shown: list[RenderableType] = []
+    for part in parts:
+        if isinstance(part, Words):
+            if part.brief:
+                shown.append(Text(part.text, style="dim"))
+            continue
+        rows = part.rows if part.brief is None else part.brief
+        if not rows:
+            continue
+        drawn = list(_fitted(part, rows, width))
+        shown += drawn
+        words = Text(part.legend, style="dim")
+        height = len(console.render_lines(Group(*drawn)))
+        if part.legend and len(console.render_lines(words)) <= height:
+            shown.append(words)
+    return Group(*shown)
+
+
+def _fitted(table: Table, rows: Sequence[TableRow], width: int) -> Iterator[RichTable]:
+    """The table as a terminal has room for it."""
+    headings, left = list(table.headings), list(table.dispensable)
+    while _width(rows, headings) > width and left:
+        headings = [heading for heading in headings if heading != left[0]]
+        del left[0]
+    first, *others = headings
+    block: list[str] = []
+    for heading in others:
+        if table.wraps and block and _width(rows, [first, *block, heading]) > width:
+            yield terminal_table(rows, [first, *block])
+            block = []
+        block.append(heading)
+    yield terminal_table(rows, [first, *block])
+
+
+def _width(rows: Sequence[TableRow], headings: Sequence[str]) -> int:
+    """Of the table if nothing in it is cut or folded."""
+    unbounded = console.options.update(max_width=sys.maxsize)
+    return Measurement.get(console, unbounded, terminal_table(rows, headings)).maximum
+
+
+def markdown(document: Document) -> str:
+    """A report in Markdown, its pictures as PNG files beside it."""
+    text = ""
+    if document.settings:
+        named = (f"{spaced(name)} {spelled(value)}" for name, value in document.settings.items())
+        text += f"Settings: {escaped(', '.join(named))}.\n\n"
+    text += "".join(f"{escaped(line)}\n\n" for line in document.made)
+    for part in document.parts:
+        if isinstance(part, Words):
+            text += f"{escaped(part.text)}\n\n"
+        else:
+            text += f"{markdown_table(part.rows, part.headings)}\n"
+            text += f"{part.legend}\n\n" if part.legend else ""
+    text += f"{document.notes.strip()}\n\n" if document.notes else ""
+    text += "\n\n".join(f"![{escaped(one.caption)}]({one.stem}.png)" for one in document.pictures)
+    return f"# jaxrnn: report of a run\n\n{text.rstrip()}\n"
+
+
+def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> RichTable:
     """Rows as a table for the terminal, published ones dim; names are folded before a number is
     cut off."""
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    result = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for heading in headings:
-        is_name = heading in _LEFT
-        justify: JustifyMethod = "left" if is_name else "right"
-        title = heading.replace(" ", "\n")
-        result.add_column(title, justify=justify, no_wrap=not is_name, overflow="fold")
+        justify: JustifyMethod = "left" if is_name(heading) else "right"
+        title = re.sub("[ _]", "\n", heading)
+        folds = is_name(heading)
+        result.add_column(title, justify=justify, no_wrap=not folds, overflow="fold")
     nets = (row.cells[heading] for row in rows for heading in _NETS if heading in row.cells)
     names = all_shortened(nets, NAME_WIDTH)
     for previous, row in zip((None, *rows), rows, strict=False):
         if previous is not None and previous.section != row.section:
             result.add_section()
-        style = "dim" if row.cells["net"] == PUBLISHED else None
+        style = "dim" if row.cells.get("net") == PUBLISHED else None
         cells = row.cells | {name: names[row.cells[name]] for name in _NETS if name in row.cells}
         result.add_row(*(Text(cells.get(heading, "-")) for heading in headings), style=style)
     return result
@@ -53,9 +160,14 @@ def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> Table:
 
 def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
     """Rows as a Markdown table, a dash where one has nothing under a heading."""
-    rule = ["---" if heading in _LEFT else "--:" for heading in headings]
+    rule = ["---" if is_name(heading) else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
+
+
+def is_name(heading: str) -> bool:
+    """Whether a column's entries are names, which stand at its left."""
+    return heading in _LEFT
 
 
 def steps_in_words(value: float) -> str:
@@ -77,6 +189,11 @@ def escaped(text: str) -> str:
     """A text from a file as Markdown shows it unchanged, on one line."""
     text = "".join(character if character.isprintable() else " " for character in text)
     return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text)
+
+
+def spaced(name: str) -> str:
+    """A setting's name in words."""
+    return name.replace("_", " ")
 
 
 def short(value: Any) -> str:

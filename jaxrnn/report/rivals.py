@@ -4,31 +4,25 @@ how many trials of each are solved by when."""
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from rich.table import Table
 
 from jaxrnn.experiment import conditions_of
 from jaxrnn.report.compare import Comparison, compare, kaplan_meier
 from jaxrnn.report.drawing import COLORS, plain
-from jaxrnn.report.render import (
-    TableRow,
-    bounds_in_percent,
-    escaped,
-    markdown_table,
-    p_in_words,
-    terminal_table,
-)
-from jaxrnn.report.summary import by_net, interval, net_name, uncounted
-from jaxrnn.store.files import write_figure
+from jaxrnn.report.render import Picture, Table, TableRow, bounds_in_percent, p_in_words
+from jaxrnn.report.summary import Study, View, by_net, interval, net_name, uncounted
 from jaxrnn.store.rows import Row
 
-_HEADINGS = ("net", "T", "against", "sooner", "95%", "log-rank p", "Mann-Whitney p")
+_HEADINGS = (
+    *("net", "T", "against", "sooner", "95%"),
+    *("log-rank p", "log-rank Holm", "Mann-Whitney p", "Mann-Whitney Holm"),
+)
 
 
 class Pair(NamedTuple):
@@ -65,27 +59,44 @@ def comparisons(rows: Iterable[Row]) -> list[Pair]:
     ]
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted so that the smallest is below a level by chance alone, whatever the number
+    of tests, no more often than that level says.
+
+    The k-th smallest of m times m - k + 1, but no less than any smaller one's, and at most 1.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = len(order) - np.arange(len(order))
+    ascending = np.minimum(np.maximum.accumulate(np.sort(p_values) * factors), 1.0)
+    adjusted = np.empty(len(order))
+    adjusted[order] = ascending
+    return adjusted.tolist()
+
+
 def _pair_rows(pairs: Sequence[Pair]) -> list[TableRow]:
     """The rows of the table of comparisons."""
     rows = []
-    for pair in pairs:
+    results = [pair.result for pair in pairs]
+    log_rank = holm([one.log_rank for one in results])
+    mann_whitney = holm([one.mann_whitney for one in results])
+    for pair, *adjusted in zip(pairs, log_rank, mann_whitney, strict=True):
+        result, about = pair.result, {"net": net_name(*pair.net), "T": str(pair.length)}
+        plain = result.log_rank, result.mann_whitney
         values = (
-            *(net_name(*pair.net), str(pair.length), net_name(*pair.against)),
-            *(f"{100 * pair.result.sooner:.0f}%", bounds_in_percent(pair.result.interval)),
-            *(p_in_words(pair.result.log_rank), p_in_words(pair.result.mann_whitney)),
+            *(*about.values(), net_name(*pair.against)),
+            *(f"{100 * result.sooner:.0f}%", bounds_in_percent(result.interval)),
+            *(p_in_words(p) for both in zip(plain, adjusted, strict=True) for p in both),
         )
-        rows.append(TableRow(dict(zip(_HEADINGS, values, strict=True)), pair.length))
+        rows.append(TableRow(dict(zip(_HEADINGS, values, strict=True)), pair.length, about))
     return rows
 
 
 def comparison_table(pairs: Sequence[Pair]) -> Table:
-    """Each net against the first one of its task and length, for the terminal."""
-    return terminal_table(_pair_rows(pairs), _HEADINGS)
-
-
-def comparison_markdown(pairs: Sequence[Pair]) -> str:
-    """The same as a Markdown table."""
-    return markdown_table(_pair_rows(pairs), _HEADINGS)
+    """Each net against the first one of its task and length."""
+    less = ("log-rank p", "log-rank Holm")
+    return Table(_HEADINGS, _pair_rows(pairs), comparison_legend(pairs), less)
 
 
 def comparison_legend(pairs: Sequence[Pair]) -> str:
@@ -95,9 +106,14 @@ def comparison_legend(pairs: Sequence[Pair]) -> str:
         "of pairs of trials in which the net's is solved at an earlier step, a tie (two unsolved "
         "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
         "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
-        "of Mann and Whitney's, where it is later than all. They are not adjusted: of comparisons "
-        f"of nets that do not differ, about one in twenty has p below 0.05 ({len(pairs)} here)."
+        f"of Mann and Whitney's, where it is later than all; Holm: the same, adjusted for the "
+        f"{_comparisons(len(pairs))} of this table. Of plain ones of nets that do not differ about "
+        "one in twenty is below 0.05."
     )
+
+
+def _comparisons(number: int) -> str:
+    return f"{number} comparison{'s' * (number != 1)}"
 
 
 # Pictures
@@ -106,23 +122,23 @@ PANELS = 12
 """The most in one picture."""
 
 
-def write_curves(rows: Sequence[Row], directory: Path) -> list[tuple[str, str]]:
-    """Write the Kaplan-Meier curves of each task that several nets were trained on.
-
-    A panel a length; returns (caption, file name) of each picture.
-    """
+def curves(rows: Sequence[Row]) -> list[Picture]:
+    """The Kaplan-Meier curves of each task that several nets were trained on, a panel a length; of
+    no more nets than colours tell apart."""
     of_task: dict[str, list[list[list[Row]]]] = {}
     for nets in rivals(rows):
         of_task.setdefault(nets[0][0].experiment.task, []).append(nets)
-    pictures: dict[str, str] = {}
+    pictures: dict[str, Picture] = {}
     for task, panels in of_task.items():
+        if len({net[0].net for nets in panels for net in nets}) > len(COLORS):
+            continue
         for start in range(0, len(panels), PANELS):
             name = stem = f"solved_by_step-{re.sub(r'[^A-Za-z0-9]+', '_', task)}"
-            while f"{name}.png" in pictures:  # a task of one's own may be called by a file's name
+            while name in pictures:  # a task of one's own may be called by a file's name
                 name = f"{stem}-{len(pictures) + 1}"
-            write_figure(directory / f"{name}.png", _picture(task, panels[start : start + PANELS]))
-            pictures[f"{name}.png"] = escaped(f"Trials solved by step: {task}")
-    return [(caption, name) for name, caption in pictures.items()]
+            draw = partial(_picture, task, panels[start : start + PANELS])
+            pictures[name] = Picture(f"Trials solved by step: {task}", name, draw)
+    return list(pictures.values())
 
 
 def _picture(task: str, panels: Sequence[Sequence[Sequence[Row]]]) -> Figure:
@@ -181,3 +197,13 @@ def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None
     low, high = np.array([interval(round(share * trials), trials) for share in solved]).T
     axes.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
     axes.step(steps, solved, where="post", color=color)
+
+
+def _parts(study: Study) -> list[Table]:
+    pairs = comparisons(study.rows)
+    return [comparison_table(pairs)] if pairs else []
+
+
+VIEW = View(
+    lambda study: not study.is_card, parts=_parts, pictures=lambda study: curves(study.rows)
+)

@@ -1,16 +1,17 @@
 """Our rows beside the published ones: the table's numbers."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
+from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, conditions_of
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
+from jaxrnn.report.render import Part, Picture
 from jaxrnn.store.rows import Row, row_from
 
 _OURS = Source("an experiment that is in no table")
@@ -71,10 +72,65 @@ class Rows(list[Row]):
         return [steps_to_solution(row) for row in self]
 
 
+class Study:
+    """Rows that a report is of, with what its views ask of them more than once."""
+
+    def __init__(self, rows: Iterable[Given], own: Iterable[Given] | None = None) -> None:
+        """``own`` are those of the run itself, by default all; others are laid beside them."""
+        self.rows = Rows.of(rows)
+        self.own = self.rows if own is None else Rows.of(own)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Their :func:`summarize`."""
+        return summarize(self.rows)
+
+    @cached_property
+    def nets(self) -> dict[tuple[str, str, int], Rows]:
+        """Their :func:`by_net`."""
+        return by_net(self.rows)
+
+    @cached_property
+    def views(self) -> set[str]:
+        """The views that their sources name."""
+        return {source_of(name).view for name, _, _ in self.nets}
+
+    @cached_property
+    def is_grid(self) -> bool:
+        """Whether any net has rows of several settings at one length."""
+        return any(line.settings for line in self.lines)
+
+    @cached_property
+    def is_card(self) -> bool:
+        """Whether all are of sources that compare cells across tasks, each cell on each task under
+        one setting, and all cells on a task under the same ``CONDITIONS``; of other rows of theirs
+        there is a table of combinations."""
+        if self.views != {"card"}:
+            return False
+        made = {row.experiment for row in self.rows}
+        nets = {(one.cell, one.task) for one in made}
+        conditions = set(map(conditions_of, made))
+        return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
+
+
+class View(NamedTuple):
+    """One way to see rows: which it suits, and what it then says of them and draws."""
+
+    suits: Callable[[Study], bool]
+    parts: Callable[[Study], Sequence[Part]] = lambda study: ()
+    pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
+
+
 def source_of(experiment: str) -> Source:
     """How the rows of an experiment are named, counted and shown."""
     suite = SUITES.get(experiment)
     return _OURS if suite is None else suite.source
+
+
+def along_lengths(experiment: str) -> bool:
+    """Whether the experiment's nets are compared along the lengths of one task; else each
+    experiment stands for itself, beside its published row."""
+    return source_of(experiment).view == "by_length"
 
 
 def net_name(experiment: str, cell: str) -> str:
@@ -108,6 +164,13 @@ def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
     if not_counted is None:
         not_counted = uncounted(row)
     return float(solved_at + 1 - not_counted)
+
+
+def how_it_ended(row: Row) -> str:
+    """A trial's end in words, its step as its source counts it."""
+    if row.solved:
+        return f"solved at {steps_to_solution(row):,.0f}"
+    return f"{row.outcome.status} after {row.outcome.steps:,}"
 
 
 def published_beside(rows: Sequence[Row]) -> Published | None:
@@ -212,7 +275,7 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
 
 def _together(line: Line) -> str | None:
     """What lines share that stand together, whatever their length."""
-    return None if source_of(line.experiment).by_length else row_name(line.experiment)
+    return None if along_lengths(line.experiment) else row_name(line.experiment)
 
 
 def _line(rows: Rows, settings: dict[str, Any]) -> Line:

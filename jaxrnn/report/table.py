@@ -1,27 +1,25 @@
 """The table of a run: our rows beside the published ones, as text for a terminal and Markdown."""
 
 import math
-import sys
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from jaxrnn.problems import Published, Source
 from jaxrnn.report.render import (
     PUBLISHED,
+    Table,
     TableRow,
+    Words,
     bounds_in_percent,
-    markdown_table,
     p_in_words,
     short,
     shortened,
+    spaced,
     steps_in_words,
-    terminal_table,
 )
 from jaxrnn.report.summary import (
     Line,
+    View,
+    along_lengths,
     guessing_of,
     median,
     net_name,
@@ -48,13 +46,17 @@ def _rows(lines: Sequence[Line]) -> list[TableRow]:
     above: object = None
     for line in lines:
         row = row_name(line.experiment), line.length
-        section = line.length if source_of(line.experiment).by_length else row
+        section = line.length if along_lengths(line.experiment) else row
         beside = (*row, line.published)
         if line.published is not None and line.published.trials is None and beside != above:
             rows.append(TableRow(_published_cells(line.length, line.published), section))
-        rows.append(TableRow(_cells(line), section))
+        rows.append(TableRow(_cells(line), section, _about(line)))
         above = beside
     return rows
+
+
+def _about(line: Line) -> dict[str, str]:
+    return {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
 
 
 def _with_trials(lines: Sequence[Line]) -> list[str]:
@@ -66,19 +68,15 @@ def _with_trials(lines: Sequence[Line]) -> list[str]:
 def _headings(lines: Sequence[Line]) -> list[str]:
     """Those that any row has something for, in order."""
     found = {heading for row in _rows(lines) for heading in row.cells}
-    settings = dict.fromkeys(_spaced(name) for line in lines for name in line.settings)
+    settings = dict.fromkeys(spaced(name) for line in lines for name in line.settings)
     net, length, *others = _HEADINGS
     ordered = [net, length, *settings, *others[:-2], *_with_trials(lines), *others[-2:]]
     return [heading for heading in ordered if heading in found]
 
 
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _cells(line: Line) -> dict[str, str]:
     cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    cells |= {_spaced(name): short(value) for name, value in line.settings.items()}
+    cells |= {spaced(name): short(value) for name, value in line.settings.items()}
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
         "95%": bounds_in_percent(line.interval),
@@ -86,7 +84,7 @@ def _cells(line: Line) -> dict[str, str]:
         "median": steps_in_words(line.median),
         "worst": steps_in_words(line.most),
     }
-    if not source_of(line.experiment).by_length:
+    if not along_lengths(line.experiment):
         cells["best"] = steps_in_words(line.least)
     if line.st1_trials is not None:
         cells["ST1"] = _solved(line.st1_trials, line.trials)
@@ -142,16 +140,9 @@ def sentence(lines: Sequence[Line], room: int = 80) -> str:
     return f"{shortened(name, max(10, room - len(length + rest))):<10}{length}{rest}"
 
 
-def table(lines: Sequence[Line], console: Console) -> Table:
-    """The lines as a table for the terminal, without some columns where it is too narrow."""
-    rows, headings = _rows(lines), _headings(lines)
-    unbounded = console.options.update(max_width=sys.maxsize)
-    for dispensable in (None, *_DISPENSABLE):
-        headings = [heading for heading in headings if heading != dispensable]
-        result = terminal_table(rows, headings)
-        if Measurement.get(console, unbounded, result).maximum <= console.width:
-            break
-    return result
+def table(lines: Sequence[Line]) -> Table:
+    """The lines as a table."""
+    return Table(_headings(lines), _rows(lines), legend(lines), _DISPENSABLE)
 
 
 def legend(lines: Sequence[Line]) -> str:
@@ -179,15 +170,15 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
     """What the columns mean in the rows of one source's experiments."""
     published = [line.published for line in lines if source_of(line.experiment) == source]
     has_means = any(row is not None and row.trials is None for row in published)
-    columns = "Mean, median and worst"
-    if not source.by_length:
-        columns = "Mean, median, best and worst"
+    is_along = source.view == "by_length"
+    columns = f"Mean, median{'' if is_along else ', best'} and worst"
     text = (
         f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
         f"(Clopper-Pearson). {columns}: {source.steps}; the mean is that of the solved trials, in "
-        "median and worst an unsolved trial counts as never."
+        "median and worst an unsolved trial counts as never; of an even number the median is the "
+        "mean of the middle two."
     )
-    if has_means or not source.by_length:
+    if has_means or not is_along:
         text += f" Published: {source.whose} means. A dash: nothing there."
     return text
 
@@ -205,11 +196,6 @@ def rules(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def markdown(lines: Sequence[Line]) -> str:
-    """The lines as a Markdown table."""
-    return markdown_table(_rows(lines), _headings(lines))
-
-
 def steps_or_dash(value: float | None) -> str:
     """A number of steps, a dash where there is none."""
     return "-" if value is None else steps_in_words(value)
@@ -218,3 +204,12 @@ def steps_or_dash(value: float | None) -> str:
 def percent(share: float | None) -> str:
     """A share in percent, a dash where there is none."""
     return "-" if share is None else f"{100 * share:.3g}%"
+
+
+VIEW = View(lambda study: not study.is_card, lambda study: [table(study.lines)])
+
+RULES = View(
+    lambda study: True,
+    lambda study: [Words(line, brief=not study.is_card) for line in rules(study.rows)],
+)
+"""What solved means."""

@@ -167,7 +167,8 @@ def name_of(kind: str, experiment: Experiment) -> str:
 
 
 def write_figure(path: Path, figure: "Figure") -> None:
-    """Draw a figure into a PNG file of 256 colours, which is replaced as a whole.
+    """Draw a figure into a file, which is replaced as a whole: a PNG of 256 colours, or what
+    matplotlib writes under another suffix.
 
     The colours of its lines, legends included, are exactly their own. The rest cover what is left.
     """
@@ -177,7 +178,12 @@ def write_figure(path: Path, figure: "Figure") -> None:
     from scipy.spatial import KDTree
 
     drawn, written = io.BytesIO(), io.BytesIO()
+    if path.suffix != ".png":
+        figure.savefig(drawn, format=path.suffix[1:])
+        write_whole(path, drawn.getvalue())
+        return
     figure.savefig(drawn, dpi=130)
+    figure.set_layout_engine("none")  # it stays as it is laid out, which takes a while
     # A third of the size: lines that shine through each other have thousands of shades.
     image = Image.open(drawn).convert("RGB")
     used = {

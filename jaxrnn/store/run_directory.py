@@ -320,11 +320,11 @@ def _net(experiment: Experiment) -> tuple[str, str, int]:
 
 
 def _changes(experiment: Experiment) -> dict[str, Any]:
-    """The settings in which an experiment of the table is not the table's; in one of cells by tasks
-    each cell has its own, but for the conditions that make it a table."""
+    """The settings in which an experiment of the table is not the table's; where each cell is tuned
+    only the conditions count, which make it a table."""
     suite = SUITES[experiment.name]
     own = settled(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
     one = experiment.alone(0)
     every = (field.name for field in dataclasses.fields(Experiment))
-    names = CONDITIONS if suite.source.by_task else every
+    names = CONDITIONS if suite.source.tuned else every
     return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

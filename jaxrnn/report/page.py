@@ -1,0 +1,156 @@
+"""A report as one page of HTML, which needs no network.
+
+Its pictures are matplotlib's own, as SVG, so that each is drawn once for every form of the report;
+what a page adds to them, and the tables that sort and filter, are the hundred lines of
+``page.html``. A library for such tables and charts would weigh more than the whole page (DataTables
+0.6 MB, Vega-Lite 0.8 MB, Plotly 4.7 MB), and would draw every picture again.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+from xml.etree import ElementTree
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.problems import settled
+from jaxrnn.report.render import Document, Table, Words, is_name, spaced
+from jaxrnn.report.summary import Study, net_name, steps_to_solution
+from jaxrnn.store.config import PLURAL, settings_in_words, spelled
+from jaxrnn.store.rows import make_settings
+
+MOST = 600_000
+"""Of a drawing's letters; a larger one is shown as pixels, in which no point says what it is."""
+
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+
+
+def svg(figure: Figure, name: str) -> str:
+    """A figure as SVG for a page on which nothing else has this name; a point says its trial, where
+    :func:`drawing.tell` told it."""
+    drawn = io.BytesIO()
+    # Text stays text, which is shorter.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    if len(drawn.getvalue()) > MOST:
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=100)
+        data = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="" src="data:image/png;base64,{data}">'
+    root = ElementTree.fromstring(drawn.getvalue())
+    for found in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(found)
+    for one in root.iter():
+        name = one.attrib.get("id", "")
+        if name.startswith("{"):
+            del one.attrib["id"]
+            _say(one, **json.loads(name))
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", XLINK)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:
+    """Give each point of a line its words, or the line the only ones."""
+    if group:
+        line.set("data-group", group)
+    points = [one for one in line.iter(f"{{{SVG}}}use")]
+    told = points if len(points) == len(words) else [line] if len(words) == 1 else []
+    for one, text in zip(told, words, strict=False):
+        ElementTree.SubElement(one, f"{{{SVG}}}title").text = text
+
+
+def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
+    """The report as HTML, with ``drawings`` of its pictures; its trials stand in a table of their
+    own, to which every row of the others leads."""
+    from markdown_it import MarkdownIt  # which rich needs, too
+
+    body = [_settings(document.settings)] if document.settings else []
+    body += [f"<p class=dim>{escape(line)}</p>" for line in document.made]
+    for picture, drawing in zip(document.pictures, drawings, strict=True):
+        caption = escape(picture.caption)
+        drawing = f"<div class=table>{drawing}</div>"
+        body.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
+    for part in document.parts:
+        body.append(f"<p>{escape(part.text)}</p>" if isinstance(part, Words) else _table(part))
+    if document.notes:  # with nothing in it taken for HTML
+        body.append(MarkdownIt("js-default").render(document.notes))
+    text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
+    # Within a script "</" would end it.
+    trials = json.dumps(_trials(study), separators=(",", ":")).replace("<", "\\u003c")
+    return Template(text).substitute(body="\n".join(body), trials=trials)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """Those that are not the default, or not the same for all, and the others behind a click."""
+    usual = settings_in_words([settled(Experiment())])
+    own: list[str] = []
+    others: list[str] = []
+    for name, value in settings.items():
+        row = f"<tr><th>{escape(spaced(name))}</th><td>{escape(spelled(value))}</td></tr>"
+        is_own = name in PLURAL.values() or value != usual.get(name)
+        (own if is_own else others).append(row)
+    return (
+        f"<table class=settings>{''.join(own)}</table><details><summary>{len(others)} settings "
+        f"have their default</summary><table class=settings>{''.join(others)}</table></details>"
+    )
+
+
+def _table(table: Table) -> str:
+    def of(about: Mapping[str, str]) -> str:
+        return f' data-about="{escape(json.dumps(about))}"' if about else ""
+
+    def left(heading: str) -> str:
+        return " class=name" if is_name(heading) else ""
+
+    head = "".join(f"<th{left(one)}>{escape(spaced(one))}</th>" for one in table.headings)
+    rows = []
+    for row in table.rows:
+        cells = ""
+        for one in table.headings:
+            about = {**row.about, **table.about[one]} if one in table.about else {}
+            cells += f"<td{left(one)}{of(about)}>{escape(row.cells.get(one, '-'))}</td>"
+        rows.append(f"<tr{of(row.about)}>{cells}</tr>")
+    legend = f"<p class=dim>{escape(table.legend)}</p>" if table.legend else ""
+    return (
+        f"<div class=table><table class=data><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>{legend}"
+    )
+
+
+def _trials(study: Study) -> dict[str, Any]:
+    """Every trial as a row of the page's last table, without what all have in common."""
+    made = list(dict.fromkeys(row.experiment for row in study.rows))
+    names = [field.name for field in fields(Experiment) if field.name not in ("name", "trials")]
+    differ = [name for name in names if len({getattr(one, name) for one in made}) > 1]
+    columns = {"cell": "cell", "task": "task", "length": "T"}
+    columns |= {name: spaced(name) for name in differ if name not in columns}
+    settings = ((one, make_settings(one)) for one in made)
+    of = {
+        one: [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
+        for one, values in settings
+    }
+    number = {one: k for k, one in enumerate(made)}
+    return {
+        "headings": ["net", *columns.values(), "trial", "ended", "at", "trained for"],
+        "experiments": list(of.values()),
+        "trials": [
+            [
+                number[row.experiment],
+                row.outcome.trial,
+                row.outcome.status,
+                steps_to_solution(row) if row.solved else None,
+                row.outcome.steps,
+            ]
+            for row in study.rows
+        ],
+    }
