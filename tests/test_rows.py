@@ -1,5 +1,6 @@
 """A run directory is input: whatever stands in its files is taken, or refused in one sentence."""
 
+import gzip
 import json
 import shutil
 
@@ -9,7 +10,7 @@ from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
 from jaxrnn import InputError
 from jaxrnn.problems import NOTEBOOK, SUITES, settled
 from jaxrnn.store.config import settings_in_words
-from jaxrnn.store.rows import experiment_of, make_settings, read_rows
+from jaxrnn.store.rows import PACKED, ROWS, experiment_of, make_settings, read_rows
 
 # As they stand in a file.
 (TESTED,) = (
@@ -195,6 +196,20 @@ def test_rows_are_read_of_a_run_directory_only(tmp_path):
         read_rows(tmp_path / "none")
 
 
+def test_packed_rows_are_read_where_there_are_no_others(written, tmp_path):
+    directory = tmp_path / "packed"
+    directory.mkdir()
+    whole = gzip.compress((written / ROWS).read_bytes())
+    (directory / PACKED).write_bytes(whole)
+    assert read_rows(directory) == read_rows(written)
+    for damaged in (whole[:-9], whole[:40], b"not packed", whole[:50] + b"x" + whole[51:]):
+        (directory / PACKED).write_bytes(damaged)
+        with pytest.raises(InputError, match=r"trials\.jsonl\.gz is damaged: "):
+            read_rows(directory)
+    (directory / ROWS).write_bytes((written / ROWS).read_bytes())
+    assert read_rows(directory) == read_rows(written)
+
+
 def test_a_row_is_known_by_what_it_says_not_by_how(written):
     row = LINES[3]
     backwards = dict(reversed(row.items()))
@@ -222,11 +237,11 @@ def old_runs():
 def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
     kind, tmp_path, monkeypatch, capsys
 ):
-    drawn = []
-    for module in ("document", "rivals"):  # which would take its time
-        monkeypatch.setattr(
-            f"jaxrnn.report.{module}.write_figure", lambda path, figure: drawn.append(path.name)
-        )
+    drawn = []  # what would take its time
+    monkeypatch.setattr(
+        "jaxrnn.report.document.write_figure", lambda path, figure: drawn.append(path.name)
+    )
+    monkeypatch.setattr("jaxrnn.report.document.svg", lambda figure, name: "")
     made = [row.values() for row in old_runs()[kind]]
     needed = {"experiment", "cell", "length", "trial", "seed"}
     names = [name for name in make_settings(NOTEBOOK.base) if name not in {*needed, "name"}]

@@ -1,5 +1,6 @@
 """The rows that come with the package, and whether others may be laid beside them."""
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import BESIDE, ROWS, Row, Values, read_lines
+from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 
 PROTOCOL = "protocol.json"
 SEARCH = "search"
@@ -29,12 +30,12 @@ def kept(protocol: Protocol) -> Path:
 
 
 def keep(directory: Path, into: Path) -> None:
-    """Write what comes with the package of a directory of the scorecard: its reported rows without
-    their learning curves, and how they were made."""
+    """Write what comes with the package of a directory of the scorecard: its reported rows, packed
+    and without their learning curves, and how they were made."""
+    into.mkdir(parents=True, exist_ok=True)
     # As they stand: a setting that came later need not be written into each.
-    _write_rows(
-        [json.loads(line) | {"curve": []} for _, line in read_lines(directory).values()], into
-    )
+    rows = (json.loads(line) | {"curve": []} for _, line in read_lines(directory).values())
+    write_whole(into / PACKED, gzip.compress(_text(rows), mtime=0))
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
@@ -47,15 +48,16 @@ def kept_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
 
 def lay_beside(rows: Sequence[Row], directory: Path) -> None:
     """Have a run directory's report show these rows before its own, and no others."""
+    path = directory / BESIDE / ROWS
     if rows:
-        _write_rows((row.values() for row in rows), directory / BESIDE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, _text(row.values() for row in rows))
     else:
-        (directory / BESIDE / ROWS).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
-def _write_rows(rows: Iterable[Values], directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+def _text(rows: Iterable[Values]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
 def differences(one: Path, other: Path) -> list[str]:
