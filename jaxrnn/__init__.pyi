@@ -53,11 +53,16 @@ from jaxrnn.report.compare import (
     kaplan_meier as kaplan_meier,
 )
 from jaxrnn.report.document import write_report as write_report
-from jaxrnn.report.summary import summarize as summarize
+from jaxrnn.report.summary import Rows as Rows, summarize as summarize
 from jaxrnn.scorecard import run_scorecard as run_scorecard
 from jaxrnn.store.rows import read_rows as read_rows
 from jaxrnn.store.run_directory import RunDirectory as RunDirectory
-from jaxrnn.sweeps.run import product as product, run as run, run_sweep as run_sweep
+from jaxrnn.sweeps.run import (
+    open_run as open_run,
+    product as product,
+    run as run,
+    run_sweep as run_sweep,
+)
 from jaxrnn.trained import TrainedNets as TrainedNets, load_weights as load_weights
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
 from jaxrnn.training.optimizers import (

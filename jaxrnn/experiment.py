@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from numbers import Real
 from typing import Any
 
@@ -188,6 +188,18 @@ class Experiment:
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
             _require(self, name, is_one_each, "must be one value or one a trial")
 
+    def __hash__(self) -> int:
+        """As a frozen dataclass has it, computed once: experiments are keys of most tables."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its settings alone: another process hashes text otherwise."""
+        return {name: value for name, value in vars(self).items() if name != "_hash"}
+
     def criterion(self) -> str:
         """What solved means in words, once it is settled: "no error above 0.25 in ..."."""
         failures = f"at most {self.max_failures} errors" if self.max_failures else "no error"
@@ -208,14 +220,18 @@ class Experiment:
 
     def canonical(self) -> "Experiment":
         """The experiment with its options in alphabetical order, as equal ones have them."""
-        ordered: dict[str, Any] = {name: tuple(sorted(getattr(self, name))) for name in OPTIONS}
-        return replace(self, **ordered)
+        return replace(self, **self._ordered())
+
+    def _ordered(self) -> dict[str, Any]:
+        return {name: tuple(sorted(getattr(self, name))) for name in OPTIONS}
 
     def alone(self, trial: int) -> "Experiment":
         """The canonical experiment of one trial, by which that trial is known among all."""
         values = {name: getattr(self, name) for name in PER_TRIAL}
         own: dict[str, Any] = {n: v[trial] for n, v in values.items() if isinstance(v, tuple)}
-        return replace(self.canonical(), trials=1, **own)
+        own |= {"trials": 1, **self._ordered()}
+        is_alone = all(getattr(self, name) == value for name, value in own.items())
+        return _known(self if is_alone else replace(self, **own))
 
     def differs(self) -> bool:
         """Whether any setting has a value a trial."""
@@ -229,6 +245,12 @@ class Experiment:
     def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""
         return _each_alone(self)
+
+
+@lru_cache(maxsize=4096)
+def _known(experiment: Experiment) -> Experiment:
+    """The first of equal ones, which are told to be the same without a look at each setting."""
+    return experiment
 
 
 @lru_cache(maxsize=4096)  # which a run directory asks for many times

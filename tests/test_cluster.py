@@ -122,7 +122,7 @@ def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
     def on_chunk(experiment, tally):
         if experiment != LONG:
             return
-        path = directory.checkpoint(LONG).path
+        path = directory.checkpoint(settled(LONG)).path
         if not killed and path.exists() and finished:
             killed.update(step=int(np.load(path)["steps"].max()))
             killed.update(address=kill_where_it_runs(cluster))

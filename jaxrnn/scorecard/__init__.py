@@ -1,7 +1,7 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
-from jaxrnn.report.summary import Rows, by_net
+from jaxrnn.report.summary import by_net
 from jaxrnn.scorecard.protocol import (
     CARDS,
     SMALL,
@@ -22,7 +22,7 @@ from jaxrnn.scorecard.protocol import (
 )
 from jaxrnn.scorecard.shipped import SEARCH, begun
 from jaxrnn.store.rows import Values, read_lines
-from jaxrnn.sweeps.run import run
+from jaxrnn.sweeps.run import open_run
 from jaxrnn.sweeps.watch import Watch
 
 
@@ -58,7 +58,7 @@ def run_scorecard(
             Note,
             stacklevel=2,
         )
-    options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
+    options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False, "mixed": False}
     rows: list[Values] = []
     all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
@@ -68,22 +68,17 @@ def run_scorecard(
             told = {suite.base.name for suite in chosen}
             watch = Watch(number, lambda experiment: experiment.name in told)
             options["progress"] = stack.enter_context(watch)
+        search = stack.enter_context(open_run(out / SEARCH, **options))
+        report = stack.enter_context(open_run(out, **options))
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]
             every = [one for of_cell in sought for one in of_cell]
-            name = every[0].name
-            tried = _by_net(run(every, out / SEARCH, **options), name)
+            tried = by_net(search(every))
             final = [
-                reported(base, found(of_cell, tried[name, base.cell, base.length]), protocol)
+                reported(
+                    base, found(of_cell, tried[of_cell[0].name, base.cell, base.length]), protocol
+                )
                 for base, of_cell in zip(of_task, sought, strict=True)
             ]
-            of_net = _by_net(run(final, out, **options), final[0].name)
-            rows += [
-                row.values() for one in final for row in of_net[one.name, one.cell, one.length]
-            ]
+            rows += [row.values() for row in report(final)]
     return rows
-
-
-def _by_net(rows: Iterable[Values], name: str) -> Mapping[tuple[str, str, int], Rows]:
-    """Those of the experiment of this name, each net's."""
-    return by_net(Rows.of(row for row in rows if row["experiment"] == name))

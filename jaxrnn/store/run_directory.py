@@ -48,15 +48,17 @@ class RunDirectory:
     something corrupt; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """Remember where to write."""
+    def __init__(self, path: Path | str, mixed: bool = False) -> None:
+        """Remember where to write; a ``mixed`` one may hold a net under several settings, each
+        asked for by itself."""
         from filelock import FileLock  # which the help does not need
 
-        self.path = path = Path(path)
+        self.path, self.mixed = path, mixed = Path(path), mixed
         self._lines: dict[Trial, tuple[Row, str]] = {}
         self._appends = False  # whether the file of rows ends with a whole line that is known
         self._in_order = True  # whether it has them in the order of what was admitted
         self._checkpoints: dict[Path, Owner] = {}
+        self._admitted: dict[Experiment, int] = {}
         self._places: dict[Trial, int] = {}
         self._lock = FileLock(path / LOCK)
 
@@ -95,10 +97,10 @@ class RunDirectory:
             self._give_back()
 
     def _give_back(self) -> None:
-        if refused := self._is_new and not (self.path / CONFIG).exists():
+        if is_empty := not (self.path / CONFIG).exists():
             (self.path / LOCK).unlink(missing_ok=True)
         self._lock.release()
-        if refused:
+        if is_empty and self._is_new:
             with suppress(OSError):  # somebody else has put something there
                 self.path.rmdir()
 
@@ -111,24 +113,25 @@ class RunDirectory:
     def admit(
         self, experiments: Sequence[Experiment], keep_weights: bool = False, here: bool = True
     ) -> None:
-        """Make sure that what is held of these experiments was run under their settings.
+        """Make sure that what is held of these experiments, and of those that were admitted before
+        them, was run under their settings.
 
-        Raises InputError where the directory was begun with others, and with ``keep_weights`` where
-        it holds a trial of theirs whose weights were not kept. Warns where trials that are
-        missing will be run, ``here``, under other versions than those that are held.
+        Raises InputError where the directory was begun with others, unless it is mixed, and with
+        ``keep_weights`` where it holds a trial of theirs whose weights were not kept. Warns where
+        trials that are missing will be run, ``here``, under other versions than those that are
+        held.
         """
-        if not self._in_order:  # of what was admitted before
-            self._write_rows()
-        self._places = {}
-        for place, experiment in enumerate(experiments):
+        for experiment in experiments:
+            place = self._admitted.setdefault(experiment, len(self._admitted))
             for trial, one in enumerate(experiment.each_alone()):
                 self._places.setdefault((one, trial), place)
-        self._check_unchanged(experiments)
+        if not self.mixed:
+            self._check_unchanged(list(self._admitted))
         if keep_weights:
             self._check_weights(experiments)
         config = read_config(self.path)
         own = self._checked_sources(experiments, {} if config is None else config)
-        settings = settings_in_words(experiments)
+        settings = settings_in_words(self._admitted)
         if config is None:
             config = {"settings": settings, "versions": versions(), "device": device()}
         else:
@@ -142,7 +145,7 @@ class RunDirectory:
         self._write_config(config)
         # A kill may have left them in the order in which they came.
         admitted = [self._place(trial) for trial in self._lines if trial in self._places]
-        self._in_order = admitted == sorted(admitted)
+        self._in_order = self._in_order and admitted == sorted(admitted)
 
     def made_on(self, made_with: Mapping[str, str], where: str) -> None:
         """Say with what versions and on which device the rows that come next were made, where that
@@ -301,6 +304,10 @@ class RunDirectory:
                         f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
                         "without its weights: use another --out, or go on without --keep-weights"
                     )
+
+    def leave(self, checkpoint: CheckpointFile) -> None:
+        """Know of a checkpoint from which an experiment is to go on later."""
+        self._checkpoints[checkpoint.path] = checkpoint.owner
 
     def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
         """The place for the checkpoint of some of an experiment's trials."""

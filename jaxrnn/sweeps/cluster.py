@@ -42,6 +42,7 @@ def run_sweep_on_dask(
     on_chunk: OnChunk = lambda experiment, tally: None,
     on_rows: OnRows = lambda experiment, rows, new: None,
     keep_weights: bool = False,
+    until: int | None = None,
 ) -> list[Values]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
@@ -60,7 +61,7 @@ def run_sweep_on_dask(
         keep_weights=keep_weights,
         here=False,
     )
-    train_on_dask(work, address, lanes, keep_weights)
+    train_on_dask(work, address, lanes, keep_weights, until)
     return [row.values() for row in work.rows()]
 
 
@@ -74,7 +75,9 @@ class _Submitted:
     has_saved: bool = False  # since it was last submitted
 
 
-def train_on_dask(jobs: Jobs, address: str, lanes: int | None, keep_weights: bool) -> None:
+def train_on_dask(
+    jobs: Jobs, address: str, lanes: int | None, keep_weights: bool, until: int | None = None
+) -> None:
     """Train all jobs on the scheduler's workers; of none ``on_start`` is told.
 
     As many as there are wait on the scheduler. Raises what :func:`run_sweep_on_dask` raises.
@@ -95,7 +98,8 @@ def train_on_dask(jobs: Jobs, address: str, lanes: int | None, keep_weights: boo
                 own = sources([job.experiment])
             files.update(own)
             sent = job.experiment, job.trials, str(job.checkpoint.path), own
-            future = client.submit(_train, *sent, lanes, keep_weights, sweep, number, pure=False)
+            asked = lanes, keep_weights, until
+            future = client.submit(_train, *sent, *asked, sweep, number, pure=False)
             future.add_done_callback(lambda _: news.put((number, ENDED)))
             return future
 
@@ -118,7 +122,10 @@ def train_on_dask(jobs: Jobs, address: str, lanes: int | None, keep_weights: boo
                     elif what != ENDED:
                         jobs.on_chunk(one.job, Tally(*what))
                     elif not isinstance(one.future.exception(), KilledWorker):
-                        jobs.on_end(one.job, *one.future.result())
+                        outcomes, *others = one.future.result()
+                        if len(outcomes) < len(one.job.trials):  # and the news may come late
+                            one.job.checkpoint.save(pickle.loads(one.variable.get()))
+                        jobs.on_end(one.job, outcomes, *others)
                         del under_way[number]
                         job = job or jobs.next()
                     elif one.has_saved:  # Dask gives up after some deaths
@@ -195,6 +202,7 @@ def _train(
     files: Sources,
     lanes: int | None,
     keep_weights: bool,
+    until: int | None,
     sweep: str,
     job: int,
 ) -> tuple[list[Outcome], dict[str, np.ndarray] | None, tuple[dict[str, str], str]]:
@@ -212,6 +220,7 @@ def _train(
             keep_params=keep_weights,
             on_chunk=line.on_chunk,
             checkpoint=line,
+            until=until,
         )
         if line.tally is not None:  # as where every trial had ended in the checkpoint already
             line.tell(line.tally)

@@ -3,16 +3,17 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, look_up, whole_number
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import Suite, settled
+from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.side_by_side import SideBySide
@@ -85,6 +86,7 @@ def run_sweep(
     on_rows: OnRows = lambda experiment, rows, new: None,
     on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
+    until: int | None = None,
 ) -> list[Values]:
     """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows, as
     :func:`jaxrnn.read_rows` gives them.
@@ -93,8 +95,9 @@ def run_sweep(
     directory keeps the weights that the trials ended with, too, a file a net and length, for
     :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its program is
     compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there already,
-    and of those first. Raises InputError where the directory was begun with other settings, or
-    holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
+    and of those first. ``until`` is that of :func:`jaxrnn.run_trials`. Raises InputError where the
+    directory was begun with other settings, or holds trials whose weights are to be kept and were
+    not, and as :func:`jaxrnn.run_trials`.
     """
     work = Work(
         experiments,
@@ -113,10 +116,99 @@ def run_sweep(
             devices=devices,
             keep_params=keep_weights,
             checkpoint=job.checkpoint,
+            until=until,
         )
 
     SideBySide(work, begin).run()
     return [row.values() for row in work.rows()]
+
+
+class OpenRun:
+    """A run directory that is held open, to be asked for experiments; see :func:`open_run`."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        watch: Watch | None,
+        lanes: int | None,
+        keep_weights: bool,
+        dask: str | None,
+    ) -> None:
+        """Nothing is run yet."""
+        self.directory, self._watch = directory, watch
+        self._lanes, self._keep_weights, self._dask = lanes, keep_weights, dask
+
+    def __call__(
+        self, experiments: Experiment | Iterable[Experiment], *, until: int | None = None
+    ) -> Rows:
+        """Run what the directory lacks of the experiments; the rows of their trials that have
+        ended.
+
+        With ``until`` only up to so many training sequences of each trial; those that go on stay in
+        a checkpoint, from which a later call takes them further. Raises InputError as :func:`run`.
+        """
+        experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
+        if not experiments:
+            raise InputError("name at least one experiment to run")
+        if until is not None:
+            whole_number("until", until, 1)
+        check_lanes(self._lanes)
+        for one in experiments:  # so that a bad one is refused before the first is run
+            if self.directory.missing(settled(one)):
+                lanes = self._lanes if until is None else one.trials
+                check(one, lanes, keep_params=self._keep_weights, here=self._dask is None)
+        options: dict[str, Any] = {"lanes": self._lanes, "keep_weights": self._keep_weights}
+        options["until"] = until
+        if self._watch is not None:
+            self._watch.expect(len(experiments))
+            options |= {"on_chunk": self._watch.on_chunk, "on_rows": self._watch.on_rows}
+        if self._dask is not None:
+            from jaxrnn.sweeps.cluster import run_sweep_on_dask  # asyncio is slow to import
+
+            run_sweep_on_dask(experiments, self.directory, self._dask, **options)
+        else:
+            if self._watch is not None:
+                options["on_start"] = self._watch.on_start
+            run_sweep(experiments, self.directory, **options)
+        asked = dict.fromkeys(map(settled, experiments))
+        return Rows(row for one in asked for row in self.directory.rows_of(one))
+
+
+@contextmanager
+def open_run(
+    out: str | Path,
+    *,
+    lanes: int | None = None,
+    keep_weights: bool = False,
+    dask: str | None = None,
+    progress: bool | Watch = False,
+    report: bool = True,
+    mixed: bool = True,
+) -> Iterator[OpenRun]:
+    """Hold a run directory open, so that a search can ask for what it needs next::
+
+        with jaxrnn.open_run("runs/search") as run:
+            rates = [0.001, 0.003, 0.01, 0.03]
+            ends = {rate: run(replace(base, learning_rate=rate), until=5_000) for rate in rates}
+            best = max(rates, key=lambda rate: ends[rate].solved)
+            rows = run(replace(base, learning_rate=best))
+
+    The directory is read once, however often it is asked. Calls give :class:`Rows`: a list with
+    ``.solved``, ``.interval`` and ``.times``, each row of which has its fields by name, as
+    ``row["steps"]``. One view shows the progress of all calls. The same program goes on after an
+    interruption. On leaving, with ``report``, the report is written. A directory that is not
+    ``mixed`` refuses a net under other settings than it has it. Other options are those of
+    :func:`run`; raises InputError as that does.
+    """
+    all_devices()  # a driver of Dask's workers checks and traces what it sends, too
+    with RunDirectory(Path(out), mixed) as directory, ExitStack() as stack:
+        watch = stack.enter_context(Watch()) if progress is True else progress or None
+        yield OpenRun(directory, watch, lanes, keep_weights, dask)
+        is_empty = not directory.rows
+    if report and not is_empty:
+        from jaxrnn.report.document import write_report  # and so is matplotlib
+
+        write_report(Path(out))
 
 
 def run(
@@ -133,9 +225,10 @@ def run(
 
     What the command line does, from Python: the same call goes on after an interruption, other
     experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
-    configuration and, with ``report``, report.md and the pictures; with ``keep_weights`` the nets
+    configuration and, with ``report``, its report and the pictures; with ``keep_weights`` the nets
     that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    by ipywidgets; a :class:`jaxrnn.sweeps.watch.Watch` that is on shows this run among others.
+    by ipywidgets, and where there is no terminal a line a net and a minute; a
+    :class:`jaxrnn.sweeps.watch.Watch` that is on shows this run among others.
     Up to ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask``
     is the address of a scheduler whose workers do the work, by default this process. The rows
     become a table as :func:`jaxrnn.read_rows` says.
@@ -144,29 +237,8 @@ def run(
     directory that cannot be written, is in use or was begun under other settings. Where
     JAX has no device it does so before the directory is made.
     """
-    experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
-    if not experiments:
-        raise InputError("name at least one experiment to run")
-    all_devices()  # a driver of Dask's workers checks and traces what it sends, too
-    with RunDirectory(Path(out)) as directory, ExitStack() as stack:
-        check_lanes(lanes)
-        for experiment in experiments:  # so that a bad one is refused before the first is run
-            if directory.missing(settled(experiment)):
-                check(experiment, lanes, keep_params=keep_weights, here=dask is None)
-        options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights}
-        watch = stack.enter_context(Watch(len(experiments))) if progress is True else progress
-        if watch:
-            options |= {"on_chunk": watch.on_chunk, "on_rows": watch.on_rows}
-        if dask is None:
-            if watch:
-                options["on_start"] = watch.on_start
-            rows = run_sweep(experiments, directory, **options)
-        else:
-            from jaxrnn.sweeps.cluster import run_sweep_on_dask  # asyncio is slow to import
-
-            rows = run_sweep_on_dask(experiments, directory, dask, **options)
-    if report:
-        from jaxrnn.report.document import write_report  # and so is matplotlib
-
-        write_report(Path(out))
-    return rows
+    options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights, "dask": dask}
+    options |= {"progress": progress, "report": report}
+    with open_run(out, mixed=False, **options) as opened:
+        opened(experiments)
+        return [row.values() for row in opened.directory.rows]

@@ -1,5 +1,6 @@
 """A sweep on the terminal."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -48,17 +49,28 @@ class _Seen(NamedTuple):
         return now - then, tally.steps_taken - before.steps_taken, steps
 
 
+LINE_SECONDS = 60.0
+"""Between two lines that say how far it is, where there is no terminal."""
+
+
 class Watch:
-    """Shows a sweep on the terminal: a row a finished net and length, live lines below."""
+    """Shows a sweep on the terminal: a row a finished net and length, live lines below.
+
+    Where the output is no terminal there are no live lines, but a row for each and a line a minute.
+    """
 
     def __init__(
         self,
-        num_experiments: int,
+        num_experiments: int | None = None,
         tells: Callable[[Experiment], bool] = lambda experiment: True,
     ) -> None:
-        """Nothing is shown yet; of what it ``tells`` there will be a row each."""
-        self.num_experiments, self.done = num_experiments, 0
+        """Nothing is shown yet; of what it ``tells`` there will be a row each. Without their number
+        there are as many as it is told to :meth:`expect`."""
+        self.num_experiments, self.done = num_experiments or 0, 0
+        self.is_known = num_experiments is not None
+        self.is_live = console.is_terminal or console.is_jupyter
         self.tells = tells
+        self.over = threading.Event()
         self.progress = _Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),
@@ -66,19 +78,37 @@ class Watch:
             console=console,
             transient=True,
         )
-        status = f"0 of {num_experiments} nets and lengths"
-        self.whole = self.progress.add_task("whole sweep", total=num_experiments, status=status)
+        total = self.num_experiments
+        self.whole = self.progress.add_task("whole sweep", total=total, status=self._how_far())
         self.seen: dict[Experiment, _Seen] = {}
         self.since = time.monotonic()
 
     def __enter__(self) -> "Watch":
         """Begin to show it."""
         self.progress.start()
+        if not self.is_live:
+            threading.Thread(target=self._say_each_minute, daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Take the live lines away."""
+        self.over.set()
         self.progress.stop()
+
+    def expect(self, num_experiments: int) -> None:
+        """So many experiments more come, unless the number of all is known."""
+        if not self.is_known:
+            self.num_experiments += num_experiments
+            total, status = self.num_experiments, self._how_far()
+            self.progress.update(self.whole, total=total, status=status)
+
+    def _how_far(self) -> str:
+        return f"{self.done} of {self.num_experiments} nets and lengths"
+
+    def _say_each_minute(self) -> None:
+        while not self.over.wait(LINE_SECONDS):
+            words = [self._how_far(), *filter(None, [self.progress.words])]
+            self.progress.console.print("; ".join(words), style="dim", highlight=False)
 
     def on_start(self, experiment: Experiment) -> None:
         """An experiment's program is about to be compiled, until its first chunk is read."""
@@ -131,14 +161,14 @@ class Watch:
         if seen and seen.last and len(rows) > 20:  # with few there is nothing to hand on
             tally = seen.last[1]
             took += f", lanes {tally.trial_steps / tally.lane_steps:.0%} busy"
-        if self.tells(experiment):
-            text = sentence(summarize(rows), self.progress.console.width - len(took) - 2)
+        if self.tells(experiment) or not self.is_live:
+            room = self.progress.console.width - len(took) - 2
+            text = sentence(summarize(rows), room) if rows else f"{_shown(experiment)} goes on"
             line = Text.assemble(text, (f"  {took}", "dim"))
             self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
         self._sum_up()
         self.done += 1
-        status = f"{self.done} of {self.num_experiments} nets and lengths"
-        self.progress.update(self.whole, advance=1, status=status)
+        self.progress.update(self.whole, advance=1, status=self._how_far())
 
 
 def _shown(experiment: Experiment) -> str:

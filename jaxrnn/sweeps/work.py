@@ -52,7 +52,8 @@ class Jobs(Protocol):
         weights: Weights | None,
         made_on: tuple[Mapping[str, str], str] | None = None,
     ) -> None:
-        """A job has ended with these outcomes, and with these weights where they are kept.
+        """A job has ended with these outcomes, of some of its trials if the others were left in its
+        checkpoint, and with these weights where they are kept.
 
         ``made_on`` are the versions and the device that it had, where that was not this process.
         """
@@ -119,6 +120,8 @@ class Work:
         if made_on is not None:
             self._directory.made_on(*made_on)
         self._directory.add([make_row(job.experiment, outcome) for outcome in outcomes], weights)
+        if len(outcomes) < len(job.trials):
+            self._directory.leave(job.checkpoint)
         self._tell(job.experiment, True)
 
     def rows(self) -> list[Row]:
@@ -129,5 +132,6 @@ class Work:
 
     def _tell(self, experiment: Experiment, is_new: bool) -> None:
         directory = self._directory
-        directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
+        if not directory.missing(experiment):
+            directory.checkpoint(experiment).delete()  # a kill after the rows may have left it
         self._on_rows(self._given[experiment], directory.rows_of(experiment), is_new)

@@ -84,6 +84,7 @@ class Run:
         keep_params: bool,
         checkpoint: Checkpoint | None,
         lane_bytes: int,
+        until: int | None,
     ) -> None:
         """Begin to compile; nothing is made of the run yet that takes memory on a device.
 
@@ -92,6 +93,7 @@ class Run:
         self.experiment, self.lanes, self.checkpoint = experiment, lanes, checkpoint
         # Everywhere else in here a trial goes by its place among them.
         self.trials = np.asarray(trials, np.int32)
+        self.until = until
         self.trial = build(experiment, devices[0].platform)
         self.lane_bytes = lane_bytes
         self.keep_params = keep_params
@@ -144,7 +146,7 @@ class Run:
             self._restore(self.saved)
         checkpoint, in_flight = self.checkpoint, None
         next_save = time.monotonic() + CHECKPOINT_SECONDS
-        while True:
+        while in_flight is not None or not self._has_come_far():
             self.table.fill()
             # The next chunk is launched before the last one is read, so the device never waits.
             launched = self._launch() if self.table.busy.any() else None
@@ -155,12 +157,14 @@ class Run:
             in_flight = launched
             if in_flight is None:
                 break
-            if checkpoint is not None and time.monotonic() >= next_save:
+            is_due = checkpoint is not None and time.monotonic() >= next_save
+            if is_due or self._has_come_far():
                 # The state on the device is the one after this chunk, so it has to be read first.
                 yield in_flight.errors.block_until_ready
                 self._fold(in_flight)
                 in_flight, start = None, time.monotonic()
-                checkpoint.save(self._arrays())
+                if checkpoint is not None:
+                    checkpoint.save(self._arrays())
                 slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
                 next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
                 on_chunk(self._tally())
@@ -169,16 +173,28 @@ class Run:
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
 
+    def _has_come_far(self) -> bool:
+        """Whether trials are left, and all at the sequence at which they are to be left."""
+        steps = self.progress.steps[self.progress.status == stopping.RUNNING]
+        return self.until is not None and bool(steps.size) and steps.min() >= self.until
+
     def outcomes(self) -> list[Outcome]:
-        """Of all its trials, after ``train``."""
+        """Of its trials, after ``train``; of those that have ended by then where there is an
+        ``until``."""
         experiment, (devices, program, *_) = self.experiment, self.place
         has_two = self.rule.by_test and experiment.mean_error is not None
-        outcomes = stopping.outcomes(self.progress, self.trials, has_two)
-        if self.kept and self.at_end:
+        has_ended = np.full(len(self.trials), True)
+        if self.until is not None:  # whatever came after, which depends on chunks
+            is_running = self.progress.status == stopping.RUNNING
+            has_ended = ~is_running & (self.progress.steps <= self.until)
+        progress = stopping.Progress(*(array[has_ended] for array in self.progress))
+        outcomes = stopping.outcomes(progress, self.trials[has_ended], has_two)
+        kept = self.kept and self.kept.of(has_ended)
+        if kept and self.at_end:
             sizes = self.widest, len(devices)
-            errors = errors_at_end(experiment, program, self.kept, outcomes, *sizes)
+            errors = errors_at_end(experiment, program, kept, outcomes, *sizes)
             outcomes = with_tests(experiment, outcomes, errors)
-        return self.kept.handed_to(outcomes) if self.kept and self.keep_params else outcomes
+        return kept.handed_to(outcomes) if kept and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
         """Those of the devices that the trials which run can use, and the lanes they ride in: as

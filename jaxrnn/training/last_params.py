@@ -1,6 +1,7 @@
 """The parameters that the trials of a run end with, and the tests of them."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,12 @@ class Kept:
         state, _ = program.chunk(before, lanes._replace(stop=stop))
         for kept, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
             kept[places] = np.asarray(leaf)[ended]
+
+    def of(self, some: np.ndarray) -> "Kept":
+        """What is kept of some trials, true in a mask."""
+        kept = copy(self)
+        kept.trials, kept.leaves = self.trials[some], [leaf[some] for leaf in self.leaves]
+        return kept
 
     def params(self, places: np.ndarray | int) -> Any:
         """The tree of what is kept of some trials, a leaf [M, ...] each, or of one."""

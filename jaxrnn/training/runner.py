@@ -50,6 +50,7 @@ def run_trials(
     keep_params: bool = False,
     on_chunk: Callable[[Tally], None] = lambda tally: None,
     checkpoint: Checkpoint | None = None,
+    until: int | None = None,
 ) -> list[Outcome]:
     """Train every trial of an experiment, or ``only`` some, until solved, diverged or given up.
 
@@ -62,9 +63,13 @@ def run_trials(
     ``experiment.test_every`` sequences where a test set decides.
 
     Outcomes come in the order of the trials, or of ``only``, and depend on none of this, nor on the
-    number of trials. With a checkpoint the run goes on from its last save. With ``keep_params``
-    each outcome has its trial's parameters as its last update left them. Those of a diverged trial
-    have taken the update by the sequence whose error was not finite, and are mostly NaN themselves.
+    number of trials. With a checkpoint the run goes on from its last save. With ``until`` all
+    trials have a lane, and once each has ended or seen so many sequences the others are left as
+    they are, in the checkpoint; outcomes are those of the trials that ended by then.
+
+    With ``keep_params`` each outcome has its trial's parameters as its last update left them. Those
+    of a diverged trial have taken the update by the sequence whose error was not finite, and are
+    mostly NaN themselves.
 
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
     there is, settings of JAX without a device, and a checkpoint with trials that ended without the
@@ -81,6 +86,7 @@ def run_trials(
         devices=devices,
         keep_params=keep_params,
         checkpoint=checkpoint,
+        until=until,
     )
     for _ in run.train(on_chunk):
         pass  # there is nothing else to do meanwhile
@@ -96,6 +102,7 @@ def prepare(
     devices: Sequence[Any] | None = None,
     keep_params: bool = False,
     checkpoint: Checkpoint | None = None,
+    until: int | None = None,
 ) -> Run:
     """What :func:`run_trials` runs, its program being compiled on another thread from now on, so
     that something else can be trained meanwhile. Raises what run_trials raises."""
@@ -103,9 +110,13 @@ def prepare(
     experiment = settled(experiment)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     devices = all_devices() if devices is None else devices
+    if until is not None:
+        whole_number("until", until, 1)
+        lanes = len(trials)
     sizes = lanes, chunk_steps, len(trials), keep_params, devices
     lane_bytes = check_memory(experiment, *sizes)
-    return Run(experiment, trials, lanes, chunk_steps, devices, keep_params, checkpoint, lane_bytes)
+    asked = lanes, chunk_steps, devices, keep_params, checkpoint
+    return Run(experiment, trials, *asked, lane_bytes, until)
 
 
 def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:

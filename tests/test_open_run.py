@@ -1,0 +1,137 @@
+"""A run directory that is held open: asked again and again, and stopped half-way."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from helpers import ONE_DEVICE, rows_of, run as command
+
+from jaxrnn import Experiment, InputError, load_weights, open_run, run
+from jaxrnn.report.summary import Rows
+from jaxrnn.store import run_directory
+
+# Of some of its trials the end comes before HALF, of others after it.
+BASE = Experiment(
+    length=5,
+    cell="simple_rnn",
+    hidden_size=6,
+    trials=6,
+    window=60,
+    max_steps=900,
+    final_test=20,
+    learning_rate=0.1,
+)
+HALF = 300
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The directory of an undisturbed run, and its rows."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    rows = run(BASE, out, keep_weights=True)
+    ends = [row["steps"] for row in rows]
+    assert min(ends) < HALF < max(ends)
+    return out, rows
+
+
+def contents(out):
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".lock"}
+
+
+@pytest.mark.parametrize("devices", [None, ONE_DEVICE])
+def test_trials_stop_at_until_and_go_on_to_the_same_end(whole, devices, tmp_path, monkeypatch):
+    if devices:
+        monkeypatch.setattr(jax, "devices", lambda: devices)
+    out, of_whole = tmp_path / "run", whole[1]
+    with open_run(out, keep_weights=True) as asked:
+        first = asked(BASE, until=HALF)
+        assert [row.values() for row in first] == [r for r in of_whole if r["steps"] <= HALF]
+        assert 0 < first.solved < 6
+        assert len(list(out.glob("checkpoint-*"))) == 1
+        again = asked(BASE, until=HALF)
+        assert again == first
+        assert [row.values() for row in asked(BASE)] == of_whole
+    assert not list(out.glob("checkpoint-*"))
+    ours, theirs = (
+        {name: data for name, data in contents(one).items() if not name.startswith("config")}
+        for one in (out, whole[0])
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours["trials.jsonl"] == theirs["trials.jsonl"]
+    nets = [load_weights(one)[0].params for one in (out, whole[0])]
+    for one, other in zip(*map(jax.tree.leaves, nets), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_process_goes_on_from_where_it_stopped(whole, tmp_path):
+    with open_run(tmp_path / "run", report=False) as asked:
+        asked(BASE, until=HALF)
+    with open_run(tmp_path / "run", report=False) as asked:
+        half = asked(BASE, until=HALF)
+        assert len(half) < len(asked(BASE, until=2 * HALF))
+    assert run(BASE, tmp_path / "run", report=False) == whole[1]
+
+
+def test_a_search_is_a_loop_and_reads_its_directory_once(tmp_path, monkeypatch):
+    reads = []
+    read = run_directory.read_lines
+    monkeypatch.setattr(run_directory, "read_lines", lambda path: reads.append(path) or read(path))
+    with open_run(tmp_path / "run") as asked:
+        rates = [0.1, 0.3, 1.0]
+        ends = {rate: asked(replace(BASE, learning_rate=rate), until=HALF) for rate in rates}
+        best = max(rates, key=lambda rate: ends[rate].solved)
+        rows = asked(replace(BASE, learning_rate=best))
+        both = asked([replace(BASE, learning_rate=rate) for rate in (best, 0.1)])
+    assert isinstance(rows, Rows)
+    assert {row["learning_rate"] for row in rows} == {best}
+    assert len(rows) == 6 == len(rows.times)
+    assert [*both[:6]] == [*rows]
+    assert reads == [tmp_path / "run"]
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "learning rate" in report
+    made = rows_of(tmp_path / "run")
+    # The same program again, though it asks for what was left half-way.
+    with open_run(tmp_path / "run") as asked:
+        assert asked(replace(BASE, learning_rate=1.0), until=HALF) == ends[1.0]
+        assert asked(replace(BASE, learning_rate=best)) == rows
+    assert sorted(map(str, rows_of(tmp_path / "run"))) == sorted(map(str, made))
+
+
+def test_what_cannot_be_asked_is_refused_before_anything_is_trained(tmp_path):
+    with open_run(tmp_path / "run") as asked:
+        for wrong, sentence in (
+            (lambda: asked([]), "name at least one experiment"),
+            (lambda: asked(BASE, until=0), "until 0 must be at least 1"),
+            (lambda: asked(BASE, until=1.5), "until 1.5 must be a whole number"),
+            (lambda: asked(replace(BASE, cell="none")), "unknown cell"),
+        ):
+            with pytest.raises(InputError, match=sentence):
+                wrong()
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_terminal_each_net_is_a_line_and_each_minute_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("jaxrnn.sweeps.watch.LINE_SECONDS", 0.05)
+    with open_run(tmp_path / "run", progress=True, report=False) as asked:
+        asked(BASE, until=HALF)
+        asked(replace(BASE, cell="gru"))
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("simple_rnn") and "solved" in line for line in lines)
+    assert any(line.startswith("gru") and "6" in line for line in lines)
+    assert any(line.startswith("0 of 1 nets and lengths") for line in lines)
+    assert any(line.startswith("1 of 2 nets and lengths") for line in lines)
+
+
+def test_the_search_of_a_scorecard_is_no_silence(tmp_path, monkeypatch, capsys):
+    from jaxrnn.cli import scoring
+
+    tiny = replace(scoring.SMALL, trials=1, search_trials=1, max_steps=200)
+    monkeypatch.setattr(scoring, "SMALL", tiny)
+    monkeypatch.setattr("jaxrnn.scorecard.nets.COST_STEPS", 500)
+    out = tmp_path / "run"
+    assert (
+        command("scorecard", "--cells", "simple_rnn", "--tasks", "two_sequence", "--out", out) == 0
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if "combinations" in line]
+    assert lines
