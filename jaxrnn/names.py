@@ -67,8 +67,8 @@ def digests(experiments: Iterable[Experiment]) -> dict[str, str]:
 
 def sources(experiments: Iterable[Experiment]) -> Sources:
     """The files of their :func:`own_names`, for another machine."""
-    places = (_split(name)[0] for name in own_names(experiments))
-    return {place: _read(place) for place in places if _is_file(place)}
+    origins = (_split(name)[0] for name in own_names(experiments))
+    return {origin: _read(origin) for origin in origins if _is_file(origin)}
 
 
 @contextmanager
@@ -133,8 +133,8 @@ def _in_words(error: BaseException) -> str:
 
 
 def _own(kind: str, name: str) -> Any:
-    place, attribute = _split(name)
-    module = _module(place)
+    origin, attribute = _split(name)
+    module = _module(origin)
     if not hasattr(module, attribute):
         defined = (
             key
@@ -142,7 +142,7 @@ def _own(kind: str, name: str) -> Any:
             if inspect.isfunction(value) and value.__module__ == module.__name__
         )
         choices = ", ".join(sorted(defined)) or "nothing"
-        raise InputError(f"{kind} {name}: {place} has no {attribute!r}, it has {choices}")
+        raise InputError(f"{kind} {name}: {origin} has no {attribute!r}, it has {choices}")
     found = getattr(module, attribute)
     if not callable(found):
         raise InputError(f"{kind} {name} is {shown(found)}: it has to be a function")
@@ -150,41 +150,41 @@ def _own(kind: str, name: str) -> Any:
 
 
 def _split(name: str) -> tuple[str, str]:
-    place, _, attribute = name.rpartition(":")
-    return place, attribute
+    origin, _, attribute = name.rpartition(":")
+    return origin, attribute
 
 
-def _is_file(place: str) -> bool:
-    return place.endswith(".py")
+def _is_file(origin: str) -> bool:
+    return origin.endswith(".py")
 
 
-def _module(place: str) -> ModuleType:
-    if _is_file(place):
+def _module(origin: str) -> ModuleType:
+    if _is_file(origin):
         main = sys.modules["__main__"]
-        if _carried.get() is None and _is_same(getattr(main, "__file__", None), place):
+        if _carried.get() is None and _is_same(getattr(main, "__file__", None), origin):
             _own_files.add(str(main.__file__))
             return main  # the script that asks
-        if place in _being_run:
+        if origin in _being_run:
             raise InputError(
-                f"{place} runs an experiment of its own while it is imported: put that under "
+                f"{origin} runs an experiment of its own while it is imported: put that under "
                 'if __name__ == "__main__":'
             )
-        return _run_file(place, _read(place))
-    with _importing(place, Path.cwd()):
-        return importlib.import_module(place)
+        return _run_file(origin, _read(origin))
+    with _importing(origin, Path.cwd()):
+        return importlib.import_module(origin)
 
 
-def _read(place: str) -> bytes:
-    if place in (files := _carried.get() or {}):
-        return files[place]
+def _read(origin: str) -> bytes:
+    if origin in (files := _carried.get() or {}):
+        return files[origin]
     try:
-        return Path(place).read_bytes()
+        return Path(origin).read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {place}: {error.strerror or error}") from None
+        raise InputError(f"cannot read {origin}: {error.strerror or error}") from None
 
 
-def _is_same(file: str | None, place: str) -> bool:
-    return file is not None and Path(file).resolve() == Path(place).resolve()
+def _is_same(file: str | None, origin: str) -> bool:
+    return file is not None and Path(file).resolve() == Path(origin).resolve()
 
 
 _own_files: set[str] = set()
@@ -192,28 +192,28 @@ _being_run: set[str] = set()
 
 
 @lru_cache(maxsize=64)
-def _run_file(place: str, text: bytes) -> ModuleType:
+def _run_file(origin: str, text: bytes) -> ModuleType:
     """The module of a file; of the same text once, so that equal experiments have equal parts."""
     digest = hashlib.sha256(text).hexdigest()[:16]
     module = ModuleType(f"jaxrnn_own_{digest}")
-    module.__file__ = place
+    module.__file__ = origin
     sys.modules[module.__name__] = module  # where dataclasses look for what they are in
-    _own_files.add(place)
-    _being_run.add(place)
+    _own_files.add(origin)
+    _being_run.add(origin)
     try:
-        with _importing(place, Path(place).resolve().parent):
-            _check_imports(place, text)
-            exec(compile(text, place, "exec"), vars(module))
+        with _importing(origin, Path(origin).resolve().parent):
+            _check_imports(origin, text)
+            exec(compile(text, origin, "exec"), vars(module))
     finally:
-        _being_run.remove(place)
+        _being_run.remove(origin)
     return module
 
 
-def _check_imports(place: str, text: bytes) -> None:
+def _check_imports(origin: str, text: bytes) -> None:
     """Refuse a file that imports what stands beside it, where Python would give it another module
     that has that name already."""
-    directory = Path(place).resolve().parent
-    for node in ast.walk(ast.parse(text, place)):
+    directory = Path(origin).resolve().parent
+    for node in ast.walk(ast.parse(text, origin)):
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
@@ -223,13 +223,13 @@ def _check_imports(place: str, text: bytes) -> None:
             is_beside = any(one.exists() for one in beside)
             if loaded and is_beside and not any(_is_same(loaded, str(one)) for one in beside):
                 raise InputError(
-                    f"{place} imports {name}, and {loaded} has that name already: give the one "
+                    f"{origin} imports {name}, and {loaded} has that name already: give the one "
                     "beside it another name"
                 )
 
 
 @contextmanager
-def _importing(place: str, directory: Path) -> Iterator[None]:
+def _importing(origin: str, directory: Path) -> Iterator[None]:
     """Within it what stands in a directory can be imported; what fails is one sentence."""
     sys.path.insert(0, str(directory))
     try:
@@ -237,17 +237,17 @@ def _importing(place: str, directory: Path) -> Iterator[None]:
     except (InputError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise InputError(f"{place} fails with {_in_words(error)}") from error
+        raise InputError(f"{origin} fails with {_in_words(error)}") from error
     finally:
         sys.path.remove(str(directory))
 
 
 def _text(name: str) -> bytes:
     """The text of the code that a name is in."""
-    place, attribute = _split(name)
-    if _is_file(place):
-        return _read(place)
-    module = _module(place)
+    origin, attribute = _split(name)
+    if _is_file(origin):
+        return _read(origin)
+    module = _module(origin)
     try:
         if getattr(module, "__file__", None):
             return Path(inspect.getsourcefile(module) or "").read_bytes()

@@ -31,7 +31,10 @@ class TrainedNets(NamedTuple):
 
 
 def load_weights(
-    path: Path | str, *, cell: str | None = None, task: str | None = None
+    path: Path | str,
+    *,
+    cell: str | Sequence[str] = (),
+    task: str | Sequence[str] = (),
 ) -> list[TrainedNets]:
     """Load the trained nets of a file of weights, or of all files of a run directory.
 
@@ -42,12 +45,15 @@ def load_weights(
         state, ys = unroll(nets.cell, params, xs)
 
     A cell or a task of your own (``file.py:name`` or ``module:name``) is code, which is imported
-    only where you name it here, never because a file does: ``cell="mine.py:mgu"``.
+    only where you name it here, never because a file does: ``cell="mine.py:mgu"``, or a list.
 
     Raises InputError where there are no weights, for a damaged file, for a cell or a task of
     somebody's own that is not named, and for weights that do not fit their cell.
     """
-    own = {"cell": [cell] if cell else [], "task": [task] if task else []}
+    own = {
+        setting: [given] if isinstance(given, str) else list(given or ())
+        for setting, given in (("cell", cell), ("task", task))
+    }
     for setting, names in own.items():
         for name in names:
             if ":" not in name:
@@ -91,18 +97,18 @@ def with_own(
     change: dict[str, Any] = {}
     lacking: dict[str, str] = {}
     for setting, names in own.items():
-        kept = getattr(experiment, setting) or ""
-        alike = [name for name in names if called_alike(name, kept) and name not in held]
-        if called_so := {name for name in names if name == kept and ":" in name} or {*alike}:
+        called = getattr(experiment, setting) or ""
+        alike = [name for name in names if called_alike(name, called) and name not in held]
+        if called_so := {name for name in names if name == called and ":" in name} or {*alike}:
             if len(called_so) > 1:
                 words = " and ".join(sorted(called_so))
-                raise InputError(f"{setting} {kept} may be any of {words}: name one")
+                raise InputError(f"{setting} {called} may be any of {words}: name one")
             change[setting] = called_so.pop()
-        elif ":" in kept:
-            lacking[setting] = kept
+        elif ":" in called:
+            lacking[setting] = called
     if lacking:
-        words = " and ".join(f"{setting} {shown(kept)}" for setting, kept in lacking.items())
-        give = " and ".join(f"{setting} {kept}" for setting, kept in lacking.items())
+        words = " and ".join(f"{setting} {shown(called)}" for setting, called in lacking.items())
+        give = " and ".join(f"{setting} {called}" for setting, called in lacking.items())
         raise InputError(
             f"{words} {'is' if len(lacking) == 1 else 'are'} somebody's own code, which is "
             f"imported only where you name it: give {give}"
@@ -110,9 +116,9 @@ def with_own(
     return replace(experiment, **change)
 
 
-def called_alike(name: str, kept: str) -> bool:
+def called_alike(name: str, other: str) -> bool:
     """Whether both are somebody's own code of one name behind the colon: files move."""
-    return ":" in name and ":" in kept and name.rpartition(":")[2] == kept.rpartition(":")[2]
+    return ":" in name and ":" in other and name.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
@@ -167,15 +173,15 @@ class KeptTrial(NamedTuple):
     experiment: Experiment  # of this trial alone
     row: Row
     path: Path
-    place: int  # in that file
+    position: int  # in that file
 
     def load(self, own: Mapping[str, Sequence[str]]) -> tuple[Experiment, Outcome]:
         """The experiment as its code may be called by, and the outcome with the parameters."""
         nets = nets_in(self.path, {"cell": (), "task": (), "objective": (), **own})
-        params = jax.tree.map(lambda leaf: leaf[self.place], nets.params)
+        params = jax.tree.map(lambda leaf: leaf[self.position], nets.params)
         # Neither matters any more, and either may be somebody's own code.
         experiment = replace(
-            nets.experiment.alone(self.place), initializer="xavier", optimizer="clipped_sgd"
+            nets.experiment.alone(self.position), initializer="xavier", optimizer="clipped_sgd"
         )
         return experiment, replace(self.row.outcome, params=params)
 
@@ -185,13 +191,13 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
 
     Raises InputError with the choices where there is none such.
     """
-    places = {
-        trial: (path, place)
+    positions = {
+        trial: (path, position)
         for path in weights_in(run)
-        for place, trial in enumerate(read_weights(path, arrays=False).known())
+        for position, trial in enumerate(read_weights(path, arrays=False).known())
     }
-    held = [row for row in typed_rows(run) if row.trial in places]
-    found = [KeptTrial(row.experiment, row, *places[row.trial]) for row in held]
+    held = [row for row in typed_rows(run) if row.trial in positions]
+    found = [KeptTrial(row.experiment, row, *positions[row.trial]) for row in held]
 
     def only(what: str, wanted: Sequence[Any] | None, of: Callable[[KeptTrial], Any]) -> None:
         """Leave those of ``found`` that are ``wanted``."""

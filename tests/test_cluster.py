@@ -20,7 +20,7 @@ from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
 from jaxrnn.sweeps.cluster import run_sweep_on_dask, train_on_dask
-from jaxrnn.sweeps.run import run, run_sweep
+from jaxrnn.sweeps.run import open_run, run, run_sweep
 from jaxrnn.sweeps.work import Job
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
@@ -247,6 +247,19 @@ def test_an_end_may_bring_jobs(cluster, tmp_path):
     chain = Chain(SMALL[:2], tmp_path)
     train_on_dask(chain, cluster.scheduler_address, lanes=None, keep_weights=False)
     assert chain.ended == [run_trials(one, only=(0, 1)) for one in SMALL[:2]]
+
+
+def test_jobs_stop_at_until_and_go_on(cluster, local, tmp_path):
+    address = cluster.scheduler_address
+    with open_run(tmp_path, dask=address, keep_weights=True, report=False) as asked:
+        first = asked(SMALL, until=100)
+        assert all(row["steps"] <= 100 for row in first)
+        assert len(list(tmp_path.glob("checkpoint-*"))) > 0
+        assert len(asked(SMALL)) == 9
+    assert not list(tmp_path.glob("checkpoint-*"))
+    assert (tmp_path / "trials.jsonl").read_bytes() == local["small"]
+    for file in tmp_path.glob("weights-*"):
+        assert file.read_bytes() == local["weights"][file.name]
 
 
 def test_a_checkpoint_in_which_every_trial_has_ended_gives_its_rows(

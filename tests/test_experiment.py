@@ -1,6 +1,10 @@
 """Settings as plain data: every one has a type and a rule, and equal ones have one form."""
 
 import dataclasses
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -91,3 +95,17 @@ def test_equal_settings_are_one_key():
     ]
     assert swapped[0].canonical() == swapped[1].canonical()
     assert list(dict(swapped[1].cell_options)) == ["b", "a"]  # shown as it was given
+
+
+def test_an_experiment_is_the_same_key_in_another_process():
+    one = Experiment(cell="gru", length=7)
+    assert {one: "found"}[Experiment(cell="gru", length=7)] == "found"
+    program = "import pickle, sys; from jaxrnn import Experiment; one = Experiment(cell='gru'); "
+    program += "hash(one); sys.stdout.buffer.write(pickle.dumps(one))"
+    # There text has other hashes, and so the experiment has.
+    sent = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+    )
+    assert {Experiment(cell="gru"): "found"}[pickle.loads(sent.stdout)] == "found"

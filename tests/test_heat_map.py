@@ -55,7 +55,7 @@ def test_every_net_and_length_of_a_grid_is_in_its_picture():
     of_each.append(("gru", 6, "2 trials"))
     assert [" ".join(title.split()) for title in titles] == [
         f"{cell} on noise_free, length {length}: {trials}{' each' if trials == '1 trial' else ''}, "
-        "cap 100,000 steps"
+        "cap 100,000 sequences"
         for cell, length, trials in of_each
     ]
     shares = [np.asarray(one.images[0].get_array()).tolist() for one in axes[::2]]

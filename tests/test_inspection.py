@@ -32,6 +32,7 @@ from jaxrnn.inspection import (
     look,
     look_at_both,
 )
+from jaxrnn.inspection.pictures import label
 from jaxrnn.inspection.sequences import ends_of, reach_of
 from jaxrnn.training import host_loop
 from jaxrnn.training.objectives import loss_and_error
@@ -214,6 +215,12 @@ def test_picture_of_a_net_holds_its_record(cell, rows):
     assert first.get_clim() == second.get_clim()
     p = jax.nn.softmax(record.outputs[1, -1])[3]
     assert heat_maps[1].get_title() == f"first symbol 3\np(3) at the last step: {p:.2f}"
+
+
+def test_a_net_on_another_task_is_not_called_the_suites():
+    assert label(replace(TINY, name="notebook")) == f"{TINY.cell} (notebook)"
+    assert label(replace(TINY, name="notebook", task="adding")) == f"{TINY.cell} on adding"
+    assert label(replace(TINY, name="mine", task="adding")) == f"{TINY.cell} (mine)"
 
 
 def test_units_that_are_shown_of_many_have_their_own_numbers():

@@ -49,6 +49,30 @@ def test_the_readme_shows_every_part_on_those_that_it_stands_on():
     assert seen == sorted(seen)
 
 
+def tree() -> str:
+    """Every module with the first line of its docstring, a part above those that stand on it."""
+    lines = ["    jaxrnn/"]
+    for part in FLOORS:
+        folder = PACKAGE / part
+        if folder.is_dir():
+            lines.append(f"      {part + '/':<22} {first_line(folder / '__init__.py')}")
+            modules = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+            lines += [f"        {path.name:<20} {first_line(path)}" for path in modules]
+        else:
+            path = folder.with_suffix(".py")
+            lines.append(f"      {path.name:<22} {first_line(path)}")
+    return re.sub(r"(:\w+:)?`+([^`]+)`+", r"`\2`", "\n".join(lines))
+
+
+def first_line(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return docstring.splitlines()[0]
+
+
+def test_contributing_shows_every_module():
+    assert tree() in (PACKAGE.parent / "CONTRIBUTING.md").read_text(), tree()
+
+
 def test_every_fault_of_the_table_has_its_place_and_its_tests():
     table = faults.read_faults()
     assert len(table) > 80

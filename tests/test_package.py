@@ -109,10 +109,10 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
         metadata = wheel.read(f"{NAME}.dist-info/METADATA").decode()
     modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
     own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
-    kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "kept").glob("*/*")]
+    kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "shipped").glob("*/*")]
     others = [f"jaxrnn/{name}" for name in ("py.typed", "__init__.pyi", "report/page.html")]
     assert sorted(own) == sorted([*modules, *kept, *others])
-    assert "jaxrnn/kept/scorecard/trials.jsonl.gz" in own
+    assert "jaxrnn/shipped/scorecard/trials.jsonl.gz" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
     assert "\nLicense-Expression: Apache-2.0\n" in head

@@ -113,7 +113,9 @@ def test_the_title_says_net_task_length_trials_and_cap(steps_figure):
     alone = rows("mine.py:a_cell", 9, [1100], name="mine", max_steps=3000)
     for figure in figures_of(alone).values():
         title = " ".join(figure.get_suptitle().split())
-        assert "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 steps" in title
+        assert (
+            "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 sequences" in title
+        )
 
 
 def test_a_line_joins_each_nets_medians(steps_axes):
@@ -199,15 +201,15 @@ def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_
 )
 def test_distances_on_the_axis_of_lengths_mean_something(lengths, broken_after, words):
     axis = length_axis(lengths)
-    assert list(axis.place) == lengths
-    gaps = np.diff([axis.place[length] for length in lengths])
+    assert list(axis.position) == lengths
+    gaps = np.diff([axis.position[length] for length in lengths])
     assert (gaps > 1 - 1e-9).all()  # room for the dots of each
     assert words is None or axis.words == f"length of the sequence{words}"
     ends = [lengths.index(length) + 1 for length in broken_after]
     for place, end in zip(axis.breaks, ends, strict=True):
-        assert axis.place[lengths[end - 1]] + 0.5 < place < axis.place[lengths[end]] - 0.5
+        assert axis.position[lengths[end - 1]] + 0.5 < place < axis.position[lengths[end]] - 0.5
     for start, end in zip([0, *ends], [*ends, len(lengths)], strict=True):
-        part, places = lengths[start:end], [axis.place[one] for one in lengths[start:end]]
+        part, places = lengths[start:end], [axis.position[one] for one in lengths[start:end]]
         if len(part) > 2:
             straight = [abs(np.corrcoef(f(part), places)[0, 1]) for f in (np.asarray, np.log)]
             assert max(straight) == pytest.approx(1)
@@ -379,6 +381,16 @@ def test_curves_of_an_experiment_tell_the_solved_from_the_others():
     for axes, mean in zip(panels, (5040, 5680), strict=True):
         (published,) = lines_with(axes, style=":")
         assert points(published)[0] == [mean, mean]
+
+
+def test_the_legend_names_a_median_only_where_there_is_one():
+    for steps, names in (([1200, 1400], ["a trial", "median"]), ([1200, None], ["a trial"])):
+        made = rows("lstm", 9, steps, name="mine")
+        figure = figures_of(made)["steps_to_solution.png"]
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+        marks = lines_with(figure.axes[1], "_", "-")  # at a single length no line would show
+        shown = [y for line in marks for y in line.get_ydata() if np.isfinite(y)]
+        assert shown == ([1301.0] if "median" in names else [])
 
 
 def test_a_grid_has_its_heat_map_alone():

@@ -36,7 +36,7 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
-from jaxrnn.scorecard.shipped import differences, keep, kept, kept_rows
+from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_rows
 from jaxrnn.store.rows import PACKED, row_from, typed_rows
 from jaxrnn.training.parts import parts_of
 
@@ -207,8 +207,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     out, name = tmp_path / "out", f"{own}:mine"
     monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", TINY)
     monkeypatch.setattr("jaxrnn.scorecard.nets.COST_STEPS", 500)
-    monkeypatch.setattr("jaxrnn.scorecard.shipped.kept", lambda protocol: kept)
-    monkeypatch.setattr("jaxrnn.cli.scoring.kept", lambda protocol: kept)
+    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: kept)
+    monkeypatch.setattr("jaxrnn.cli.scoring.shipped", lambda protocol: kept)
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
     assert shown.err == (
@@ -222,8 +222,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     report = (out / "report.md").read_text()
     assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
     assert "Tuned by" in report
-    assert kept_rows(TINY, [TASK]) == made
-    assert kept_rows(TINY, ["adding"]) == []
+    assert shipped_rows(TINY, [TASK]) == made
+    assert shipped_rows(TINY, ["adding"]) == []
     with_gru = [*typed_rows(out), made[-1]]  # which has its own row then
     assert {row["cell"] for row in scoring._beside(TINY, with_gru, out)} == {"lstm"}
     # And the kept one on this task.
@@ -428,12 +428,12 @@ CARDS_KEPT = [("small", SMALL), ("full", FULL)]
 def test_what_comes_with_the_package_is_the_examples_and_of_its_protocol(name, protocol, tmp_path):
     example = Path(__file__).parents[1] / "examples" / "scorecard-run" / name
     if not example.exists():
-        assert not kept(protocol).exists()
+        assert not shipped(protocol).exists()
         return
-    keep(example, tmp_path)
+    ship(example, tmp_path)
     files = contents(tmp_path)
-    assert contents(kept(protocol)) == files
-    assert sum(path.stat().st_size for path in kept(protocol).iterdir()) < 100_000
+    assert contents(shipped(protocol)) == files
+    assert sum(path.stat().st_size for path in shipped(protocol).iterdir()) < 100_000
     assert json.loads(files["protocol.json"]) == json.loads(json.dumps(asdict(protocol)))
     sought, of_net = {}, {}
     for row in typed_rows(example / "search"):

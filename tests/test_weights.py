@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import test_kept
+import test_last_params
 from helpers import claim, first_params, jit, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
@@ -21,7 +21,7 @@ from jaxrnn.training import host_loop
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
-TESTED = replace(settled(test_kept.TESTED), name="mine", trials=3)
+TESTED = replace(settled(test_last_params.TESTED), name="mine", trials=3)
 SMALL = Experiment(
     length=4, cell="simple_rnn", hidden_size=3, trials=2, window=5, max_steps=30, threshold=0.01
 )
@@ -356,6 +356,10 @@ def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
     assert with_own(other, both).cell == other.cell
     with pytest.raises(InputError, match=r"may be any of v1/mine\.py:net and v2/mine\.py:net"):
         with_own(replace(one, cell="gone/mine.py:net"), both)
+    nets = load_weights("run", cell=both["cell"])
+    assert [net.experiment.cell for net in nets] == both["cell"]
+    assert run("inspect", "run", "--cells", *both["cell"], "--out", "seen") == 0
+    assert len(list(Path("seen").glob("*.png"))) == 3
     with pytest.raises(InputError, match="name at least one cell"):
         chosen(Path("run"), Choice(cells=[]))
 

@@ -16,9 +16,17 @@ from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
 from jaxrnn.report.render import console
 from jaxrnn.scorecard import run_scorecard
-from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
+from jaxrnn.scorecard.nets import (
+    ENDS_HEADINGS,
+    ENDS_LEGEND,
+    HEADINGS,
+    LEGEND,
+    ends_of_grid,
+    nets_table,
+    write_costs,
+)
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
-from jaxrnn.scorecard.shipped import SEARCH, differences, kept, kept_rows, lay_beside
+from jaxrnn.scorecard.shipped import SEARCH, differences, lay_beside, shipped, shipped_rows
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.sweeps.watch import duration
@@ -76,11 +84,11 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
     trained = {row.experiment.cell for row in rows}
     tasks = {row.experiment.task for row in rows}
     others = [cell for cell in CELLS if cell not in trained]
-    come = kept_rows(protocol, tasks)
+    come = shipped_rows(protocol, tasks)
     run = {(row.experiment.cell, row.experiment.task) for row in rows}
     beside = [row for row in come if (row.experiment.cell, row.experiment.task) not in run]
     why = ""
-    if beside and (words := differences(kept(protocol), out)):
+    if beside and (words := differences(shipped(protocol), out)):
         made = ", ".join(words)
         why = f"the rows that come with jaxrnn are not shown beside, being made with {made}"
         beside = []
@@ -97,7 +105,11 @@ def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import markdown_table, terminal_table
 
-    nets = nets_table(rows, typed_rows(out / SEARCH), costs)
-    write_whole(out / NOTES, f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n".encode())
+    tried = typed_rows(out / SEARCH)
+    nets = nets_table(rows, tried, costs)
+    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
+    if ends := ends_of_grid(rows, tried):
+        text += f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
+    write_whole(out / NOTES, text.encode())
     legend = Text(LEGEND, style="dim")
     show_report(out, terminal_table(nets, HEADINGS), legend)

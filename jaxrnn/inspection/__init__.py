@@ -1,4 +1,4 @@
-"""See a trained net remember: its states and gates over time, and how far its gradient reaches."""
+"""See trained nets remember: trains or reads them, records them and writes their pictures."""
 
 import os
 import re
@@ -76,7 +76,7 @@ def inspect(
     """
     if whole_number("trial", trial, 0) >= 2**31 - 1:
         raise InputError(f"trial {trial} must be below 2147483647")
-    pictures = _places(experiments, out)
+    pictures = _paths(experiments, out)
     experiments = [_up_to(experiment, trial) for experiment in experiments]
     for experiment in experiments:
         check(experiment, num_trials=1, keep_params=True)
@@ -106,7 +106,7 @@ def inspect_run(
     Raises InputError where the directory keeps no such weights, and as those two.
     """
     found = chosen(run, choice)
-    pictures = _places([one.experiment for one in found], out)
+    pictures = _paths([one.experiment for one in found], out)
     nets = [_Net(*one.load(own or {})) for one in found]
     for net in nets:
         _check_state(net.experiment)
@@ -115,7 +115,7 @@ def inspect_run(
     return _draw(iter(nets), pictures, on_stage)
 
 
-def _places(experiments: Sequence[Experiment], out: Path) -> list[Path]:
+def _paths(experiments: Sequence[Experiment], out: Path) -> list[Path]:
     """Where the picture of each net goes, and last that of all."""
     names = [re.sub(r"[^\w.+-]", "_", f"{e.cell}-{e.name}-{e.length}.png") for e in experiments]
     for name, count in Counter(names).items():

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxrnn.experiment import Experiment
 from jaxrnn.inspection.record import Record
 from jaxrnn.outcome import Outcome
+from jaxrnn.problems import SUITES
 from jaxrnn.report.drawing import COLORS
 from jaxrnn.training.parts import parts_of, settled
 
@@ -23,7 +24,10 @@ SHOWN_UNITS = 20
 def label(experiment: Experiment) -> str:
     """A net's name in titles."""
     layers = f" x{experiment.layers}" if experiment.layers > 1 else ""
-    return f"{experiment.cell}{layers} ({experiment.name})"
+    suite = SUITES.get(experiment.name)
+    is_other = suite is not None and suite.base.task != experiment.task  # so no net of the suite
+    words = f"on {experiment.task}" if is_other else f"({experiment.name})"
+    return f"{experiment.cell}{layers} {words}"
 
 
 def ending(outcome: Outcome) -> str:
@@ -53,8 +57,8 @@ class Row(NamedTuple):
         axes.set_ylabel(f"{self.name}\nunit")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         if len(self.own) < self.units:  # those that are shown, by their own numbers
-            places = np.arange(0, len(self.own), 5)
-            axes.set_yticks(places, [str(self.own[place]) for place in places])
+            numbers = np.arange(0, len(self.own), 5)
+            axes.set_yticks(numbers, [str(self.own[number]) for number in numbers])
 
 
 def rows_of(experiment: Experiment, record: Record) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The cells whose recurrence has no matrix: a hidden unit sees no other one's past but its own.
+"""The cells without a recurrent matrix: minimal GRU and LSTM, and the LRU.
 
 Products with weights are done for all time steps at once, before and after a recurrence that is
 elementwise. The fast path of :func:`jaxrnn.nets.gated.gated` is made around the product that they

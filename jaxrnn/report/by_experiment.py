@@ -1,4 +1,4 @@
-"""Pictures of experiments that stand each for itself, beside its published row."""
+"""View: experiments that stand each for itself, beside its published row; pictures."""
 
 import itertools
 import math
@@ -67,28 +67,28 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
     height = 0.27 if len(groups) <= 100 else 0.14
     figure = Figure(figsize=(9, 2.2 + height * len(groups)), layout="constrained")
     axes = figure.add_subplot()
-    marks: list[float] = []  # everything that has a place on the axis
+    marks: list[float] = []  # everything that has a position on the axis
     conditions = dict.fromkeys(_condition(experiment, cell) for experiment, cell, _ in groups)
     at = ("axes fraction", "data")
-    for place, ((experiment, cell, _), group) in enumerate(groups.items()):
+    for position, ((experiment, cell, _), group) in enumerate(groups.items()):
         steps = [s for s in group.times if math.isfinite(s)]
         color = colors[_condition(experiment, cell)]
-        spread = spread_around(place, 0.22, len(steps))
+        spread = spread_around(position, 0.22, len(steps))
         dots = axes.plot(steps, spread, ".", color=color, alpha=0.6, clip_on=True)
         tell(dots[0], [row for row in group if row.solved], _condition(experiment, cell))
         if steps:
-            axes.plot(np.mean(steps), place, "|", color=color, ms=12, mew=2)
+            axes.plot(np.mean(steps), position, "|", color=color, ms=12, mew=2)
         marks += steps
         if len(steps) < len(group):
             left = (row for row in group if not row.solved)
             cap = max(1, *(row.experiment.max_steps - uncounted(row) for row in left))
-            axes.plot(cap, place, "4", color=GREY, ms=8)
+            axes.plot(cap, position, "4", color=GREY, ms=8)
             marks.append(cap)
         if (published := published_beside(group)) and published.mean:
-            axes.plot(published.mean, place, "D", mfc="none", mec="black", ms=6)
+            axes.plot(published.mean, position, "D", mfc="none", mec="black", ms=6)
             marks.append(published.mean)
         solved = f"{group.solved}/{len(group)}"
-        axes.annotate(solved, (1.01, place), xycoords=at, va="center", fontsize=height * 33)
+        axes.annotate(solved, (1.01, position), xycoords=at, va="center", fontsize=height * 33)
     names = [_name_and_length(*net) for net in groups]
     axes.set_yticks(range(len(groups)), names, fontsize=height * 33)
     axes.annotate("solved", (1.01, -0.6), xycoords=at, va="bottom", fontsize=9)

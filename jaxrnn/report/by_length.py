@@ -1,4 +1,4 @@
-"""Pictures of nets that are compared along the lengths of one task."""
+"""View: nets that are compared along the lengths of one task; pictures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -78,15 +78,15 @@ def _draw_steps(
     share = 0.6 if any(beside.values()) else 1.0  # of the width, the rest is for rings
     marks: dict[str, str] = {}  # what was published, and its marker
     drawn: list[float] = []
-    for place in axis.place.values():
-        axes.axvspan(place - 0.45, place + 0.45, color="#f3f3f3", zorder=0)
+    for position in axis.position.values():
+        axes.axvspan(position - 0.45, position + 0.45, color="#f3f3f3", zorder=0)
     for number, (net, color) in enumerate(nets.items()):
         medians = []
-        for length, place in axis.place.items():
+        for length, position in axis.position.items():
             group = groups.get((*net, length))
             if group is None:
                 continue
-            left = place - 0.4 + number * width
+            left = position - 0.4 + number * width
             middle = left + share * width / 2
             steps = group.times
             half = min(0.42 * share * width, 0.02 * len(steps) / slot)
@@ -110,13 +110,12 @@ def _draw_steps(
             drawn += heights
         _join(axes, medians, axis.breaks, color, net_name(*net))
     _finish_steps(axes, cap, top, drawn)
-    handles = [Line2D([], [], color="#555555", marker=".", ls="none", ms=6)]
-    handles.append(Line2D([], [], color="#555555"))
-    handles += [
-        Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
-        for marker in marks.values()
-    ]
-    put_legend(figure, handles, ["a trial", "median", *marks])
+    handles = {"a trial": Line2D([], [], color="#555555", marker=".", ls="none", ms=6)}
+    if any(math.isfinite(median(group.times)) for group in groups.values()):
+        handles["median"] = Line2D([], [], color="#555555")
+    for of, marker in marks.items():
+        handles[of] = Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
+    put_legend(figure, list(handles.values()), list(handles))
 
 
 def _join(
@@ -127,7 +126,9 @@ def _join(
     for low, high in pairwise(edges):
         piece = [(x, y) for x, y in medians if low < x < high]
         if piece:
-            axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, label=plain(of))
+            mark = "_" if len(piece) == 1 else "None"  # which is no line yet
+            line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(of)}
+            axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, **line)
 
 
 def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
@@ -156,13 +157,13 @@ def _draw_table(
 ) -> None:
     """A row a net in its colour: of how many trials how many were solved, at each length."""
     for number, (net, color) in enumerate(nets.items()):
-        for length, place in axis.place.items():
+        for length, position in axis.position.items():
             group = groups.get((*net, length))
             if group is None:
                 continue
             text = f"{group.solved}/{len(group)}"
             size = 5 if turned else 8
-            axes.text(place, number, text, ha="center", va="center", fontsize=size, color=color)
+            axes.text(position, number, text, ha="center", va="center", fontsize=size, color=color)
     short = all_shortened((net_name(*net) for net in nets), 40)
     names = [plain(short[net_name(*net)]) for net in nets]
     axes.set_yticks(range(len(nets)), names, fontsize=9)

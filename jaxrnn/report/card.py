@@ -1,4 +1,4 @@
-"""Cells by tasks: what each solves and how soon, as tables and as pictures.
+"""View: cells by tasks, what each solves and how soon; tables and pictures.
 
 Of rows whose source compares its cells across its tasks. No cell is ranked: two are told apart, or
 they are not.
@@ -33,22 +33,22 @@ from jaxrnn.store.rows import Row
 NAME_WIDTH = 24  # of a cell's name
 TASKS_ACROSS = 4  # panels of the times
 
-Places = dict[tuple[str, str], Rows]
+Groups = dict[tuple[str, str], Rows]
 """The rows of each cell on each task."""
 
 
-def _places(rows: Sequence[Row]) -> tuple[list[str], list[str], Places]:
+def _groups(rows: Sequence[Row]) -> tuple[list[str], list[str], Groups]:
     """The cells, the tasks, and the rows of each of both; those that their suites know first, in
     the order of these."""
-    places: Places = {}
+    groups: Groups = {}
     for row in rows:
-        places.setdefault((row.experiment.cell, row.experiment.task), Rows()).append(row)
+        groups.setdefault((row.experiment.cell, row.experiment.task), Rows()).append(row)
     suites = [suite for suite in SUITES.values() if suite.source.view == "card"]
     known = dict.fromkeys(cell for suite in suites for cell in suite.cells)
-    cells, tasks = (list(dict.fromkeys(names)) for names in zip(*places, strict=True))
+    cells, tasks = (list(dict.fromkeys(names)) for names in zip(*groups, strict=True))
     for names, order in ((cells, [*known]), (tasks, [suite.base.task for suite in suites])):
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    return cells, tasks, places
+    return cells, tasks, groups
 
 
 def _labels(cells: Sequence[str]) -> list[str]:
@@ -57,12 +57,12 @@ def _labels(cells: Sequence[str]) -> list[str]:
 
 def solved_table(rows: Sequence[Row]) -> Table:
     """Trials solved of each cell on each task, and the 95 % interval of their percentage."""
-    cells, tasks, places = _places(rows)
+    cells, tasks, groups = _groups(rows)
     lines = []
     for cell, label in zip(cells, _labels(cells), strict=True):
         shown = {"cell": label}
         for task in tasks:
-            if net := places.get((cell, task)):
+            if net := groups.get((cell, task)):
                 bounds = bounds_in_percent(net.interval)
                 shown[task] = f"{net.solved}/{len(net)} {bounds:>6}"
         lines.append(TableRow(shown, None, {"cell": cell}))
@@ -81,10 +81,10 @@ _DISPENSABLE = ("restricted mean", "bias", "learning rate", "optimizer", "units"
 def times_rows(rows: Sequence[Row]) -> list[TableRow]:
     """Every net on every task: what it was trained with, what it solved and when, and the
     probability that it is solved sooner than the first of the task."""
-    cells, tasks, places = _places(rows)
+    cells, tasks, groups = _groups(rows)
     lines = []
     for task in tasks:
-        nets = [places[cell, task] for cell in cells if (cell, task) in places]
+        nets = [groups[cell, task] for cell in cells if (cell, task) in groups]
         for net in nets:
             about = {"cell": net[0].experiment.cell, "task": task}
             lines.append(TableRow(_line(net, nets[0]), task, about))
@@ -116,8 +116,8 @@ def _line(net: Rows, first: Rows) -> dict[str, str]:
 
 def times_legend(rows: Sequence[Row]) -> str:
     """What the columns of :func:`times_rows` mean."""
-    _, tasks, places = _places(rows)
-    compared = len(places) - len(tasks)
+    _, tasks, groups = _groups(rows)
+    compared = len(groups) - len(tasks)
     said = " ".join(
         dict.fromkeys(
             f"Solved: trials that {source.solved}; steps are {source.steps}."
@@ -139,16 +139,16 @@ def times_legend(rows: Sequence[Row]) -> str:
 def solved_picture(rows: Sequence[Row]) -> Figure:
     """Cells by tasks: the share of trials solved as colour, number and interval; empty where
     nothing was run."""
-    cells, tasks, places = _places(rows)
+    cells, tasks, groups = _groups(rows)
     size = _width(2.0 + 0.6 * len(tasks), cells), 1.9 + 0.34 * len(cells)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     shares = np.full((len(cells), len(tasks)), np.nan)
     colors = "viridis"
-    for (cell, task), net in places.items():
+    for (cell, task), net in groups.items():
         shares[cells.index(cell), tasks.index(task)] = net.solved / len(net)
     image = axes.imshow(shares, cmap=colors, norm=Normalize(0, 1), aspect="auto")
-    for (cell, task), net in places.items():
+    for (cell, task), net in groups.items():
         y, x = cells.index(cell), tasks.index(task)
         color = "black" if shares[y, x] > 0.6 else "white"
         for text, beyond, va, letters in (
@@ -169,7 +169,7 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02)
     bar.set_label("share of trials solved; below each count the 95 % interval in percent", size=8)
     bar.ax.tick_params(labelsize=7)
-    put_heading(figure, size[0], f"Trials solved: {_heading(places)}")
+    put_heading(figure, size[0], f"Trials solved: {_heading(groups)}")
     return figure
 
 
@@ -179,11 +179,11 @@ def _width(wanted: float, cells: Sequence[str]) -> float:
     return max(5.0, wanted) + 0.08 * max(0, longest - 15)
 
 
-def _heading(places: Places) -> str:
+def _heading(groups: Groups) -> str:
     """How many cells, tasks and trials, and the cap, in words."""
-    cells, tasks = (len({*names}) for names in zip(*places, strict=True))
-    trials = sorted({len(net) for net in places.values()})
-    cap = max(row.experiment.max_steps for net in places.values() for row in net)
+    cells, tasks = (len({*names}) for names in zip(*groups, strict=True))
+    trials = sorted({len(net) for net in groups.values()})
+    cap = max(row.experiment.max_steps for net in groups.values() for row in net)
     return (
         f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, "
         f"{'-'.join(map(str, trials[:: max(1, len(trials) - 1)]))} trials each, "
@@ -194,7 +194,7 @@ def _heading(places: Places) -> str:
 def times_picture(rows: Sequence[Row]) -> Figure:
     """The times to success: a panel a task, a line a cell, each trial a dot, the median a bar, and
     at the cap how many were not solved."""
-    cells, tasks, places = _places(rows)
+    cells, tasks, groups = _groups(rows)
     columns = min(TASKS_ACROSS, len(tasks))
     lines = -(-len(tasks) // columns)
     size = _width(1.6 + 1.9 * columns, cells), 1.4 + lines * (0.55 + 0.155 * len(cells))
@@ -203,11 +203,11 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     for axes in panels.flat[len(tasks) :]:
         axes.set_visible(False)
     for axes, task in zip(panels.flat, tasks, strict=False):
-        _times_panel(axes, task, [places.get((cell, task), Rows()) for cell in cells])
+        _times_panel(axes, task, [groups.get((cell, task), Rows()) for cell in cells])
     for axes in panels.flat[max(0, len(tasks) - columns) : len(tasks)]:
         axes.tick_params(labelbottom=True)  # also where nothing stands below
     caps = [row.experiment.max_steps for row in rows]
-    times = [step for net in places.values() for step in net.times if math.isfinite(step)]
+    times = [step for net in groups.values() for step in net.times if math.isfinite(step)]
     low, high = min([*times, *caps]) / 1.3, max(caps) * 1.9
     panels[0, 0].set(xscale="log", xlim=(low, high))
     panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 100 * low else (1,)))
@@ -217,28 +217,28 @@ def times_picture(rows: Sequence[Row]) -> Figure:
     panels[0, 0].set_ylim(len(cells) - 0.4, -0.6)
     for axes in panels.flat:
         axes.tick_params(axis="y", labelsize=7, length=0)
-    handles = [
-        Line2D([], [], ls="none", marker=".", color=COLORS[1]),
-        Line2D([], [], ls="none", marker="|", ms=9, mew=2, color=COLORS[0]),
-        Line2D([], [], ls="none", marker="4", ms=8, color=GREY),
-    ]
-    put_legend(figure, handles, ["a trial", "median", "the cap, and how many came to it unsolved"])
-    put_heading(figure, size[0], f"Training sequences until success: {_heading(places)}")
+    handles = {"a trial": Line2D([], [], ls="none", marker=".", color=COLORS[1])}
+    if any(math.isfinite(median(net.times)) for net in groups.values()):
+        handles["median"] = Line2D([], [], ls="none", marker="|", ms=9, mew=2, color=COLORS[0])
+    capped = Line2D([], [], ls="none", marker="4", ms=8, color=GREY)
+    handles["the cap, and how many came to it unsolved"] = capped
+    put_legend(figure, list(handles.values()), list(handles))
+    put_heading(figure, size[0], f"Training sequences until success: {_heading(groups)}")
     return figure
 
 
 def _times_panel(axes: Axes, task: str, nets: Sequence[Rows]) -> None:
     cap = max(row.experiment.max_steps for net in nets for row in net)
-    for place, net in enumerate(nets):
+    for position, net in enumerate(nets):
         solved = [step for step in net.times if math.isfinite(step)]
-        spread = spread_around(place, 0.2, len(solved))
+        spread = spread_around(position, 0.2, len(solved))
         dots = axes.plot(solved, spread, ".", ms=3, color=COLORS[1])
         tell(dots[0], [row for row in net if row.solved])
         if net and math.isfinite(middle := median(net.times)):
-            axes.plot(middle, place, "|", ms=9, mew=2, color=COLORS[0])
+            axes.plot(middle, position, "|", ms=9, mew=2, color=COLORS[0])
         if unsolved := len(net) - len(solved):
-            axes.plot(cap, place, "4", ms=6, color=GREY)
-            axes.annotate(str(unsolved), (cap, place), (4, 0), textcoords="offset points",
+            axes.plot(cap, position, "4", ms=6, color=GREY)
+            axes.annotate(str(unsolved), (cap, position), (4, 0), textcoords="offset points",
                           va="center", fontsize=5.5, color="#555555")  # fmt: skip
     axes.set_title(plain(task), fontsize=8)
     axes.tick_params(axis="x", labelsize=7)

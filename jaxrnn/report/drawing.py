@@ -45,7 +45,7 @@ def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
         f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
         f"length{'s' if ' ' in lengths else ''} {lengths}: "
         f"{trials} trial{'' if trials == '1' else 's'}{' each' if len(numbers) > 1 else ''}, "
-        f"cap {caps} steps"
+        f"cap {caps} sequences"
     )
 
 
@@ -100,13 +100,13 @@ def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str)
     The others are taken away; above one of them is an edge, too.
     """
     columns = panels.shape[1]
-    for place, axes in enumerate(panels.flat):
-        if place >= count:
+    for position, axes in enumerate(panels.flat):
+        if position >= count:
             axes.set_visible(False)
             continue
-        if place % columns == 0:
+        if position % columns == 0:
             axes.set_ylabel(ylabel)
-        if place + columns >= count:
+        if position + columns >= count:
             axes.set_xlabel(xlabel)
             axes.tick_params(labelbottom=True)
 
@@ -118,34 +118,36 @@ class LengthAxis(NamedTuple):
     leave each a slot of a fair share of the axis, it is broken, each part with a scale of its own.
     """
 
-    place: dict[int, float]  # of each length
+    position: dict[int, float]  # of each length
     breaks: list[float]
     words: str  # the name of the axis
 
     @property
     def end(self) -> float:
         """The axis runs from 0 to here."""
-        return max(self.place.values()) + 0.5
+        return max(self.position.values()) + 0.5
 
     def finish(self, axes: Axes, room: float) -> None:
         """Ticks, breaks and label; with little ``room`` for a slot, in inches, ticks are turned."""
         middle, half = self.end / 2, max(self.end, 4.0) / 2  # few lengths do not fill the axis
         axes.set_xlim(middle - half, middle + half)
-        turned = room < 0.1 + 0.08 * max(len(str(length)) for length in self.place)
-        labels = [str(length) for length in self.place]
-        axes.set_xticks(list(self.place.values()), labels, rotation=90 if turned else 0)
+        turned = room < 0.1 + 0.08 * max(len(str(length)) for length in self.position)
+        labels = [str(length) for length in self.position]
+        axes.set_xticks(list(self.position.values()), labels, rotation=90 if turned else 0)
         axes.set_xlabel(self.words)
-        for place in self.breaks:
-            put_break(axes, place)
+        for position in self.breaks:
+            put_break(axes, position)
 
 
-def put_break(axes: Axes, place: float) -> None:
+def put_break(axes: Axes, position: float) -> None:
     """A gap in the frame of a panel, with the two strokes that mark a broken axis."""
     across = axes.get_xaxis_transform()
-    axes.axvspan(place - 0.08, place + 0.08, -0.01, 1.01, color="white", zorder=5, clip_on=False)
+    axes.axvspan(
+        position - 0.08, position + 0.08, -0.01, 1.01, color="white", zorder=5, clip_on=False
+    )
     stroke = [(-0.5, -1.0), (0.5, 1.0)]
     for edge in (0, 1):
-        for side in (place - 0.08, place + 0.08):
+        for side in (position - 0.08, position + 0.08):
             axes.plot(
                 *(side, edge),
                 transform=across,
@@ -177,7 +179,7 @@ def length_axis(lengths: Sequence[int]) -> LengthAxis:
                 ratio = lengths[start] / lengths[start - 1] if start else math.inf
                 choices.append((parts + 1, max(least, -ratio), [*before, (start, end)]))
         best.append(min(choices))
-    place: dict[int, float] = {}
+    position: dict[int, float] = {}
     breaks, words, left = [], [], 0.5
     for start, end in best[-1][2]:
         part = lengths[start:end]
@@ -185,20 +187,20 @@ def length_axis(lengths: Sequence[int]) -> LengthAxis:
         is_linear = linear >= logarithmic or part[-1] <= 2 * part[0]
         values = np.asarray(part, float) if is_linear else np.log(part)
         slot = np.diff(values).min() if len(part) > 1 else 1.0
-        place |= dict(zip(part, (left + (values - values[0]) / slot).tolist(), strict=True))
+        position |= dict(zip(part, (left + (values - values[0]) / slot).tolist(), strict=True))
         if len(part) > 2:  # of two the distance means nothing
             scale = "linear" if is_linear else "logarithmic"
             words.append(f"{part[0]} to {part[-1]} {scale}")
         else:
             words.append(" and ".join(map(str, part)))
         breaks.append(left - 0.8)
-        left = place[part[-1]] + 1.6
+        left = position[part[-1]] + 1.6
     name = "length of the sequence"
     if len(breaks) > 1:
         name += f" ({', '.join(words)})"
     elif "log" in words[0]:
         name += " (logarithmic)"
-    return LengthAxis(place, breaks[1:], name)
+    return LengthAxis(position, breaks[1:], name)
 
 
 def _evenness(lengths: Sequence[int]) -> tuple[float, float]:

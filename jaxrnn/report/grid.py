@@ -1,4 +1,4 @@
-"""The picture of a grid."""
+"""View: every combination of settings as a table of colours."""
 
 import math
 from collections.abc import Sequence
@@ -79,9 +79,9 @@ class _Map:
         self.down = [name for name in values if name != self.across]
         self.columns = values[self.across] if self.across is not None else [None]
         rank = {name: {one: k for k, one in enumerate(values[name])} for name in self.down}
-        places = {tuple(line.settings[name] for name in self.down) for line in lines}
+        positions = {tuple(line.settings[name] for name in self.down) for line in lines}
         self.rows = sorted(
-            places, key=lambda row: [rank[n][v] for n, v in zip(self.down, row, strict=True)]
+            positions, key=lambda row: [rank[n][v] for n, v in zip(self.down, row, strict=True)]
         )
         self.solved, self.steps = np.full((2, len(self.rows), len(self.columns)), np.nan)
         self.shares: dict[tuple[int, int], str] = {}
@@ -103,7 +103,7 @@ class _Map:
 
     def labels(self) -> list[str]:
         """Of the rows, where settings run down."""
-        return [plain(", ".join(map(short, place))) for place in self.rows if place]
+        return [plain(", ".join(map(short, position))) for position in self.rows if position]
 
     def draw(self, part: SubFigure) -> None:
         """Both panels."""

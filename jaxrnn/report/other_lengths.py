@@ -1,4 +1,4 @@
-"""Nets at other lengths than they were trained at: the table and the picture of their tests."""
+"""View: nets at other lengths than they were trained at; a table and a picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -113,21 +113,21 @@ def _panel(
 ) -> None:
     at = length_axis(sorted({length, *(one for net in nets for one in net.right)}))
     for net in nets:
-        places = [at.place[one] for one in net.right]
-        for place, right in zip(places, net.right.values(), strict=True):
-            at_length = [place] * len(right)
+        positions = [at.position[one] for one in net.right]
+        for position, right in zip(positions, net.right.values(), strict=True):
+            at_length = [position] * len(right)
             dots = axes.plot(at_length, right, ".", color=colors[net.net], alpha=0.35, ms=5)
             tell(dots[0], net.rows, net_name(*net.net))
         means = [right.mean() for right in net.right.values()]
-        axes.plot(places, means, "-", color=colors[net.net])
+        axes.plot(positions, means, "-", color=colors[net.net])
     for share in {guessing_of(net.rows[0].experiment) for net in nets}:
         if share is not None:
             axes.axhline(share, color=GREY, ls="--")
-    axes.axvline(at.place[length], color=GREY, ls=":")
+    axes.axvline(at.position[length], color=GREY, ls=":")
     axes.set(title=f"trained at T = {length}", ylim=(-0.03, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(alpha=0.25)
-    at.finish(axes, inches / (len(at.place) + 1))
+    at.finish(axes, inches / (len(at.position) + 1))
 
 
 def _pictures(study: Study) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""What a report is made of, and how a terminal and Markdown show it; :mod:`page` has its HTML."""
+"""What a report is made of, and how a terminal and Markdown show it."""
 
 import math
 import re
@@ -26,7 +26,7 @@ NAME_WIDTH = 28
 """Of a net's name on the terminal."""
 
 _NETS = ("net", "against", "cell")
-_LEFT = (*_NETS, "task", "optimizer")
+_LEFT = (*_NETS, "task", "optimizer", "setting")
 
 
 class TableRow(NamedTuple):

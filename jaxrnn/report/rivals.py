@@ -1,5 +1,4 @@
-"""Nets of a run that were trained under the same conditions: compared in a table, and pictures of
-how many trials of each are solved by when."""
+"""View: nets under the same conditions, compared, and how many trials are solved by when."""
 
 import math
 import re

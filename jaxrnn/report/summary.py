@@ -1,4 +1,4 @@
-"""Our rows beside the published ones: the table's numbers."""
+"""Rows in groups and their statistics, beside what was published."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -269,8 +269,10 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
             for values, rows in combinations.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    places = {name: place for place, name in enumerate(dict.fromkeys(map(_together, lines)))}
-    return sorted(lines, key=lambda line: (places[_together(line)], line.length))
+    positions = {
+        name: position for position, name in enumerate(dict.fromkeys(map(_together, lines)))
+    }
+    return sorted(lines, key=lambda line: (positions[_together(line)], line.length))
 
 
 def _together(line: Line) -> str | None:

@@ -1,4 +1,4 @@
-"""The table of a run: our rows beside the published ones, as text for a terminal and Markdown."""
+"""View: our rows beside the published ones, as a table, and what solved means."""
 
 import math
 from collections.abc import Sequence

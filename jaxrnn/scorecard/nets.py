@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.problems import Suite
-from jaxrnn.report.render import TableRow
+from jaxrnn.report.render import TableRow, spaced
 from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
@@ -91,6 +91,39 @@ def nets_table(
         )
         lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
     return lines
+
+
+ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")
+
+ENDS_LEGEND = (
+    "Searched: nets and tasks for which several values were tried, of a learning rate those "
+    "with the optimizer that was chosen. Then how many of the chosen values are at an end of the "
+    "grid: beyond it a better one may be."
+)
+
+
+def ends_of_grid(rows: Sequence[Row], tried: Sequence[Row]) -> list[TableRow]:
+    """Of each setting that was searched how often its chosen value, among ``rows``, is the least or
+    the greatest that was ``tried`` of the cell on the task."""
+    grids: dict[tuple[str, str], list[Experiment]] = {}
+    for one in dict.fromkeys(row.experiment for row in tried):
+        grids.setdefault((one.cell, one.task), []).append(one)
+    counts: dict[str, Counter[str]] = {}
+    for chosen in dict.fromkeys(row.experiment for row in rows):
+        for name in PER_TRIAL:
+            grid = grids.get((chosen.cell, chosen.task), [])
+            if name == "learning_rate":
+                grid = [one for one in grid if one.optimizer == chosen.optimizer]
+            values, value = {getattr(one, name) for one in grid}, getattr(chosen, name)
+            if len(values) > 1:
+                of = f" of {chosen.optimizer}" if name == "learning_rate" else ""
+                count = counts.setdefault(spaced(name) + of, Counter())
+                ends = value == min(values), value == max(values)
+                count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
+    return [
+        TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
+        for name, count in counts.items()
+    ]
 
 
 def _range(numbers: Iterable[int]) -> str:

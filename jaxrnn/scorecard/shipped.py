@@ -23,13 +23,13 @@ SEARCH = "search"
 """The directory of the search's rows, within that of the reported ones."""
 
 
-def kept(protocol: Protocol) -> Path:
+def shipped(protocol: Protocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     name = "scorecard-full" if replace(protocol, batch_size=1) == FULL else "scorecard"
-    return Path(str(files("jaxrnn"))) / "kept" / name
+    return Path(str(files("jaxrnn"))) / "shipped" / name
 
 
-def keep(directory: Path, into: Path) -> None:
+def ship(directory: Path, into: Path) -> None:
     """Write what comes with the package of a directory of the scorecard: its reported rows, packed
     and without their learning curves, and how they were made."""
     into.mkdir(parents=True, exist_ok=True)
@@ -40,10 +40,12 @@ def keep(directory: Path, into: Path) -> None:
         write_whole(into / name, (directory / name).read_bytes())
 
 
-def kept_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
+def shipped_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
     """Those of the tasks; none where none come with the package."""
     wanted = set(tasks)
-    return [row for row, _ in read_lines(kept(protocol)).values() if row.experiment.task in wanted]
+    return [
+        row for row, _ in read_lines(shipped(protocol)).values() if row.experiment.task in wanted
+    ]
 
 
 def lay_beside(rows: Sequence[Row], directory: Path) -> None:

@@ -1,5 +1,4 @@
-"""What a run directory keeps as .npz files, arrays only: the checkpoint of an experiment in flight,
-and the weights that trials ended with, a file a net and length."""
+"""What a run directory keeps as .npz files: checkpoints, and the weights that trials ended with."""
 
 import dataclasses
 import json

@@ -59,7 +59,7 @@ class RunDirectory:
         self._in_order = True  # whether it has them in the order of what was admitted
         self._checkpoints: dict[Path, Owner] = {}
         self._admitted: dict[Experiment, int] = {}
-        self._places: dict[Trial, int] = {}
+        self._position_of: dict[Trial, int] = {}
         self._lock = FileLock(path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
@@ -122,9 +122,9 @@ class RunDirectory:
         held.
         """
         for experiment in experiments:
-            place = self._admitted.setdefault(experiment, len(self._admitted))
+            position = self._admitted.setdefault(experiment, len(self._admitted))
             for trial, one in enumerate(experiment.each_alone()):
-                self._places.setdefault((one, trial), place)
+                self._position_of.setdefault((one, trial), position)
         if not self.mixed:
             self._check_unchanged(list(self._admitted))
         if keep_weights:
@@ -135,7 +135,7 @@ class RunDirectory:
         if config is None:
             config = {"settings": settings, "versions": versions(), "device": device()}
         else:
-            if any(trial not in self._places for trial in self._lines):
+            if any(trial not in self._position_of for trial in self._lines):
                 settings = merged(config["settings"], settings)
             config["settings"] = settings
             if here and any(self.missing(experiment) for experiment in experiments):
@@ -144,7 +144,7 @@ class RunDirectory:
             config[SOURCES] = own
         self._write_config(config)
         # A kill may have left them in the order in which they came.
-        admitted = [self._place(trial) for trial in self._lines if trial in self._places]
+        admitted = [self._position(trial) for trial in self._lines if trial in self._position_of]
         self._in_order = self._in_order and admitted == sorted(admitted)
 
     def made_on(self, made_with: Mapping[str, str], where: str) -> None:
@@ -173,7 +173,7 @@ class RunDirectory:
         changed = set()
         for key in self._lines:
             held.setdefault(_net(key[0]), []).append(key[0])
-            if key not in self._places and key[0] not in alike:
+            if key not in self._position_of and key[0] not in alike:
                 changed.add(_net(key[0]))
         # A kill may have left the checkpoint of one that has ended.
         begun = [one for one, _ in self._checkpoints.values() if self.missing(one)]
@@ -280,11 +280,11 @@ class RunDirectory:
 
     def _sort(self) -> None:
         if not self._in_order:
-            self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._place)}
+            self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._position)}
 
-    def _place(self, trial: Trial) -> tuple[int, int]:
+    def _position(self, trial: Trial) -> tuple[int, int]:
         """What rows and weights are sorted by."""
-        admitted = self._places.get(trial)
+        admitted = self._position_of.get(trial)
         return (-1, 0) if admitted is None else (admitted, trial[1])
 
     def _add_weights(self, trials: Sequence[Trial], weights: Mapping[str, np.ndarray]) -> None:
@@ -292,7 +292,7 @@ class RunDirectory:
         held = weights_held(self.path, trials[0][0])
         for k, trial in enumerate(trials):
             held[trial] = {name: array[k] for name, array in weights.items()}
-        write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._place)})
+        write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._position)})
 
     def _check_weights(self, experiments: Sequence[Experiment]) -> None:
         """Refuse to keep the weights of an experiment of which trials are held without theirs."""
@@ -310,7 +310,7 @@ class RunDirectory:
         self._checkpoints[checkpoint.path] = checkpoint.owner
 
     def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
-        """The place for the checkpoint of some of an experiment's trials."""
+        """Where the checkpoint of some of an experiment's trials goes."""
         owner = experiment.canonical(), tuple(trials)
         for path, (begun, _) in self._checkpoints.items():
             if begun == owner[0]:

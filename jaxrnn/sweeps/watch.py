@@ -151,7 +151,7 @@ class Watch:
 
     def on_rows(self, experiment: Experiment, rows: list[Row], is_new: bool) -> None:
         """An experiment has ended, or had before this call."""
-        seen, took = self.seen.pop(experiment, None), "kept from an earlier call"
+        seen, took = self.seen.pop(experiment, None), "from an earlier call"
         if is_new:
             now = time.monotonic()
             took = duration(now - (seen.begun if seen else self.since))

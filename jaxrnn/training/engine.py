@@ -1,5 +1,4 @@
-"""Many trials for many updates as one device program: the only vmap over trials, loop over updates,
-sharding and jit of the package."""
+"""Many trials for many updates as one device program: the only vmap, sharding and jit of trials."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +49,7 @@ class Program(NamedTuple):
     widths: Callable[[], list[int]]  # the numbers of lanes that it is compiled for
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
     tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
-    place: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
+    put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
 
 
 NEVER = np.iinfo(np.int32).max
@@ -101,7 +100,7 @@ def make_program(
 ) -> Program:
     """The program of one trial, its lanes shared out over the devices.
 
-    A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``place`` or
+    A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``put`` or
     the chunk itself. Only a ``replayable`` one heeds a lane's ``stop``, before which its state
     stays as it is, and leaves its first argument as it was. The devices (all of the process by
     default) divide the number of lanes. Matrix products have float32's full precision unless
@@ -145,7 +144,7 @@ def make_program(
         compile=chunk.compile,
         widths=chunk.widths,
         tests={name: tested(test) for name, test in trial.tests},
-        place=lambda tree: jax.device_put(tree, sharding),
+        put=lambda tree: jax.device_put(tree, sharding),
     )
 
 

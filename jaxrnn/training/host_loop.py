@@ -21,7 +21,7 @@ from jaxrnn.training.engine import (
     lanes_of,
 )
 from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
-from jaxrnn.training.last_params import Kept, errors_at_end, with_tests
+from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.programs import program_for, widths_held
 from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
@@ -51,7 +51,7 @@ class Tally(NamedTuple):
     steps_left: int  # updates of the lane that is busy longest, if every trial runs to its cap
 
 
-class _Place(NamedTuple):
+class _Batch(NamedTuple):
     """What the lanes of a run are trained on."""
 
     devices: Sequence[jax.Device]
@@ -67,7 +67,7 @@ class _InFlight(NamedTuple):
     errors: jax.Array  # [C, N], or [C, N, B] of batches
     tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
-    before: TrainState | None  # what it began with, where trials' last parameters are kept
+    before: TrainState | None  # what it began with, where trials' last parameters are wanted
     lanes: Lanes
 
 
@@ -91,7 +91,7 @@ class Run:
         ``lane_bytes`` are what ``check_memory`` says of a lane.
         """
         self.experiment, self.lanes, self.checkpoint = experiment, lanes, checkpoint
-        # Everywhere else in here a trial goes by its place among them.
+        # Everywhere else in here a trial goes by its position among them.
         self.trials = np.asarray(trials, np.int32)
         self.until = until
         self.trial = build(experiment, devices[0].platform)
@@ -108,15 +108,15 @@ class Run:
         self.lane_steps = 0
         self.saved = checkpoint.load() if checkpoint is not None else None
         held = np.size((self.saved or {}).get("lane_trial", ()))
-        self.place = self._first_place(*self._usable(devices, held))
-        self.wider: _Place | None = None
-        self.widest = self.place.width
-        self.table = LaneTable(self.place.width, len(self.trials))
+        self.batch = self._first_batch(*self._usable(devices, held))
+        self.wider: _Batch | None = None
+        self.widest = self.batch.width
+        self.table = LaneTable(self.batch.width, len(self.trials))
 
     @property
     def devices(self) -> Sequence[jax.Device]:
         """Those it has, or will have once it is compiled for them."""
-        return (self.wider or self.place).devices
+        return (self.wider or self.batch).devices
 
     def widen(self, idle: Sequence[jax.Device], seconds: float) -> None:
         """Go on with devices, too, that have been idle for so long, once it is compiled for them.
@@ -124,10 +124,10 @@ class Run:
         As far as its trials can use them, only if it has twice as many then, and not before they
         have been idle for as long as a compilation: then a run that ends soon is spared one.
         """
-        if self.wider is not None or seconds < self.place.compiled.result().seconds:
+        if self.wider is not None or seconds < self.batch.compiled.result().seconds:
             return
-        devices, width = self._usable([*self.place.devices, *idle], self.place.width)
-        if len(devices) >= 2 * len(self.place.devices):
+        devices, width = self._usable([*self.batch.devices, *idle], self.batch.width)
+        if len(devices) >= 2 * len(self.batch.devices):
             self.wider = self._compiled_for(devices, width)
 
     def train(self, on_chunk: Callable[[Tally], None]) -> Iterator[Callable[[], Any]]:
@@ -136,12 +136,12 @@ class Run:
         Before it waits for a device or a compiler it yields a function that returns when the wait
         is over: whoever calls that on another thread can do something else meanwhile.
         """
-        yield self.place.compiled.result
-        devices, program, width, compiled = self.place
+        yield self.batch.compiled.result
+        devices, program, width, compiled = self.batch
         run = compiled.result().run
         check_program(self.experiment, run, width, self.chunk_updates, devices)
         self.state = program.init(self._lanes())
-        self.kept = Kept(self.state.params, self.trials) if self.replayable else None
+        self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
         checkpoint, in_flight = self.checkpoint, None
@@ -168,7 +168,7 @@ class Run:
                 slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
                 next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
                 on_chunk(self._tally())
-            if (better := self._better_place()) is not None:
+            if (better := self._better_batch()) is not None:
                 self._move(jax.device_get(self.state), better)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
@@ -181,7 +181,7 @@ class Run:
     def outcomes(self) -> list[Outcome]:
         """Of its trials, after ``train``; of those that have ended by then where there is an
         ``until``."""
-        experiment, (devices, program, *_) = self.experiment, self.place
+        experiment, (devices, program, *_) = self.experiment, self.batch
         has_two = self.rule.by_test and experiment.mean_error is not None
         has_ended = np.full(len(self.trials), True)
         if self.until is not None:  # whatever came after, which depends on chunks
@@ -189,12 +189,12 @@ class Run:
             has_ended = ~is_running & (self.progress.steps <= self.until)
         progress = stopping.Progress(*(array[has_ended] for array in self.progress))
         outcomes = stopping.outcomes(progress, self.trials[has_ended], has_two)
-        kept = self.kept and self.kept.of(has_ended)
-        if kept and self.at_end:
+        last_params = self.last_params and self.last_params.of(has_ended)
+        if last_params and self.at_end:
             sizes = self.widest, len(devices)
-            errors = errors_at_end(experiment, program, kept, outcomes, *sizes)
+            errors = errors_at_end(experiment, program, last_params, outcomes, *sizes)
             outcomes = with_tests(experiment, outcomes, errors)
-        return kept.handed_to(outcomes) if kept and self.keep_params else outcomes
+        return last_params.handed_to(outcomes) if last_params and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
         """Those of the devices that the trials which run can use, and the lanes they ride in: as
@@ -204,7 +204,7 @@ class Run:
         width = min(max(self.lanes or most, held), running)
         return enough(devices, width), width
 
-    def _first_place(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
+    def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
         """All these devices, or those that it is compiled for already, if only for some of them or,
         where no trial waits, for a few more lanes: a run that ends soon is spared a compilation."""
         wider = WIDER if num_lanes == len(self.trials) else 1.0
@@ -215,11 +215,11 @@ class Run:
                 return self._compiled_for(some, min(fitting))
         return self._compiled_for(devices, num_lanes)
 
-    def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Place:
+    def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
         """Begin to compile for so many lanes at least."""
         program = program_for(self.trial, self.chunk_updates, devices, self.replayable)
         width = round_up(num_lanes, len(devices))
-        return _Place(devices, program, width, self._compile(program, width))
+        return _Batch(devices, program, width, self._compile(program, width))
 
     def _compile(self, program: Program, width: int) -> Future[Compiled]:
         """Begin to compile the program for so many lanes, unless that has been done."""
@@ -230,39 +230,39 @@ class Run:
         """Where so many lanes stop, if they can."""
         return np.full(width, NEVER, np.int32) if self.replayable else None
 
-    def _better_place(self) -> _Place | None:
+    def _better_batch(self) -> _Batch | None:
         """With more devices or in fewer lanes, if that is compiled."""
         if self.wider is not None and self.wider.compiled.done():
             better, self.wider = self.wider, None
             return better
-        devices, program, _, compiled = self.place
+        devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
         width = self.table.narrower(least, time.monotonic(), waited)
         if width is None or not (compiled := self._compile(program, width)).done():
             return None
-        return self.place._replace(width=width, compiled=compiled)
+        return self.batch._replace(width=width, compiled=compiled)
 
-    def _move(self, state: TrainState, place: _Place) -> None:
+    def _move(self, state: TrainState, batch: _Batch) -> None:
         """Go on with a state on the host, its busy lanes in front of the others."""
-        lane = self.table.repack(place.width)
-        self.state = place.program.place(jax.tree.map(lambda a: a[lane], state))
-        self.place, self.widest = place, max(self.widest, place.width)
+        lane = self.table.repack(batch.width)
+        self.state = batch.program.put(jax.tree.map(lambda a: a[lane], state))
+        self.batch, self.widest = batch, max(self.widest, batch.width)
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""
-        place = np.maximum(self.table.trial, 0)
+        position = np.maximum(self.table.trial, 0)
         update = np.where(self.table.busy, self.table.update, np.int32(0))
-        settings = jax.tree.map(lambda values: values[place], self.settings)
-        seed = np.full(len(place), self.experiment.seed, np.uint32)
-        return Lanes(seed, self.trials[place], update, settings, self._never(len(place)))
+        settings = jax.tree.map(lambda values: values[position], self.settings)
+        seed = np.full(len(position), self.experiment.seed, np.uint32)
+        return Lanes(seed, self.trials[position], update, settings, self._never(len(position)))
 
     def _launch(self) -> _InFlight:
-        lanes, before, program = self._lanes(), self.state, self.place.program
+        lanes, before, program = self._lanes(), self.state, self.batch.program
         self.state, errors = program.chunk(self.state, lanes)
         test = program.tests.get(DECIDING)
         tests = None if test is None else test(self.state.params, lanes)
-        kept = before if self.replayable else None
-        launched = _InFlight(program, errors, tests, self.table.trial.copy(), kept, lanes)
+        began = before if self.replayable else None
+        launched = _InFlight(program, errors, tests, self.table.trial.copy(), began, lanes)
         self.table.advance(self.chunk_updates, self.most_updates)
         sequences = self.chunk_updates * self.experiment.batch_size
         self.lane_steps += sequences * len(self.table.trial)
@@ -284,10 +284,10 @@ class Run:
         for array, new in zip(self.progress, folded, strict=True):
             array[trials] = new
         has_ended = (before.status == stopping.RUNNING) & (folded.status != stopping.RUNNING)
-        if self.kept and chunk.before is not None and has_ended.any():
+        if self.last_params and chunk.before is not None and has_ended.any():
             updates = self.experiment.updates(folded.steps)
             ended = (one[has_ended] for one in (lanes, trials, updates))
-            self.kept.keep(chunk.program, chunk.before, chunk.lanes, *ended)
+            self.last_params.take(chunk.program, chunk.before, chunk.lanes, *ended)
         self.table.free(self.progress.status != stopping.RUNNING)
 
     def _tally(self) -> Tally:
@@ -311,26 +311,26 @@ class Run:
             "lane_steps": np.array(self.lane_steps),
             FINITE: finite_lanes(leaves),
             **{f"state_{k}": leaf for k, leaf in enumerate(leaves)},
-            **(self.kept.arrays() if self.kept else {}),
+            **(self.last_params.arrays() if self.last_params else {}),
         }
 
     def _restore(self, saved: Mapping[str, np.ndarray]) -> None:
         one = self.experiment
         default = f"the checkpoint of {one.cell} at length {one.length}"
         where = getattr(self.checkpoint, "path", default)
-        kept = self.kept or Kept(self.state.params, self.trials)
-        arrays = checked(saved, self._arrays() | kept.arrays(), one, where)
+        last_params = self.last_params or LastParams(self.state.params, self.trials)
+        arrays = checked(saved, self._arrays() | last_params.arrays(), one, where)
         self.progress = stopping.Progress(
             *(np.array(arrays[name]) for name in stopping.Progress._fields)
         )
         self.table.restore(arrays)
         self.lane_steps = int(arrays["lane_steps"])
-        if self.kept:
+        if self.last_params:
             some_ended = (self.progress.status != stopping.RUNNING).any()
-            self.kept.restore(arrays, bool(some_ended), where)
+            self.last_params.restore(arrays, bool(some_ended), where)
         leaves, treedef = jax.tree.flatten(self.state)
         state = [arrays[f"state_{k}"] for k in range(len(leaves))]
-        self._move(jax.tree.unflatten(treedef, state), self.place)
+        self._move(jax.tree.unflatten(treedef, state), self.batch)
 
 
 def _in_order(errors: jax.Array) -> np.ndarray:

@@ -24,26 +24,26 @@ def as_typed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return array.view(dtype) if is_raw else array
 
 
-class Kept:
+class LastParams:
     """Keeps the parameters of every trial of a run as they are after its last update."""
 
     def __init__(self, params: Any, trials: np.ndarray) -> None:
         """``params`` are those of a batch, for their shapes."""
         self.trials = trials
         leaves, self.treedef = jax.tree.flatten(params)
-        # On the host, a leaf [trials, ...] each, by a trial's place among them.
+        # On the host, a leaf [trials, ...] each, by a trial's position among them.
         self.leaves = [np.zeros((len(trials), *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
 
-    def keep(
+    def take(
         self,
         program: Program,
         before: TrainState,
         lanes: Lanes,
         ended: np.ndarray,
-        places: np.ndarray,
+        positions: np.ndarray,
         updates: np.ndarray,
     ) -> None:
-        """Keep what the trials in the ``ended`` lanes, at these places, end with after their
+        """Keep what the trials in the ``ended`` lanes, at these positions, end with after their
         ``updates``.
 
         Their last chunk of the replayable program, which began with ``before``, is run again up to
@@ -52,24 +52,24 @@ class Kept:
         stop = np.array(lanes.stop)
         stop[ended] = updates
         state, _ = program.chunk(before, lanes._replace(stop=stop))
-        for kept, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
-            kept[places] = np.asarray(leaf)[ended]
+        for last, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
+            last[positions] = np.asarray(leaf)[ended]
 
-    def of(self, some: np.ndarray) -> "Kept":
-        """What is kept of some trials, true in a mask."""
-        kept = copy(self)
-        kept.trials, kept.leaves = self.trials[some], [leaf[some] for leaf in self.leaves]
-        return kept
+    def of(self, some: np.ndarray) -> "LastParams":
+        """Those of some trials, true in a mask."""
+        some_of = copy(self)
+        some_of.trials, some_of.leaves = self.trials[some], [leaf[some] for leaf in self.leaves]
+        return some_of
 
-    def params(self, places: np.ndarray | int) -> Any:
-        """The tree of what is kept of some trials, a leaf [M, ...] each, or of one."""
-        return jax.tree.unflatten(self.treedef, [leaf[places] for leaf in self.leaves])
+    def params(self, positions: np.ndarray | int) -> Any:
+        """The tree of some trials, a leaf [M, ...] each, or of one."""
+        return jax.tree.unflatten(self.treedef, [leaf[positions] for leaf in self.leaves])
 
     def handed_to(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """The outcomes, in the order of what is kept, with their parameters."""
+        """The outcomes, in the order of its trials, with their parameters."""
         return [
-            replace(outcome, params=jax.tree.map(jnp.asarray, self.params(place)))
-            for place, outcome in enumerate(outcomes)
+            replace(outcome, params=jax.tree.map(jnp.asarray, self.params(position)))
+            for position, outcome in enumerate(outcomes)
         ]
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -95,25 +95,27 @@ class Kept:
 def errors_at_end(
     experiment: Experiment,
     program: Program,
-    kept: Kept,
+    last_params: LastParams,
     outcomes: Sequence[Outcome],
     num_lanes: int,
     num_devices: int,
 ) -> dict[str, dict[int, np.ndarray]]:
-    """The errors [M] of each test at the end, by its name and by a trial's place in what is kept.
+    """The errors [M] of each test at the end, by its name and by a trial's position.
 
     No more trials are tested at once than were trained, ``num_lanes``, for which there is the
     memory; those that diverged are not tested.
     """
-    places = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
+    positions = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
     names = [name for name in program.tests if name != DECIDING]
     tested: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
-    if not places.size:
+    if not positions.size:
         return tested
-    width = round_up(min(num_lanes, len(places)), num_devices)
-    for batch in np.resize(places, (-(-len(places) // width), width)):  # the last is filled up
-        lanes = lanes_of(experiment, kept.trials[batch])
-        params = program.place(kept.params(batch))
+    width = round_up(min(num_lanes, len(positions)), num_devices)
+    for batch in np.resize(
+        positions, (-(-len(positions) // width), width)
+    ):  # the last is filled up
+        lanes = lanes_of(experiment, last_params.trials[batch])
+        params = program.put(last_params.params(batch))
         for name in names:
             errors = np.asarray(program.tests[name](params, lanes), float)
             tested[name] |= dict(zip(batch.tolist(), errors, strict=True))
@@ -131,12 +133,12 @@ def with_tests(
     def wrong(errors: np.ndarray) -> int:
         return int((~(errors <= experiment.threshold)).sum())
 
-    for place, errors in tested.get(FINAL, {}).items():
+    for position, errors in tested.get(FINAL, {}).items():
         error = round(float(errors.mean()), 6)
         known = error if np.isfinite(error) else None  # the last update may have been the one
-        results[place] = replace(results[place], final_wrong=wrong(errors), final_error=known)
+        results[position] = replace(results[position], final_wrong=wrong(errors), final_error=known)
     at_lengths = [tested[at_length(length)] for length in experiment.test_lengths]
-    for place in at_lengths[0] if at_lengths else ():
-        counts = tuple(wrong(errors[place]) for errors in at_lengths)
-        results[place] = replace(results[place], wrong_at_lengths=counts)
+    for position in at_lengths[0] if at_lengths else ():
+        counts = tuple(wrong(errors[position]) for errors in at_lengths)
+        results[position] = replace(results[position], wrong_at_lengths=counts)
     return results

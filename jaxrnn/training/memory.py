@@ -59,7 +59,7 @@ class Lane(NamedTuple):
     weights: int
     optimizer: int  # what it keeps besides
     sequence: int
-    kept: int  # what JAX keeps of one sequence for the gradient, the weights apart
+    residuals: int  # what JAX keeps of one sequence for the gradient, the weights apart
     tested: int  # the same of the sequences of a test that are run at once
     has_together: int  # whether the cell takes sequences together in a way of its own
     num_steps: int  # time steps T
@@ -193,10 +193,12 @@ def _needs_of_lanes(
     """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
-    kept = lanes * lane.kept // 2
+    residuals = lanes * lane.residuals // 2
     if experiment.batch_size >= together_from(platform, lane.has_together):
         # On a CPU a lane at a time.
-        kept = (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.kept // 2
+        residuals = (
+            (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.residuals // 2
+        )
     # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
     # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
     tests = lanes * (4 * experiment.test_size + lane.tested // 4)
@@ -208,7 +210,7 @@ def _needs_of_lanes(
             ("length", "batch_size", *OPTIONS),
         ),
         Need(
-            kept,
+            residuals,
             f"the gradients of {lanes} lanes over {lane.num_steps} time steps",
             ("batch_size", *SIZES),
         ),
@@ -247,7 +249,7 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
     passes_on = experiment.stack_hidden and layers > 1
     experiment = replace(experiment, layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1)
     parts = parts_of(experiment)
-    params, sequence, kept = _kept(parts._replace(optimizer=optax.sgd))
+    params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))
     number = jax.ShapeDtypeStruct((), jnp.result_type(float))
     optimizer = jax.eval_shape(lambda *rates: parts.optimizer(*rates).init(params), number, number)
     at_once = (
@@ -258,15 +260,15 @@ def _lane_of(experiment: Experiment, layers: int) -> Lane:
         weights=bytes_of(params),
         optimizer=bytes_of(optimizer),
         sequence=bytes_of(sequence),
-        kept=kept,
-        tested=int(kept * max(at_once, default=0)),
+        residuals=residuals,
+        tested=int(residuals * max(at_once, default=0)),
         has_together=int(parts.cell.together is not None),
         num_steps=parts.task.num_steps,
     )
 
 
 @lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
-def _kept(parts: Parts) -> tuple[Any, Any, int]:
+def _residuals(parts: Parts) -> tuple[Any, Any, int]:
     """The shapes of the parameters and of a sequence, and the bytes that JAX keeps of it for the
     gradient."""
     params = first_params("net", parts.cell, parts.initializer)
@@ -281,10 +283,11 @@ def _kept(parts: Parts) -> tuple[Any, Any, int]:
 
     # A pullback is a tree of what it keeps; what is an argument, too, is there anyway.
     traced = jax.make_jaxpr(pullback)(params, sequence).jaxpr
-    kept = {id(one): one.aval for one in traced.outvars}
+    outputs = {id(one): one.aval for one in traced.outvars}
     for argument in traced.invars:
-        kept.pop(id(argument), None)
-    return params, sequence, sum(math.prod(one.shape) * one.dtype.itemsize for one in kept.values())
+        outputs.pop(id(argument), None)
+    residuals = sum(math.prod(one.shape) * one.dtype.itemsize for one in outputs.values())
+    return params, sequence, residuals
 
 
 def _require(

@@ -156,8 +156,8 @@ def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outc
         )
 
     return [
-        outcome(int(trial), Progress(*(array[place] for array in progress)))
-        for place, trial in enumerate(trials)
+        outcome(int(trial), Progress(*(array[position] for array in progress)))
+        for position, trial in enumerate(trials)
     ]
 
 

@@ -94,7 +94,7 @@ def test_more_devices_while_a_trials_last_chunk_is_under_way_change_no_parameter
 
     for _ in run.train(on_chunk):
         pass
-    assert len(run.place.devices) == 2
+    assert len(run.batch.devices) == 2
     assert_same_params(run.outcomes(), kept)
 
 

@@ -1,0 +1,1 @@
+"""Rows laid beside what was published: statistics, views, and the document they make."""
