@@ -4,10 +4,11 @@ import json
 import re
 import shutil
 from contextlib import suppress
+from html import unescape
 from xml.etree import ElementTree
 
 import pytest
-from helpers import changed, paper_rows, rows, rows_ending_at, run, write_rows
+from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at, run, write_rows
 
 from jaxrnn import SUITES
 from jaxrnn.report.document import write_report
@@ -65,6 +66,24 @@ def test_a_page_is_the_same_whenever_it_is_made_and_needs_nothing_else(tmp_path)
     assert len(meant) > 3
     for name in meant:  # or a picture would show another one's dots
         assert text.count(f' id="{name}"') == 1
+
+
+def test_each_row_of_a_grid_leads_to_its_own_trials(tmp_path):
+    made = [*grid_rows(), *rows("lstm", 7, [500], name="grid", task_options={"num_symbols": 9})]
+    made += rows("lstm", 7, [600, None], name="grid", task_options={"num_symbols": 8})
+    text = page_of(made, tmp_path)
+    trials = json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
+    places = {name: number for number, name in enumerate(trials["headings"])}
+    counts = []
+    for about in re.findall(r'<tr data-about="([^"]+)">', text):
+        wanted = json.loads(unescape(about))
+        of = [
+            number
+            for number, one in enumerate(trials["experiments"])
+            if all(one[places[name]] == value for name, value in wanted.items())
+        ]
+        counts.append(sum(trial[0] in of for trial in trials["trials"]))
+    assert sorted(counts) == [1, 2, 2, 2, 2, 2, 3]
 
 
 def test_text_from_files_stays_text(tmp_path):

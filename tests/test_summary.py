@@ -8,7 +8,14 @@ from helpers import clopper_pearson, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK, SUITES
-from jaxrnn.report.summary import interval, mann_whitney, median, published_beside, summarize
+from jaxrnn.report.summary import (
+    interval,
+    mann_whitney,
+    mann_whitneys,
+    median,
+    published_beside,
+    summarize,
+)
 from jaxrnn.report.table import legend
 
 
@@ -33,6 +40,24 @@ def test_p_is_that_of_ranks_with_unsolved_last():
     expected = mannwhitneyu([ranks[v] for v in ours], [ranks[v] for v in theirs]).pvalue
     assert mann_whitney(ours, theirs) == pytest.approx(expected)
     assert mann_whitney([math.inf] * 10, [math.inf] * 10) == 1.0
+
+
+def test_many_pairs_have_the_p_values_that_each_has_alone():
+    generator = np.random.default_rng(1)
+    pairs = [([math.inf] * 3, [math.inf] * 4)]
+    for sizes in ((3, 4), (10, 10), (3, 4), (7, 9), (20, 5)) * 4:
+        pair = [generator.integers(0, 30, size).astype(float) for size in sizes]
+        pairs.append([np.where(sample > 22, math.inf, sample).tolist() for sample in pair])
+        pairs.append(generator.permutation(sum(sizes)).astype(float)[: sizes[0]].tolist())
+        pairs[-1] = (pairs[-1], [one + 0.5 for one in range(sizes[1])])  # without ties
+    alone = [
+        1.0
+        if len({*a, *b}) == 1
+        else mannwhitneyu(*(np.minimum(one, 99.0) for one in (a, b))).pvalue
+        for a, b in pairs
+    ]
+    assert mann_whitneys(pairs) == pytest.approx(alone)
+    assert len({round(p, 6) for p in alone}) > 20
 
 
 def test_a_shift_shows_in_p_and_the_null_does_not():

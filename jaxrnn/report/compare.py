@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
-from jaxrnn.report.summary import Given, Rows, mann_whitney, median, steps_to_solution, uncounted
+from jaxrnn.report.summary import Given, Rows, mann_whitneys, median, steps_to_solution, uncounted
 from jaxrnn.store.rows import Row
 
 
@@ -45,22 +45,38 @@ def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:
 
     Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
     """
-    ours, theirs = Rows.of(first), Rows.of(second)
-    cap = _check_conditions(ours, theirs).max_steps
-    not_counted = uncounted(ours[0])
-    a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (ours, theirs))
-    earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
-    sooner = earlier / (len(a) * len(b))
-    return Comparison(
-        trials=(len(a), len(b)),
-        solved=(ours.solved, theirs.solved),
-        median=(median(a), median(b)),
-        restricted_mean=(_mean_until(cap - not_counted, a), _mean_until(cap - not_counted, b)),
-        sooner=sooner,
-        interval=interval_of_probability(sooner, len(a), len(b)),
-        log_rank=log_rank(a, b),
-        mann_whitney=mann_whitney(a, b),
-    )
+    return compared([(first, second)])[0]
+
+
+def compared(pairs: Iterable[tuple[Iterable[Given], Iterable[Given]]]) -> list[Comparison]:
+    """:func:`compare` of many pairs of nets."""
+    nets = [(Rows.of(first), Rows.of(second)) for first, second in pairs]
+    caps = [_check_conditions(*pair).max_steps for pair in nets]
+    uncounteds = [uncounted(ours[0]) for ours, _ in nets]
+    times = [
+        tuple([steps_to_solution(row, not_counted) for row in rows] for rows in pair)
+        for pair, not_counted in zip(nets, uncounteds, strict=True)
+    ]
+    p_values = mann_whitneys([(a, b) for a, b in times])
+    results = []
+    for pair, cap, not_counted, (a, b), p_value in zip(
+        nets, caps, uncounteds, times, p_values, strict=True
+    ):
+        earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
+        sooner, last = earlier / (len(a) * len(b)), cap - not_counted
+        results.append(
+            Comparison(
+                trials=(len(a), len(b)),
+                solved=(pair[0].solved, pair[1].solved),
+                median=(median(a), median(b)),
+                restricted_mean=(_mean_until(last, a), _mean_until(last, b)),
+                sooner=sooner,
+                interval=interval_of_probability(sooner, len(a), len(b)),
+                log_rank=log_rank(a, b),
+                mann_whitney=p_value,
+            )
+        )
+    return results
 
 
 def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:

@@ -9,6 +9,7 @@ what a page adds to them, and the tables that sort and filter, are the hundred l
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from html import escape
@@ -27,8 +28,9 @@ from jaxrnn.report.summary import Study, net_name, steps_to_solution
 from jaxrnn.store.config import PLURAL, settings_in_words, spelled
 from jaxrnn.store.rows import make_settings
 
-MOST = 600_000
-"""Of a drawing's letters; a larger one is shown as pixels, in which no point says what it is."""
+MOST = 800_000
+"""Of a drawing's letters, as matplotlib writes it; a larger one is shown as pixels, in which no
+point says what it is."""
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -42,10 +44,7 @@ def svg(figure: Figure, name: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     if len(drawn.getvalue()) > MOST:
-        pixels = io.BytesIO()
-        figure.savefig(pixels, format="png", dpi=100)
-        data = base64.b64encode(pixels.getvalue()).decode()
-        return f'<img alt="" src="data:image/png;base64,{data}">'
+        return _pixels(figure)
     root = ElementTree.fromstring(drawn.getvalue())
     for found in root.findall(f"{{{SVG}}}metadata"):
         root.remove(found)
@@ -54,9 +53,19 @@ def svg(figure: Figure, name: str) -> str:
         if name.startswith("{"):
             del one.attrib["id"]
             _say(one, **json.loads(name))
+        for name in ("d", "x", "y"):  # in points, of which no eye sees a hundredth
+            if name in one.attrib:
+                one.attrib[name] = re.sub(r"(\.\d\d)\d+", r"\1", one.attrib[name])
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _pixels(figure: Figure) -> str:
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="png", dpi=100)
+    data = base64.b64encode(pixels.getvalue()).decode()
+    return f'<img alt="" src="data:image/png;base64,{data}">'
 
 
 def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:

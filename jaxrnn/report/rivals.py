@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from jaxrnn.experiment import conditions_of
-from jaxrnn.report.compare import Comparison, compare, kaplan_meier
+from jaxrnn.report.compare import Comparison, compared, kaplan_meier
 from jaxrnn.report.drawing import COLORS, plain
 from jaxrnn.report.render import Picture, Table, TableRow, bounds_in_percent, p_in_words
 from jaxrnn.report.summary import Study, View, by_net, interval, net_name, uncounted
@@ -51,10 +51,10 @@ def rivals(rows: Iterable[Row]) -> list[list[list[Row]]]:
 
 def comparisons(rows: Iterable[Row]) -> list[Pair]:
     """Each net of a run against the first of its :func:`rivals`."""
+    pairs = [(net, first) for first, *others in rivals(rows) for net in others]
     return [
-        Pair(net[0].net, first[0].net, net[0].experiment.length, compare(net, first))
-        for first, *others in rivals(rows)
-        for net in others
+        Pair(net[0].net, first[0].net, net[0].experiment.length, result)
+        for (net, first), result in zip(pairs, compared(pairs), strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from jaxrnn.experiment import OPTIONS
 from jaxrnn.problems import Published, Source
 from jaxrnn.report.render import (
     PUBLISHED,
@@ -26,6 +27,7 @@ from jaxrnn.report.summary import (
     row_name,
     source_of,
 )
+from jaxrnn.store.config import spelled
 from jaxrnn.store.rows import Row
 
 # The columns of a table. Those of settings that differ stand after T, those of suites whose source
@@ -56,7 +58,11 @@ def _rows(lines: Sequence[Line]) -> list[TableRow]:
 
 
 def _about(line: Line) -> dict[str, str]:
-    return {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
+    """What the trials of a line have in common, in the words of the page's table of trials."""
+    about = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
+    for name, value in line.settings.items():
+        about[spaced(name)] = spelled(dict(value) if name in OPTIONS else value)
+    return about
 
 
 def _with_trials(lines: Sequence[Line]) -> list[str]:
