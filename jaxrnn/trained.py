@@ -122,7 +122,10 @@ def called_alike(name: str, other: str) -> bool:
 
 
 def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
-    """The parameters of some trials as a file keeps them: a leaf [N, ...] by its tree path."""
+    """The parameters of some trials as a file keeps them: a leaf [N, ...] by its tree path; of no
+    trial nothing."""
+    if not outcomes:
+        return {}
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(one.params for one in outcomes))
     return dict(_named(stacked))
 

@@ -42,6 +42,7 @@ def test_a_sweep_writes_rows_config_report_and_plots(finished):
     assert names - {LOCK} == {
         "trials.jsonl",
         "config.json",
+        "report.html",
         "report.md",
         "steps_to_solution.png",
         "learning_curves.png",
@@ -546,7 +547,7 @@ def test_a_grids_report_has_a_line_for_each_combination_best_first(finished_grid
 
 def test_a_grid_has_a_heat_map_and_no_other_plot(finished_grid):
     names = {path.name for path in finished_grid.iterdir()} - {LOCK}
-    assert names == {"trials.jsonl", "config.json", "report.md", "grid.png"}
+    assert names == {"trials.jsonl", "config.json", "report.md", "report.html", "grid.png"}
     assert (finished_grid / "grid.png").read_bytes().startswith(b"\x89PNG")
 
 

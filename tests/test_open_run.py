@@ -10,6 +10,7 @@ from helpers import ONE_DEVICE, rows_of, run as command
 from jaxrnn import Experiment, InputError, load_weights, open_run, run
 from jaxrnn.report.summary import Rows
 from jaxrnn.store import run_directory
+from jaxrnn.training import host_loop
 
 # Of some of its trials the end comes before HALF, of others after it.
 BASE = Experiment(
@@ -62,6 +63,21 @@ def test_trials_stop_at_until_and_go_on_to_the_same_end(whole, devices, tmp_path
     nets = [load_weights(one)[0].params for one in (out, whole[0])]
     for one, other in zip(*map(jax.tree.leaves, nets), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_trials_that_ended_soon_after_until_are_not_trained_again(tmp_path, monkeypatch):
+    """All within the chunk in which it was."""
+    with open_run(tmp_path / "run", report=False) as asked:
+        assert asked(replace(BASE, learning_rate=0.3, trials=2), until=20) == []
+        assert len(list((tmp_path / "run").glob("checkpoint-*"))) == 1
+        launched = []
+        launch = host_loop.Run._launch
+        monkeypatch.setattr(
+            host_loop.Run, "_launch", lambda run: launched.append(run) or launch(run)
+        )
+        rows = asked(replace(BASE, learning_rate=0.3, trials=2))
+    assert [row["steps"] for row in rows] == [240, 137]
+    assert not launched
 
 
 def test_another_process_goes_on_from_where_it_stopped(whole, tmp_path):

@@ -193,7 +193,7 @@ def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(
 def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_source_says(
     tmp_path, monkeypatch
 ):
-    source = Source("Somebody 2026", net="{name}", steps="sequences", by_length=False)
+    source = Source("Somebody 2026", net="{name}", steps="sequences", view="by_experiment")
     base = Experiment(name="e1", cell="gru", window=50, max_steps=3000, trials=3)
     first = Suite(
         base=base,

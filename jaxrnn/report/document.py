@@ -1,7 +1,8 @@
 """The report of a run: its views as one document, as files and on the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -70,18 +71,10 @@ def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
     if not own:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     study = Study([*rows_beside(directory, own), *own], own)
-    made = []
-    for verb, one in [
-        ("Made", config),
-        *(("Gone on", o) for o in (config or {}).get("resumed", [])),
-    ]:
-        if one is not None:
-            versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
-            made.append(f"{verb} with {versions} on {one['device']}.")
     notes = directory / NOTES
     document = Document(
         settings={} if config is None else config["settings"],
-        made=made,
+        made=_made(config),
         parts=parts_of(study),
         notes=notes.read_text("utf-8", errors="replace") if notes.exists() else "",
         pictures=pictures_of(study),
@@ -95,3 +88,15 @@ def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
     write_whole(directory / REPORT, markdown(document).encode())
     write_whole(directory / PAGE, page(document, study, drawings).encode())
     return study, document
+
+
+def _made(config: Mapping[str, Any] | None) -> list[str]:
+    """With which versions and on which devices the rows were made, a sentence each."""
+    if config is None:
+        return []
+    every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
+    return [
+        f"{verb} with {', '.join(f'{name} {number}' for name, number in one['versions'].items())} "
+        f"on {one['device']}."
+        for verb, one in every
+    ]

@@ -167,8 +167,8 @@ def name_of(kind: str, experiment: Experiment) -> str:
 
 
 def write_figure(path: Path, figure: "Figure") -> None:
-    """Draw a figure into a file, which is replaced as a whole: a PNG of 256 colours, or what
-    matplotlib writes under another suffix.
+    """Draw a figure into a file, which is replaced as a whole: SVG or PDF by its suffix, else a PNG
+    of 256 colours.
 
     The colours of its lines, legends included, are exactly their own. The rest cover what is left.
     """
@@ -178,7 +178,7 @@ def write_figure(path: Path, figure: "Figure") -> None:
     from scipy.spatial import KDTree
 
     drawn, written = io.BytesIO(), io.BytesIO()
-    if path.suffix != ".png":
+    if path.suffix in (".svg", ".pdf"):
         figure.savefig(drawn, format=path.suffix[1:])
         write_whole(path, drawn.getvalue())
         return

@@ -58,8 +58,9 @@ class RunDirectory:
         self._appends = False  # whether the file of rows ends with a whole line that is known
         self._in_order = True  # whether it has them in the order of what was admitted
         self._checkpoints: dict[Path, Owner] = {}
-        self._admitted: dict[Experiment, int] = {}
-        self._position_of: dict[Trial, int] = {}
+        self._admitted: dict[Experiment, None] = {}
+        self._position_of: dict[Trial, tuple[int, int]] = {}  # in which call, which experiment
+        self._calls = 0
         self._lock = FileLock(path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
@@ -121,10 +122,13 @@ class RunDirectory:
         trials that are missing will be run, ``here``, under other versions than those that are
         held.
         """
-        for experiment in experiments:
-            position = self._admitted.setdefault(experiment, len(self._admitted))
+        self._admitted |= dict.fromkeys(experiments)
+        self._calls += 1
+        position_of: dict[Trial, tuple[int, int]] = {}
+        for number, experiment in enumerate(experiments):
             for trial, one in enumerate(experiment.each_alone()):
-                self._position_of.setdefault((one, trial), position)
+                position_of.setdefault((one, trial), (self._calls, number))
+        self._position_of |= position_of
         if not self.mixed:
             self._check_unchanged(list(self._admitted))
         if keep_weights:
@@ -282,10 +286,11 @@ class RunDirectory:
         if not self._in_order:
             self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._position)}
 
-    def _position(self, trial: Trial) -> tuple[int, int]:
-        """What rows and weights are sorted by."""
+    def _position(self, trial: Trial) -> tuple[int, int, int]:
+        """What rows and weights are sorted by: the last call that named them, the experiment in it,
+        and the trial."""
         admitted = self._position_of.get(trial)
-        return (-1, 0) if admitted is None else (admitted, trial[1])
+        return (0, 0, 0) if admitted is None else (*admitted, trial[1])
 
     def _add_weights(self, trials: Sequence[Trial], weights: Mapping[str, np.ndarray]) -> None:
         path = weights_path(self.path, trials[0][0])

@@ -163,7 +163,7 @@ class Run:
                 yield in_flight.errors.block_until_ready
                 self._fold(in_flight)
                 in_flight, start = None, time.monotonic()
-                if checkpoint is not None:
+                if checkpoint is not None and is_due:
                     checkpoint.save(self._arrays())
                 slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
                 next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
@@ -172,21 +172,25 @@ class Run:
                 self._move(jax.device_get(self.state), better)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
+        if checkpoint is not None and not self._has_ended().all():
+            checkpoint.save(self._arrays())
 
     def _has_come_far(self) -> bool:
         """Whether trials are left, and all at the sequence at which they are to be left."""
         steps = self.progress.steps[self.progress.status == stopping.RUNNING]
         return self.until is not None and bool(steps.size) and steps.min() >= self.until
 
+    def _has_ended(self) -> np.ndarray:
+        """Which trials have, by ``until`` if there is one: what comes after depends on chunks."""
+        has_ended = self.progress.status != stopping.RUNNING
+        return has_ended if self.until is None else has_ended & (self.progress.steps <= self.until)
+
     def outcomes(self) -> list[Outcome]:
         """Of its trials, after ``train``; of those that have ended by then where there is an
         ``until``."""
         experiment, (devices, program, *_) = self.experiment, self.batch
         has_two = self.rule.by_test and experiment.mean_error is not None
-        has_ended = np.full(len(self.trials), True)
-        if self.until is not None:  # whatever came after, which depends on chunks
-            is_running = self.progress.status == stopping.RUNNING
-            has_ended = ~is_running & (self.progress.steps <= self.until)
+        has_ended = self._has_ended()
         progress = stopping.Progress(*(array[has_ended] for array in self.progress))
         outcomes = stopping.outcomes(progress, self.trials[has_ended], has_two)
         last_params = self.last_params and self.last_params.of(has_ended)
