@@ -65,6 +65,16 @@ def test_trials_stop_at_until_and_go_on_to_the_same_end(whole, devices, tmp_path
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_trial_that_does_not_end_stops_soon_after_until(tmp_path):
+    hopeless = replace(BASE, length=20, max_steps=20_000, trials=2, threshold=1e-6)
+    with open_run(tmp_path / "run", report=False) as asked:
+        assert asked(hopeless, until=500) == []
+    (path,) = (tmp_path / "run").glob("checkpoint-*")
+    steps = np.load(path)["steps"]
+    assert (steps >= 500).all()
+    assert (steps <= 1250).all()  # three chunks of 250 more
+
+
 def test_trials_that_ended_soon_after_until_are_not_trained_again(tmp_path, monkeypatch):
     """All within the chunk in which it was."""
     with open_run(tmp_path / "run", report=False) as asked:
