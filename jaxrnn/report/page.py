@@ -1,9 +1,10 @@
 """A report as one page of HTML, which needs no network.
 
 Its pictures are matplotlib's own, as SVG, so that each is drawn once for every form of the report;
-what a page adds to them, and the tables that sort and filter, are the hundred lines of
-``page.html``. A library for such tables and charts would weigh more than the whole page (DataTables
-0.6 MB, Vega-Lite 0.8 MB, Plotly 4.7 MB), and would draw every picture again.
+what a page adds to them, and the tables that sort and filter, are the hundred lines of script in
+``page.html``. A library of charts would draw every picture a second time and weigh as much as the
+page or more (minified: vega 6.4.0 and vega-lite 6.4.3 0.77 MB, plotly.js 4.1.2 4.8 MB), one of
+tables is more than what it would replace (simple-datatables 10.3.0 0.10 MB).
 """
 
 import base64
