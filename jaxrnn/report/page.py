@@ -50,13 +50,11 @@ def svg(figure: Figure, name: str) -> str:
     for found in root.findall(f"{{{SVG}}}metadata"):
         root.remove(found)
     for one in root.iter():
-        name = one.attrib.get("id", "")
-        if name.startswith("{"):
-            del one.attrib["id"]
-            _say(one, **json.loads(name))
-        for name in ("d", "x", "y"):  # in points, of which no eye sees a hundredth
-            if name in one.attrib:
-                one.attrib[name] = re.sub(r"(\.\d\d)\d+", r"\1", one.attrib[name])
+        if one.attrib.get("id", "").startswith("{"):
+            _say(one, **json.loads(one.attrib.pop("id")))
+        for where in ("d", "x", "y"):  # in points, of which no eye sees a hundredth
+            if where in one.attrib:
+                one.attrib[where] = re.sub(r"(\.\d\d)\d+", r"\1", one.attrib[where])
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")

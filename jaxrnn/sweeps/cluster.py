@@ -42,7 +42,6 @@ def run_sweep_on_dask(
     on_chunk: OnChunk = lambda experiment, tally: None,
     on_rows: OnRows = lambda experiment, rows, new: None,
     keep_weights: bool = False,
-    until: int | None = None,
 ) -> list[Values]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
@@ -61,7 +60,7 @@ def run_sweep_on_dask(
         keep_weights=keep_weights,
         here=False,
     )
-    train_on_dask(work, address, lanes, keep_weights, until)
+    train_on_dask(work, address, lanes, keep_weights)
     return [row.values() for row in work.rows()]
 
 

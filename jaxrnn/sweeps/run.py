@@ -18,7 +18,7 @@ from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.sweeps.work import Job, OnChunk, OnRows, OnStart, Work
+from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
 from jaxrnn.training.host_loop import Run
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
@@ -86,7 +86,6 @@ def run_sweep(
     on_rows: OnRows = lambda experiment, rows, new: None,
     on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
-    until: int | None = None,
 ) -> list[Values]:
     """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows, as
     :func:`jaxrnn.read_rows` gives them.
@@ -95,9 +94,8 @@ def run_sweep(
     directory keeps the weights that the trials ended with, too, a file a net and length, for
     :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its program is
     compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there already,
-    and of those first. ``until`` is that of :func:`jaxrnn.run_trials`. Raises InputError where the
-    directory was begun with other settings, or holds trials whose weights are to be kept and were
-    not, and as :func:`jaxrnn.run_trials`.
+    and of those first. Raises InputError where the directory was begun with other settings, or
+    holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
     """
     work = Work(
         experiments,
@@ -107,6 +105,14 @@ def run_sweep(
         on_rows=on_rows,
         keep_weights=keep_weights,
     )
+
+    train_here(work, lanes, keep_weights)
+    return [row.values() for row in work.rows()]
+
+
+def train_here(jobs: Jobs, lanes: int | None, keep_weights: bool, until: int | None = None) -> None:
+    """Train all jobs on the devices of this process; see :func:`run_sweep`. ``until`` is that of
+    :func:`jaxrnn.run_trials`."""
 
     def begin(job: Job, devices: Sequence[jax.Device]) -> Run:
         return prepare(
@@ -119,8 +125,7 @@ def run_sweep(
             until=until,
         )
 
-    SideBySide(work, begin).run()
-    return [row.values() for row in work.rows()]
+    SideBySide(jobs, begin).run()
 
 
 class OpenRun:
@@ -157,19 +162,19 @@ class OpenRun:
             if self.directory.missing(settled(one)):
                 lanes = self._lanes if until is None else one.trials
                 check(one, lanes, keep_params=self._keep_weights, here=self._dask is None)
-        options: dict[str, Any] = {"lanes": self._lanes, "keep_weights": self._keep_weights}
-        options["until"] = until
-        if self._watch is not None:
-            self._watch.expect(len(experiments))
-            options |= {"on_chunk": self._watch.on_chunk, "on_rows": self._watch.on_rows}
-        if self._dask is not None:
-            from jaxrnn.sweeps.cluster import run_sweep_on_dask  # asyncio is slow to import
-
-            run_sweep_on_dask(experiments, self.directory, self._dask, **options)
+        options: dict[str, Any] = {"keep_weights": self._keep_weights, "here": self._dask is None}
+        if (watch := self._watch) is not None:
+            watch.expect(len(experiments))
+            options |= {name: getattr(watch, name) for name in ("on_start", "on_chunk", "on_rows")}
+        work = Work(experiments, self.directory, **options)
+        asked_for = self._lanes, self._keep_weights, until
+        if self._dask is None:
+            train_here(work, *asked_for)
         else:
-            if self._watch is not None:
-                options["on_start"] = self._watch.on_start
-            run_sweep(experiments, self.directory, **options)
+            from jaxrnn.sweeps.cluster import train_on_dask  # asyncio is slow to import
+
+            train_on_dask(work, self._dask, *asked_for)
+        work.rows()
         asked = dict.fromkeys(map(settled, experiments))
         return Rows(row for one in asked for row in self.directory.rows_of(one))
 
