@@ -11,7 +11,6 @@ from helpers import ONE_DEVICE, Memory, of_trial, params_after
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
-from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
 # So many that lanes are handed on, and that 1, 3 and 10 lanes are two widths on two devices.
@@ -78,24 +77,6 @@ def test_a_killed_run_goes_on_to_the_same_parameters_on_fewer_devices(kept, monk
         run_trials(PLAIN, on_chunk=kill, checkpoint=memory, **CUT)
     monkeypatch.setattr(host_loop.jax, "devices", lambda: ONE_DEVICE)
     assert_same_params(run_trials(PLAIN, checkpoint=memory, **CUT), kept)
-
-
-def test_more_devices_while_a_trials_last_chunk_is_under_way_change_no_parameters(kept):
-    first, second = jax.devices()
-    last_chunk = -(-min(outcome.steps for outcome in kept) // CUT["chunk_steps"])
-    assert last_chunk > 1
-    run, seen = prepare(PLAIN, devices=[first], **CUT | {"lanes": 10}), []
-
-    def on_chunk(tally):
-        seen.append(tally)
-        if len(seen) == last_chunk - 1:  # the next one is launched already
-            run.widen([second], 1000.0)
-            run.wider.compiled.result()
-
-    for _ in run.train(on_chunk):
-        pass
-    assert len(run.batch.devices) == 2
-    assert_same_params(run.outcomes(), kept)
 
 
 def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(kept, monkeypatch):

@@ -17,7 +17,6 @@ from jaxrnn.training import host_loop
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.objectives import OBJECTIVES
 from jaxrnn.training.programs import forget_programs, program_for
-from jaxrnn.training.runner import prepare
 from jaxrnn.training.trial import build
 
 OVER_RULES = {
@@ -291,46 +290,19 @@ def test_a_checkpoint_goes_on_with_fewer_and_with_more_devices(
     assert run_trials(STREAK, checkpoint=memory) == outcomes[STREAK]
 
 
-@pytest.mark.parametrize("rule", ["streak", "test"])
-def test_more_devices_on_the_way_change_no_outcome(rule, outcomes):
-    experiment, (first, second), seen = OVER_RULES[rule], jax.devices(), []
-    run = prepare(experiment, devices=[first], chunk_steps=20)
-    run.widen([second], -1.0)  # not yet idle for as long as it takes to compile
-
-    def on_chunk(tally):
-        seen.append(jax.tree.leaves(run.state)[0].devices())
-        if len(seen) == 3:
-            assert run.devices == [first]
-            run.widen([second], 1000.0)
-            run.wider.compiled.result()
-            assert run.devices == [first, second]
-
-    for _ in run.train(on_chunk):
-        pass
-    assert run.outcomes() == outcomes[experiment]
-    assert len(seen) > 6
-    assert set(map(len, seen)) == {1, 2}
-
-
-def test_more_devices_than_lanes_that_were_asked_for_lose_no_trial(monkeypatch):
+def test_a_checkpoint_of_more_lanes_than_are_asked_for_loses_no_trial(monkeypatch):
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    first, second = jax.devices()
     experiment, memory = replace(STREAK, trials=20), Memory()
-    unhurried = prepare(experiment, devices=[first], chunk_steps=20, checkpoint=memory)
-    for _ in unhurried.train(lambda tally: None):
+
+    def kill(tally):
         if memory.load() is not None:
-            break
+            raise KeyboardInterrupt
+
+    asked = {"devices": ONE_DEVICE, "chunk_steps": 20, "checkpoint": memory}
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(experiment, on_chunk=kill, **asked)
     assert len(memory.load()["lane_trial"]) == 20
-    run = prepare(experiment, devices=[first], chunk_steps=20, checkpoint=memory, lanes=6)
-
-    def on_chunk(tally):
-        if run.wider is None and len(run.devices) == 1:
-            run.widen([second], 1000.0)
-            run.wider.compiled.result()
-
-    for _ in run.train(on_chunk):
-        pass
-    assert (len(run.devices), run.outcomes()) == (2, run_trials(experiment, devices=[first]))
+    assert run_trials(experiment, lanes=6, **asked) == run_trials(experiment, devices=ONE_DEVICE)
 
 
 def test_a_checkpoint_of_another_precision_is_refused(monkeypatch):

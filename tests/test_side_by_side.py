@@ -26,8 +26,7 @@ class Script:
     ):
         self.waiting, self.brings = list(lengths), brings or {}
         self.is_over, self.compiler, self.events = is_over, compiler, []
-        self.devices, self.begun_on = {}, {}  # those that each has now, and had at first
-        self.widens = lambda length: True
+        self.devices = {}  # of each length
 
     def next(self, last=False):
         if not self.waiting:
@@ -36,7 +35,7 @@ class Script:
 
     def begin(self, job, devices):
         self.note("compile", job)
-        self.devices[job.experiment.length] = self.begun_on[job.experiment.length] = list(devices)
+        self.devices[job.experiment.length] = list(devices)
         return FakeRun(self, job.experiment.length)
 
     def note(self, event, job):
@@ -81,11 +80,6 @@ class FakeRun:
             if self.script.is_over(self.script, self.length):
                 break
 
-    def widen(self, idle, seconds):
-        assert 0 <= seconds < 10
-        if self.script.widens(self.length):
-            self.script.devices[self.length] = [*self.devices, *idle]
-
     def outcomes(self):
         return [self.length]
 
@@ -109,11 +103,11 @@ def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_anoth
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
-def test_the_last_are_trained_beside_the_first_and_at_the_end_one_has_all_devices(devices):
+def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(devices):
     def is_over(script, length):
         if length == 4:
             return 8 in script.lengths("chunk")
-        return length < 8 or len(script.devices[8]) == 2
+        return length < 8 or 7 in script.lengths("end")
 
     script = Script([4, 5, 6, 7, 8], is_over)
     script.run()
@@ -121,7 +115,7 @@ def test_the_last_are_trained_beside_the_first_and_at_the_end_one_has_all_device
     assert script.lengths("end") == [4, 5, 6, 7, 8]
     # What was compiled to come after 8 is not left to wait for it.
     assert script.lengths("compile").count(7) == 2
-    assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1, 0]}
+    assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1]}
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
@@ -148,24 +142,20 @@ def test_fewer_experiments_than_devices_share_them_out(devices):
     script = Script([4, 5], lambda script, length: length == 4 or 4 in script.lengths("end"))
     script.run()
     assert script.devices[4] == [0, 2, 4]
-    assert script.devices[5][:2] == [1, 3]
+    assert script.devices[5] == [1, 3]
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
-def test_devices_that_a_run_leaves_are_offered_to_it_later(devices):
-    def is_over(script, length):
-        return len(script.devices[4]) == 2 or len(script.lengths("chunk")) > 1000
-
-    script = Script([4], is_over)
+def test_devices_that_a_run_leaves_are_there_for_the_next_one(devices):
+    script = Script([4], brings={4: [5]})
     begin = script.begin
 
     def begin_on_one(job, devices):
-        assert devices == [0, 1]
-        return begin(job, devices[:1])
+        return begin(job, devices[:1] if job.experiment.length == 4 else devices)
 
     script.begin = begin_on_one
     script.run()
-    assert script.devices == {4: [0, 1]}
+    assert (script.devices[4], sorted(script.devices[5])) == ([0], [0, 1])
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
@@ -174,43 +164,8 @@ def test_what_an_end_brings_is_trained_after_it_on_all_devices_that_are_idle(dev
     script.run()
     assert script.lengths("begin") == [4, 5, 6, 7]
     assert sorted(script.lengths("end")) == [4, 5, 6, 7]
-    begun_on = {length: sorted(devices) for length, devices in script.begun_on.items()}
-    assert begun_on == {4: [0, 1], 5: [0, 1], 6: [0], 7: [1]}
-
-
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_devices_that_had_been_handed_on_train_what_an_end_brings(devices):
-    def is_over(script, length):
-        """5 lasts until it has the device of 4, 6 until 7 has ended."""
-        return {5: len(script.devices[5]) == 2, 6: 7 in script.lengths("end")}.get(length, True)
-
-    script = Script([4, 5], is_over, brings={5: [6, 7]})
-    script.run()
-    assert script.lengths("end") == [4, 5, 7, 6]
-    assert sorted([*script.begun_on[6], *script.begun_on[7]]) == [0, 1]
-
-
-@pytest.mark.parametrize("devices", [3], indirect=True)
-def test_devices_that_were_handed_to_a_job_are_free_when_the_next_one_begins(devices):
-    give_up = time.monotonic() + 10
-
-    def is_over(script, length):
-        """4 has the device of one that has ended and 8 to come after it, which lasts until 9 has
-        ended, as 7 does."""
-        if time.monotonic() > give_up:
-            return True
-        return {
-            5: len(script.devices[4]) == 2,
-            4: 8 in script.lengths("compile"),
-            7: 9 in script.lengths("end"),
-            8: 9 in script.lengths("end"),
-        }.get(length, True)
-
-    script = Script([4, 5, 6], is_over, brings={5: [7, 8], 4: [9]})
-    script.widens = lambda length: length == 4
-    script.run()
-    assert script.lengths("end").index(9) < script.lengths("end").index(8)
-    assert set(script.lengths("end")) == {4, 5, 6, 7, 8, 9}
+    devices = {length: sorted(devices) for length, devices in script.devices.items()}
+    assert devices == {4: [0, 1], 5: [0, 1], 6: [0], 7: [1]}
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)

@@ -1,6 +1,5 @@
 """Jobs that are trained side by side, each on a share of the devices."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -36,7 +35,8 @@ class SideBySide:
     Ten lanes on one device take less of its time than five on each of two do. One share of the
     devices takes jobs from the front, so that there is something to see soon; the others take them
     from the end, where the longest are as a rule. While there are fewer jobs than devices each has
-    several; devices for which no job is left are handed to one that is still at work.
+    several. Devices for which no job is left stay idle: to compile another's program for them, too,
+    takes about as long as they would save (benchmarks/README.md).
     """
 
     def __init__(self, jobs: Jobs, begin: Callable[[Job, Sequence[jax.Device]], Run]) -> None:
@@ -44,7 +44,6 @@ class SideBySide:
         self.jobs, self.begin = jobs, begin
         self.under_way: list[_UnderWay] = []
         self.idle = list(all_devices())
-        self.idle_since = 0.0
 
     def run(self) -> None:
         """Train them all.
@@ -100,12 +99,11 @@ class SideBySide:
         while True:
             self.jobs.on_start(one.job)
             run = one.run or self.begin(one.job, one.devices)
-            self._leave([device for device in one.devices if device not in run.devices])
+            self.idle += [device for device in one.devices if device not in run.devices]
             one.devices = run.devices
 
             def on_tally(tally: Tally, one: _UnderWay = one, run: Run = run) -> None:
                 self._look_ahead(one)
-                self._hand_idle_to(run)
                 self.jobs.on_chunk(one.job, tally)
 
             yield from run.train(on_tally)
@@ -115,15 +113,9 @@ class SideBySide:
             self.under_way.remove(one)
             if one.ahead is None:
                 break
-            self._leave([device for device in run.devices if device not in one.devices])
             one = one.ahead
             self.under_way.append(one)
-        self._leave(run.devices)
-
-    def _leave(self, devices: Sequence[jax.Device]) -> None:
-        """Have nothing to do for these devices."""
-        if devices:
-            self.idle, self.idle_since = [*self.idle, *devices], time.monotonic()
+        self.idle += run.devices
 
     def _look_ahead(self, one: _UnderWay) -> None:
         """Begin to compile what comes after it, so that it need not wait for that."""
@@ -131,9 +123,3 @@ class SideBySide:
             one.ahead = _UnderWay(job, one.devices, one.last)
             with suppress(Exception):  # it is raised again when its turn has come
                 one.ahead.run = self.begin(job, one.devices)
-
-    def _hand_idle_to(self, run: Run) -> None:
-        """Let a run have the devices that nothing is left for."""
-        if self.idle:
-            run.widen(self.idle, time.monotonic() - self.idle_since)
-            self.idle = [device for device in self.idle if device not in run.devices]

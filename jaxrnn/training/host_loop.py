@@ -63,7 +63,6 @@ class _Batch(NamedTuple):
 class _InFlight(NamedTuple):
     """A chunk that was launched and not yet read."""
 
-    program: Program
     errors: jax.Array  # [C, N], or [C, N, B] of batches
     tests: jax.Array | None  # [N, M], errors of the test set after the chunk, where it decides
     lane_trial: np.ndarray  # [N], -1 for idle lanes
@@ -109,26 +108,13 @@ class Run:
         self.saved = checkpoint.load() if checkpoint is not None else None
         held = np.size((self.saved or {}).get("lane_trial", ()))
         self.batch = self._first_batch(*self._usable(devices, held))
-        self.wider: _Batch | None = None
         self.widest = self.batch.width
         self.table = LaneTable(self.batch.width, len(self.trials))
 
     @property
     def devices(self) -> Sequence[jax.Device]:
-        """Those it has, or will have once it is compiled for them."""
-        return (self.wider or self.batch).devices
-
-    def widen(self, idle: Sequence[jax.Device], seconds: float) -> None:
-        """Go on with devices, too, that have been idle for so long, once it is compiled for them.
-
-        As far as its trials can use them, only if it has twice as many then, and not before they
-        have been idle for as long as a compilation: then a run that ends soon is spared one.
-        """
-        if self.wider is not None or seconds < self.batch.compiled.result().seconds:
-            return
-        devices, width = self._usable([*self.batch.devices, *idle], self.batch.width)
-        if len(devices) >= 2 * len(self.batch.devices):
-            self.wider = self._compiled_for(devices, width)
+        """Those of the devices it was given that it uses."""
+        return self.batch.devices
 
     def train(self, on_chunk: Callable[[Tally], None]) -> Iterator[Callable[[], Any]]:
         """Train, as :func:`jaxrnn.run_trials` says; once.
@@ -168,8 +154,8 @@ class Run:
                 slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
                 next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
                 on_chunk(self._tally())
-            if (better := self._better_batch()) is not None:
-                self._move(jax.device_get(self.state), better)
+            if (narrower := self._narrower_batch()) is not None:
+                self._move(jax.device_get(self.state), narrower)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
         if checkpoint is not None and not self._has_ended().all():
@@ -209,10 +195,11 @@ class Run:
         return enough(devices, width), width
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
-        """All these devices, or those that it is compiled for already, if only for some of them or,
-        where no trial waits, for a few more lanes: a run that ends soon is spared a compilation."""
+        """All these devices, or one of two if it is compiled for that one already, or, where no
+        trial waits, for a few more lanes: a run that ends soon is spared a compilation."""
         wider = WIDER if num_lanes == len(self.trials) else 1.0
-        for some in (devices, *([device] for device in devices)):
+        halves = [[device] for device in devices] if len(devices) == 2 else []
+        for some in (devices, *halves):
             least = round_up(num_lanes, len(some))
             held = widths_held(self.trial, self.chunk_updates, some, self.replayable)
             if fitting := [width for width in held if least <= width <= wider * least]:
@@ -234,11 +221,8 @@ class Run:
         """Where so many lanes stop, if they can."""
         return np.full(width, NEVER, np.int32) if self.replayable else None
 
-    def _better_batch(self) -> _Batch | None:
-        """With more devices or in fewer lanes, if that is compiled."""
-        if self.wider is not None and self.wider.compiled.done():
-            better, self.wider = self.wider, None
-            return better
+    def _narrower_batch(self) -> _Batch | None:
+        """Of fewer lanes, if there is use for one and it is compiled."""
         devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
         width = self.table.narrower(least, time.monotonic(), waited)
@@ -250,7 +234,7 @@ class Run:
         """Go on with a state on the host, its busy lanes in front of the others."""
         lane = self.table.repack(batch.width)
         self.state = batch.program.put(jax.tree.map(lambda a: a[lane], state))
-        self.batch, self.widest = batch, max(self.widest, batch.width)
+        self.batch = batch
 
     def _lanes(self) -> Lanes:
         """The lanes as the device sees them; an idle one repeats the beginning of the first."""
@@ -266,7 +250,7 @@ class Run:
         test = program.tests.get(DECIDING)
         tests = None if test is None else test(self.state.params, lanes)
         began = before if self.replayable else None
-        launched = _InFlight(program, errors, tests, self.table.trial.copy(), began, lanes)
+        launched = _InFlight(errors, tests, self.table.trial.copy(), began, lanes)
         self.table.advance(self.chunk_updates, self.most_updates)
         sequences = self.chunk_updates * self.experiment.batch_size
         self.lane_steps += sequences * len(self.table.trial)
@@ -291,7 +275,7 @@ class Run:
         if self.last_params and chunk.before is not None and has_ended.any():
             updates = self.experiment.updates(folded.steps)
             ended = (one[has_ended] for one in (lanes, trials, updates))
-            self.last_params.take(chunk.program, chunk.before, chunk.lanes, *ended)
+            self.last_params.take(self.batch.program, chunk.before, chunk.lanes, *ended)
         self.table.free(self.progress.status != stopping.RUNNING)
 
     def _tally(self) -> Tally:
