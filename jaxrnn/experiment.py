@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property, lru_cache
+from copy import copy
+from dataclasses import Field, dataclass, fields, replace
+from functools import cache, cached_property, lru_cache
 from numbers import Real
 from typing import Any
 
@@ -124,8 +125,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check every value against its rule, and bring equal ones to one form."""
-        for field in fields(self):
-            value, flag = getattr(self, field.name), flag_name(field.name)
+        for field, flag in _fields():
+            value = getattr(self, field.name)
             if field.name in OPTIONS:
                 value = _options(flag, value)
             elif field.name == "test_lengths":
@@ -194,7 +195,7 @@ class Experiment:
 
     @cached_property
     def _hash(self) -> int:
-        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+        return hash(tuple(getattr(self, field.name) for field, _ in _fields()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Its settings alone: another process hashes text otherwise."""
@@ -220,7 +221,16 @@ class Experiment:
 
     def canonical(self) -> "Experiment":
         """The experiment with its options in alphabetical order, as equal ones have them."""
-        return replace(self, **self._ordered())
+        return self._with(self._ordered())
+
+    def _with(self, values: Mapping[str, Any]) -> "Experiment":
+        """The same with values that are known to keep the rules, since they are its own."""
+        if all(getattr(self, name) == value for name, value in values.items()):
+            return self
+        changed = copy(self)
+        for name, value in values.items():
+            object.__setattr__(changed, name, value)
+        return changed
 
     def _ordered(self) -> dict[str, Any]:
         return {name: tuple(sorted(getattr(self, name))) for name in OPTIONS}
@@ -230,8 +240,7 @@ class Experiment:
         values = {name: getattr(self, name) for name in PER_TRIAL}
         own: dict[str, Any] = {n: v[trial] for n, v in values.items() if isinstance(v, tuple)}
         own |= {"trials": 1, **self._ordered()}
-        is_alone = all(getattr(self, name) == value for name, value in own.items())
-        return _known(self if is_alone else replace(self, **own))
+        return _known(self._with(own))
 
     def differs(self) -> bool:
         """Whether any setting has a value a trial."""
@@ -258,6 +267,12 @@ def _each_alone(experiment: Experiment) -> Sequence[Experiment]:
     if experiment.differs():
         return tuple(experiment.alone(trial) for trial in range(experiment.trials))
     return (experiment.alone(0),) * experiment.trials
+
+
+@cache
+def _fields() -> "list[tuple[Field[Any], str]]":
+    """An experiment's fields, each with its flag."""
+    return [(field, flag_name(field.name)) for field in fields(Experiment)]
 
 
 def flag_name(name: str) -> str:
