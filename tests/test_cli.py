@@ -17,10 +17,11 @@ from filelock import FileLock
 from helpers import clopper_pearson, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
-from jaxrnn.cli.cost import expected_seconds, warn_if_small
+from jaxrnn.cli.listing import expected_seconds
 from jaxrnn.problems import PAPER, SUITES
 from jaxrnn.report.render import console
 from jaxrnn.store.run_directory import LOCK
+from jaxrnn.training.lanes import warn_if_small
 from jaxrnn.training.objectives import MEASURES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
 
@@ -170,7 +171,7 @@ def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to
 ):
     monkeypatch.setattr(console, "_width", 80)
     if not flags:
-        monkeypatch.setattr("jaxrnn.cli.cost.run_trials", None)  # nothing is trained
+        monkeypatch.setattr("jaxrnn.cli.listing.run_trials", None)  # nothing is trained
     assert run("paper", *flags) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()

@@ -9,7 +9,7 @@ import pytest
 from helpers import run
 
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.parse import parse
+from jaxrnn.cli.words import parse
 from jaxrnn.errors import InputError
 
 ROOT = Path(__file__).parents[1]

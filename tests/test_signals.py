@@ -11,7 +11,7 @@ import time
 import pytest
 from helpers import run
 
-from jaxrnn.cli.signals import heeded
+from jaxrnn.cli import heeded
 
 SENTENCE = "jaxrnn: interrupted; the same command goes on from here\n"
 

@@ -1,12 +1,16 @@
 """The command line."""
 
 import errno
+import math
 import os
 import signal
 import sys
-from typing import NoReturn
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
 
-from jaxrnn.cli.signals import heeded
 from jaxrnn.errors import InputError, Note
 
 __all__ = ["main"]
@@ -24,6 +28,10 @@ _ADVICE = {
         (errno.EACCES, errno.EPERM, errno.EROFS), "mend its permissions, or choose another place"
     ),
 }
+
+# Of an interruption that comes while something is imported.
+WAIT_SECONDS = 0.01
+PATIENCE_SECONDS = 3.0  # after which what is still imported is taken for one that never ends
 
 
 def main() -> None:
@@ -56,6 +64,55 @@ def main() -> None:
         os._exit(128 + (interruption.args or (signal.SIGINT,))[0])
 
 
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Within it SIGINT and SIGTERM raise KeyboardInterrupt with their number, sooner or later.
+
+    By itself Python raises at whatever instruction a signal finds it. While a module is imported
+    that ends in a strange ImportError or in a crash; in a callback of the garbage collector (JAX
+    has one) or of a weak reference it is printed and lost. There it is tried again a little later.
+    An import that takes longer than ``PATIENCE_SECONDS`` from the signal on is interrupted.
+    """
+    if not hasattr(signal, "setitimer"):  # on Windows
+        yield
+        return
+    waiting, since = signal.SIGINT, math.inf
+    tell = sys.unraisablehook
+
+    def take(number: int, frame: FrameType | None) -> None:
+        nonlocal waiting, since
+        if number != signal.SIGALRM:
+            waiting, since = signal.Signals(number), min(since, time.monotonic())
+        if not _is_importing(frame) or time.monotonic() - since > PATIENCE_SECONDS:
+            raise KeyboardInterrupt(waiting)
+        signal.setitimer(signal.ITIMER_REAL, WAIT_SECONDS)
+
+    def lost(unraisable: Any) -> None:
+        if unraisable.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, WAIT_SECONDS)
+        else:
+            tell(unraisable)
+
+    numbers = (signal.SIGALRM, signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, take) for number in numbers}
+    sys.unraisablehook = lost
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        sys.unraisablehook = tell
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _run() -> None:
     # JAX takes a second to import, in which an interruption is to be heeded already.
     import logging
@@ -65,7 +122,7 @@ def _run() -> None:
 
     with jax_importable():
         from jaxrnn.cli.commands import COMMANDS
-        from jaxrnn.cli.parse import parse
+        from jaxrnn.cli.words import parse
 
     show = warnings.showwarning
 

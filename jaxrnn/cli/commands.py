@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.cost import seconds_a_time_step, warn_if_small
-from jaxrnn.cli.flags import (
+from jaxrnn.cli.inspecting import inspect, usual_length
+from jaxrnn.cli.scoring import scorecard
+from jaxrnn.cli.words import (
     Address,
     Count,
     Directory,
@@ -24,8 +25,6 @@ from jaxrnn.cli.flags import (
     Several,
     Single,
 )
-from jaxrnn.cli.inspecting import inspect, usual_length
-from jaxrnn.cli.scoring import scorecard
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
@@ -33,6 +32,7 @@ from jaxrnn.problems import PAPER, SUITES, Source, Suite
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration
+from jaxrnn.training.lanes import warn_if_small
 
 # What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
 
@@ -190,7 +190,7 @@ def paper(
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
-        from jaxrnn.cli.tables import published_tables
+        from jaxrnn.cli.listing import published_tables, seconds_a_time_step
 
         seconds = None
         if cost:
@@ -232,7 +232,7 @@ def report(
 
 def list_() -> None:
     """List everything that can be named, with its source, and the experiments."""
-    from jaxrnn.cli.tables import builders_table, suites_table
+    from jaxrnn.cli.listing import builders_table, suites_table
 
     console.print(builders_table())
     alone: list[Suite] = []

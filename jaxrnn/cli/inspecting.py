@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.cost import warn_if_small
-from jaxrnn.cli.flags import Count, Integer, Name, Names, OptionalDirectory, Runs
+from jaxrnn.cli.words import Count, Integer, Name, Names, OptionalDirectory, Runs
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import SUITES, Suite
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import expand
+from jaxrnn.training.lanes import warn_if_small
 
 
 def inspect(

@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.cost import warn_if_small
-from jaxrnn.cli.flags import Address, AllOrNames, Count, Lanes, OptionalDirectory
+from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, OptionalDirectory
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
@@ -30,6 +29,7 @@ from jaxrnn.scorecard.shipped import SEARCH, differences, lay_beside, shipped, s
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.sweeps.watch import duration
+from jaxrnn.training.lanes import warn_if_small
 
 
 def scorecard(

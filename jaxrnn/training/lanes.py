@@ -1,11 +1,13 @@
 """The lanes of a batch: how many there are, and which trial rides in which."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
 
+from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
 
 IDLE = -1
@@ -155,6 +157,18 @@ def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int
     # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
     return num_trials if room >= size * num_trials else int(room // size)
+
+
+def warn_if_small(trials: int, device: jax.Device) -> None:
+    """Say so where an accelerator has too few trials of a net at once to be faster than a CPU."""
+    if device.platform != "cpu" and trials < GPU_PAYS_FROM:
+        some = "1 trial of a net is" if trials == 1 else f"{trials} trials of a net are"
+        warnings.warn(
+            f"{some} few for {device.device_kind}, which is likely to be "
+            f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
+            Note,
+            stacklevel=2,
+        )
 
 
 def device_memory(devices: Sequence[jax.Device]) -> float:

@@ -1,6 +1,7 @@
-"""What there is, as tables that fit a terminal of 80 columns."""
+"""What there is, as tables that fit a terminal of 80 columns, and what it is likely to cost."""
 
 import inspect
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
@@ -10,14 +11,30 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from jaxrnn.cli.cost import expected_seconds
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
-from jaxrnn.problems import TASKS, Suite
+from jaxrnn.problems import SUITES, TASKS, Suite, settled
 from jaxrnn.report.table import percent, steps_or_dash
 from jaxrnn.store.config import spelled
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
+from jaxrnn.training.parts import parts_of
+from jaxrnn.training.runner import run_trials
+
+# Of a time step of a trial, in those of the timed experiment, tests included; roughly, as once
+# measured: of the LSTM by its units, of other nets by the task.
+_TIMED, _TRIALS, _STEPS = "6a", 20, 1500
+_LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
+_COST = {
+    "embedded_reber": 6.0,
+    "noise_free": 2.0,
+    "no_regularities": 2.3,
+    "very_long_lag": 0.7,
+    "two_sequence": 2.6,
+    "two_sequence_noise": 2.6,
+    "two_sequence_target_noise": 2.6,
+    "temporal_order_three": 1.7,
+}
 
 
 def builders_table() -> RenderableType:
@@ -57,7 +74,7 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
 def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> RenderableType:
     """Experiments by task with what was published, then their departures; and what both cost here.
 
-    ``seconds`` is what :func:`jaxrnn.cli.cost.seconds_a_time_step` gave, None for no costs.
+    ``seconds`` is what :func:`seconds_a_time_step` gave, None for no costs.
     """
     cost = () if seconds is None else ("likely\ncost",)
     by_task: dict[str, list[Suite]] = {}
@@ -133,3 +150,35 @@ def _roughly(seconds: float) -> str:
             count = seconds / size
             return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def seconds_a_time_step() -> float:
+    """Time of one time step of one trial of experiment 6a, its training included; some seconds."""
+    experiment = SUITES[_TIMED].at(trials=_TRIALS, max_steps=_STEPS, window=_STEPS)
+    seen: list[tuple[float, int]] = []
+    run_trials(
+        experiment, on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps))
+    )
+    (start, first), (end, last) = seen[0], seen[-1]  # the first chunk was compiled before
+    return (end - start) / (last - first) / parts_of(experiment).task.num_steps
+
+
+def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
+    """Duration of an experiment whose trials end as the published ones did on average.
+
+    ``seconds`` is what :func:`seconds_a_time_step` gave. Where no published trial succeeded, all
+    run to their cap.
+    """
+    experiment = settled(suite.at(length=length))
+    published = suite.published_at(experiment.cell, length)
+    steps: float = experiment.max_steps
+    if published is not None and published.mean is not None:
+        steps = published.mean + suite.not_counted(experiment.window)
+    time_steps = parts_of(experiment).task.num_steps * steps * experiment.trials
+    return seconds * _relative_cost(experiment) * time_steps
+
+
+def _relative_cost(experiment: Experiment) -> float:
+    if experiment.cell == "lstm":
+        return _LSTM_COST[min(_LSTM_COST, key=lambda size: abs(size - experiment.hidden_size))]
+    return _COST.get(experiment.task, 1.0)

@@ -12,8 +12,7 @@ from helpers import run
 
 import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.flags import Integer, OptionalDirectory
-from jaxrnn.cli.parse import parse
+from jaxrnn.cli.words import Integer, OptionalDirectory, parse
 from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
