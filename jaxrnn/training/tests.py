@@ -31,7 +31,6 @@ class Test(NamedTuple):
     name: str
     task: Task  # at the length of the test
     size: int  # M, sequences
-    decides: bool
     folds: tuple[np.uint32, ...]  # what is folded into a trial's key to draw fresh ones
     # Or the task's own test set, the same for every trial.
     test_set: Callable[[], Sequence] | None = None
@@ -47,14 +46,14 @@ def tests_of(experiment: Experiment, task: Task) -> tuple[Test, ...]:
     if experiment.test_size:
         _check_test_set(experiment, task)
         size = experiment.test_size
-        tests.append(Test(DECIDING, task, size, True, (_TEST,), test_set=task.test_set))
+        tests.append(Test(DECIDING, task, size, (_TEST,), test_set=task.test_set))
     if experiment.final_test:
-        tests.append(Test(FINAL, task, experiment.final_test, False, (_FINAL,)))
+        tests.append(Test(FINAL, task, experiment.final_test, (_FINAL,)))
     for length in experiment.test_lengths:
         other = task_of(replace(experiment, length=length))
         _check_sizes(experiment, task, length, other)
         folds = _LENGTHS, np.uint32(length)
-        tests.append(Test(at_length(length), other, SIZE_AT_LENGTHS, False, folds))
+        tests.append(Test(at_length(length), other, SIZE_AT_LENGTHS, folds))
     return tuple(tests)
 
 
