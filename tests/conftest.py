@@ -1,5 +1,7 @@
 import os
+import shutil
 import tempfile
+from contextlib import suppress
 
 # Before jax is imported: two CPU devices, so that every run is a sharded one, and one cache of
 # compiled programs for all tests and the processes that they start.
@@ -39,3 +41,21 @@ def standard_promotion():
     """The test runs with jax's own promotion of types, for libraries that rely on it."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real one without a window, where one is installed."""
+    chrome = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if chrome is None or driver is None:
+        pytest.skip("there is no Chromium here with its driver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chrome
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1200,900"):
+        options.add_argument(f"--{flag}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield driver
+    with suppress(Exception):
+        driver.quit()

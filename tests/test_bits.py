@@ -1,4 +1,4 @@
-"""What the guide promises: a trial computes the same to the bit, whatever the number of lanes, the
+"""What the documentation promises: a trial computes the same to the bit, whatever the lanes, the
 length of the chunks and the number of devices. It is XLA that breaks it, so every cell is tried."""
 
 import itertools

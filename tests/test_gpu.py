@@ -1,4 +1,4 @@
-"""What a GPU has in common with the CPU: not the last bits, but all that guide.md promises."""
+"""What a GPU has in common with the CPU: not the last bits, but all that docs/howto/gpu.md says."""
 
 from dataclasses import replace
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from contextlib import suppress
 from html import unescape
 from xml.etree import ElementTree
 
@@ -130,24 +128,6 @@ def test_the_browser_is_opened_if_asked_for(tmp_path, monkeypatch):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A real one without a window, where one is installed."""
-    chrome = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if chrome is None or driver is None:
-        pytest.skip("there is no Chromium here with its driver")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chrome
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1200,900"):
-        options.add_argument(f"--{flag}")
-    driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield driver
-    with suppress(Exception):
-        driver.quit()
 
 
 def opened(browser, made, directory):

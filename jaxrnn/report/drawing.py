@@ -82,8 +82,10 @@ def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below all panels, as wide as the figure allows."""
-    entry = 0.55 + _INCHES_A_LETTER * max(map(len, labels))
-    columns = max(1, min(len(labels), int(figure.get_figwidth() / entry)))
+    entries = [0.55 + _INCHES_A_LETTER * len(label) for label in labels]
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / max(entries))))
+    if sum(entries) <= figure.get_figwidth():
+        columns = len(labels)
     figure.legend(
         handles,
         [plain(label) for label in labels],

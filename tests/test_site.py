@@ -1,0 +1,60 @@
+"""The site is built without a warning, names everything that is public, and fits a screen."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxrnn
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site."""
+    pytest.importorskip("sphinx")
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", DOCS, built]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return built
+
+
+def test_the_reference_has_every_public_name_once():
+    text = (DOCS / "api.md").read_text()
+    named = re.findall(r"^\.\. (?:auto\w+|data):: (\w+)$", text, re.M)
+    assert sorted(named) == sorted(jaxrnn.__all__)
+
+
+def test_every_public_name_has_a_signature_and_its_source(site):
+    text = (site / "api.html").read_text()
+    for name in jaxrnn.__all__:
+        entry = text[text.index(f'id="jaxrnn.{name}"') :]
+        if not isinstance(getattr(jaxrnn, name), dict | jaxrnn.Suite):
+            assert "[source]" in entry[: entry.index("</dt>")], name
+
+
+def test_every_page_is_found_from_the_first(site):
+    first = (site / "index.html").read_text()
+    pages = [page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")]
+    assert len(pages) > 20
+    for page in pages:
+        assert f'href="{page.as_posix()}"' in first or page.name == "index.html", page
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_every_page_fits_a_screen(site, browser, width):
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    for page in sorted(DOCS.rglob("*.md")):
+        browser.get((site / page.relative_to(DOCS).with_suffix(".html")).as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width, page
+        missing = browser.execute_script(
+            "return [...document.images].filter(i => !i.naturalWidth && i.loading != 'lazy')"
+            ".map(i => i.src)"
+        )
+        assert not missing, page
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
