@@ -31,7 +31,8 @@ copybutton_prompt_text = "$ "
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # tests run the notebooks; the site shows what they have stored
 
-for notebook in (ROOT / "examples").glob("*.ipynb"):
+NOTEBOOKS = list((ROOT / "examples").glob("*.ipynb"))
+for notebook in NOTEBOOKS:
     shutil.copy(notebook, DOCS / "tutorials")
 
 # Pages whose text stands elsewhere in the repository, and where.
@@ -42,12 +43,12 @@ ORIGINS = {
     "card": "examples/scorecard-run/README.md",
     "contributing": "CONTRIBUTING.md",
     "changelog": "CHANGELOG.md",
-    "speed": "benchmarks/README.md",
 }
 PAGES = {origin: f"{page}.md" for page, origin in ORIGINS.items()} | {
     "README.md": "index.md",
-    "examples/tutorial.ipynb": "tutorials/tutorial.ipynb",
+    "benchmarks/README.md": "speed.md",
 }
+PAGES |= {f"examples/{one.name}": f"tutorials/{one.name}" for one in NOTEBOOKS}
 
 
 def relinked(app, page, source):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from helpers import run
 
+import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.words import parse
 from jaxrnn.errors import InputError
@@ -92,6 +93,53 @@ def test_the_readmes_first_command_prints_what_it_shows(tmp_path, monkeypatch, c
     shown = [re.sub(r"[\d,]+", "0", line.rstrip()) for line in shown]
     start = printed.index(shown[0])
     assert printed[start : start + len(shown)] == shown
+
+
+def table_rows(text):
+    """The rows of Markdown tables, heads included."""
+    return [line for line in text.splitlines() if line.startswith("|") and "--:" not in line]
+
+
+def test_every_figure_of_the_tables_of_speed_is_one_that_a_benchmark_has_written():
+    written = "\n".join(path.read_text() for path in (ROOT / "benchmarks/results").glob("*.md"))
+    rows = table_rows((ROOT / "docs/speed.md").read_text())
+    assert len(rows) > 15
+    others = [row for row in rows if row not in written.splitlines()]
+    # Of the rivals a line of the page is several of theirs.
+    rivals = (ROOT / "benchmarks/results/rivals.md").read_text()
+    assert others.pop(0).startswith("| net | T | jaxrnn, us | tensorflow |")
+    assert len(others) == 4
+    for row in others:
+        net, length, *times = [cell.strip() for cell in row.strip("|").split("|")]
+        one = rf"^\| {net} \| {length} \| \S+ \| (\S+) \| \S+ \| \S+ \| (\S+) \|"
+        found = re.findall(one, rivals, re.M)
+        assert times == [found[0][0], *(ratio for _, ratio in found[1:])]
+
+
+def test_the_readmes_table_and_the_notebooks_page_have_the_numbers_of_the_kept_rows():
+    kept = jaxrnn.read_rows(ROOT / "examples/notebook-run")
+    (line,) = (
+        one
+        for one in jaxrnn.summarize(kept)
+        if (one.experiment, one.cell, one.length) == ("better", "lstm", 20)
+    )
+    found = f"{line.mean:,.0f}  {line.median:,.0f} {line.most:,.0f}"
+    assert f"lstm (better) 20  {line.solved}/{line.trials} 69-100 {found}" in README
+    assert found in (ROOT / "docs/start.md").read_text()
+    nets = [("notebook", "simple_rnn"), ("notebook", "lstm"), ("better", "lstm")]
+    shown = {(one.experiment, one.cell, one.length): one for one in jaxrnn.summarize(kept)}
+    rows = table_rows((ROOT / "examples/notebook-run/README.md").read_text())
+    checked = 0
+    for row in rows[1:]:
+        length, *cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if not length.isdigit() or len(cells) != 5:
+            continue
+        for (experiment, cell), text in zip(nets, (cells[0], cells[2], cells[4]), strict=True):
+            if (line := shown.get((experiment, cell, int(length)))) is not None:
+                median = f", {line.median:,.0f}" if line.solved > line.trials / 2 else ""
+                assert text == f"{line.solved}/{line.trials}{median}", (row, experiment, cell)
+                checked += 1
+    assert checked > 20
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):

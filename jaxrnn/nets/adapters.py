@@ -18,7 +18,7 @@ A cell in this form is only a step, scanned plainly. On one core an update of te
 1.9 to 3.4 times as long with their LSTMs as with :func:`jaxrnn.lstm` at T = 10, and 2.6 to 5.9
 times at T = 100; ours without its fast path takes 1.4 and 2.2 times as long (``python
 benchmarks/adapters.py``, AMD EPYC, jax 0.10.2, flax 0.12.8, equinox 0.13.8, Python 3.11.7,
-2026-11-25; the table is in benchmarks/README.md). Outcomes follow from the trial's key, but are not
+2026-11-25; the table is in benchmarks/results). Outcomes follow from the trial's key, but are not
 held equal to the bit for any number of lanes and devices, as those of our own cells are.
 """
 

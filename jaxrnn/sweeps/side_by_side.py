@@ -36,7 +36,7 @@ class SideBySide:
     devices takes jobs from the front, so that there is something to see soon; the others take them
     from the end, where the longest are as a rule. While there are fewer jobs than devices each has
     several. Devices for which no job is left stay idle: to compile another's program for them, too,
-    takes about as long as they would save (benchmarks/README.md).
+    takes about as long as they would save (docs/tried.md).
     """
 
     def __init__(self, jobs: Jobs, begin: Callable[[Job, Sequence[jax.Device]], Run]) -> None:

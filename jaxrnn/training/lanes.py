@@ -131,7 +131,7 @@ TOGETHER_FROM, ANY_TOGETHER_FROM = 4, 16
 MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
 
 # Trials from which on a GPU is predicted to be faster than two CPU cores; not measured, see
-# benchmarks/README.md.
+# docs/speed.md.
 GPU_PAYS_FROM = 30
 
 
