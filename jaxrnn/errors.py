@@ -62,7 +62,8 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
 
 def fault_of_whole_number(value: Any, least: int | None = None) -> str | None:
     """The rule that a value breaks if it is no whole number from ``least`` on."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    is_int = type(value) is int  # asked first, since the question for Integral takes its time
+    if not is_int and (isinstance(value, bool) or not isinstance(value, Integral)):
         return "must be a whole number"
     if least is not None and value < least:
         return "must not be negative" if least == 0 else f"must be at least {least}"

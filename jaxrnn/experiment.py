@@ -149,7 +149,8 @@ class Experiment:
                 )
             elif not value or not value.isprintable():
                 raise InputError(f"{flag} {shown(value)} must be printable characters")
-            object.__setattr__(self, field.name, value)
+            if value is not getattr(self, field.name):
+                object.__setattr__(self, field.name, value)
         self._check_limits()
 
     def _check_limits(self) -> None:
@@ -287,6 +288,8 @@ def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
 
 def _real(flag: str, value: Any) -> float:
     """A number as Python's, whoever's it was; NaN and infinity are for the rules."""
+    if type(value) is float:
+        return value
     # An array of no dimension, NumPy's or JAX's, is a number.
     if getattr(value, "shape", None) == ():
         value = value.item()

@@ -182,7 +182,7 @@ def write_figure(path: Path, figure: "Figure") -> None:
         figure.savefig(drawn, format=path.suffix[1:])
         write_whole(path, drawn.getvalue())
         return
-    figure.savefig(drawn, dpi=130)
+    figure.savefig(drawn, dpi=130, pil_kwargs={"compress_level": 0})  # it is packed below
     figure.set_layout_engine("none")  # it stays as it is laid out, which takes a while
     # A third of the size: lines that shine through each other have thousands of shades.
     image = Image.open(drawn).convert("RGB")
@@ -195,11 +195,13 @@ def write_figure(path: Path, figure: "Figure") -> None:
     own = [tuple(bytes.fromhex(color[1:])) for color in sorted(used)][:128]
     cut = image.quantize(256 - len(own), Image.Quantize.MAXCOVERAGE).getpalette() or []
     palette = np.array([*own, *zip(cut[::3], cut[1::3], cut[2::3], strict=True)], np.uint8)
-    pixels = np.asarray(image).astype(int) @ np.array((65536, 256, 1))
-    shades, number = np.unique(pixels, return_inverse=True)
+    red, green, blue = np.asarray(image).astype(np.uint32).transpose(2, 0, 1)
+    pixels = red << 16 | green << 8 | blue
+    shades = np.unique(pixels)
     parts = np.stack([shades >> 16, shades >> 8 & 255, shades & 255], 1)
-    _, nearest = KDTree(palette).query(parts)
-    few = Image.frombytes("P", image.size, nearest[number].astype(np.uint8).tobytes())
+    number = np.zeros(2**24, np.uint8)  # in the palette, of each shade that there may be
+    _, number[shades] = KDTree(palette).query(parts)
+    few = Image.frombytes("P", image.size, number[pixels].tobytes())
     few.putpalette(palette[:256].tobytes())
     few.save(written, "PNG", optimize=True)
     write_whole(path, written.getvalue())

@@ -296,8 +296,10 @@ def _check_numbers(row: Values, experiment: Experiment) -> None:
     if not isinstance(curve, list) or len(curve) > len(curve_edges(experiment.max_steps)):
         raise InputError("its curve is not a list of the errors in bins of its max_steps")
     final = row.get("final_error")
-    for name, errors in (("curve", curve), ("final_error", () if final is None else (final,))):
-        for error in () if _are_errors(errors) else errors:
+    if final is None and _are_errors(curve):
+        return
+    for name, errors in (("curve", curve), ("final_error", [] if final is None else [final])):
+        for error in errors:
             # 1e308, since an int may be greater than every float.
             if type(error) not in (float, int) or not 0 <= error <= 1e308:
                 raise InputError(f"its {name} {shown(error)} must be an error, a number from 0 on")
@@ -306,7 +308,7 @@ def _check_numbers(row: Values, experiment: Experiment) -> None:
 def _are_errors(numbers: Sequence[Any]) -> bool:
     """Whether they are surely errors, without a look at each in Python."""
     if {*map(type, numbers)} != {float}:
-        return not numbers
+        return False
     return min(numbers) >= 0 and sum(numbers) <= 1e308
 
 
