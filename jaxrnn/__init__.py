@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Nothing is imported before it is asked for: JAX takes a second, in which the command line is to
-# answer an interruption, and the report needs matplotlib. The stub, which type checkers read, says
-# which module has which name.
+# Each name is imported when it is first used. JAX takes a second to import, and the command line
+# has to answer an interruption during that second; and only the report needs matplotlib. Type
+# checkers read the stub, which gives the module of each name.
 _MODULES = {
     alias.name: node.module
     for node in ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8")).body

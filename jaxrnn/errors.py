@@ -1,4 +1,4 @@
-"""The one kind of error that is the caller's to mend, and the rules that every module shares."""
+"""The error for wrong input, which the caller can correct, and checks that every module shares."""
 
 from collections.abc import Mapping
 from numbers import Integral
@@ -12,8 +12,8 @@ SHOWN = 60  # characters of a value that a sentence shows
 class InputError(ValueError):
     """A value from outside breaks a rule: one sentence with the value, the rule and the choices.
 
-    Settings stand in the sentence as ``{name}``, their values are given by name, so that whoever
-    calls a setting otherwise can say it in its own words:
+    The sentence has settings as ``{name}``, and their values are keyword arguments. So a caller
+    that uses another name for a setting can put its own name into the sentence:
     ``InputError("{window} must not be above {max_steps}", window=50, max_steps=10)`` reads
     "window 50 must not be above max-steps 10". Without settings the sentence stands as it is.
     """
@@ -36,17 +36,18 @@ class InputError(ValueError):
 
 
 def corrupt(where: Any, advice: str, fault: str = "") -> InputError:
-    """The error of a file of arrays that is broken; ``fault`` begins with the array's name."""
+    """The error for a damaged file of arrays; ``fault`` begins with the array's name."""
     fault = fault if fault.isprintable() else ascii(fault)
     return InputError(f"{where} is corrupt{fault and ', its array '}{fault}: {advice}")
 
 
 class Note(UserWarning):
-    """Something that whoever runs experiments wants to know, and need not mend."""
+    """Something that a user should know but does not have to correct."""
 
 
 def look_up(table: Mapping[str, Entry], kind: str, name: str, *others: str) -> Entry:
-    """Return ``table[name]``, or say which names there are, and what ``others`` are taken."""
+    """Return ``table[name]``, or raise an error that lists the names, and the ``others``
+    allowed."""
     if name not in table:
         choices = " or ".join([", ".join(sorted(table)), *others])
         raise InputError(f"unknown {kind} {shown(name)}: choose from {choices}")
@@ -71,7 +72,7 @@ def fault_of_whole_number(value: Any, least: int | None = None) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence can hold it: on one line, and cut where it is long."""
+    """A value as text for a sentence: on one line, and cut if it is long."""
     text = repr(value)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

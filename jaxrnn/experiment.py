@@ -1,4 +1,4 @@
-"""What is run, as plain data: every setting with where it comes from. No JAX here."""
+"""An experiment as plain data: all its settings, with their sources. This module needs no JAX."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ Options = tuple[tuple[str, Any], ...]
 
 GivenOptions = Options | Mapping[str, Any]
 PerTrial = float | Iterable[float]
-"""What may be given; an experiment holds ``Options``, and a number or a tuple of them."""
+"""What a caller may give. An experiment stores ``Options``, and a number or a tuple of numbers."""
 
 PER_TRIAL = (
     "learning_rate",
@@ -51,10 +51,10 @@ _DATA: dict[str, Any] = {
     **{"learning_rate": 1.0, "clip": 1.0, "initial_scale": 1.0},
     **{"input_bias": 0.0, "forget_bias": 0.0, "output_bias": 0.0},
 }
-"""The settings that a compiled program does not depend on, with values that break no rule."""
+"""The settings that a compiled program does not depend on, with valid values."""
 
 _THE_TASKS: Any = None
-"""What stands in place of a number until :func:`jaxrnn.problems.settled` has filled it in."""
+"""Stands for a number until :func:`jaxrnn.problems.settled` fills in the task's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,25 +65,26 @@ class Experiment:
     options may be given as a dict. Raises InputError where a value has the wrong type or breaks its
     rule; unknown names are found where they are looked up.
 
-    Trials end by one of two rules, the task's unless an experiment says otherwise. Where
-    ``test_size`` is 0, once of the ``window`` most recent training sequences at most
-    ``max_failures`` fail and the mean error is below ``mean_error`` (where none may fail and the
-    mean is free, the very first counts as a failure, as in the notebook).
-    Otherwise once the same holds of the test set (each trial's own ``test_size`` sequences that are
-    never trained on, or the task's own test set, which has that size), looked at every
-    ``test_every`` sequences. Of what an experiment leaves out (None) ``threshold`` and
-    ``mean_error`` are the task's, unless it names a threshold (then any mean will do), and
-    ``window``, ``max_failures`` and ``test_size`` are the task's, unless it names the first or the
-    last of them (then no failure is allowed). With ``final_test`` every trial that has not
-    diverged is tested on as many fresh sequences, with the weights that it ended with, and with
-    ``test_lengths`` on 1,000 fresh ones at each of these lengths.
+    There are two rules for when a trial is solved. The task chooses one, unless the experiment
+    does. If ``test_size`` is 0, a trial is solved once at most ``max_failures`` of the ``window``
+    most recent training sequences fail and their mean error is below ``mean_error``. (If none may
+    fail and any mean error is allowed, the very first sequence counts as a failure, as in the
+    notebook.)
+    Otherwise it is solved once the same holds for the test set, which is checked every
+    ``test_every`` sequences. The test set is each trial's own ``test_size`` sequences that are
+    never trained on, or the task's own test set, which has that size. The task fills in the
+    settings that an experiment leaves out (None), with two exceptions. If the experiment names
+    ``threshold``, any mean error will do. If it names ``window`` or ``test_size``, the task fills
+    in neither of these nor ``max_failures``, and no failure is allowed. With ``final_test`` every
+    trial that has not diverged is tested with its final weights on that many fresh sequences, and
+    with ``test_lengths`` on 1,000 fresh ones at each of these lengths.
 
-    An update changes the weights once, by the mean loss of ``batch_size`` training sequences. Every
-    other setting that counts, ``max_steps`` among them, counts sequences: they are judged one by
-    one, in order, each by the weights before its update. So a trial may end within an update, and
-    the weights that it ends with are those after it. An update sees the hidden units if its first
-    sequence has come to ``join_at``; the test set is looked at after whole updates, as many as
-    ``test_every`` sequences take at least.
+    An update changes the weights once, by the mean loss of ``batch_size`` training sequences. All
+    other counts, such as ``max_steps``, are in sequences. Sequences are judged one by one, in
+    order, each with the weights before its update. So a trial may end within an update; its final
+    weights are then those after the update. The outputs see the hidden units in an update if its
+    first sequence has come to ``join_at``. The test set is checked only after whole updates, just
+    enough for ``test_every`` sequences.
     """
 
     name: str = "notebook"  # the experiment its rows belong to
@@ -91,34 +92,34 @@ class Experiment:
     task_options: GivenOptions = ()  # what the task takes besides the length
     cell: str = "lstm"
     cell_options: GivenOptions = ()  # what the builder of a cell takes
-    length: int = 10  # T, what the task makes of it is the task's
+    length: int = 10  # T; each task says what it means
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
     stack_hidden: bool = False  # whether layers pass on their hidden units, not their outputs
     initializer: str = "notebook_xavier"
     initial_scale: PerTrial = 1.0  # factor of the first weights that the initializer draws
-    input_bias: PerTrial = 0.0  # first bias of the gates of that name, added to
-    forget_bias: PerTrial = 0.0  # the initializer's; of an update gate, too
+    input_bias: PerTrial = 0.0  # added to the first biases of input gates
+    forget_bias: PerTrial = 0.0  # the same for forget gates and update gates
     output_bias: PerTrial = 0.0
     objective: str | None = None  # None: what the task is trained with
     measure: str | None = None  # what errors are; None: the task's own measure, or the objective's
-    loss_reduction: str = "mean"  # of the losses of the time steps: mean or sum
+    loss_reduction: str = "mean"  # of the time steps' losses: mean or sum
     optimizer: str = "clipped_sgd"
     learning_rate: PerTrial = 1.0
-    clipping: str = "element"  # what of the gradient is bounded: element, norm or none
+    clipping: str = "element"  # how the gradient is bounded: element, norm or none
     clip: PerTrial = 5.0  # the bound
     batch_size: int = 1  # B, training sequences of an update
-    # Training sequence from which on the outputs see the hidden units; in tests they always do.
+    # From this training sequence on the outputs see the hidden units; in tests they always do.
     join_at: int = 0
     # What solved means; None: as the task says, see the docstring.
     threshold: float = _THE_TASKS  # an error above it is a failure
     window: int = _THE_TASKS
     max_failures: int = _THE_TASKS
-    mean_error: float | None = None  # None beside a threshold: any
+    mean_error: float | None = None  # None with a threshold: any mean will do
     test_size: int = _THE_TASKS
     test_every: int = 100
     final_test: int = 0
-    test_lengths: tuple[int, ...] = ()  # other lengths that every trial is tested at in the end
+    test_lengths: tuple[int, ...] = ()  # other lengths at which every trial is tested in the end
     max_steps: int = 100_000  # training sequences after which a trial is given up
     trials: int = 10
     seed: int = 0
@@ -167,8 +168,8 @@ class Experiment:
         first_test = self.batch_size * self.updates(self.test_every)
         if self.test_size and first_test > self.max_steps:
             raise InputError(
-                f"{{max_steps}} must be at least {first_test}, the sequences after which the test "
-                "set is looked at first",
+                f"{{max_steps}} must be at least {first_test}, the sequences before the first look "
+                "at the test set",
                 max_steps=self.max_steps,
             )
         if self.stack_hidden and self.layers == 1:
@@ -191,7 +192,8 @@ class Experiment:
             _require(self, name, is_one_each, "must be one value or one a trial")
 
     def __hash__(self) -> int:
-        """As a frozen dataclass has it, computed once: experiments are keys of most tables."""
+        """The hash of a frozen dataclass, but computed only once: experiments are keys of most
+        tables."""
         return self._hash
 
     @cached_property
@@ -199,11 +201,12 @@ class Experiment:
         return hash(tuple(getattr(self, field.name) for field, _ in _fields()))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its settings alone: another process hashes text otherwise."""
+        """Only its settings, not the stored hash: another process hashes text in another way."""
         return {name: value for name, value in vars(self).items() if name != "_hash"}
 
     def criterion(self) -> str:
-        """What solved means in words, once it is settled: "no error above 0.25 in ..."."""
+        """The rule for solved in words; the experiment has to be settled: "no error above 0.25 in
+        ..."."""
         failures = f"at most {self.max_failures} errors" if self.max_failures else "no error"
         where = f"in {self.window:,} training sequences in a row"
         if self.test_size:
@@ -212,7 +215,8 @@ class Experiment:
         return f"{failures} above {self.threshold:g} {where}{mean}"
 
     def updates(self, num_sequences: Any) -> Any:
-        """How many updates so many training sequences take, a number or an array of them."""
+        """The number of updates for these training sequences, given as one number or as an
+        array."""
         return -(-num_sequences // self.batch_size)
 
     def per_trial(self, name: str) -> tuple[float, ...]:
@@ -221,7 +225,8 @@ class Experiment:
         return value if isinstance(value, tuple) else (value,) * self.trials
 
     def canonical(self) -> "Experiment":
-        """The experiment with its options in alphabetical order, as equal ones have them."""
+        """The experiment with its options in alphabetical order, so that equal ones have one
+        form."""
         return self._with(self._ordered())
 
     def _with(self, values: Mapping[str, Any]) -> "Experiment":
@@ -248,8 +253,8 @@ class Experiment:
         return any(isinstance(getattr(self, name), tuple) for name in PER_TRIAL)
 
     def net(self) -> "Experiment":
-        """What is trained and tested, without what a program takes as data: two experiments that
-        differ in nothing else are trained by one program."""
+        """The experiment without the settings that a program takes as data. If two experiments
+        differ only in such settings, one program trains both."""
         return replace(self.canonical(), **_DATA)
 
     def each_alone(self) -> Sequence["Experiment"]:
@@ -259,7 +264,8 @@ class Experiment:
 
 @lru_cache(maxsize=4096)
 def _known(experiment: Experiment) -> Experiment:
-    """The first of equal ones, which are told to be the same without a look at each setting."""
+    """The first of equal experiments. Python sees that an object equals itself without comparing
+    every setting."""
     return experiment
 
 
@@ -287,7 +293,7 @@ def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
 
 
 def _real(flag: str, value: Any) -> float:
-    """A number as Python's, whoever's it was; NaN and infinity are for the rules."""
+    """A number of any library as Python's own; later rules check for NaN and infinity."""
     if type(value) is float:
         return value
     # An array of no dimension, NumPy's or JAX's, is a number.
@@ -335,7 +341,7 @@ def _options(flag: str, value: Any) -> Options:
 def _lengths(flag: str, value: Any) -> tuple[int, ...]:
     """Some lengths, each once."""
     if isinstance(value, str | bytes | Mapping | set) or not isinstance(value, Iterable):
-        raise InputError(f"{flag} {shown(value)} must be some whole numbers")
+        raise InputError(f"{flag} {shown(value)} must be one or more whole numbers")
     lengths = dict.fromkeys(whole_number(flag, one, 1) for one in value)
     if too_long := [one for one in lengths if one >= 2**31]:
         raise InputError(f"{flag} {too_long[0]} must be below 2147483648")

@@ -34,8 +34,8 @@ def usable_cores() -> int:
 def jax_importable() -> Iterator[None]:
     """Within it JAX can be imported, whatever JAX_NUM_CPU_DEVICES says.
 
-    By itself that import ends in a ValueError. So commands that need no device work, and
-    :func:`all_devices` refuses the value.
+    Without this, a wrong value makes the import raise a ValueError. With it, commands that need no
+    device still work, and :func:`all_devices` refuses the value.
     """
     if _fault_of_cpu_devices() is None:
         yield
@@ -51,7 +51,7 @@ def settings_of_jax() -> tuple[object, ...]:
     """The values of all settings of JAX as they are here and now."""
     import jax
 
-    # Those that a context may set are attributes, too, which say what holds within it.
+    # Settings that a context can change are attributes, too, with the value inside that context.
     return tuple(getattr(jax.config, *named) for named in sorted(jax.config.values.items()))
 
 
@@ -66,7 +66,7 @@ def all_devices() -> "list[jax.Device]":
 
     try:
         return jax.devices()
-    except (RuntimeError, AssertionError) as error:  # the latter without a word, for cuda alone
+    except (RuntimeError, AssertionError) as error:  # AssertionError is for cuda, and has no text
         named = jax.config.values["jax_platforms"]
         fault = "JAX finds no device here: set JAX_PLATFORMS to cpu, and unset XLA_FLAGS"
         if named and named != "cpu":
@@ -100,23 +100,25 @@ def device() -> str:
 
 
 def processor_of(device: str) -> str:
-    """The kind of the devices that :func:`device` said, and the precision unless it is float32's;
-    rows of two kinds differ in their last bits."""
+    """The kind of the devices that :func:`device` describes, with the precision unless it is
+    float32's. Rows made on two kinds differ in their last bits."""
     kind = device.partition("(")[2].partition(",")[0].rstrip(")")
     return kind + _IN_64_BITS * (_IN_64_BITS in device)
 
 
 def free_memory() -> float:
-    """Bytes that this process may still take, swap included; infinity where nobody says.
+    """Bytes of memory that this process can still use, swap included; infinity if nothing limits
+    it.
 
-    The least of what the machine has available and of what its control groups (versions 1 and 2)
-    and its own limits (``ulimit -v`` and ``-d``) leave it.
+    This is the least of three numbers: the machine's available memory, the rest that the process's
+    control groups (versions 1 and 2) allow, and the rest that its own limits (``ulimit -v`` and
+    ``-d``) allow.
     """
     return min([*_left_by_machine(), *_left_by_limits()], default=math.inf)
 
 
 def _left_by_machine() -> Iterator[int]:
-    """What the whole machine has, and each control group that this process is in."""
+    """The bytes left on the whole machine, and in each control group of this process."""
     try:
         lines = (_ROOT / "proc/meminfo").read_text().splitlines()
     except OSError:
@@ -160,12 +162,13 @@ def _control_groups() -> Iterator[Path]:
             continue
         mount = mounts / "memory" if controllers else mounts
         own = mount / path.lstrip("/")
-        # In a container the path may be the host's, and what is mounted its own.
+        # In a container the path may be that of the host, but the mounted directory is the
+        # container's.
         yield from (one for one in (own, *own.parents) if one.is_relative_to(mount))
 
 
 def _left_by_limits() -> Iterator[int]:
-    """What the limits of the process leave of its addresses and of its data."""
+    """The bytes that the process's limits still allow for its addresses and for its data."""
     try:
         import resource
     except ImportError:  # on Windows, which has none

@@ -1,10 +1,9 @@
 """The names that an experiment gives its parts: those of a table, and a user's own code.
 
-``file.py:name`` is what a file defines, by its path from where the command is given;
-``module:name`` is what a module that Python finds defines, the current directory included, and
-``__main__:name`` what a script or a notebook does; a script may name its own file, too. Code is
-imported where such a name is looked up, which only a run of the experiment does, never reading its
-rows.
+``file.py:name`` is a name in a file, whose path starts where the command is given. ``module:name``
+is a name in a module that Python finds, also in the current directory. ``__main__:name`` is a name
+in a script or a notebook; a script may name its own file, too. Code is imported when such a name is
+looked up. Only a run of the experiment does that; reading its rows does not.
 """
 
 import ast
@@ -30,7 +29,7 @@ NAMED = ("task", "cell", "initializer", "objective", "measure", "optimizer")
 """The settings that name a part."""
 
 Sources = Mapping[str, bytes]
-"""What files hold, by their path as the names have it."""
+"""The content of files, by their path as it stands in the names."""
 
 _carried: ContextVar[Sources | None] = ContextVar("_carried", default=None)
 
@@ -41,7 +40,7 @@ def is_own(name: str | None) -> bool:
 
 
 def find(table: Mapping[str, Any], kind: str, name: str) -> Any:
-    """What a name stands for, by the table or by importing the code that it names.
+    """The object that a name stands for, from the table or from the code that it names.
 
     Raises InputError for a name that is neither, naming the choices, and for code that fails.
     """
@@ -57,10 +56,10 @@ def own_names(experiments: Iterable[Experiment]) -> list[str]:
 
 
 def digests(experiments: Iterable[Experiment]) -> dict[str, str]:
-    """For each of their :func:`own_names` the SHA-256, in part, of the code that it is in.
+    """For each of their :func:`own_names` a part of the SHA-256 of its code.
 
-    That is its file; of what has none, as in a notebook, its own text where Python knows it. What a
-    file imports in turn is not looked at.
+    The code is the whole file. If there is no file, as in a notebook, it is the object's own text,
+    if Python knows it. Files that the file imports are not included.
     """
     return {name: hashlib.sha256(_text(name)).hexdigest()[:16] for name in own_names(experiments)}
 
@@ -73,7 +72,7 @@ def sources(experiments: Iterable[Experiment]) -> Sources:
 
 @contextmanager
 def carried(files: Sources) -> Iterator[None]:
-    """Within it these are the files, wherever they are from and whatever this machine has."""
+    """Inside this context names refer to these files, not to the files of this machine."""
     token = _carried.set(files)
     try:
         yield
@@ -82,12 +81,12 @@ def carried(files: Sources) -> Iterator[None]:
 
 
 def called(owner: str, function: Callable[..., Built], *arguments: Any, **options: Any) -> Built:
-    """What somebody's function gives, its exception as one sentence that says whose it is."""
+    """Call a user's function; an exception becomes one sentence that names its ``owner``."""
     try:
         return function(*arguments, **options)
     except (InputError, KeyboardInterrupt):
         raise
-    except (MemoryError, OverflowError):  # which are jaxrnn.training.memory's
+    except (MemoryError, OverflowError):  # jaxrnn.training.memory handles these
         raise
     except BaseException as error:
         raise InputError(f"{owner} fails with {_in_words(error)}") from error
@@ -97,7 +96,8 @@ def called(owner: str, function: Callable[..., Built], *arguments: Any, **option
 def build(
     kind: type[Built], owner: str, builder: Callable[..., Built], options: Options, *sizes: int
 ) -> Built:
-    """Call a builder; one sentence for options that are not its own, and what is not its kind."""
+    """Call a builder; one-sentence errors for unknown options and for a result of the wrong
+    kind."""
     try:
         signature = inspect.signature(builder)
     except (TypeError, ValueError):
@@ -210,8 +210,8 @@ def _run_file(origin: str, text: bytes) -> ModuleType:
 
 
 def _check_imports(origin: str, text: bytes) -> None:
-    """Refuse a file that imports what stands beside it, where Python would give it another module
-    that has that name already."""
+    """Refuse a file that imports a file beside it, if Python would give it another module that
+    already has that name."""
     directory = Path(origin).resolve().parent
     for node in ast.walk(ast.parse(text, origin)):
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
@@ -230,7 +230,8 @@ def _check_imports(origin: str, text: bytes) -> None:
 
 @contextmanager
 def _importing(origin: str, directory: Path) -> Iterator[None]:
-    """Within it what stands in a directory can be imported; what fails is one sentence."""
+    """Inside this context files of a directory can be imported; an exception becomes one
+    sentence."""
     sys.path.insert(0, str(directory))
     try:
         yield

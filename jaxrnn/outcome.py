@@ -25,17 +25,17 @@ class Outcome:
     last_above: int  # index of the last sequence with error above the threshold, 0 if there is none
     steps: int  # training sequences until it ended
     curve: tuple[float, ...]  # mean error in each bin of curve_edges
-    # Of test sets with a limit on the mean error: index of the first sequence with few enough
+    # For test sets with a limit on the mean error: index of the first sequence with few enough
     # failures.
     correct_at: int | None = None
-    # Of the final test: sequences with error above the threshold, and the mean error, None if that
-    # is not finite.
+    # In the final test: the number of sequences with error above the threshold, and the mean error,
+    # None if that is not finite.
     final_wrong: int | None = None
     final_error: float | None = None
     # Of each of the experiment's test_lengths: sequences with error above the threshold.
     wrong_at_lengths: tuple[int, ...] | None = None
-    # The parameters after the last update, a tree of arrays, where they were to be kept; no
-    # part of a row, nor of what makes two outcomes equal.
+    # The parameters after the last update, a tree of arrays, if they are kept. They are not part of
+    # a row, and a comparison of outcomes ignores them.
     params: Any = field(default=None, compare=False, repr=False)
 
 

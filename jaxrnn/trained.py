@@ -1,4 +1,5 @@
-"""Trained nets: their weights as a run directory keeps them, as trees with cells, and chosen."""
+"""Trained nets: from the weights in a run directory to cells and parameters, and the choice of
+nets."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -44,8 +45,8 @@ def load_weights(
         params = jax.tree.map(lambda leaf: leaf[0], nets.params)
         state, ys = unroll(nets.cell, params, xs)
 
-    A cell or a task of your own (``file.py:name`` or ``module:name``) is code, which is imported
-    only where you name it here, never because a file does: ``cell="mine.py:mgu"``, or a list.
+    A cell or a task of your own (``file.py:name`` or ``module:name``) is code. It is imported only
+    if you name it here, never because a file names it: ``cell="mine.py:mgu"``, or a list.
 
     Raises InputError where there are no weights, for a damaged file, for a cell or a task of
     somebody's own that is not named, and for weights that do not fit their cell.
@@ -59,7 +60,7 @@ def load_weights(
             if ":" not in name:
                 raise InputError(
                     f"{setting} {shown(name)} is not somebody's own code, such as file.py:name: "
-                    "which of the package's a net is, its file says"
+                    "leave it out, the file names the package's own parts"
                 )
     paths = weights_in(Path(path))
     made = [read_weights(one, arrays=False).experiment for one in paths]
@@ -88,11 +89,12 @@ def nets_in(
 def with_own(
     experiment: Experiment, own: Mapping[str, Sequence[str]], held: Collection[str] = ()
 ) -> Experiment:
-    """The experiment with what is somebody's own code by the names that the caller gave.
+    """The experiment with the caller's names for all its parts that are users' own code.
 
-    ``own`` has the names by setting: the experiment's own, or one that is called alike, which is
-    the same code moved, unless it is among those ``held``, and so another's. Raises InputError
-    where there is none, and where there are several.
+    ``own`` has the names by setting. A name may be the experiment's own. It may also be another
+    file's with the same part after the colon: this is the same code, moved, unless the name is
+    among those ``held`` and so belongs to another experiment. Raises InputError if no name fits,
+    and if several do.
     """
     change: dict[str, Any] = {}
     lacking: dict[str, str] = {}
@@ -117,13 +119,13 @@ def with_own(
 
 
 def called_alike(name: str, other: str) -> bool:
-    """Whether both are somebody's own code of one name behind the colon: files move."""
+    """Whether both are users' own code with the same name after the colon: files may move."""
     return ":" in name and ":" in other and name.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
-    """The parameters of some trials as a file keeps them: a leaf [N, ...] by its tree path; of no
-    trial nothing."""
+    """The parameters of some trials as a file keeps them: leaves [N, ...] by their tree paths;
+    empty for no trials."""
     if not outcomes:
         return {}
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(one.params for one in outcomes))
@@ -137,7 +139,7 @@ def _named(tree: Params) -> list[tuple[str, Any]]:
 
 
 def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
-    """The cell, and the tree that its own weights have with those of the file in it."""
+    """The cell, and its tree of parameters with the weights of the file."""
     cell = cell_of(experiment)
     tree = first_params(experiment.cell, cell, xavier())
     named, leaves = _named(tree), []
@@ -162,11 +164,11 @@ def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell
 
 
 class Choice(NamedTuple):
-    """What to look at of what a run directory keeps; None leaves it open."""
+    """Which nets of a run directory to look at; None leaves a choice open."""
 
     experiment: Sequence[str] | None = None  # all
     cells: Sequence[str] | None = None  # all
-    length: int | None = None  # of each net the greatest
+    length: int | None = None  # by default the greatest of each net
     trial: int = 0
 
 
@@ -179,7 +181,8 @@ class KeptTrial(NamedTuple):
     position: int  # in that file
 
     def load(self, own: Mapping[str, Sequence[str]]) -> tuple[Experiment, Outcome]:
-        """The experiment as its code may be called by, and the outcome with the parameters."""
+        """The experiment, with the names of users' own code from ``own``, and the outcome with the
+        parameters."""
         nets = nets_in(self.path, {"cell": (), "task": (), "objective": (), **own})
         params = jax.tree.map(lambda leaf: leaf[self.position], nets.params)
         # Neither matters any more, and either may be somebody's own code.
@@ -192,7 +195,7 @@ class KeptTrial(NamedTuple):
 def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
     """The trials of a run directory that are chosen, in the order of their rows.
 
-    Raises InputError with the choices where there is none such.
+    Raises InputError that lists the choices if there is no such trial.
     """
     positions = {
         trial: (path, position)

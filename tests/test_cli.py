@@ -142,7 +142,7 @@ def test_few_trials_on_an_accelerator_are_one_sentence(platform, trials, is_said
     said = [str(warning.message) for warning in recwarn]
     assert said == is_said * [
         "10 trials of a net are few for NVIDIA H100, which is likely to be faster than CPU cores "
-        "from 30 or so on: JAX_PLATFORMS=cpu runs it there"
+        "only from about 30 on: to use these instead, set JAX_PLATFORMS=cpu"
     ]
 
 
@@ -222,7 +222,7 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
         (["7"], "unknown experiment '7': choose from 1, 1-3x2-0.1"),
         (["4", "--length", "5"], "length 5 is too short for task adding: it needs at least 11"),
         (["4", "--length", "0"], "length 0 must be at least 1"),
-        (["4", "--cost"], "cost is for the list: give it no experiments, as in: jaxrnn paper --c"),
+        (["4", "--cost"], "cost needs the list, so name no experiments: jaxrnn paper --c"),
         (["--trials", "3"], "trials 3 needs the name of an experiment, such as 6a"),
         (["--keep-weights"], "keep-weights True needs the name of an experiment, such as 6a"),
         (["4", "--trials", "0"], "trials 0 must be at least 1"),

@@ -117,7 +117,7 @@ def test_other_lengths_are_tested_with_the_weights_a_trial_ended_with():
 def test_lengths_of_a_task_whose_inputs_or_outputs_change_with_it_are_refused():
     base = Experiment(length=6, trials=2, window=20, max_steps=20)
     sentence = (
-        "^test-lengths 9 needs a task whose inputs and outputs stay as many: noise_free has 6 and "
+        "^test-lengths 9 needs a task with as many inputs and outputs there: noise_free has 6 and "
         "6 at length 6, 9 and 9 at 9; see its task_options$"
     )
     with pytest.raises(InputError, match=sentence):

@@ -141,7 +141,7 @@ def test_what_cannot_fit_is_refused_by_the_setting_that_is_too_great(
         run_trials(experiment)
     sentence = str(refused.value)
     assert sentence.startswith(f"{begins}: this needs more than ")
-    assert sentence.endswith(f" and 16 GB are free: lower {lower}")
+    assert sentence.endswith(f" but only 16 GB are free: lower {lower}")
     assert "\n" not in sentence
 
 

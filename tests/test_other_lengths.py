@@ -51,7 +51,7 @@ def test_the_picture_has_a_dot_a_trial_a_line_a_net_and_the_length_in_training()
 def test_a_sweep_tests_at_other_lengths_and_says_so(tmp_path, capsys):
     settings = ("--lengths", 5, "--cells", "lstm", "--trials", 2, "--max-steps", 60, "--window", 60)
     assert run("sweep", *settings, "--test-lengths", 7, "--out", tmp_path / "bad") == 2
-    assert "test-lengths 7 needs a task whose inputs and outputs stay as many" in (
+    assert "test-lengths 7 needs a task with as many inputs and outputs there" in (
         capsys.readouterr().err
     )
     settings = ("--task", "temporal_order", "--lengths", 20, *settings[2:])

@@ -21,7 +21,7 @@ CHOICES = "choose from grid, inspect, list, paper, report, scorecard, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
 NUMBER = "takes a number, such as: {0} 0.5"
-DIRECTORY = "takes a directory, and no file, such as: {0} runs/mine"
+DIRECTORY = "takes a directory, not a file, such as: {0} runs/mine"
 
 
 def refused(capsys, *words):

@@ -15,7 +15,7 @@ from jaxrnn.errors import InputError, Note
 
 __all__ = ["main"]
 
-# What to do where the machine refuses, by the number of the error.
+# Advice for errors of the operating system, by their number.
 _ADVICE = {
     **dict.fromkeys(
         (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG),
@@ -31,14 +31,15 @@ _ADVICE = {
 
 # Of an interruption that comes while something is imported.
 WAIT_SECONDS = 0.01
-PATIENCE_SECONDS = 3.0  # after which what is still imported is taken for one that never ends
+PATIENCE_SECONDS = 3.0  # an import that takes longer counts as one that never ends
 
 
 def main() -> None:
     """Run the command line.
 
-    A wrong word, value or file is one sentence on stderr and exit status 2; an interruption is one,
-    too, and 128 plus the signal's number, 130 for SIGINT.
+    For a wrong word, value or file it prints one sentence to stderr and exits with status 2. For an
+    interruption it prints one sentence, too, and exits with 128 plus the signal's number, 130 for
+    SIGINT.
     """
     for stream in (sys.stdout, sys.stderr):  # whose encoding may lack a letter
         if hasattr(stream, "reconfigure"):
@@ -46,7 +47,7 @@ def main() -> None:
     try:
         with heeded():
             _run()
-    except BrokenPipeError:  # whoever read the output has gone, as in `jaxrnn list | head`
+    except BrokenPipeError:  # the reader of the output has closed it: `jaxrnn list | head`
         _drop_output()
         sys.exit(1)
     except InputError as error:
@@ -59,8 +60,8 @@ def main() -> None:
     except KeyboardInterrupt as interruption:
         print("jaxrnn: interrupted; the same command goes on from here", file=sys.stderr)
         _drop_output()
-        # Not by sys.exit: a program may still be compiled on a thread of JAX's, and that crashes
-        # when Python takes its client away.
+        # Not by sys.exit: one of JAX's threads may still compile a program, and it crashes when
+        # Python deletes JAX's client.
         os._exit(128 + (interruption.args or (signal.SIGINT,))[0])
 
 
@@ -68,10 +69,11 @@ def main() -> None:
 def heeded() -> Iterator[None]:
     """Within it SIGINT and SIGTERM raise KeyboardInterrupt with their number, sooner or later.
 
-    By itself Python raises at whatever instruction a signal finds it. While a module is imported
-    that ends in a strange ImportError or in a crash; in a callback of the garbage collector (JAX
-    has one) or of a weak reference it is printed and lost. There it is tried again a little later.
-    An import that takes longer than ``PATIENCE_SECONDS`` from the signal on is interrupted.
+    Python by itself raises the exception at any instruction. During an import, this ends in a
+    strange ImportError or in a crash. In a callback of the garbage collector (JAX has one) or of a
+    weak reference, Python prints the exception and drops it. In these cases the exception is raised
+    again a little later. An import that takes longer than ``PATIENCE_SECONDS`` from the signal on
+    is interrupted.
     """
     if not hasattr(signal, "setitimer"):  # on Windows
         yield
@@ -114,7 +116,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _run() -> None:
-    # JAX takes a second to import, in which an interruption is to be heeded already.
+    # JAX takes a second to import, and an interruption has to work during that second, too.
     import logging
     import warnings
 
@@ -133,7 +135,7 @@ def _run() -> None:
             show(message, category, filename, lineno, file, line)
 
     warnings.showwarning = note
-    # Without a directory for its own cache matplotlib says so in three lines, and works.
+    # Without a directory for its cache, matplotlib prints three lines about that, and works.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         parse(COMMANDS, sys.argv[1:])()
@@ -144,14 +146,14 @@ def _run() -> None:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    """Say what is wrong in one line, whatever the names in it, and exit."""
+    """Print what is wrong on one line, even if a name in it has a line break, and exit."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
     print(f"jaxrnn: {line}", file=sys.stderr)
     sys.exit(2)
 
 
 def _drop_output() -> None:
-    """Where nobody takes the output, let Python's own flush at the exit find no fault."""
+    """If nobody reads the output, discard it, so that Python's flush at exit does not fail."""
     try:
         print(end="", flush=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""What is set in JAX before a command computes; compiled programs that later calls find again."""
+"""JAX's settings for a command, and the cache that keeps compiled programs for later calls."""
 
 import contextlib
 import functools
@@ -36,8 +36,8 @@ def set_up_jax(compile_cache: bool) -> None:
 def keep_compiled() -> None:
     """Keep compiled programs in the user's cache directory, or where JAX's own variable says.
 
-    Where the directory cannot be written they are not kept, and a damaged file there is replaced;
-    either is told in one line.
+    If the directory cannot be written, no programs are kept. A damaged file there is replaced. One
+    line tells the user about either.
     """
     chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     directory = Path(chosen or platformdirs.user_cache_path("jaxrnn") / "compiled")
@@ -47,8 +47,8 @@ def keep_compiled() -> None:
             return
         jax.config.update("jax_compilation_cache_dir", str(directory))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    # JAX warns of a damaged file, compiles anew and leaves the file as it is, for ever. It warns
-    # before it compiles, so a file that is gone by then is written again.
+    # JAX warns about a damaged file, compiles again and never repairs the file. It warns before it
+    # compiles. So the file is deleted here, and JAX writes it again.
     show = warnings.showwarning
 
     def mend(message, category, filename, lineno, file=None, line=None):

@@ -34,7 +34,7 @@ from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
 
-# What needs matplotlib, or asyncio, is imported where it is used: they are slow to import.
+# matplotlib and asyncio are slow to import, so code that needs them is imported where it is used.
 
 
 def sweep(
@@ -51,7 +51,7 @@ def sweep(
     dask: Address = None,
     compile_cache: bool = True,
 ) -> None:
-    """Train every net at every length and lay the results beside what was published.
+    """Train every net at every length and show the results beside the published ones.
 
     Without arguments this is the notebook's whole table. Give the same command again after an
     interruption: finished lengths are kept and the one in flight goes on from its checkpoint.
@@ -59,16 +59,16 @@ def sweep(
     Args:
         experiment: Experiments, one or several; `jaxrnn list` shows what each consists of.
         cells: The nets to train; `jaxrnn list` names them.
-        lengths: Lengths of the sequences; the notebook's are at least 3, and its alphabet as large.
+        lengths: Lengths of the sequences. For the notebook they are at least 3, and its alphabet
+            has as many symbols.
         trials: Independent nets trained at each length.
-        seed: Number from which all first weights and training sequences follow.
-        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
-            the end.
-        out: Run directory: trials.jsonl, config.json, report.md and plots; runs/EXPERIMENT if none,
-            and runs/EXPERIMENT-TASK with another task.
+        seed: Random seed, which decides all first weights and training sequences.
+        test_lengths: Other lengths. In the end every trial is tested on 1,000 sequences of each.
+        out: Run directory, for trials.jsonl, config.json, report.md and plots; by default
+            runs/EXPERIMENT, or runs/EXPERIMENT-TASK with another task.
         lanes: Trials of a net trained at once; results do not depend on it.
-        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
-            and for `load_weights` in Python.
+        keep_weights: Keep the final weights of the trials, one file per net and length, for
+            `inspect` and for `load_weights` in Python.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
@@ -95,23 +95,22 @@ def grid(
 ) -> None:
     """Train nets under every combination of some settings.
 
-    Every setting takes several values. Each combination gets its own trials; those that differ in
-    learning rate, clip bound, gate biases and initial scale alone ride in the same batch, and
-    nothing is compiled twice. Ends with a table, best combination first, and heat maps of success
-    rate and median steps. Give the same command again after an interruption.
+    Every setting takes several values. Each combination gets its own trials. Combinations that
+    differ only in learning rate, clip bound, gate biases and initial scale are trained in one
+    batch, and nothing is compiled twice. Ends with a table, best combination first, and heat maps
+    of success rate and median steps. Give the same command again after an interruption.
 
     Args:
-        cells: The nets to train; lstm for notebook and better.
-        lengths: Lengths of the sequences; 20 where the experiment has it, else its first.
+        cells: The nets to train; by default lstm for the experiments notebook and better.
+        lengths: Lengths of the sequences; by default 20 if the experiment has it, else its first.
         trials: Independent nets trained under each combination.
-        seed: Number from which all first weights and training sequences follow.
-        experiment: Where every setting that is not named comes from.
-        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
-            the end.
+        seed: Random seed, which decides all first weights and training sequences.
+        experiment: The experiment that gives every setting that you do not name.
+        test_lengths: Other lengths. In the end every trial is tested on 1,000 sequences of each.
         out: Run directory.
         lanes: Trials of a net trained at once; results do not depend on it.
-        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
-            and for `load_weights` in Python.
+        keep_weights: Keep the final weights of the trials, one file per net and length, for
+            `inspect` and for `load_weights` in Python.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
@@ -149,28 +148,28 @@ def paper(
     cost: bool = False,
     compile_cache: bool = True,
 ) -> None:
-    """Run experiments of the 1997 LSTM paper and lay the results beside its own; or list them.
+    """Run experiments of the 1997 LSTM paper and show the results beside the paper's; or list them.
 
-    Without a name: a table of all, with what was published. Give the same command again after an
-    interruption.
+    Without a name it prints a table of all experiments with the published results. Give the same
+    command again after an interruption.
 
     Args:
         experiments: Names as in the list: 6a, 3a-n1, 4-linear, ...
-        cells: Other nets than the paper's, with as many units as it has memory cells; `jaxrnn sweep
-            --experiment 6a` takes every other setting, too.
+        cells: Other nets than the paper's, with as many units as the paper's net has memory cells.
+            To change other settings, too, use `jaxrnn sweep --experiment 6a`.
         length: Length of the sequences; the first published one by default.
         trials: Independent nets; as many as in the paper by default.
         max_sequences: Training sequences after which a trial is given up; by default ten times the
             published mean, at most 5 million.
         batch_size: Training sequences of an update; the paper's is one.
-        seed: Number from which all first weights and all sequences follow.
-        test_lengths: Other lengths, at each of which every trial is tested on 1,000 sequences in
-            the end.
-        out: Run directory; runs/paper-NAMES if none.
+        seed: Random seed, which decides all first weights and all sequences.
+        test_lengths: Other lengths. In the end every trial is tested on 1,000 sequences of each.
+        out: Run directory; by default runs/paper-NAMES.
         lanes: Trials of a net trained at once; results do not depend on it.
-        keep_weights: Keep the weights that trials end with, a file a net and length, for `inspect`
-            and for `load_weights` in Python.
-        cost: In the list, the likely cost of each here; a net is timed for some seconds.
+        keep_weights: Keep the final weights of the trials, one file per net and length, for
+            `inspect` and for `load_weights` in Python.
+        cost: Show in the list what each is likely to cost on this machine; this times a net for
+            some seconds.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
@@ -200,7 +199,7 @@ def paper(
         console.print(published_tables(list(suites.values()), seconds))
         return
     if cost:
-        raise InputError("cost is for the list: give it no experiments, as in: jaxrnn paper --cost")
+        raise InputError("cost needs the list, so name no experiments: jaxrnn paper --cost")
     set_up_jax(compile_cache)
     settings: dict[str, Any] = {"trials": trials, "seed": seed, "max_steps": max_sequences}
     settings |= {"batch_size": batch_size, "test_lengths": test_lengths}
@@ -216,11 +215,11 @@ def report(
     format: tuple[str, ...] = (),
     open: bool = False,
 ) -> None:
-    """Rebuild the report and the pictures of a run directory from its rows, computing nothing.
+    """Rebuild the report and the pictures of a run directory from its rows; nothing is trained.
 
     Args:
-        directory: The run directory, what `--out` was given.
-        format: Further files of each picture, for papers; svg, pdf or both.
+        directory: The run directory, as you gave it to `--out`.
+        format: Write each picture in this format, too, for papers: svg, pdf or both.
         open: Show report.html in the browser.
     """
     from jaxrnn.report.document import PAGE, show_report
@@ -231,7 +230,7 @@ def report(
 
 
 def list_() -> None:
-    """List everything that can be named, with its source, and the experiments."""
+    """List all names that the commands take, with their sources, and the experiments."""
     from jaxrnn.cli.listing import builders_table, suites_table
 
     console.print(builders_table())

@@ -29,25 +29,29 @@ def inspect(
     out: OptionalDirectory = None,
     compile_cache: bool = True,
 ) -> None:
-    """Draw what goes on in a trained net: of a run that kept its weights, or trained now.
+    """Draw what happens inside a trained net: one of a run that kept its weights, or one trained
+    now.
 
-    A picture a net of states, gates and hidden units over time for two sequences of its task, and
-    one of how far back the gradient of the last step that counts reaches.
+    For each net, one picture shows the states, gates and hidden units over time, for two sequences
+    of its task. One more picture shows how far back in time the gradient of the last step that
+    counts reaches.
 
     Args:
-        runs: A run directory made with --keep-weights; without one a trial of each net is trained.
-        experiment: Experiments whose nets to look at; notebook and better, or all of the run.
-        cells: Of their nets only these.
-        task: What nets are trained on instead of their experiment's task; of a run, one's own code,
-            which is imported only where it is named.
-        objective: Likewise what they are trained with.
-        length: Length of the sequences; 20 where an experiment has it, else its first, or the
-            longest of the run.
+        runs: A run directory made with --keep-weights. Without it, one trial of each net is
+            trained.
+        experiment: Draw the nets of these experiments; by default notebook and better, or all of
+            the run.
+        cells: Draw only these of their nets.
+        task: The task to train on instead of the experiment's. For a run: the task that is your own
+            code, which is imported only if you name it here.
+        objective: The objective to train with, named in the same way.
+        length: Length of the sequences; by default 20 if an experiment has it, else its first, and
+            for a run its longest.
         trial: Which of the trials.
-        seed: Number from which all first weights and training sequences follow.
+        seed: Random seed, which decides all first weights and training sequences.
         batch_size: Training sequences of an update.
-        max_steps: Training sequences after which a net that has not solved the task is looked at.
-        out: Where to put the pictures; runs/inspect, or inspect in the run directory.
+        max_steps: Training sequences after which a net is drawn even if it has not solved the task.
+        out: Directory for the pictures; by default runs/inspect, or inspect in the run directory.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     if len(runs) > 1:
@@ -90,7 +94,8 @@ def _experiments(
     length: int | None,
     settings: Mapping[str, Any],
 ) -> list[Experiment]:
-    """Those of the named suites, each at one length, with the settings that are not None."""
+    """The experiments of the named suites, each at one length, with the settings that are not
+    None."""
     if names == () or cells == ():
         raise InputError("name at least one experiment, one cell and one length")
     given = {name: value for name, value in settings.items() if value is not None}

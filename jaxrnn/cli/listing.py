@@ -1,4 +1,4 @@
-"""What there is, as tables that fit a terminal of 80 columns, and what it is likely to cost."""
+"""Tables of all names and experiments, 80 columns wide, and the likely cost of experiments."""
 
 import inspect
 import time
@@ -21,8 +21,8 @@ from jaxrnn.training.optimizers import OPTIMIZERS
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 
-# Of a time step of a trial, in those of the timed experiment, tests included; roughly, as once
-# measured: of the LSTM by its units, of other nets by the task.
+# Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
+# experiment, as once measured: for the LSTM by its number of units, for other nets by the task.
 _TIMED, _TRIALS, _STEPS = "6a", 20, 1500
 _LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
 _COST = {
@@ -58,7 +58,8 @@ def builders_table() -> RenderableType:
 
 
 def suites_table(suites: Sequence[Suite]) -> RenderableType:
-    """Experiments that are run by name: their nets, lengths, and settings that are no defaults."""
+    """Experiments that can be run by name: their nets, lengths, and settings other than the
+    defaults."""
     table = _table(("experiment",), (), ("what it consists of, and its source",))
     for suite in suites:
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
@@ -72,7 +73,8 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
 
 
 def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> RenderableType:
-    """Experiments by task with what was published, then their departures; and what both cost here.
+    """Experiments by task with their published results, then those that depart from the published
+    ones; and the likely cost of both on this machine.
 
     ``seconds`` is what :func:`seconds_a_time_step` gave, None for no costs.
     """
@@ -100,14 +102,14 @@ def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> R
         legend += "What each is likely to cost on this machine: jaxrnn paper --cost."
     else:
         legend += (
-            "Likely cost: on this machine, as timed just now, if trials end as published (where "
-            "none was solved: at the cap); one that does not goes on for ten times as long."
+            "Likely cost: on this machine, as timed just now, if trials end as published (at the "
+            "cap where none was solved). An unsolved trial takes ten times as long."
         )
     return Group(*parts, departures, Text(legend, style="dim"))
 
 
 def _published_table(cost: Sequence[str]) -> Table:
-    """Of what was published; its columns are as wide for every task."""
+    """A table of published results; its columns have the same width for every task."""
     table = _table(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", *cost), ())
     for column, width in zip(table.columns, (10, 4, 6, 9, 6, 7, 7, 7), strict=False):
         column.min_width = width
@@ -116,7 +118,7 @@ def _published_table(cost: Sequence[str]) -> Table:
 
 
 def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departures: Table) -> None:
-    """Its lengths as rows of the one table or the other."""
+    """Add the suite's lengths as rows to one of the two tables."""
     for length in suite.lengths:
         is_first = length == suite.lengths[0]
         shown = suite.base.name if is_first else ""
@@ -153,7 +155,8 @@ def _roughly(seconds: float) -> str:
 
 
 def seconds_a_time_step() -> float:
-    """Time of one time step of one trial of experiment 6a, its training included; some seconds."""
+    """Seconds that a time step of a trial of experiment 6a takes in training; measures for a
+    while."""
     experiment = SUITES[_TIMED].at(trials=_TRIALS, max_steps=_STEPS, window=_STEPS)
     seen: list[tuple[float, int]] = []
     run_trials(

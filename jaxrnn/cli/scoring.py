@@ -42,14 +42,15 @@ def scorecard(
     dask: Address = None,
     compile_cache: bool = True,
 ) -> None:
-    """What every recurrent cell remembers: all cells on all tasks under one protocol.
+    """Measure what recurrent cells remember: all cells on all tasks under one protocol.
 
-    Each cell is tuned on each task by the same grid, with as many weights, on seeds of its own, and
-    then reported on others; the guide has the protocol. With --cells only those are trained, and
-    laid beside the rows that come with jaxrnn. Give the same command again after an interruption.
+    All cells have about the same number of weights. The same grid tunes each cell on each task,
+    with separate seeds for this search. Then fresh trials on other seeds are reported. The guide
+    describes the protocol. With --cells only these cells are trained, and shown beside the rows
+    that come with jaxrnn. Give the same command again after an interruption.
 
     Args:
-        cells: The cells to train; one's own as file.py:name.
+        cells: The cells to train; your own cell as file.py:name.
         tasks: The tasks to train them on.
         full: The large card: 20 reported trials of 50,000 sequences at most, a wider search.
         batch_size: Training sequences of an update; the rows that come with jaxrnn have one.
@@ -79,8 +80,8 @@ def scorecard(
 
 
 def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
-    """The rows that come with the package to be laid beside those of ``out``; where there are none
-    or they were made otherwise, a note says so."""
+    """The package's rows that are shown beside those of ``out``. If there are none, or they were
+    made in another way, a note says so."""
     trained = {row.experiment.cell for row in rows}
     tasks = {row.experiment.task for row in rows}
     others = [cell for cell in CELLS if cell not in trained]
@@ -90,7 +91,7 @@ def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
     why = ""
     if beside and (words := differences(shipped(protocol), out)):
         made = ", ".join(words)
-        why = f"the rows that come with jaxrnn are not shown beside, being made with {made}"
+        why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
         beside = []
     elif others and (lacking := sorted(tasks - {row.experiment.task for row in come})):
         why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"

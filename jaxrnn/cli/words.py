@@ -1,4 +1,4 @@
-"""The words of the command line: the flags that commands share, and from words to a command."""
+"""The words of the command line: the flags that commands share, and how words become a command."""
 
 import contextlib
 import difflib
@@ -22,9 +22,9 @@ from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
 
 
 class Unreadable(NamedTuple):
-    """What stands in place of a flag's value where its words are no such value.
+    """A mark in place of a flag's value, for words that cannot be read.
 
-    The reader of the words does not know whose they are; :func:`parse` does.
+    The function that reads the words does not know their flag; :func:`parse` does.
     """
 
     words: Sequence[str]
@@ -53,7 +53,7 @@ def _reader(
 
 
 def _directory(word: str) -> Path:
-    """A directory that is there or can be made; no file may be in its way."""
+    """A directory that exists or can be made; no file may have its name."""
     path = Path(word)
     first = next((one for one in (path, *path.parents) if one.exists()), path)
     if not word or first.is_file():
@@ -73,7 +73,7 @@ _INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
 _INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True)
 _NUMBER = _reader(float, "takes a number, such as: {flag} 0.5", "FLOAT")
 _NUMBERS = _reader(float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True)
-_RULE = "takes a directory, and no file, such as: {flag} runs/mine"
+_RULE = "takes a directory, not a file, such as: {flag} runs/mine"
 
 Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
 AllOrNames = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]", "(default: all)")]
@@ -84,7 +84,7 @@ Integer = Annotated[int | None, _flag("INT"), _INTEGER]
 Number = Annotated[float | None, _flag("NUMBER"), _NUMBER]
 Count = Annotated[int, _INTEGER]  # with a default that the help shows
 Lanes = Annotated[
-    int | None, _flag("INT", "(default: what fits the cache, at most 32 a core)"), _INTEGER
+    int | None, _flag("INT", "(default: what fits the cache, at most 32 per core)"), _INTEGER
 ]
 Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")]
 Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
@@ -107,22 +107,23 @@ class Overrides(Generic[Word, Whole, Real]):
     ``Word``, ``Whole`` and ``Real`` are a name and two kinds of number, or in a grid several.
 
     Args:
-        task: What is learned; `jaxrnn list` names the tasks. Another task than the experiment's is
-            trained with its own objective and has its own rule of what solved means.
+        task: The task to learn; `jaxrnn list` names the tasks. A task other than the experiment's
+            brings its own objective and its own rule for when a trial is solved.
         hidden_size: Hidden units of each layer.
-        layers: Layers; each above the first sees the logits of the one below.
+        layers: Number of layers; each layer above the first sees the logits of the layer below.
         stack_hidden: Layers above the first see the hidden units of the one below instead.
-        initial_scale: Factor of the first weights that the initializer draws; some cells draw
-            theirs by themselves.
+        initial_scale: Factor of the first weights that the initializer draws; some cells draw their
+            first weights without it.
         input_bias: First bias of the input gates, added to the initializer's.
         forget_bias: First bias of the forget gates, or of update gates, as the GRU's.
         output_bias: First bias of the output gates.
         learning_rate: Step size of the optimizer.
         clip: The bound of the gradient.
-        batch_size: Training sequences of an update, whose losses' mean it goes by.
+        batch_size: Training sequences in one update, which uses the mean of their losses.
         max_steps: Training sequences after which a trial is given up.
-        measure: What an error is, by its name or one's own function as file.py:name; by default
-            the task's measure, or else the objective's greatest absolute error.
+        measure: How an error is measured: a name, or your own function as file.py:name. By default
+            it is the task's measure, or, if the task has none, the objective's greatest absolute
+            error.
         threshold: Greatest error that is not a failure.
         window: Training sequences without a failure after which a trial is solved.
     """
@@ -151,7 +152,7 @@ class Overrides(Generic[Word, Whole, Real]):
     window: Whole = _UNSET
 
     def named(self) -> dict[str, Any]:
-        """Those that a flag replaces."""
+        """The settings that a flag replaces."""
         return {
             name: value
             for name, value in vars(self).items()
@@ -169,14 +170,15 @@ HELP = ("-h", "--help")
 VERSION = "--version"
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
-# A flag that is not called as the setting it gives.
+# Flags that have another name than their setting.
 SETTINGS = {"max_sequences": "max_steps"}
 
 
 def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     """The command with its settings, ready to be called.
 
-    Prints the help or the version and exits where it is asked for; the help, too, where nothing is.
+    If the words ask for the help or the version, this prints it and exits. Without any words it
+    prints the help.
     Raises InputError for an unknown command or flag, words that belong to no flag, a flag without
     its value and a value that cannot be read.
     """
@@ -224,7 +226,8 @@ def _read(
 
 
 def _later(command: Callable[..., None]) -> Callable[..., functools.partial[None]]:
-    """The command, but it only takes its settings: nothing runs before all words are read."""
+    """The command, changed so that it only stores its settings: nothing runs before all words are
+    read."""
 
     @functools.wraps(command)
     def take(**settings: Any) -> functools.partial[None]:
@@ -234,7 +237,7 @@ def _later(command: Callable[..., None]) -> Callable[..., functools.partial[None
 
 
 def _run(command: functools.partial[None]) -> None:
-    """Run a command; what is wrong with a setting is said in the command's words."""
+    """Run a command; errors name a setting as the command does."""
     try:
         command()
     except InputError as error:
@@ -273,7 +276,7 @@ def _unreadable(command: functools.partial[None]) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(commands: Commands, name: str, word: str) -> str:
-    """Of a word that belongs to no flag, or is a flag that the command lacks."""
+    """The error for a word that belongs to no flag, or for a flag that the command lacks."""
     given = word.partition("=")[0]
     flag = _dashed(given.lstrip("-"))
     flags = {other: list(map(_dashed, _flags(command))) for other, command in commands.items()}
@@ -287,7 +290,7 @@ def _unknown(commands: Commands, name: str, word: str) -> str:
 
 
 def _missing(commands: Commands, words: Sequence[str]) -> str:
-    """Of what Tyro misses: a value after a flag that takes one, or a word without a flag."""
+    """The error for a missing value after a flag, or for a missing word without a flag."""
     name = words[0]
     advice = f"see jaxrnn {name} --help"
     flags = list(map(_spelled, _flags(commands[name])))
@@ -296,7 +299,7 @@ def _missing(commands: Commands, words: Sequence[str]) -> str:
         if flag in flags and after.startswith("-") and not after[1:2].isdigit():
             try:
                 _read(commands, [name, flag])
-            except SystemExit:  # so much for this flag alone
+            except SystemExit:  # this flag needs a value
                 command, _ = _read(commands, [name, flag, ""])
                 rules = [rule for rule, _ in _unreadable(command)]
                 return rules[0] if rules else f"{flag} needs a value: {advice}"

@@ -67,9 +67,9 @@ def inspect(
 ) -> list[Path]:
     """Train one trial of each experiment, draw what goes on in it, and return the pictures' paths.
 
-    CELL-NAME-LENGTH.png shows a net while it reads two sequences of its task, gradient_norms.png
-    how far back the gradients of all of them reach. A trial is taken where it was solved, or after
-    its last step.
+    Each CELL-NAME-LENGTH.png shows a net while it reads two sequences of its task.
+    gradient_norms.png shows for all nets how far back their gradients reach. A trial's weights are
+    those at the step where it was solved, or after its last step.
 
     Raises InputError for nets that would share a picture, for an ``out`` that cannot hold the
     pictures, for a trial that diverged, and what :func:`jaxrnn.run_trials` raises.
@@ -98,12 +98,14 @@ def inspect_run(
     own: Mapping[str, Sequence[str]] | None = None,
     on_stage: OnStage = lambda sentence: None,
 ) -> list[Path]:
-    """As :func:`inspect`, of a trial whose weights a run directory keeps: nothing is trained.
+    """Like :func:`inspect`, but for a trial whose weights a run directory keeps; nothing is
+    trained.
 
-    ``own`` has, by setting, the names of somebody's own code that may be imported, as for
+    ``own`` gives for each setting the names of users' own code that may be imported, as for
     :func:`jaxrnn.load_weights`.
 
-    Raises InputError where the directory keeps no such weights, and as those two.
+    Raises InputError if the directory keeps no such weights, and whatever these two functions
+    raise.
     """
     found = chosen(run, choice)
     pictures = _paths([one.experiment for one in found], out)
@@ -116,7 +118,7 @@ def inspect_run(
 
 
 def _paths(experiments: Sequence[Experiment], out: Path) -> list[Path]:
-    """Where the picture of each net goes, and last that of all."""
+    """The path of each net's picture, and at the end that of the picture of all nets."""
     names = [re.sub(r"[^\w.+-]", "_", f"{e.cell}-{e.name}-{e.length}.png") for e in experiments]
     for name, count in Counter(names).items():
         if count > 1:
@@ -124,7 +126,7 @@ def _paths(experiments: Sequence[Experiment], out: Path) -> list[Path]:
     pictures = [out / name for name in [*names, "gradient_norms.png"]]
     for path in pictures:
         if path.is_dir():
-            raise InputError(f"{path} is a directory and a picture is to go there: move it away")
+            raise InputError(f"{path} is a directory, but a picture has to go there: move it away")
     return pictures
 
 

@@ -64,7 +64,7 @@ class Row(NamedTuple):
 def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     """A row for each state and gate of a record of two sequences.
 
-    Of more units than can be told apart it has those that differ most between the two.
+    If there are too many units to tell apart, it has those that differ most between the two.
     """
     states = {name: np.asarray(value) for name, value in record.states.items()}
     names = [name for name in parts_of(experiment).cell.gates if name in record.gates]
@@ -114,10 +114,10 @@ def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> s
 
 
 def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
-    """Heat maps of units against time: a row a state or gate, a column each of the two sequences.
+    """Heat maps of units against time: one row per state or gate, one column per sequence.
 
-    The arrays of ``record`` have an axis for the sequences of noise_free in front. A third column
-    is the difference of the two, which are alike but for their first symbol.
+    The first axis of the arrays of ``record`` is that of the two sequences of noise_free. A third
+    column is the difference of the two sequences, which differ only in their first symbol.
     """
     rows = rows_of(experiment, record)
     figure = Figure(figsize=(14, 1.3 + 1.65 * len(rows)), layout="constrained")
@@ -153,7 +153,8 @@ def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.nda
 
 
 def _units_that_differ(values: np.ndarray) -> np.ndarray:
-    """All units, or of more than can be told apart in a picture those that differ most, in order.
+    """All units; or, if there are too many to tell apart in a picture, those that differ most; in
+    order.
 
     ``values`` [2, T, units] of the two sequences.
     """
@@ -172,11 +173,12 @@ def around_0(values: np.ndarray) -> Normalize:
 def draw_gradient_norms(
     reaches: Mapping[str, Sequence[np.ndarray]], from_end: bool = False
 ) -> Figure:
-    """A line a net: its gradient norms [T] of each sequence relative to its last, and averaged.
+    """One line per net: the gradient norms [T] of each sequence, divided by its last one, then
+    averaged.
 
     The mean is geometric, as the axis is logarithmic. By default the steps are counted from the
-    first, for the sequences of noise_free, all of one length; ``from_end`` they are counted back
-    from the last, as far as the shortest of a net's sequences reaches.
+    first one; this is for the sequences of noise_free, which all have one length. With ``from_end``
+    they are counted back from the last step, as far as the shortest of a net's sequences reaches.
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     axes = figure.add_subplot()

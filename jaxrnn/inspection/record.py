@@ -31,22 +31,25 @@ class Record(NamedTuple):
 def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params:
     """Return one trial's parameters after the update of its training sequence ``num_steps`` - 1.
 
-    To the bit what the runner trains on the same machine. ``trial`` is below experiment.trials.
+    They equal those that the runner trains on the same machine, to the bit. ``trial`` is below
+    experiment.trials.
     """
     devices = all_devices()[:1]
     functions = build(experiment, devices[0].platform)
     program = make_program(functions, experiment.updates(num_steps), devices)
-    # The same trial in every lane: what the others hold would make no difference.
+    # Every lane holds the same trial; the content of the other lanes makes no difference.
     lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
     state, _ = program.chunk(program.init(lanes), lanes)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), jax.device_get(state.params))
 
 
 def look(cell: Cell, params: Params, xs: jax.Array) -> Record:
-    """Run the cell's step over ``xs`` [T, I] (or [T] symbols, as its step takes) and keep it all.
+    """Run the cell's step over ``xs`` [T, I] (or [T] symbols, if its step takes them); keep all
+    steps.
 
-    States go by their names: a bare array is "hidden", a NamedTuple goes by its fields, and a
-    tuple, as :func:`jaxrnn.nets.stack` has, by "layer 1", "layer 2", ... and these.
+    States get names: a single array is "hidden", a NamedTuple gives the names of its fields, and
+    for a tuple, as :func:`jaxrnn.nets.stack` has, "layer 1", "layer 2", ... stands before these
+    names.
     """
 
     def step(state: Any, x: jax.Array) -> tuple[Any, Record]:
@@ -90,9 +93,9 @@ def gradient_norms(cell: Cell, params: Params, xs: jax.Array, target: int | jax.
 def norms_of(
     cell: Cell, params: Params, xs: jax.Array, number: Callable[[jax.Array], jax.Array]
 ) -> jax.Array:
-    """As :func:`gradient_norms`, for any ``number`` that the outputs ys [T, O] make.
+    """Like :func:`gradient_norms`, but for any ``number`` computed from the outputs ys [T, O].
 
-    Of a cell that truncates its gradient it is the truncated one, as the net is trained.
+    For a cell that truncates its gradient, this is the truncated gradient, which trains the net.
     """
 
     def forward(state: Any, x: jax.Array) -> tuple[Any, tuple[Any, jax.Array]]:
@@ -128,15 +131,15 @@ class Look(NamedTuple):
     errors: jax.Array  # [2], as the task judges them
 
 
-DRAWN = 32  # of which two are looked at
+DRAWN = 32  # sequences; two of them are looked at
 
 
 def look_at_both(experiment: Experiment, params: Params) -> Look:
     """What a net makes of two sequences of its task.
 
-    Of noise_free they are the only two, that which begins with T-2 first; of other tasks see
-    :func:`two_drawn`. The norms are those of the gradient of the loss of the last step that counts
-    by the state before each step, 0 behind it.
+    For noise_free these are the only two, first the one that begins with T-2; for other tasks see
+    :func:`two_drawn`. Norm t is that of the derivative of the loss at the last step that counts, by
+    the state before step t. After that last step the norms are 0.
     """
     parts = parts_of(experiment)
     sequences = (
@@ -180,8 +183,9 @@ def _both(length: int) -> Sequence:
 def two_drawn(task: Task) -> Sequence:
     """Two sequences of a task, the same ones for every net: [2, ...].
 
-    The first of a few that are drawn, and that one whose targets, read back from the end, part from
-    its first: where the task is to tell classes apart, one of another class.
+    A few sequences are drawn. One result is the first of these. The other is the one whose targets,
+    read back from the end, differ soonest from those of the first. If the task is to tell classes
+    apart, it is of another class.
     """
     drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(0), DRAWN))
     targets = np.asarray(drawn.targets)

@@ -17,10 +17,10 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.report.drawing import COLORS
 
 MOST_LINES = 4
-"""Real numbers a step that are drawn as lines; more are a heat map."""
+"""At most this many real numbers per step are drawn as lines; more are drawn as a heat map."""
 
 SHOWN_SHARE = 0.95
-"""Of a state's values, that the colours tell apart; memory cells may grow far beyond the others."""
+"""The share of a state's values that the colours cover; a few memory cells may grow far larger."""
 
 
 def ends_of(look: Look) -> list[int]:
@@ -38,13 +38,13 @@ def reach_of(look: Look) -> list[np.ndarray]:
 
 
 def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
-    """A column a sequence, up to its last step that counts: inputs, states and gates, outputs.
+    """One column per sequence, up to its last step that counts: inputs, states and gates, outputs.
 
-    Outputs are as the objective sees them (probabilities, or behind a logistic squashing), with the
-    targets at the steps that count.
+    Outputs are shown as the objective sees them: as probabilities, or after a logistic squashing.
+    Targets are shown at the steps that count.
     """
     ends = ends_of(look)
-    # Behind its end a sequence is as at its end, so that nothing there sets a scale.
+    # After its end a sequence repeats its last values, so that they do not change a scale.
     held = [np.minimum(np.arange(look.sequences.inputs.shape[1]), end - 1) for end in ends]
     states, gates = (
         {name: _held(array, held) for name, array in arrays.items()}
@@ -84,7 +84,7 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
 
 
 def _norm_of(row: Row) -> Normalize:
-    """A scale that one unit of many cannot take for itself, where colours go both ways from 0."""
+    """A colour scale. If colours go both ways from 0, a few large values do not set it."""
     if row.norm.vmin == 0:
         return row.norm
     most = float(np.quantile(np.abs(row.values), SHOWN_SHARE)) or 1.0

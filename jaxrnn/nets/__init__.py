@@ -1,8 +1,9 @@
 """The nets: cells, and how their first weights are drawn.
 
-Every name in ``CELLS`` is a builder, ``lstm(num_inputs, hidden_size, num_outputs, **options)``, and
-every name in ``INITIALIZERS`` one of the number of time steps. Add a function to a family's file,
-or as a new file, and to the table at its end.
+Every name in ``CELLS`` is a builder such as ``lstm(num_inputs, hidden_size, num_outputs,
+**options)``. Every name in ``INITIALIZERS`` is a builder that takes the number of time steps. To
+add one, write a function in a family's file or in a new file, and add it to the table at the file's
+end.
 """
 
 from collections.abc import Callable

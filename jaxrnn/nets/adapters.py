@@ -1,25 +1,26 @@
 """Recurrent cells of Flax NNX, Flax Linen and Equinox as cells of this package.
 
-Each adapter puts an output layer of ours on hidden units of theirs: h(t) [H] is what their cell
-gives at step t, y(t) = h(t) V + output bias. A builder of one's own is one line:
+Each adapter adds our output layer to the hidden units of their cell: h(t) [H] is the result of
+their cell at step t, y(t) = h(t) V + output bias. A builder of one's own is one line:
 
     def nnx_gru(num_inputs, hidden_size, num_outputs):
         sizes = num_inputs, hidden_size, num_outputs
         return from_nnx(lambda rngs: nnx.GRUCell(num_inputs, hidden_size, rngs=rngs), *sizes)
 
 Their cell draws its own first weights, from the trial's key; the experiment's initializer and
-``initial_scale`` act on V alone, and the output bias is 0 at first. A gate's bias is refused, since
-nothing here knows their gates. Weights and states have jax's default float type, so in 64 bit mode
-float64 (what their initializers draw in 32 bit is drawn in 32 bit), and a first state that their
-cell draws at random is the same one in every trial. Nothing of theirs is imported before an
-adapter of theirs is called, and no promotion of types or ranks is needed that strict jax refuses.
+``initial_scale`` act on V alone, and the output bias is 0 at first. A setting for a gate's bias is
+refused, since the adapters do not know their gates. Weights and states have jax's default float
+type, so in 64 bit mode they are float64 (but if their initializers draw in 32 bit, the first
+weights have only that precision). If their cell draws a first state at random, it is the same in
+every trial. Their libraries are imported only when an adapter is called. The adapters work with
+jax's strict rules for promotion of types and ranks.
 
 A cell in this form is only a step, scanned plainly. On one core an update of ten trials takes
 1.9 to 3.4 times as long with their LSTMs as with :func:`jaxrnn.lstm` at T = 10, and 2.6 to 5.9
 times at T = 100; ours without its fast path takes 1.4 and 2.2 times as long (``python
 benchmarks/adapters.py``, AMD EPYC, jax 0.10.2, flax 0.12.8, equinox 0.13.8, Python 3.11.7,
-2026-11-25; the table is in benchmarks/results). Outcomes follow from the trial's key, but are not
-held equal to the bit for any number of lanes and devices, as those of our own cells are.
+2026-11-25; the table is in benchmarks/results). Outcomes follow from the trial's key. But unlike
+those of our own cells, they may change in the last bits with the number of lanes and devices.
 """
 
 from collections.abc import Callable
@@ -113,10 +114,10 @@ def from_equinox(
     """An Equinox cell: ``make(key)`` gives it, as ``eqx.nn.LSTMCell(I, H, key=key)`` does.
 
     The module is called as ``module(x, state) -> state``. ``initial_state(H)`` and
-    ``hidden(state)`` [H] say what its state is; by default that of ``eqx.nn.LSTMCell`` is (h, c),
-    of any other h alone, zeros at first. The parameters are the module's arrays, everything else of
-    it is fixed. Raises InputError for arrays that are not real numbers, which cannot be trained,
-    and for hidden units that are not [H].
+    ``hidden(state)`` [H] say what its state is; by default the state of ``eqx.nn.LSTMCell`` is (h,
+    c) and that of any other cell is h, zeros at first. The parameters are the module's arrays; the
+    rest of the module is fixed. Raises InputError for arrays that are not real numbers, which
+    cannot be trained, and for hidden units that are not [H].
 
     Source: ``equinox.nn.GRUCell`` and ``LSTMCell``.
     """
@@ -157,8 +158,8 @@ def _adapted(
 ) -> Cell:
     """Their functions of (weights, state, x), which give (state, h), with an output layer."""
     num_inputs, hidden_size, num_outputs = sizes
-    # One trial after another whatever is vmapped: a batch of the QR decompositions that Flax's
-    # initializers do never ends on several CPU devices, see jaxrnn.nets.initializers.
+    # One trial after another, also under vmap. Flax's initializers do QR decompositions, and a
+    # batch of these never ends on several CPU devices, see jaxrnn.nets.initializers.
     init_cell = jax.custom_batching.sequential_vmap(init_cell)
 
     def init(key: jax.Array, initializer: Initializer) -> AdaptedParams:

@@ -28,23 +28,24 @@ class Cell(NamedTuple):
     ``initial_state(params) -> state``
         The state before the first step.
     ``step(params, state, x) -> (state, y)``
-        One time step, x ``[I]`` (or a symbol, an integer below I, which all of the package take),
+        One time step, x ``[I]`` (or a symbol, an integer below I; all cells of the package take
+        both),
         y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
-        Optional: what that scan computes, done faster; takes symbols as well as vectors. One that
-        scans itself may take ``steps_at_once`` as a keyword, see :func:`unroll`.
+        Optional: a faster way to compute the same as that scan, for symbols and for vectors. If it
+        uses a scan, too, it may take ``steps_at_once`` as a keyword, see :func:`unroll`.
     ``gates``
         The gates by name, in the order in which they lie side by side in the weights.
     ``activations(params, state, x) -> {gate: [H]}``
         Optional: the gates' activations in the step from ``state``, for those who want to look.
     ``before_joining(params) -> params``
-        Optional: the parameters as they are seen while the hidden units have not joined the net.
+        Optional: the parameters that are used before the hidden units join the net.
     ``hidden``
         Optional: the same net without its output layer. Its outputs are its hidden units [H], which
         a stack may pass on.
     ``together(params, xs [B, T, ...]) -> ys [B, T, O]``
-        Optional: what ``unroll`` gives of each of B sequences from the initial state, done faster
-        on a CPU.
+        Optional: the outputs of ``unroll`` for B sequences, each from the initial state; faster on
+        a CPU.
     """
 
     init: Callable[[jax.Array, Initializer], Params]
@@ -69,15 +70,15 @@ def unroll(
     """Run ``cell`` over ``xs`` ([T, I], or [T] symbols) and return (last state, ys [T, O]).
 
     Takes the cell's own fast path where it has one, else ``lax.scan`` of its step. ``state`` is
-    the state before the first step, by default the cell's initial state. ``steps_at_once`` time
-    steps are one iteration of the compiled loop, the ``unroll`` of ``lax.scan``: it computes the
-    same but for rounding, takes longer to compile, and is faster where to start a kernel takes
-    longer than what it computes, as on an accelerator.
+    the state before the first step, by default the cell's initial state. One iteration of the
+    compiled loop does ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``. With a
+    larger number the result is the same but for rounding, and the compilation takes longer. It is
+    faster where starting a kernel takes longer than running it, as on an accelerator.
 
     The fast path of the cells that :func:`jaxrnn.gated` builds has reverse-mode derivatives only
     (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over reverse). ``jvp`` and
-    ``jacfwd`` of it raise InputError, or jax's TypeError where a ``jit`` or ``linearize`` of one's
-    own stands between; they work on ``unroll(cell._replace(unroll=None), ...)``, its plain scan.
+    ``jacfwd`` of it raise InputError, or jax's TypeError inside a ``jit`` or ``linearize`` of your
+    own; they work on ``unroll(cell._replace(unroll=None), ...)``, its plain scan.
     """
     if state is None:
         state = cell.initial_state(params)
@@ -114,13 +115,13 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
     """Put cells on top of each other.
 
     The first layer sees x. By default the input of every other one is the OUTPUT y [O] (the logits)
-    of the layer below, so each cell above has the O of the one below as its I. With ``hidden`` it
-    is the hidden units of the layer below, as papers have it: there is one output layer, that of
-    the last cell, and the cells below it are built with 0 outputs. Parameters and state are tuples,
-    one entry a layer. One cell is itself.
+    of the layer below, so each cell above has the O of the one below as its I. With ``hidden`` the
+    input is the hidden units of the layer below, as in papers. Then only the last cell has an
+    output layer, and the cells below it are built with 0 outputs. Parameters and state are tuples,
+    with one entry per layer. A single cell is returned unchanged.
 
-    Raises InputError for what is no cell, for none, and where the hidden units are to be passed on
-    for a cell that does not have them as one array.
+    Raises InputError for anything that is not a cell, if there is no cell, and with ``hidden`` for
+    a cell whose hidden units are not one array.
 
     Source: the notebook's ``multi_layer_RNN``; with ``hidden`` Graves 2013, equations 1 to 3,
     without its connections that skip layers.
@@ -171,7 +172,7 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
 
 
 def _passing_on_hidden(cell: Cell) -> Cell:
-    """The cell, its outputs being its hidden units."""
+    """The cell with its hidden units as its outputs."""
     if cell.hidden is None:
         raise InputError(
             "stack can pass on the hidden units of cells that recurrent builds, real numbers [H]: "
@@ -182,13 +183,14 @@ def _passing_on_hidden(cell: Cell) -> Cell:
 
 
 def without_outputs(params: Params) -> Params:
-    """The parameters with hidden units that no output sees: what most cells are before joining."""
+    """The parameters, changed so that no output sees the hidden units: most cells need this before
+    they join."""
     return params._replace(output_weights=jnp.zeros_like(params.output_weights))
 
 
 def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
-    """The cell, made to take symbols below I where it multiplies vectors, as one that is only a
-    step does: it gets them as one-hot vectors [I]."""
+    """The cell, changed so that it takes symbols below I, too. If it can only multiply vectors, as
+    a cell with only a ``step`` does, it gets them as one-hot vectors [I]."""
     if cell.unroll is not None:
         return cell
     activations = cell.activations

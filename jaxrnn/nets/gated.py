@@ -36,21 +36,23 @@ def gated(
     adds_up: bool = True,
     slope: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Cell:
-    """Build a cell from what happens between one matrix product of all gates and the hidden units.
+    """Build a cell from the equations between one matrix product for all gates and the hidden
+    units.
 
     With sizes (I, H, O): a(t) = x(t) U + h(t-1) W + b [G H], the gates' activations
     g(t) = activate(own, state(t-1), a(t)), [H] each, state(t) = update(own, state(t-1), *g(t)),
     h(t) = hidden(state(t)) [H], y(t) = h(t) V + output bias [O]; see :class:`GatedParams`.
     ``initial_state`` and ``own`` get H. The step takes x [I], or a symbol (an integer below I),
     whose product is a row of U. A cell whose equations need the summands of a(t) apart has
-    ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). Where each activation is
-    a function of its own element of a(t) alone, ``slope`` may say its derivative by the value that
-    it took: dg/da [G H] of all gates' g [G H] side by side, 1 - g^2 where they are tanh.
+    ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). If each activation
+    depends only on its own element of a(t), ``slope`` may give its derivative, computed from the
+    activation itself: from all gates' g [G H] side by side it gives dg/da [G H], which is 1 - g^2
+    for tanh.
 
-    The fast path does x U and h V for all time steps in one product each, forward and backward,
-    and so the gradient of W; only h W, ``activate`` and ``update`` stay in the scan. With ``slope``
-    no more than states and activations is kept for the backward pass. It has reverse-mode
-    derivatives only: for others differentiate a scan of ``step``.
+    The fast path computes x U and h V for all time steps in one product each, forward and backward.
+    It computes the gradient of W in one product, too. Only h W, ``activate`` and ``update`` stay in
+    the scan. With ``slope`` only states and activations are kept for the backward pass. It has
+    reverse-mode derivatives only: for others differentiate a scan of ``step``.
     """
     num_inputs, hidden_size, num_outputs = sizes
     # A cell that does not add up has no a(t) whose slope it could be.

@@ -1,8 +1,8 @@
 """The scan of a cell of gates over a sequence's time steps, with a gradient of its own.
 
-On a CPU an update takes as long as its arithmetic, so that as little as possible is computed
-twice. An accelerator, which takes several time steps at once, takes as long as it has operations to
-start, so that there each time step is one product and one operation more, forward and backward.
+On a CPU the time of an update is that of its arithmetic, so as little as possible is computed
+twice. An accelerator does several time steps at once, and the time is that of starting operations.
+So there each time step is one product and one other operation, forward and backward.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,8 @@ def scan_in_one(
     steps_at_once: int,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """``lax.scan``, on accelerators with what it carries in one array: each of several would be an
-    operation an iteration."""
+    """``lax.scan``. On accelerators it carries a single array, since each array would cost one
+    operation in every iteration."""
     if steps_at_once == 1:
         return lax.scan(step, carry, over, reverse=reverse)
     flat, unravel = ravel_pytree(carry)
@@ -41,13 +41,13 @@ def scan_in_one(
 
 
 def in_one_operation(row: jax.Array) -> jax.Array:
-    """A concatenation that an accelerator computes in one operation, however its parts are used:
-    of parts apart XLA would make one each."""
+    """A concatenation that an accelerator computes in one operation, however its parts are used.
+    Without this, XLA would use one operation for each part."""
     return lax.optimization_barrier(row)
 
 
 class Equations(NamedTuple):
-    """What of a cell's equations stands in the scan; see :func:`jaxrnn.gated`."""
+    """The part of a cell's equations that is inside the scan; see :func:`jaxrnn.gated`."""
 
     activate: Callable[..., list[jax.Array]]
     update: Callable[..., State]
@@ -123,8 +123,8 @@ def _scan_apart(
     return lax.scan(step, state, (products, zeros), unroll=equations.steps_at_once)
 
 
-# Differentiating the scan by what h W is added to alone, and taking the gradient of W from that in
-# one product afterwards, spares the backward scan a sum into a matrix at every step.
+# The scan is differentiated only by the sum that h W is added to, and one product afterwards gives
+# the gradient of W. So the backward scan does not have to add to a matrix at every step.
 gated_scan = jax.custom_vjp(_plain_scan, nondiff_argnums=(0,))
 
 
@@ -170,7 +170,7 @@ def _pull_back_plain(
 def _forward_by_slopes(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
-    """Of cells whose activations tell their slopes, so that these and the states are kept alone."""
+    """The forward scan of cells with ``slope``: only the activations and the states are kept."""
     own, first, products = rest
     size, unravel = _of_one(equations, first)
     starts: tuple[int, ...] = ()
@@ -187,7 +187,7 @@ def _forward_by_slopes(
             state = unravel(row[:size])
         return state, row
 
-    # In one array, since each that a scan writes takes XLA's CPU back end as long as a gate does.
+    # In one array: each array that a scan writes takes XLA's CPU back end as long as one gate.
     sums = products if equations.together else add_bias(products, bias)
     last, rows = scan_in_one(step, first, sums, equations.steps_at_once)
     hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
@@ -196,14 +196,16 @@ def _forward_by_slopes(
 
 
 def _of_one(equations: Equations, first: State) -> tuple[int, Callable[[jax.Array], State]]:
-    """How many numbers the state of one sequence has, and what makes it of them."""
+    """How many numbers the state of one sequence has, and a function that makes the state of
+    them."""
     one = jax.tree.map(lambda leaf: leaf[0], first) if equations.together else first
     flat, unravel = ravel_pytree(one)
     return flat.size, unravel
 
 
 def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
-    """A state, and behind it the activations [H] that are no leaf of it; where each begins."""
+    """A state, followed by the activations [H] that are not among its leaves; and where each
+    begins."""
     parts, starts = [ravel_pytree(state)[0]], []
     leaves = jax.tree.leaves(state)
     for gate in gates:
@@ -275,8 +277,8 @@ def _pull_back_by_slopes(
 def _after(
     equations: Equations, own: Any, state: State, summed: jax.Array, apart: tuple[jax.Array, ...]
 ) -> tuple[State, jax.Array]:
-    """State and hidden units after a step from a(t), or from h W and ``apart`` x U and b where they
-    do not add up."""
+    """State and hidden units after a step, from the sum a(t); or, for a cell that does not add up,
+    from h W and, in ``apart``, x U and b."""
     operands = (apart[0], summed, apart[1]) if apart else (summed,)
     state = equations.update(own, state, *equations.activate(own, state, *operands))
     return state, equations.hidden(state)
@@ -285,7 +287,7 @@ def _after(
 def _forward_in_few(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
-    """Of the others on accelerators: what was added up is kept beside the states, and the
+    """The forward scan of other cells on accelerators: the sums are kept beside the states, and the
     activations are computed again."""
     own, first, products = rest
     adds_up = equations.adds_up
@@ -325,7 +327,8 @@ def _pull_back_in_few(
     hidden, adds_up = equations.hidden, equations.adds_up
     before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, states)
 
-    # Of all time steps at once, so that the scan has only the products with what comes from behind.
+    # For all time steps at once, so that the scan only has the products with the gradient from
+    # later steps.
     @jax.vmap
     def pullback_of(state: State, summed: jax.Array, x_product: jax.Array) -> Any:
         apart = () if adds_up else (x_product, bias)

@@ -87,8 +87,9 @@ def ugrnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     Source: Collins, Sohl-Dickstein & Sussillo 2017, section 1.4, equations 2 to 4.
 
-    Differs from it in that a constant to be added to the gate's bias is the initializer's to give,
-    that the first state is 0 and not learned, and that c is never rectified, which they tuned.
+    Differs from it in that the initializer gives the constant that is added to the gate's bias,
+    that the first state is 0 and not learned, and that c is never rectified (they tuned this
+    choice).
     """
     return _with_one_gate(
         (num_inputs, hidden_size, num_outputs),
@@ -101,12 +102,12 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """The minimal gated unit: the gate that lets something in is the one that forgets.
 
     f = sigmoid(x(t) U_f + h(t-1) W_f + b_f), k = tanh(x(t) U_k + (f h(t-1)) W_k + b_k),
-    h(t) = (1 - f) h(t-1) + f k. It is called the input gate here, since what it opens for is let
-    in, and a bias that makes it large makes the unit forget: ``chrono`` then gives it -log(u).
+    h(t) = (1 - f) h(t-1) + f k. Here f is called the input gate, since it lets the candidate in. A
+    bias that makes f large makes the unit forget, so ``chrono`` gives it -log(u).
 
-    It is not built by ``gated``, whose one product of all gates is with h(t-1), while the
-    candidate's is with f h(t-1), which is known after the gate. The fast path does x U and h V for
-    all time steps in one product each.
+    ``gated`` cannot build it. There one product with h(t-1) serves all gates, but here the
+    candidate needs a product with f h(t-1), which is known only after the gate. The fast path does
+    x U and h V for all time steps in one product each.
 
     Source: Zhou, Wu, Zhang & Zhou 2016, whose forget gate f is.
     """

@@ -1,6 +1,6 @@
-"""Initial weights: builders of how a net's matrices are drawn, and the biases of its gates.
+"""Initial weights: builders of initializers, which draw a net's matrices and its gates' biases.
 
-Each takes the number of time steps of the task, which makes no difference to most.
+Each builder takes the task's number of time steps; most do not use it.
 """
 
 import math
@@ -40,7 +40,7 @@ class Initializer(NamedTuple):
 
 
 def require_initializer(value: Any) -> None:
-    """Raise InputError for what is no initializer, such as the builder of one."""
+    """Raise InputError for a value that is not an initializer, such as a builder."""
     if not isinstance(value, Initializer):
         raise InputError(f"init takes an initializer, as xavier() gives, not {shown(value)}")
 
@@ -60,7 +60,7 @@ def _uniform(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.A
 
 
 def _orthogonal(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
-    # One matrix after another whatever is vmapped: a batch of QR decompositions is split over XLA's
+    # One matrix after another, also under vmap. XLA splits a batch of QR decompositions over its
     # threads, and on several CPU devices at once these wait for each other forever (jax 0.10.2).
     @jax.custom_batching.sequential_vmap
     def one(key: jax.Array) -> jax.Array:
@@ -126,7 +126,7 @@ def chrono(num_steps: int) -> Initializer:
 def long_memory(num_steps: int) -> Initializer:
     """Uniform weights, and gates that keep what is there for ``num_steps`` steps.
 
-    Which is for cells with a forget or an update gate; one that has an input gate alone keeps less.
+    It is for cells with a forget or an update gate. A cell with only an input gate keeps less.
     Forget gate (or the GRU's update gate) log(10 num_steps): a memory cell loses about one part in
     10 num_steps a step, so exp(-1/10) = 90 % is left at the end of a sequence of any length. Input
     gate -2 (0.12 open), so that the symbols in between add little; output gate 2 (0.88 open), so

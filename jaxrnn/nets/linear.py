@@ -1,10 +1,10 @@
 """The cells without a recurrent matrix: minimal GRU and LSTM, and the LRU.
 
 Products with weights are done for all time steps at once, before and after a recurrence that is
-elementwise. The fast path of :func:`jaxrnn.nets.gated.gated` is made around the product that they
-lack, so none of them uses it. In every docstring y(t) = h(t) V + output bias unless it says
-otherwise. States start at 0, and so do all biases unless the initializer or an experiment says
-otherwise.
+elementwise. The fast path of :func:`jaxrnn.nets.gated.gated` is built around the recurrent product.
+These cells have none, so they do not use it. In every docstring y(t) = h(t) V + output bias unless
+it says otherwise. States start at 0, and so do all biases unless the initializer or an experiment
+says otherwise.
 """
 
 from collections.abc import Callable
@@ -40,8 +40,8 @@ def _minimal(
     activate: Callable[..., tuple[jax.Array, jax.Array]],
     positive: bool,
 ) -> Cell:
-    """A cell of gates that see the input alone: ``activate`` takes the gates' sums [..., H], all
-    but the candidate's, and gives what h(t-1) and what the candidate is multiplied by."""
+    """A cell of gates that see only the input. ``activate`` takes the sums [..., H] of all gates
+    but the candidate, and gives two factors, that of h(t-1) and that of the candidate."""
     num_inputs, hidden_size, num_outputs = sizes
 
     def init(key: jax.Array, initializer: Initializer) -> MinimalParams:
@@ -95,7 +95,7 @@ def min_gru(num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bo
 def min_lstm(
     num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False
 ) -> Cell:
-    """The minimal LSTM, whose gates see the input alone and share 1 out; no output gate.
+    """The minimal LSTM: its two gates see only the input and add up to 1; it has no output gate.
 
     f, i = sigmoid(x(t) U + b), k = x(t) U + b of their slices, f' = f / (f + i), i' = i / (f + i),
     h(t) = f' h(t-1) + i' k; the state is h [H]. The activations to look at are f', i' and k.
@@ -108,8 +108,8 @@ def min_lstm(
     """
 
     def activate(a_f: jax.Array, a_i: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # f : i is 1 + e^-a_i : 1 + e^-a_f, here both over their greatest summand, so that none is
-        # infinite, and no sum 0, where both gates are as good as shut.
+        # f : i is 1 + e^-a_i : 1 + e^-a_f. Here both are divided by their greatest summand, so that
+        # none is infinite, and no sum is 0 when both gates are almost closed.
         least = lax.stop_gradient(jnp.minimum(jnp.minimum(a_f, a_i), 0))
         f, i = exp(least) + exp(least - a_i), exp(least) + exp(least - a_f)
         return f / (f + i), i / (f + i)
@@ -146,19 +146,19 @@ def lru(
     """The linear recurrent unit: H complex numbers that turn and decay, each by itself.
 
     h(t) = lambda h(t-1) + exp(gamma_log) (x(t) B), lambda = exp(-exp(nu_log) + i exp(theta_log)),
-    y(t) = Re(h(t) C) + output bias; the state is h, a :class:`Complex` of [H] and [H]. First
-    lambda is uniform on the ring between ``r_min`` and ``r_max``, its phase below ``max_phase``,
-    exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal of variances 1 / I and 2 / H, all
-    of it whatever the initializer. Before the units join, C is 0.
+    y(t) = Re(h(t) C) + output bias; the state is h, a :class:`Complex` of [H] and [H]. At first
+    lambda is uniform on the ring between ``r_min`` and ``r_max``, its phase is below ``max_phase``,
+    exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal with variances 1 / I and 2 / H.
+    The initializer changes none of this. Before the units join, C is 0.
 
     Raises InputError for another ring than 0 <= r_min < r_max <= 1, and a phase that is not
     positive.
 
     Source: Orvieto et al. 2023, section 3, lemma 3.2, and the listing of appendix A.
 
-    Differs from it in that the outputs have a bias and no D x(t), whose D is a number a channel and
-    so needs as many outputs as inputs, and that there is one layer, with nothing before and after
-    it.
+    Differs from it in that the outputs have a bias and no D x(t) (their D has one number per
+    channel, so it needs as many outputs as inputs), and that there is one layer, with nothing
+    before or after it.
     """
     if not 0 <= r_min < r_max <= 1:
         raise InputError(f"r-min {r_min} and r-max {r_max} must be a ring: 0 <= r-min < r-max <= 1")

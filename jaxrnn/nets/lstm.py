@@ -93,7 +93,8 @@ def lstm_peephole(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """
 
     def activate(own: Peepholes, state: LSTMState, a: jax.Array) -> list[jax.Array]:
-        # All but the output gate look at the cell as it was, so one pass with it, and o once more.
+        # All gates but the output gate look at the old cell: one pass for these, and then one for
+        # o.
         a_i, a_f, a_o, a_g = split(a, 4)
         i, f, g = sigmoids_and_tanh(
             join(a_i + own.input * state.cell, a_f + own.forget * state.cell, a_g), 3
@@ -180,8 +181,8 @@ def lstm_layer_norm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell
     With LN(v) = (v - mean v) / sqrt(variance of v + 1e-5) over all elements and gains k (see
     :class:`LayerNorms`): a(t) = k_x LN(x(t) U) + k_h LN(h(t-1) W) + b; i, f, o = sigmoid(a(t)),
     g = tanh(a(t)) of their slices; c(t) = f c(t-1) + i g; h(t) = o tanh(k_c LN(c(t)) + shift). The
-    variance is that of ``jax.nn.standardize``, mean v^2 - (mean v)^2, which in float32 has no
-    digits left where the mean is a thousand times the spread.
+    variance is that of ``jax.nn.standardize``, mean v^2 - (mean v)^2, which in float32 loses all
+    its digits if the mean is a thousand times the spread.
 
     Source: Ba, Kiros & Hinton 2016, equations 20 to 22. Their two shifts of a(t) are one bias here.
     """

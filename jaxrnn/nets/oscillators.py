@@ -43,13 +43,14 @@ def co_rnn(
     z(t) = z(t-1) + dt (tanh(x(t) U + y(t-1) W_y + z(t-1) W_z + b) - gamma y(t-1) - epsilon z(t-1)),
     y(t) = y(t-1) + dt z(t), and the outputs y(t) V + output bias: gamma is the stiffness, epsilon
     the damping, dt the time of a step. States are :class:`OscillatorState`, 0 at first. Weights and
-    biases start uniform in +-1 / sqrt(n), n = I + 2H inputs of an oscillator or H of an output,
-    whatever the initializer. At the default settings an oscillator moves little in a few steps: at
+    biases start uniform in +-1 / sqrt(n), for any initializer; n is the number of inputs, I + 2H
+    for an oscillator, H for an output. At the default settings an oscillator moves little in a few
+    steps: at
     T = 5 a net of dt = 0.5 and gamma = epsilon = 1 learns ten times as fast.
 
-    It is not built by ``gated``, whose hidden units are what the outputs see: here y and z go into
-    the product, and the outputs see y alone. The fast path does x U and y V for all time steps in
-    one product each.
+    ``gated`` cannot build it: there the product and the outputs see the same hidden units, but here
+    the product sees y and z, and the outputs see only y. The fast path does x U and y V for all
+    time steps in one product each.
 
     Source: Rusch & Mishra 2021, equation 3 with the damping taken at t-1, as their program does;
     dt, gamma and epsilon are their program's for sequential MNIST; first weights of appendix A.

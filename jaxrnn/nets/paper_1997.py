@@ -22,7 +22,7 @@ from jaxrnn.nets.recurrent import recurrent as skeleton
 class BlockParams(NamedTuple):
     """Parameters of :func:`memory_blocks`; M = 2B + BS: input gates, output gates, cells.
 
-    What the net does not have is an array of size 0.
+    A parameter that the net does not have is an array of size 0.
     """
 
     input_weights: jax.Array  # U [I, M]
@@ -46,9 +46,10 @@ def _project(params: BlockParams, x: jax.Array) -> jax.Array:
     return projected + jnp.broadcast_to(jnp.pad(params.bias, (0, missing)), projected.shape)
 
 
-# From jax 0.12 on XLA's CPU back end rounds a product over so short an axis as that of a block's
-# cells before it is added to, or not, as the number of lanes has it; between barriers always. So it
-# does with the gradient of a matrix product with few outputs, in whose place there is a sum.
+# A block's cells are a short axis. From jax 0.12 on XLA's CPU back end may or may not round a
+# product over so short an axis before something is added to it, depending on the number of lanes.
+# Between barriers it always rounds it. It treats the gradient of a matrix product with few outputs
+# in the same way, so a sum stands in place of that product.
 
 
 def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -113,19 +114,21 @@ def memory_blocks(
     h(s) = tanh(s/2), in [-1, 1]. The outputs see the cells alone: y_c(t) V + output bias, before
     the squashing that belongs to the objective.
 
-    ``input_biases`` and ``output_biases`` are the first biases of the gates, one a block, drawn as
-    the weights are if None; ``hidden_bias`` is "all", "gates" or "none". With ``truncated`` no
-    error flows back through y(t-1): it changes the weights into a unit and stops, and only s
-    carries it through time. Gradients of the plain scan and of the fast path are the same then;
+    ``input_biases`` and ``output_biases`` are the first biases of the gates, one per block; if
+    None, they are drawn like the weights; ``hidden_bias`` is "all", "gates" or "none". With
+    ``truncated`` no error flows back through y(t-1): it changes the weights into a unit and stops,
+    and only s carries it through time. Gradients of the plain scan and of the fast path are the
+    same then;
     the fast path scans once for the activations, without gradient, and is differentiated as one
     product and a cumulative sum over all time steps.
 
     Without ``recurrent`` there is no W: gates and cells see the inputs alone, as in experiments 2a
-    and 2b, and the fast path has no scan. With W, y(t-1) adds to every a_c(t), the gates' part of
-    it near 1/2 from the beginning, so that s moves the same way at each step: by 1,000 steps
-    tanh(s/2) has no slope left (experiment 2c).
+    and 2b, and the fast path has no scan. With W, y(t-1) adds to every a_c(t). The gates in y(t-1)
+    are near 1/2 from the beginning, so s moves in the same direction at each step, and after 1,000
+    steps tanh(s/2) has no slope left (experiment 2c).
 
-    Raises InputError for a block size below 1, another word, and biases that are not one a block.
+    Raises InputError for a block size below 1, an unknown word, and biases that are not one per
+    block.
 
     Source: Hochreiter & Schmidhuber 1997, equations 3 to 9 and appendix A.1.
     """
@@ -135,7 +138,7 @@ def memory_blocks(
     num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
 
     def init(key: jax.Array, initializer: Initializer) -> BlockParams:
-        keys = jax.random.split(key, 7)  # two are left over; another number would draw others
+        keys = jax.random.split(key, 7)  # two are not used; with another number all would change
         bias = initializer.weights(keys[2], 1, 1, num_biases)[0] if num_biases else jnp.zeros(0)
         for start, given in ((0, input_biases), (num_blocks, output_biases)):
             if given is not None:
@@ -155,7 +158,7 @@ def memory_blocks(
         return BlockState(jnp.zeros((num_blocks, block_size), dtype), jnp.zeros(num_units, dtype))
 
     def scan(params: BlockParams, state: BlockState, projected: Any, at_once: int) -> Any:
-        # Truncated, the scan is there for its values alone.
+        # With ``truncated`` only the values of the scan are used, not its gradient.
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
         def one(state: BlockState, projected: jax.Array) -> tuple[BlockState, jax.Array]:
@@ -268,8 +271,8 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """Logistic units with full recurrence, the net of RTRL and BPTT; outputs see the inputs, too.
 
     h(t) = sigmoid(x(t) U + h(t-1) W) from h(0) = 0, and the outputs x(t) D + h(t) V, before the
-    squashing that belongs to the objective; no biases. The gradient is the full one, which RTRL
-    and BPTT compute alike.
+    squashing that belongs to the objective; no biases. The gradient is the full one; RTRL and BPTT
+    both compute it.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 2a, with H = 1.
     """

@@ -1,4 +1,4 @@
-"""Products of weights, and what XLA must not fuse with them or round in other places."""
+"""Products with weights, and barriers, so that XLA always fuses and rounds them in the same way."""
 
 from functools import partial
 from typing import Any
@@ -27,24 +27,25 @@ def _rows_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     def by_product(tangent: jax.Array) -> jax.Array:
         return jax.nn.one_hot(symbols, weights.shape[0], dtype=weights.dtype) @ tangent
 
-    # The gradient of W, rows that are added to, which an accelerator does faster by a product.
+    # In the gradient of W, rows are added up; an accelerator is faster if this is a product.
     tangent = lax.platform_dependent(
         tangents[0], cpu=lambda tangent: tangent[symbols], default=by_product
     )
     return weights[symbols], tangent
 
 
-# XLA's CPU back end fuses a concatenation along the last axis with the products and sums around it,
-# and so rounds in other places, only where all lanes of a device have less than 2,048 bytes in it,
-# or one lane less than 64 (from jax 0.12.0 on; before, it looks at no size). Between barriers it
-# is done apart, whatever the number of lanes; on jax 0.10.2 they change no bit.
+# XLA's CPU back end sometimes fuses a concatenation along the last axis with the products and sums
+# around it, and then rounds in other places. From jax 0.12.0 on it does so only if the
+# concatenation has less than 2,048 bytes for all lanes of a device, or less than 64 for one lane;
+# before, the size does not matter. Between barriers it is not fused, for any number of lanes. On
+# jax 0.10.2 the barriers change no bit.
 _ALWAYS_FUSED_BELOW = 64
 
 
 def barrier(tree: Any) -> Any:
-    """The arrays, which XLA's CPU back end computes apart from what comes of them.
+    """The same arrays, which XLA's CPU back end does not fuse with later computations.
 
-    Other back ends may fuse the two, as an accelerator has to, for which few kernels count.
+    Other back ends may fuse them. An accelerator has to, since it is fast only with few kernels.
     """
     return lax.platform_dependent(tree, cpu=lax.optimization_barrier, default=lambda tree: tree)
 
@@ -65,7 +66,7 @@ def _join_jvp(parts: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def split(a: jax.Array, num_parts: int) -> list[jax.Array]:
-    """What lies side by side in a [..., P K], P parts [..., K]; its gradient joins them."""
+    """The P parts [..., K] that lie side by side in a [..., P K]; the gradient joins them again."""
     return jnp.split(a, num_parts, axis=-1)
 
 
@@ -79,7 +80,8 @@ def _split_jvp(num_parts: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def affine(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
-    """x W + b of one vector [K], of all time steps' [T, K], or of those of sequences [T, B, K]."""
+    """x W + b for one vector [K], for those of all time steps [T, K], or of B sequences [T, B,
+    K]."""
     if x.ndim == 1:
         return x @ weights + bias
     return _affine_of_rows(x, weights, bias)
@@ -106,10 +108,11 @@ def _affine_backward(
 
 
 def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The gradients of W and b of x W + b, [T, K] or [T, B, K] each row's."""
+    """The gradients of W and b in x W + b, from those of its rows, [T, K] or [T, B, K]."""
 
     def by_one_product(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # A column of ones gives that of b, since XLA's CPU back end takes long for sums of rows.
+        # A column of ones gives the gradient of b, since sums of rows are slow on XLA's CPU back
+        # end.
         ones = jnp.ones((x.shape[0], 1), x.dtype)
         gradients = barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
         return gradients[:-1], gradients[-1]
@@ -118,8 +121,9 @@ def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array
         return x.T @ cotangent, cotangent.sum(0)
 
     if x.ndim == 3:
-        # Thousands of rows: to transpose them takes as long as the product, so it is one over their
-        # first axis. Apart, or XLA gathers x anew for each column of few.
+        # There are thousands of rows. To transpose them takes as long as the product, so the
+        # product sums over their first axis. Barriers around it: with few columns XLA would gather
+        # x again for each.
         x, cotangent = barrier(tuple(a.reshape(-1, a.shape[-1]) for a in (x, cotangent)))
         product = lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
         return barrier((product, jnp.ones(len(x), x.dtype) @ cotangent))

@@ -1,4 +1,4 @@
-"""Recurrences without a matrix, elementwise, and the cells that are linear ones."""
+"""Elementwise recurrences, which have no matrix, and the cells with a linear one."""
 
 from collections.abc import Callable
 from functools import partial
@@ -54,9 +54,9 @@ def _is_fixed(a: Numbers) -> bool:
     return jax.tree.leaves(a)[0].ndim == 1
 
 
-# By a scan and not by lax.associative_scan, with which an update takes a CPU longer at every
-# length, see benchmarks/linear_recurrence.py. Its own derivative leaves a backward scan that writes
-# one array, the gradient of b; that of a is computed of all time steps at once.
+# This is a scan, not lax.associative_scan, which makes an update on a CPU slower at every length,
+# see benchmarks/linear_recurrence.py. With a derivative of its own, the backward scan writes only
+# one array, the gradient of b. The gradient of a is computed for all time steps at once.
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _varying_recurrence(
     steps_at_once: int, a: jax.Array, b: jax.Array, h: jax.Array
@@ -112,8 +112,8 @@ def linear_cell(
     coefficients: Callable[[Any, jax.Array], tuple[Any, Any]],
     **others: Any,
 ) -> Cell:
-    """A cell h(t) = a(t) h(t-1) + b(t), whose ``coefficients(params, x)`` a and b are of one time
-    step or of all of them; ``others`` are those of :func:`recurrent`."""
+    """A cell h(t) = a(t) h(t-1) + b(t). ``coefficients(params, x)`` gives a and b, for one time
+    step or for all of them; ``others`` are arguments of :func:`recurrent`."""
 
     def advance(params: Any, h: Any, at: tuple[Any, Any]) -> Any:
         return _plus(_times(at[0], h), at[1])

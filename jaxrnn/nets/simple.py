@@ -33,7 +33,8 @@ def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
 
 def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
-    """The identity net: rectified linear units that start as copies of what they were.
+    """The identity net: rectified linear units, whose first recurrent weights keep their old
+    values.
 
     h(t) = max(a(t), 0); the state is h [H]. At first W is the identity and the other weights are
     normal with standard deviation 0.001, whatever the initializer.
@@ -88,8 +89,8 @@ def ind_rnn(
     """The independently recurrent net: rectified units, a recurrent weight u each.
 
     h(t) = relu(x(t) U + u h(t-1) + b); the state is h [H]. u is first uniform in
-    ``recurrent_range``, whatever the initializer. Where the last output alone counts, as in adding,
-    the authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
+    ``recurrent_range``, whatever the initializer. If only the last output counts, as in adding, the
+    authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
 
     Raises InputError for a range that does not begin below its end.
 

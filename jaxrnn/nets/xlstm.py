@@ -13,7 +13,7 @@ from jaxrnn.nets.products import join, split
 
 
 class ExponentialState(NamedTuple):
-    """State of :func:`slstm`; what the paper calls c and n is e^m times what stands here."""
+    """State of :func:`slstm`; the paper's c and n are e^m times the values here."""
 
     hidden: jax.Array  # h [H]
     cell: jax.Array  # c [H]
@@ -45,7 +45,7 @@ def slstm(
 
     A bias of the input gate is a factor of c and of n, and cancels: no bias closes this gate.
 
-    Raises InputError for another word.
+    Raises InputError for any other ``forget_gate``.
 
     Source: Beck et al. 2024 (xLSTM), equations 8 to 17.
 

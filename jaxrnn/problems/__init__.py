@@ -1,8 +1,9 @@
 """The problems: how one training sequence is drawn, and the experiments that are known by name.
 
-A task is a function of a length (and of what else its docstring says) that gives a :class:`Task`, a
-suite a table of experiments on it with what their source printed. A family's tasks and suites stand
-in one file: add to its ``TASKS`` and ``SUITES`` at the end, or add a file.
+A task is a function that takes a length (and the options in its docstring) and returns a
+:class:`Task`. A suite is a table of experiments on a task, with the results that their source
+printed. Each family of tasks and suites has one file. To add one, extend ``TASKS`` and ``SUITES``
+at the end of a file, or add a file.
 """
 
 from collections.abc import Callable
@@ -63,9 +64,11 @@ def task_of(experiment: Experiment) -> Task:
 
 
 def settled(experiment: Experiment) -> Experiment:
-    """The experiment with what it leaves to its task filled in; raises what task_of raises.
+    """The experiment with all settings filled in that it leaves to its task; raises what task_of
+    raises.
 
-    That is the objective, and of what solved means the parts that :class:`Experiment` describes.
+    These are the objective and the settings of the rule for solved that :class:`Experiment`
+    describes.
     """
     names = ("objective", "threshold", "window", "max_failures", "test_size")
     left = [name for name in names if getattr(experiment, name) is None]

@@ -28,18 +28,18 @@ from jaxrnn.problems.task import (
 )
 
 _THRESHOLD = 0.04
-FIRST_MARKED = 10  # the first marker stands on one of so many pairs
+FIRST_MARKED = 10  # the first marker is on one of this many first pairs
 
 
 def adding(length: int) -> Task:
     """Add two marked real numbers of a long sequence of pairs (value, marker).
 
     The values are independent and uniform on [-1, 1). The number of pairs is uniform on
-    ``length``, ..., floor(1.1 ``length``) = T. One of the first ten pairs is chosen, then one of
-    the first ``length`` // 2 - 1 of the pairs that are left, each with equal probability, and
-    marked 1; all other markers are 0, except those of the first and the last pair, which are -1.
-    A first pair that is chosen keeps its -1 and counts as 0, so with X the values of the pairs
-    that are marked 1 the target is 0.5 + sum(X) / 4, from 0 to 1. Inputs are [T, 2], 0 after the
+    ``length``, ..., floor(1.1 ``length``) = T. Two pairs are chosen and marked 1: one of the first
+    ten pairs, then one of the first ``length`` // 2 - 1 pairs that are left, each with equal
+    probability. All other markers are 0, except those of the first and the last pair, which are -1.
+    If the first pair is chosen, it keeps its -1 and counts as 0. With X the values of the pairs
+    that are marked 1, the target is 0.5 + sum(X) / 4, from 0 to 1. Inputs are [T, 2], 0 after the
     end; targets [T, 1], at the last pair, the only step that counts.
 
     >>> sequence = adding(11).draw(jax.random.key(0))
@@ -52,9 +52,9 @@ def adding(length: int) -> Task:
 
     Raises InputError for a length below 11, where the last pair could be marked.
 
-    That the second marker stands at most at pair ``length`` / 2, which makes the least lag of
-    ``length`` / 2 that the paper gives, settles how to count the pairs that are left; that a first
-    pair keeps its -1 is our reading.
+    The paper gives a least lag of ``length`` / 2. So the second marker stands at pair ``length`` /
+    2 at most, and this decides how to count the pairs that are left. It is our own reading that a
+    first pair keeps its -1.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 4.
     """
@@ -85,7 +85,7 @@ def multiplication(length: int) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 5.
     """
-    # Within 0.04 of 0.04 is a product of two below 0.08, and a single value below it.
+    # A product of two values, or a single value, is within 0.04 of 0.04 if it is below 0.08.
     most = 2 * _THRESHOLD
     return _marked(
         "multiplication",
@@ -105,8 +105,8 @@ def _marked(
     solved: Solved,
     guessing: tuple[float, float],
 ) -> Task:
-    """``guessing`` is the share right of the best constant where two values count, and where one
-    does, the first pair being chosen."""
+    """``guessing`` is the share of sequences that the best constant gets right: first if two values
+    count, then if only one does, because the first pair is chosen."""
     require_length(name, length, FIRST_MARKED + 1)
     max_steps = longest(length)
     has_one = 1 / FIRST_MARKED + (1 - 1 / FIRST_MARKED) / (length // 2 - 1)

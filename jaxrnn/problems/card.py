@@ -1,9 +1,9 @@
 """The scorecard's conditions: recurrent cells on long-time-lag tasks.
 
-A suite a task, at one length of about 100 (the Reber grammar's strings have 12 symbols on average,
-those of its test 17), each with its task's own rule of what solved means. What is the same for all
-cells stands here; what each gets of its own, its units and what was found by a search on other
-seeds, is :mod:`jaxrnn.scorecard`'s.
+There is one suite per task, at one length of about 100 (the Reber grammar's strings have 12 symbols
+on average, those of its test 17). Each uses its task's own rule for when a trial is solved. This
+module has the settings that all cells share. :mod:`jaxrnn.scorecard` has each cell's own settings:
+its units, and the values that a search on other seeds found.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ SCORECARD = Source(
     tuned=True,
 )
 
-# The first is what all others are compared with.
+# All other cells are compared with the first one.
 CELLS = (
     *("lstm", "lstm_peephole", "lstm_no_forget", "lstm_coupled", "lstm_layer_norm", "slstm"),
     *("gru", "janet", "mgu", "ugrnn", "min_gru", "min_lstm"),
@@ -47,7 +47,8 @@ def _card(task: str, length: int, **settings: Any) -> Suite:
     return Suite(base=base, cells=CELLS, lengths=(length,), source=SCORECARD, uncounted=0)
 
 
-# Of one sequence a step and some ten thousand of them no cell learns the ten of the papers.
+# With one sequence per update and about ten thousand updates, no cell learns the papers' ten
+# symbols.
 _TWO_OF_EIGHT = {"num_symbols": 8, "num_copied": 2}
 
 SUITES = (

@@ -18,8 +18,8 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
     T + 2 M steps. The symbols are 0, ..., K-1, the blank K and the delimiter K+1. The inputs are M
     symbols, independent and uniform, T-1 blanks, the delimiter and M blanks; the targets are T + M
     blanks and then the M symbols again, each T + M steps after it was seen. Inputs and targets are
-    [T + 2 M], the outputs stand for the K symbols and the blank. Every step is trained, the error
-    is the greatest of the last M steps, so one symbol amiss makes a failure.
+    [T + 2 M], the outputs stand for the K symbols and the blank. Every step is trained. The error
+    is the greatest of the last M steps, so one wrong symbol makes a failure.
 
     >>> sequence = copying(5, num_symbols=4, num_copied=3).draw(jax.random.key(0))
     >>> "".join("abcd.!"[symbol] for symbol in sequence.inputs.tolist())
@@ -27,9 +27,9 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
     >>> "".join("abcd.!"[symbol] for symbol in sequence.targets.tolist())
     '........baa'
 
-    Whoever has only counted the steps predicts the blanks and guesses the symbols: a mean
-    cross-entropy of M ln(K) / (T + 2 M), 0.173 for the paper's K = 8, M = 10, T = 100; 1 / K of
-    the symbols right, and all of a sequence's with probability K^-M.
+    A net that only counts the steps predicts the blanks and guesses the symbols. It has a mean
+    cross-entropy of M ln(K) / (T + 2 M), 0.173 for the paper's K = 8, M = 10, T = 100. It gets 1 /
+    K of the symbols right, and all symbols of a sequence with probability K^-M.
 
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
@@ -60,10 +60,10 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
 
     With L = ``length`` noise tokens, K = ``num_symbols`` and M = ``num_copied`` a sequence has
     L + 2 M steps. The noise is 0, the symbols are 1, ..., K, the marker K+1. Of the first L + M
-    inputs M are symbols, independent and uniform, every set of M places being equally likely, and
-    the others noise; then M markers follow, at which the M symbols are the targets, in the order
-    in which they were seen. Only these last M steps count. Inputs and targets are [L + 2 M],
-    targets 0 at the other steps.
+    inputs M are symbols, independent and uniform, every set of M places is equally likely, and the
+    others are noise. Then M markers follow. At these the targets are the M symbols, in the order in
+    which they were seen. Only these last M steps count. Inputs and targets are [L + 2 M], targets 0
+    at the other steps.
 
     >>> sequence = selective_copying(6, num_symbols=4, num_copied=3).draw(jax.random.key(0))
     >>> "".join(".abcd!"[symbol] for symbol in sequence.inputs.tolist())
@@ -71,15 +71,15 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
     >>> "".join(".abcd!"[symbol] for symbol in sequence.targets[sequence.mask].tolist())
     'baa'
 
-    Whoever remembers no symbol guesses it: a mean cross-entropy of ln(K), 1 / K of the symbols
-    right, and all of a sequence's with probability K^-M.
+    A net that remembers no symbol has to guess it. It has a mean cross-entropy of ln(K), gets 1 / K
+    of the symbols right, and all symbols of a sequence with probability K^-M.
 
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
     The paper has ``length`` 4096, a vocabulary of 16 tokens with the noise and 16 tokens to copy.
-    What it leaves open is as in the generator of the authors' earlier code, S4's ``copying.py``:
-    that the vocabulary holds the marker, too, which leaves 14 symbols, that there is a marker for
-    every symbol, and that ``length`` counts the noise.
+    It leaves three points open. Here they are as in the generator of the authors' earlier code,
+    S4's ``copying.py``: the vocabulary holds the marker, too, which leaves 14 symbols; there is one
+    marker for every symbol; and ``length`` counts the noise.
 
     Source: Gu & Dao 2023, section 4.1.1 and appendix E.1, after Jing et al. 2019.
     """
@@ -89,8 +89,8 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
     num_steps = num_before + num_copied
 
     def draw(key: jax.Array) -> Sequence:
-        # Floyd's way to a uniform set of M of N: the k-th draw is uniform on 0, ..., N-M+k, and
-        # N-M+k itself, which no earlier one can be, in the place of one that was drawn before.
+        # Floyd's method for a uniform set of M out of N: the k-th draw is uniform on 0, ..., N-M+k.
+        # If that number was drawn before, N-M+k is taken instead, which no earlier draw can be.
         last = [length + k for k in range(num_copied)]
         ranges = [(1, num_symbols)] * num_copied + [(0, most) for most in last]
         integers = draw_integers(key, ranges)

@@ -103,10 +103,10 @@ def no_regularities(length: int, only_last: bool = False, num_symbols: int | Non
 
 
 END_PROBABILITY = 0.1
-"""That e comes next, once the ``length`` distractors of very_long_lag are over."""
+"""The probability that e comes next, after the ``length`` distractors of very_long_lag."""
 
 LONGEST_TAIL = 131
-"""Distractors between those and e; the geometric distribution has 0.9^132 = 9.1e-7 beyond."""
+"""The most distractors between those and e; a longer tail has probability 0.9^132 = 9.1e-7."""
 
 
 def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
@@ -115,13 +115,13 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
     With q = ``length`` and p = ``num_distractors`` (q by default) the p+4 symbols are the
     distractors 0, ..., p-1, then e = p, b = p+1, x = p+2 and y = p+3. A sequence is
     (b, c, d(1), ..., d(q), d(q+1), ..., d(q+G), e): c is x or y with probability 1/2 each, the d
-    are independent and uniform on the distractors, P(G = g) = 0.9^g 0.1. What follows e is c
-    again: at e, the only step that counts, the target is class 0 for x and 1 for y. Counting that
-    last symbol, a sequence has q+13 symbols on average.
+    are independent and uniform on the distractors, P(G = g) = 0.9^g 0.1. After e comes c again: at
+    e, the only step that counts, the target is class 0 for x and 1 for y. With that last symbol a
+    sequence has q+13 symbols on average.
 
-    The number of steps is static, T = q + 134: a tail G above 131 is cut to 131, which befalls one
-    sequence in 1.1 million (probability 0.9^132 = 9.1e-7, below 1e-6). Inputs and targets are [T],
-    0 after e.
+    The number of steps is static, T = q + 134: a tail G above 131 is cut to 131, which happens to
+    one sequence in 1.1 million (probability 0.9^132 = 9.1e-7, below 1e-6). Inputs and targets are
+    [T], 0 after e.
 
     >>> sequence = very_long_lag(3, num_distractors=2).draw(jax.random.key(11))
     >>> last = int(sequence.mask.argmax())
@@ -141,7 +141,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
         symbol_key, tail_key = jax.random.split(key)
         symbols = draw_integers(symbol_key, [(0, 1)] + [(0, p - 1)] * max_steps)
         class_, distractors = symbols[0], symbols[1:]
-        # The number of draws up to and with the first e, less that e.
+        # The number of draws before the first e.
         tail = jax.random.geometric(tail_key, END_PROBABILITY, (), jnp.int32) - 1
         at_e = 2 + length + jnp.minimum(tail, LONGEST_TAIL)
         step = jnp.arange(max_steps, dtype=jnp.int32)

@@ -1,6 +1,6 @@
 """What the experiments of "Long Short-Term Memory" (Hochreiter & Schmidhuber 1997) share.
 
-What the paper does not say, and what was decided here:
+The paper does not say the following; it was decided here:
 
 - The average training error of experiments 4 and 6 is the mean, over the 2000 most recent sequences
   of training, of the greatest absolute error of a sequence's outputs.
@@ -12,8 +12,9 @@ What the paper does not say, and what was decided here:
   published 5,040 and 5,680 are less.
 - A trial is given up after ten times the published mean, but after 5 million sequences at most.
 
-Lengths are this package's: T of experiment 2a and 2b is the paper's p + 1, that of 2c its q, that
-of experiment 1 our bound on the strings. The published numbers are those of its tables 1 to 9.
+Lengths are those of this package. In experiments 2a and 2b T is the paper's p + 1, in 2c it is q,
+and in experiment 1 it is our bound on the strings. The published numbers are those of its tables 1
+to 9.
 """
 
 from collections.abc import Mapping
@@ -29,12 +30,12 @@ PAPER = Source(
     net="{name}",
     solved="met the paper's criterion before the run's cap (if none was given, ten times the "
     "published mean, at most 5 million)",
-    steps="training sequences until then (in 2a to 2c without the correct ones at the end that are "
-    "asked for, 10,000 in the paper)",
+    steps="training sequences until then (in 2a to 2c without the stretch of correct ones that "
+    "ends them, 10,000 in the paper)",
     view="by_experiment",
 )
 
-CAP = 5_000_000  # the paper's own in experiments 2a and 2b, here of all
+CAP = 5_000_000  # the paper's in experiments 2a and 2b, here in all
 
 BASE = Experiment(
     cell="memory_blocks",
@@ -49,7 +50,7 @@ BASE = Experiment(
 
 
 def blocks(number: int, size: int, **options: Any) -> dict[str, Any]:
-    """Settings of a net of so many blocks of so many cells."""
+    """Settings of a net with ``number`` blocks of ``size`` cells each."""
     return {"hidden_size": number, "cell_options": {"block_size": size, **options}}
 
 
@@ -74,7 +75,7 @@ def as_written(
 
 
 def departure(name: str, beside: Suite, changes: str, **settings: Any) -> Suite:
-    """An experiment with some settings changed, laid beside its published rows."""
+    """An experiment with some settings changed, shown beside the published rows of the original."""
     base = replace(beside.base, name=name, **settings)
     return replace(
         beside,

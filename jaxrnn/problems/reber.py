@@ -30,14 +30,16 @@ WALK: tuple[dict[int, int], ...] = (
     {P: 3, V: 5},
     {E: 6},
 )
-"""Of each state of the inner grammar behind its B: the symbols that may follow, and where to.
+"""For each state of the inner grammar after its B: the symbols that may follow, and the state that
+each leads to.
 
 State 6 is the end.
 """
 
 
 class ReberStrings(NamedTuple):
-    """Strings of at most L symbols; symbols are 0 and nothing is legal behind the end of one."""
+    """Strings of at most L symbols. After the end of a string symbols are 0 and nothing is
+    legal."""
 
     symbols: np.ndarray  # int32 [strings, L]
     lengths: np.ndarray  # int32 [strings], symbols of each
@@ -48,10 +50,11 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
     """Predict the next symbol of strings of the embedded Reber grammar.
 
     Each sequence is one of 256 training strings, each with probability 1/256: those of
-    ``reber_sets(length, seed)``, which see for the grammar, so ``length`` = L is the number of
+    ``reber_sets(length, seed)``, which describes the grammar. So ``length`` = L is the number of
     symbols of the longest string allowed. The symbols B, T, P, S, X, V, E are 0, ..., 6. Inputs
-    and targets are [L-1]: of a string of n symbols steps 1, ..., n-1 count, at which the input is
-    the symbol and the target the next one; afterwards both are 0. Several symbols may be legal at
+    and targets are [L-1]: for a string of n symbols, steps 1, ..., n-1 count. At these the input is
+    the symbol and the target is the next one; afterwards both are 0. Several symbols may be legal
+    at
     a step, so a net is judged by whether it ranks all of them above all others, and tested on all
     512 strings of both sets.
 
@@ -104,9 +107,9 @@ def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:
     A string is B, c, an inner string, c, E, with c = T or P, and an inner string is B and the
     symbols of a walk through ``WALK`` to its end, each branch taken with probability 1/2. The
     shortest strings have 9 symbols, the mean is 12.0. A string of more than ``length`` symbols is
-    drawn anew: one in 14 at 17, one in 790 at 30, one in 18,000 at 40, one in 400,000 at 50. So is
-    one of the test set that the training set holds; other than that strings may occur more than
-    once, as the grammar has it.
+    drawn anew: one in 14 at 17, one in 790 at 30, one in 18,000 at 40, one in 400,000 at 50. A
+    string of the test set that is also in the training set is drawn anew, too. Otherwise strings
+    may occur more than once, as the grammar produces them.
 
     >>> training, test = reber_sets(40)
     >>> "".join(SYMBOLS[symbol] for symbol in test.symbols[0, : test.lengths[0]])

@@ -54,15 +54,15 @@ class Suite:
     counts_window: bool = True
     caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
     beside: "Suite | None" = None
-    departure: str = ""  # in what it departs from that suite
+    departure: str = ""  # how it differs from that suite
     condition: str = ""  # suites of one condition share a colour
 
     def at(self, cell: str | None = None, length: int | None = None, **settings: Any) -> Experiment:
         """One entry of the table, by default the first, with some settings replaced.
 
-        A cell or a task that is not the base's begins without the base's options, and another task
-        is trained with its own objective and judged by its own rule. Another cell has as many units
-        as the base's blocks have.
+        If the cell or the task is not the base's, the base's options for it are dropped. Another
+        task is trained with its own objective and judged by its own rule. Another cell has as many
+        units as the base's blocks have.
         """
         cell = self.cells[0] if cell is None else cell
         length = self.lengths[0] if length is None else length
@@ -81,11 +81,12 @@ class Suite:
         return replace(self.base, **given | settings)
 
     def not_counted(self, window: int) -> int:
-        """Training sequences of a trial, solved with such a window, that its source leaves out."""
+        """The number of training sequences of a trial, solved with this window, that its source
+        leaves out."""
         return self.uncounted + (0 if self.counts_window else window)
 
     def published_at(self, cell: str, length: int) -> Published | None:
-        """What a net at one length is laid beside, None where nothing was published."""
+        """The published results for a net at one length, None if there are none."""
         if self.beside is not None:
             return self.beside.published_at(self.beside.cells[0], length)
         return self.published.get((cell, length))

@@ -16,14 +16,16 @@ class Sequence(NamedTuple):
     inputs: jax.Array  # [T] symbols (int32), or [T, I] real vectors
     targets: jax.Array  # [T] symbols (int32), or [T, O] real vectors
     mask: jax.Array | None = None  # [T] bool, the steps that count; None: all of them
-    # What the error is measured against, where that is not what is trained: other steps [T] bool,
-    # other targets, or what the task's measure takes, as bool [T, O] the symbols that are right.
+    # For an error that is measured against other steps or targets than the loss: other steps [T]
+    # bool, and other targets or whatever the task's measure takes, such as the right symbols as
+    # bool [T, O].
     judged_mask: jax.Array | None = None
     judged_targets: jax.Array | None = None
 
 
 class Solved(NamedTuple):
-    """What solved means, unless an experiment says otherwise: its settings of these names."""
+    """The task's rule for solved: values for an experiment's settings of these names, if it leaves
+    them out."""
 
     threshold: float = 0.25
     window: int = 1000
@@ -43,10 +45,10 @@ class Task(NamedTuple):
     num_inputs: int  # I
     num_outputs: int  # O
     num_steps: int  # T
-    # The sequences [M, ...] that a net is tested on, where that is not a number of fresh ones.
+    # The task's own test set, sequences [M, ...]; None: nets are tested on fresh sequences.
     test_set: Callable[[], Sequence] | None = None
-    # What a net is judged by, where it is not the objective's errors: a function, or its name in
-    # jaxrnn.training.objectives.MEASURES.
+    # The errors that judge a net, if they are not those of the objective: a function, or its name
+    # in jaxrnn.training.objectives.MEASURES.
     measure: Measure | str | None = None
     # What a net is trained with unless an experiment says otherwise: a name of
     # jaxrnn.training.objectives.OBJECTIVES. Its default is for targets that are symbols.
@@ -58,7 +60,7 @@ class Task(NamedTuple):
 
 
 REAL_TARGETS = "half_squared_error_linear"
-"""What tasks with targets that are real vectors are trained with."""
+"""The objective of tasks whose targets are real vectors."""
 
 
 def are_symbols(array: jax.Array) -> bool:

@@ -32,7 +32,7 @@ LEAST_LENGTH = 20  # from here on the first window begins behind the start symbo
 
 
 def temporal_order(length: int) -> Task:
-    """Tell from two relevant symbols among distractors which came in which order.
+    """Tell in which order two relevant symbols came among distractors.
 
     The symbols a, b, c, d, X, Y, E, B are 0, ..., 7. The number of symbols is uniform on
     ``length``, ..., floor(1.1 ``length``) = T; the first is E, the last is B, all others are
@@ -50,8 +50,8 @@ def temporal_order(length: int) -> Task:
 
     Raises InputError for a length below 20, where t1 could be 1.
 
-    The paper's ``length`` is 100; positions at other lengths are in proportion. Whether it counts
-    them from 1 and the ends of the ranges in, it does not say.
+    The paper's ``length`` is 100; positions at other lengths are in proportion. It does not say
+    whether it counts them from 1, or whether the ranges include both ends.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 6a.
     """
@@ -59,7 +59,7 @@ def temporal_order(length: int) -> Task:
 
 
 def temporal_order_three(length: int) -> Task:
-    """Tell from three relevant symbols among distractors which came in which order.
+    """Tell in which order three relevant symbols came among distractors.
 
     As :func:`temporal_order`, errors included, with three positions: at ``length`` 100 t1 is
     uniform on 10, ..., 20, t2 on 33, ..., 43, t3 on 66, ..., 76. The eight classes are the three

@@ -72,8 +72,7 @@ def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
     The target is 0.2 for class 1 and 0.8 for class 2 plus, drawn for each sequence, a Gaussian of
     mean 0 and variance 0.1 (standard deviation 0.316), so it may lie outside of [0, 1]; everything
     else, errors included, is as in :func:`two_sequence`, and a key gives the same inputs there.
-    What the net is to learn, and is judged by, is the conditional mean,
-    :func:`target_without_noise`.
+    The net has to learn the conditional mean, and is judged by it, :func:`target_without_noise`.
 
     >>> sequence = two_sequence_target_noise(4).draw(jax.random.key(0))
     >>> noisy, clean = sequence.targets[-1, 0], target_without_noise(sequence.inputs)[0]

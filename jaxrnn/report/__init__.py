@@ -1,1 +1,1 @@
-"""Rows laid beside what was published: statistics, views, and the document they make."""
+"""Rows compared with published results: statistics, views, and the document of all views."""

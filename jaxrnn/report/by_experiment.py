@@ -1,4 +1,4 @@
-"""View: experiments that stand each for itself, beside its published row; pictures."""
+"""View: each experiment by itself, beside its published row; pictures."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ from jaxrnn.report.summary import (
 from jaxrnn.store.rows import Row
 
 MOST_PANELS = 40
-"""That one picture of learning curves has; of more nets and lengths there is none."""
+"""The most panels of a picture of learning curves; for more nets and lengths none is drawn."""
 
 
 def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], Rows]:
@@ -61,7 +61,8 @@ def _condition_colors(experiments: Iterable[str]) -> dict[str, str]:
 
 
 def sequences_to_success(rows: Sequence[Row]) -> Figure:
-    """A line an experiment: its trials as dots, their mean a bar, the published one a diamond."""
+    """One line per experiment: its trials are dots, their mean is a bar, the published mean a
+    diamond."""
     groups = _by_experiment(rows)
     colors = _condition_colors(experiment for experiment, _, _ in groups)
     height = 0.27 if len(groups) <= 100 else 0.14
@@ -134,7 +135,8 @@ def _curves(rows: Sequence[Row]) -> list[Picture]:
 
 
 def curves_by_experiment(rows: Sequence[Row]) -> Figure:
-    """The error against the training sequence, a panel an experiment and length, a line a trial."""
+    """Errors against training sequences: one panel per experiment and length, one line per
+    trial."""
     groups = _by_experiment(rows)
     columns = min(4, len(groups))
     panels = -(-len(groups) // columns)
@@ -161,7 +163,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     lines = [Line2D([], [], color=color, ls=style) for color, style in styles]
     put_legend(figure, lines, ["solved", "not solved", "threshold", "published mean"])
     title = heading(rows, [*map(len, groups.values())])
-    put_heading(figure, size[0], f"Learning curves, a line a trial; n/N were solved: {title}")
+    put_heading(figure, size[0], f"Learning curves, one line per trial; n/N were solved: {title}")
     return figure
 
 

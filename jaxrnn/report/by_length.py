@@ -38,9 +38,11 @@ def nets_of(rows: Sequence[Row]) -> dict[Net, str]:
 
 
 def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
-    """Every trial as a dot, what was published beside as rings; unsolved ones above the cap.
+    """Every trial is a dot, unsolved ones above the cap; published results are rings beside the
+    dots.
 
-    A table above says how many of each net and length were solved, and whose the colours are.
+    A table above the panel says how many trials of each net and length were solved, and gives the
+    nets' colours.
     """
     nets, groups = nets_of(rows), by_net(rows)
     axis = length_axis(sorted({row.experiment.length for row in rows}))
@@ -155,7 +157,7 @@ def _draw_table(
     axis: LengthAxis,
     turned: bool,
 ) -> None:
-    """A row a net in its colour: of how many trials how many were solved, at each length."""
+    """One row per net, in its colour: solved trials / all trials at each length."""
     for number, (net, color) in enumerate(nets.items()):
         for length, position in axis.position.items():
             group = groups.get((*net, length))
@@ -180,7 +182,7 @@ def spread_around(middle: float, half: float, count: int) -> np.ndarray:
 
 
 def curves_by_length(rows: Sequence[Row]) -> Figure:
-    """The error against the training sequence, a panel a length, a line a trial."""
+    """Errors against training sequences: one panel per length, one line per trial."""
     nets = nets_of(rows)
     lengths = sorted({row.experiment.length for row in rows})
     columns = min(5, len(lengths))
@@ -206,7 +208,7 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     labels = [short[net_name(*net)] for net in nets]
     put_legend(figure, lines, [*labels, "threshold"])
     title = heading(rows, [*map(len, by_net(rows).values())])
-    put_heading(figure, size[0], f"Learning curves, a line a trial: {title}")
+    put_heading(figure, size[0], f"Learning curves, one line per trial: {title}")
     return figure
 
 
@@ -224,7 +226,7 @@ def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def highest_error(row: Row) -> float:
-    """Of its curve, where it is a number."""
+    """The highest error in the row's learning curve that is finite."""
     return max((error for error in row.outcome.curve if math.isfinite(error)), default=0.0)
 
 

@@ -1,7 +1,7 @@
-"""View: cells by tasks, what each solves and how soon; tables and pictures.
+"""View: what each cell solves on each task, and how soon; tables and pictures.
 
-Of rows whose source compares its cells across its tasks. No cell is ranked: two are told apart, or
-they are not.
+It suits rows whose source compares cells across tasks. It does not rank cells: it only says whether
+two cells can be told apart.
 """
 
 import math
@@ -38,8 +38,8 @@ Groups = dict[tuple[str, str], Rows]
 
 
 def _groups(rows: Sequence[Row]) -> tuple[list[str], list[str], Groups]:
-    """The cells, the tasks, and the rows of each of both; those that their suites know first, in
-    the order of these."""
+    """The cells, the tasks, and the rows of each cell on each task. Cells and tasks of the suites
+    come first, in the suites' order."""
     groups: Groups = {}
     for row in rows:
         groups.setdefault((row.experiment.cell, row.experiment.task), Rows()).append(row)
@@ -79,8 +79,8 @@ _DISPENSABLE = ("restricted mean", "bias", "learning rate", "optimizer", "units"
 
 
 def times_rows(rows: Sequence[Row]) -> list[TableRow]:
-    """Every net on every task: what it was trained with, what it solved and when, and the
-    probability that it is solved sooner than the first of the task."""
+    """Every net on every task: its settings, what it solved and when, and the probability that it
+    solves the task sooner than the task's first net."""
     cells, tasks, groups = _groups(rows)
     lines = []
     for task in tasks:
@@ -125,14 +125,15 @@ def times_legend(rows: Sequence[Row]) -> str:
         )
     )
     return (
-        f"{said} 95%: Clopper-Pearson interval of the percentage solved. Median: of the times to "
-        "success by Kaplan and Meier, unsolved trials being censored at the cap: the middle of the "
-        "stretch at which half are solved, if there is one, and never where no more than half are; "
-        "restricted mean: of the time to success or the cap, whichever "
-        "is less. Sooner: probability that a trial is solved before one of the first net of its "
-        "task, a tie (two unsolved ones, too) counting half, and its interval (Newcombe): with 50% "
-        f"in it the two are not told apart. {compared} such comparisons were made, and of those of "
-        "nets that do not differ one in twenty is told apart by chance."
+        f"{said} 95%: Clopper-Pearson interval of the percentage solved. Median: that of the "
+        "times to success by Kaplan and Meier, with unsolved trials censored at the cap. It is the "
+        "middle of the stretch where half are solved, if there is one, and never if no more than "
+        "half are. Restricted mean: mean of the time to success or the cap, whichever "
+        "is less. Sooner: probability that a trial is solved before a trial of the first net of "
+        "its task, where a tie (also of two unsolved trials) counts half, and its interval "
+        "(Newcombe). If 50% is in the interval, the two nets cannot be told apart. There are "
+        f"{compared} such comparisons. Of those between nets that do not differ, about "
+        "one in twenty tells the nets apart by chance."
     )
 
 
@@ -192,8 +193,8 @@ def _heading(groups: Groups) -> str:
 
 
 def times_picture(rows: Sequence[Row]) -> Figure:
-    """The times to success: a panel a task, a line a cell, each trial a dot, the median a bar, and
-    at the cap how many were not solved."""
+    """The times to success: one panel per task, one line per cell. Each trial is a dot and the
+    median is a bar; at the cap stands how many trials were not solved."""
     cells, tasks, groups = _groups(rows)
     columns = min(TASKS_ACROSS, len(tasks))
     lines = -(-len(tasks) // columns)
@@ -249,7 +250,7 @@ def _parts(study: Study) -> list[Table]:
     times = times_rows(study.rows)
     beside = len(study.own) < len(study.rows)
     cells = {row.experiment.cell for row in study.own} if beside else set()
-    # On a terminal those of the run itself, where there are others that they are held against.
+    # A terminal shows only the rows of the run itself, if there are others to compare them with.
     brief = [one for one in times if one.cells["net"] in cells]
     legend = times_legend(study.rows)
     return [

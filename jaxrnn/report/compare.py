@@ -3,8 +3,8 @@
 The time of a trial is its step of solution. It is censored where the trial was not solved: at the
 cap, also where it diverged, since a diverged net is not solved before the cap whatever happens.
 So all trials of a comparison are censored at one step, and the Kaplan-Meier estimate of those not
-yet solved is their share. Trials count as independent; that two nets under one seed see the same
-sequences is not made use of.
+yet solved is their share. Trials count as independent; two nets under one seed see the same
+sequences, but the comparison does not use this.
 """
 
 import math
@@ -18,7 +18,7 @@ from jaxrnn.store.rows import Row
 
 
 class Comparison(NamedTuple):
-    """Two nets on one task; what is a pair is of the first and of the second."""
+    """Two nets on one task. Of each pair, the first value is for the first net."""
 
     trials: tuple[int, int]
     solved: tuple[int, int]
@@ -36,10 +36,10 @@ def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:
     ``sooner`` is the share of pairs of trials, one of each net, in which the first net's is solved
     at an earlier step; a tie counts half, and two unsolved trials are a tie. It is Mann & Whitney's
     U over the number of pairs, its interval is :func:`interval_of_probability`. The log-rank test
-    asks at each step who of those not yet solved is solved next, and so gives late steps more
-    weight than Mann & Whitney's does. Both p-values are 1 where all trials end alike, as when none
-    is solved. Steps are counted as the first net's source counts them. As a curve, medians and
-    restricted means are those of :func:`kaplan_meier`.
+    asks at each step which of the trials not yet solved is solved next. So it gives late steps more
+    weight than the test of Mann & Whitney does. Both p-values are 1 if all trials end in the same
+    way, for example if none is solved. Steps are counted as the first net's source counts them.
+    Medians and restricted means are those of the curve of :func:`kaplan_meier`.
 
     Raises InputError where a net has no rows, and for rows of other conditions.
 
@@ -82,8 +82,8 @@ def compared(pairs: Iterable[tuple[Iterable[Given], Iterable[Given]]]) -> list[C
 def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:
     """The share of a net's trials that are not yet solved at each step, with its uncertainty.
 
-    Steps are as the net's source counts them, or without so many that are ``not_counted``. Raises
-    InputError where there are no rows, and for rows of several ``CONDITIONS``.
+    Steps are counted as by the net's source, or, if it is given, less the number ``not_counted``.
+    Raises InputError where there are no rows, and for rows of several ``CONDITIONS``.
 
     ``curve.quantiles`` are steps, ``curve.probabilities`` the shares after them;
     ``curve.confidence_interval(method="log-log")`` has a curve for each bound.
@@ -114,7 +114,7 @@ def _times_and_cap(rows: Sequence[Row], not_counted: int | None = None) -> tuple
 def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
     """Two-sided p-value that two samples of times have one distribution, by the log-rank test.
 
-    What is infinite is censored after all others; 1 where all are the same.
+    Infinite times are censored after all others. The p-value is 1 if all times are the same.
     """
     from scipy.stats import logrank
 
@@ -126,10 +126,11 @@ def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def interval_of_probability(share: float, num_first: int, num_second: int) -> tuple[float, float]:
-    """95 % interval of the probability that one is smaller, from the share of pairs in which it is.
+    """95 % interval of the probability that a first value is smaller than a second, from its share
+    of pairs.
 
-    The p from which the share is z standard errors away, with the variance that p would have if the
-    times were exponential, p (1 - p) (1 + k ((1 - p) / (2 - p) + p / (1 + p))) / (m n) for m and n
+    Each bound is the p from which the share is z standard errors away, with the variance for
+    exponential times, p (1 - p) (1 + k ((1 - p) / (2 - p) + p / (1 + p))) / (m n) for m and n
     trials and k = (m + n) / 2 - 1. It has width also where the share is 0 or 1.
 
     Source: Newcombe 2006, Statistics in Medicine 25:559, method 5; the variance is Hanley &
@@ -145,8 +146,8 @@ def interval_of_probability(share: float, num_first: int, num_second: int) -> tu
         spread = 1 + k * ((1 - p) / (2 - p) + p / (1 + p))
         return (share - p) ** 2 - z**2 * p * (1 - p) * spread / (num_first * num_second)
 
-    # Above 0 at the ends and below 0 beside the share, so that each bound is the root between; a
-    # share of 0 or 1 is a root itself.
+    # This is above 0 at the ends and below 0 near the share, so each bound is the root in between.
+    # A share of 0 or 1 is a root itself.
     low = 0.0 if share == 0 else brentq(beyond, 0.0, min(share, 1 - 1e-9))
     high = 1.0 if share == 1 else brentq(beyond, max(share, 1e-9), 1.0)
     return float(low), float(high)

@@ -31,36 +31,36 @@ VIEWS: tuple[View, ...] = (
 
 
 def parts_of(study: Study) -> list[Part]:
-    """What the views that suit say of rows."""
+    """The tables and words for these rows, from all views that suit them."""
     return [part for view in VIEWS if view.suits(study) for part in view.parts(study)]
 
 
 def pictures_of(study: Study) -> list[Picture]:
-    """What the views that suit draw of rows."""
+    """The pictures for these rows, from all views that suit them."""
     return [one for view in VIEWS if view.suits(study) for one in view.pictures(study)]
 
 
 def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Line]:
-    """Write ``report.md``, ``report.html`` and the pictures of a run directory from what it holds
-    alone: its rows, behind those in its ``beside``, its configuration and its :data:`NOTES`.
+    """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
+    content: its rows, after those in its ``beside``, its configuration and its :data:`NOTES`.
 
-    Each picture is a PNG file, and one of each of the ``formats``, svg or pdf. Raises InputError
-    for other formats, for rows or a configuration that are not what they should be, and where there
-    are no rows.
+    Each picture is written as a PNG file, and in each of the ``formats``, svg or pdf. Raises
+    InputError for other formats, for damaged rows or a damaged configuration, and if there are no
+    rows.
     """
     study, _ = _write(Path(directory), formats)
     return study.lines
 
 
 def show_report(directory: Path, *more: RenderableType, formats: Iterable[str] = ()) -> None:
-    """:func:`write_report`, and its tables on the terminal, after ``more`` where the files are."""
+    """:func:`write_report`; then print its tables, ``more``, and the paths of the files."""
     _, document = _write(directory, formats)
     console.print(terminal(document.parts, console.width))
     for one in more:
         console.print(one)
     words = "Report, plots and what the columns mean"
     console.print(f"{words}: {directory / REPORT}", highlight=False, soft_wrap=True)
-    console.print(f"As a page to look at: {directory / PAGE}", highlight=False, soft_wrap=True)
+    console.print(f"As a web page: {directory / PAGE}", highlight=False, soft_wrap=True)
 
 
 def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:

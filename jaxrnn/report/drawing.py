@@ -20,7 +20,7 @@ COLORS = (
     *("#d95f02", "#1b6ca8", "#2a9d4a", "#8e44ad", "#7f5539", "#c2185b", "#555555", "#009688"),
     *("#e6ab02", "#1f2a6b", "#66b3ff", "#86b817"),
 )
-"""Of as many nets as are told apart by colour; more are a table of colours."""
+"""For as many nets as colours can tell apart; more nets are shown as a table of colours."""
 
 GREY = "#999999"
 _INCHES_A_LETTER = 0.082  # of the headings and the legends, roughly
@@ -34,7 +34,7 @@ def plain(text: str) -> str:
 def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
     """Nets, tasks, lengths, trials and cap of some rows, in words.
 
-    ``numbers`` are those of the trials that are counted together: of each net and length, or of
+    ``numbers`` are the numbers of trials that are counted together: for each net and length, or for
     each combination of settings.
     """
     nets = list(dict.fromkeys(net_name(*row.net) for row in rows))
@@ -70,8 +70,8 @@ def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -
 
 
 def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
-    """Have the page say which trial each point of a line is, or the only one that it is of; it can
-    switch lines of one ``group`` off."""
+    """Make the page name the trial of each point of a line, or the one trial of the whole line. The
+    page can hide the lines of a ``group``."""
     words = [
         f"{net_name(*row.net)}, T = {row.experiment.length}, trial {row.outcome.trial}, seed "
         f"{row.experiment.seed}: {how_it_ended(row)}"
@@ -99,7 +99,7 @@ def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str])
 def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str) -> None:
     """Label the axes of the first ``count`` of a table of panels at its left and lower edge.
 
-    The others are taken away; above one of them is an edge, too.
+    The other panels are removed; a panel above a removed one is at the edge, too.
     """
     columns = panels.shape[1]
     for position, axes in enumerate(panels.flat):
@@ -114,10 +114,10 @@ def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str)
 
 
 class LengthAxis(NamedTuple):
-    """Where lengths stand on an axis whose distances mean something, in slots.
+    """Positions of lengths, in slots, on an axis with a linear or a logarithmic scale.
 
-    The closest neighbours are one slot apart. Where neither the lengths nor their logarithms would
-    leave each a slot of a fair share of the axis, it is broken, each part with a scale of its own.
+    The closest neighbours are one slot apart. If neither the lengths nor their logarithms leave
+    each length a large enough slot, the axis is broken into parts, each with its own scale.
     """
 
     position: dict[int, float]  # of each length
@@ -163,15 +163,16 @@ def put_break(axes: Axes, position: float) -> None:
 
 
 LEAST_EVEN = 0.5
-"""Of the mean distance between neighbours, the least that the closest have on one scale."""
+"""On one scale the closest neighbours have at least this share of the mean distance of
+neighbours."""
 
 
 def length_axis(lengths: Sequence[int]) -> LengthAxis:
     """Places for lengths in ascending order, on as few scales as leave room for each.
 
-    Among as many scales it breaks where the next length is most times as large.
+    If several ways need as few scales, it breaks where the next length is the most times as large.
     """
-    # best[k]: how the first k lengths are parted: number of parts, minus the least ratio, parts.
+    # best[k]: the best split of the first k lengths: number of parts, minus the least ratio, parts.
     best: list[tuple[int, float, list[tuple[int, int]]]] = [(0, -math.inf, [])]
     for end in range(1, len(lengths) + 1):
         choices = []
@@ -206,7 +207,8 @@ def length_axis(lengths: Sequence[int]) -> LengthAxis:
 
 
 def _evenness(lengths: Sequence[int]) -> tuple[float, float]:
-    """Closest distance by mean distance of neighbours, of the lengths and of their logarithms."""
+    """The closest distance of neighbours over their mean distance, for the lengths and their
+    logarithms."""
     if len(lengths) <= 2:
         return 1.0, 1.0
     gaps = (np.diff(values) for values in (np.asarray(lengths, float), np.log(lengths)))

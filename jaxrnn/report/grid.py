@@ -17,7 +17,8 @@ from jaxrnn.report.summary import Line, Study, View, by_net, net_name
 from jaxrnn.store.rows import Row
 
 TALLEST = 46.0
-"""Of a picture, in inches; where every net and length would need more they are one table."""
+"""The greatest height of a picture, in inches; if all nets and lengths need more, they become one
+table."""
 
 
 def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
@@ -64,7 +65,7 @@ def nets_and_lengths(lines: Sequence[Line]) -> list[Line]:
 
 MOST_ACROSS = 12
 MOST_NUMBERS = 700
-"""Of cells with a number in them; those of a larger table have a scale of colours instead."""
+"""The most cells with a number in them; a larger table has a scale of colours instead."""
 
 
 class _Map:

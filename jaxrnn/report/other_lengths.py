@@ -29,7 +29,7 @@ LENGTHS_HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
 LENGTHS_LEGEND = (
     f"Trained at T, tested at other lengths: each trial, as it ended, on {SIZE_AT_LENGTHS:,} fresh "
     "sequences of each length. Right: mean share of the sequences whose error is not above the "
-    "threshold; least and most: of the trials. Trials that diverged are not tested."
+    "threshold; least and most: those of single trials. Trials that diverged are not tested."
 )
 
 
@@ -73,8 +73,8 @@ def lengths_rows(rows: Sequence[Row]) -> list[TableRow]:
 
 
 def lengths_picture(rows: Sequence[Row]) -> Figure:
-    """The share of sequences right against the length of the test, a panel a training length, a dot
-    a trial, a line a net."""
+    """The share of right sequences against the length of the test: one panel per training length,
+    one dot per trial, one line per net."""
     nets = _tested(rows)
     trained = sorted({one.length for one in nets})
     names = dict.fromkeys(one.net for one in nets)

@@ -1,10 +1,10 @@
 """A report as one page of HTML, which needs no network.
 
-Its pictures are matplotlib's own, as SVG, so that each is drawn once for every form of the report;
-what a page adds to them, and the tables that sort and filter, are the hundred lines of script in
-``page.html``. A library of charts would draw every picture a second time and weigh as much as the
-page or more (minified: vega 6.4.0 and vega-lite 6.4.3 0.77 MB, plotly.js 4.1.2 4.8 MB), one of
-tables is more than what it would replace (simple-datatables 10.3.0 0.10 MB).
+Its pictures are matplotlib's own, as SVG, so each picture is drawn once for every form of the
+report. The hundred lines of script in ``page.html`` add to the pictures, and make tables that sort
+and filter. A library of charts would draw every picture a second time and be as large as the page
+or larger (minified: vega 6.4.0 and vega-lite 6.4.3 0.77 MB, plotly.js 4.1.2 4.8 MB), a library of
+tables is larger than the script that it would replace (simple-datatables 10.3.0 0.10 MB).
 """
 
 import base64
@@ -30,8 +30,8 @@ from jaxrnn.store.config import PLURAL, settings_in_words, spelled
 from jaxrnn.store.rows import make_settings
 
 MOST = 800_000
-"""Of a drawing's letters, as matplotlib writes it; a larger one is shown as pixels, in which no
-point says what it is."""
+"""The most letters of a drawing as matplotlib writes it. A larger drawing is shown as pixels, and
+its points cannot say what they are."""
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -78,8 +78,8 @@ def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:
 
 
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
-    """The report as HTML, with ``drawings`` of its pictures; its trials stand in a table of their
-    own, to which every row of the others leads."""
+    """The report as HTML, with ``drawings`` of its pictures. The trials have a table of their own,
+    and every row of the other tables leads there."""
     from markdown_it import MarkdownIt  # which rich needs, too
 
     body = [_settings(document.settings)] if document.settings else []
@@ -99,7 +99,8 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    """Those that are not the default, or not the same for all, and the others behind a click."""
+    """The settings that are not the default, or not the same for all trials; a click shows the
+    others."""
     usual = settings_in_words([settled(Experiment())])
     own: list[str] = []
     others: list[str] = []

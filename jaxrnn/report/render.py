@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 console = Console()
 
 PUBLISHED = "published"
-"""The name of a row that is a source's."""
+"""The name of a row with published results."""
 
 NAME_WIDTH = 28
-"""Of a net's name on the terminal."""
+"""Width of a net's name on the terminal."""
 
 _NETS = ("net", "against", "cell")
 _LEFT = (*_NETS, "task", "optimizer", "setting")
@@ -33,7 +33,7 @@ class TableRow(NamedTuple):
     """A row of a table."""
 
     cells: dict[str, str]  # by heading
-    section: object  # what rows share that stand together
+    section: object  # rows with the same section stand together
     about: Mapping[str, str] = {}  # the trials that it sums up, by columns of the page's table
 
 
@@ -68,7 +68,7 @@ Part = Table | Words
 
 
 class Document(NamedTuple):
-    """A report, whoever shows it."""
+    """A report, before it is shown in any format."""
 
     settings: Mapping[str, Any]  # of the run, by name
     made: Sequence[str]  # with which versions and on which devices
@@ -78,8 +78,8 @@ class Document(NamedTuple):
 
 
 def terminal(parts: Iterable[Part], width: int) -> RenderableType:
-    """Parts of a report for a terminal of so many columns; what a table's columns mean is left out
-    where it would take more room than the table does."""
+    """Parts of a report for a terminal of ``width`` columns. The legend of a table is left out if
+    it needs more room than the table."""
     shown: list[RenderableType] = []
     for part in parts:
         if isinstance(part, Words):
@@ -115,7 +115,7 @@ def _fitted(table: Table, rows: Sequence[TableRow], width: int) -> Iterator[Rich
 
 
 def _width(rows: Sequence[TableRow], headings: Sequence[str]) -> int:
-    """Of the table if nothing in it is cut or folded."""
+    """The width of the table if nothing in it is cut or folded."""
     unbounded = console.options.update(max_width=sys.maxsize)
     return Measurement.get(console, unbounded, terminal_table(rows, headings)).maximum
 
@@ -159,7 +159,7 @@ def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> RichTab
 
 
 def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
-    """Rows as a Markdown table, a dash where one has nothing under a heading."""
+    """Rows as a Markdown table, with a dash if a row has nothing under a heading."""
     rule = ["---" if is_name(heading) else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
@@ -202,8 +202,8 @@ def short(value: Any) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """A net's name in at most ``width`` letters: of ``directory/file.py:name`` the directory goes
-    first, then the middle, since one's own cells are told apart by their ends."""
+    """A net's name in at most ``width`` letters: for ``directory/file.py:name`` the directory is
+    dropped first, then the middle, since users' own cells differ at their ends."""
     if len(text) > width:
         text = text.rpartition("/")[2]
     if len(text) <= width:
@@ -213,7 +213,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def all_shortened(texts: Iterable[str], width: int) -> dict[str, str]:
-    """Each :func:`shortened`, with a number where several would come out alike."""
+    """Each name :func:`shortened`, with a number if several would become the same."""
     short_of: dict[str, str] = {}
     for text in dict.fromkeys(texts):
         short, number = shortened(text, width), 1

@@ -1,4 +1,5 @@
-"""View: nets under the same conditions, compared, and how many trials are solved by when."""
+"""View: comparisons of nets under the same conditions, and how many trials are solved by each
+step."""
 
 import math
 import re
@@ -34,11 +35,10 @@ class Pair(NamedTuple):
 
 
 def rivals(rows: Iterable[Row]) -> list[list[list[Row]]]:
-    """The rows of the nets that a run holds under the same ``CONDITIONS``, where it holds several.
-
-    Lengths in order, nets as they come. A net whose rows have several settings is left out: a
-    grid's combinations are chosen by these very trials, so that the best would seem better than
-    it is.
+    """The rows of a run's nets in groups under the same ``CONDITIONS``, if a group has several
+    nets. Lengths are in order, nets as they first appear. A net whose rows have several settings is
+    left out: these same trials choose a grid's best combination, so it would seem better than it
+    is.
     """
     alike: dict[tuple[Any, ...], list[list[Row]]] = {}
     for group in by_net(rows).values():
@@ -59,10 +59,11 @@ def comparisons(rows: Iterable[Row]) -> list[Pair]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted so that the smallest is below a level by chance alone, whatever the number
-    of tests, no more often than that level says.
+    """p-values adjusted for the number of tests: by chance alone, the smallest is below a level no
+    more often than the level says.
 
-    The k-th smallest of m times m - k + 1, but no less than any smaller one's, and at most 1.
+    The k-th smallest of m is multiplied by m - k + 1. The result is at least that of any smaller
+    one, and at most 1.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
     """
@@ -102,12 +103,12 @@ def comparison_legend(pairs: Sequence[Pair]) -> str:
     """What the columns of comparisons mean."""
     return (
         "Each net against the first one of the same task, length, stop rule and cap. Sooner: share "
-        "of pairs of trials in which the net's is solved at an earlier step, a tie (two unsolved "
-        "ones, too) counting half; 95%: confidence interval of that probability (Newcombe). Then "
-        "two-sided p-values of the log-rank test, an unsolved trial being censored at the cap, and "
-        f"of Mann and Whitney's, where it is later than all; Holm: the same, adjusted for the "
-        f"{_comparisons(len(pairs))} of this table. Of plain ones of nets that do not differ about "
-        "one in twenty is below 0.05."
+        "of pairs of trials in which the net's trial is solved at an earlier step; a tie (also of "
+        "two unsolved trials) counts half. 95%: confidence interval of that probability "
+        "(Newcombe). Then two-sided p-values of two tests: the log-rank test, which censors "
+        "unsolved trials at the cap, and Mann and Whitney's, for which they are later than all "
+        f"others. Holm: the same, adjusted for the {_comparisons(len(pairs))} of this table. "
+        "Without that, about one p-value in twenty is below 0.05 for nets that do not differ."
     )
 
 
@@ -122,8 +123,8 @@ PANELS = 12
 
 
 def curves(rows: Sequence[Row]) -> list[Picture]:
-    """The Kaplan-Meier curves of each task that several nets were trained on, a panel a length; of
-    no more nets than colours tell apart."""
+    """The Kaplan-Meier curves of each task that several nets were trained on, one panel per length,
+    with no more nets than colours can tell apart."""
     of_task: dict[str, list[list[list[Row]]]] = {}
     for nets in rivals(rows):
         of_task.setdefault(nets[0][0].experiment.task, []).append(nets)
@@ -176,7 +177,7 @@ def _panel(
     trials = "-".join(map(str, sorted({len(net) for net in nets})))
     axes.set(title=f"T = {first.experiment.length}, {trials} trials", ylim=(-0.03, 1.03))
     axes.set(xscale="log", xlim=(left, right))
-    # Within a decade some round numbers, beyond it those of each that leave room for the words.
+    # Less than a decade: some round numbers. More: in each decade as many as leave room for labels.
     shares = [1, 2, 5] if right < 20 * left else [1, 3] if right < 200 * left else [1]
     near = MaxNLocator(4, prune="both")
     axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
@@ -188,7 +189,7 @@ def _panel(
 def _draw(axes: Axes, curve: Any, trials: int, right: float, color: str) -> None:
     """One minus the Kaplan-Meier estimate of those not solved, with its interval.
 
-    No trial is censored before the cap, so that the interval is a proportion's.
+    No trial is censored before the cap, so the interval is that of a proportion.
     """
     # None is solved before the first step.
     steps = np.array([1, *curve.quantiles, max(right, curve.quantiles[-1])])

@@ -78,7 +78,8 @@ class Study:
     """Rows that a report is of, with what its views ask of them more than once."""
 
     def __init__(self, rows: Iterable[Given], own: Iterable[Given] | None = None) -> None:
-        """``own`` are those of the run itself, by default all; others are laid beside them."""
+        """``own`` are the rows of the run itself, by default all; other rows are shown beside
+        them."""
         self.rows = Rows.of(rows)
         self.own = self.rows if own is None else Rows.of(own)
 
@@ -104,9 +105,9 @@ class Study:
 
     @cached_property
     def is_card(self) -> bool:
-        """Whether all are of sources that compare cells across tasks, each cell on each task under
-        one setting, and all cells on a task under the same ``CONDITIONS``; of other rows of theirs
-        there is a table of combinations."""
+        """Whether all rows are from sources that compare cells across tasks, with one setting for
+        each cell on each task and the same ``CONDITIONS`` for all cells on a task. Other rows of
+        these sources get a table of combinations."""
         if self.views != {"card"}:
             return False
         made = {row.experiment for row in self.rows}
@@ -116,7 +117,7 @@ class Study:
 
 
 class View(NamedTuple):
-    """One way to see rows: which it suits, and what it then says of them and draws."""
+    """One way to show rows: which rows it suits, and the tables and pictures that it then makes."""
 
     suits: Callable[[Study], bool]
     parts: Callable[[Study], Sequence[Part]] = lambda study: ()
@@ -136,7 +137,7 @@ def along_lengths(experiment: str) -> bool:
 
 
 def net_name(experiment: str, cell: str) -> str:
-    """A net's name in tables and on the terminal; the settings of a grid go without saying."""
+    """A net's name in tables and on the terminal; for a grid it is only the cell."""
     form = "{cell}" if experiment == GRID else source_of(experiment).net
     if "{cell}" not in form and SUITES[experiment].cells != (cell,):
         form = _OURS.net  # the name alone is that of the suite's one cell
@@ -144,7 +145,8 @@ def net_name(experiment: str, cell: str) -> str:
 
 
 def row_name(experiment: str) -> str:
-    """The experiment whose published row one is laid beside: its own, or what it departs from."""
+    """The experiment whose published row is shown beside this one: itself, or the one it departs
+    from."""
     suite = SUITES.get(experiment)
     return experiment if suite is None or suite.beside is None else suite.beside.base.name
 
@@ -159,8 +161,8 @@ def uncounted(row: Row) -> int:
 
 
 def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
-    """The step at which a trial was solved, infinity if it was not; as its source counts it, or
-    without that many steps."""
+    """The step at which a trial was solved, infinity if it was not; counted as by its source, or
+    less ``not_counted`` steps."""
     if (solved_at := row.outcome.solved_at) is None:
         return math.inf
     if not_counted is None:
@@ -176,9 +178,10 @@ def how_it_ended(row: Row) -> str:
 
 
 def published_beside(rows: Sequence[Row]) -> Published | None:
-    """What the rows of one net at one length are laid beside, if they were made as its suite says.
+    """The published results beside the rows of one net at one length, if they were made as its
+    suite says.
 
-    Under all of its settings, cap and window included; only the seed may be another.
+    All settings have to be the suite's, cap and window included; only the seed may differ.
     """
     first = rows[0].experiment
     suite = SUITES.get(first.name)
@@ -202,10 +205,10 @@ def guessing_of(made: Experiment) -> float | None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median, infinite where the middle is: where no more than half are finite.
+    """The median; it is infinite if no more than half of the values are finite.
 
-    Of times to success it is that of the Kaplan-Meier curve, the middle of the stretch on which
-    this is a half, if it is on any.
+    For times to success it is the median of the Kaplan-Meier curve: the middle of the stretch where
+    the curve is a half, if there is such a stretch.
     """
     ordered = sorted(values)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
@@ -221,8 +224,8 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def mann_whitneys(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """:func:`mann_whitney` of many pairs of samples, of which one by one most time is scipy's
-    checks."""
+    """:func:`mann_whitney` for many pairs of samples. One by one, scipy's checks would take most of
+    the time."""
     from scipy.stats import mannwhitneyu  # slow to import, and only needed here
 
     p_values = [1.0] * len(pairs)
@@ -295,7 +298,7 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
 
 
 def _together(line: Line) -> str | None:
-    """What lines share that stand together, whatever their length."""
+    """Lines with the same result stand together, for any length."""
     return None if along_lengths(line.experiment) else row_name(line.experiment)
 
 

@@ -30,15 +30,15 @@ from jaxrnn.report.summary import (
 from jaxrnn.store.config import spelled
 from jaxrnn.store.rows import Row
 
-# The columns of a table. Those of settings that differ stand after T, those of suites whose source
-# printed each trial, under the suite's name, before the last two.
+# The columns of a table. Settings that differ get columns after T. Suites whose source printed each
+# trial get a column with the suite's name, before the last two.
 _HEADINGS = (
     *("net", "T", "solved", "95%", "mean", "median", "best", "worst", "ST1", "its mean", "wrong"),
     *("its median", "p"),
 )
 
 
-# What a terminal that is too narrow does without; report.md has them all.
+# A terminal that is too narrow leaves these out; report.md has them all.
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
 
 
@@ -72,7 +72,7 @@ def _with_trials(lines: Sequence[Line]) -> list[str]:
 
 
 def _headings(lines: Sequence[Line]) -> list[str]:
-    """Those that any row has something for, in order."""
+    """The headings under which any row has something, in order."""
     found = {heading for row in _rows(lines) for heading in row.cells}
     settings = dict.fromkeys(spaced(name) for line in lines for name in line.settings)
     net, length, *others = _HEADINGS
@@ -127,9 +127,10 @@ def _of_trials(trials: Sequence[int | None]) -> tuple[str, str]:
 
 
 def sentence(lines: Sequence[Line], room: int = 80) -> str:
-    """What came out for one net at one length, for printing as it comes, on one line.
+    """The result for one net at one length on one line, to be printed as soon as it is there.
 
-    Where there is not ``room`` for all what was published goes first, then the name's end.
+    If there is not enough ``room``, the published result is dropped first, then the end of the
+    name.
     """
     line = lines[0]
     name, length = net_name(line.experiment, line.cell), f" T={line.length:<4} "
@@ -180,9 +181,9 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
     columns = f"Mean, median{'' if is_along else ', best'} and worst"
     text = (
         f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
-        f"(Clopper-Pearson). {columns}: {source.steps}; the mean is that of the solved trials, in "
-        "median and worst an unsolved trial counts as never; of an even number the median is the "
-        "mean of the middle two."
+        f"(Clopper-Pearson). {columns}: {source.steps}. The mean is over the solved trials. In "
+        "median and worst an unsolved trial counts as never. For an even number of trials the "
+        "median is the mean of the middle two."
     )
     if has_means or not is_along:
         text += f" Published: {source.whose} means. A dash: nothing there."
@@ -190,7 +191,8 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
 
 
 def rules(rows: Sequence[Row]) -> list[str]:
-    """What solved means on each task of the rows, and what guessing reaches, a line each."""
+    """One line per task of the rows: the rule for solved, and the share that guessing gets
+    right."""
     tasks: dict[str, list[str]] = {}
     for made in dict.fromkeys(row.experiment for row in rows):
         words = made.criterion()

@@ -36,12 +36,14 @@ def run_scorecard(
     dask: str | None = None,
     progress: bool = False,
 ) -> list[Values]:
-    """Search and report the cells on the tasks into the directory ``out``; their reported rows.
+    """Search and report the cells on the tasks in the directory ``out``. Returns their reported
+    rows.
 
-    By default all of both, task by task. The same call goes on after an interruption, and others
-    add to what is there. The search's rows stand in ``out``/search. A cell may be one's own, as
-    ``file.py:name``. ``lanes``, ``dask`` and what is raised are those of :func:`jaxrnn.run`, and
-    InputError where ``out`` holds other experiments' rows, or was begun with another protocol.
+    By default these are all cells and all tasks, task by task. The same call goes on after an
+    interruption, and other calls add to the directory. The search's rows stand in ``out``/search. A
+    cell may be one's own, as ``file.py:name``. ``lanes`` and ``dask`` are those of
+    :func:`jaxrnn.run`. Raises what that raises, and InputError if ``out`` holds other experiments'
+    rows or was begun with another protocol.
     """
     chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
     named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
@@ -52,9 +54,9 @@ def run_scorecard(
     own = [base for base in bases[0] if is_own(base.cell)]
     if untuned := [base.cell for base in own if remembering(base, protocol) == [[{}]]]:
         warnings.warn(
-            f"no bias toward remembering is tuned for {', '.join(untuned)}, as it is for cells "
-            "that have a gate which keeps what is there: where yours has one, name it in "
-            "Cell.gates and draw its biases by initializer.biases",
+            f"no bias toward remembering is tuned for {', '.join(untuned)}: this needs a gate that "
+            "decides what is kept. If your cell has one, name it in Cell.gates and draw its "
+            "biases by initializer.biases",
             Note,
             stacklevel=2,
         )

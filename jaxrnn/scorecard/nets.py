@@ -22,8 +22,9 @@ COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
 
 
 def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
-    """What an update of ten trials of each cell costs, by SGD on the adding problem, that of
-    the LSTM, timed right before it on this machine, being 1; kept in ``out``, with those before."""
+    """The cost of an update of ten trials of each cell, by SGD on the adding problem, in units of
+    the LSTM's cost, which is timed right before it on this machine. The costs are added to those in
+    ``out``."""
     path = out / COST
     known = _read_costs(path)
     suite = CARDS["adding"]
@@ -68,16 +69,17 @@ HEADINGS = ("net", "weights", "units", "tuned by", "step")
 
 LEGEND = (
     "Weights and units: from the least to the most of the tasks. Tuned by: trials of its search on "
-    "each task. Step: cost of an update of ten trials by SGD on the adding problem, that of "
-    "the LSTM, timed beside it, being 1."
+    "each task. Step: cost of an update of ten trials by SGD on the adding problem, divided by "
+    "that of the LSTM, which is timed beside it."
 )
 
 
 def nets_table(
     rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
 ) -> list[TableRow]:
-    """Of each cell the number of weights and units, from the least to the most of its tasks, the
-    trials of its search on each (of ``tried``), and the cost of an update in the LSTM's."""
+    """For each cell: its numbers of weights and units, from the least to the most of its tasks, the
+    trials of its search on each task (in ``tried``), and the cost of an update in units of the
+    LSTM's."""
     searched = Counter((row.experiment.cell, row.experiment.task) for row in tried)
     lines = []
     known = CARDS["adding"].cells  # first, in their order
@@ -96,15 +98,15 @@ def nets_table(
 ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")
 
 ENDS_LEGEND = (
-    "Searched: nets and tasks for which several values were tried, of a learning rate those "
-    "with the optimizer that was chosen. Then how many of the chosen values are at an end of the "
-    "grid: beyond it a better one may be."
+    "Searched: nets and tasks for which several values were tried; for a learning rate, with the "
+    "chosen optimizer. Then how many of the chosen values are at an end of the "
+    "grid: there may be a better value beyond it."
 )
 
 
 def ends_of_grid(rows: Sequence[Row], tried: Sequence[Row]) -> list[TableRow]:
-    """Of each setting that was searched how often its chosen value, among ``rows``, is the least or
-    the greatest that was ``tried`` of the cell on the task."""
+    """For each setting that was searched: how often its chosen value, in ``rows``, is the least or
+    the greatest value that was ``tried`` for the cell on the task."""
     grids: dict[tuple[str, str], list[Experiment]] = {}
     for one in dict.fromkeys(row.experiment for row in tried):
         grids.setdefault((one.cell, one.task), []).append(one)

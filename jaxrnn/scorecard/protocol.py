@@ -4,8 +4,8 @@
 - Units: as many as bring the number of weights closest to that of the LSTM with 16 units on the
   task.
 - The search: learning rates of SGD and of Adam, the same for every cell, and the first biases of
-  the gates that decide what a cell keeps, see :func:`remembering`. So many trials of each
-  combination, on a seed of their own. The combination that solves most trials is taken; ties go to
+  the gates that decide what a cell keeps, see :func:`remembering`. Each combination gets the same
+  number of trials, on a separate seed. The combination that solves most trials is taken; ties go to
   the least restricted mean time; if none is solved, to the least error at the end.
 - The report: fresh trials of that combination alone, on another seed.
 
@@ -48,7 +48,7 @@ class Protocol:
         }
     )
     keeping: Sequence[float] = (1.0, 5.0)  # first biases of a gate that keeps what is there
-    # First biases of a gate beside it that lets something in, as multiples of minus those.
+    # First biases of an input gate in the same cell: minus ``keeping``, times each of these.
     closing: Sequence[float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ CARDS: dict[str, Suite] = {
 
 @lru_cache(maxsize=4096)
 def num_weights(experiment: Experiment) -> int:
-    """How many numbers a net of the experiment is trained in."""
+    """How many trainable numbers a net of the experiment has."""
     params = first_params(experiment.cell, cell_of(experiment), xavier())
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
@@ -103,7 +103,7 @@ def sized(suite: Suite, cell: str) -> Experiment:
         return num_weights(replace(base, hidden_size=units))
 
     if weights(1) >= weights(2):
-        parts_of(base)  # which has better words for what is no net at all
+        parts_of(base)  # its error is clearer if this is not a net at all
         raise InputError(
             f"cell {cell} has {weights(2):,} weights with one hidden unit and with two: the units "
             "are chosen by the number of weights, which has to grow with them"
@@ -146,18 +146,18 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
 
 
 def found(sought: Sequence[Experiment], rows: Iterable[Row]) -> list[Row]:
-    """Those of the rows that are of these searches, and not of a wider one before them."""
+    """The rows that belong to these searches, without those of an earlier, wider search."""
     own = {(one, trial) for each in sought for trial, one in enumerate(settled(each).each_alone())}
     return [row for row in rows if row.trial in own]
 
 
 def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, float]]]:
-    """The first biases toward remembering that are tried of a cell, in blocks of the search.
+    """The first biases toward remembering that the search tries for a cell, in blocks.
 
-    All gates that decide what is kept have them. A gate that keeps (forget, update) gets each b of
-    ``keeping``; a gate that lets in (input) gets -b where it is alone, and -c b beside a gate that
-    keeps, for each c of ``closing``, a block each. A cell without such gates has one choice without
-    a setting.
+    All gates that decide what is kept get such biases. A gate that keeps (forget, update) gets each
+    b of ``keeping``. A gate that lets in (input) gets -b if the cell has no gate that keeps;
+    otherwise it gets -c b, with one block for each c of ``closing``. A cell without such gates has
+    a single choice, without any setting.
     """
     drawn = drawn_biases(base.cell, cell_of(base))
     keeps, lets_in = "forget_bias" in drawn, "input_bias" in drawn
@@ -191,6 +191,6 @@ def best(rows: Sequence[Row]) -> Experiment:
 
 
 def reported(base: Experiment, sought: Sequence[Row], protocol: Protocol) -> Experiment:
-    """What is reported of a cell on a task after a search with these rows: fresh trials of their
-    best combination, under all its settings."""
+    """The experiment that is reported for a cell on a task: fresh trials of the best combination
+    among the search's rows, with all its settings."""
     return replace(best(sought), name=base.name, trials=protocol.trials, seed=protocol.seed)

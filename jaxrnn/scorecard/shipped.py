@@ -30,10 +30,10 @@ def shipped(protocol: Protocol) -> Path:
 
 
 def ship(directory: Path, into: Path) -> None:
-    """Write what comes with the package of a directory of the scorecard: its reported rows, packed
-    and without their learning curves, and how they were made."""
+    """Write the part of a scorecard's directory that comes with the package: its reported rows,
+    packed and without their learning curves, and how they were made."""
     into.mkdir(parents=True, exist_ok=True)
-    # As they stand: a setting that came later need not be written into each.
+    # The lines as they are in the file, without settings that were added in later versions.
     rows = (json.loads(line) | {"curve": []} for _, line in read_lines(directory).values())
     write_whole(into / PACKED, gzip.compress(_text(rows), mtime=0))
     for name in (CONFIG, PROTOCOL, COST):
@@ -41,7 +41,7 @@ def ship(directory: Path, into: Path) -> None:
 
 
 def shipped_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
-    """Those of the tasks; none where none come with the package."""
+    """The package's rows of these tasks; an empty list if it has none."""
     wanted = set(tasks)
     return [
         row for row, _ in read_lines(shipped(protocol)).values() if row.experiment.task in wanted
@@ -63,8 +63,8 @@ def _text(rows: Iterable[Values]) -> bytes:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """In what the rows of two directories of the scorecard were made in another way: protocol, jax
-    or kind of processor, in words; none where they may be laid side by side."""
+    """How the rows of two directories of the scorecard were made differently, in words: protocol,
+    jax or kind of processor. Empty if they may be shown side by side."""
     made, others = _made_with(one), _made_with(other)
     return [
         f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
@@ -93,8 +93,9 @@ def check_protocol(protocol: Protocol, directory: Path) -> None:
 
 @contextmanager
 def begun(directory: Path, protocol: Protocol) -> Iterator[None]:
-    """Have a directory say its protocol before its first row; where what follows is refused before
-    that, nothing is left of it. Raises InputError where it was begun with another one."""
+    """Write the protocol into a directory before its first row. If the run is refused before that
+    row, the protocol is deleted again. Raises InputError if the directory was begun with another
+    protocol."""
     check_protocol(protocol, directory)
     path, is_new = directory / PROTOCOL, not directory.exists()
     is_first = not path.exists()
@@ -121,7 +122,7 @@ def _read_protocol(directory: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         protocol = None
     if isinstance(protocol, dict):
-        # Which those before them did not have.
+        # Protocols of older versions do not have these two.
         protocol = {"closing": [0.0], "batch_size": 1} | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names.keys():
         raise InputError(f"{path} is not a scorecard's protocol: move it away")

@@ -51,7 +51,8 @@ class CheckpointFile:
 
 
 def owner_of(path: Path) -> Owner:
-    """What the checkpoint in a file belongs to; InputError if it is none, or has changed."""
+    """The owner of the checkpoint in a file; InputError if it is not a checkpoint, or has
+    changed."""
     return _owner_in(path, read_arrays(path, _BEGIN_ANEW, [EXPERIMENT], rest=False))
 
 
@@ -66,7 +67,7 @@ def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
 
 
 def _check_trials(running: Any, num_trials: int) -> None:
-    """Raise where these are not some of the trials, each once."""
+    """Raise unless these are numbers of trials, each once."""
     if not isinstance(running, list | range):
         raise InputError(f"{EXPERIMENT} names {shown(running)} as its trials")
     for trial in running:
@@ -102,7 +103,8 @@ class Weights(NamedTuple):
 
 
 def weights_path(directory: Path, experiment: Experiment) -> Path:
-    """The file of all trials that share with this experiment what may not differ by trial."""
+    """The weights file of this experiment; trials that differ only in per-trial settings share
+    it."""
     usual = {one.name: one.default for one in dataclasses.fields(Experiment)}
     shared: dict[str, Any] = {name: usual[name] for name in PER_TRIAL}
     one = dataclasses.replace(experiment.canonical(), trials=1, **shared)
@@ -146,7 +148,7 @@ def _is(array: np.ndarray) -> str:
 
 
 def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[str, np.ndarray]]:
-    """The weights that a directory has of trials that share their file with these, a trial each."""
+    """The weights, by trial, in the file that a directory has for this experiment's trials."""
     path = weights_path(directory, experiment)
     if not path.exists():
         return {}
@@ -160,7 +162,7 @@ def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[st
 
 
 def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]]) -> None:
-    """Replace a file as a whole by these trials, which share it, in their order."""
+    """Replace a file as a whole: it then has the weights of these trials, in their order."""
     alone = [experiment for experiment, _ in of_trials]
     each = {name: tuple(getattr(one, name) for one in alone) for name in PER_TRIAL}
     settings: dict[str, Any] = {

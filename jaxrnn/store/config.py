@@ -15,10 +15,10 @@ from jaxrnn.machine import processor_of
 CONFIG = "config.json"
 
 SOURCES = "sources"
-"""What of it says which code the users' own parts were, see :func:`jaxrnn.names.digests`."""
+"""The entry that identifies users' own code, see :func:`jaxrnn.names.digests`."""
 
 PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
-"""The settings that are lists there, however many there are, and what they are called."""
+"""The settings that are always lists there, even with one value, and their names there."""
 
 
 def read_config(directory: Path) -> dict[str, Any] | None:
@@ -45,8 +45,8 @@ def gone_on(
 ) -> dict[str, Any]:
     """The configuration of a directory whose next rows are made with these versions on this device.
 
-    Both are kept, and a warning says so, unless what it was begun with is the same, but for the
-    number of devices.
+    If they differ from those that it was begun with in more than the number of devices, both are
+    kept and a warning says so.
     """
 
     def made(one: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +62,7 @@ def gone_on(
             for of in (begun, made_now)
         )
         warnings.warn(
-            f"{directory} was begun with {old} and goes on with {new}: its rows are of both",
+            f"{directory} was begun with {old} and goes on with {new}: it has rows of both",
             Note,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole, and those of arrays that tell whether they have changed."""
+"""Files that are replaced as a whole, and files of arrays in which a change can be detected."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
 
 _LATER = ("stack_hidden", "measure", "batch_size", "test_lengths")
-"""Settings that are left out of a file's name at their defaults: older versions had them not."""
+"""Settings that are left out of a file's name at their defaults: older versions lack them."""
 
 _COMMENT = len("sha256:") + 64  # bytes
 _DEFLATED = 1032  # bytes at most that one byte of a .npz file stands for
@@ -34,8 +34,8 @@ _HEADERS = {
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file so that a kill leaves either the old content or the new.
 
-    A symbolic link is replaced, what it points to stays as it is. Raises OSError that names the
-    file where it cannot be written; what was there before is there still then, and nothing else.
+    A symbolic link is replaced, and its target stays as it is. If the file cannot be written, it
+    raises OSError that names the file; the old content is then still there, and no other file.
     """
     # A name of its own for each writer; "x" opens no file that is there, nor follows a link.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
@@ -54,8 +54,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add to the end of a file, so that a kill leaves all that was there, and a part of the data at
-    most. Raises OSError that names the file where it cannot be written."""
+    """Add to the end of a file. A kill leaves the old content, and at most a part of the new data.
+    Raises OSError that names the file where it cannot be written."""
     try:
         with open(path, "ab") as file:
             file.write(data)
@@ -85,7 +85,7 @@ def read_arrays(
 
     Raises InputError that ends with the ``advice`` where the file has changed since it was written,
     or holds something else. Files without a digest, as older versions wrote them, are read, too.
-    A file that cannot be read just now, for want of a permission or of memory, is not damaged.
+    A file that cannot be read for lack of a permission or of memory does not count as damaged.
     """
     try:
         # A lone array, which is no archive, would be mapped and so takes no memory.
@@ -108,7 +108,8 @@ def read_arrays(
 
 
 def _comment_for(file: IO[bytes]) -> bytes:
-    """The comment that an archive has to end with; the file is left standing before its own."""
+    """The comment that an archive has to end with; the file is left at the start of its own
+    comment."""
     digest, left = hashlib.sha256(), file.seek(0, io.SEEK_END) - _COMMENT
     file.seek(0)
     while block := file.read(min(left, 2**20)):
@@ -118,7 +119,7 @@ def _comment_for(file: IO[bytes]) -> bytes:
 
 
 def _check_digest(archive: Any) -> None:
-    """Raise where an archive is not what its comment says, with the array's name if that is
+    """Raise if an archive does not match the digest in its comment, with the array's name if it is
     known."""
     if archive.comment and _comment_for(archive.fp) != archive.fp.read():
         changed = archive.testzip()
@@ -139,8 +140,8 @@ def _array(file: Any, name: str) -> np.ndarray:
 
 
 def _check_size(archive: Any, name: str) -> None:
-    """Raise where an array is not as large as its header says: NumPy takes the memory for that
-    before it reads a number."""
+    """Raise if an array is smaller than its header says: NumPy would take memory for the whole
+    array before it reads a number."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as member:
         read_header = _HEADERS[np.lib.format.read_magic(member)]
@@ -170,7 +171,8 @@ def write_figure(path: Path, figure: "Figure") -> None:
     """Draw a figure into a file, which is replaced as a whole: SVG or PDF by its suffix, else a PNG
     of 256 colours.
 
-    The colours of its lines, legends included, are exactly their own. The rest cover what is left.
+    Its lines, also those in legends, keep their exact colours. The rest of the 256 colours are for
+    everything else.
     """
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D

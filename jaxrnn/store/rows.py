@@ -23,10 +23,10 @@ from jaxrnn.problems import settled
 
 ROWS = "trials.jsonl"
 PACKED = "trials.jsonl.gz"
-"""The same by gzip, where there are no others: a fiftieth of the size."""
+"""The same file packed by gzip, read if the other is not there: a fiftieth of the size."""
 
 BESIDE = "beside"
-"""The directory, within a run's, of rows of other runs that its report lays before its own."""
+"""The directory, inside a run's, with rows of other runs; the report shows them before its own."""
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(Experiment))
 _OF_ROWS = tuple({"name": "experiment"}.get(name, name) for name in _SETTINGS)
@@ -59,7 +59,7 @@ def _as_json(value: Any) -> Any:
 
 
 _DEFAULTS = make_settings(settled(Experiment()))
-del _DEFAULTS["name"], _DEFAULTS["trials"]  # which a row calls its experiment, and has not
+del _DEFAULTS["name"], _DEFAULTS["trials"]  # a row has neither of the two
 """The settings of a row of an older version that does not name them."""
 
 
@@ -121,8 +121,8 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
 
 
 def row_from(values: Any) -> Row:
-    """The row of what a line says, settings of later versions filled in; raises InputError that
-    begins with the field that breaks its rule."""
+    """The row that a line describes, with settings filled in that came in later versions. Raises
+    InputError that begins with the field that breaks its rule."""
     if not isinstance(values, dict):
         raise InputError("it is not a JSON object")
     experiment = _check(values)
@@ -134,8 +134,8 @@ def row_from(values: Any) -> Row:
 
 
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment of settings that were read back, those of older versions filled in; raises
-    InputError as Experiment does."""
+    """The experiment with these settings, which were read back; settings that an older version
+    lacks are filled in. Raises InputError as Experiment does."""
     given = _DEFAULTS | {name: settings[name] for name in _SETTINGS if name in settings}
     for name, default in _DEFAULTS.items():
         if given[name] is None and default is not None:  # which an experiment may leave to its task
@@ -164,10 +164,10 @@ def experiment_of(row: Mapping[str, Any]) -> Experiment:
     """The experiment of a row's trial alone; raises InputError for a value against its rule."""
     settings = [*map(row.get, _OF_ROWS, repeat(...))]
     try:
-        # As bytes, in which 1 and true differ, so that what was checked once need not be again.
+        # As bytes, in which 1 and true differ, so that the same settings are checked only once.
         return _experiment_of(marshal.dumps(settings, 2))
     except ValueError as error:
-        raise InputError(f"it holds what JSON does not know: {error}") from None
+        raise InputError(f"it holds a value that JSON cannot store: {error}") from None
 
 
 @lru_cache(maxsize=4096)
@@ -182,12 +182,12 @@ def read_rows(directory: Path | str) -> list[Values]:
 
     As a data frame: ``pandas.DataFrame(jaxrnn.read_rows(directory))``, or
     ``polars.DataFrame(jaxrnn.read_rows(directory), infer_schema_length=None)``, since polars
-    otherwise takes a field that is empty in the first rows for one that is always empty. Tried with
+    otherwise assumes that a field which is empty in the first rows is always empty. Tried with
     pandas 3.1.1 and polars 2.1.0.
 
-    Raises InputError where there is no file of rows, or that names the file and the first line that
-    is not a row of a trial, with the field that breaks its rule, and the second of two lines of the
-    same trial.
+    Raises InputError if there is no file of rows. Raises it, too, for the first line that is not a
+    row of a trial, with the file, the line and the field that breaks its rule, and for the second
+    of two lines of the same trial.
     """
     return [row.values() for row in typed_rows(directory)]
 
@@ -200,8 +200,8 @@ def typed_rows(directory: Path | str) -> list[Row]:
 
 
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
-    """The rows that a run directory's report lays before its ``own``: of nets that these are not
-    of; none where it has none."""
+    """The rows of other runs that a run directory's report shows before its ``own``. They are only
+    of nets that ``own`` lacks; the list may be empty."""
     run = {row.net_at_length for row in own}
     beside = (row for row, _ in read_lines(directory / BESIDE).values())
     return [row for row in beside if row.net_at_length not in run]
@@ -210,8 +210,8 @@ def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
 def read_lines(directory: Path) -> dict[Trial, tuple[Row, str]]:
     """As :func:`read_rows`, by trial, each row with the text of its line.
 
-    A last line without an end that is not JSON is what a kill has left of a row, and none; a
-    warning says so.
+    If the last line has no end and is not JSON, a kill has cut it off. It then does not count as a
+    row, and a warning says so.
     """
     path = directory / ROWS
     if path.exists():

@@ -42,15 +42,15 @@ LOCK = ".lock"
 class RunDirectory:
     """A run directory held by this process alone; use it in a ``with`` block.
 
-    Entering makes the directory, takes its lock and reads its rows. It holds trials, each known by
-    all settings that it ran under, and may grow: experiments that it admits are run where their
-    trials are missing. Raises InputError if the directory cannot be written, is in use, or holds
+    Entering makes the directory, takes its lock and reads its rows. It holds trials; all settings
+    of a trial together identify it. It may grow: of the experiments that it admits, the missing
+    trials are run. Raises InputError if the directory cannot be written, is in use, or holds
     something corrupt; nothing is overwritten then.
     """
 
     def __init__(self, path: Path | str, mixed: bool = False) -> None:
-        """Remember where to write; a ``mixed`` one may hold a net under several settings, each
-        asked for by itself."""
+        """Remember where to write. A ``mixed`` directory may hold a net under several settings, and
+        each may be asked for by itself."""
         from filelock import FileLock  # which the help does not need
 
         self.path, self.mixed = path, mixed = Path(path), mixed
@@ -89,8 +89,8 @@ class RunDirectory:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Put the rows in order and give the directory back; one that was made for what was then
-        refused goes again."""
+        """Put the rows in order and release the directory. If it was made for a run that was then
+        refused, it is deleted again."""
         try:
             if not self._in_order:
                 self._write_rows()
@@ -107,20 +107,20 @@ class RunDirectory:
 
     @property
     def rows(self) -> list[Row]:
-        """All rows that it holds, in the order of what was admitted; what was not stands before."""
+        """All rows that it holds, in the order of the admitted experiments; other rows come
+        first."""
         self._sort()
         return [row for row, _ in self._lines.values()]
 
     def admit(
         self, experiments: Sequence[Experiment], keep_weights: bool = False, here: bool = True
     ) -> None:
-        """Make sure that what is held of these experiments, and of those that were admitted before
-        them, was run under their settings.
+        """Check that all trials which the directory holds of these experiments, and of those
+        admitted before, were run under the experiments' settings.
 
-        Raises InputError where the directory was begun with others, unless it is mixed, and with
-        ``keep_weights`` where it holds a trial of theirs whose weights were not kept. Warns where
-        trials that are missing will be run, ``here``, under other versions than those that are
-        held.
+        Raises InputError if the directory was begun with other settings, unless it is mixed, and
+        with ``keep_weights`` if it holds one of their trials without its weights. With ``here`` it
+        warns if missing trials will be run under other versions than those it holds.
         """
         self._admitted |= dict.fromkeys(experiments)
         self._calls += 1
@@ -152,8 +152,8 @@ class RunDirectory:
         self._in_order = self._in_order and admitted == sorted(admitted)
 
     def made_on(self, made_with: Mapping[str, str], where: str) -> None:
-        """Say with what versions and on which device the rows that come next were made, where that
-        is not this process."""
+        """Record the versions and the device of the rows that come next, if another process made
+        them."""
         config = read_config(self.path)
         assert config is not None  # something was admitted
         if self._lines:
@@ -168,8 +168,9 @@ class RunDirectory:
             write_whole(self.path / CONFIG, text)
 
     def _check_unchanged(self, experiments: Sequence[Experiment]) -> None:
-        """Refuse a new experiment where its net is held under settings that are not asked for, and
-        a suite's where nothing that is asked of it has the changes of what is held of it."""
+        """Refuse a new experiment if the directory holds its net under settings that are not asked
+        for. Refuse a suite's new experiment if none that is asked for changes the suite's settings
+        in the same way as one that the directory holds."""
         asked = {experiment.canonical() for experiment in experiments}
         # Where trials do not differ, more of them may be held than are asked for.
         alike = {one.alone(0) for one in asked if not one.differs()}
@@ -202,7 +203,8 @@ class RunDirectory:
     def _checked_sources(
         self, experiments: Sequence[Experiment], config: Mapping[str, Any]
     ) -> dict[str, str]:
-        """What is kept of users' own code; refuses code that trials which are held did not have."""
+        """The digests to keep of users' own code; refuses code that changed since trials were run
+        with it."""
         before, now = config.get(SOURCES, {}), digests(experiments)
         begun = (one for one, _ in self._checkpoints.values())
         held = own_names([*{one: None for one, _ in self._lines}, *begun])
@@ -236,10 +238,10 @@ class RunDirectory:
         return tuple(k for k, one in trials if (one, k) not in self._lines)
 
     def to_run(self, experiments: Sequence[Experiment]) -> dict[Experiment, tuple[int, ...]]:
-        """The trials to run of each experiment of which it does not hold all.
+        """For each experiment with missing trials, the trials to run.
 
-        An interrupted one goes on with those of its checkpoint. One that has no checkpoint is left
-        out where another has all that are missing of it, and more.
+        An interrupted experiment goes on with the trials of its checkpoint. An experiment without a
+        checkpoint is left out if another one has all its missing trials, and more.
         """
         missing = {one: self.missing(one) for one in experiments}
         lacking = {}
@@ -261,8 +263,8 @@ class RunDirectory:
     def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
         """Add rows to ``trials.jsonl``. On leaving they are put in the order of :attr:`rows`.
 
-        The ``weights`` of the rows, trials of one experiment, are arrays with an entry for each;
-        they join those of its net and length.
+        The rows are trials of one experiment. Their ``weights`` are arrays with one entry per
+        trial, and are added to those of the same net and length.
         """
         added = {row.trial: (row, json.dumps(row.values())) for row in rows}
         if weights is not None and added:
@@ -300,7 +302,8 @@ class RunDirectory:
         write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._position)})
 
     def _check_weights(self, experiments: Sequence[Experiment]) -> None:
-        """Refuse to keep the weights of an experiment of which trials are held without theirs."""
+        """Refuse to keep an experiment's weights if some of its trials are held without their
+        weights."""
         for experiment in experiments:
             kept = weights_held(self.path, experiment)
             for trial, one in enumerate(experiment.each_alone()):
@@ -311,7 +314,7 @@ class RunDirectory:
                     )
 
     def leave(self, checkpoint: CheckpointFile) -> None:
-        """Know of a checkpoint from which an experiment is to go on later."""
+        """Remember a checkpoint from which an experiment will go on later."""
         self._checkpoints[checkpoint.path] = checkpoint.owner
 
     def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
@@ -332,8 +335,8 @@ def _net(experiment: Experiment) -> tuple[str, str, int]:
 
 
 def _changes(experiment: Experiment) -> dict[str, Any]:
-    """The settings in which an experiment of the table is not the table's; where each cell is tuned
-    only the conditions count, which make it a table."""
+    """The settings in which an experiment of a suite differs from the suite. If each cell is tuned,
+    only the conditions count, since all cells share them."""
     suite = SUITES[experiment.name]
     own = settled(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
     one = experiment.alone(0)

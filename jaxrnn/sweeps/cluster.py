@@ -28,7 +28,7 @@ from jaxrnn.training.host_loop import Tally
 from jaxrnn.training.runner import run_trials
 
 CONNECT_SECONDS = 8.0
-TALLY_SECONDS = 0.2  # between two of one job, so that many jobs do not flood the scheduler
+TALLY_SECONDS = 0.2  # between two tallies of a job, to spare the scheduler
 SAVED, ENDED = "saved", "ended"
 
 _one_job = Lock()  # a worker process has one set of devices, however many threads
@@ -45,10 +45,10 @@ def run_sweep_on_dask(
 ) -> list[Values]:
     """Run what the directory does not hold yet on the scheduler's workers and return all rows.
 
-    As :func:`jaxrnn.run_sweep`, save that experiments run at the same time and end in any order;
-    the file of rows is the same. A job whose worker dies goes on elsewhere from its last
-    checkpoint. Files of users' own parts (``file.py:name``) are sent along as they are here; what
-    they import, and the modules of ``module:name``, have to be there for the workers. Raises
+    Like :func:`jaxrnn.run_sweep`, but experiments run at the same time and end in any order; the
+    file of rows is the same. A job whose worker dies goes on elsewhere from its last checkpoint.
+    Files of users' own parts (``file.py:name``) are sent to the workers as they are here. Files
+    that they import, and the modules of ``module:name``, have to be there already. Raises
     InputError where no scheduler answers at ``address`` (``tcp://host:port``),
     where it goes away, where worker after worker dies under a job, and for a job's InputError.
     """
@@ -77,9 +77,10 @@ class _Submitted:
 def train_on_dask(
     jobs: Jobs, address: str, lanes: int | None, keep_weights: bool, until: int | None = None
 ) -> None:
-    """Train all jobs on the scheduler's workers; of none ``on_start`` is told.
+    """Train all jobs on the scheduler's workers; ``on_start`` is not called for them.
 
-    As many as there are wait on the scheduler. Raises what :func:`run_sweep_on_dask` raises.
+    All jobs are submitted at once and wait on the scheduler. Raises what :func:`run_sweep_on_dask`
+    raises.
     """
     if (job := jobs.next()) is None:
         return
@@ -167,7 +168,7 @@ def _connected(address: str) -> Iterator[Any]:
         raise InputError(f"no Dask scheduler at {address!r}: {fault}")
     log = logging.getLogger("distributed.client")
     level = log.level
-    # A client that loses its scheduler logs the traceback of what is one sentence here.
+    # A client that loses its scheduler logs a traceback; here it is one sentence instead.
     log.setLevel(logging.CRITICAL)
     try:
         with Client(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
@@ -208,7 +209,7 @@ def _train(
     """Run a job on this worker, from its newest checkpoint; its outcomes and weights, and the
     worker's versions and device.
 
-    The weights travel as arrays by name: the driver need not know what their tree is made of.
+    The weights are sent as arrays by name, so the driver does not need the classes of their tree.
     """
     with _one_job, carried(files):
         line = _Line(sweep, job, path)
@@ -260,7 +261,7 @@ class _Line:
         self.tell(SAVED)
 
     def stop_if_unwanted(self) -> None:
-        """End a job whose driver is gone or that another worker has now: Dask cannot."""
+        """End this job if its driver is gone or another worker has it now: Dask cannot do this."""
         from distributed import Reschedule
 
         if self.key not in self.client.processing().get(self.worker.address, ()):

@@ -42,10 +42,10 @@ def expand(
 def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment:
     """``base`` with its number of trials under every combination of some per-trial settings.
 
-    Combination k has the trials from k n on, n the trials of ``base``; the last axis varies first.
-    Repeated values count once. The rows belong to experiment "grid". Raises InputError for an axis
-    that is not of :data:`jaxrnn.experiment.PER_TRIAL` or without values, and where a setting breaks
-    its rule.
+    If ``base`` has n trials, combination k has the n trials from k n on; the last axis varies
+    first. Repeated values count once. The rows belong to experiment "grid". Raises InputError for
+    an axis that is not of :data:`jaxrnn.experiment.PER_TRIAL` or without values, and where a
+    setting breaks its rule.
     """
     for name in axes:
         look_up(dict.fromkeys(PER_TRIAL), "setting that may differ from trial to trial", name)
@@ -55,7 +55,7 @@ def product(base: Experiment, axes: Mapping[str, Sequence[float]]) -> Experiment
 def under(base: Experiment, choices: Sequence[Mapping[str, float]]) -> Experiment:
     """``base`` with its number of trials under each choice of the same per-trial settings.
 
-    Choice k has the trials from k n on, n the trials of ``base``.
+    If ``base`` has n trials, choice k has the n trials from k n on.
     """
     more = dataclasses.replace(base, trials=base.trials * len(choices))
     check_trials(more)  # before there is a value for each of them
@@ -87,15 +87,16 @@ def run_sweep(
     on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Values]:
-    """Run what the directory does not hold yet, ``lanes`` trials of each at once; all its rows, as
-    :func:`jaxrnn.read_rows` gives them.
+    """Run the trials that the directory lacks, ``lanes`` of each experiment at once. Returns all
+    its rows, as :func:`jaxrnn.read_rows` gives them.
 
     Several experiments are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
-    directory keeps the weights that the trials ended with, too, a file a net and length, for
-    :func:`jaxrnn.load_weights`. ``on_start`` is told of an experiment before its program is
-    compiled, ``on_rows`` of every experiment's rows, ``new`` false where all were there already,
-    and of those first. Raises InputError where the directory was begun with other settings, or
-    holds trials whose weights are to be kept and were not, and as :func:`jaxrnn.run_trials`.
+    directory keeps the final weights of the trials, too, one file per net and length, for
+    :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
+    compiled. ``on_rows`` is called with every experiment's rows; experiments whose rows were all
+    there already come first, with ``new`` false. Raises InputError if the directory was begun with
+    other settings, or with ``keep_weights`` if it holds trials without weights, and what
+    :func:`jaxrnn.run_trials` raises.
     """
     work = Work(
         experiments,
@@ -146,11 +147,12 @@ class OpenRun:
     def __call__(
         self, experiments: Experiment | Iterable[Experiment], *, until: int | None = None
     ) -> Rows:
-        """Run what the directory lacks of the experiments; the rows of their trials that have
-        ended.
+        """Run the experiments' trials that the directory lacks. Returns the rows of the trials that
+        have ended.
 
-        With ``until`` only up to so many training sequences of each trial; those that go on stay in
-        a checkpoint, from which a later call takes them further. Raises InputError as :func:`run`.
+        With ``until`` each trial gets only up to that many training sequences. Trials that have not
+        ended stay in a checkpoint, from which a later call goes on. Raises InputError as
+        :func:`run`.
         """
         experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
         if not experiments:
@@ -202,8 +204,8 @@ def open_run(
     ``.solved``, ``.interval`` and ``.times``, each row of which has its fields by name, as
     ``row["steps"]``. One view shows the progress of all calls. The same program goes on after an
     interruption. On leaving, with ``report``, the report is written. A directory that is not
-    ``mixed`` refuses a net under other settings than it has it. Other options are those of
-    :func:`run`; raises InputError as that does.
+    ``mixed`` refuses a net under other settings than those it already has. Other options are those
+    of :func:`run`; raises InputError as that does.
     """
     all_devices()  # a driver of Dask's workers checks and traces what it sends, too
     with RunDirectory(Path(out), mixed) as directory, ExitStack() as stack:
@@ -226,14 +228,14 @@ def run(
     progress: bool | Watch = False,
     report: bool = True,
 ) -> list[Values]:
-    """Run what the directory ``out`` does not hold yet, and return all rows that it holds then.
+    """Run the trials that the directory ``out`` lacks, and return all rows that it then has.
 
-    What the command line does, from Python: the same call goes on after an interruption, other
-    experiments, lengths and more trials are added to what is there, and ``out`` gets its rows, its
-    configuration and, with ``report``, its report and the pictures; with ``keep_weights`` the nets
-    that were trained, too, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a notebook
-    by ipywidgets, and where there is no terminal a line a net and a minute; a
-    :class:`jaxrnn.sweeps.watch.Watch` that is on shows this run among others.
+    This is the command line's work from Python: the same call goes on after an interruption, and
+    other experiments, other lengths and more trials are added to the directory. ``out`` gets its
+    rows, its configuration and, with ``report``, its report and the pictures. With ``keep_weights``
+    it also gets the trained nets, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a
+    notebook by ipywidgets; without a terminal it prints one line per net and one per minute. If it
+    is a :class:`jaxrnn.sweeps.watch.Watch` that is on, this shows the run among others.
     Up to ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask``
     is the address of a scheduler whose workers do the work, by default this process. The rows
     become a table as :func:`jaxrnn.read_rows` says.

@@ -13,8 +13,9 @@ from jaxrnn.sweeps.work import Job, Jobs
 from jaxrnn.trained import arrays_of
 from jaxrnn.training.host_loop import Run, Tally
 
-# To trace a second net takes about as long as to read the first one's program from the cache: with
-# a head start the first one trains meanwhile. Where it has to be compiled, the second is begun.
+# To trace a second net takes about as long as to read the first one's program from the cache. With
+# this head start the first net trains meanwhile. If the first net has to be compiled, the second is
+# begun after the head start.
 HEAD_START_SECONDS = 0.5
 
 
@@ -25,18 +26,19 @@ class _UnderWay:
     job: Job
     devices: Sequence[jax.Device]
     last: bool  # whether it and those after it are taken from the end
-    run: Run | None = None  # where it is begun ahead of its turn
+    run: Run | None = None  # if it is begun before its turn
     ahead: "_UnderWay | None" = None  # what comes after it
 
 
 class SideBySide:
     """Trains jobs on all devices of the process, as many at a time as there are devices.
 
-    Ten lanes on one device take less of its time than five on each of two do. One share of the
+    Ten lanes on one device take less device time than five lanes on each of two devices. One share
+    of the
     devices takes jobs from the front, so that there is something to see soon; the others take them
-    from the end, where the longest are as a rule. While there are fewer jobs than devices each has
-    several. Devices for which no job is left stay idle: to compile another's program for them, too,
-    takes about as long as they would save (docs/tried.md).
+    from the end, where the longest are as a rule. If there are fewer jobs than devices, each job
+    gets several devices. Devices without a job stay idle: to compile another job's program for
+    them, too, takes about as long as they would save (docs/tried.md).
     """
 
     def __init__(self, jobs: Jobs, begin: Callable[[Job, Sequence[jax.Device]], Run]) -> None:
@@ -48,8 +50,8 @@ class SideBySide:
     def run(self) -> None:
         """Train them all.
 
-        This thread does whatever the host has to do, since what a user sets in JAX by a context is
-        the thread's own; the others only wait.
+        This thread does all the work of the host, since a context that sets something in JAX holds
+        only for its own thread; the other threads only wait.
         """
         threads = ThreadPoolExecutor(len(self.idle), "wait")
         waits: dict[Future[Any], Iterator[Callable[[], Any]]] = {}
@@ -61,7 +63,7 @@ class SideBySide:
                     one, *ready = ready
                     if (function := next(one, None)) is not None:
                         waits[threads.submit(function)] = one
-                    # Its end, if it came to that, may have left devices or brought jobs.
+                    # If this job has ended, there may be idle devices or new jobs.
                     ready = [*self._begun(), *ready]
                 head_start = HEAD_START_SECONDS if others else None
                 done = wait(waits, head_start, FIRST_COMPLETED).done
@@ -85,7 +87,7 @@ class SideBySide:
         return [self._train(one) for one in begun]
 
     def _next(self, last: bool) -> Job | None:
-        """A job that waits, if only for its turn after another."""
+        """A waiting job, or one that is compiled ahead for its turn after another."""
         if (job := self.jobs.next(last)) is not None:
             return job
         for other in self.under_way:

@@ -17,7 +17,7 @@ from jaxrnn.store.rows import Row
 from jaxrnn.training.host_loop import Tally
 
 NAME_WIDTH = 28
-"""Of a net in the live view; bar and time left stand beside it in 80 columns."""
+"""Width of a net's name in the live view; in 80 columns this leaves room for bar and time left."""
 
 
 class _Bars(Progress):
@@ -50,13 +50,14 @@ class _Seen(NamedTuple):
 
 
 LINE_SECONDS = 60.0
-"""Between two lines that say how far it is, where there is no terminal."""
+"""Time between two lines about the progress, if there is no terminal."""
 
 
 class Watch:
-    """Shows a sweep on the terminal: a row a finished net and length, live lines below.
+    """Shows a sweep on the terminal: one row per finished net and length, live lines below.
 
-    Where the output is no terminal there are no live lines, but a row for each and a line a minute.
+    If the output is not a terminal, there are no live lines, but these rows and one line per
+    minute.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class Watch:
         num_experiments: int | None = None,
         tells: Callable[[Experiment], bool] = lambda experiment: True,
     ) -> None:
-        """Nothing is shown yet; of what it ``tells`` there will be a row each. Without their number
-        there are as many as it is told to :meth:`expect`."""
+        """Nothing is shown yet. Each experiment for which ``tells`` is true gets a row. Without
+        ``num_experiments`` their number is what :meth:`expect` adds up."""
         self.num_experiments, self.done = num_experiments or 0, 0
         self.is_known = num_experiments is not None
         self.is_live = console.is_terminal or console.is_jupyter
@@ -96,7 +97,7 @@ class Watch:
         self.progress.stop()
 
     def expect(self, num_experiments: int) -> None:
-        """So many experiments more come, unless the number of all is known."""
+        """Add to the number of experiments, unless the total is already known."""
         if not self.is_known:
             self.num_experiments += num_experiments
             total, status = self.num_experiments, self._how_far()
@@ -126,7 +127,7 @@ class Watch:
         seconds, steps, _ = seen.seconds_and_steps
         status = f"step {tally.step:,}"
         if seconds > 0.2 and steps:
-            # No step takes longer than those before: lanes only become fewer.
+            # Steps do not become slower, since the number of lanes only falls.
             status += f", at most {duration(tally.steps_left * seconds / steps)} left"
         self.progress.update(
             seen.bar,

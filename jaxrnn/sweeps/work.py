@@ -1,4 +1,5 @@
-"""What of some experiments is to be run, and what becomes of it, whoever runs it."""
+"""The trials of some experiments that have to be run, and their results, for any kind of
+trainer."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ class Job(NamedTuple):
 
 
 class Jobs(Protocol):
-    """Gives jobs to whoever trains them, and is told how they go.
+    """Gives jobs to a trainer, which reports on their progress.
 
     It gives each job once. An end may bring new jobs: ask again after every end, until none waits
     and none is under way.
@@ -52,15 +53,15 @@ class Jobs(Protocol):
         weights: Weights | None,
         made_on: tuple[Mapping[str, str], str] | None = None,
     ) -> None:
-        """A job has ended with these outcomes, of some of its trials if the others were left in its
-        checkpoint, and with these weights where they are kept.
+        """A job has ended with these outcomes, and with these weights if they are kept. Trials
+        without an outcome are left in its checkpoint.
 
-        ``made_on`` are the versions and the device that it had, where that was not this process.
+        ``made_on`` are its versions and its device, if another process ran it.
         """
 
 
 class Work:
-    """The :class:`Jobs` of some experiments, whose rows stand in their directory then."""
+    """The :class:`Jobs` of some experiments; their rows are written to a run directory."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Work:
 
         ``here`` says that this process trains the others; raises InputError as the directory does.
         """
-        # By how an experiment is written in rows, how it was given.
+        # From each experiment as rows have it to the experiment as it was given.
         self._given = {settled(experiment): experiment for experiment in experiments}
         self._directory = directory
         self._on_start, self._on_chunk, self._on_rows = on_start, on_chunk, on_rows
@@ -87,7 +88,8 @@ class Work:
             Job(experiment, trials, directory.checkpoint(experiment, trials))
             for experiment, trials in to_run.items()
         )
-        # Those whose trials are others', too, and so run with these.
+        # Experiments whose missing trials all belong to another experiment, too, and are run with
+        # it.
         self._with_others: list[Experiment] = []
         for experiment in self._given:
             if not directory.missing(experiment):

@@ -1,4 +1,4 @@
-"""Whether the parts of a trial fit together: by shapes, before anything is compiled."""
+"""Checks that the parts of a trial fit together, by their shapes, before anything is compiled."""
 
 import warnings
 from collections.abc import Callable
@@ -26,7 +26,7 @@ LOOKED_AT = 256
 def check_shapes(
     experiment: Experiment, task: Task, cell: Cell, initializer: Initializer
 ) -> Params:
-    """Hold what a task and a cell give against the sizes that they name.
+    """Check that the arrays of a task and of a cell have the sizes that they declare.
 
     Returns the parameters, as shapes. Raises InputError.
     """
@@ -77,7 +77,7 @@ def check_optimizer(
     optimizer: Callable[[Any, Any], optax.GradientTransformation],
     params: Params,
 ) -> None:
-    """Hold an optimizer against the parameters, given as shapes; raises InputError."""
+    """Check that an optimizer fits the parameters, given as shapes; raises InputError."""
     import chex  # a tenth of a second, which the help need not take
 
     owner = f"optimizer {experiment.optimizer}"
@@ -107,7 +107,7 @@ def check_optimizer(
 
 
 def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
-    """Hold a task's targets against what objective and measure take; raises InputError."""
+    """Check that objective and measure take a task's targets; raises InputError."""
     sequence, steps = drawn_shapes(experiment.task, task), (task.num_steps,)
     outputs = jax.ShapeDtypeStruct((*steps, task.num_outputs), jnp.result_type(float))
     judged = sequence.targets if sequence.judged_targets is None else sequence.judged_targets
@@ -139,13 +139,14 @@ def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
 def check_draws(name: str, task: Task) -> None:
     """Look at some sequences of a task; raises InputError.
 
-    A symbol beyond the alphabet would be taken for the largest, or for none, without a word. And a
-    task that draws by NumPy does so once, while it is traced, and has one sequence for all keys.
+    Without this check, JAX would silently read a symbol beyond the alphabet as the largest one, or
+    as none. And a task that draws with NumPy draws only once, while it is traced, so all keys give
+    the same sequence.
     """
     alphabets = {"inputs": task.num_inputs, "targets": task.num_outputs}
     keys = jax.random.split(jax.random.key(0), LOOKED_AT)
-    # They are looked at on the host. XLA would fold what is the same in all of them while it
-    # compiles, for seconds where sequences are long, and say so on the terminal.
+    # This is done on the host. If sequences share a part, XLA would compute it while it compiles;
+    # with long sequences this takes seconds, and XLA says so on the terminal.
     draw = jax.jit(jax.vmap(task.draw), compiler_options=_QUICK)
     drawn = jax.device_get(draw(keys))
     if all((array == array[:1]).all() for array in (drawn.inputs, drawn.targets)):

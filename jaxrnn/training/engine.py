@@ -33,7 +33,7 @@ class Compiled(NamedTuple):
     """A chunk for one number of lanes."""
 
     run: jax.stages.Compiled
-    seconds: float  # that it took, from tracing on
+    seconds: float  # that tracing and compiling took
 
 
 class Program(NamedTuple):
@@ -55,11 +55,11 @@ class Program(NamedTuple):
 NEVER = np.iinfo(np.int32).max
 """No update."""
 
-# XLA's YNNPACK and multi-threaded Eigen kernels are chosen by the size of the whole batch and round
-# differently, so a trial's outcome would depend on how many others ride along; without them it
-# does not, to the bit, for three and more lanes a device.
-# XLA would cut some loops of a net in two, if the machine has a second core, though each core has
-# its own lanes: ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
+# XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
+# round differently. So a trial's outcome would depend on the number of trials in the batch. Without
+# these kernels it does not, to the bit, for three or more lanes per device.
+# If the machine has a second core, XLA would cut some loops of a net in two, though each core has
+# its own lanes. Then ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
 # LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
 # 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
 _CPU_OPTIONS = {
@@ -101,10 +101,10 @@ def make_program(
     """The program of one trial, its lanes shared out over the devices.
 
     A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``put`` or
-    the chunk itself. Only a ``replayable`` one heeds a lane's ``stop``, before which its state
-    stays as it is, and leaves its first argument as it was. The devices (all of the process by
-    default) divide the number of lanes. Matrix products have float32's full precision unless
-    ``jax_default_matmul_precision`` says otherwise.
+    the chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
+    lane's state no longer changes. Only such a chunk leaves its first argument valid. The devices
+    (all of the process by default) divide the number of lanes. Matrix products have float32's full
+    precision unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
@@ -148,7 +148,7 @@ def make_program(
     )
 
 
-# XLA compiles one program with more than one core, but not two (1.6 where measured).
+# XLA uses more than one core, but less than two, for one program (1.6 where measured).
 _COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
 
 
@@ -188,8 +188,9 @@ class _Chunk:
 
 
 def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
-    """The function of (params, lanes), which holds its compiled programs, one for each number of
-    lanes: those that JAX holds go while a run needs them, when JAX is made to forget its traces."""
+    """The function of (params, lanes), with its own store of compiled programs, one for each number
+    of lanes. When JAX is made to forget its traces, it drops its own programs, even those that a
+    run needs."""
     compiled: dict[int, jax.stages.Compiled] = {}
 
     def run(params: Any, lanes: Lanes) -> jax.Array:
@@ -249,12 +250,12 @@ def _chunk(
         errors = errors.astype(carry[1].dtype)
         return state, jax.lax.dynamic_update_index_in_dim(carry[1], errors, offset, 0)
 
-    # A scan, but XLA must not see a chunk of one update: it would take it for no loop, and multiply
-    # in other ways what it need not choose from several sequences (jax 0.12.0.1; of a net of 6
-    # units, the third error differs). So the number of updates is one that XLA does not know, as it
-    # cannot know that no update is negative, and the sequences of two are drawn at least. For an
-    # accelerator it has to be known: else the host is asked before every update whether there is
-    # one more.
+    # This is a scan, but XLA must not know that a chunk has only one update: it would drop the
+    # loop, and multiply in another way, since it need not choose from several sequences (jax
+    # 0.12.0.1; for a net of 6 units, the third error differs). So the number of updates is hidden
+    # from XLA, which cannot know that no update is negative, and sequences for at least two updates
+    # are drawn. On an accelerator XLA has to know the number: otherwise the host is asked before
+    # every update whether there is one more.
     num_updates: Any = np.int32(chunk_updates)
     if hides_length:
         num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
@@ -292,7 +293,8 @@ def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with matrix products of float32's full precision, unless
     ``jax_default_matmul_precision`` says otherwise.
 
-    Accelerators would round their factors to fewer bits, and their trials would not be the CPU's.
+    Accelerators would otherwise round the factors to fewer bits, and trials would differ from the
+    CPU's.
     """
     precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
     return jax.default_matmul_precision(precision)(function)

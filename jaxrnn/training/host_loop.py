@@ -28,17 +28,18 @@ from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
-# Between two checkpoints; more in proportion where one takes longer than SAVE_SECONDS, 3 % of that.
+# The time between two checkpoints. It is longer, in proportion, if one takes longer than
+# SAVE_SECONDS, 3 % of it.
 CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
 
 
-# A program for as many lanes as these times what is needed is used as it is. Idle lanes cost time,
-# as much as others, but a compilation takes as long as thousands of updates.
+# A compiled program is used as it is if it has at most this many times the lanes that are needed.
+# Idle lanes cost as much time as others, but a compilation takes as long as thousands of updates.
 WIDER = 1.5
 
 
 class Tally(NamedTuple):
-    """Where a run stands, for whoever watches it."""
+    """The progress of a run, for a display."""
 
     step: int  # training sequences that the furthest running trial has seen
     solved: int
@@ -85,7 +86,7 @@ class Run:
         lane_bytes: int,
         until: int | None,
     ) -> None:
-        """Begin to compile; nothing is made of the run yet that takes memory on a device.
+        """Begin to compile; the run takes no memory on a device yet.
 
         ``lane_bytes`` are what ``check_memory`` says of a lane.
         """
@@ -113,14 +114,14 @@ class Run:
 
     @property
     def devices(self) -> Sequence[jax.Device]:
-        """Those of the devices it was given that it uses."""
+        """The devices that it uses, among those that it was given."""
         return self.batch.devices
 
     def train(self, on_chunk: Callable[[Tally], None]) -> Iterator[Callable[[], Any]]:
         """Train, as :func:`jaxrnn.run_trials` says; once.
 
-        Before it waits for a device or a compiler it yields a function that returns when the wait
-        is over: whoever calls that on another thread can do something else meanwhile.
+        Before it waits for a device or a compiler, it yields a function that returns when the wait
+        is over. The caller can run this function on another thread and do something else meanwhile.
         """
         yield self.batch.compiled.result
         devices, program, width, compiled = self.batch
@@ -162,18 +163,19 @@ class Run:
             checkpoint.save(self._arrays())
 
     def _has_come_far(self) -> bool:
-        """Whether trials are left, and all at the sequence at which they are to be left."""
+        """Whether trials are still running, and all of them have come to ``until``."""
         steps = self.progress.steps[self.progress.status == stopping.RUNNING]
         return self.until is not None and bool(steps.size) and steps.min() >= self.until
 
     def _has_ended(self) -> np.ndarray:
-        """Which trials have, by ``until`` if there is one: what comes after depends on chunks."""
+        """Which trials have ended; with ``until``, by then, since later ends depend on the
+        chunks."""
         has_ended = self.progress.status != stopping.RUNNING
         return has_ended if self.until is None else has_ended & (self.progress.steps <= self.until)
 
     def outcomes(self) -> list[Outcome]:
-        """Of its trials, after ``train``; of those that have ended by then where there is an
-        ``until``."""
+        """The outcomes of its trials, after ``train``; with ``until``, only of trials that ended by
+        then."""
         experiment, (devices, program, *_) = self.experiment, self.batch
         has_two = self.rule.by_test and experiment.mean_error is not None
         has_ended = self._has_ended()
@@ -187,16 +189,17 @@ class Run:
         return last_params.handed_to(outcomes) if last_params and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
-        """Those of the devices that the trials which run can use, and the lanes they ride in: as
-        many as are ``held`` already, which may be more than the devices or the user would have."""
+        """The devices that the running trials can use, and the number of their lanes: at least as
+        many as are ``held`` already, even if the devices or the user would want fewer."""
         running = int((self.progress.status == stopping.RUNNING).sum())
         most = most_lanes(self.lane_bytes, running, devices)
         width = min(max(self.lanes or most, held), running)
         return enough(devices, width), width
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
-        """All these devices, or one of two if it is compiled for that one already, or, where no
-        trial waits, for a few more lanes: a run that ends soon is spared a compilation."""
+        """A batch on all these devices, or on one of two if a program for that one is compiled
+        already. If no trial waits, a compiled program for a few more lanes is used, too. This saves
+        a compilation for a run that ends soon."""
         wider = WIDER if num_lanes == len(self.trials) else 1.0
         halves = [[device] for device in devices] if len(devices) == 2 else []
         for some in (devices, *halves):
@@ -207,7 +210,7 @@ class Run:
         return self._compiled_for(devices, num_lanes)
 
     def _compiled_for(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
-        """Begin to compile for so many lanes at least."""
+        """Begin to compile for at least this number of lanes."""
         program = program_for(self.trial, self.chunk_updates, devices, self.replayable)
         width = round_up(num_lanes, len(devices))
         return _Batch(devices, program, width, self._compile(program, width))
@@ -218,11 +221,11 @@ class Run:
         return program.compile(lanes._replace(stop=self._never(width)))
 
     def _never(self, width: int) -> np.ndarray | None:
-        """Where so many lanes stop, if they can."""
+        """The update at which each lane stops: never; None if lanes cannot stop."""
         return np.full(width, NEVER, np.int32) if self.replayable else None
 
     def _narrower_batch(self) -> _Batch | None:
-        """Of fewer lanes, if there is use for one and it is compiled."""
+        """A batch with fewer lanes, if it would be useful and its program is compiled."""
         devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
         width = self.table.narrower(least, time.monotonic(), waited)
@@ -237,7 +240,8 @@ class Run:
         self.batch = batch
 
     def _lanes(self) -> Lanes:
-        """The lanes as the device sees them; an idle one repeats the beginning of the first."""
+        """The lanes as the device sees them; an idle lane repeats the beginning of the first
+        trial."""
         position = np.maximum(self.table.trial, 0)
         update = np.where(self.table.busy, self.table.update, np.int32(0))
         settings = jax.tree.map(lambda values: values[position], self.settings)
@@ -265,7 +269,7 @@ class Run:
         if least < 0:
             raise InputError(
                 f"an error of {self.experiment.cell} on {self.experiment.task} is {least:.3g}: "
-                "what errors an objective or a measure gives are distances, from 0 on"
+                "objectives and measures must give errors that are not negative"
             )
         before = stopping.Progress(*(array[trials] for array in self.progress))
         folded = stopping.fold(before, errors, self.rule, tests)

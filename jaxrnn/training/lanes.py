@@ -38,15 +38,15 @@ class LaneTable:
         self.next_trial += len(idle)
 
     def advance(self, updates: int, most: int) -> None:
-        """Move every lane on; a trial whose last of at ``most`` so many updates is under way makes
-        room at once."""
+        """Move every lane on by ``updates``. A trial that has reached update ``most`` frees its
+        lane at once, while its last update is still under way."""
         self.update += np.int32(updates)
         self.updates_taken += updates
         self.trial[self.update >= most] = IDLE
 
     def updates_left(self, most: int) -> int:
-        """The updates until all trials have ended, those included that wait for a lane, if each
-        takes the ``most``."""
+        """The number of updates until all trials have ended, also those that wait for a lane, if
+        each trial takes ``most`` updates."""
         left = np.sort(np.where(self.busy, most - self.update, 0))
         waiting = self.num_trials - self.next_trial
         # Each goes to the lane that is idle first, so the lanes take turns.
@@ -60,11 +60,11 @@ class LaneTable:
     def narrower(
         self, round_up: Callable[[int], int], now: float, compile_seconds: float
     ) -> int | None:
-        """A width to narrow to: half, and again, once half has been idle for as long as a
-        compilation.
+        """A smaller number of lanes to go on with, or None: half, or half of that again, once half
+        of the lanes have been idle for as long as a compilation takes.
 
-        Then a run that ends soon is spared one. ``round_up`` gives the least width from a number
-        of lanes on, ``now`` is in seconds.
+        This wait saves a compilation for a run that ends soon. ``round_up`` gives the least allowed
+        width for a number of lanes; ``now`` is in seconds.
         """
         width, busy = len(self.trial), int(self.busy.sum())
         narrower = width
@@ -104,7 +104,7 @@ class LaneTable:
         self.updates_taken = int(self.update.max())
 
 
-# XLA compiles a single lane differently, and LLVM unrolls loops over two, after which it adds other
+# XLA compiles a single lane differently. LLVM unrolls loops over two lanes, and then adds other
 # products of the LSTM without rounding them first (jax 0.11.2 at T = 4). A batch of three takes 1.3
 # times the time of one of two.
 _MIN_LANES_A_DEVICE = 3
@@ -115,22 +115,23 @@ _MIN_LANES_A_DEVICE = 3
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
-# Lanes that are worth a second accelerator: an update on one takes its launches, hardly more for a
-# thousand lanes than for ten (predicted, as below).
+# From this many lanes on a second accelerator pays. On one accelerator the launches take most of an
+# update's time, which is hardly longer for a thousand lanes than for ten (predicted, as below).
 LANES_AN_ACCELERATOR = 256
 
 # Sequences of a chunk, of each lane: a fraction of a second at every length of the notebook, and
 # still some seconds at ten times the longest, where the cost grows with the square of the length.
 CHUNK_SEQUENCES, SHORTEST_CHUNK, LONGEST_FULL_CHUNK = 250, 10, 100
 
-# Sequences of an update from which on a CPU takes them together, multiplying matrices, a lane at a
-# time: of cells that have a way of their own to do so, and of others. Fewer are taken one after
-# another by all lanes, as updates by single sequences are (benchmarks/batches.py).
+# From this many sequences per update on, a CPU takes them together, as products of matrices, one
+# lane at a time. The first number is for cells with their own way to do so, the second for others.
+# With fewer, all lanes take them one after another, like updates by single sequences
+# (benchmarks/batches.py).
 TOGETHER_FROM, ANY_TOGETHER_FROM = 4, 16
 
 MOST_AT_ONCE = 16  # time steps that an accelerator takes in one iteration of its loop
 
-# Trials from which on a GPU is predicted to be faster than two CPU cores; not measured, see
+# From this many trials on, a GPU is predicted to be faster than two CPU cores; not measured, see
 # docs/speed.md.
 GPU_PAYS_FROM = 30
 
@@ -141,15 +142,16 @@ def round_up(num_lanes: int, num_devices: int) -> int:
 
 
 def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device]:
-    """Those of the devices that so many lanes can use, one at least."""
+    """The devices that ``num_lanes`` lanes can use, at least one."""
     least = _MIN_LANES_A_DEVICE if devices[0].platform == "cpu" else LANES_AN_ACCELERATOR
     return devices[: max(1, -(-num_lanes // least))]
 
 
 def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
-    """As many trials as are trained fastest at once; at most all.
+    """The number of trials at once with the highest speed; at most all.
 
-    ``size`` are the bytes of one: on CPUs of what is trained, on accelerators of all there is.
+    ``size`` is the bytes of one trial: on CPUs of its trained state, on accelerators of all its
+    arrays.
     """
     if devices[0].platform == "cpu":
         a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, CACHE_BYTES // size))
@@ -165,7 +167,8 @@ def warn_if_small(trials: int, device: jax.Device) -> None:
         some = "1 trial of a net is" if trials == 1 else f"{trials} trials of a net are"
         warnings.warn(
             f"{some} few for {device.device_kind}, which is likely to be "
-            f"faster than CPU cores from {GPU_PAYS_FROM} or so on: JAX_PLATFORMS=cpu runs it there",
+            f"faster than CPU cores only from about {GPU_PAYS_FROM} on: to use these instead, set "
+            "JAX_PLATFORMS=cpu",
             Note,
             stacklevel=2,
         )
@@ -189,8 +192,8 @@ def chunk_updates_of(experiment: Experiment, num_steps: int, chosen: int | None)
 
 
 def together_from(platform: str, has_together: bool | int) -> int:
-    """From how many sequences of an update on a platform they are taken together, by a cell that
-    has a way of its own to do so or has none."""
+    """The least number of sequences per update that are taken together on a platform, for a cell
+    with or without its own way to do so."""
     if platform != "cpu":
         return 2
     return TOGETHER_FROM if has_together else ANY_TOGETHER_FROM
@@ -199,8 +202,9 @@ def together_from(platform: str, has_together: bool | int) -> int:
 def steps_at_once(num_steps: int, platform: str) -> int:
     """How many of a sequence's time steps are one iteration of the compiled loop on a platform.
 
-    An accelerator takes about as long to start a kernel as to run it, and what stands in one
-    iteration is fused into fewer; some more compile no longer. On a CPU one is as fast as more.
+    An accelerator takes about as long to start a kernel as to run it, and XLA fuses the steps of
+    one iteration into fewer kernels. A few more steps do not make the compilation longer. On a CPU
+    one step per iteration is as fast as several.
     """
     if platform == "cpu":
         return 1

@@ -19,7 +19,7 @@ from jaxrnn.training.trial import TrainState
 
 
 def as_typed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """An array as it was before it came to a file of NumPy's, which knows no bfloat16."""
+    """An array with its original type: NumPy's files, which do not know bfloat16, may lose it."""
     is_raw = array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize
     return array.view(dtype) if is_raw else array
 
@@ -43,11 +43,11 @@ class LastParams:
         positions: np.ndarray,
         updates: np.ndarray,
     ) -> None:
-        """Keep what the trials in the ``ended`` lanes, at these positions, end with after their
-        ``updates``.
+        """Keep the final parameters, after their ``updates``, of the trials in the ``ended`` lanes;
+        these trials are at ``positions``.
 
-        Their last chunk of the replayable program, which began with ``before``, is run again up to
-        the end.
+        Their last chunk, which began with the state ``before``, is run again up to their end; for
+        this the program has to be replayable.
         """
         stop = np.array(lanes.stop)
         stop[ended] = updates
@@ -77,8 +77,8 @@ class LastParams:
         return {f"final_{k}": leaf for k, leaf in enumerate(self.leaves)}
 
     def restore(self, arrays: Mapping[str, np.ndarray], some_ended: bool, where: Any) -> None:
-        """Go on from what the checkpoint ``where`` kept; InputError if it did not though
-        ``some_ended``."""
+        """Go on from the parameters in the checkpoint ``where``; InputError if ``some_ended`` and
+        it has none."""
         names = list(self.arrays())
         if set(names) <= set(arrays):
             saved = [np.array(arrays[name]) for name in names]
@@ -135,7 +135,7 @@ def with_tests(
 
     for position, errors in tested.get(FINAL, {}).items():
         error = round(float(errors.mean()), 6)
-        known = error if np.isfinite(error) else None  # the last update may have been the one
+        known = error if np.isfinite(error) else None  # or the last update made it infinite
         results[position] = replace(results[position], final_wrong=wrong(errors), final_error=known)
     at_lengths = [tested[at_length(length)] for length in experiment.test_lengths]
     for position in at_lengths[0] if at_lengths else ():

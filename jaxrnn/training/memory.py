@@ -1,4 +1,4 @@
-"""Whether a run fits into the memory there is, from shapes, before anything large is made."""
+"""Checks that a run fits into the available memory, from shapes, before any large array is made."""
 
 import math
 import warnings
@@ -90,11 +90,12 @@ def check_memory(
       tested;
     - the compiler's own for each layer.
 
-    It is made to be below the real need, so that nothing is refused that would run: programs take
+    The estimate is meant to be below the real need, so that no run is refused that would fit:
+    programs take
     1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9 times by the
     greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and lanes (jax
-    0.10.2 on CPUs). So a run of up to three times what there is may pass, until its program is
-    compiled and :func:`check_program` knows better.
+    0.10.2 on CPUs). So a run that needs up to three times the available memory may pass at first;
+    :func:`check_program` refuses it once its program is compiled.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
@@ -139,8 +140,8 @@ def check_program(
     chunk_updates: int,
     devices: Sequence[jax.Device],
 ) -> None:
-    """Raise InputError where a chunk of so many lanes, ready to run, needs more memory than there
-    is by XLA's own figure."""
+    """Raise InputError if a chunk for this number of lanes, ready to run, needs more memory than
+    there is, by XLA's own figure."""
     analysis = compiled.memory_analysis()
     if analysis is None:  # where XLA has none for a platform
         return
@@ -164,7 +165,7 @@ def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
-    """What :func:`check_memory` can refuse by numbers alone, of trials or hidden units."""
+    """The part of :func:`check_memory` that needs only the numbers of trials and hidden units."""
     experiment = settled(experiment)
     least, trials = round_up(1, 1), experiment.trials if num_trials is None else num_trials
     # Each unit has two weights at least, and there are their gradients.
@@ -223,7 +224,7 @@ def _needs_of_lanes(
 
 
 def _need_at_end(experiment: Experiment, lane: Lane, trials: int, keep_params: bool) -> Need:
-    """What there is of all trials in the end: their last weights, the errors of a final test."""
+    """Memory for all trials at the end: their last weights, and the errors of a final test."""
     num_tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
     weights = lane.weights * (keep_params or num_tested > 0)
     size = trials * (weights + 4 * num_tested)
@@ -244,8 +245,8 @@ def _lane(experiment: Experiment) -> Lane:
 
 
 def _lane_of(experiment: Experiment, layers: int) -> Lane:
-    # Whether the hidden units can join is for others to check. What there is B times is counted by
-    # whoever asks, so one trace serves every batch size.
+    # Other code checks whether the hidden units can join. The caller multiplies by the batch size
+    # B, so one trace serves every batch size.
     passes_on = experiment.stack_hidden and layers > 1
     experiment = replace(experiment, layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1)
     parts = parts_of(experiment)
@@ -281,7 +282,8 @@ def _residuals(parts: Parts) -> tuple[Any, Any, int]:
 
         return jax.vjp(loss, params, has_aux=True)[1]
 
-    # A pullback is a tree of what it keeps; what is an argument, too, is there anyway.
+    # A pullback is a tree of the arrays that it keeps; arrays that are arguments, too, exist
+    # anyway.
     traced = jax.make_jaxpr(pullback)(params, sequence).jaxpr
     outputs = {id(one): one.aval for one in traced.outvars}
     for argument in traced.invars:
@@ -300,12 +302,12 @@ def _require(
     names, given = _culprits(experiment, greatest.names, lanes)
     raise InputError(
         f"{given}: this needs more than {_spelled(total)} of memory{where}, most of it for "
-        f"{greatest.what}, and {_spelled(room)} are free: lower {names}"
+        f"{greatest.what}, but only {_spelled(room)} are free: lower {names}"
     )
 
 
 def _culprits(experiment: Experiment, settings: Sequence[str], lanes: int = 0) -> tuple[str, str]:
-    """Of several settings those that stand out, in words, without and with their values."""
+    """The settings with the largest values, in words: first without, then with their values."""
     values: dict[str, int] = {}
     for name in settings:
         if name in OPTIONS:

@@ -1,7 +1,7 @@
 """The objectives: loss and error of each time step. Add one and a line to ``OBJECTIVES``.
 
-Which time steps count, and how they become one number, stands in front of all of them, in
-:func:`loss_and_error`.
+For all objectives :func:`loss_and_error` selects the time steps that count, and makes one number of
+them.
 """
 
 from collections.abc import Callable
@@ -50,10 +50,10 @@ def _softmax(
     greatest = _greatest(logits)
     exponentials = exp(logits - greatest[:, None])
     is_target = targets[:, None] == jnp.arange(logits.shape[1], dtype=targets.dtype)[None]
-    # The errors from the other symbols alone, since 1 - p(k) has no digits left where it is small.
-    # A product with ones, since XLA's CPU back end takes five times as long for sums of rows; ones
-    # of the trial's own, since of one vector for all trials it makes one product of all their rows,
-    # whose last ones round in other ways.
+    # The errors come from the other symbols only, since 1 - p(k) has no digits left if it is small.
+    # This is a product with ones, since sums of rows take XLA's CPU back end five times as long.
+    # Each trial has its own ones: with one vector for all trials XLA would make one product of all
+    # their rows, and the last rows would be rounded in another way.
     one = np.array(1, logits.dtype)
     ones = jnp.where(is_target[0], one, one)
     others = jnp.where(is_target, jnp.zeros_like(exponentials), exponentials) @ ones
@@ -73,7 +73,8 @@ def _cross_entropy_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def _greatest(logits: jax.Array) -> jax.Array:
-    """Greatest of each row, as jnp.max but for NaN, whose bookkeeping costs XLA's CPU its speed."""
+    """Greatest of each row, as jnp.max but for NaN: its handling makes jnp.max slow on XLA's
+    CPU."""
 
     def greater(a: jax.Array, b: jax.Array) -> jax.Array:
         return jax.lax.select(a > b, a, b)
@@ -177,8 +178,8 @@ def loss_and_error(
 def _trained(outputs: jax.Array, mask: jax.Array | None) -> jax.Array:
     """The outputs, with no derivative at the steps that do not count.
 
-    In front of the objective, whose own derivative there would be 0 times a NaN where an output is
-    not finite. The values stay as they are, which costs nothing.
+    This comes before the objective: at these steps the objective's derivative would be 0 times NaN
+    if an output is not finite. The values do not change, and this costs nothing.
     """
     if mask is None:
         return outputs

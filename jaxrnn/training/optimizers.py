@@ -13,8 +13,8 @@ from jaxrnn.nets.products import barrier
 
 
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
-    """As ``optax.clip_by_global_norm``, by one factor: its quotient and product XLA computes in
-    other ways on several devices than on one."""
+    """Like ``optax.clip_by_global_norm``, but with a single factor: XLA computes optax's quotient
+    and product on several devices in another way than on one."""
 
     def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
         factor = jnp.minimum(1, jnp.asarray(bound) / optax.tree.norm(gradients))
@@ -28,7 +28,7 @@ CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
     "norm": _clip_norm,
     "none": lambda bound: optax.identity(),
 }
-"""What of the gradient the bound holds for: each element, the norm over all weights, nothing."""
+"""What the bound limits: each element of the gradient, its norm over all weights, or nothing."""
 
 
 def clipped_sgd(
@@ -65,10 +65,11 @@ def clipped_adam(
 
 
 def _scale_by_adam() -> optax.GradientTransformation:
-    """As ``optax.scale_by_adam``, but rounded alike however the lanes are shared out.
+    """Like ``optax.scale_by_adam``, but rounded in the same way for any split of the lanes over
+    devices.
 
-    What XLA would divide by two numbers in turn, or by their product, is multiplied by the inverse
-    of each, and products stand apart from the sums that they go into, as a trial's update does.
+    XLA may divide by two numbers in turn, or by their product. So here values are multiplied by the
+    inverse of each. Barriers separate products from their sums, as in a trial's update.
     """
     decay_1, decay_2, eps = 0.9, 0.999, 1e-8
 

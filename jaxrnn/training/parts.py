@@ -33,7 +33,7 @@ GATE_BIASES = {
 a forget gate does."""
 
 FORGET_AFTER = 50
-"""After so many looks at the parts of another experiment JAX forgets what it has traced. A run
+"""After this many looks at the parts of new experiments JAX is made to forget its traces. A run
 takes two looks: at its experiment, and at one trial of it for the memory that a lane needs."""
 
 _looks = itertools.count(1)
@@ -75,8 +75,8 @@ def parts_of(experiment: Experiment) -> Parts:
 
 @lru_cache(maxsize=256)
 def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
-    """The parts of a net, each looked at once: ``builders`` change where a user's own file has
-    changed."""
+    """The parts of a net, each looked at only once. ``builders`` change if a user's own file
+    changes."""
     optimizer = builders[-1]
     look_up(CLIPPINGS, "clipping", experiment.clipping)
 
@@ -91,7 +91,8 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
 
 @lru_cache(maxsize=256)
 def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tuple[Parts, Params]:
-    """All other parts, which nets with other optimizers have, too; and the parameters' shapes."""
+    """All parts but the optimizer, which nets with other optimizers share; and the parameters'
+    shapes."""
     _forget_traces(next(_looks))
     _, builder, draws = builders
     task = task_of(experiment)
@@ -119,8 +120,8 @@ def _forget_traces(looks: int) -> None:
 
     JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, as long
     as the process lives. That is about 1 MB for each experiment of other sizes. The traces belong
-    to no program, so they stay when a run ends, and JAX has no smaller broom. Tracing them again
-    takes no time that could be measured, and a run holds the programs that it still needs.
+    to no program, so they stay when a run ends, and JAX can only drop all of them. Tracing them
+    again takes no time that could be measured, and a run holds the programs that it still needs.
     """
     if looks % FORGET_AFTER == 0:
         jax.clear_caches()
@@ -158,7 +159,7 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
 
 
 def _check_biases(experiment: Experiment, cell: Cell) -> None:
-    """Refuse a first bias of a gate that the cell has not, or whose bias it does not draw."""
+    """Refuse a first bias for a gate that the cell lacks, or whose bias it does not draw."""
     biased = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
         bias = max(experiment.per_trial(name), key=abs)
@@ -182,7 +183,7 @@ def _width(name: str, cell: Cell, num_inputs: int) -> int:
     if net is None:
         raise InputError(
             "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
-            f"cell {name} has not"
+            f"cell {name} does not"
         )
 
     def hidden(params: Params, x: jax.Array) -> jax.Array:

@@ -1,7 +1,7 @@
 """The compiled programs that this process holds, each for a net on some devices.
 
-Seeds, trials, rates, biases, caps and stop rules are data to a program. So a search, the trials
-that are reported after it, and another seed share one.
+Seeds, trials, rates, biases, caps and stop rules are data to a program. So one program serves a
+search, the trials that are reported after it, and another seed.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from jaxrnn.training.engine import Program, make_program
 from jaxrnn.training.trial import Trial
 
 HELD = 16
-"""So many programs are held, those that were asked for last. One takes 12 MB or so (the LSTM, jax
+"""At most this many programs are held, those used last. One takes about 12 MB (the LSTM, jax
 0.10.2)."""
 
 _held: OrderedDict[Any, Program] = OrderedDict()
@@ -24,8 +24,8 @@ _held: OrderedDict[Any, Program] = OrderedDict()
 def program_for(
     trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
 ) -> Program:
-    """:func:`jaxrnn.training.engine.make_program`'s, one for the same arguments and settings of
-    JAX."""
+    """The program of :func:`jaxrnn.training.engine.make_program`; the same one for the same
+    arguments and settings of JAX."""
     key = _key(trial, chunk_updates, devices, replayable)
     if key not in _held:
         _held[key] = make_program(trial, chunk_updates, devices, replayable)

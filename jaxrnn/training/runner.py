@@ -1,4 +1,4 @@
-"""Training the trials of an experiment: what can be asked for, and what is refused."""
+"""Training the trials of an experiment: its options, and its checks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,8 +24,8 @@ def check(
 ) -> None:
     """Raise what :func:`run_trials` raises, before anything is computed.
 
-    ``num_trials`` is how many of the trials will be run, by default all. Where that is not done
-    ``here``, how much memory there is does not matter.
+    ``num_trials`` is how many of the trials will be run, by default all. If they are not run
+    ``here``, the memory of this machine is not checked.
     """
     check_lanes(lanes)
     experiment = settled(experiment)
@@ -54,22 +54,23 @@ def run_trials(
 ) -> list[Outcome]:
     """Train every trial of an experiment, or ``only`` some, until solved, diverged or given up.
 
-    Up to ``lanes`` trials are trained at once: by default as many for each CPU device as have their
-    weights in its cache, but at most 32, and all of them on an accelerator; three for each device
-    at least, and as many as there were in a run that goes on. A trial that ends makes room for the
-    next one, and once none wait there are fewer lanes. They are shared out over the ``devices``, by
-    default all of the process. The host reads errors after every ``chunk_steps`` updates: by
-    default those of 250 sequences, fewer where these are long, and always those of
-    ``experiment.test_every`` sequences where a test set decides.
+    Up to ``lanes`` trials are trained at once. By default each CPU device gets as many as have
+    their weights in its cache, but at most 32, and an accelerator gets all of them. There are
+    always at least three lanes per device, and a run that goes on has as many as before. A trial
+    that ends makes room for the next one; once no trial waits, there are fewer lanes. They are
+    shared out over the ``devices``, by default all of the process. The host reads errors after
+    every ``chunk_steps`` updates: by default those of 250 sequences, fewer where these are long,
+    and always those of ``experiment.test_every`` sequences where a test set decides.
 
-    Outcomes come in the order of the trials, or of ``only``, and depend on none of this, nor on the
-    number of trials. With a checkpoint the run goes on from its last save. With ``until`` all
-    trials have a lane, and once each has ended or seen so many sequences the others are left as
-    they are, in the checkpoint; outcomes are those of the trials that ended by then.
+    Outcomes come in the order of the trials, or of ``only``. They do not depend on any of these
+    options or on the number of trials. With a checkpoint the run goes on from its last save. With
+    ``until`` every trial has a lane. The run stops when each trial has ended or has seen that many
+    sequences; trials that have not ended stay in the checkpoint. The outcomes are those of the
+    trials that ended by then.
 
-    With ``keep_params`` each outcome has its trial's parameters as its last update left them. Those
-    of a diverged trial have taken the update by the sequence whose error was not finite, and are
-    mostly NaN themselves.
+    With ``keep_params`` each outcome has its trial's parameters after its last update. For a
+    diverged trial this is the update by the sequence with the error that is not finite, so its
+    parameters are mostly NaN.
 
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
     there is, settings of JAX without a device, and a checkpoint with trials that ended without the
@@ -104,8 +105,8 @@ def prepare(
     checkpoint: Checkpoint | None = None,
     until: int | None = None,
 ) -> Run:
-    """What :func:`run_trials` runs, its program being compiled on another thread from now on, so
-    that something else can be trained meanwhile. Raises what run_trials raises."""
+    """The run of :func:`run_trials`, not yet trained. Another thread compiles its program from now
+    on, so that something else can be trained meanwhile. Raises what run_trials raises."""
     _check_sizes(lanes, chunk_steps)
     experiment = settled(experiment)
     trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)

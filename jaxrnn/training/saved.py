@@ -14,8 +14,8 @@ from jaxrnn.training.stopping import DIVERGED, RUNNING, SOLVED, UNSOLVED, Progre
 Arrays = Mapping[str, np.ndarray]
 
 FINITE = "lane_finite"
-"""The array that says of each lane whether its state is finite: that of a running trial need not
-be, where its last update was too large."""
+"""The array that says for each lane whether its state is finite. The state of a running trial need
+not be finite, if its last update was too large."""
 
 
 class Checkpoint(Protocol):
@@ -32,14 +32,14 @@ class Checkpoint(Protocol):
 
 
 class _OtherStateError(InputError):
-    """A state of other types or shapes, which is no damage."""
+    """A state of other types or shapes; the file is not damaged."""
 
 
 def checked(arrays: Arrays, usual: Arrays, experiment: Experiment, where: Any) -> Arrays:
-    """The arrays of a checkpoint, if they are what their run saves.
+    """The arrays of a checkpoint, after a check that its run could have saved them.
 
     The ``usual`` ones are what it would save at its start: they give names, types and shapes.
-    Raises InputError that says ``where`` the first wrong array is, and what is wrong with it.
+    Raises InputError with ``where``, the name of the first wrong array, and its fault.
     """
     try:
         typed = _typed(arrays, usual, experiment)
@@ -58,7 +58,7 @@ def checked(arrays: Arrays, usual: Arrays, experiment: Experiment, where: Any) -
 
 
 def finite_lanes(state: Sequence[np.ndarray]) -> np.ndarray:
-    """Of which lanes [N] the leaves of a state [N, ...] are finite."""
+    """For each lane [N], whether all leaves of a state [N, ...] are finite."""
     return np.all([np.isfinite(leaf).reshape(len(leaf), -1).all(1) for leaf in state], axis=0)
 
 
@@ -148,7 +148,7 @@ def _check_trials(typed: Arrays, max_steps: int, batch_size: int) -> None:
 
 
 def _check_state(typed: Arrays) -> None:
-    """Check that the state is finite in the lanes in which it was."""
+    """Check that the state is finite in the lanes in which it was finite when saved."""
     for name, leaf in typed.items():
         if name.startswith("state_") and FINITE in typed:
             wrong = np.flatnonzero(typed[FINITE] & ~finite_lanes([leaf]))

@@ -11,8 +11,8 @@ from jaxrnn.outcome import ENDINGS, Outcome, curve_edges
 RUNNING, SOLVED, UNSOLVED, DIVERGED = range(4)
 
 
-# Sums over a window are taken in integers, of this unit, so that they are exact and do not depend
-# on where the stream is cut. No error counts as more than the greatest.
+# Sums over a window are integers in this unit. So they are exact and do not depend on where the
+# stream is cut. A larger error counts as the greatest.
 _UNIT, _GREATEST = 2.0**-32, 2.0**14
 
 
@@ -89,12 +89,12 @@ def fold(
       k - (last failure, 0 before any) >= window;
     - by the window else: at the first k >= window - 1 with at most ``max_failures`` failures among
       sequences k-window+1 to k, and a mean of their errors below ``mean_error``;
-    - by test: at the last sequence k of the first chunk for whose ``tests`` [N, M], the errors on
-      the M test sequences of the weights after it, the same holds.
+    - by test: at the last sequence k of the first chunk whose ``tests`` [N, M] meet the same
+    condition; these are the errors of the weights after the chunk on the M test sequences.
 
     It is diverged at the first error that is not finite, unsolved after sequence max_steps - 1.
-    What follows the end of a trial is ignored, so the outcome does not depend on where the stream
-    is cut into chunks, tests apart.
+    Errors after the end of a trial are ignored. So the outcome does not depend on where the stream
+    is cut into chunks, except with tests.
 
     Source: the notebook's ``run_experiment_1``; Hochreiter & Schmidhuber 1997, experiments 1 to 6.
 
@@ -137,7 +137,8 @@ def fold(
 
 
 def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outcome]:
-    """How the trials [N] ended; ``has_two`` criteria, whose first is reported, too."""
+    """How the trials [N] ended; with ``has_two`` there are two criteria, and the first is reported,
+    too."""
 
     def or_none(index: int) -> int | None:
         return int(index) if index >= 0 else None
@@ -175,7 +176,7 @@ def _by_window(
     """By the failures and the mean error of the window that ends at each sequence; and the last
     window."""
     count = len(errors)
-    # [window + C, N]; before the first sequence stands what is not looked at.
+    # [window + C, N]; entries before the first sequence are never used.
     stream = np.concatenate([recent.T, np.where(np.isfinite(errors), errors, _GREATEST)])
     units = np.rint(np.minimum(stream, _GREATEST) / _UNIT).astype(np.int64)
     is_correct = _sums(stream > rule.threshold, count) <= rule.max_failures

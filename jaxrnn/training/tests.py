@@ -16,16 +16,16 @@ DECIDING, FINAL = "test", "final_test"
 """The names of the test whose outcome solves a trial, and of the final test."""
 
 _LAST = 2**32 - 1
-"""The numbers of training sequences stay below those that count down from here, so the first
-weights, and the tests, share no random numbers with any of them."""
+"""First weights and tests use the numbers that count down from here. Those of training sequences
+stay below, so they share no random numbers with them."""
 WEIGHTS, _TEST, _FINAL, _LENGTHS = (np.uint32(_LAST - k) for k in range(4))
 
 
 class Test(NamedTuple):
     """Sequences that a trial is tested on and never trained on.
 
-    The one that decides is looked at every ``test_every`` sequences, the others once, with the
-    weights that a trial ended with.
+    The test that decides is run every ``test_every`` sequences. The other tests are run once, with
+    the final weights of a trial.
     """
 
     name: str
@@ -76,7 +76,7 @@ def _check_sizes(experiment: Experiment, task: Task, length: int, other: Task) -
     before, after = ((one.num_inputs, one.num_outputs) for one in (task, other))
     if before != after:
         raise InputError(
-            f"test-lengths {length} needs a task whose inputs and outputs stay as many: "
+            f"test-lengths {length} needs a task with as many inputs and outputs there: "
             f"{experiment.task} has {before[0]} and {before[1]} at length {experiment.length}, "
             f"{after[0]} and {after[1]} at {length}; see its task_options"
         )

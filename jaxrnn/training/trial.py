@@ -98,7 +98,7 @@ def with_settings(initializer: Initializer, settings: Settings) -> Initializer:
 
 
 def build(experiment: Experiment, platform: str = "cpu") -> Trial:
-    """Put one trial of an experiment together, to be trained on such a device.
+    """Put one trial of an experiment together, for a device of this platform.
 
     Raises what :func:`parts_of` raises, and InputError for a task that draws a symbol beyond its
     alphabet, or the same sequence every time.
@@ -115,8 +115,8 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
 
     ``update`` measures each sequence's error with the weights before it, then takes one gradient
     step on their mean loss; with a single sequence as the notebook's ``run_experiment_1`` does.
-    Update k is by the sequences k B to k B + B - 1. Where the first of them comes before
-    ``join_at`` it sees the parameters as the cell's ``before_joining`` shows them.
+    Update k is by the sequences k B to k B + B - 1. If the first of them comes before ``join_at``,
+    it uses the parameters from the cell's ``before_joining``.
     """
     task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
     together = batch_size >= together_from(platform, cell.together is not None)
@@ -146,8 +146,9 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
 
         gradients, errors = gradients_of(measure_seen, state.params, sequences)
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
-        # Apart, since XLA rounds their last product before it is added, or not, as the lanes have
-        # it (jax 0.12.0.1, short axes, learning rates that are no power of two).
+        # With a barrier: otherwise XLA may or may not round their last product before the sum,
+        # depending on the lanes (jax 0.12.0.1, short axes, learning rates that are not a power of
+        # two).
         return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), errors
 
     def errors_of(test: Test, key: jax.Array, params: Any) -> jax.Array:
