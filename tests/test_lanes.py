@@ -34,6 +34,8 @@ def test_a_trial_whose_last_steps_are_under_way_makes_room():
     table.update[:] = [80, 79]
     table.advance(20, most=100)
     np.testing.assert_array_equal(table.trial, [IDLE, 1])
+    table.advance(20, most=100)  # and so does one that goes beyond its cap
+    np.testing.assert_array_equal(table.trial, [IDLE, IDLE])
 
 
 @pytest.mark.parametrize(

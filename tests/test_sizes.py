@@ -5,8 +5,17 @@ import pytest
 from helpers import Accelerator
 
 from jaxrnn import Experiment
+from jaxrnn.problems import settled
 from jaxrnn.training.engine import bytes_of, state_of
-from jaxrnn.training.lanes import device_memory, enough, most_lanes, round_up, steps_at_once
+from jaxrnn.training.lanes import (
+    chunk_updates_of,
+    device_memory,
+    enough,
+    most_lanes,
+    round_up,
+    steps_at_once,
+    together_from,
+)
 from jaxrnn.training.trial import build
 
 
@@ -63,3 +72,31 @@ def test_accelerators_take_as_many_lanes_as_their_memory_holds(memories, trials,
 def test_an_accelerator_takes_several_time_steps_at_once_and_leaves_few_over(num_steps, at_once):
     assert steps_at_once(num_steps, "gpu") == at_once
     assert steps_at_once(num_steps, "cpu") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_steps", "chosen", "updates"),
+    [
+        ({}, 10, None, 250),
+        ({}, 100, None, 250),
+        ({}, 200, None, 62),  # a quarter: the cost grows with the square of the length
+        ({}, 1000, None, 10),
+        ({"batch_size": 32}, 10, None, 7),
+        ({"batch_size": 300}, 10, None, 1),
+        ({}, 10, 40, 40),
+        ({"max_steps": 1500}, 10, 5000, 1500),
+        ({"test_size": 100, "test_every": 80, "batch_size": 32}, 10, 40, 3),
+    ],
+)
+def test_a_chunk_has_fewer_updates_of_long_sequences_and_of_batches(
+    settings, num_steps, chosen, updates
+):
+    experiment = settled(Experiment(**settings))
+    assert chunk_updates_of(experiment, num_steps, chosen) == updates
+
+
+@pytest.mark.parametrize(
+    ("platform", "has_together", "least"), [("cpu", True, 4), ("cpu", False, 16), ("gpu", True, 2)]
+)
+def test_a_cpu_takes_few_sequences_one_by_one(platform, has_together, least):
+    assert together_from(platform, has_together) == least

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from jaxrnn import Experiment
+from jaxrnn.problems import settled
 from jaxrnn.training import stopping
 from jaxrnn.training.stopping import Rule
 
@@ -167,3 +169,31 @@ def test_a_test_set_decides_at_the_end_of_chunks_and_no_window_does():
     assert progress.status.tolist() == [stopping.SOLVED, stopping.RUNNING, stopping.SOLVED]
     assert progress.correct_at.tolist() == [19, 9, 9]
     assert progress.solved_at.tolist() == [29, -1, 19]
+
+
+def test_outcomes_say_what_the_folds_have_found():
+    rule = Rule(0.25, window=5, max_steps=20)
+    before = stopping.start(3, rule)
+    errors = np.array([[0.5, 0.1, 0.5]] * 3 + [[0.1, 0.1, 0.123456789]] * 17)
+    errors[2, 2] = math.nan
+    ended = stopping.fold(before, errors, rule)
+    ended.correct_at[:] = [-1, 0, 7]
+    first, second, third = stopping.outcomes(ended, np.array([4, 0, 9]), has_two=True)
+    assert (first.trial, first.status, first.solved_at, first.last_above) == (4, "solved", 7, 2)
+    assert (second.trial, second.status, second.solved_at, second.last_above) == (0, "solved", 5, 0)
+    assert (third.trial, third.status, third.solved_at, third.steps) == (9, "diverged", None, 3)
+    assert [one.correct_at for one in (first, second, third)] == [None, 0, 7]
+    (alone,) = stopping.outcomes(stopping.Progress(*(a[1:2] for a in ended)), np.array([0]), False)
+    assert alone.correct_at is None
+    assert first.curve[:2] == (0.5, 0.5)
+    long = stopping.fold(stopping.start(1, rule), np.full((20, 1), 0.3123456789), rule)
+    (unsolved,) = stopping.outcomes(long, np.array([0]), has_two=False)
+    assert unsolved.status == "unsolved"
+    assert set(unsolved.curve) == {0.31235}  # to five digits
+    with pytest.raises(AssertionError, match="trial 0 has not ended"):
+        stopping.outcomes(before, np.array([0, 1, 2]), has_two=False)
+
+
+@pytest.mark.parametrize(("test_size", "by_test"), [(0, False), (1, True), (2, True)])
+def test_a_test_set_decides_where_there_is_one(test_size, by_test):
+    assert stopping.rule_of(settled(Experiment(test_size=test_size))).by_test is by_test

@@ -35,9 +35,7 @@ class Progress(NamedTuple):
     last_above: np.ndarray  # int64, index of the last sequence with error above the threshold
     correct_at: np.ndarray  # int64, index of the first sequence with few enough failures, else -1
     solved_at: np.ndarray  # int64, index of the sequence at which it was solved, else -1
-    recent: (
-        np.ndarray
-    )  # float64 [N, window], the last errors, where the rule needs them, else [N, 0]
+    recent: np.ndarray  # float64 [N, window], the last errors if the rule needs them, else [N, 0]
     curve_sum: np.ndarray  # float64 [N, bins], sum of the errors in each bin of sequences
     curve_count: np.ndarray  # int64 [N, bins], sequences in each bin
 
