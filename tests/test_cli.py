@@ -233,7 +233,7 @@ def test_an_experiment_of_the_paper_runs_once_beside_its_row_if_its_cap_is_the_p
         ),
         (
             ["3a", "--max-sequences", "99"],
-            "max-sequences 99 must be at least 100, the sequences after",
+            "max-sequences 99 must be at least 100, the sequences before the",
         ),
         (["4", "--lanes", "0"], "lanes 0 must be at least 1"),
     ],

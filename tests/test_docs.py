@@ -26,7 +26,7 @@ def commands_of(document):
     """Every call of the command line that a document shows, in a sentence or on a line."""
     text = (ROOT / document).read_text()
     shown = re.findall(r"`(jaxrnn\s[^`]+)`", text)
-    shown += re.findall(r"^(?: {4}|\$ )?(jaxrnn .*)$", text, re.M)
+    shown += re.findall(r"^(?: {4}|\$ )(jaxrnn .*)$", text, re.M)
     return list(dict.fromkeys(" ".join(command.split()) for command in shown))
 
 

@@ -39,16 +39,6 @@ def test_no_part_imports_one_that_stands_on_it():
     assert seen == set(FLOORS)
 
 
-def test_the_readme_shows_every_part_on_those_that_it_stands_on():
-    text = (PACKAGE.parent / "README.md").read_text()
-    tree = text[text.index("    jaxrnn/\n") : text.index("## Licence")].splitlines()
-    seen = [
-        min(number for number, line in enumerate(tree) if re.search(rf"\b{part}(/|\.py)", line))
-        for part in FLOORS
-    ]
-    assert seen == sorted(seen)
-
-
 def tree() -> str:
     """Every module with the first line of its docstring, a part above those that stand on it."""
     lines = ["    jaxrnn/"]

@@ -42,7 +42,7 @@ from jaxrnn.training.parts import parts_of
         ({"test_every": 0}, "test-every 0 must be at least 1"),
         (
             {"test_size": 9, "test_every": 700},
-            "max-steps 600 must be at least 700, the sequences after",
+            "max-steps 600 must be at least 700, the sequences before the",
         ),
         ({"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
         ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from co_rnn, .* memory_bl"),

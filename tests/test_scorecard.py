@@ -212,8 +212,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
     assert shown.err == (
-        f"jaxrnn: no bias toward remembering is tuned for {name}, as it is for cells that have a "
-        "gate which keeps what is there: where yours has one, name it in Cell.gates and draw its "
+        f"jaxrnn: no bias toward remembering is tuned for {name}: this needs a gate that decides "
+        "what is kept. If your cell has one, name it in Cell.gates and draw its "
         "biases by initializer.biases\n"
     )
     words = shown.out.split()
