@@ -124,11 +124,9 @@ class RunDirectory:
         """
         self._admitted |= dict.fromkeys(experiments)
         self._calls += 1
-        position_of: dict[Trial, tuple[int, int]] = {}
-        for number, experiment in enumerate(experiments):
-            for trial, one in enumerate(experiment.each_alone()):
-                position_of.setdefault((one, trial), (self._calls, number))
-        self._position_of |= position_of
+        for number in reversed(range(len(experiments))):  # a trial of several has the first's
+            for trial, one in enumerate(experiments[number].each_alone()):
+                self._position_of[one, trial] = self._calls, number
         if not self.mixed:
             self._check_unchanged(list(self._admitted))
         if keep_weights:
