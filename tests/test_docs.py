@@ -223,3 +223,29 @@ def test_the_shares_of_the_ledger_are_those_of_the_kept_rows():
             assert [round(100 * bound) for bound in bounds] == [int(found[5]), int(found[6])]
         checked += 1
     assert checked > 25
+
+
+def test_the_results_of_the_papers_page_are_those_of_the_kept_rows():
+    lines = jaxrnn.summarize(jaxrnn.read_rows(ROOT / "examples/paper-run"))
+    text = (ROOT / "examples/paper-run/README.md").read_text()
+    table = text[text.index("| experiment | T | published |") :].split("\n\n")[0]
+    checked = 0
+    for row in table_rows(table)[1:]:
+        name, length, _, *results = [cell.strip() for cell in row.strip("|").split("|")]
+        base = re.match(r"\w+", name)[0]
+        same = [
+            line
+            for line in lines
+            if line.experiment.partition("-")[0] == base and line.length == int(length)
+        ]
+        known = {f"{one.solved}/{one.trials}, {one.mean:,.0f}" for one in same if one.solved}
+        known |= {f"{one.solved}/{one.trials}" for one in same if not one.solved}
+        known |= {
+            f"{one.st1_trials}/{one.trials}, {one.st1_mean:,.0f}" for one in same if one.st1_mean
+        }
+        shown = re.findall(r"\d+/\d+(?:, [\d,]*\d)?", " | ".join(results))
+        assert set(shown) <= known, row
+        wrong = {f"{100 * one.wrong:.2g}" for one in same if one.wrong}
+        assert {*re.findall(r"\((\S+) % wrong\)", row)} <= wrong, row
+        checked += len(shown)
+    assert checked > 50
