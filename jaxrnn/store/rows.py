@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ BESIDE = "beside"
 """The directory, inside a run's, with rows of other runs; the report shows them before its own."""
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(Experiment))
-_OF_ROWS = tuple({"name": "experiment"}.get(name, name) for name in _SETTINGS)
+_OF_A_TRIAL = tuple(name for name in _SETTINGS if name != "trials")
+_OF_ROWS = tuple({"name": "experiment"}.get(name, name) for name in _OF_A_TRIAL)
+_in_order = itemgetter(*_OF_ROWS)
 _RESULTS = tuple(field.name for field in dataclasses.fields(Outcome) if field.name != "params")
 
 _NEEDED = (
@@ -164,7 +167,10 @@ def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[st
 
 def experiment_of(row: Mapping[str, Any]) -> Experiment:
     """The experiment of a row's trial alone; raises InputError for a value against its rule."""
-    settings = [*map(row.get, _OF_ROWS, repeat(...))]
+    try:
+        settings = _in_order(row)
+    except KeyError:  # of an older version
+        settings = tuple(map(row.get, _OF_ROWS, repeat(...)))
     try:
         # As bytes, in which 1 and true differ, so that the same settings are checked only once.
         return _experiment_of(marshal.dumps(settings, 2))
@@ -174,7 +180,7 @@ def experiment_of(row: Mapping[str, Any]) -> Experiment:
 
 @lru_cache(maxsize=4096)
 def _experiment_of(settings: bytes) -> Experiment:
-    pairs = zip(_SETTINGS, marshal.loads(settings), strict=True)
+    pairs = zip(_OF_A_TRIAL, marshal.loads(settings), strict=True)
     given = {name: value for name, value in pairs if value is not ...}
     return experiment_from(given | {"trials": 1}).alone(0)
 

@@ -172,12 +172,8 @@ class RunDirectory:
         asked = {experiment.canonical() for experiment in experiments}
         # Where trials do not differ, more of them may be held than are asked for.
         alike = {one.alone(0) for one in asked if not one.differs()}
-        held: dict[tuple[str, str, int], list[Experiment]] = {}
-        changed = set()
-        for key in self._lines:
-            held.setdefault(_net(key[0]), []).append(key[0])
-            if key not in self._position_of and key[0] not in alike:
-                changed.add(_net(key[0]))
+        others = [one for one, k in self._lines if (one, k) not in self._position_of]
+        changed = {_net(one) for one in others if one not in alike}
         # A kill may have left the checkpoint of one that has ended.
         begun = [one for one, _ in self._checkpoints.values() if self.missing(one)]
         interrupted = {_net(one): one for one in begun if one not in asked}
@@ -188,9 +184,10 @@ class RunDirectory:
                 self._refuse(settings_in_words([interrupted[net]]), settings_in_words([experiment]))
             grows = not experiment.differs() and self.rows_of(experiment)
             if net in changed and not grows:
-                words = settings_in_words(dict.fromkeys(held[net])) | {"trials": len(held[net])}
+                held = [one for one, _ in self._lines if _net(one) == net]
+                words = settings_in_words(dict.fromkeys(held)) | {"trials": len(held)}
                 self._refuse(words, settings_in_words([experiment]))
-        all_held = dict.fromkeys([*(one for ones in held.values() for one in ones), *begun])
+        all_held = dict.fromkeys([*(one for one, _ in self._lines), *begun])
         for name in dict.fromkeys(one.name for one in new if one.name in SUITES):
             old, asked_of = ([e for e in of if e.name == name] for of in (all_held, experiments))
             changes = [_changes(one) for one in old]
