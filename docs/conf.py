@@ -72,7 +72,7 @@ def relinked(app, page, source):
             return f"{{download}}`{words} <{target(link)}>`"
         return f"[{words}]({target(link)}{anchor})"
 
-    text = file.read_text("utf-8")
+    text = file.read_text("utf-8") if page in ORIGINS else source[0]
     text = re.sub(r"\[([^][]*)\]\(([^)#:\s]+)(#[^)]*)?\)", text_link, text)
     # Around a picture.
     text = re.sub(r"(?<=\)\]\()([^)#:\s]+)", lambda found: target(found[0]), text)

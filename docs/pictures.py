@@ -9,18 +9,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-import jaxrnn
 from jaxrnn.outcome import curve_edges
+from jaxrnn.report.drawing import COLORS
+from jaxrnn.report.summary import by_net
+from jaxrnn.store.rows import typed_rows
 
 DOCS = Path(__file__).parent
-ROWS = jaxrnn.read_rows(DOCS.parent / "examples" / "notebook-run")
-BLUE, ORANGE, GREY = "#1b6ca8", "#d95f02", "#8a8a8a"
-
-
-def rows_of(experiment: str, cell: str, length: int) -> list[dict]:
-    """The rows of one net at one length."""
-    net = experiment, cell, length
-    return [row for row in ROWS if (row["experiment"], row["cell"], row["length"]) == net]
+NETS = by_net(typed_rows(DOCS.parent / "examples" / "notebook-run"))
+ORANGE, BLUE, *_ = COLORS
+GREY = "#8a8a8a"
 
 
 def panel(height: float) -> Axes:
@@ -39,7 +36,7 @@ def save(axes: Axes, name: str) -> None:
 def lanes(num_lanes: int = 4) -> None:
     """Ten trials of the simple RNN at length 8 pass through four lanes."""
     axes, free = panel(2.3), np.zeros(num_lanes)
-    for row in rows_of("notebook", "simple_rnn", 8):
+    for row in NETS["notebook", "simple_rnn", 8]:
         lane, steps = int(free.argmin()), row["steps"]
         axes.barh(lane, steps, left=free[lane], height=0.75, color=BLUE, edgecolor="white")
         words = f"trial {row['trial']}" if steps > 1500 else str(row["trial"])
@@ -54,7 +51,7 @@ def lanes(num_lanes: int = 4) -> None:
 
 def solved() -> None:
     """One trial of the LSTM at length 6: its last failure, and the thousand sequences after it."""
-    row = rows_of("notebook", "lstm", 6)[0]
+    row = NETS["notebook", "lstm", 6][0]
     axes, last = panel(2.6), row["last_above"]
     firsts = curve_edges(row["max_steps"])[: len(row["curve"])]
     middles = (firsts + np.append(firsts[1:], row["steps"])) / 2
@@ -73,8 +70,8 @@ def horizon() -> None:
     """The share of the notebook's trials that are solved at each length, and its horizon."""
     axes = panel(2.6)
     for cell, color, shift in (("simple_rnn", ORANGE, 0.99), ("lstm", BLUE, 1.01)):
-        lengths = sorted({row["length"] for row in ROWS if row["experiment"] == "notebook"})
-        found = [jaxrnn.Rows.of(rows_of("notebook", cell, length)) for length in lengths]
+        lengths = sorted({length for name, _, length in NETS if name == "notebook"})
+        found = [NETS["notebook", cell, length] for length in lengths]
         shares = np.array([rows.solved / len(rows) for rows in found])
         bounds = np.array([rows.interval for rows in found]).T
         errors = np.abs(bounds - shares)

@@ -69,8 +69,7 @@ class Experiment:
     does. If ``test_size`` is 0, a trial is solved once at most ``max_failures`` of the ``window``
     most recent training sequences fail and their mean error is below ``mean_error``. (If none may
     fail and any mean error is allowed, the very first sequence counts as a failure, as in the
-    notebook.)
-    Otherwise it is solved once the same holds for the test set, which is checked every
+    notebook.) Otherwise it is solved once the same holds for the test set, which is checked every
     ``test_every`` sequences. The test set is each trial's own ``test_size`` sequences that are
     never trained on, or the task's own test set, which has that size. The task fills in the
     settings that an experiment leaves out (None), with two exceptions. If the experiment names

@@ -1,5 +1,4 @@
-"""Trained nets: from the weights in a run directory to cells and parameters, and the choice of
-nets."""
+"""Trained nets: the weights in a run directory as cells and parameters, and the choice of nets."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace

@@ -216,7 +216,8 @@ def test_a_test_set_is_looked_at_after_the_updates_that_test_every_takes():
         ends = {one.steps for one in run_trials(experiment) if one.status == "solved"}
     assert ends
     assert all(steps % 24 == 0 for steps in ends)
-    with pytest.raises(InputError, match="max-steps 20 must be at least 24, the sequences"):
+    rule = "must be at least 24, the sequences before the first look at the test set"
+    with pytest.raises(InputError, match=f"max-steps 20 {rule}"):
         replace(experiment, max_steps=20)
 
 

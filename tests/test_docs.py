@@ -31,6 +31,11 @@ def commands_of(document):
     return list(dict.fromkeys(" ".join(command.split()) for command in shown))
 
 
+def code_of(page, position=0):
+    """One of the pieces of Python that a page shows."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)[position]
+
+
 def slug(heading):
     """The anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -144,7 +149,7 @@ def test_the_readmes_table_and_the_notebooks_page_have_the_numbers_of_the_kept_r
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
-    *_, code = re.findall(r"```python\n(.*?)```", README, re.S)
+    code = code_of("README.md", -1)
     assert len(code.strip().splitlines()) <= 5
     monkeypatch.chdir(tmp_path)
     exec(code, {})
@@ -157,35 +162,24 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("page", ["README.md", "docs/howto/cell.md"])
 def test_the_cell_that_a_page_shows_is_the_example(page):
     example = (ROOT / "examples/leaky.py").read_text()
-    code, *_ = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
-    assert code in example
+    assert code_of(page) in example
 
 
 def test_the_statistics_that_a_page_shows_are_computed(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    (code,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs/howto/statistics.md").read_text(), re.S
-    )
-    exec(code, {})
+    exec(code_of("docs/howto/statistics.md"), {})
     sooner, low, high = map(float, re.findall(r"\d\.\d+", capsys.readouterr().out))
     assert 0 <= low < sooner < high <= 1
 
 
 def test_a_cell_as_a_plain_function_scans_maps_and_differentiates():
-    page = ROOT / "docs/howto/python.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
     names: dict = {}
-    exec(code, names)
+    exec(code_of("docs/howto/python.md"), names)
     assert names["ys"].shape == (9, 10)
     assert names["batch"].shape == (32, 9, 10)
     gradient = names["gradient"].input_weights
     # The loss is the first output of the last step; only symbols that were seen have a gradient.
     assert (jnp.abs(gradient).sum(1) > 0).sum() == len(set(names["xs"].tolist()))
-
-
-def code_of(page):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
-    return code
 
 
 @pytest.mark.slow

@@ -321,10 +321,8 @@ def test_a_checkpoint_of_another_precision_is_refused(monkeypatch):
 
 def test_errors_below_zero_are_no_distances(monkeypatch):
     monkeypatch.setitem(OBJECTIVES, "signed", lambda outputs, targets: (outputs[:, 0],) * 2)
-    with pytest.raises(
-        InputError,
-        match=r"^an error of lstm on noise_free is -.*: objectives and measures",
-    ):
+    rule = "objectives and measures must give errors that are not negative"
+    with pytest.raises(InputError, match=rf"^an error of lstm on noise_free is -.*: {rule}$"):
         run_trials(replace(STREAK, objective="signed"))
 
 

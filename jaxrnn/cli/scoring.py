@@ -45,9 +45,9 @@ def scorecard(
     """Measure what recurrent cells remember: all cells on all tasks under one protocol.
 
     All cells have about the same number of weights. The same grid tunes each cell on each task,
-    with separate seeds for this search. Then fresh trials on other seeds are reported. The guide
-    describes the protocol. With --cells only these cells are trained, and shown beside the rows
-    that come with jaxrnn. Give the same command again after an interruption.
+    with separate seeds for this search. Then fresh trials on other seeds are reported.
+    docs/howto/scorecard.md describes the protocol. With --cells only these cells are trained, and
+    shown beside the rows that come with jaxrnn. Give the same command again after an interruption.
 
     Args:
         cells: The cells to train; your own cell as file.py:name.

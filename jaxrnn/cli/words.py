@@ -178,9 +178,8 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     """The command with its settings, ready to be called.
 
     If the words ask for the help or the version, this prints it and exits. Without any words it
-    prints the help.
-    Raises InputError for an unknown command or flag, words that belong to no flag, a flag without
-    its value and a value that cannot be read.
+    prints the help. Raises InputError for an unknown command or flag, words that belong to no flag,
+    a flag without its value and a value that cannot be read.
     """
     if not words:
         with contextlib.suppress(SystemExit):

@@ -29,8 +29,7 @@ class Cell(NamedTuple):
         The state before the first step.
     ``step(params, state, x) -> (state, y)``
         One time step, x ``[I]`` (or a symbol, an integer below I; all cells of the package take
-        both),
-        y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
+        both), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
         Optional: a faster way to compute the same as that scan, for symbols and for vectors. If it
         uses a scan, too, it may take ``steps_at_once`` as a keyword, see :func:`unroll`.

@@ -45,8 +45,7 @@ def co_rnn(
     the damping, dt the time of a step. States are :class:`OscillatorState`, 0 at first. Weights and
     biases start uniform in +-1 / sqrt(n), for any initializer; n is the number of inputs, I + 2H
     for an oscillator, H for an output. At the default settings an oscillator moves little in a few
-    steps: at
-    T = 5 a net of dt = 0.5 and gamma = epsilon = 1 learns ten times as fast.
+    steps: at T = 5 a net of dt = 0.5 and gamma = epsilon = 1 learns ten times as fast.
 
     ``gated`` cannot build it: there the product and the outputs see the same hidden units, but here
     the product sees y and z, and the outputs see only y. The fast path does x U and y V for all

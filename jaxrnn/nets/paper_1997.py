@@ -118,9 +118,8 @@ def memory_blocks(
     None, they are drawn like the weights; ``hidden_bias`` is "all", "gates" or "none". With
     ``truncated`` no error flows back through y(t-1): it changes the weights into a unit and stops,
     and only s carries it through time. Gradients of the plain scan and of the fast path are the
-    same then;
-    the fast path scans once for the activations, without gradient, and is differentiated as one
-    product and a cumulative sum over all time steps.
+    same then; the fast path scans once for the activations, without gradient, and is differentiated
+    as one product and a cumulative sum over all time steps.
 
     Without ``recurrent`` there is no W: gates and cells see the inputs alone, as in experiments 2a
     and 2b, and the fast path has no scan. With W, y(t-1) adds to every a_c(t). The gates in y(t-1)

@@ -54,9 +54,8 @@ def embedded_reber(length: int, seed: int = 0) -> Task:
     symbols of the longest string allowed. The symbols B, T, P, S, X, V, E are 0, ..., 6. Inputs
     and targets are [L-1]: for a string of n symbols, steps 1, ..., n-1 count. At these the input is
     the symbol and the target is the next one; afterwards both are 0. Several symbols may be legal
-    at
-    a step, so a net is judged by whether it ranks all of them above all others, and tested on all
-    512 strings of both sets.
+    at a step, so a net is judged by whether it ranks all of them above all others, and tested on
+    all 512 strings of both sets.
 
     >>> sequence = embedded_reber(40).draw(jax.random.key(0))
     >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs[sequence.mask].tolist())

@@ -34,11 +34,10 @@ class SideBySide:
     """Trains jobs on all devices of the process, as many at a time as there are devices.
 
     Ten lanes on one device take less device time than five lanes on each of two devices. One share
-    of the
-    devices takes jobs from the front, so that there is something to see soon; the others take them
-    from the end, where the longest are as a rule. If there are fewer jobs than devices, each job
-    gets several devices. Devices without a job stay idle: to compile another job's program for
-    them, too, takes about as long as they would save (docs/tried.md).
+    of the devices takes jobs from the front, so that there is something to see soon; the others
+    take them from the end, where the longest are as a rule. If there are fewer jobs than devices,
+    each job gets several devices. Devices without a job stay idle: to compile another job's program
+    for them, too, takes about as long as they would save (docs/tried.md).
     """
 
     def __init__(self, jobs: Jobs, begin: Callable[[Job, Sequence[jax.Device]], Run]) -> None:

@@ -1,5 +1,4 @@
-"""The trials of some experiments that have to be run, and their results, for any kind of
-trainer."""
+"""The trials that have to be run, and their results, for any kind of trainer."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -91,11 +91,10 @@ def check_memory(
     - the compiler's own for each layer.
 
     The estimate is meant to be below the real need, so that no run is refused that would fit:
-    programs take
-    1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9 times by the
-    greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and lanes (jax
-    0.10.2 on CPUs). So a run that needs up to three times the available memory may pass at first;
-    :func:`check_program` refuses it once its program is compiled.
+    programs take 1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9
+    times by the greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and
+    lanes (jax 0.10.2 on CPUs). So a run that needs up to three times the available memory may pass
+    at first; :func:`check_program` refuses it once its program is compiled.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
