@@ -68,8 +68,11 @@ from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy a
 from jaxrnn.training.optimizers import (
     OPTIMIZERS as OPTIMIZERS,
     clipped_adam as clipped_adam,
+    clipped_adamw as clipped_adamw,
+    clipped_rmsprop as clipped_rmsprop,
     clipped_sgd as clipped_sgd,
 )
 from jaxrnn.training.runner import run_trials as run_trials
+from jaxrnn.training.schedules import SCHEDULES as SCHEDULES
 
 __version__: str

@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxrnn.errors import InputError, fault_of_whole_number, shown, whole_number
 
-OPTIONS = ("task_options", "cell_options")
+OPTIONS = ("task_options", "cell_options", "optimizer_options", "schedule_options")
 """The settings that are options of a function."""
 
 Options = tuple[tuple[str, Any], ...]
@@ -30,6 +30,9 @@ PER_TRIAL = (
 )
 """The settings that may be a tuple with one value a trial."""
 
+CONSTANT = "constant"
+"""The schedule that leaves the learning rate as it is."""
+
 GRID = "grid"
 """The name of an experiment whose per-trial settings run through every combination."""
 
@@ -41,7 +44,7 @@ _LEAST = {
         ),
         1,
     ),
-    **dict.fromkeys(("join_at", "max_failures", "test_size", "final_test"), 0),
+    **dict.fromkeys(("join_at", "max_failures", "test_size", "final_test", "warmup"), 0),
 }
 
 
@@ -104,7 +107,11 @@ class Experiment:
     measure: str | None = None  # what errors are; None: the task's own measure, or the objective's
     loss_reduction: str = "mean"  # of the time steps' losses: mean or sum
     optimizer: str = "clipped_sgd"
+    optimizer_options: GivenOptions = ()  # what the optimizer takes: momentum, decay, ...
     learning_rate: PerTrial = 1.0
+    schedule: str = CONSTANT  # the factor of the learning rate at each update
+    schedule_options: GivenOptions = ()
+    warmup: int = 0  # updates in which the learning rate rises to its full value
     clipping: str = "element"  # how the gradient is bounded: element, norm or none
     clip: PerTrial = 5.0  # the bound
     batch_size: int = 1  # B, training sequences of an update
@@ -253,8 +260,12 @@ class Experiment:
 
     def net(self) -> "Experiment":
         """The experiment without the settings that a program takes as data. If two experiments
-        differ only in such settings, one program trains both."""
-        return replace(self.canonical(), **_DATA)
+        differ only in such settings, one program trains both.
+
+        The cap on sequences is data, too, unless there is a schedule, which may end at it.
+        """
+        data = _DATA if self.schedule == CONSTANT else _DATA | {"max_steps": self.max_steps}
+        return replace(self.canonical(), **data)
 
     def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from inspect import Parameter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from jaxrnn.experiment import Experiment, Options
 
 Built = TypeVar("Built")
 
-NAMED = ("task", "cell", "initializer", "objective", "measure", "optimizer")
+NAMED = ("task", "cell", "initializer", "objective", "measure", "optimizer", "schedule")
 """The settings that name a part."""
 
 Sources = Mapping[str, bytes]
@@ -98,14 +99,30 @@ def build(
 ) -> Built:
     """Call a builder; one-sentence errors for unknown options and for a result of the wrong
     kind."""
+    given = dict(options)
+    check_options(owner, builder, given, len(sizes))
+    built = called(owner, builder, *sizes, **given)
+    if not isinstance(built, kind):
+        raise InputError(f"{owner} gives {shown(built)}, not a {kind.__name__}")
+    return built
+
+
+def options_of(owner: str, builder: Callable[..., Any], num_sizes: int = 0) -> list[Parameter]:
+    """The parameters of a builder after its sizes; InputError for what is no function."""
     try:
         signature = inspect.signature(builder)
     except (TypeError, ValueError):
         raise InputError(
             f"{owner} is {shown(builder)}: it has to be a function that builds it"
         ) from None
-    given = dict(options)
-    parameters = list(signature.parameters.values())[len(sizes) :]
+    return list(signature.parameters.values())[num_sizes:]
+
+
+def check_options(
+    owner: str, builder: Callable[..., Any], given: Mapping[str, Any], num_sizes: int = 0
+) -> None:
+    """Raise InputError for an option that a builder does not take, and for one that it needs."""
+    parameters = options_of(owner, builder, num_sizes)
     known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
     for option in given:
         if option not in known and len(known) == len(parameters):
@@ -117,10 +134,6 @@ def build(
                 f"{owner} needs its option {one.name}: take an experiment that gives it, "
                 f"or Experiment's {owner.split()[0]}_options"
             )
-    built = called(owner, builder, *sizes, **given)
-    if not isinstance(built, kind):
-        raise InputError(f"{owner} gives {shown(built)}, not a {kind.__name__}")
-    return built
 
 
 def _in_words(error: BaseException) -> str:

@@ -6,8 +6,15 @@ import numpy as np
 import optax
 import pytest
 
+from jaxrnn import Experiment, run_trials
 from jaxrnn.errors import InputError
-from jaxrnn.training.optimizers import OPTIMIZERS, clipped_adam, clipped_sgd
+from jaxrnn.training.optimizers import (
+    OPTIMIZERS,
+    clipped_adam,
+    clipped_adamw,
+    clipped_rmsprop,
+    clipped_sgd,
+)
 
 # optax's Adam relies on the promotion of its step count.
 standard_promotion = pytest.mark.usefixtures("standard_promotion")
@@ -143,7 +150,7 @@ def test_adam_is_the_papers_algorithm_for_each_trials_own_rate_and_bound(clippin
 @pytest.mark.parametrize("clipping", ["element", "norm", "none"])
 def test_no_gradient_moves_nothing(clipping, make):
     # A norm of 0 must not be divided by.
-    zeros = jax.tree.map(jnp.zeros_like, PARAMS)
+    zeros = jax.tree.map(jnp.zeros_like, PARAMS)  # weights, too: they must not decay
     optimizer = make(np.float32(1.0), np.float32(5.0), clipping)
     updates, _ = optimizer.update(zeros, optimizer.init(zeros), zeros)
     assert_same(optax.apply_updates(jax.tree.map(jnp.asarray, PARAMS), updates), PARAMS)
@@ -154,3 +161,127 @@ def test_another_clipping_is_refused_in_one_sentence(make):
     with pytest.raises(InputError) as refusal:
         make(1.0, 5.0, "value")
     assert str(refusal.value) == "unknown clipping 'value': choose from element, none, norm"
+
+
+GRADIENTS = [
+    {name: rng.normal(size=g.shape).astype(np.float32) * 10.0**k for name, g in GRADS.items()}
+    for rng in [np.random.default_rng(0)]
+    for k in (-2, 1, 0, -1, 2, 0)
+]
+# Ours, its options and what optax calls the same, without a bound.
+SAME = {
+    "momentum": (clipped_sgd, {"momentum": 0.9}, optax.sgd(0.1, 0.9)),
+    "nesterov": (
+        clipped_sgd,
+        {"momentum": 0.9, "nesterov": True},
+        optax.sgd(0.1, 0.9, nesterov=True),
+    ),
+    "rmsprop": (clipped_rmsprop, {}, optax.rmsprop(0.1)),
+    "tensorflow": (
+        clipped_rmsprop,
+        {"eps": 1e-10, "initial_scale": 1.0},
+        optax.rmsprop(0.1, eps=1e-10, initial_scale=1.0),
+    ),
+    "torch": (
+        clipped_rmsprop,
+        {"decay": 0.99, "eps_in_sqrt": False},
+        optax.rmsprop(0.1, 0.99, eps_in_sqrt=False),
+    ),
+    # optax has the learning rate inside of this momentum, which is the same while it is constant.
+    "momentum of rmsprop": (
+        clipped_rmsprop,
+        {"momentum": 0.5, "nesterov": True},
+        optax.rmsprop(0.1, momentum=0.5, nesterov=True),
+    ),
+    "adam": (
+        clipped_adam,
+        {"b1": 0.8, "b2": 0.9, "eps": 1e-3},
+        optax.adam(0.1, 0.8, 0.9, 1e-3),
+    ),
+    "adamw": (clipped_adamw, {}, optax.adamw(0.1, weight_decay=0.01)),
+    "weight decay": (
+        clipped_sgd,
+        {"weight_decay": 0.3},
+        optax.chain(optax.add_decayed_weights(0.3), optax.sgd(0.1)),
+    ),
+}
+
+
+def trained_by(optimizer):
+    params = jax.tree.map(jnp.asarray, PARAMS)
+    state = optimizer.init(params)
+    for gradient in GRADIENTS:
+        updates, state = optimizer.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@standard_promotion
+@pytest.mark.parametrize(("make", "options", "theirs"), SAME.values(), ids=SAME)
+def test_every_option_means_what_it_means_in_optax(make, options, theirs):
+    ours, expected = trained_by(make(0.1, 1.0, "none", **options)), trained_by(theirs)
+    for name in PARAMS:
+        np.testing.assert_allclose(ours[name], expected[name], rtol=2e-5, atol=1e-6)
+
+
+@standard_promotion
+def test_rmsprop_can_do_without_an_eps():
+    """As the programs of the unitary papers: v begins at 0.001 and nothing is added to it."""
+    optimizer = clipped_rmsprop(1.0, 1.0, "none", eps=0.0, initial_scale=0.001)
+    updates, _ = optimizer.update(GRADS, optimizer.init(PARAMS), PARAMS)
+    for name, g in GRADS.items():
+        expected = -g / np.sqrt(0.9 * 0.001 + 0.1 * g**2)
+        np.testing.assert_allclose(updates[name], expected, rtol=1e-5)
+    still = clipped_rmsprop(1.0, 1.0, "none", eps=0.0)
+    zeros = jax.tree.map(np.zeros_like, PARAMS)
+    updates, _ = still.update(zeros, still.init(zeros), zeros)
+    assert_same(updates, zeros)
+
+
+def test_weight_decay_knows_no_bound():
+    optimizer = clipped_sgd(1.0, 0.0, weight_decay=0.5)
+    updates, _ = optimizer.update(GRADS, optimizer.init(PARAMS), PARAMS)
+    assert_same(updates, {name: -0.5 * value for name, value in PARAMS.items()})
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "sentence"),
+    [
+        (clipped_sgd, {"momentum": 1.0}, "momentum 1.0 must be a number from 0 to below 1"),
+        (clipped_sgd, {"nesterov": True}, "nesterov needs a momentum above 0"),
+        (clipped_sgd, {"weight_decay": -1}, "weight_decay -1 must be a number of at least 0"),
+        (clipped_rmsprop, {"decay": "high"}, "decay 'high' must be a number from 0 to below 1"),
+        (clipped_rmsprop, {"eps": -1e-8}, "eps -1e-08 must be a number of at least 0"),
+        (clipped_rmsprop, {"initial_scale": -1}, "initial_scale -1 must be a number of at least 0"),
+        (clipped_adam, {"b1": -0.1}, "b1 -0.1 must be a number from 0 to below 1"),
+        (clipped_adam, {"b2": 1}, "b2 1 must be a number from 0 to below 1"),
+        (clipped_adamw, {"eps": np.inf}, "eps inf must be a number of at least 0"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_in_one_sentence(make, options, sentence):
+    with pytest.raises(InputError) as refusal:
+        make(1.0, 5.0, **options)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"optimizer_options": {"beta": 1}},
+            "optimizer clipped_sgd takes no option 'beta': choose from momentum, nesterov, "
+            "weight_decay",
+        ),
+        (
+            {"optimizer_options": {"momentum": 2}},
+            "momentum 2 must be a number from 0 to below 1",
+        ),
+    ],
+)
+def test_an_experiment_gives_its_options_to_its_optimizer(settings, sentence):
+    with pytest.raises(InputError) as refusal:
+        run_trials(Experiment(**settings))
+    assert str(refusal.value) == sentence
+    sizes = {"length": 4, "trials": 2, "max_steps": 60, "window": 50}
+    plain = run_trials(Experiment(**sizes))
+    assert run_trials(Experiment(optimizer_options={"momentum": 0.5}, **sizes)) != plain

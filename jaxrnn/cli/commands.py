@@ -1,5 +1,6 @@
 """The commands ``jaxrnn sweep``, ``grid``, ``paper``, ``report`` and ``list``; the table of all."""
 
+import dataclasses
 import re
 import time
 import webbrowser
@@ -20,13 +21,14 @@ from jaxrnn.cli.words import (
     Integers,
     Lanes,
     Names,
-    OptionalDirectory,
+    Out,
     Overrides,
     Several,
     Single,
+    flag,
 )
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import PAPER, SUITES, Source, Suite
 from jaxrnn.report.render import console
@@ -38,14 +40,16 @@ from jaxrnn.training.lanes import warn_if_small
 
 
 def sweep(
-    experiment: tuple[str, ...] = ("notebook",),
+    experiment: Annotated[tuple[str, ...], flag("NAME [NAME ...]", "(default: notebook)")] = (
+        "notebook",
+    ),
     cells: Names = None,
     lengths: Integers = None,
     trials: Integer = None,
     seed: Integer = None,
     overrides: Single = Overrides(),  # noqa: B008, it is frozen
     test_lengths: Integers = None,
-    out: OptionalDirectory = None,
+    out: Out = None,
     lanes: Lanes = None,
     keep_weights: bool = False,
     dask: Address = None,
@@ -85,7 +89,7 @@ def grid(
     lengths: Annotated[Integers, tyro.conf.arg(aliases=["--length"])] = None,
     trials: Count = 10,
     seed: Count = 0,
-    experiment: str = "notebook",
+    experiment: Annotated[str, flag("NAME", "(default: notebook)")] = "notebook",
     overrides: Several = Overrides(),  # noqa: B008
     test_lengths: Integers = None,
     out: Directory = Path("runs/grid"),
@@ -124,17 +128,18 @@ def grid(
     if overrides.stack_hidden:
         named["stack_hidden"] = (True,)
     of_trials = {name: named.pop(name) for name in PER_TRIAL if name in named}
+    options = {name: named.pop(name) for name in OPTIONS if name in named}
     experiments = []
     for combination in combinations(named):
         given = {"trials": trials, "seed": seed, "test_lengths": test_lengths}
-        settings = given | combination
+        settings = given | combination | options
         bases = _expand((experiment,), cells, lengths, settings)
         experiments += [product(base, of_trials) for base in bases]
     _run(experiments, out, lanes, keep_weights)
 
 
 def paper(
-    experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    experiments: Annotated[tuple[str, ...], tyro.conf.Positional, flag("NAME ...", "")] = (),
     cells: Names = None,
     length: Integer = None,
     trials: Integer = None,
@@ -142,7 +147,7 @@ def paper(
     batch_size: Integer = None,
     seed: Integer = None,
     test_lengths: Integers = None,
-    out: OptionalDirectory = None,
+    out: Out = None,
     lanes: Lanes = None,
     keep_weights: bool = False,
     cost: bool = False,
@@ -212,7 +217,7 @@ def paper(
 
 def report(
     directory: Annotated[Path, tyro.conf.Positional],
-    format: tuple[str, ...] = (),
+    format: Annotated[tuple[str, ...], flag("NAME [NAME ...]", "")] = (),
     open: bool = False,
 ) -> None:
     """Rebuild the report and the pictures of a run directory from its rows; nothing is trained.
@@ -253,12 +258,20 @@ def _expand(
     lengths: Sequence[int] | None,
     settings: Mapping[str, Any],
 ) -> list[Experiment]:
-    """The experiments of the named suites, with the settings that are not None replaced."""
+    """The experiments of the named suites, with the settings that are not None replaced; options
+    are added to theirs."""
     if not names or cells == () or lengths == ():
         raise InputError("name at least one experiment, one cell and one length")
     given = {name: value for name, value in settings.items() if value is not None}
     suites: list[Suite] = [look_up(SUITES, "experiment", name) for name in dict.fromkeys(names)]
-    return [one for suite in suites for one in expand(suite, cells, lengths, **given)]
+    options = {name: dict(given.pop(name)) for name in OPTIONS if name in given}
+
+    def with_options(one: Experiment) -> Experiment:
+        added: dict[str, Any] = {name: dict(getattr(one, name)) | options[name] for name in options}
+        return dataclasses.replace(one, **added)
+
+    expanded = (one for suite in suites for one in expand(suite, cells, lengths, **given))
+    return list(map(with_options, expanded))
 
 
 def _runs(words: Sequence[str]) -> Path:

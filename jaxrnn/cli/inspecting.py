@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Count, Integer, Name, Names, OptionalDirectory, Runs
+from jaxrnn.cli.words import Count, Integer, Name, Names, Out, Runs
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
@@ -26,7 +26,7 @@ def inspect(
     seed: Integer = None,
     batch_size: Integer = None,
     max_steps: Integer = None,
-    out: OptionalDirectory = None,
+    out: Out = None,
     compile_cache: bool = True,
 ) -> None:
     """Draw what happens inside a trained net: one of a run that kept its weights, or one trained

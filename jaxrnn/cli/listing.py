@@ -20,6 +20,7 @@ from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
+from jaxrnn.training.schedules import SCHEDULES
 
 # Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
 # experiment, as once measured: for the LSTM by its number of units, for other nets by the task.
@@ -47,6 +48,7 @@ def builders_table() -> RenderableType:
         "objectives": OBJECTIVES,
         "measures": MEASURES,
         "optimizers": OPTIMIZERS,
+        "schedules": SCHEDULES,
     }
     for kind, builders in kinds.items():
         table.add_row(Text(kind, style="bold"), "")

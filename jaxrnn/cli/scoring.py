@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, OptionalDirectory
+from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
@@ -37,7 +37,7 @@ def scorecard(
     tasks: AllOrNames = None,
     full: bool = False,
     batch_size: Count = 1,
-    out: OptionalDirectory = None,
+    out: Out = None,
     lanes: Lanes = None,
     dask: Address = None,
     compile_cache: bool = True,

@@ -1,11 +1,16 @@
 """The words of the command line: the flags that commands share, and how words become a command."""
 
+import ast
 import contextlib
 import difflib
 import functools
 import inspect
+import io
 import itertools
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -19,6 +24,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.nets import INITIALIZERS
 from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
+from jaxrnn.training.schedules import SCHEDULES
 
 
 class Unreadable(NamedTuple):
@@ -61,8 +67,22 @@ def _directory(word: str) -> Path:
     return path
 
 
-def _flag(metavar: str, hint: str = "(default: the experiment's)", about: str | None = None) -> Any:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, help=about)
+def _option(word: str) -> tuple[str, Any]:
+    """An option and its value, NAME=VALUE: a number, a word, or several with commas between."""
+    name, is_given, value = word.partition("=")
+    name = name.replace("-", "_")
+    if not is_given or not name.isidentifier():
+        raise ValueError
+    if value in ("true", "false"):
+        return name, value == "true"
+    with contextlib.suppress(ValueError, SyntaxError):
+        return name, ast.literal_eval(value)
+    return name, value
+
+
+def flag(metavar: str, hint: str = "(default: the experiment's)") -> Any:
+    """How the help shows a flag: what it takes, and its default."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
 
 def _one_of(about: str, table: Iterable[str]) -> Any:
@@ -73,26 +93,31 @@ _INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
 _INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True)
 _NUMBER = _reader(float, "takes a number, such as: {flag} 0.5", "FLOAT")
 _NUMBERS = _reader(float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True)
+_OPTIONS = _reader(_option, "takes options, such as: {flag} order=16", "NAME=VALUE ...", True)
 _RULE = "takes a directory, not a file, such as: {flag} runs/mine"
 
-Names = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]")]
-AllOrNames = Annotated[tuple[str, ...] | None, _flag("NAME [NAME ...]", "(default: all)")]
-Integers = Annotated[tuple[int, ...] | None, _flag("INT [INT ...]"), _INTEGERS]
-Numbers = Annotated[tuple[float, ...] | None, _flag("NUMBER [NUMBER ...]"), _NUMBERS]
-Name = Annotated[str | None, _flag("NAME")]
-Integer = Annotated[int | None, _flag("INT"), _INTEGER]
-Number = Annotated[float | None, _flag("NUMBER"), _NUMBER]
+Names = Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]")]
+AllOrNames = Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: all)")]
+Integers = Annotated[tuple[int, ...] | None, flag("INT [INT ...]"), _INTEGERS]
+Numbers = Annotated[tuple[float, ...] | None, flag("NUMBER [NUMBER ...]"), _NUMBERS]
+Name = Annotated[str | None, flag("NAME")]
+Integer = Annotated[int | None, flag("INT"), _INTEGER]
+Number = Annotated[float | None, flag("NUMBER"), _NUMBER]
 Count = Annotated[int, _INTEGER]  # with a default that the help shows
 Lanes = Annotated[
-    int | None, _flag("INT", "(default: what fits the cache, at most 32 per core)"), _INTEGER
+    int | None, flag("INT", "(default: what fits the cache, at most 32 per core)"), _INTEGER
 ]
-Address = Annotated[str | None, _flag("ADDRESS", "(default: this machine alone)")]
+Address = Annotated[str | None, flag("ADDRESS", "(default: this machine alone)")]
 Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
 # Tyro cannot go on from an unknown flag before a positional that takes one word or none.
 Runs = Annotated[
-    tuple[Path, ...], tyro.conf.Positional, _reader(Path, "takes a run directory", "RUN", True)
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    flag("RUN", ""),
+    _reader(Path, "takes a run directory", "RUN", True),
 ]
-OptionalDirectory = Annotated[Path | None, _reader(_directory, _RULE, "{None}|PATH")]
+Out = Annotated[Path | None, flag("PATH", ""), _reader(_directory, _RULE, "PATH")]
+Options = Annotated[tuple[tuple[str, Any], ...] | None, flag("NAME=VALUE ..."), _OPTIONS]
 
 Word = TypeVar("Word")
 Whole = TypeVar("Whole")
@@ -109,6 +134,9 @@ class Overrides(Generic[Word, Whole, Real]):
     Args:
         task: The task to learn; `jaxrnn list` names the tasks. A task other than the experiment's
             brings its own objective and its own rule for when a trial is solved.
+        task_options: What the task takes besides the length, such as num_symbols=4. The page of
+            each task, cell, optimizer and schedule names its options.
+        cell_options: What the cell takes besides its sizes, such as order=16.
         hidden_size: Hidden units of each layer.
         layers: Number of layers; each layer above the first sees the logits of the layer below.
         stack_hidden: Layers above the first see the hidden units of the one below instead.
@@ -117,18 +145,30 @@ class Overrides(Generic[Word, Whole, Real]):
         input_bias: First bias of the input gates, added to the initializer's.
         forget_bias: First bias of the forget gates, or of update gates, as the GRU's.
         output_bias: First bias of the output gates.
+        optimizer_options: What the optimizer takes, such as momentum=0.9.
         learning_rate: Step size of the optimizer.
+        schedule_options: What the schedule takes, such as final=0.01.
+        warmup: Updates in which the learning rate rises to its full value.
         clip: The bound of the gradient.
         batch_size: Training sequences in one update, which uses the mean of their losses.
+        join_at: Training sequence from which on the outputs see the hidden units.
         max_steps: Training sequences after which a trial is given up.
         measure: How an error is measured: a name, or your own function as file.py:name. By default
             it is the task's measure, or, if the task has none, the objective's greatest absolute
             error.
         threshold: Greatest error that is not a failure.
         window: Training sequences without a failure after which a trial is solved.
+        max_failures: Failures that the window, or the test set, may have.
+        mean_error: The mean error has to be below this, too.
+        test_size: Sequences of the test set that decides when a trial is solved, in place of the
+            window; 0 for none.
+        test_every: Training sequences between two looks at the test set.
+        final_test: Fresh sequences that every trial is tested on in the end.
     """
 
     task: Word = _UNSET
+    task_options: Options = None
+    cell_options: Options = None
     objective: Annotated[Word, _one_of("Loss and error of a step", OBJECTIVES)] = _UNSET
     measure: Word = _UNSET
     hidden_size: Whole = _UNSET
@@ -143,13 +183,23 @@ class Overrides(Generic[Word, Whole, Real]):
         _UNSET
     )
     optimizer: Annotated[Word, _one_of("The update rule", OPTIMIZERS)] = _UNSET
+    optimizer_options: Options = None
     learning_rate: Real = _UNSET
+    schedule: Annotated[Word, _one_of("How the learning rate changes", SCHEDULES)] = _UNSET
+    schedule_options: Options = None
+    warmup: Whole = _UNSET
     clipping: Annotated[Word, _one_of("What of the gradient is bounded", CLIPPINGS)] = _UNSET
     clip: Real = _UNSET
     batch_size: Whole = _UNSET
+    join_at: Whole = _UNSET
     max_steps: Whole = _UNSET
     threshold: Real = _UNSET
     window: Whole = _UNSET
+    max_failures: Whole = _UNSET
+    mean_error: Real = _UNSET
+    test_size: Whole = _UNSET
+    test_every: Whole = _UNSET
+    final_test: Whole = _UNSET
 
     def named(self) -> dict[str, Any]:
         """The settings that a flag replaces."""
@@ -183,7 +233,7 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     """
     if not words:
         with contextlib.suppress(SystemExit):
-            _read(commands, ["--help"], quietly=False)
+            _help(commands, ["--help"])
         sys.exit(2)
     if words[0] == VERSION:
         print(f"jaxrnn {jaxrnn.__version__}")
@@ -193,7 +243,7 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     if words[0] not in HELP:
         look_up(commands, "command", words[0])
     if not {*HELP}.isdisjoint(words):
-        _read(commands, [*(one for one in words[:1] if one in commands), "--help"], quietly=False)
+        _help(commands, [*(one for one in words[:1] if one in commands), "--help"])
     try:
         command, unknown = _read(commands, words)
     except SystemExit:
@@ -203,6 +253,28 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     for rule, value in _unreadable(command):
         raise InputError(f"{rule} (not {value!r})")
     return functools.partial(_run, command)
+
+
+class _Printed(io.StringIO):
+    """What is printed, for a terminal if standard output is one."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        assert sys.__stdout__ is not None
+        return sys.__stdout__.isatty()
+
+
+def _help(commands: Commands, words: Sequence[str]) -> None:
+    """Print the help and exit. Tyro does not wrap the paragraphs above the boxes."""
+    printed = _Printed()
+    try:
+        with contextlib.redirect_stdout(printed):
+            _read(commands, words, quietly=False)
+    finally:
+        width = shutil.get_terminal_size().columns
+        for line in printed.getvalue().splitlines():
+            print(line if line[:1] in "╭│╰" else textwrap.fill(line, width))
 
 
 def _read(
@@ -232,7 +304,19 @@ def _later(command: Callable[..., None]) -> Callable[..., functools.partial[None
     def take(**settings: Any) -> functools.partial[None]:
         return functools.partial(command, **settings)
 
+    # Without a link to the command, whose own docstring Tyro would read.
+    take.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    take.__doc__ = _unwrapped(command.__doc__)
+    del take.__wrapped__
     return take
+
+
+def _unwrapped(text: str | None) -> str:
+    """A docstring with each argument on one line, since Tyro keeps some line breaks."""
+    return re.sub(r"\n {8,}", " ", inspect.cleandoc(text or ""))
+
+
+Overrides.__doc__ = _unwrapped(Overrides.__doc__)
 
 
 def _run(command: functools.partial[None]) -> None:

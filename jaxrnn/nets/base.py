@@ -7,20 +7,26 @@ B sequences of an update, C updates of a chunk. Nothing in this package has a tr
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
+from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
 State = Any
+P = TypeVar("P")
+"""The parameters of a cell, such as :class:`jaxrnn.nets.gated.GatedParams`."""
+S = TypeVar("S")
+"""The state of a cell, such as an array or :class:`jaxrnn.nets.lstm.LSTMState`."""
 
 
-class Cell(NamedTuple):
+class Cell(NamedTuple, Generic[P, S]):
     """A recurrent net of fixed sizes as pure functions of one time step of one sequence.
 
     ``init(key, initializer) -> params``
@@ -45,45 +51,190 @@ class Cell(NamedTuple):
     ``together(params, xs [B, T, ...]) -> ys [B, T, O]``
         Optional: the outputs of ``unroll`` for B sequences, each from the initial state; faster on
         a CPU.
+    ``shared(params, state, xs) -> (state, ys)``
+        Optional: what ``unroll`` computes, faster under a ``vmap`` over sequences that share the
+        weights.
+    ``rate_factors(params) -> factors``
+        Optional: the factor of the learning rate of each weight, a tree as the parameters, each
+        leaf a number or an array of the weights' shape.
+    ``project(params) -> params``
+        Optional: the parameters after each update, such as with weights kept within a bound.
     """
 
-    init: Callable[[jax.Array, Initializer], Params]
-    initial_state: Callable[[Params], State]
-    step: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
-    unroll: Callable[[Params, State, jax.Array], tuple[State, jax.Array]] | None = None
+    init: Callable[[jax.Array, Initializer], P]
+    initial_state: Callable[[P], S]
+    step: Callable[[P, S, jax.Array], tuple[S, jax.Array]]
+    unroll: Callable[[P, S, jax.Array], tuple[S, jax.Array]] | None = None
     gates: tuple[str, ...] = ()
-    activations: Callable[[Params, State, jax.Array], dict[str, jax.Array]] | None = None
-    before_joining: Callable[[Params], Params] | None = None
-    hidden: "Cell | None" = None
-    together: Callable[[Params, jax.Array], jax.Array] | None = None
+    activations: Callable[[P, S, jax.Array], dict[str, jax.Array]] | None = None
+    before_joining: Callable[[P], P] | None = None
+    hidden: "Cell[P, S] | None" = None
+    together: Callable[[P, jax.Array], jax.Array] | None = None
+    shared: Callable[[P, S, jax.Array], tuple[S, jax.Array]] | None = None
+    rate_factors: Callable[[P], Any] | None = None
+    project: Callable[[P], P] | None = None
 
 
 def unroll(
-    cell: Cell,
-    params: Params,
-    xs: jax.Array,
-    state: State | None = None,
+    cell: Cell[P, S],
+    params: P,
+    xs: ArrayLike,
+    state: S | None = None,
     *,
+    mask: ArrayLike | None = None,
+    reverse: bool = False,
     steps_at_once: int = 1,
-) -> tuple[State, jax.Array]:
-    """Run ``cell`` over ``xs`` ([T, I], or [T] symbols) and return (last state, ys [T, O]).
+) -> tuple[S, jax.Array]:
+    """Run ``cell`` over one sequence ``xs`` and return (last state, ys [T, O]).
 
-    Takes the cell's own fast path where it has one, else ``lax.scan`` of its step. ``state`` is
-    the state before the first step, by default the cell's initial state. One iteration of the
-    compiled loop does ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``. With a
-    larger number the result is the same but for rounding, and the compilation takes longer. It is
-    faster where starting a kernel takes longer than running it, as on an accelerator.
+    ``xs`` are real vectors [T, I] or symbols [T], integers below I. A batch takes a ``jax.vmap``:
+    ``jax.vmap(lambda xs: unroll(cell, params, xs))(batch)``.
 
-    The fast path of the cells that :func:`jaxrnn.gated` builds has reverse-mode derivatives only
-    (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over reverse). ``jvp`` and
-    ``jacfwd`` of it raise InputError, or jax's TypeError inside a ``jit`` or ``linearize`` of your
-    own; they work on ``unroll(cell._replace(unroll=None), ...)``, its plain scan.
+    ``state`` is the state before the first step, by default the cell's initial state. With
+    ``reverse`` the sequence is read from its end; ys keep the order of xs. ``mask`` [T] says with
+    True which steps count. All others are skipped: they leave the state as it is, and their ys are
+    0. So a padded sequence gives the state after its last real step; with ``reverse`` it begins
+    there. Outputs before the padding do not need the mask, and without it the fast path is taken.
+
+    Without a mask this takes a fast path of the cell where it has one, else ``lax.scan`` of its
+    step. A cell that :func:`jaxrnn.gated` builds has two: one for a ``vmap`` over sequences that
+    share the weights, and one for all else. (A ``vmap`` around a ``jit`` of your own cannot be
+    seen; put the ``jit`` around the ``vmap``.) One iteration of the compiled loop does
+    ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``. With a larger number the
+    result is the same but for rounding, and the compilation takes longer. It is faster where
+    starting a kernel takes longer than running it, as on an accelerator.
+
+    Raises InputError for a batch, for a mask, a state or inputs of the wrong shape or type, for
+    parameters that are not the cell's, and for a symbol beyond the alphabet. (The last cannot be
+    seen inside of a ``jit``, where JAX would read it as the last symbol.)
+
+    Without such a ``vmap`` the cells that :func:`jaxrnn.gated` builds have reverse-mode
+    derivatives only (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over
+    reverse). ``jvp`` and ``jacfwd`` raise InputError, or jax's TypeError inside a ``jit`` or
+    ``linearize`` of your own; they work on ``unroll(cell._replace(unroll=None), ...)``.
     """
+    xs = _checked_inputs(xs)
+    first = _checked_state(cell, params, xs, state)
+    if reverse:
+        xs = jnp.flip(xs, 0)
+    if mask is None:
+        if cell.shared is not None and steps_at_once == 1 and _share_weights(params, xs):
+            last, ys = cell.shared(params, first, xs)
+        else:
+            last, ys = run(cell, params, xs, first, steps_at_once=steps_at_once)
+        return last, jnp.flip(ys, 0) if reverse else ys
+    mask = jnp.asarray(mask)
+    if mask.shape != xs.shape[:1] or mask.dtype != bool:
+        raise InputError(
+            f"mask is {_described(mask)}: it has to be bool[{len(xs)}], one for each time step"
+        )
+
+    def step(state: S, at: tuple[jax.Array, jax.Array]) -> tuple[S, jax.Array]:
+        x, counts = at
+        new, y = cell.step(params, state, x)
+        state = jax.tree.map(lambda new, old: jnp.where(counts, new, old), new, state)
+        return state, jnp.where(counts, y, jnp.zeros_like(y))
+
+    over = (xs, jnp.flip(mask, 0) if reverse else mask)
+    last, ys = lax.scan(step, first, over, unroll=steps_at_once)
+    return last, jnp.flip(ys, 0) if reverse else ys
+
+
+def _share_weights(params: Params, xs: jax.Array) -> bool:
+    """Whether the innermost ``vmap`` maps the inputs, but not the parameters, on a CPU."""
+    if jax.default_backend() != "cpu":
+        return False  # there few and large operations count
+    mapped: list[Any] = []
+
+    @custom_vmap
+    def look(xs: jax.Array, params: Params) -> jax.Array:
+        return jnp.zeros(())
+
+    @look.def_vmap
+    def note(size: int, is_mapped: Any, *arguments: Any) -> tuple[jax.Array, bool]:
+        mapped.append(is_mapped)
+        return jnp.zeros(()), False
+
+    # JAX calls the rule while it traces the vmap. What is computed is used nowhere.
+    look(*lax.stop_gradient((xs, params)))
+    return any(inputs and not any(jax.tree.leaves(weights)) for inputs, weights in mapped[:1])
+
+
+def _checked_inputs(xs: ArrayLike) -> jax.Array:
+    xs = jnp.asarray(xs)
+    symbols = jnp.issubdtype(xs.dtype, jnp.integer)
+    if not symbols and not jnp.issubdtype(xs.dtype, jnp.floating):
+        raise InputError(f"xs are {_described(xs)}: they have to be real numbers or symbols")
+    if xs.ndim > (1 if symbols else 2):
+        raise InputError(
+            f"xs are {_described(xs)}, but unroll takes one sequence, real vectors [T, I] or "
+            "symbols [T]: for a batch take jax.vmap(lambda xs: unroll(cell, params, xs))(batch)"
+        )
+    if xs.ndim < (1 if symbols else 2):
+        raise InputError(f"xs are {_described(xs)}: they have to be vectors [T, I] or symbols [T]")
+    return xs
+
+
+def _checked_state(cell: Cell[P, S], params: P, xs: jax.Array, state: S | None) -> S:
+    """The state before the first step; InputError where a step cannot go on from it."""
+    if not isinstance(cell, Cell):
+        raise InputError(f"unroll takes a cell, such as lstm(10, 20, 10), not {shown(cell)}")
+    try:
+        first = jax.eval_shape(cell.initial_state, params)
+    except Exception as error:
+        raise InputError(
+            f"params are {_described(params)}, from which the cell cannot make its first state: "
+            "take those of its init, or like them"
+        ) from error
     if state is None:
         state = cell.initial_state(params)
+    elif _described(state) != _described(first):
+        raise InputError(f"state is {_described(state)}: the cell's is {_described(first)}")
+    x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
+    try:
+        after, _ = jax.eval_shape(cell.step, params, state, x)
+    except InputError:
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"a step of the cell fails with inputs {_described(x)} and params "
+            f"{_described(params)}: {what}"
+        ) from error
+    if _described(after) != _described(first):
+        raise InputError(
+            f"a step makes the state {_described(after)} of {_described(first)}: give params, "
+            f"state and xs ({_described(x)}) one type"
+        )
+    return state
+
+
+def _described(tree: Any) -> str:
+    """The types and shapes of arrays: "float32[20]", or "LSTMState(hidden=float32[20], ...)"."""
+
+    def one(leaf: Any) -> str:
+        shape = ", ".join(map(str, jnp.shape(leaf)))
+        return f"{jnp.result_type(leaf)}[{shape}]"
+
+    if hasattr(tree, "shape"):
+        return one(tree)
+    if names := getattr(tree, "_fields", ()):
+        parts = (f"{name}={_described(getattr(tree, name))}" for name in names)
+        return f"{type(tree).__name__}({', '.join(parts)})"
+    if isinstance(tree, tuple | list):
+        return f"({', '.join(map(_described, tree))})"
+    if isinstance(tree, dict):
+        return f"{{{', '.join(f'{name}: {_described(part)}' for name, part in tree.items())}}}"
+    return shown(tree)
+
+
+def run(
+    cell: Cell[P, S], params: P, xs: jax.Array, state: S, *, steps_at_once: int = 1
+) -> tuple[S, jax.Array]:
+    """:func:`unroll` of what is known to fit, without a mask."""
     if cell.unroll is None:
         return lax.scan(partial(cell.step, params), state, xs, unroll=steps_at_once)
-    own: Callable[..., tuple[State, jax.Array]] = cell.unroll
+    own: Callable[..., tuple[S, jax.Array]] = cell.unroll
     if steps_at_once > 1 and "steps_at_once" in signature(own).parameters:
         own = partial(own, steps_at_once=steps_at_once)
     try:
@@ -105,7 +256,7 @@ def unroll_together(
         return cell.together(params, xs)
 
     def one(xs: jax.Array) -> jax.Array:
-        return unroll(cell, params, xs, steps_at_once=steps_at_once)[1]
+        return run(cell, params, xs, cell.initial_state(params), steps_at_once=steps_at_once)[1]
 
     return jax.vmap(one)(xs)
 
@@ -153,7 +304,7 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
     ) -> tuple[State, jax.Array]:
         new_state = []
         for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            layer_state, xs = unroll(cell, layer, xs, layer_state, steps_at_once=steps_at_once)
+            layer_state, xs = run(cell, layer, xs, layer_state, steps_at_once=steps_at_once)
             new_state.append(layer_state)
         return tuple(new_state), xs
 
@@ -163,11 +314,48 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
         return xs
 
     # A whole layer at a time lets each layer take its cell's own fast path.
+    have_shared = all(cell.shared is not None for cell in cells)
+
+    def all_shared(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+        new_state = []
+        for cell, layer, layer_state in zip(cells, params, state, strict=True):
+            assert cell.shared is not None
+            layer_state, xs = cell.shared(layer, layer_state, xs)
+            new_state.append(layer_state)
+        return tuple(new_state), xs
+
     all_fast = all(cell.unroll is not None for cell in cells)
     gates = tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates))
+
+    def factors(params: Params) -> Params:
+        layers = zip(cells, params, strict=True)
+        ones = (jax.tree.map(lambda leaf: 1.0, layer) for layer in params)
+        return tuple(
+            one if cell.rate_factors is None else cell.rate_factors(layer)
+            for (cell, layer), one in zip(layers, ones, strict=True)
+        )
+
+    def projected(params: Params) -> Params:
+        layers = zip(cells, params, strict=True)
+        return tuple(
+            layer if cell.project is None else cell.project(layer) for cell, layer in layers
+        )
+
+    have_factors = any(cell.rate_factors is not None for cell in cells)
+    have_projections = any(cell.project is not None for cell in cells)
     have_together = all(cell.together is not None for cell in cells)
     together = all_together if have_together else None
-    return Cell(init, initial_state, step, fast if all_fast else None, gates, together=together)
+    return Cell(
+        init,
+        initial_state,
+        step,
+        fast if all_fast else None,
+        gates,
+        together=together,
+        shared=all_shared if have_shared else None,
+        rate_factors=factors if have_factors else None,
+        project=projected if have_projections else None,
+    )
 
 
 def _passing_on_hidden(cell: Cell) -> Cell:
@@ -178,7 +366,12 @@ def _passing_on_hidden(cell: Cell) -> Cell:
             "this cell has none"
         )
     of_hidden = cell.hidden
-    return cell._replace(step=of_hidden.step, unroll=of_hidden.unroll, together=of_hidden.together)
+    return cell._replace(
+        step=of_hidden.step,
+        unroll=of_hidden.unroll,
+        together=of_hidden.together,
+        shared=of_hidden.shared,
+    )
 
 
 def without_outputs(params: Params) -> Params:
@@ -197,7 +390,7 @@ def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
     def plain(
         params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
     ) -> tuple[State, jax.Array]:
-        return unroll(cell, params, vectors(xs), state, steps_at_once=steps_at_once)
+        return run(cell, params, vectors(xs), state, steps_at_once=steps_at_once)
 
     def vectors(xs: jax.Array) -> jax.Array:
         return jax.nn.one_hot(xs, num_inputs) if jnp.issubdtype(xs.dtype, jnp.integer) else xs

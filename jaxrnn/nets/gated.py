@@ -35,7 +35,8 @@ def gated(
     own: Callable[[int], Any] = lambda hidden_size: (),
     adds_up: bool = True,
     slope: Callable[[jax.Array], jax.Array] | None = None,
-) -> Cell:
+    advance: Callable[..., State] | None = None,
+) -> Cell[GatedParams, Any]:
     """Build a cell from the equations between one matrix product for all gates and the hidden
     units.
 
@@ -47,12 +48,14 @@ def gated(
     ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). If each activation
     depends only on its own element of a(t), ``slope`` may give its derivative, computed from the
     activation itself: from all gates' g [G H] side by side it gives dg/da [G H], which is 1 - g^2
-    for tanh.
+    for tanh. ``advance`` may be given, too: state(t) = advance(own, state(t-1), a(t)), or of the
+    same operands as ``activate``, with a derivative that keeps fewer numbers than JAX's own.
 
     The fast path computes x U and h V for all time steps in one product each, forward and backward.
     It computes the gradient of W in one product, too. Only h W, ``activate`` and ``update`` stay in
     the scan. With ``slope`` only states and activations are kept for the backward pass. It has
-    reverse-mode derivatives only: for others differentiate a scan of ``step``.
+    reverse-mode derivatives only: for others differentiate a scan of ``step``. Sequences that share
+    the weights take another path under ``vmap``, a scan that JAX itself differentiates.
     """
     num_inputs, hidden_size, num_outputs = sizes
     # A cell that does not add up has no a(t) whose slope it could be.
@@ -79,13 +82,22 @@ def gated(
         return affine(x, params.input_weights, jnp.zeros_like(params.bias))
 
     def look(params: GatedParams, state: State, projected: jax.Array) -> list[jax.Array]:
+        return activate(params.own, state, *sums_of(params, state, projected))
+
+    def sums_of(params: GatedParams, state: State, projected: jax.Array) -> tuple[jax.Array, ...]:
         h_product = hidden(state) @ params.recurrent_weights
         if adds_up:
-            return activate(params.own, state, projected + params.bias + h_product)
-        return activate(params.own, state, projected, h_product, params.bias)
+            return (projected + params.bias + h_product,)
+        return projected, h_product, params.bias
 
-    def advance(params: GatedParams, state: State, projected: jax.Array) -> State:
+    def advance_once(params: GatedParams, state: State, projected: jax.Array) -> State:
         return update(params.own, state, *look(params, state, projected))
+
+    def advance_shared(params: GatedParams, state: State, projected: jax.Array) -> State:
+        operands = sums_of(params, state, projected)
+        if advance is not None:
+            return advance(params.own, state, *operands)
+        return update(params.own, state, *activate(params.own, state, *operands))
 
     def scan(params: GatedParams, state: State, projected: jax.Array, at_once: int) -> Any:
         operands = (params.recurrent_weights, params.bias, params.own, state, projected)
@@ -102,11 +114,12 @@ def gated(
         init,
         first_state,
         project,
-        advance,
+        advance_once,
         readout,
         hidden=hidden,
         scan=scan,
-        scan_together=scan_together,
+        scan_together=None if equations.slope is None else scan_together,
+        advance_shared=advance_shared,
         gates=gates,
         look=look,
     )

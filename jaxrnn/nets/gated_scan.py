@@ -55,7 +55,8 @@ class Equations(NamedTuple):
     adds_up: bool
     slope: Callable[[jax.Array], jax.Array] | None
     steps_at_once: int = 1  # see unroll
-    # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only.
+    # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only,
+    # and only with ``slope``.
     together: bool = False
 
     def each(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,7 +114,6 @@ def _scan_apart(
     """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
     activate, update, hidden = equations[:3]
 
-    @equations.each
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
         x_product, zero = at
         h_product = vector_product(hidden(state), weights) + zero
@@ -152,7 +152,7 @@ def _forward_plain(
         operands = (bias, own, first, products, jnp.zeros_like(products))
     scan = _scan_of_sums if equations.adds_up else _scan_apart
     (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
-    before = jnp.concatenate([equations.each(equations.hidden)(first)[None], hs[:-1]])
+    before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
     return (last, hs), Partial(partial(_pull_back_plain, equations), pullback, before)
 
 

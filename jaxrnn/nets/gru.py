@@ -19,7 +19,42 @@ from jaxrnn.nets.products import split, vector_product
 from jaxrnn.nets.recurrent import recurrent, sums
 
 
-def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+def _gru_gates(
+    own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
+) -> list[jax.Array]:
+    x_r, x_z, x_n = split(x_product + b, 3)
+    h_r, h_z, h_n = split(h_product, 3)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    return [r, z, tanh(x_n + r * h_n)]
+
+
+def _gru_update(own: Any, h: jax.Array, r: jax.Array, z: jax.Array, n: jax.Array) -> jax.Array:
+    return z * h + (1 - z) * n
+
+
+@jax.custom_jvp
+def _gru_advance(
+    own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
+) -> jax.Array:
+    """One step of the GRU from the operands of its gates."""
+    return _gru_update(own, h, *_gru_gates(own, h, x_product, h_product, b))
+
+
+@_gru_advance.defjvp
+def _gru_advance_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    # As in lstm.py: JAX keeps z and four products of H numbers.
+    (own, h, x_product, h_product, b), (_, d_h, d_x_product, d_h_product, d_b) = primals, tangents
+    r, z, n = _gru_gates(own, h, x_product, h_product, b)
+    by_n = (1 - z) * (1 - n * n)
+    by_r = by_n * jnp.split(h_product, 3)[2] * (r * (1 - r))
+    by_z, by_h_n = (h - n) * (z * (1 - z)), by_n * r
+    x_r, x_z, x_n = jnp.split(d_x_product + d_b, 3)
+    h_r, h_z, h_n = jnp.split(d_h_product, 3)
+    d_gates = by_r * (x_r + h_r) + by_z * (x_z + h_z) + by_n * x_n + by_h_n * h_n
+    return _gru_update(own, h, r, z, n), z * d_h + d_gates
+
+
+def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell[GatedParams, jax.Array]:
     """The gated recurrent unit, its reset gate acting on the recurrent product.
 
     r, z = sigmoid(x(t) U + h(t-1) W + b) of their slices, n = tanh(x(t) U_n + b_n + r (h(t-1)
@@ -29,23 +64,15 @@ def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     Differs from it in that r multiplies h W_n and not h, so that one product serves all gates.
     """
-
-    def activate(
-        own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
-    ) -> list[jax.Array]:
-        x_r, x_z, x_n = split(x_product + b, 3)
-        h_r, h_z, h_n = split(h_product, 3)
-        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-        return [r, z, tanh(x_n + r * h_n)]
-
     return gated(
         (num_inputs, hidden_size, num_outputs),
         gates=("reset", "update", "candidate"),
-        activate=activate,
-        update=lambda own, h, r, z, n: z * h + (1 - z) * n,
+        activate=_gru_gates,
+        update=_gru_update,
         initial_state=jnp.zeros,
         hidden=lambda h: h,
         adds_up=False,  # the reset gate acts on the recurrent product alone
+        advance=_gru_advance,
     )
 
 

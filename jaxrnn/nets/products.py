@@ -5,14 +5,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from jaxrnn.errors import InputError
 from jaxrnn.nets.elementary import SHORT
 
 
 def product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row."""
-    return _rows(weights, x) if jnp.issubdtype(x.dtype, jnp.integer) else x @ weights
+    """x W of one step or of all of them: [I] or [T, I], or symbols, whose product is a row.
+
+    Raises InputError for a symbol that is no row, unless it is traced: JAX would take another row.
+    """
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        return x @ weights
+    if not isinstance(x, jax.core.Tracer):
+        symbols = np.asarray(x)
+        for symbol in symbols[(symbols < 0) | (symbols >= len(weights))]:
+            raise InputError(
+                f"symbol {symbol} is not of the alphabet of {len(weights)}: 0 to {len(weights) - 1}"
+            )
+    return _rows(weights, x)
 
 
 @jax.custom_jvp

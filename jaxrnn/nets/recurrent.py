@@ -32,6 +32,7 @@ def recurrent(
     hidden: Callable[[State], Any] = lambda state: state,
     scan: Callable[[Params, State, Any, int], tuple[State, Any]] | None = None,
     scan_together: Callable[[Params, State, Any], Any] | None = None,
+    advance_shared: Callable[[Params, State, Any], State] | None = None,
     gates: tuple[str, ...] = (),
     look: Callable[[Any, State, Any], Any] | None = None,
     prepare: Callable[[Params], Any] = lambda params: params,
@@ -45,10 +46,11 @@ def recurrent(
     each for all time steps at once; ``advance`` alone stays in the scan.
     ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than that
     scan, see :func:`jaxrnn.unroll`, and ``scan_together(params, states [B, ...], all p)`` all h
-    [T, B, ...] of B sequences. ``look(params, s(t-1), p(t))`` gives the activations of the
-    ``gates``, in their order. ``advance`` and ``look`` get ``prepare(params)`` in place of the
-    parameters, which is computed once, before the scan. ``init`` and ``before_joining`` are the
-    :class:`Cell`'s.
+    [T, B, ...] of B sequences. With ``advance_shared``, which computes what ``advance`` does, the
+    cell has a fast path for sequences that share the weights; its readout is then :func:`outputs`.
+    ``look(params, s(t-1), p(t))`` gives the activations of the ``gates``, in their order.
+    ``advance`` and ``look`` get ``prepare(params)`` in place of the parameters, which is computed
+    once, before the scan. ``init`` and ``before_joining`` are the :class:`Cell`'s.
     """
 
     def checked_init(key: jax.Array, initializer: Initializer) -> Params:
@@ -70,7 +72,9 @@ def recurrent(
         def activations(params: Params, state: State, x: jax.Array) -> dict[str, jax.Array]:
             return dict(zip(gates, look(prepare(params), state, project(params, x)), strict=True))
 
-    def with_outputs(readout: Callable[[Params, Any, Any], jax.Array]) -> Cell:
+    Readout = Callable[[Params, Any, Any], jax.Array]
+
+    def with_outputs(readout: Readout, readout_shared: Readout) -> Cell:
         def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
             projected = project(params, x)
             state = advance(prepare(params), state, projected)
@@ -83,8 +87,21 @@ def recurrent(
             last, hs = (scan or plain)(params, state, projected, steps_at_once)
             return last, readout(params, hs, projected)
 
+        def shared(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+            # With the projection inside of the scan: to keep that of all time steps in memory
+            # takes longer than to compute it in many small products.
+            assert advance_shared is not None
+
+            def one(state: State, x: jax.Array) -> tuple[State, Any]:
+                state = advance_shared(params, state, project(params, x))
+                return state, hidden(state)
+
+            last, hs = lax.scan(one, state, xs)
+            return last, readout_shared(params, hs, None)
+
         def together(params: Params, xs: jax.Array) -> jax.Array:
-            assert scan_together is not None
+            if scan_together is None:
+                return jax.vmap(lambda xs: shared(params, initial_state(params), xs)[1])(xs)
             first = jax.tree.map(
                 lambda leaf: jnp.broadcast_to(leaf, (len(xs), *leaf.shape)), initial_state(params)
             )
@@ -101,8 +118,13 @@ def recurrent(
             gates,
             activations,
             before_joining,
-            together=together if scan_together is not None else None,
+            together=together if scan_together or advance_shared else None,
+            shared=shared if advance_shared is not None else None,
         )
 
-    of_hidden = with_outputs(lambda params, h, projected: h)
-    return with_outputs(readout)._replace(hidden=of_hidden)
+    def passed_on(params: Params, h: Any, projected: Any) -> Any:
+        return h
+
+    # JAX's own derivative of a plain product sums over all sequences at once.
+    cell = with_outputs(readout, outputs if advance_shared is not None else readout)
+    return cell._replace(hidden=with_outputs(passed_on, passed_on))

@@ -85,22 +85,29 @@ def ind_rnn(
     num_outputs: int,
     *,
     recurrent_range: tuple[float, float] = (0.0, 1.0),
+    recurrent_bound: float | None = None,
 ) -> Cell:
     """The independently recurrent net: rectified units, a recurrent weight u each.
 
     h(t) = relu(x(t) U + u h(t-1) + b); the state is h [H]. u is first uniform in
     ``recurrent_range``, whatever the initializer. If only the last output counts, as in adding, the
-    authors take 2^(-1/T) to 2^(1/T) for the last of several layers.
+    authors take 2^(-1/T) to 2^(1/T) for the last of several layers. With a ``recurrent_bound`` c
+    training keeps every u within [-c, c]: an update that leads out of it ends at its bound. The
+    authors take 2^(1/T).
 
-    Raises InputError for a range that does not begin below its end.
+    Raises InputError for a range that does not begin below its end, and a bound that is not
+    positive.
 
     Source: Li et al. 2018, section 3; the first u: their code, for rectified units.
 
-    Differs from it in that u is not kept within +-2^(1/T) while it is trained.
+    Differs from it in that u is not bounded unless ``recurrent_bound`` says so, and in that the
+    bound holds after an update, not before it.
     """
     low, high = recurrent_range
     if not low < high:
         raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
+    if recurrent_bound is not None and not recurrent_bound > 0:
+        raise InputError(f"recurrent-bound {recurrent_bound} must be positive")
 
     def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
@@ -118,7 +125,7 @@ def ind_rnn(
     def scan(params: IndependentParams, h: jax.Array, sums: jax.Array, at_once: int) -> Any:
         return rectified_recurrence(at_once, params.recurrent_weights, sums, h)
 
-    return recurrent(
+    cell = recurrent(
         init,
         lambda params: jnp.zeros_like(params.bias),
         sums,
@@ -127,6 +134,14 @@ def ind_rnn(
         gates=("candidate",),
         look=lambda params, h, summed: (advance(params, h, summed),),
     )
+    if recurrent_bound is None:
+        return cell
+    bound = recurrent_bound
+
+    def bounded(params: IndependentParams) -> IndependentParams:
+        return params._replace(recurrent_weights=jnp.clip(params.recurrent_weights, -bound, bound))
+
+    return cell._replace(project=bounded)
 
 
 CELLS = (simple_rnn, irnn, ind_rnn)

@@ -1,6 +1,7 @@
 """Add or multiply two marked numbers of a long sequence of numbers."""
 
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,15 +24,15 @@ from jaxrnn.problems.task import (
     Task,
     at_last_step,
     draw_integers,
+    length_drawn,
     longest,
-    require_length,
 )
 
 _THRESHOLD = 0.04
 FIRST_MARKED = 10  # the first marker is on one of this many first pairs
 
 
-def adding(length: int) -> Task:
+def adding(length: int, *, shortest: int | None = None) -> Task:
     """Add two marked real numbers of a long sequence of pairs (value, marker).
 
     The values are independent and uniform on [-1, 1). The number of pairs is uniform on
@@ -50,6 +51,8 @@ def adding(length: int) -> Task:
     >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
     '0.1220'
 
+    With ``shortest`` the length of each sequence is drawn from there to ``length``.
+
     Raises InputError for a length below 11, where the last pair could be marked.
 
     The paper gives a least lag of ``length`` / 2. So the second marker stands at pair ``length`` /
@@ -61,7 +64,7 @@ def adding(length: int) -> Task:
     # The target lies within 0.04 of 1/2 where |X1 + X2| <= 0.16, or |X1| if that is all there is.
     return _marked(
         "adding",
-        length,
+        (shortest, length),
         -1.0,
         lambda values, is_marked: 0.5 + jnp.sum(jnp.where(is_marked, values, 0.0)) / 4,
         Solved(threshold=_THRESHOLD, window=2000, mean_error=0.01),
@@ -69,7 +72,7 @@ def adding(length: int) -> Task:
     )
 
 
-def multiplication(length: int) -> Task:
+def multiplication(length: int, *, shortest: int | None = None) -> Task:
     """Multiply two marked real numbers of a long sequence of pairs (value, marker).
 
     As :func:`adding`, errors included, with values uniform on [0, 1) and the target prod(X), where
@@ -89,7 +92,7 @@ def multiplication(length: int) -> Task:
     most = 2 * _THRESHOLD
     return _marked(
         "multiplication",
-        length,
+        (shortest, length),
         0.0,
         lambda values, is_marked: jnp.prod(jnp.where(is_marked, values, 1.0)),
         Solved(threshold=_THRESHOLD, window=2000, max_failures=139),
@@ -99,7 +102,7 @@ def multiplication(length: int) -> Task:
 
 def _marked(
     name: str,
-    length: int,
+    lengths: tuple[int | None, int],
     least_value: float,
     target: Callable[[jax.Array, jax.Array], jax.Array],
     solved: Solved,
@@ -107,13 +110,18 @@ def _marked(
 ) -> Task:
     """``guessing`` is the share of sequences that the best constant gets right: first if two values
     count, then if only one does, because the first pair is chosen."""
-    require_length(name, length, FIRST_MARKED + 1)
+    shortest, length = lengths
+    draw_length = length_drawn(name, shortest, length, FIRST_MARKED + 1)
     max_steps = longest(length)
-    has_one = 1 / FIRST_MARKED + (1 - 1 / FIRST_MARKED) / (length // 2 - 1)
+    has_one = statistics.mean(
+        1 / FIRST_MARKED + (1 - 1 / FIRST_MARKED) / (one // 2 - 1)
+        for one in range(length if shortest is None else shortest, length + 1)
+    )
 
     def draw(key: jax.Array) -> Sequence:
+        length = draw_length(key)
         integer_key, value_key = jax.random.split(key)
-        ranges = [(length, max_steps), (0, FIRST_MARKED - 1), (0, length // 2 - 2)]
+        ranges = [(length, longest(length)), (0, FIRST_MARKED - 1), (0, length // 2 - 2)]
         num_steps, first, second = draw_integers(integer_key, ranges)
         values = jax.random.uniform(value_key, (max_steps,), minval=least_value, maxval=1.0)
         # Number k of the pairs that are left is pair k before the first that was chosen, else k+1.

@@ -4,14 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import whole_number
-from jaxrnn.problems.task import Sequence, Solved, Task, draw_integers, require_length
+from jaxrnn.problems.task import Sequence, Solved, Task, draw_integers, length_drawn
 
 # No criterion is agreed on. Here at most 1 % of the sequences may have a wrong symbol, one whose
 # probability is 1/2 or less.
 _SOLVED = Solved(threshold=0.5, window=1000, max_failures=10)
 
 
-def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
+def copying(
+    length: int, *, num_symbols: int = 8, num_copied: int = 10, shortest: int | None = None
+) -> Task:
     """Repeat a few symbols in their order, a long time after they were seen.
 
     With T = ``length``, the paper's lag, K = ``num_symbols`` and M = ``num_copied`` a sequence has
@@ -31,12 +33,16 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
     cross-entropy of M ln(K) / (T + 2 M), 0.173 for the paper's K = 8, M = 10, T = 100. It gets 1 /
     K of the symbols right, and all symbols of a sequence with probability K^-M.
 
+    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
+    there are blanks, which count nowhere.
+
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
     Source: Arjovsky, Shah & Bengio 2016, section 5.1, after Hochreiter & Schmidhuber 1997; that no
     output stands for the delimiter is their code's.
     """
-    num_symbols, num_copied = _checked("copying", length, num_symbols, num_copied)
+    num_symbols, num_copied = _checked(num_symbols, num_copied)
+    draw_length = length_drawn("copying", shortest, length, 1)
     blank, delimiter = num_symbols, num_symbols + 1
     num_steps = length + 2 * num_copied
 
@@ -45,17 +51,23 @@ def copying(length: int, *, num_symbols: int = 8, num_copied: int = 10) -> Task:
         step = jnp.arange(num_steps, dtype=jnp.int32)
         blanks = jnp.full(num_steps - num_copied, blank, jnp.int32)
         inputs = jnp.concatenate([symbols, blanks])
+        begin = num_copied + draw_length(key)  # of the steps at which the symbols are asked for
+        end = begin + num_copied
+        targets = jnp.full(num_steps, blank, jnp.int32)
         return Sequence(
-            inputs=jnp.where(step == num_copied + length - 1, delimiter, inputs),
-            targets=jnp.concatenate([blanks, symbols]),
-            judged_mask=step >= num_copied + length,
+            inputs=jnp.where(step == begin - 1, delimiter, inputs),
+            targets=jax.lax.dynamic_update_slice(targets, symbols, (begin,)),
+            mask=None if shortest is None else step < end,
+            judged_mask=(step >= begin) & (step < end),
         )
 
     sizes = num_symbols + 2, num_symbols + 1, num_steps
     return Task(draw, *sizes, solved=_SOLVED, guessing=num_symbols**-num_copied)
 
 
-def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 16) -> Task:
+def selective_copying(
+    length: int, *, num_symbols: int = 14, num_copied: int = 16, shortest: int | None = None
+) -> Task:
     """Repeat the few symbols that stand among noise, in their order, once it is over.
 
     With L = ``length`` noise tokens, K = ``num_symbols`` and M = ``num_copied`` a sequence has
@@ -74,6 +86,9 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
     A net that remembers no symbol has to guess it. It has a mean cross-entropy of ln(K), gets 1 / K
     of the symbols right, and all symbols of a sequence with probability K^-M.
 
+    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
+    there is noise, which counts nowhere.
+
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
     The paper has ``length`` 4096, a vocabulary of 16 tokens with the noise and 16 tokens to copy.
@@ -83,12 +98,14 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
 
     Source: Gu & Dao 2023, section 4.1.1 and appendix E.1, after Jing et al. 2019.
     """
-    num_symbols, num_copied = _checked("selective_copying", length, num_symbols, num_copied)
+    num_symbols, num_copied = _checked(num_symbols, num_copied)
+    draw_length = length_drawn("selective_copying", shortest, length, 1)
     marker = num_symbols + 1
-    num_before = length + num_copied
-    num_steps = num_before + num_copied
+    num_steps = length + 2 * num_copied
 
     def draw(key: jax.Array) -> Sequence:
+        length = draw_length(key)
+        begin, end = length + num_copied, length + 2 * num_copied  # of the markers
         # Floyd's method for a uniform set of M out of N: the k-th draw is uniform on 0, ..., N-M+k.
         # If that number was drawn before, N-M+k is taken instead, which no earlier draw can be.
         last = [length + k for k in range(num_copied)]
@@ -103,23 +120,22 @@ def selective_copying(length: int, *, num_symbols: int = 14, num_copied: int = 1
         k = jnp.arange(num_copied, dtype=jnp.int32)
         places, _ = jax.lax.scan(take, jnp.full(num_copied, -1, jnp.int32), k)
         step = jnp.arange(num_steps, dtype=jnp.int32)
-        inputs = jnp.where(step < num_before, jnp.int32(0), marker)
+        counts = (step >= begin) & (step < end)
+        inputs = jnp.where(counts, marker, jnp.int32(0))
+        targets = jnp.zeros(num_steps, jnp.int32)
         return Sequence(
             inputs=inputs.at[jnp.sort(places)].set(symbols),
-            targets=jnp.concatenate([jnp.zeros(num_before, jnp.int32), symbols]),
-            mask=step >= num_before,
+            targets=jax.lax.dynamic_update_slice(targets, symbols, (begin,)),
+            mask=counts,
         )
 
     sizes = num_symbols + 2, num_symbols + 2, num_steps
     return Task(draw, *sizes, solved=_SOLVED, guessing=num_symbols**-num_copied)
 
 
-def _checked(name: str, length: int, num_symbols: int, num_copied: int) -> tuple[int, int]:
+def _checked(num_symbols: int, num_copied: int) -> tuple[int, int]:
     """The options as whole numbers; raises InputError for what does not fit."""
-    num_symbols = whole_number("num_symbols", num_symbols, 2)
-    num_copied = whole_number("num_copied", num_copied, 1)
-    require_length(name, length, 1)
-    return num_symbols, num_copied
+    return whole_number("num_symbols", num_symbols, 2), whole_number("num_copied", num_copied, 1)
 
 
 TASKS = (copying, selective_copying)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import whole_number
+from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems.paper_1997 import (
     BASE,
@@ -19,16 +19,17 @@ from jaxrnn.problems.paper_1997 import (
 )
 from jaxrnn.problems.suite import Published, Suite
 from jaxrnn.problems.task import (
+    Length,
     Sequence,
     Solved,
     Task,
     at_last_step,
     draw_integers,
-    require_length,
+    length_drawn,
 )
 
 
-def noise_free(length: int, num_symbols: int | None = None) -> Task:
+def noise_free(length: int, num_symbols: int | None = None, *, shortest: int | None = None) -> Task:
     """Predict the next symbol of one of two sequences that differ in their first and last symbol.
 
     With T = ``length`` and an alphabet of T symbols the sequences are (T-2, 0, 1, ..., T-3, T-2)
@@ -37,36 +38,59 @@ def noise_free(length: int, num_symbols: int | None = None) -> Task:
     T-1 steps; the last symbol is a target only.
 
     With an alphabet of K = ``num_symbols`` the ends are K-2 or K-1, and between them 0, ..., K-3
-    are repeated over and over. Then inputs and outputs are the same at every length.
+    are repeated over and over. Then inputs and outputs are the same at every length. With
+    ``shortest`` the length of each sequence is drawn from there to ``length``; the steps behind its
+    end count nowhere. This needs ``num_symbols``, since the alphabet would depend on the length.
 
     >>> noise_free(4).draw(jax.random.key(1)).targets.tolist()
     [0, 1, 3]
 
-    Raises InputError for a length below 3, where nothing stands between first and last, and for an
-    alphabet of less than three symbols.
+    Raises InputError for a length below 3, where nothing stands between first and last, for an
+    alphabet of less than three symbols, and for ``shortest`` without an alphabet.
 
     Source: the notebook's ``gen_sequence``; Hochreiter & Schmidhuber 1997, experiment 2a, whose
     p is T-1.
     """
-    require_length("noise_free", length, 3)
-    size = _alphabet(length, num_symbols)
+    draw_length = length_drawn("noise_free", shortest, length, 3)
+    size = _alphabet(length, num_symbols, shortest)
 
     def draw(key: jax.Array) -> Sequence:
         ends = (size - 2 + jax.random.bernoulli(key).astype(jnp.int32))[None]
         middle = jnp.arange(length - 2, dtype=jnp.int32)
         if size != length:
             middle = middle % np.int32(size - 2)
-        return Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
+        sequence = Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
+        return sequence if shortest is None else _ended(sequence, draw_length(key))
 
     return Task(draw, size, size, length - 1, guessing=1 / 2)
 
 
-def _alphabet(length: int, num_symbols: int | None) -> int:
+def _ended(sequence: Sequence, length: Length) -> Sequence:
+    """The sequence with its last symbol at this length; nothing behind it counts."""
+    step = jnp.arange(len(sequence.inputs), dtype=jnp.int32)
+    targets = jnp.where(step == length - 2, sequence.inputs[0], sequence.targets)
+    last = step == length - 2
+    return sequence._replace(
+        targets=targets,
+        mask=last if sequence.mask is not None else step <= length - 2,
+        judged_mask=None if sequence.judged_mask is None else last,
+    )
+
+
+def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int:
     """The size of the alphabet: the length, or what was asked for."""
+    if num_symbols is None and shortest is not None:
+        raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
     return length if num_symbols is None else whole_number("num_symbols", num_symbols, 3)
 
 
-def no_regularities(length: int, only_last: bool = False, num_symbols: int | None = None) -> Task:
+def no_regularities(
+    length: int,
+    only_last: bool = False,
+    num_symbols: int | None = None,
+    *,
+    shortest: int | None = None,
+) -> Task:
     """As noise_free, but the symbols between the first and the last are drawn at random.
 
     With T = ``length`` and an alphabet of T symbols a sequence is (e, m(1), ..., m(T-2), e): e is
@@ -74,30 +98,30 @@ def no_regularities(length: int, only_last: bool = False, num_symbols: int | Non
     are T-1 steps, inputs and targets [T-1]. Every next symbol is a target and every step counts
     for the loss, unless ``only_last``, but only the last symbol can be predicted, so the error is
     that of the last step. With an alphabet of K = ``num_symbols`` e is K-2 or K-1, the m are
-    uniform on 0, ..., K-3.
+    uniform on 0, ..., K-3. ``shortest`` is that of :func:`noise_free`.
 
     >>> sequence = no_regularities(6).draw(jax.random.key(2))
     >>> sequence.inputs.tolist(), sequence.targets.tolist()
     ([5, 0, 1, 3, 1], [0, 1, 3, 1, 5])
 
-    Raises InputError for a length below 3, where nothing stands between first and last, and for an
-    alphabet of less than three symbols.
+    Raises InputError as :func:`noise_free` does.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 2b, whose p is T-1.
     """
-    require_length("no_regularities", length, 3)
-    size = _alphabet(length, num_symbols)
+    draw_length = length_drawn("no_regularities", shortest, length, 3)
+    size = _alphabet(length, num_symbols, shortest)
 
     def draw(key: jax.Array) -> Sequence:
         symbols = draw_integers(key, [(size - 2, size - 1)] + [(0, size - 3)] * (length - 2))
         ends, middle = symbols[:1], symbols[1:]
         is_last = jnp.arange(length - 1) == length - 2
-        return Sequence(
+        sequence = Sequence(
             inputs=jnp.concatenate([ends, middle]),
             targets=jnp.concatenate([middle, ends]),
             mask=is_last if only_last else None,
             judged_mask=is_last,
         )
+        return sequence if shortest is None else _ended(sequence, draw_length(key))
 
     return Task(draw, size, size, length - 1, guessing=1 / 2)
 
@@ -109,7 +133,9 @@ LONGEST_TAIL = 131
 """The most distractors between those and e; a longer tail has probability 0.9^132 = 9.1e-7."""
 
 
-def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
+def very_long_lag(
+    length: int, num_distractors: int | None = None, *, shortest: int | None = None
+) -> Task:
     """Recall the second symbol after a long, random stretch of distractors that ends by chance.
 
     With q = ``length`` and p = ``num_distractors`` (q by default) the p+4 symbols are the
@@ -121,7 +147,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
 
     The number of steps is static, T = q + 134: a tail G above 131 is cut to 131, which happens to
     one sequence in 1.1 million (probability 0.9^132 = 9.1e-7, below 1e-6). Inputs and targets are
-    [T], 0 after e.
+    [T], 0 after e. With ``shortest`` the length of each sequence is drawn from there to ``length``.
 
     >>> sequence = very_long_lag(3, num_distractors=2).draw(jax.random.key(11))
     >>> last = int(sequence.mask.argmax())
@@ -132,7 +158,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 2c.
     """
-    require_length("very_long_lag", length, 1)
+    draw_length = length_drawn("very_long_lag", shortest, length, 1)
     p = length if num_distractors is None else num_distractors
     p = whole_number("num_distractors", p, 1)
     max_steps = 2 + length + LONGEST_TAIL + 1
@@ -143,7 +169,7 @@ def very_long_lag(length: int, num_distractors: int | None = None) -> Task:
         class_, distractors = symbols[0], symbols[1:]
         # The number of draws before the first e.
         tail = jax.random.geometric(tail_key, END_PROBABILITY, (), jnp.int32) - 1
-        at_e = 2 + length + jnp.minimum(tail, LONGEST_TAIL)
+        at_e = 2 + draw_length(key) + jnp.minimum(tail, LONGEST_TAIL)
         step = jnp.arange(max_steps, dtype=jnp.int32)
         inputs = jnp.where(step < at_e, distractors, 0)
         inputs = inputs.at[0].set(p + 1).at[1].set(p + 2 + class_)

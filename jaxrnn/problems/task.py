@@ -1,7 +1,7 @@
 """What a task is, and what the families of tasks share."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence as Sequence_
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,18 +74,62 @@ def require_length(task: str, length: int, least: int) -> None:
         raise InputError(f"length {length} is too short for task {task}: it needs at least {least}")
 
 
-def longest(length: int) -> int:
+SHORTEST = "shortest"
+"""The option of tasks by which each sequence has a length of its own."""
+
+_LENGTH = np.uint32(2**31)
+"""What is folded into a sequence's key to draw its length; a task's own draws use none like it."""
+
+Length = int | jax.Array
+"""A length that all sequences have, or that of one sequence."""
+
+
+def length_drawn(
+    task: str, shortest: int | None, length: int, least: int
+) -> Callable[[jax.Array], Length]:
+    """``draw(key of a sequence) -> its length``: uniform on ``shortest``, ..., ``length``, both
+    ends included, or without ``shortest`` always ``length``.
+
+    Everything that a task says of its length holds for the length that was drawn. The arrays have
+    the size of the longest sequence; what is behind the end is not counted. Raises InputError for a
+    length below ``least``, and a ``shortest`` that is below it or above ``length``.
+    """
+    require_length(task, length, least)
+    if shortest is None:
+        return lambda key: length
+    shortest = whole_number(SHORTEST, shortest)
+    if not least <= shortest <= length:
+        raise InputError(
+            f"shortest {shortest} must lie between the least length of task {task}, {least}, and "
+            f"length {length}"
+        )
+
+    def draw(key: jax.Array) -> jax.Array:
+        folded = jax.random.fold_in(key, _LENGTH)
+        return jax.random.randint(folded, (), shortest, length + 1, jnp.int32)
+
+    return draw
+
+
+def longest(length: Length) -> Any:
     """floor(1.1 length): the number of steps of the longest sequence of a task."""
     return 11 * length // 10
 
 
-def draw_integers(key: jax.Array, ranges: list[tuple[int, int]]) -> jax.Array:
+def draw_integers(key: jax.Array, ranges: Sequence_[tuple[Length, Length]]) -> jax.Array:
     """Independent integers [len(ranges)], each uniform on its (low, high), both ends included.
 
     In one call, since each call of jax.random costs XLA a good part of a second to compile.
     """
-    low, high = np.array(ranges, np.int32).T
+    low, high = map(_as_one, zip(*ranges, strict=True))
     return jax.random.randint(key, (len(ranges),), low, high + np.int32(1), jnp.int32)
+
+
+def _as_one(numbers: Sequence_[Length]) -> Any:
+    """Integers as one array: NumPy's, where all are known."""
+    if all(isinstance(one, int) for one in numbers):
+        return np.array(numbers, np.int32)
+    return jnp.stack([jnp.asarray(one, jnp.int32) for one in numbers])
 
 
 def at_last_step(

@@ -20,8 +20,8 @@ from jaxrnn.problems.task import (
     Task,
     at_last_step,
     draw_integers,
+    length_drawn,
     longest,
-    require_length,
 )
 
 SYMBOLS = "abcdXYEB"
@@ -31,7 +31,7 @@ X, START, END = SYMBOLS.index("X"), SYMBOLS.index("E"), SYMBOLS.index("B")
 LEAST_LENGTH = 20  # from here on the first window begins behind the start symbol
 
 
-def temporal_order(length: int) -> Task:
+def temporal_order(length: int, *, shortest: int | None = None) -> Task:
     """Tell in which order two relevant symbols came among distractors.
 
     The symbols a, b, c, d, X, Y, E, B are 0, ..., 7. The number of symbols is uniform on
@@ -48,6 +48,8 @@ def temporal_order(length: int) -> Task:
     >>> int(sequence.targets[sequence.mask][0])
     1
 
+    With ``shortest`` the length of each sequence is drawn from there to ``length``.
+
     Raises InputError for a length below 20, where t1 could be 1.
 
     The paper's ``length`` is 100; positions at other lengths are in proportion. It does not say
@@ -55,10 +57,10 @@ def temporal_order(length: int) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 6a.
     """
-    return _temporal_order("temporal_order", length, ((10, 20), (50, 60)))
+    return _temporal_order("temporal_order", shortest, length, ((10, 20), (50, 60)))
 
 
-def temporal_order_three(length: int) -> Task:
+def temporal_order_three(length: int, *, shortest: int | None = None) -> Task:
     """Tell in which order three relevant symbols came among distractors.
 
     As :func:`temporal_order`, errors included, with three positions: at ``length`` 100 t1 is
@@ -74,23 +76,26 @@ def temporal_order_three(length: int) -> Task:
 
     Source: Hochreiter & Schmidhuber 1997, experiment 6b.
     """
-    return _temporal_order("temporal_order_three", length, ((10, 20), (33, 43), (66, 76)))
+    return _temporal_order("temporal_order_three", shortest, length, ((10, 20), (33, 43), (66, 76)))
 
 
-def _temporal_order(name: str, length: int, percent: tuple[tuple[int, int], ...]) -> Task:
-    require_length(name, length, LEAST_LENGTH)
+def _temporal_order(
+    name: str, shortest: int | None, length: int, percent: tuple[tuple[int, int], ...]
+) -> Task:
+    draw_length = length_drawn(name, shortest, length, LEAST_LENGTH)
     max_steps = longest(length)
-    windows = [(low * length // 100, high * length // 100) for low, high in percent]
-    num_classes = 2 ** len(windows)
+    num_classes = 2 ** len(percent)
 
     def draw(key: jax.Array) -> Sequence:
-        ranges = [(0, num_classes - 1), (length, max_steps), *windows]
+        length = draw_length(key)
+        windows = [(low * length // 100, high * length // 100) for low, high in percent]
+        ranges = [(0, num_classes - 1), (length, longest(length)), *windows]
         integers = draw_integers(key, ranges + [(0, X - 1)] * max_steps)
         class_, num_steps, *positions = integers[: len(ranges)]
         inputs = integers[len(ranges) :]
         step = jnp.arange(max_steps, dtype=jnp.int32)
         for k, position in enumerate(positions):
-            is_y = (class_ >> (len(windows) - 1 - k)) & 1
+            is_y = (class_ >> (len(percent) - 1 - k)) & 1
             inputs = jnp.where(step == position - 1, X + is_y, inputs)
         inputs = jnp.where(step == 0, START, inputs)
         inputs = jnp.where(step == num_steps - 1, END, inputs)

@@ -16,15 +16,15 @@ from jaxrnn.problems.task import (
     Task,
     at_last_step,
     draw_integers,
+    length_drawn,
     longest,
-    require_length,
 )
 
 INPUT_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
 
 
-def two_sequence(length: int, num_informative: int = 3) -> Task:
+def two_sequence(length: int, num_informative: int = 3, *, shortest: int | None = None) -> Task:
     """Tell at the end of a noisy sequence whether its first elements were +1 or -1.
 
     With N = ``num_informative``: class 1 and class 2 have probability 1/2 each; elements 1, ..., N
@@ -39,16 +39,20 @@ def two_sequence(length: int, num_informative: int = 3) -> Task:
     >>> sequence.targets[:, 0].tolist()
     [0.0, 0.0, 0.0, 0.0]
 
+    With ``shortest`` the length of each sequence is drawn from there to ``length``.
+
     Raises InputError for less than one informative element, and for a length below N+1, where no
     noise follows them.
 
     Source: Hochreiter & Schmidhuber 1997, experiment 3a.
     """
     solved = Solved(threshold=0.2, mean_error=0.01, test_size=256)
-    return _two_sequence("two_sequence", length, num_informative, solved)
+    return _two_sequence("two_sequence", shortest, length, num_informative, solved)
 
 
-def two_sequence_noise(length: int, num_informative: int = 3) -> Task:
+def two_sequence_noise(
+    length: int, num_informative: int = 3, *, shortest: int | None = None
+) -> Task:
     """As two_sequence, with the noise on the informative elements, too.
 
     Elements 1, ..., N are +1 or -1 plus a Gaussian of mean 0 and variance 0.2; everything else,
@@ -62,11 +66,13 @@ def two_sequence_noise(length: int, num_informative: int = 3) -> Task:
     Source: Hochreiter & Schmidhuber 1997, experiment 3b.
     """
     solved = Solved(threshold=0.2, max_failures=5, mean_error=0.04, test_size=256)
-    rule = length, num_informative, solved
+    rule = shortest, length, num_informative, solved
     return _two_sequence("two_sequence_noise", *rule, noise_everywhere=True)
 
 
-def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
+def two_sequence_target_noise(
+    length: int, num_informative: int = 3, *, shortest: int | None = None
+) -> Task:
     """As two_sequence, with targets 0.2 and 0.8 that are themselves noisy.
 
     The target is 0.2 for class 1 and 0.8 for class 2 plus, drawn for each sequence, a Gaussian of
@@ -84,7 +90,7 @@ def two_sequence_target_noise(length: int, num_informative: int = 3) -> Task:
     Source: Hochreiter & Schmidhuber 1997, experiment 3c.
     """
     solved = Solved(threshold=0.1, mean_error=0.015, test_size=256)
-    rule = length, num_informative, solved
+    rule = shortest, length, num_informative, solved
     return _two_sequence("two_sequence_target_noise", *rule, target_noise=True)
 
 
@@ -95,6 +101,7 @@ def target_without_noise(inputs: jax.Array) -> jax.Array:
 
 def _two_sequence(
     name: str,
+    shortest: int | None,
     length: int,
     num_informative: int,
     solved: Solved,
@@ -103,12 +110,13 @@ def _two_sequence(
     target_noise: bool = False,
 ) -> Task:
     num_informative = whole_number("num_informative", num_informative, 1)
-    require_length(name, length, num_informative + 1)
+    draw_length = length_drawn(name, shortest, length, num_informative + 1)
     max_steps = longest(length)
 
     def draw(key: jax.Array) -> Sequence:
+        length = draw_length(key)
         integer_key, noise_key = jax.random.split(key)
-        class_, num_steps = draw_integers(integer_key, [(1, 2), (length, max_steps)])
+        class_, num_steps = draw_integers(integer_key, [(1, 2), (length, longest(length))])
         is_class_1 = class_ == 1
         # The last is the target's.
         normal = jax.random.normal(noise_key, (max_steps + 1,))

@@ -20,7 +20,10 @@ from jaxrnn.experiment import Experiment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
 
-_LATER = ("stack_hidden", "measure", "batch_size", "test_lengths")
+_LATER = (
+    *("stack_hidden", "measure", "batch_size", "test_lengths"),
+    *("optimizer_options", "schedule", "schedule_options", "warmup"),
+)
 """Settings that are left out of a file's name at their defaults: older versions lack them."""
 
 _COMMENT = len("sha256:") + 64  # bytes

@@ -12,8 +12,8 @@ import optax
 from jaxrnn.errors import InputError, Note, shown
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import called
-from jaxrnn.nets import Cell, Initializer, unroll
-from jaxrnn.nets.base import Params
+from jaxrnn.nets import Cell, Initializer
+from jaxrnn.nets.base import Params, run
 from jaxrnn.problems.task import Sequence, Task, are_symbols
 from jaxrnn.training.objectives import OBJECTIVES, Goal, Objective
 
@@ -45,16 +45,16 @@ def check_shapes(
             _require_type(owner, name, array, jnp.bool_)
     owner, rule = f"cell {experiment.cell}", f"task {experiment.task} says"
 
-    def run(key: jax.Array, inputs: jax.Array) -> tuple[Params, jax.Array]:
+    def trained(key: jax.Array, inputs: jax.Array) -> tuple[Params, jax.Array]:
         def loss(params: Params) -> tuple[jax.Array, jax.Array]:
-            outputs = unroll(cell, params, inputs)[1]
+            outputs = run(cell, params, inputs, cell.initial_state(params))[1]
             return jnp.sum(outputs.astype(jnp.result_type(float))), outputs
 
         params = cell.init(key, initializer)
         _, outputs = jax.grad(loss, has_aux=True, allow_int=True)(params)
         return params, outputs
 
-    params, outputs = called(owner, jax.eval_shape, run, jax.random.key(0), sequence.inputs)
+    params, outputs = called(owner, jax.eval_shape, trained, jax.random.key(0), sequence.inputs)
     first = jax.make_jaxpr(lambda key: cell.init(key, initializer))(jax.random.key(0)).jaxpr
     if not any(first.invars[0] is used for equation in first.eqns for used in equation.invars):
         warnings.warn(
@@ -64,12 +64,33 @@ def check_shapes(
             stacklevel=2,
         )
     _require(owner, "outputs", outputs, (*steps, task.num_outputs), rule)
+    _check_hooks(owner, cell, params)
     for what, leaf in [
         ("outputs", outputs),
         *(("weights", one) for one in jax.tree.leaves(params)),
     ]:
         _require_type(owner, what, leaf, jnp.floating)
     return params
+
+
+def _check_hooks(owner: str, cell: Cell, params: Params) -> None:
+    """Check what a cell prescribes for its updates; raises InputError."""
+
+    def fits(hook: Callable[[Params], Params] | None, name: str, exactly: bool) -> None:
+        if hook is None:
+            return
+        given = called(owner, jax.eval_shape, hook, params)
+        same = len({jax.tree.structure(given), jax.tree.structure(params)}) == 1
+        pairs = zip(jax.tree.leaves(given), jax.tree.leaves(params), strict=same)
+        if exactly:
+            fit = all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in pairs)
+        else:
+            fit = all(a.shape in ((), b.shape) for a, b in pairs)
+        if not (same and fit):
+            raise InputError(f"{owner} has a {name} that does not give one value for each weight")
+
+    fits(cell.rate_factors, "rate_factors", exactly=False)
+    fits(cell.project, "project", exactly=True)
 
 
 def check_optimizer(

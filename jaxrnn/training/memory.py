@@ -14,7 +14,7 @@ import optax
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import all_devices, free_memory
-from jaxrnn.nets import unroll
+from jaxrnn.nets.base import run
 from jaxrnn.outcome import SIZE_AT_LENGTHS, curve_edges
 from jaxrnn.problems import settled
 from jaxrnn.training.checks import drawn_shapes
@@ -276,7 +276,8 @@ def _residuals(parts: Parts) -> tuple[Any, Any, int]:
 
     def pullback(params: Any, sequence: Any) -> Any:
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
-            _, outputs = unroll(parts.cell, params, sequence.inputs)
+            first = parts.cell.initial_state(params)
+            _, outputs = run(parts.cell, params, sequence.inputs, first)
             return loss_and_error(parts.goal, outputs, sequence)
 
         return jax.vjp(loss, params, has_aux=True)[1]

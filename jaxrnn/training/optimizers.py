@@ -1,5 +1,6 @@
 """The optimizers: plain optax chains. Add one here and a line to ``OPTIMIZERS``."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.errors import look_up
+from jaxrnn.errors import InputError, look_up, shown
 from jaxrnn.nets.products import barrier
 
 
@@ -32,66 +33,231 @@ CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
 
 
 def clipped_sgd(
-    learning_rate: ArrayLike, clip: ArrayLike, clipping: str = "element"
+    learning_rate: ArrayLike,
+    clip: ArrayLike,
+    clipping: str = "element",
+    *,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
-    """Gradient descent on gradients kept within a bound.
+    """Gradient descent on gradients kept within a bound, with momentum if asked.
 
-    w <- w - learning_rate * g' with g' = min(max(g, -clip), clip) of each element, or for
-    ``clipping`` "norm" g' = g min(1, clip / |g|) of the whole gradient, or for "none" g' = g.
-    Raises InputError for another word.
+    w <- w - learning_rate * (d + weight_decay * w). Without momentum d = g', where
+    g' = min(max(g, -clip), clip) of each element, or for ``clipping`` "norm"
+    g' = g min(1, clip / |g|) of the whole gradient, or for "none" g' = g. With ``momentum`` mu,
+    from u = 0: u <- mu u + g', d = u, or with ``nesterov`` d = g' + mu u. The weight decay is
+    decoupled: neither the bound nor the momentum applies to it. All weights decay, biases too.
 
-    Source: the notebook's ``RNN_train`` (element); Pascanu, Mikolov & Bengio 2013 (norm).
+    Raises InputError for another ``clipping``, a momentum not from 0 to below 1, and a weight decay
+    below 0.
+
+    Source: the notebook's ``RNN_train`` (element); Pascanu, Mikolov & Bengio 2013 (norm); Sutskever
+    et al. 2013 (momentum, with the rate outside, as in Torch); Loshchilov & Hutter 2019 (decay).
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return optax.chain(bound, optax.sgd(jnp.asarray(learning_rate)))
+    return _descent(learning_rate, bound, _momentum(momentum, nesterov), weight_decay)
+
+
+def clipped_rmsprop(
+    learning_rate: ArrayLike,
+    clip: ArrayLike,
+    clipping: str = "element",
+    *,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    initial_scale: float = 0.0,
+    eps_in_sqrt: bool = True,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> optax.GradientTransformation:
+    """RMSprop on gradients kept within a bound.
+
+    With g' as in :func:`clipped_sgd`, for each weight and from v = ``initial_scale``:
+    v <- decay v + (1 - decay) g'^2, r = g' / sqrt(v + eps), or r = g' / (sqrt(v) + eps) without
+    ``eps_in_sqrt``. Momentum and weight decay are :func:`clipped_sgd`'s, with r in place of g'. So
+    the learning rate stands outside of the momentum; TensorFlow has it inside, which is the same
+    unless a schedule changes it.
+
+    The options of others: TensorFlow 1 ``eps=1e-10 initial_scale=1``; Torch ``decay=0.99
+    eps_in_sqrt=False``; Theano, by Lasagne, ``eps=1e-6``.
+
+    Raises InputError as :func:`clipped_sgd` does, and for a decay not from 0 to below 1, and an eps
+    or a first v below 0.
+
+    Source: Tieleman & Hinton 2012, lecture 6.5; names of the options: optax's ``rmsprop``.
+    """
+    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
+    _share("decay", decay)
+    _not_negative("eps", eps)
+    _not_negative("initial_scale", initial_scale)
+    means = _scale_by_rms(decay, eps, initial_scale, eps_in_sqrt)
+    directions = optax.chain(means, _momentum(momentum, nesterov))
+    return _descent(learning_rate, bound, directions, weight_decay)
 
 
 def clipped_adam(
-    learning_rate: ArrayLike, clip: ArrayLike, clipping: str = "element"
+    learning_rate: ArrayLike,
+    clip: ArrayLike,
+    clipping: str = "element",
+    *,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
     """Adam on gradients kept within a bound.
 
     With g' as in :func:`clipped_sgd`, for each weight and from m = v = 0: at step t = 1, 2, ...
-    m <- 0.9 m + 0.1 g', v <- 0.999 v + 0.001 g'^2,
-    w <- w - learning_rate * (m / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8).
-    Raises InputError for another word than "element", "norm" or "none".
+    m <- b1 m + (1 - b1) g', v <- b2 v + (1 - b2) g'^2,
+    d = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps),
+    w <- w - learning_rate * (d + weight_decay * w).
+
+    Raises InputError as :func:`clipped_sgd` does, and for a b1 or b2 not from 0 to below 1, and an
+    eps below 0.
 
     Source: Kingma & Ba 2015, algorithm 1.
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return optax.chain(
-        bound, _scale_by_adam(), optax.scale_by_learning_rate(jnp.asarray(learning_rate))
+    _share("b1", b1)
+    _share("b2", b2)
+    _not_negative("eps", eps)
+    return _descent(learning_rate, bound, _scale_by_adam(b1, b2, eps), weight_decay)
+
+
+def clipped_adamw(
+    learning_rate: ArrayLike,
+    clip: ArrayLike,
+    clipping: str = "element",
+    *,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay: :func:`clipped_adam` with another default, which is
+    Torch's.
+
+    Source: Loshchilov & Hutter 2019, algorithm 2.
+    """
+    return clipped_adam(
+        learning_rate, clip, clipping, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay
     )
 
 
-def _scale_by_adam() -> optax.GradientTransformation:
-    """Like ``optax.scale_by_adam``, but rounded in the same way for any split of the lanes over
-    devices.
+def _descent(
+    learning_rate: ArrayLike,
+    bound: optax.GradientTransformation,
+    direction: optax.GradientTransformation,
+    weight_decay: float,
+) -> optax.GradientTransformation:
+    """w <- w - learning_rate * (direction of the bounded gradient + weight_decay * w)."""
+    _not_negative("weight_decay", weight_decay)
+    rules = [bound, direction]
+    if weight_decay:
+        rules.append(_decayed(weight_decay))
+    return optax.chain(*rules, optax.scale_by_learning_rate(jnp.asarray(learning_rate)))
 
-    XLA may divide by two numbers in turn, or by their product. So here values are multiplied by the
-    inverse of each. Barriers separate products from their sums, as in a trial's update.
-    """
-    decay_1, decay_2, eps = 0.9, 0.999, 1e-8
+
+# What follows is optax's, but rounded in the same way for any split of the lanes over devices:
+# barriers separate products from their sums, as in a trial's update.
+
+
+def _decayed(weight_decay: float) -> optax.GradientTransformation:
+    """Like ``optax.add_decayed_weights``."""
+
+    def decayed(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
+        return optax.tree.add(updates, barrier(optax.tree.scale(weight_decay, params)))
+
+    return optax.stateless(decayed)
+
+
+def _momentum(momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    """Like ``optax.trace``."""
+    _share("momentum", momentum)
+    if not momentum:
+        if nesterov:
+            raise InputError("nesterov needs a momentum above 0")
+        return optax.identity()
+
+    def add(updates: optax.Updates, trace: optax.Updates) -> optax.Updates:
+        return optax.tree.add(updates, barrier(optax.tree.scale(momentum, trace)))
 
     def update(
         updates: optax.Updates, state: Any, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.OptState]:
-        def mean(decay: float, old: optax.Updates, new: optax.Updates) -> optax.Updates:
-            parts = optax.tree.scale(decay, old), optax.tree.scale(1 - decay, new)
-            return optax.tree.add(*barrier(parts))
+        trace = add(updates, state.trace)
+        return add(updates, trace) if nesterov else trace, optax.TraceState(trace)
 
-        mu = mean(decay_1, state.mu, updates)
-        nu = mean(decay_2, state.nu, jax.tree.map(jnp.square, updates))
+    return optax.GradientTransformation(optax.trace(momentum).init, update)
+
+
+def _mean(decay: float, old: optax.Updates, new: optax.Updates) -> optax.Updates:
+    parts = optax.tree.scale(decay, old), optax.tree.scale(1 - decay, new)
+    return optax.tree.add(*barrier(parts))
+
+
+def _scale_by_rms(
+    decay: float, eps: float, initial_scale: float, eps_in_sqrt: bool
+) -> optax.GradientTransformation:
+    """Like ``optax.scale_by_rms``."""
+
+    def scaled(g: jax.Array, v: jax.Array) -> jax.Array:
+        # A weight without a gradient so far stays as it is, with an eps of 0, too.
+        root = jnp.sqrt(v + eps) if eps_in_sqrt else jnp.sqrt(v) + eps
+        return jnp.where(g == 0, jnp.zeros_like(g), g / jnp.where(g == 0, jnp.ones_like(g), root))
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        nu = _mean(decay, state.nu, jax.tree.map(jnp.square, updates))
+        return jax.tree.map(scaled, updates, nu), optax.ScaleByRmsState(nu)
+
+    return optax.GradientTransformation(
+        optax.scale_by_rms(decay, initial_scale=initial_scale).init, update
+    )
+
+
+def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Like ``optax.scale_by_adam``.
+
+    XLA may divide by two numbers in turn, or by their product. So here values are multiplied by the
+    inverse of each.
+    """
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        mu = _mean(b1, state.mu, updates)
+        nu = _mean(b2, state.nu, jax.tree.map(jnp.square, updates))
         count = optax.safe_increment(state.count)
         t = jnp.asarray(count, jnp.result_type(float))
-        by_1, by_2 = barrier((1 / (1 - decay_1**t), 1 / (1 - decay_2**t)))
+        by_1, by_2 = barrier((1 / (1 - b1**t), 1 / (1 - b2**t)))
         updates = jax.tree.map(lambda m, v: m * by_1 / (jnp.sqrt(v * by_2) + eps), mu, nu)
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(optax.scale_by_adam().init, update)
 
 
-OPTIMIZERS: dict[str, Callable[[ArrayLike, ArrayLike, str], optax.GradientTransformation]] = {
+def _share(name: str, value: Any) -> None:
+    if not (_is_number(value) and 0 <= value < 1):
+        raise InputError(f"{name} {shown(value)} must be a number from 0 to below 1")
+
+
+def _not_negative(name: str, value: Any) -> None:
+    if not (_is_number(value) and 0 <= value < math.inf):
+        raise InputError(f"{name} {shown(value)} must be a number of at least 0")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "clipped_sgd": clipped_sgd,
+    "clipped_rmsprop": clipped_rmsprop,
     "clipped_adam": clipped_adam,
+    "clipped_adamw": clipped_adamw,
 }
+"""``optimizer(learning rate, clip bound, clipping, **options)``."""

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.names import build, called, find
+from jaxrnn.names import build, called, check_options, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.initializers import zero_biases
@@ -21,6 +21,7 @@ from jaxrnn.problems import TASKS, Task, settled, task_of
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
+from jaxrnn.training.schedules import SCHEDULES, Schedule, schedule_of
 from jaxrnn.training.tests import Test, tests_of
 
 GATE_BIASES = {
@@ -36,6 +37,12 @@ FORGET_AFTER = 50
 """After this many looks at the parts of new experiments JAX is made to forget its traces. A run
 takes two looks: at its experiment, and at one trial of it for the memory that a lane needs."""
 
+_OF_UPDATES: dict[str, Any] = {
+    **{"optimizer": "any", "optimizer_options": (), "clipping": "any"},
+    **{"schedule": "any", "schedule_options": (), "warmup": 0, "max_steps": 2**31 - 1},
+}
+"""The settings of a net's updates, which no other part depends on; any valid values."""
+
 _looks = itertools.count(1)
 
 
@@ -49,6 +56,7 @@ class Parts(NamedTuple):
     # optimizer(learning rate, clip bound)
     optimizer: Callable[[Any, Any], optax.GradientTransformation]
     tests: tuple[Test, ...]
+    schedule: Schedule | None = None  # None: the learning rate never changes
 
 
 def parts_of(experiment: Experiment) -> Parts:
@@ -58,13 +66,15 @@ def parts_of(experiment: Experiment) -> Parts:
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
     with a cell that has nothing to join, what :func:`jaxrnn.training.tests.tests_of` refuses, a
     task or a cell that gives other shapes or types than its sizes say, an objective that does not
-    take the task's targets, and an optimizer that does not give back what it was given.
+    take the task's targets, an optimizer that does not give back what it was given, and what
+    :func:`jaxrnn.training.schedules.schedule_of` refuses.
     """
     tables: dict[str, Mapping[str, Any]] = {
         "task": TASKS,
         "cell": CELLS,
         "initializer": INITIALIZERS,
         "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
     }
     named = {kind: find(table, kind, getattr(experiment, kind)) for kind, table in tables.items()}
     experiment = settled(experiment)
@@ -77,16 +87,18 @@ def parts_of(experiment: Experiment) -> Parts:
 def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     """The parts of a net, each looked at only once. ``builders`` change if a user's own file
     changes."""
-    optimizer = builders[-1]
+    *others, optimizer, scheduled = builders
     look_up(CLIPPINGS, "clipping", experiment.clipping)
+    options = dict(experiment.optimizer_options)
+    check_options(f"optimizer {experiment.optimizer}", optimizer, options, num_sizes=3)
 
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
-        return optimizer(learning_rate, clip, experiment.clipping)
+        return optimizer(learning_rate, clip, experiment.clipping, **options)
 
-    same = replace(experiment, optimizer="any", clipping="any")
-    parts, params = _but_the_optimizer(same, builders[:-1])
+    schedule = schedule_of(experiment, scheduled)
+    parts, params = _but_the_optimizer(replace(experiment, **_OF_UPDATES), tuple(others))
     check_optimizer(experiment, optimizer_of, params)
-    return parts._replace(optimizer=optimizer_of)
+    return parts._replace(optimizer=optimizer_of, schedule=schedule)
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import SIZE_AT_LENGTHS
 from jaxrnn.problems import Sequence, Task, task_of
+from jaxrnn.problems.task import SHORTEST
 
 DECIDING, FINAL = "test", "final_test"
 """The names of the test whose outcome solves a trial, and of the final test."""
@@ -50,7 +51,9 @@ def tests_of(experiment: Experiment, task: Task) -> tuple[Test, ...]:
     if experiment.final_test:
         tests.append(Test(FINAL, task, experiment.final_test, (_FINAL,)))
     for length in experiment.test_lengths:
-        other = task_of(replace(experiment, length=length))
+        # All of that length, even if training draws its lengths.
+        options = {k: v for k, v in dict(experiment.task_options).items() if k != SHORTEST}
+        other = task_of(replace(experiment, length=length, task_options=options))
         _check_sizes(experiment, task, length, other)
         folds = _LENGTHS, np.uint32(length)
         tests.append(Test(at_length(length), other, SIZE_AT_LENGTHS, folds))

@@ -11,8 +11,8 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import Cell, Initializer, unroll
-from jaxrnn.nets.base import unroll_together
+from jaxrnn.nets import Cell, Initializer
+from jaxrnn.nets.base import run, unroll_together
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
 from jaxrnn.problems import Sequence, settled
@@ -116,7 +116,9 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
     ``update`` measures each sequence's error with the weights before it, then takes one gradient
     step on their mean loss; with a single sequence as the notebook's ``run_experiment_1`` does.
     Update k is by the sequences k B to k B + B - 1. If the first of them comes before ``join_at``,
-    it uses the parameters from the cell's ``before_joining``.
+    it uses the parameters from the cell's ``before_joining``. The learning rate of an update is
+    that of the settings times the schedule's factor, and times the cell's ``rate_factors`` of each
+    weight; after it the weights are those that the cell's ``project`` gives.
     """
     task, cell, batch_size = parts.task, parts.cell, experiment.batch_size
     together = batch_size >= together_from(platform, cell.together is not None)
@@ -145,11 +147,20 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
             return to_measure(_seen(experiment, cell, params, number), sequence)
 
         gradients, errors = gradients_of(measure_seen, state.params, sequences)
+        if parts.schedule is not None:
+            rate = settings.learning_rate * parts.schedule(number)
+            settings = settings._replace(learning_rate=barrier(rate))
         updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
+        if cell.rate_factors is not None:
+            factors = cell.rate_factors(state.params)
+            updates = jax.tree.map(lambda one, factor: one * factor, updates, factors)
         # With a barrier: otherwise XLA may or may not round their last product before the sum,
         # depending on the lanes (jax 0.12.0.1, short axes, learning rates that are not a power of
         # two).
-        return TrainState(optax.apply_updates(state.params, barrier(updates)), opt_state), errors
+        params = optax.apply_updates(state.params, barrier(updates))
+        if cell.project is not None:
+            params = cell.project(params)
+        return TrainState(params, opt_state), errors
 
     def errors_of(test: Test, key: jax.Array, params: Any) -> jax.Array:
         measure = partial(_measure, parts, steps_at_once(test.task.num_steps, platform))
@@ -179,7 +190,8 @@ def _measure(
     parts: Parts, at_once: int, params: Any, sequence: Sequence
 ) -> tuple[jax.Array, jax.Array]:
     """Loss and error of one sequence, so many of its time steps at once."""
-    _, outputs = unroll(parts.cell, params, sequence.inputs, steps_at_once=at_once)
+    first = parts.cell.initial_state(params)
+    _, outputs = run(parts.cell, params, sequence.inputs, first, steps_at_once=at_once)
     return loss_and_error(parts.goal, outputs, sequence)
 
 

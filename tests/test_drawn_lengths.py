@@ -1,0 +1,225 @@
+"""Tasks whose sequences have a length of their own each: every rule holds for the length drawn."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrnn import TASKS, Experiment, InputError, run_trials
+from jaxrnn.problems import temporal_order
+from jaxrnn.problems.task import length_drawn, longest
+from jaxrnn.training.parts import parts_of
+
+NUM = 600
+RANGES = {  # shortest and length
+    "adding": (11, 40),
+    "multiplication": (11, 40),
+    "two_sequence": (4, 30),
+    "two_sequence_noise": (4, 30),
+    "two_sequence_target_noise": (4, 30),
+    "temporal_order": (20, 60),
+    "temporal_order_three": (20, 60),
+    "very_long_lag": (1, 30),
+    "noise_free": (3, 12),
+    "no_regularities": (3, 12),
+    "copying": (1, 9),
+    "selective_copying": (1, 9),
+}
+OPTIONS = {
+    "noise_free": {"num_symbols": 5},
+    "no_regularities": {"num_symbols": 5},
+    "copying": {"num_symbols": 4, "num_copied": 3},
+    "selective_copying": {"num_symbols": 4, "num_copied": 3},
+    "very_long_lag": {"num_distractors": 3},
+}
+
+
+def drawn(name):
+    """Sequences of a task, and the length of each."""
+    shortest, length = RANGES[name]
+    task = TASKS[name](length, shortest=shortest, **OPTIONS.get(name, {}))
+    keys = jax.random.split(jax.random.key(3), NUM)
+    lengths = jax.vmap(length_drawn(name, shortest, length, 1))(keys)
+    sequences = jax.device_get(jax.jit(jax.vmap(task.draw))(keys))
+    each = [jax.tree.map(lambda leaf: leaf[k], sequences) for k in range(NUM)]  # noqa: B023
+    return list(zip(each, np.asarray(lengths).tolist(), strict=True))
+
+
+def test_every_task_but_one_takes_the_option():
+    assert set(TASKS) - set(RANGES) == {"embedded_reber"}  # whose strings end by its grammar
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_lengths_are_uniform_from_the_shortest_to_the_longest(name):
+    shortest, length = RANGES[name]
+    counts = np.bincount([one for _, one in drawn(name)], minlength=length + 1)
+    assert not counts[:shortest].any()
+    kinds = length + 1 - shortest
+    expected = NUM / kinds
+    chi_square = np.sum((counts[shortest:] - expected) ** 2) / expected
+    assert chi_square < kinds + 5 * np.sqrt(2 * kinds)
+
+
+def ends(sequence, least, most):
+    """The only step that counts, as the last one of the sequence; nothing follows."""
+    (end,) = np.flatnonzero(sequence.mask)
+    assert least <= end + 1 <= most
+    assert not np.any(sequence.inputs[end + 1 :])
+    return end
+
+
+@pytest.mark.parametrize("name", ["adding", "multiplication"])
+def test_marked_numbers(name):
+    for sequence, length in drawn(name):
+        end = ends(sequence, length, longest(length))
+        values, markers = sequence.inputs.T
+        assert markers[0] == markers[end] == -1
+        marked = np.flatnonzero(markers == 1)
+        assert len(marked) in (1, 2)
+        assert marked.min() <= 9
+        assert marked.max() <= max(9, length // 2 - 1)
+        result = (
+            np.prod(values[marked])
+            if name == "multiplication"
+            else (0.5 + values[marked].sum() / 4)
+        )
+        np.testing.assert_allclose(sequence.targets[end], [result], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["two_sequence", "two_sequence_noise", "two_sequence_target_noise"]
+)
+def test_two_sequences(name):
+    right = 0
+    for sequence, length in drawn(name):
+        end = ends(sequence, length, longest(length))
+        is_class_1 = sequence.inputs[:3, 0].sum() > 0
+        if name != "two_sequence_noise":
+            np.testing.assert_array_equal(np.abs(sequence.inputs[:3, 0]), 1)
+        judged = sequence.targets if sequence.judged_targets is None else sequence.judged_targets
+        low, high = (0.0, 1.0) if sequence.judged_targets is None else (0.8, 0.2)
+        right += np.isclose(judged[end, 0], high if is_class_1 else low)
+    assert right >= 0.99 * NUM  # noise may change the sign of three elements
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [
+        ("temporal_order", [(10, 20), (50, 60)]),
+        ("temporal_order_three", [(10, 20), (33, 43), (66, 76)]),
+    ],
+)
+def test_temporal_order(name, windows):
+    x = temporal_order.X
+    for sequence, length in drawn(name):
+        end = ends(sequence, length, longest(length))
+        assert sequence.inputs[0] == temporal_order.START
+        assert sequence.inputs[end] == temporal_order.END
+        positions = np.flatnonzero((sequence.inputs == x) | (sequence.inputs == x + 1)) + 1
+        for position, (low, high) in zip(positions, windows, strict=True):
+            assert low * length // 100 <= position <= high * length // 100
+        bits = "".join(str(sequence.inputs[position - 1] - x) for position in positions)
+        assert sequence.targets[end] == int(bits, 2)
+
+
+def test_very_long_lag():
+    for sequence, length in drawn("very_long_lag"):
+        end = ends(sequence, length + 3, length + 134)
+        assert sequence.inputs[0] == 4
+        assert sequence.inputs[end] == 3
+        assert (sequence.inputs[2:end] < 3).all()
+        assert sequence.targets[end] == sequence.inputs[1] - 5
+
+
+@pytest.mark.parametrize("name", ["noise_free", "no_regularities"])
+def test_equal_ends(name):
+    for sequence, length in drawn(name):
+        last = length - 2
+        np.testing.assert_array_equal(np.flatnonzero(sequence.mask), range(last + 1))
+        assert sequence.targets[last] == sequence.inputs[0]
+        assert sequence.inputs[0] in (3, 4)
+        np.testing.assert_array_equal(sequence.targets[:last], sequence.inputs[1 : last + 1])
+        if name == "noise_free":
+            np.testing.assert_array_equal(sequence.targets[:last], np.arange(last) % 3)
+        else:
+            np.testing.assert_array_equal(np.flatnonzero(sequence.judged_mask), [last])
+
+
+@pytest.mark.parametrize("name", ["copying", "selective_copying"])
+def test_copies(name):
+    for sequence, length in drawn(name):
+        begin, end = length + 3, length + 6
+        if name == "copying":
+            counted, judged, blank = range(end), range(begin, end), 4
+            symbols = sequence.inputs[:3]
+            assert (sequence.inputs[3 : begin - 1] == blank).all()
+            assert sequence.inputs[begin - 1] == blank + 1
+            assert (sequence.inputs[begin:] == blank).all()
+            assert (sequence.targets[:begin] == blank).all()
+            np.testing.assert_array_equal(np.flatnonzero(sequence.judged_mask), judged)
+        else:
+            counted = range(begin, end)
+            symbols = sequence.inputs[:begin][sequence.inputs[:begin] > 0]
+            assert (sequence.inputs[begin:end] == 5).all()
+            assert not sequence.inputs[end:].any()
+        np.testing.assert_array_equal(np.flatnonzero(sequence.mask), counted)
+        np.testing.assert_array_equal(sequence.targets[begin:end], symbols)
+
+
+def test_a_single_length_is_the_task_without_the_option():
+    key = jax.random.key(5)
+    for name, (_, length) in RANGES.items():
+        options = OPTIONS.get(name, {})
+        alone = TASKS[name](length, **options)
+        one = TASKS[name](length, shortest=length, **options)
+        for a, b in zip(alone.draw(key), one.draw(key), strict=True):
+            if a is not None and b is not None:
+                np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_what_guessing_gets_right_is_the_mean_over_the_lengths():
+    each = [TASKS["adding"](length).guessing for length in range(11, 41)]
+    assert TASKS["adding"](40, shortest=11).guessing == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "sentence"),
+    [
+        (
+            "adding",
+            {"shortest": 5},
+            "shortest 5 must lie between the least length of task adding, 11",
+        ),
+        ("adding", {"shortest": 41}, "11, and length 40"),
+        ("adding", {"shortest": 2.5}, "shortest 2.5 must be a whole number"),
+        ("noise_free", {"shortest": 5}, "shortest 5 needs num_symbols, since the alphabet is"),
+    ],
+)
+def test_a_wrong_shortest_is_refused_in_one_sentence(task, options, sentence):
+    with pytest.raises(InputError) as refusal:
+        TASKS[task](40, **options)
+    assert sentence in str(refusal.value)
+
+
+def test_a_net_is_trained_on_drawn_lengths_and_tested_at_whole_ones():
+    experiment = Experiment(
+        task="two_sequence",
+        task_options={"shortest": 4},
+        length=12,
+        test_lengths=(8, 20),
+        optimizer="clipped_adam",
+        learning_rate=0.02,
+        trials=2,
+        hidden_size=4,
+        batch_size=8,
+        max_steps=20_000,
+    )
+    tests = parts_of(experiment).tests
+    alike = parts_of(replace(experiment, task_options={})).tests
+    key = jax.random.key(0)
+    for one, other in zip(tests[-2:], alike[-2:], strict=True):
+        np.testing.assert_array_equal(one.task.draw(key).inputs, other.task.draw(key).inputs)
+    for outcome in run_trials(experiment):
+        assert outcome.status == "solved"
+        assert max(outcome.wrong_at_lengths) < 0.1

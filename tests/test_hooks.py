@@ -1,0 +1,116 @@
+"""What a cell prescribes for its updates: a factor of the learning rate, and a projection."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrnn import CELLS, Experiment, InputError, ind_rnn, lstm, run_trials, stack, xavier
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.trial import build
+
+SMALL = {"length": 5, "hidden_size": 3, "trials": 2, "max_steps": 60, "window": 50}
+
+
+def hooked(num_inputs, hidden_size, num_outputs, *, factor=0.5, bound=None):
+    """An LSTM whose recurrent weights have a rate of their own, and a bound if one is given."""
+
+    def factors(params):
+        return jax.tree.map(lambda leaf: 1.0, params)._replace(recurrent_weights=factor)
+
+    def bounded(params):
+        return params._replace(recurrent_weights=jnp.clip(params.recurrent_weights, -bound, bound))
+
+    cell = lstm(num_inputs, hidden_size, num_outputs)
+    return cell._replace(rate_factors=factors, project=bound and bounded)
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.setitem(CELLS, "hooked", hooked)
+
+
+def weights_after(num_updates, **settings):
+    """The parameters of all trials, first ones and those after so many updates."""
+    experiment = Experiment(**SMALL, **settings)
+    program = make_program(build(experiment), num_updates, jax.devices()[:1])
+    lanes = lanes_of(experiment)
+    first = jax.vmap(build(experiment).init)(keys_of(lanes), lanes.settings).params
+    state, _ = program.chunk(program.init(lanes), lanes)
+    return jax.device_get((first, state.params))
+
+
+def keys_of(lanes):
+    from jaxrnn.training.engine import _keys_of
+
+    return _keys_of(lanes)
+
+
+@pytest.mark.parametrize("optimizer", ["clipped_sgd", "clipped_adam"])
+def test_a_factor_scales_the_step_of_its_weights_alone(optimizer):
+    plain, ours = (
+        weights_after(1, cell=cell, optimizer=optimizer, learning_rate=0.1)
+        for cell in ("lstm", "hooked")
+    )
+    moved, slower = (jax.tree.map(np.subtract, after, before) for before, after in (plain, ours))
+    np.testing.assert_allclose(
+        slower.recurrent_weights, 0.5 * moved.recurrent_weights, rtol=1e-4, atol=1e-7
+    )
+    for one, other in zip(slower, moved, strict=True):
+        if one is not slower.recurrent_weights and not isinstance(one, tuple):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("num_updates", [1, 20])
+def test_weights_are_projected_after_every_update(num_updates):
+    options = {"factor": 1.0, "bound": 0.1}
+    _, after = weights_after(num_updates, cell="hooked", cell_options=options, learning_rate=0.5)
+    assert np.abs(after.recurrent_weights).max() == np.float32(0.1)
+    assert np.abs(after.input_weights).max() > 0.1
+
+
+def test_the_indrnn_keeps_its_recurrent_weights_within_their_bound():
+    """Li et al. 2018: |u| at most 2^(1/T)."""
+    options = {"recurrent_range": (-0.9, 1.0), "recurrent_bound": 0.3}
+    _, after = weights_after(5, cell="ind_rnn", cell_options=options, learning_rate=0.05)
+    assert np.abs(after.recurrent_weights).max() == np.float32(0.3)
+    with pytest.raises(InputError, match="recurrent-bound 0 must be positive"):
+        ind_rnn(3, 3, 3, recurrent_bound=0)
+
+
+def test_each_layer_of_a_stack_has_its_own_hooks():
+    cell = stack(hooked(3, 4, 5, bound=0.1), lstm(5, 4, 2), hooked(2, 4, 2, factor=0.25, bound=0.2))
+    params = cell.init(jax.random.key(0), xavier())
+    factors = cell.rate_factors(params)
+    assert [layer.recurrent_weights for layer in factors] == [0.5, 1.0, 0.25]
+    projected = cell.project(params)
+    most = [float(np.abs(layer.recurrent_weights).max()) for layer in projected]
+    assert most[0] == np.float32(0.1)
+    assert most[2] == np.float32(0.2)
+    assert projected[1] is params[1]
+    assert stack(lstm(3, 4, 5), lstm(5, 4, 2)).project is None
+
+
+@pytest.mark.parametrize(
+    ("hooks", "sentence"),
+    [
+        (
+            {"rate_factors": lambda params: 0.5},
+            "cell wrong has a rate_factors that does not give one value for each weight",
+        ),
+        (
+            {"rate_factors": lambda params: jax.tree.map(lambda leaf: jnp.ones(2), params)},
+            "cell wrong has a rate_factors that does not give one value for each weight",
+        ),
+        (
+            {"project": lambda params: params.bias},
+            "cell wrong has a project that does not give one value for each weight",
+        ),
+        ({"project": lambda params: 1 / 0}, "cell wrong fails with ZeroDivisionError"),
+    ],
+)
+def test_a_wrong_hook_gets_one_sentence(hooks, sentence, monkeypatch):
+    monkeypatch.setitem(CELLS, "wrong", lambda *sizes: lstm(*sizes)._replace(**hooks))
+    with pytest.raises(InputError) as refusal:
+        run_trials(Experiment(cell="wrong", **SMALL))
+    assert sentence in str(refusal.value)

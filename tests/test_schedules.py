@@ -1,0 +1,182 @@
+"""Schedules: the factor of the learning rate at each update, and the rate that a trial is trained
+with."""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxrnn import SCHEDULES, Experiment, run_trials
+from jaxrnn.errors import InputError
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.schedules import schedule_of
+from jaxrnn.training.trial import build, settings_of, trial_key
+
+
+def factors(num_updates=1000, **settings):
+    """The factor at each update of a trial of 1,000 updates."""
+    experiment = Experiment(max_steps=1000, window=10, **settings)
+    name = experiment.schedule
+    schedule = schedule_of(
+        experiment, SCHEDULES[name] if name in SCHEDULES else getattr(optax, name)
+    )
+    return np.asarray(jax.vmap(schedule)(np.arange(num_updates, dtype=np.int32)))
+
+
+def assert_is(actual, formula):
+    expected = [formula(k) for k in range(len(actual))]
+    np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-7)
+
+
+def test_the_rate_falls_in_steps_to_the_least():
+    options = {"every": 300, "factor": 0.5, "least": 0.2}
+    actual = factors(schedule="steps", schedule_options=options)
+    assert_is(actual, lambda k: max(0.2, 0.5 ** (k // 300)))
+
+
+def test_a_cosine_ends_where_a_trial_is_given_up():
+    actual = factors(schedule="cosine", schedule_options={"final": 0.1})
+    assert_is(actual, lambda k: 0.1 + 0.9 * (1 + math.cos(math.pi * k / 1000)) / 2)
+
+
+def test_a_batch_counts_in_updates():
+    actual = factors(100, schedule="cosine", batch_size=10)
+    assert_is(actual, lambda k: (1 + math.cos(math.pi * k / 100)) / 2)
+
+
+def test_the_inverse_root_is_the_transformers():
+    width = 100  # of its model, which scales all rates
+
+    def printed(k):
+        """Vaswani et al. 2017, equation 3, at step k + 1."""
+        return width**-0.5 * min((k + 1) ** -0.5, (k + 1) * 50**-1.5)
+
+    actual = factors(schedule="inverse_root", warmup=50)
+    # Relative to the end of the warm-up, and one update later from there on.
+    assert_is(actual[:50], lambda k: printed(k) / printed(49))
+    assert_is(actual[50:], lambda k: printed(k + 49) / printed(49))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("warmup", [1, 7])
+def test_a_warm_up_rises_in_equal_steps_and_then_the_schedule_begins(schedule, warmup):
+    actual = factors(schedule=schedule, warmup=warmup)
+    assert_is(actual[:warmup], lambda k: (k + 1) / warmup)
+    left = 1000 - warmup
+
+    def after(k):
+        return 1.0 if schedule == "constant" else (1 + math.cos(math.pi * k / left)) / 2
+
+    assert_is(actual[warmup:], after)
+
+
+def test_any_schedule_of_optax_is_one():
+    options = {"init_value": 1.0, "transition_steps": 100, "decay_rate": 0.5}
+    experiment = Experiment(schedule="optax:exponential_decay", schedule_options=options, **SMALL)
+    rates = rates_of(experiment, 30)
+    assert_is(rates, lambda k: experiment.learning_rate * 0.5 ** (k / 100))
+
+
+SMALL = {"length": 4, "hidden_size": 3, "trials": 3, "max_steps": 60, "window": 50}
+SPEED = '''
+import jax, jax.numpy as jnp, optax
+def one(rate, clip, clipping):
+    """Moves every weight by the learning rate, whatever the gradient."""
+    return optax.stateless(lambda g, p: jax.tree.map(lambda a: jnp.full_like(a, -rate), g))
+def rising(slope):
+    return lambda number: 1 + slope * number
+def two():
+    return lambda number: jnp.ones(2)
+def nothing():
+    return None
+number = 5
+'''
+
+
+def rates_of(experiment, num_updates):
+    """The rate of each update: how far a weight moves by an optimizer that moves it by the rate."""
+    moving = dataclasses.replace(experiment, optimizer="moving.py:one")
+    program = make_program(build(moving), 1, jax.devices()[:1])
+    lanes = lanes_of(moving)
+    state, weights = program.init(lanes), []
+    for k in range(num_updates):
+        at = lanes._replace(update=np.full_like(lanes.update, k))
+        state, _ = program.chunk(state, at)
+        weights.append(np.asarray(state.params.bias)[0, 0])
+    first = np.asarray(build(moving).init(*first_of(moving)).params.bias)[0]
+    return -np.diff(np.concatenate([[first], weights]))
+
+
+def first_of(experiment):
+    settings = jax.tree.map(lambda leaf: leaf[0], settings_of(experiment))
+    return trial_key(experiment.seed, 0), settings
+
+
+@pytest.fixture(autouse=True)
+def moving(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moving.py").write_text(SPEED)
+
+
+def test_an_update_is_done_with_the_rate_of_its_number():
+    options = {"every": 5, "factor": 0.5}
+    experiment = Experiment(schedule="steps", schedule_options=options, warmup=4, **SMALL)
+    rates = rates_of(experiment, 20)
+    expected = lambda k: (k + 1) / 4 if k < 4 else 0.5 ** ((k - 4) // 5)  # noqa: E731
+    assert_is(rates, expected)
+
+
+def test_a_users_own_schedule_is_a_builder_in_a_file():
+    experiment = Experiment(
+        schedule="moving.py:rising", schedule_options={"slope": 0.5}, learning_rate=0.25, **SMALL
+    )
+    assert_is(rates_of(experiment, 6), lambda k: 0.25 * (1 + 0.5 * k))
+
+
+def test_trials_with_rates_of_their_own_have_one_schedule():
+    rates = (0.5, 1.0, 2.0)
+    experiment = Experiment(schedule="cosine", learning_rate=rates, **SMALL)
+    together = run_trials(experiment)
+    for trial, rate in enumerate(rates):
+        assert (
+            run_trials(dataclasses.replace(experiment, learning_rate=rate))[trial]
+            == (together[trial])
+        )
+
+
+def test_a_schedule_changes_what_a_trial_learns():
+    plain = run_trials(Experiment(**SMALL))
+    for schedule in ("cosine", "inverse_root"):
+        assert run_trials(Experiment(schedule=schedule, **SMALL)) != plain
+    assert run_trials(Experiment(warmup=20, **SMALL)) != plain
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"schedule": "linear"}, "unknown schedule 'linear': choose from constant, cosine, "),
+        (
+            {"schedule": "cosine", "warmup": 60},
+            "warmup 60 must be below the 60 updates that a trial has, since schedule cosine comes "
+            "after it",
+        ),
+        ({"schedule": "steps"}, "schedule steps needs its option every: "),
+        (
+            {"schedule": "cosine", "schedule_options": {"end": 1}},
+            "schedule cosine takes no option 'end': choose from updates, final",
+        ),
+        ({"schedule_options": {"end": 1}}, "schedule constant takes no options"),
+        ({"warmup": -1}, "warmup -1 must not be negative"),
+        ({"schedule": "moving.py:number"}, "schedule moving.py:number is 5: it has to be a func"),
+        ({"schedule": "optax:cosine_decay_schedule"}, "optax:cosine_decay_schedule needs its opt"),
+        ({"schedule": "moving.py:nothing"}, "schedule moving.py:nothing gives None: it has"),
+        ({"schedule": "moving.py:two"}, "schedule moving.py:two gives factors of shape (2,)"),
+    ],
+)
+def test_what_is_no_schedule_gets_one_sentence(settings, sentence):
+    with pytest.raises(InputError) as refusal:
+        run_trials(Experiment(**SMALL, **settings))
+    assert sentence in str(refusal.value)
