@@ -48,7 +48,8 @@ def flaxs(experiment: Experiment, updates: int) -> tuple[Chunk, Any]:
             first = (zeros, zeros) if experiment.cell == "lstm" else zeros
             return self.readout(self.rnn(xs, initial_carry=first))
 
-    graph, _, rest = nnx.split(Net(nnx.Rngs(0)), nnx.Param, ...)
+    split: Any = nnx.split(Net(nnx.Rngs(0)), nnx.Param, ...)
+    graph, _, rest = split
     optimizer = optax.chain(
         optax.clip_by_global_norm(float(experiment.per_trial("clip")[0])),
         optax.adam(float(experiment.per_trial("learning_rate")[0])),
@@ -63,7 +64,8 @@ def flaxs(experiment: Experiment, updates: int) -> tuple[Chunk, Any]:
 
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
             outputs = nnx.merge(graph, params, rest)(drawn.inputs)
-            errors = jnp.where(drawn.mask[..., None], drawn.targets - outputs, 0)
+            counts = jnp.expand_dims(jnp.asarray(drawn.mask), -1)
+            errors = jnp.where(counts, drawn.targets - outputs, 0)
             return 0.5 * jnp.mean(jnp.sum(errors**2, (1, 2))), jnp.max(jnp.abs(errors), (1, 2))
 
         params, opt_state = state

@@ -52,7 +52,7 @@ def ours(name: str, hidden_size: int, xs: jax.Array, plain: bool = False) -> tup
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Call, int]:
     """The call of a program, and its temporary memory."""
     program = jax.jit(function).lower(*arguments).compile()
-    memory = program.memory_analysis()
+    memory: Any = program.memory_analysis()
     return lambda: jax.block_until_ready(program(*arguments)), memory.temp_size_in_bytes
 
 
@@ -70,7 +70,8 @@ def flaxs(name: str, hidden_size: int, xs: jax.Array) -> tuple[Call, int]:
             first = (zeros, zeros) if name == "lstm" else zeros  # else it takes a random key
             return self.readout(self.rnn(xs, initial_carry=first))
 
-    graph, params, rest = nnx.split(Net(nnx.Rngs(0)), nnx.Param, ...)
+    split: Any = nnx.split(Net(nnx.Rngs(0)), nnx.Param, ...)
+    graph, params, rest = split
 
     def loss(params: Any, xs: jax.Array) -> jax.Array:
         return jnp.mean(nnx.merge(graph, params, rest)(xs) ** 2)

@@ -34,7 +34,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.nets import CELLS, stack, unroll
 from jaxrnn.nets.gated import gated
-from jaxrnn.nets.initializers import chrono, notebook_xavier
+from jaxrnn.nets.initializers import chrono, notebook_xavier, xavier
 from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.runner import run_trials
@@ -232,8 +232,10 @@ def test_another_type_error_in_a_cell_is_its_own():
     def wrong(*_: Any) -> Any:
         raise TypeError("no such thing")
 
+    cell = net_of("lstm", SIZES)._replace(unroll=wrong)
+    params = cell.init(jax.random.key(0), xavier())
     with pytest.raises(TypeError, match="no such thing"):
-        unroll(net_of("lstm", SIZES)._replace(unroll=wrong), None, random_vectors(SHAPE), ())
+        unroll(cell, params, random_vectors(SHAPE))
 
 
 # Training and stacks

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +25,7 @@ from jaxrnn.store.run_directory import LOCK
 from jaxrnn.training.lanes import warn_if_small
 from jaxrnn.training.objectives import MEASURES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS
+from jaxrnn.training.schedules import SCHEDULES
 
 # Seconds of work: two lengths of one net, solved early because of the short window.
 SMALL = ["--cells", "lstm", "--lengths", "4", "5", "--trials", "3", "--window", "50"]
@@ -98,7 +100,7 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in out
-    for table in (CELLS, INITIALIZERS, TASKS, OBJECTIVES, MEASURES, OPTIMIZERS):
+    for table in (CELLS, INITIALIZERS, TASKS, OBJECTIVES, MEASURES, OPTIMIZERS, SCHEDULES):
         for name, builder in table.items():
             (line,) = [line for line in lines if line.startswith(f"   {name} ")]
             words = builder.__doc__.replace("`", "").split()[:3]
@@ -598,7 +600,7 @@ def test_the_same_grid_again_runs_nothing_and_another_is_refused(
         (["--clipping", "value"], "unknown clipping 'value': choose from element, none, norm"),
         (
             ["--optimizer", "adam"],
-            "unknown optimizer 'adam': choose from clipped_adam, clipped_sgd",
+            "unknown optimizer 'adam': choose from clipped_adam, clipped_adamw, ",
         ),
         (["--loss-reduction", "max"], "unknown loss-reduction 'max': choose from mean, sum"),
         (
@@ -648,5 +650,68 @@ def test_the_choices_in_the_help_are_those_of_the_tables(capsys):
     for command in ("sweep", "grid"):
         run(command, "--help")
         words = " ".join(capsys.readouterr().out.replace("│", " ").split())
-        for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS):
+        for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):
             assert ", ".join(table) in words
+
+
+def test_every_setting_is_a_flag(capsys):
+    """Of `sweep`, where the experiment, its cells and its lengths are several, and of `grid`."""
+    plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
+    for command in ("sweep", "grid"):
+        run(command, "--help")
+        words = capsys.readouterr().out.split()
+        for field in fields(Experiment):
+            flag = "--" + plural.get(field.name, field.name).replace("_", "-")
+            assert flag in [word.rstrip(",") for word in words], (command, flag)
+
+
+def test_the_help_fits_into_80_columns_and_shows_no_python(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("sweep", "grid", "paper", "scorecard", "inspect", "report", "list"):
+        run(command, "--help")
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= 80
+        for python in ("{None}", "()", "default: )", "STR"):
+            assert python not in out, command
+
+
+def test_a_recipe_is_a_few_flags(tmp_path):
+    words = "sweep --task two_sequence --task-options shortest=5 num_informative=2 --cells gru"
+    words += " --lengths 8 --trials 2 --seed 3 --max-steps 120 --window 50 --batch-size 4"
+    words += " --optimizer clipped_rmsprop --optimizer-options decay=0.99 eps-in-sqrt=false"
+    words += " --schedule steps --schedule-options every=10 factor=0.5 --warmup 5"
+    words += " --max-failures 3 --mean-error 0.4 --test-size 0 --final-test 10 --join-at 8"
+    assert run(*words.split(), "--out", tmp_path) == 0
+    for row in rows_of(tmp_path):
+        assert row["task_options"] == {"num_informative": 2, "shortest": 5}
+        assert row["optimizer_options"] == {"decay": 0.99, "eps_in_sqrt": False}
+        assert row["schedule_options"] == {"every": 10, "factor": 0.5}
+        given = {"schedule": "steps", "warmup": 5, "max_failures": 3, "mean_error": 0.4}
+        given |= {"test_size": 0, "final_test": 10, "join_at": 8, "batch_size": 4}
+        assert row == row | given
+
+
+def test_options_are_added_to_those_of_the_experiment(tmp_path):
+    words = "sweep --experiment 6a --cell-options output_bias=false --trials 1 --max-steps 40"
+    base = dict(SUITES["6a"].base.cell_options)
+    assert run(*words.split(), "--window", "20", "--lengths", "20", "--out", tmp_path) == 0
+    (row,) = rows_of(tmp_path)
+    assert row["cell_options"] == json.loads(json.dumps(base | {"output_bias": False}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--cell-options", "order"], "--cell-options takes options, such as: --cell-options ord"),
+        (["--cell-options", "order=1"], "cell lstm takes no options"),
+        (["--schedule", "linear"], "unknown schedule 'linear': choose from constant, cosine, "),
+        (["--warmup", "-1"], "warmup -1 must not be negative"),
+        (["--optimizer-options", "momentum=2"], "momentum 2 must be a number from 0 to below 1"),
+        (["--task-options", "shortest=4"], "shortest 4 needs num_symbols, since the alphabet"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(flags, sentence, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run("sweep", "--lengths", "5", "--cells", "lstm", *flags, "--out", out) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()

@@ -77,7 +77,7 @@ def test_marked_numbers(name):
         assert markers[0] == markers[end] == -1
         marked = np.flatnonzero(markers == 1)
         assert len(marked) in (1, 2)
-        assert marked.min() <= 9
+        assert len(marked) == 1 or marked.min() <= 9
         assert marked.max() <= max(9, length // 2 - 1)
         result = (
             np.prod(values[marked])

@@ -96,7 +96,7 @@ def test_a_bad_rule_or_option_is_refused_with_one_sentence(settings, sentence):
         ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
         (
             {"optimizer": "adam"},
-            "unknown optimizer 'adam': choose from clipped_adam, clipped_sgd",
+            "unknown optimizer 'adam': choose from clipped_adam, clipped_adamw, ",
         ),
         (
             {"initializer": "he"},

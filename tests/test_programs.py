@@ -51,6 +51,8 @@ def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
         **{"loss_reduction": "sum", "optimizer": "clipped_adam", "clipping": "norm"},
         **{"batch_size": 4, "join_at": 5, "test_size": 64, "final_test": 64, "test_lengths": (7,)},
     }
+    other |= {"optimizer_options": {"momentum": 0.5}, "schedule": "cosine", "warmup": 3}
+    other |= {"schedule_options": {"final": 0.1}}
     base = settled(STREAK)
     assert {*DATA, *other, "stack_hidden"} == {field.name for field in fields(Experiment)}
     assert set(PER_TRIAL) <= set(DATA)
@@ -60,6 +62,9 @@ def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
         assert replace(base, **{name: value}).net() != base.net(), name
     deep = replace(base, layers=2)
     assert replace(deep, stack_hidden=True).net() != deep.net()
+    # A schedule may end at the cap, which is data to all other nets.
+    ending = replace(base, schedule="cosine")
+    assert replace(ending, max_steps=base.max_steps + 1).net() != ending.net()
     assert build(replace(base, **DATA)) is build(base)
 
 

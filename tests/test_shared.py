@@ -1,6 +1,7 @@
 """A batch of sequences that share the weights: the path that ``unroll`` takes, and its numbers."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrnn import CELLS, gru, lstm, stack, unroll, xavier
+from jaxrnn.nets import base
 from jaxrnn.nets.base import _share_weights
 from jaxrnn.nets.gru import _gru_advance, _gru_gates, _gru_update
 from jaxrnn.nets.lstm import LSTMState, _lstm_advance, _lstm_update, sigmoids_and_tanh
@@ -191,5 +193,5 @@ def test_it_is_taken_where_the_innermost_vmap_maps_the_inputs_alone(transform, s
 
 
 def test_other_devices_keep_their_path(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(base, "all_devices", lambda: [SimpleNamespace(platform="gpu")])
     assert seen(batch) == [False]

@@ -27,7 +27,8 @@ def site(tmp_path_factory):
 def test_the_reference_has_every_public_name_once():
     text = (DOCS / "api.md").read_text()
     named = re.findall(r"^\.\. (?:auto\w+|data):: (?:[\w.]+\.)?(\w+)$", text, re.M)
-    tables = (jaxrnn.TASKS, jaxrnn.INITIALIZERS, jaxrnn.OBJECTIVES, jaxrnn.OPTIMIZERS, MEASURES)
+    tables = (jaxrnn.TASKS, jaxrnn.INITIALIZERS, jaxrnn.OBJECTIVES, MEASURES)
+    tables += (jaxrnn.OPTIMIZERS, jaxrnn.SCHEDULES)
     assert sorted(named) == sorted({*jaxrnn.__all__, *(name for one in tables for name in one)})
 
 

@@ -12,7 +12,7 @@ from helpers import run
 
 import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.words import Integer, OptionalDirectory, parse
+from jaxrnn.cli.words import Integer, Out, parse
 from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
@@ -187,7 +187,7 @@ def test_words_that_are_right_become_a_command_with_its_settings():
     def paper(
         experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
         trials: Integer = None,
-        out: OptionalDirectory = None,
+        out: Out = None,
     ) -> None:
         taken.append((experiments, trials, None if out is None else str(out)))
 

@@ -16,6 +16,7 @@ from jax.custom_batching import custom_vmap
 from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, shown
+from jaxrnn.machine import all_devices
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
@@ -142,7 +143,7 @@ def unroll(
 
 def _share_weights(params: Params, xs: jax.Array) -> bool:
     """Whether the innermost ``vmap`` maps the inputs, but not the parameters, on a CPU."""
-    if jax.default_backend() != "cpu":
+    if all_devices()[0].platform != "cpu":
         return False  # there few and large operations count
     mapped: list[Any] = []
 

@@ -22,7 +22,10 @@ Schedule = Callable[[ArrayLike], ArrayLike]
 
 
 def constant() -> Schedule:
-    """The factor 1 at every update."""
+    """The factor 1 at every update.
+
+    Source: the usual training without a schedule.
+    """
     return optax.constant_schedule(1.0)
 
 
