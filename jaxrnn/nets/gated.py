@@ -48,8 +48,8 @@ def gated(
     ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). If each activation
     depends only on its own element of a(t), ``slope`` may give its derivative, computed from the
     activation itself: from all gates' g [G H] side by side it gives dg/da [G H], which is 1 - g^2
-    for tanh. ``advance`` may be given, too: state(t) = advance(own, state(t-1), a(t)), or of the
-    same operands as ``activate``, with a derivative that keeps fewer numbers than JAX's own.
+    for tanh. ``advance`` may be given, too: state(t) = advance(own, state(t-1), a(t)), or of
+    (x U + b, h W) in place of a(t), with a derivative that keeps fewer numbers than JAX's own.
 
     The fast path computes x U and h V for all time steps in one product each, forward and backward.
     It computes the gradient of W in one product, too. Only h W, ``activate`` and ``update`` stay in
@@ -96,6 +96,8 @@ def gated(
     def advance_shared(params: GatedParams, state: State, projected: jax.Array) -> State:
         operands = sums_of(params, state, projected)
         if advance is not None:
+            if not adds_up:
+                operands = projected + params.bias, operands[1]
             return advance(params.own, state, *operands)
         return update(params.own, state, *activate(params.own, state, *operands))
 

@@ -22,7 +22,11 @@ from jaxrnn.nets.recurrent import recurrent, sums
 def _gru_gates(
     own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
 ) -> list[jax.Array]:
-    x_r, x_z, x_n = split(x_product + b, 3)
+    return _gru_activate(x_product + b, h_product)
+
+
+def _gru_activate(x_sum: jax.Array, h_product: jax.Array) -> list[jax.Array]:
+    x_r, x_z, x_n = split(x_sum, 3)
     h_r, h_z, h_n = split(h_product, 3)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     return [r, z, tanh(x_n + r * h_n)]
@@ -33,22 +37,20 @@ def _gru_update(own: Any, h: jax.Array, r: jax.Array, z: jax.Array, n: jax.Array
 
 
 @jax.custom_jvp
-def _gru_advance(
-    own: Any, h: jax.Array, x_product: jax.Array, h_product: jax.Array, b: jax.Array
-) -> jax.Array:
-    """One step of the GRU from the operands of its gates."""
-    return _gru_update(own, h, *_gru_gates(own, h, x_product, h_product, b))
+def _gru_advance(own: Any, h: jax.Array, x_sum: jax.Array, h_product: jax.Array) -> jax.Array:
+    """One step of the GRU from x U + b and h W, both [3 H]."""
+    return _gru_update(own, h, *_gru_activate(x_sum, h_product))
 
 
 @_gru_advance.defjvp
 def _gru_advance_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     # As in lstm.py: JAX keeps z and four products of H numbers.
-    (own, h, x_product, h_product, b), (_, d_h, d_x_product, d_h_product, d_b) = primals, tangents
-    r, z, n = _gru_gates(own, h, x_product, h_product, b)
+    (own, h, x_sum, h_product), (_, d_h, d_x_sum, d_h_product) = primals, tangents
+    r, z, n = _gru_activate(x_sum, h_product)
     by_n = (1 - z) * (1 - n * n)
     by_r = by_n * jnp.split(h_product, 3)[2] * (r * (1 - r))
     by_z, by_h_n = (h - n) * (z * (1 - z)), by_n * r
-    x_r, x_z, x_n = jnp.split(d_x_product + d_b, 3)
+    x_r, x_z, x_n = jnp.split(d_x_sum, 3)
     h_r, h_z, h_n = jnp.split(d_h_product, 3)
     d_gates = by_r * (x_r + h_r) + by_z * (x_z + h_z) + by_n * x_n + by_h_n * h_n
     return _gru_update(own, h, r, z, n), z * d_h + d_gates
