@@ -54,7 +54,13 @@ def test_the_cells_of_gates_have_the_path():
     assert {"lstm", "gru", "janet", "lstm_peephole", "slstm"} <= set(SHARED)
 
 
-@pytest.mark.parametrize("name", SHARED)
+QUICK = ("lstm", "gru", "lstm_peephole", "two layers")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in SHARED],
+)
 def test_outputs_states_and_gradients_are_those_of_the_step(name):
     cell, params = net_of(SHARED[name])
     xs = SYMBOLS if name in ("lstm", "gru") else XS

@@ -36,7 +36,13 @@ def close(actual, expected):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+QUICK = ("lstm", "gru", "simple_rnn", "ind_rnn", "min_gru", "two layers")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in BUILDERS],
+)
 def test_padding_gives_the_state_after_the_last_real_step(name):
     xs = SYMBOLS if name in ("lstm", "ind_rnn") else XS
     cell, params = net_of(partial(BUILDERS[name], **NEEDS_MORE.get(name, {})))
