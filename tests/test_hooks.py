@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrnn import CELLS, Experiment, InputError, ind_rnn, lstm, run_trials, stack, xavier
-from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.engine import _keys_of, lanes_of, make_program
 from jaxrnn.training.trial import build
 
 SMALL = {"length": 5, "hidden_size": 3, "trials": 2, "max_steps": 60, "window": 50}
@@ -35,15 +35,9 @@ def weights_after(num_updates, **settings):
     experiment = Experiment(**SMALL, **settings)
     program = make_program(build(experiment), num_updates, jax.devices()[:1])
     lanes = lanes_of(experiment)
-    first = jax.vmap(build(experiment).init)(keys_of(lanes), lanes.settings).params
+    first = jax.vmap(build(experiment).init)(_keys_of(lanes), lanes.settings).params
     state, _ = program.chunk(program.init(lanes), lanes)
     return jax.device_get((first, state.params))
-
-
-def keys_of(lanes):
-    from jaxrnn.training.engine import _keys_of
-
-    return _keys_of(lanes)
 
 
 @pytest.mark.parametrize("optimizer", ["clipped_sgd", "clipped_adam"])

@@ -329,17 +329,15 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
     gates = tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates))
 
     def factors(params: Params) -> Params:
-        layers = zip(cells, params, strict=True)
-        ones = (jax.tree.map(lambda leaf: 1.0, layer) for layer in params)
         return tuple(
-            one if cell.rate_factors is None else cell.rate_factors(layer)
-            for (cell, layer), one in zip(layers, ones, strict=True)
+            cell.rate_factors(layer) if cell.rate_factors else jax.tree.map(lambda _: 1.0, layer)
+            for cell, layer in zip(cells, params, strict=True)
         )
 
     def projected(params: Params) -> Params:
-        layers = zip(cells, params, strict=True)
         return tuple(
-            layer if cell.project is None else cell.project(layer) for cell, layer in layers
+            cell.project(layer) if cell.project else layer
+            for cell, layer in zip(cells, params, strict=True)
         )
 
     have_factors = any(cell.rate_factors is not None for cell in cells)

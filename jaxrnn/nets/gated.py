@@ -94,12 +94,12 @@ def gated(
         return update(params.own, state, *look(params, state, projected))
 
     def advance_shared(params: GatedParams, state: State, projected: jax.Array) -> State:
+        if advance is None:
+            return advance_once(params, state, projected)
         operands = sums_of(params, state, projected)
-        if advance is not None:
-            if not adds_up:
-                operands = projected + params.bias, operands[1]
-            return advance(params.own, state, *operands)
-        return update(params.own, state, *activate(params.own, state, *operands))
+        if not adds_up:
+            operands = projected + params.bias, operands[1]
+        return advance(params.own, state, *operands)
 
     def scan(params: GatedParams, state: State, projected: jax.Array, at_once: int) -> Any:
         operands = (params.recurrent_weights, params.bias, params.own, state, projected)

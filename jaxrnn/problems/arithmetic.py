@@ -64,7 +64,8 @@ def adding(length: int, *, shortest: int | None = None) -> Task:
     # The target lies within 0.04 of 1/2 where |X1 + X2| <= 0.16, or |X1| if that is all there is.
     return _marked(
         "adding",
-        (shortest, length),
+        shortest,
+        length,
         -1.0,
         lambda values, is_marked: 0.5 + jnp.sum(jnp.where(is_marked, values, 0.0)) / 4,
         Solved(threshold=_THRESHOLD, window=2000, mean_error=0.01),
@@ -92,7 +93,8 @@ def multiplication(length: int, *, shortest: int | None = None) -> Task:
     most = 2 * _THRESHOLD
     return _marked(
         "multiplication",
-        (shortest, length),
+        shortest,
+        length,
         0.0,
         lambda values, is_marked: jnp.prod(jnp.where(is_marked, values, 1.0)),
         Solved(threshold=_THRESHOLD, window=2000, max_failures=139),
@@ -102,7 +104,8 @@ def multiplication(length: int, *, shortest: int | None = None) -> Task:
 
 def _marked(
     name: str,
-    lengths: tuple[int | None, int],
+    shortest: int | None,
+    length: int,
     least_value: float,
     target: Callable[[jax.Array, jax.Array], jax.Array],
     solved: Solved,
@@ -110,7 +113,6 @@ def _marked(
 ) -> Task:
     """``guessing`` is the share of sequences that the best constant gets right: first if two values
     count, then if only one does, because the first pair is chosen."""
-    shortest, length = lengths
     draw_length = length_drawn(name, shortest, length, FIRST_MARKED + 1)
     max_steps = longest(length)
     has_one = statistics.mean(
