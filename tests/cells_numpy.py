@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 Gates = dict[str, np.ndarray]  # a value for each gate, by its name
 State = tuple[np.ndarray, ...]
@@ -49,7 +50,8 @@ def of_input(net: Net, gate: str, x: np.ndarray) -> np.ndarray:
     return x @ net.U[gate] + net.b[gate]
 
 
-# A step: (net, x, *state, **options) -> (gates, state).
+# A step: (net, x, *state, **options) -> (gates, state), and what the outputs see where the state
+# alone does not say it.
 
 
 def simple_rnn(net, x, h):
@@ -184,6 +186,95 @@ def co_rnn(net, x, y, z, dt=0.042, gamma=2.7, epsilon=4.7):
     return {}, (y + dt * z, z)  # the new z
 
 
+def mlstm(net, x, C, n):
+    # As first written in the paper, without its stabilizer.
+    q, k, v = (of_input(net, name, x) for name in ("query", "key", "value"))
+    o = sigmoid(of_input(net, "output", x))
+    a_i, a_f = x @ net.own["gate_weights"] + net.own["gate_bias"]
+    i, f, k = np.exp(a_i), sigmoid(a_f), k / np.sqrt(len(k))
+    C, n = f * C + i * np.outer(k, v), f * n + i * k
+    h = o * (q @ C) / max(abs(q @ n), 1.0)
+    return {"input": i[None], "forget": f[None], "output": o}, (C, n), h
+
+
+def delta_net(net, x, S, num_updates=1, negative=False, decays=False):
+    a = x @ net.U["all"]
+    *keys_and_values, q = np.split(a * sigmoid(a), 2 * num_updates + 1)
+    keys, values = keys_and_values[:num_updates], keys_and_values[num_updates:]
+    sums = x @ net.own["gate_weights"] + net.own["gate_bias"]
+    gates = {"input": (1 + negative) * sigmoid(sums[:num_updates])}
+    if decays:
+        rate = np.exp(net.own["decay_rate"]) * np.log(1.0 + np.exp(sums[num_updates:]))
+        gates["forget"] = np.exp(-rate)
+        S = gates["forget"] * S
+    for k, v, beta in zip(keys, values, gates["input"], strict=True):
+        k = k / np.sqrt(k @ k + 1e-6)
+        S = (np.eye(len(k)) - beta * np.outer(k, k)) @ S + beta * np.outer(k, v)
+    return gates, (S,), q / np.sqrt(q @ q + 1e-6) @ S
+
+
+def gated_delta_net(net, x, S):
+    return delta_net(net, x, S, decays=True)
+
+
+def delta_product(net, x, S, num_updates=2, negative=True, decays=False):
+    return delta_net(net, x, S, num_updates, negative, decays)
+
+
+def s6(net, x, s, state_size=16, negative=False):
+    own = net.own
+    u = x @ net.U["units"]
+    selected = u @ own["selecting_weights"]
+    rank = len(selected) - 2 * state_size
+    B, C = selected[rank : rank + state_size], selected[rank + state_size :]
+    delta = np.log(1.0 + np.exp(selected[:rank] @ own["step_weights"] + own["step_bias"]))
+    s, h = s.copy(), np.zeros(len(u))
+    for d in range(len(u)):
+        for n in range(state_size):
+            kept = np.exp(-delta[d] * np.exp(own["log_decay"][d, n]))
+            kept = 2.0 * kept - 1.0 if negative else kept
+            s[d, n] = kept * s[d, n] + delta[d] * B[n] * u[d]
+            h[d] += C[n] * s[d, n]
+        h[d] += own["skip"][d] * u[d]
+    return {"update": np.exp(-delta)}, (s,), h
+
+
+def rwkv(net, x, a, b, before):
+    # As first written in the paper, without its stabilizer.
+    own, e = net.own, x @ net.own["embedding"]
+    mixed = [mu * e + (1.0 - mu) * before for mu in own["mixing"]]
+    r, k, v = (part @ W for part, W in zip(mixed, own["mixed_weights"], strict=True))
+    now, decay = np.exp(own["bonus"] + k), np.exp(-np.exp(own["decay"]))
+    h = sigmoid(r) * (a + now * v) / (b + now)
+    return {"output": sigmoid(r)}, (decay * a + np.exp(k) * v, decay * b + np.exp(k), e), h
+
+
+def skew(net, hidden_size):
+    A = np.zeros((hidden_size, hidden_size))
+    numbers = iter(net.own["skew"])
+    for row in range(hidden_size):
+        for column in range(row + 1, hidden_size):
+            A[row, column] = next(numbers)
+            A[column, row] = -A[row, column]
+    return A
+
+
+def by_rotation(net, x, h, W):
+    z = x @ net.U["units"] + h @ W
+    return {}, (np.sign(z) * np.maximum(np.abs(z) + net.b["units"], 0.0),)
+
+
+def exp_rnn(net, x, h):
+    return by_rotation(net, x, h, scipy.linalg.expm(skew(net, len(h))))
+
+
+def sco_rnn(net, x, h):
+    A, identity = skew(net, len(h)), np.eye(len(h))
+    signs = [1.0] * (len(h) - len(h) // 2) + [-1.0] * (len(h) // 2)
+    W = np.linalg.inv(identity + A) @ (identity - A) @ np.diag(signs)
+    return by_rotation(net, x, h, W)
+
+
 def memory_blocks(net, x, s, units, **_):
     num_blocks = len(s)
     a = pre(net, "units", x, units)
@@ -206,7 +297,7 @@ def self_recurrent(net, x, h):
 class Transcription(NamedTuple):
     """A cell of the table."""
 
-    step: Callable[..., tuple[Gates, State]]
+    step: Callable[..., Any]
     slices: tuple[str, ...]  # what lies side by side in jaxrnn's matrices, gates for the most part
     hidden: Callable[[State], np.ndarray] = lambda state: state[0]  # what the outputs see
 
@@ -229,6 +320,14 @@ CELLS = {
     "min_lstm": Transcription(min_lstm, ("forget", "input", "candidate")),
     "lru": Transcription(lru, (), lambda state: state[0] + 1j * state[1]),
     "co_rnn": Transcription(co_rnn, ("force",)),
+    "mlstm": Transcription(mlstm, ("query", "key", "value", "output")),
+    "delta_net": Transcription(delta_net, ("all",)),
+    "gated_delta_net": Transcription(gated_delta_net, ("all",)),
+    "delta_product": Transcription(delta_product, ("all",)),
+    "s6": Transcription(s6, ("units",)),
+    "rwkv": Transcription(rwkv, ()),
+    "exp_rnn": Transcription(exp_rnn, ("units",)),
+    "sco_rnn": Transcription(sco_rnn, ("units",)),
     "memory_blocks": Transcription(
         memory_blocks, ("units",), lambda state: state[1][2 * len(state[0]) :]
     ),
@@ -269,8 +368,8 @@ def run(name: str, params: Any, xs: np.ndarray, state: Any, **options: Any) -> R
     net = from_jaxrnn(name, params)
     outputs, seen = [], []
     for x in xs:
-        gates, state = step(net, x, *state, **options)
-        y = (hidden(state) @ net.V).real + net.b_out
+        gates, state, *h = step(net, x, *state, **options)
+        y = ((h[0] if h else hidden(state)) @ net.V).real + net.b_out
         outputs.append(y + x @ net.own["direct_weights"] if "direct_weights" in net.own else y)
         seen.append(gates)
     return Run(np.array(outputs), state, {k: np.array([one[k] for one in seen]) for k in gates})

@@ -20,7 +20,8 @@ from rich.console import Console
 from scipy.stats import beta
 
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
-from jaxrnn.nets.xlstm import ExponentialState
+from jaxrnn.nets.selective import TimeMixingState
+from jaxrnn.nets.xlstm import ExponentialState, MatrixState
 from jaxrnn.problems import settled
 from jaxrnn.report.document import pictures_of
 from jaxrnn.report.render import markdown_table, terminal
@@ -35,7 +36,8 @@ QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes
 jit = partial(jax.jit, compiler_options=QUICK)
 
 _NOT_GATED = ("memory_blocks", "one_cell", "self_recurrent", "mgu", "co_rnn")
-_NOT_GATED += ("min_gru", "min_lstm", "ind_rnn", "lru")
+_NOT_GATED += ("min_gru", "min_lstm", "ind_rnn", "lru", "mlstm", "s6", "rwkv")
+_NOT_GATED += ("delta_net", "gated_delta_net", "delta_product", "exp_rnn", "sco_rnn")
 GATED = tuple(name for name in CELLS if name not in _NOT_GATED)
 """The cells on the fast path of ``gated``."""
 
@@ -48,6 +50,10 @@ KINDS: dict[str, dict[str, Any]] = {
     # As the program of the paper has it for the adding task, and one that moves a lot in a step.
     "co_rnn, adding": {"dt": 0.06, "gamma": 66.0, "epsilon": 15.0},
     "co_rnn, fast": {"dt": 0.5, "gamma": 1.0, "epsilon": 1.0},
+    "delta_net, negative": {"negative": True},
+    "delta_product, decaying": {"num_updates": 3, "negative": False, "decays": True},
+    "s6": {"state_size": 2},
+    "s6, negative": {"state_size": 2, "negative": True},
     "memory_blocks": {"block_size": 2},
     "memory_blocks, full": {"block_size": 2, "truncated": False},
     "one_cell, bipolar": {"bipolar": True},
@@ -119,6 +125,12 @@ def in_equations(state: Any) -> Any:
     if isinstance(state, ExponentialState):
         h, c, n, m = state
         return h, c * jnp.exp(m), n * jnp.exp(m)
+    if isinstance(state, MatrixState):
+        C, n, m = state
+        return C * jnp.exp(m), n * jnp.exp(m)
+    if isinstance(state, TimeMixingState):
+        a, b, m, e = state
+        return a * jnp.exp(m), b * jnp.exp(m), e
     if not isinstance(state, tuple):
         return (state,)
     is_stack = not hasattr(state, "_fields")

@@ -45,7 +45,7 @@ STACKS = {"simple_rnn, 3 layers": 3, "lstm, 3 layers": 3, "gru, 2 layers": 2}
 NETS = [*KINDS, "simple_rnn, 3 layers", "lstm, 3 layers"]
 # They differ from their cell in a number or a function of its equations alone, so that they are
 # left out of what such a thing cannot change.
-BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ")
+BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ", "delta_net, ", "s6, ")
 over_all = pytest.mark.parametrize("kind", NETS)
 over_most = pytest.mark.parametrize("kind", [k for k in NETS if not k.startswith(BY_EQUATIONS)])
 ONE_LAYER = [kind for kind in KINDS if not kind.startswith(BY_EQUATIONS)]

@@ -8,14 +8,36 @@ end.
 
 from collections.abc import Callable
 
-from jaxrnn.nets import gru, linear, lstm, oscillators, paper_1997, simple, xlstm
+from jaxrnn.nets import (
+    delta,
+    gru,
+    linear,
+    lstm,
+    orthogonal,
+    oscillators,
+    paper_1997,
+    selective,
+    simple,
+    xlstm,
+)
 from jaxrnn.nets.base import Cell, stack, unroll
 from jaxrnn.nets.initializers import INITIALIZERS, Initializer, xavier
 
 __all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "stack", "unroll", "xavier"]
 
+_FAMILIES = (
+    simple,
+    lstm,
+    gru,
+    xlstm,
+    oscillators,
+    linear,
+    selective,
+    delta,
+    orthogonal,
+    paper_1997,
+)
+
 CELLS: dict[str, Callable[..., Cell]] = {
-    build.__name__: build
-    for family in (simple, lstm, gru, xlstm, oscillators, linear, paper_1997)
-    for build in family.CELLS
+    build.__name__: build for family in _FAMILIES for build in family.CELLS
 }

@@ -90,16 +90,18 @@ def gated(
             return (projected + params.bias + h_product,)
         return projected, h_product, params.bias
 
-    def advance_once(params: GatedParams, state: State, projected: jax.Array) -> State:
-        return update(params.own, state, *look(params, state, projected))
+    def advance_once(params: GatedParams, state: State, projected: jax.Array) -> Any:
+        state = update(params.own, state, *look(params, state, projected))
+        return state, hidden(state)
 
-    def advance_shared(params: GatedParams, state: State, projected: jax.Array) -> State:
+    def advance_shared(params: GatedParams, state: State, projected: jax.Array) -> Any:
         if advance is None:
             return advance_once(params, state, projected)
         operands = sums_of(params, state, projected)
         if not adds_up:
             operands = projected + params.bias, operands[1]
-        return advance(params.own, state, *operands)
+        state = advance(params.own, state, *operands)
+        return state, hidden(state)
 
     def scan(params: GatedParams, state: State, projected: jax.Array, at_once: int) -> Any:
         operands = (params.recurrent_weights, params.bias, params.own, state, projected)
@@ -118,7 +120,6 @@ def gated(
         project,
         advance_once,
         readout,
-        hidden=hidden,
         scan=scan,
         scan_together=None if equations.slope is None else scan_together,
         advance_shared=advance_shared,

@@ -159,9 +159,10 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         f = sigmoid(a_f + vector_product(h, w_f))
         return f, tanh(a_k + vector_product(f * h, w_k))
 
-    def advance(weights: Any, h: jax.Array, summed: jax.Array) -> jax.Array:
+    def advance(weights: Any, h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
         f, k = look(weights, h, summed)
-        return (1 - f) * h + f * k
+        h = (1 - f) * h + f * k
+        return h, h
 
     return recurrent(
         init,

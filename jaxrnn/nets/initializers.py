@@ -143,6 +143,16 @@ def long_memory(num_steps: int) -> Initializer:
     return uniform()._replace(biases=biases)
 
 
+def small_steps(key: jax.Array, size: int) -> jax.Array:
+    """Biases b [size] for which softplus(b) is log-uniform in [0.001, 0.1].
+
+    Source: the first steps of Gu & Dao 2023, section 3.6, and those of gated delta nets.
+    """
+    low, high = math.log(0.001), math.log(0.1)
+    steps = jnp.exp(jax.random.uniform(key, (size,), minval=low, maxval=high))
+    return steps + jnp.log(-jnp.expm1(-steps))
+
+
 INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
     build.__name__: build
     for build in (notebook_xavier, xavier, uniform, orthogonal, chrono, long_memory)

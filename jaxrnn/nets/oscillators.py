@@ -73,19 +73,14 @@ def co_rnn(
 
     def advance(
         params: OscillatorParams, state: OscillatorState, summed: jax.Array
-    ) -> OscillatorState:
+    ) -> tuple[OscillatorState, jax.Array]:
         y, z = state
         force = tanh(summed + vector_product(join(y, z), params.recurrent_weights))
         z = z + dt * (force - gamma * y - epsilon * z)
-        return OscillatorState(y + dt * z, z)
+        y = y + dt * z
+        return OscillatorState(y, z), y
 
-    return recurrent(
-        init,
-        initial_state,
-        sums,
-        advance,
-        hidden=lambda state: state.hidden,
-    )
+    return recurrent(init, initial_state, sums, advance)
 
 
 def _uniform(key: jax.Array, fan_in: int, *shape: int) -> jax.Array:

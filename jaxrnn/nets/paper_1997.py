@@ -82,14 +82,15 @@ def _readout(params: BlockParams, y_c: jax.Array, projected: jax.Array) -> jax.A
 
 def _advance(
     params: BlockParams, state: BlockState, projected: jax.Array, truncated: bool
-) -> BlockState:
+) -> tuple[BlockState, jax.Array]:
     before = lax.stop_gradient(state.units) if truncated else state.units
     a = projected
     if params.recurrent_weights.size:
         a = a + vector_product(before, params.recurrent_weights)
     y_in, y_out, write = _gates_and_writes(len(state.cell), a)
     s = state.cell + write
-    return BlockState(s, join(y_in, y_out, _cells_out(y_out, s)))
+    units = join(y_in, y_out, _cells_out(y_out, s))
+    return BlockState(s, units), units[2 * len(s) :]
 
 
 def memory_blocks(
@@ -161,7 +162,7 @@ def memory_blocks(
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
         def one(state: BlockState, projected: jax.Array) -> tuple[BlockState, jax.Array]:
-            state = _advance(fixed(params), state, projected, truncated)
+            state, _ = _advance(fixed(params), state, projected, truncated)
             return state, state.units
 
         if recurrent:
@@ -182,7 +183,6 @@ def memory_blocks(
         _project,
         partial(_advance, truncated=truncated),
         _readout,
-        hidden=lambda state: state.units[2 * num_blocks :],
         scan=scan,
     )
 
@@ -255,8 +255,9 @@ def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bo
         write = sigmoid(a_in) * (tanh(a_c / 2) if bipolar else sigmoid(a_c))
         return write, product(x, params.direct_weights)
 
-    def advance(params: OneCellParams, s: jax.Array, projected: Any) -> jax.Array:
-        return s + projected[0]
+    def advance(params: OneCellParams, s: jax.Array, projected: Any) -> Any:
+        s = s + projected[0]
+        return s, s
 
     def scan(params: OneCellParams, s: jax.Array, projected: Any, at_once: int) -> Any:
         writes, _ = projected
@@ -291,8 +292,9 @@ def self_recurrent(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def project(params: SelfRecurrentParams, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         return product(x, params.input_weights), product(x, params.direct_weights)
 
-    def advance(params: SelfRecurrentParams, h: jax.Array, projected: Any) -> jax.Array:
-        return sigmoid(projected[0] + h @ params.recurrent_weights)
+    def advance(params: SelfRecurrentParams, h: jax.Array, projected: Any) -> Any:
+        h = sigmoid(projected[0] + h @ params.recurrent_weights)
+        return h, h
 
     return skeleton(init, initial_state, project, advance, _direct_readout)
 

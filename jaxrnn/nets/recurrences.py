@@ -115,8 +115,9 @@ def linear_cell(
     """A cell h(t) = a(t) h(t-1) + b(t). ``coefficients(params, x)`` gives a and b, for one time
     step or for all of them; ``others`` are arguments of :func:`recurrent`."""
 
-    def advance(params: Any, h: Any, at: tuple[Any, Any]) -> Any:
-        return _plus(_times(at[0], h), at[1])
+    def advance(params: Any, h: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
+        h = _plus(_times(at[0], h), at[1])
+        return h, h
 
     def scan(params: Any, h: Any, of_all: tuple[Any, Any], at_once: int) -> tuple[Any, Any]:
         return linear_recurrence(*of_all, h, at_once)

@@ -1,6 +1,7 @@
 """The skeleton of a cell: what happens before, in and after its recurrence."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,20 +27,19 @@ def recurrent(
     init: Callable[[jax.Array, Initializer], Params],
     initial_state: Callable[[Params], State],
     project: Callable[[Params, jax.Array], Any],
-    advance: Callable[[Any, State, Any], State],
+    advance: Callable[[Any, State, Any], tuple[State, Any]],
     readout: Callable[[Params, Any, Any], jax.Array] = outputs,
     *,
-    hidden: Callable[[State], Any] = lambda state: state,
     scan: Callable[[Params, State, Any, int], tuple[State, Any]] | None = None,
     scan_together: Callable[[Params, State, Any], Any] | None = None,
-    advance_shared: Callable[[Params, State, Any], State] | None = None,
+    advance_shared: Callable[[Params, State, Any], tuple[State, Any]] | None = None,
     gates: tuple[str, ...] = (),
     look: Callable[[Any, State, Any], Any] | None = None,
     prepare: Callable[[Params], Any] = lambda params: params,
     before_joining: Callable[[Params], Params] = without_outputs,
 ) -> Cell:
-    """Build a cell from its equations: p(t) = project(x(t)), s(t) = advance(s(t-1), p(t)),
-    h(t) = hidden(s(t)), y(t) = readout(h(t), p(t)).
+    """Build a cell from its equations: p(t) = project(x(t)), (s(t), h(t)) = advance(s(t-1), p(t)),
+    y(t) = readout(h(t), p(t)).
 
     Every function gets the parameters first. ``project`` and ``readout`` take one time step or all
     of them (with ``scan_together`` those of B sequences, [T, B, ...], too), and the fast path does
@@ -58,13 +58,7 @@ def recurrent(
         return init(key, initializer)
 
     def plain(params: Params, state: State, projected: Any, at_once: int) -> tuple[State, Any]:
-        prepared = prepare(params)
-
-        def one(state: State, projected: Any) -> tuple[State, Any]:
-            state = advance(prepared, state, projected)
-            return state, hidden(state)
-
-        return lax.scan(one, state, projected, unroll=at_once)
+        return lax.scan(partial(advance, prepare(params)), state, projected, unroll=at_once)
 
     activations = None
     if look is not None:
@@ -77,8 +71,8 @@ def recurrent(
     def with_outputs(readout: Readout, readout_shared: Readout) -> Cell:
         def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
             projected = project(params, x)
-            state = advance(prepare(params), state, projected)
-            return state, readout(params, hidden(state), projected)
+            state, h = advance(prepare(params), state, projected)
+            return state, readout(params, h, projected)
 
         def unroll(
             params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
@@ -93,8 +87,7 @@ def recurrent(
             assert advance_shared is not None
 
             def one(state: State, x: jax.Array) -> tuple[State, Any]:
-                state = advance_shared(params, state, project(params, x))
-                return state, hidden(state)
+                return advance_shared(params, state, project(params, x))
 
             last, hs = lax.scan(one, state, xs)
             return last, readout_shared(params, hs, None)

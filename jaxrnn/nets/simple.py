@@ -119,8 +119,11 @@ def ind_rnn(
             jnp.zeros(num_outputs),
         )
 
-    def advance(params: IndependentParams, h: jax.Array, summed: jax.Array) -> jax.Array:
-        return jax.nn.relu(summed + params.recurrent_weights * h)
+    def advance(
+        params: IndependentParams, h: jax.Array, summed: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        h = jax.nn.relu(summed + params.recurrent_weights * h)
+        return h, h
 
     def scan(params: IndependentParams, h: jax.Array, sums: jax.Array, at_once: int) -> Any:
         return rectified_recurrence(at_once, params.recurrent_weights, sums, h)
@@ -132,7 +135,7 @@ def ind_rnn(
         advance,
         scan=scan,
         gates=("candidate",),
-        look=lambda params, h, summed: (advance(params, h, summed),),
+        look=lambda params, h, summed: advance(params, h, summed)[:1],
     )
     if recurrent_bound is None:
         return cell

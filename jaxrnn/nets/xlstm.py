@@ -1,4 +1,4 @@
-"""The LSTM with exponential gates, sLSTM: equations in :func:`slstm`."""
+"""The two cells of xLSTM: sLSTM, with exponential gates, and mLSTM, whose memory is a matrix."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,9 @@ from jaxrnn.errors import InputError, shown
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
-from jaxrnn.nets.products import join, split
+from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.products import add_bias, join, product, split, vector_product
+from jaxrnn.nets.recurrent import recurrent
 
 
 class ExponentialState(NamedTuple):
@@ -104,4 +106,104 @@ def slstm(
     return cell._replace(activations=activations)
 
 
-CELLS = (slstm,)
+class MatrixParams(NamedTuple):
+    """Parameters of :func:`mlstm`."""
+
+    input_weights: jax.Array  # of query, key, value and output gate side by side [I, 4 H]
+    bias: jax.Array  # [4 H]
+    gate_weights: jax.Array  # of the input gate and of the forget gate [I, 2]
+    gate_bias: jax.Array  # [2]
+    output_weights: jax.Array  # V [H, O]
+    output_bias: jax.Array  # [O]
+
+
+class MatrixState(NamedTuple):
+    """State of :func:`mlstm`; the paper's C and n are e^m times the values here."""
+
+    matrix: jax.Array  # C [H, H]
+    normalizer: jax.Array  # n [H]
+    stabilizer: jax.Array  # m [], a single number
+
+
+class MatrixInputs(NamedTuple):
+    """What a step of :func:`mlstm` makes of its input."""
+
+    query: jax.Array  # q [H]
+    key: jax.Array  # k [H]
+    value: jax.Array  # v [H]
+    output: jax.Array  # o [H]
+    logarithms: jax.Array  # log i and log f [2]
+
+
+def mlstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+    """The mLSTM of xLSTM: an LSTM whose memory cell is a matrix, with one key and one value a step.
+
+    q, k, v are x(t) U + b of their slices, k divided by sqrt(H), o = sigmoid(x(t) U + b) of its
+    own; i = exp(x(t) w_i + b_i), f = sigmoid(x(t) w_f + b_f), one number each.
+    C(t) = f C(t-1) + i k^T v, n(t) = f n(t-1) + i k, h(t) = o (q C(t)) / max(|q n(t)|, 1),
+    y(t) = h(t) V + output bias; all vectors are rows. C and n may overflow, so they are kept as
+    multiples of e^m, m(t) = max(log f + m(t-1), log i), as in :func:`slstm`. States are
+    :class:`MatrixState`, 0 at first. First w_i = w_f = 0, b_f = 3, and b_i is normal with standard
+    deviation 0.1, to which an experiment adds its first biases; the initializer draws U and V.
+
+    Source: Beck et al. 2024 (xLSTM), equations 19 to 27; first weights: their code, whose biases of
+    the forget gates are evenly spaced from 3 to 6 over the heads.
+
+    Differs from it in that there is one head.
+    Differs from it in that the cell is not in a block: no convolution before q and k, no group
+    normalisation, no projection up and down, no residual connection.
+    Differs from their code in that the gates see x, as in the paper, not q, k and v.
+    """
+
+    def init(key: jax.Array, initializer: Initializer) -> MatrixParams:
+        keys = jax.random.split(key, 5)
+        i, f = initializer.biases(keys[2], ("input", "forget"), 1)
+        zeros = jnp.zeros(3 * hidden_size)
+        of_output = initializer.biases(keys[3], ("output",), hidden_size)
+        return MatrixParams(
+            initializer.weights(keys[0], 4, num_inputs, hidden_size),
+            jnp.concatenate([zeros, of_output]),
+            jnp.zeros((num_inputs, 2)),
+            jnp.stack([i + 0.1 * jax.random.normal(keys[4]), f + 3.0]),
+            initializer.weights(keys[1], 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    def initial_state(params: MatrixParams) -> MatrixState:
+        zeros = jnp.zeros_like(params.bias, shape=(hidden_size, hidden_size))
+        return MatrixState(zeros, zeros[0], zeros[0, 0])
+
+    def project(params: MatrixParams, x: jax.Array) -> MatrixInputs:
+        q, k, v, a_o = split(add_bias(product(x, params.input_weights), params.bias), 4)
+        gates = add_bias(product(x, params.gate_weights), params.gate_bias)
+        logarithms = jnp.stack([gates[..., 0], _log_sigmoid(gates[..., 1])], axis=-1)
+        return MatrixInputs(q, k * hidden_size**-0.5, v, sigmoid(a_o), logarithms)
+
+    def advance(
+        params: MatrixParams, state: MatrixState, at: MatrixInputs
+    ) -> tuple[MatrixState, jax.Array]:
+        log_i, log_f = at.logarithms
+        kept = log_f + state.stabilizer
+        m = jnp.maximum(kept, log_i)
+        i, f = jnp.exp(log_i - m), jnp.exp(kept - m)
+        C = f * state.matrix + jnp.outer(at.key, i * at.value)
+        n = f * state.normalizer + i * at.key
+        # Not 0, where e^-m has no normal number and q is 0.
+        least = jnp.maximum(jnp.exp(-m), jnp.finfo(m.dtype).tiny)
+        norm = jnp.maximum(jnp.abs(jnp.sum(at.query * n)), least)
+        return MatrixState(C, n, m), at.output * vector_product(at.query, C) / norm
+
+    def look(params: MatrixParams, state: MatrixState, at: MatrixInputs) -> tuple[jax.Array, ...]:
+        return *jnp.split(jnp.exp(at.logarithms), 2), at.output
+
+    return recurrent(
+        init,
+        initial_state,
+        project,
+        advance,
+        gates=("input", "forget", "output"),
+        look=look,
+    )
+
+
+CELLS = (slstm, mlstm)
