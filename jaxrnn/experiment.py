@@ -44,7 +44,9 @@ _LEAST = {
         ),
         1,
     ),
-    **dict.fromkeys(("join_at", "max_failures", "test_size", "final_test", "warmup"), 0),
+    **dict.fromkeys(
+        ("join_at", "max_failures", "test_size", "final_test", "warmup", "convolution"), 0
+    ),
 }
 
 
@@ -98,6 +100,7 @@ class Experiment:
     hidden_size: int = 20  # H, units of each layer
     layers: int = 1
     stack_hidden: bool = False  # whether layers pass on their hidden units, not their outputs
+    convolution: int = 0  # width of a causal convolution before each layer; 0: none
     initializer: str = "notebook_xavier"
     initial_scale: PerTrial = 1.0  # factor of the first weights that the initializer draws
     input_bias: PerTrial = 0.0  # added to the first biases of input gates
@@ -180,6 +183,7 @@ class Experiment:
             )
         if self.stack_hidden and self.layers == 1:
             raise InputError("stack-hidden needs layers of at least 2: one has nothing to pass on")
+        _require(self, "convolution", self.convolution != 1, "must be 0 for none, or at least 2")
         if self.batch_size > self.max_steps:
             raise InputError(
                 "{batch_size} must not be above {max_steps}",

@@ -46,7 +46,7 @@ DATA = {
 def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
     other = {
         **{"task": "no_regularities", "task_options": {"num_symbols": 5}, "cell": "gru"},
-        **{"cell_options": {"a": 1}, "length": 6, "hidden_size": 5, "layers": 2},
+        **{"cell_options": {"a": 1}, "length": 6, "hidden_size": 5, "layers": 2, "convolution": 4},
         **{"initializer": "xavier", "objective": "half_squared_error", "measure": "ranking_error"},
         **{"loss_reduction": "sum", "optimizer": "clipped_adam", "clipping": "norm"},
         **{"batch_size": 4, "join_at": 5, "test_size": 64, "final_test": 64, "test_lengths": (7,)},

@@ -140,6 +140,7 @@ class Overrides(Generic[Word, Whole, Real]):
         hidden_size: Hidden units of each layer.
         layers: Number of layers; each layer above the first sees the logits of the layer below.
         stack_hidden: Layers above the first see the hidden units of the one below instead.
+        convolution: Width of a causal convolution before each layer, 4 as Mamba has it; 0 for none.
         initial_scale: Factor of the first weights that the initializer draws; some cells draw their
             first weights without it.
         input_bias: First bias of the input gates, added to the initializer's.
@@ -174,6 +175,7 @@ class Overrides(Generic[Word, Whole, Real]):
     hidden_size: Whole = _UNSET
     layers: Whole = _UNSET
     stack_hidden: bool = False
+    convolution: Whole = _UNSET
     initializer: Annotated[Word, _one_of("First weights", INITIALIZERS)] = _UNSET
     initial_scale: Real = _UNSET
     input_bias: Real = _UNSET

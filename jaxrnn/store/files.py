@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LATER = (
     *("stack_hidden", "measure", "batch_size", "test_lengths"),
-    *("optimizer_options", "schedule", "schedule_options", "warmup"),
+    *("optimizer_options", "schedule", "schedule_options", "warmup", "convolution"),
 )
 """Settings that are left out of a file's name at their defaults: older versions lack them."""
 

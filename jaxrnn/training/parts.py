@@ -16,6 +16,7 @@ from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import build, called, check_options, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
+from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import TASKS, Task, settled, task_of
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
@@ -150,8 +151,13 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
     """The experiment's net, all layers of it."""
     owner, options = f"cell {experiment.cell}", experiment.cell_options
 
+    units, width = experiment.hidden_size, experiment.convolution
+
     def layer(num_inputs: int, num_outputs: int) -> Cell:
-        return build(Cell, owner, builder, options, num_inputs, experiment.hidden_size, num_outputs)
+        if not width:
+            return build(Cell, owner, builder, options, num_inputs, units, num_outputs)
+        cell = build(Cell, owner, builder, options, units, units, num_outputs)
+        return convolved(cell, num_inputs, units, width)
 
     fan_in, layers = task.num_inputs, []
     for _ in range(experiment.layers - 1):

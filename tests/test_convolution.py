@@ -1,0 +1,124 @@
+"""A causal convolution in front of a cell: its equations, in a stack, and as a setting."""
+
+import cells_numpy
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import FLOAT64, assert_trees_close, random_params, random_symbols, random_vectors
+
+from jaxrnn import CELLS, Experiment, InputError, run_trials, stack, unroll, xavier
+from jaxrnn.nets.base import unroll_together
+from jaxrnn.nets.convolution import ConvolvedState, convolved
+from jaxrnn.nets.orthogonal import OrthogonalParams
+from jaxrnn.training.parts import cell_of
+
+I, D, H, O, T = 4, 5, 3, 2, 9  # noqa: E741
+
+
+def by_hand(params, xs, width):
+    """c(t) of every step, in loops."""
+    E, K, b = (np.asarray(leaf, np.float64) for leaf in params[:3])
+    e = [np.zeros(D)] * (width - 1) + [x @ E for x in np.asarray(xs)]
+    rows = []
+    for t in range(len(xs)):
+        a = b.copy()
+        for j in range(width):
+            a += K[width - 1 - j] * e[t + width - 1 - j]
+        rows.append(a / (1.0 + np.exp(-a)))
+    return np.array(rows)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize("name", ["lstm", "gru", "delta_net"])
+def test_the_cell_sees_the_convolution_of_its_last_inputs(name, width):
+    cell = convolved(CELLS[name](D, H, O), I, D, width)
+    params, xs = random_params(cell, seed=3), random_vectors((T, I))
+    first = jax.tree.map(np.asarray, cell.initial_state(params).cell)
+    state = first if isinstance(first, tuple) else (first,)
+    expected = cells_numpy.run(name, params.cell, by_hand(params, xs, width), state)
+    last, ys = unroll(cell, params, xs)
+    np.testing.assert_allclose(ys, expected.outputs, rtol=1e-12, atol=1e-12)
+    e = np.asarray(xs) @ np.asarray(params.embedding)
+    np.testing.assert_allclose(last.before, e[T - width + 1 :], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", ["lstm", "gru", "lru", "exp_rnn"])
+def test_every_way_to_compute_it_gives_the_same(name):
+    cell = convolved(CELLS[name](D, H, O), I, D)
+    params = random_params(cell, seed=3)
+    xs = jnp.stack([random_symbols((T, I), seed) for seed in range(3)])
+    plain = cell._replace(unroll=None, shared=None, together=None)
+
+    def expected(xs):
+        return unroll(plain, params, jax.nn.one_hot(xs, I))
+
+    one, (_, alone) = unroll(cell, params, xs[0]), expected(xs[0])
+    assert_trees_close(one, expected(xs[0]), **FLOAT64)
+    assert_trees_close(
+        jax.vmap(lambda x: unroll(cell, params, x))(xs), jax.vmap(expected)(xs), **FLOAT64
+    )
+    np.testing.assert_allclose(unroll_together(cell, params, xs)[0], alone, **FLOAT64)
+    middle, before = unroll(cell, params, xs[0][:2])
+    _, after = unroll(cell, params, xs[0][2:], middle)
+    np.testing.assert_allclose(jnp.concatenate([before, after]), alone, **FLOAT64)
+    if cell.gates:
+        seen = cell.activations(params, cell.initial_state(params), xs[0][0])
+        assert tuple(seen) == cell.gates
+
+
+def test_its_first_weights_are_those_of_mambas_code():
+    cell = convolved(CELLS["lstm"](400, H, O), I, 400)
+    params = cell.init(jax.random.key(0), xavier())
+    assert params.kernel.shape == (4, 400)
+    for leaf in (params.kernel, params.bias):
+        assert -0.5 <= leaf.min() < -0.45
+        assert 0.45 < leaf.max() <= 0.5
+        assert abs(leaf.mean()) < 4 * 0.29 / leaf.size**0.5
+
+
+def test_what_the_cell_prescribes_holds_behind_it():
+    cell = convolved(CELLS["exp_rnn"](D, H, O), I, D)
+    params = cell.init(jax.random.key(0), xavier())
+    factors = cell.rate_factors(params)
+    assert factors.embedding == factors.kernel == 1.0
+    assert factors.cell == OrthogonalParams(1.0, 0.1, 1.0, 1.0, 1.0)
+    bounded = convolved(CELLS["ind_rnn"](D, H, O, recurrent_bound=0.5), I, D)
+    params = random_params(bounded, seed=1)
+    params = params._replace(cell=params.cell._replace(recurrent_weights=jnp.full(H, 2.0)))
+    assert bounded.project(params).cell.recurrent_weights.max() == 0.5
+    joining = bounded.before_joining(params)
+    assert not joining.cell.output_weights.any()
+    np.testing.assert_array_equal(joining.embedding, params.embedding)
+    assert convolved(CELLS["lstm"](D, H, O), I, D).rate_factors is None
+
+
+def test_a_width_below_two_is_refused():
+    with pytest.raises(InputError, match="width 1 must be at least 2"):
+        convolved(CELLS["lstm"](D, H, O), I, D, 1)
+    with pytest.raises(InputError, match="convolution 1 must be 0 for none, or at least 2"):
+        Experiment(convolution=1)
+    with pytest.raises(InputError, match="convolution -1 must not be negative"):
+        Experiment(convolution=-1)
+
+
+def test_every_layer_of_an_experiment_has_one():
+    experiment = Experiment(
+        cell="simple_rnn", length=6, hidden_size=7, layers=2, stack_hidden=True, convolution=3
+    )
+    cell = cell_of(experiment)
+    params = cell.init(jax.random.key(0), xavier())
+    assert [layer.kernel.shape for layer in params] == [(3, 7), (3, 7)]
+    assert [layer.embedding.shape for layer in params] == [(6, 7), (7, 7)]
+    assert isinstance(cell.initial_state(params)[0], ConvolvedState)
+    alone = stack(convolved(CELLS["simple_rnn"](7, 7, 6), 6, 7, 3))
+    assert alone.init(jax.random.key(0), xavier()).kernel.shape == (3, 7)
+
+
+def test_an_lstm_behind_one_learns():
+    experiment = Experiment(
+        length=5, trials=2, convolution=4, optimizer="clipped_adam", learning_rate=0.02
+    )
+    assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}
