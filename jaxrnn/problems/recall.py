@@ -68,7 +68,7 @@ def associative_recall(
         raise InputError(f"power {shown(power)} must be a positive number")
     draw_length = length_drawn("associative_recall", shortest, length, 4 * num_pairs)
     asked = 2 * num_pairs  # the first step at which a key may come again
-    gap = np.arange((length - asked) // 2)
+    gap = np.arange((length - asked) // 2, dtype=np.int32)
     # Numbers whose logarithms of probabilities have Gumbel noise added are drawn one after the
     # other, none twice, in the order of these sums.
     logarithms = np.concatenate([np.zeros(2 * half - 1), (power - 1) * np.log(gap + 1)])

@@ -94,8 +94,9 @@ def group_words(
     transposition (1 2) and 1 for the cycle (1 2 ... n). Products of these are all of S_n. The
     outputs stand for all elements, as before.
 
-    A net that has forgotten the state before the last input guesses it: right with probability
-    1/|G|, and with ``generators`` with the greatest probability that s_{T-1} has of any element.
+    A net that has forgotten the state before the last input has to guess it. It is right with
+    probability 1 / n for n elements, since all are equally likely. With ``generators`` it says the
+    most likely state after T-1 steps; its probability is computed.
 
     With ``shortest`` the length of each sequence is drawn from there to ``length``. Inputs are 0
     behind its end, where nothing counts.
