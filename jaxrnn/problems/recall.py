@@ -46,9 +46,10 @@ def associative_recall(
     >>> sequence.targets.tolist()
     [0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 0, 0]
 
-    A net that has forgotten which value belongs to which key can do no better than to have one
-    value for every key, another for each. It gets all values of a sequence right with probability
-    1 / ((V/2) (V/2 - 1) ... (V/2 - D + 1)).
+    A net that has forgotten the pairs can do no better than to have a fixed value for each key, no
+    two the same. It gets all values of a sequence right with probability 1 / ((V/2) (V/2 - 1) ...
+    (V/2 - D + 1)). This is what guessing means here. A net that remembers which values there were,
+    but not their keys, reaches 1 / D!.
 
     With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
     there are blanks, which count nowhere. The last step of an odd length is always a blank.
@@ -63,7 +64,10 @@ def associative_recall(
     task is known as multi-query associative recall, MQAR.
     """
     num_pairs = whole_number("num_pairs", num_pairs, 1)
-    half = _half(vocabulary, num_pairs)
+    vocabulary = whole_number("vocabulary", vocabulary, 2 * num_pairs + 2)
+    if vocabulary % 2:
+        raise InputError(f"vocabulary {vocabulary} must be even: one half are values")
+    half = vocabulary // 2
     if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power < math.inf:
         raise InputError(f"power {shown(power)} must be a positive number")
     draw_length = length_drawn("associative_recall", shortest, length, 4 * num_pairs)
@@ -89,15 +93,7 @@ def associative_recall(
         )
 
     guessing = 1 / math.perm(half, num_pairs)
-    return Task(draw, 2 * half, 2 * half, length, solved=_SOLVED, guessing=guessing)
-
-
-def _half(vocabulary: int, num_pairs: int) -> int:
-    """The number of values, V/2; raises InputError for a vocabulary that does not fit."""
-    vocabulary = whole_number("vocabulary", vocabulary, 2 * num_pairs + 2)
-    if vocabulary % 2:
-        raise InputError(f"vocabulary {vocabulary} must be even: one half are values")
-    return vocabulary // 2
+    return Task(draw, vocabulary, vocabulary, length, solved=_SOLVED, guessing=guessing)
 
 
 def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None) -> Task:
