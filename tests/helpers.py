@@ -22,7 +22,7 @@ from scipy.stats import beta
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
 from jaxrnn.nets.selective import TimeMixingState
 from jaxrnn.nets.xlstm import ExponentialState, MatrixState
-from jaxrnn.problems import settled
+from jaxrnn.problems import Sequence, Task, settled
 from jaxrnn.report.document import pictures_of
 from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
@@ -231,6 +231,32 @@ class Memory:
 
     def save(self, arrays: Any) -> None:
         self.saves.append({name: np.array(array) for name, array in arrays.items()})
+
+
+SIGMAS = 4.5
+"""Standard errors within which a distribution that is drawn has to be what it is said to be."""
+
+
+def assert_uniform(values: np.ndarray, low: int, high: int) -> None:
+    """Integers low, ..., high and nothing else, each equally often."""
+    values = np.ravel(values)
+    assert (values.min(), values.max()) == (low, high)
+    p = 1 / (high - low + 1)
+    counts = np.bincount(values - low)
+    bound = SIGMAS * np.sqrt(values.size * p * (1 - p))
+    np.testing.assert_allclose(counts, values.size * p, rtol=0, atol=bound)
+
+
+def drawn_from(task: Task, num: int, seed: int = 0) -> Sequence:
+    """Sequences of a task whose inputs and targets are symbols, as NumPy arrays [num, T]."""
+    keys = jax.random.split(jax.random.key(seed), num)
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
+    for symbols, size in ((drawn.inputs, task.num_inputs), (drawn.targets, task.num_outputs)):
+        assert symbols.shape == (num, task.num_steps)
+        assert symbols.dtype == np.int32
+        assert 0 <= symbols.min() <= symbols.max() < size
+    assert drawn.judged_targets is None
+    return drawn
 
 
 def claim(path: Path, name: str, count: int, lies: bool) -> None:

@@ -1,6 +1,8 @@
 """Tasks whose sequences have a length of their own each: every rule holds for the length drawn."""
 
 from dataclasses import replace
+from functools import cache
+from itertools import permutations
 
 import jax
 import numpy as np
@@ -25,6 +27,11 @@ RANGES = {  # shortest and length
     "no_regularities": (3, 12),
     "copying": (1, 9),
     "selective_copying": (1, 9),
+    "adding_halves": (2, 12),
+    "associative_recall": (8, 21),
+    "induction": (3, 12),
+    "parity": (2, 12),
+    "group_words": (2, 12),
 }
 OPTIONS = {
     "noise_free": {"num_symbols": 5},
@@ -32,13 +39,15 @@ OPTIONS = {
     "copying": {"num_symbols": 4, "num_copied": 3},
     "selective_copying": {"num_symbols": 4, "num_copied": 3},
     "very_long_lag": {"num_distractors": 3},
+    "associative_recall": {"vocabulary": 8, "num_pairs": 2, "power": 1},
 }
 
 
-def drawn(name):
+@cache
+def drawn(name, **options):
     """Sequences of a task, and the length of each."""
     shortest, length = RANGES[name]
-    task = TASKS[name](length, shortest=shortest, **OPTIONS.get(name, {}))
+    task = TASKS[name](length, shortest=shortest, **OPTIONS.get(name, {}), **options)
     keys = jax.random.split(jax.random.key(3), NUM)
     lengths = jax.vmap(length_drawn(name, shortest, length, 1))(keys)
     sequences = jax.device_get(jax.jit(jax.vmap(task.draw))(keys))
@@ -165,6 +174,65 @@ def test_copies(name):
             assert not sequence.inputs[end:].any()
         np.testing.assert_array_equal(np.flatnonzero(sequence.mask), counted)
         np.testing.assert_array_equal(sequence.targets[begin:end], symbols)
+
+
+def test_adding_halves():
+    for sequence, length in drawn("adding_halves"):
+        end = ends(sequence, length, length)
+        values, markers = sequence.inputs.T
+        first, second = np.flatnonzero(markers)
+        assert 0 <= first < length // 2 <= second <= end
+        assert (markers[[first, second]] == 1).all()
+        np.testing.assert_allclose(sequence.targets[end], [values[first] + values[second]], 1e-6)
+
+
+def test_associative_recall():
+    last_steps = set()
+    for sequence, length in drawn("associative_recall"):
+        value_of = dict([sequence.inputs[:2].tolist(), sequence.inputs[2:4].tolist()])
+        steps = 4 + np.flatnonzero(sequence.inputs[4:])
+        assert set(sequence.inputs[steps].tolist()) == set(value_of)
+        assert not (steps % 2).any()
+        assert steps.max() <= length - 2
+        last_steps.add((length, steps.max()))
+        np.testing.assert_array_equal(np.flatnonzero(sequence.mask), steps)
+        answers = [value_of[key] for key in sequence.inputs[steps].tolist()]
+        np.testing.assert_array_equal(sequence.targets[steps], answers)
+        assert sequence.targets.sum() == sum(answers)  # and no others
+    assert {(8, 6), (9, 6), (10, 8), (20, 18), (21, 18)} <= last_steps
+
+
+def test_induction():
+    for sequence, length in drawn("induction"):
+        end = ends(sequence, length, length)
+        first, second = np.flatnonzero(sequence.inputs == 16)
+        assert first <= length - 3
+        assert second == end
+        assert sequence.targets[end] == sequence.inputs[first + 1]
+
+
+def test_parity_and_group_words():
+    elements = list(permutations(range(3)))
+    for sequence, length in drawn("parity"):
+        end = ends(sequence, length, length)
+        assert sequence.targets[end] == sequence.inputs.sum() % 2
+    of_parity = drawn("parity", every_step=True)
+    for sequence, length in [*of_parity, *drawn("group_words")]:
+        np.testing.assert_array_equal(np.flatnonzero(sequence.mask), range(length))
+        np.testing.assert_array_equal(np.flatnonzero(sequence.judged_mask), [length - 1])
+        assert not sequence.inputs[length:].any()
+        assert not sequence.targets[length:].any()
+    for sequence, length in of_parity:
+        np.testing.assert_array_equal(
+            sequence.targets[:length], np.cumsum(sequence.inputs[:length]) % 2
+        )
+    for sequence, length in drawn("group_words"):
+        state = elements[0]
+        for letter, target in zip(
+            sequence.inputs[:length].tolist(), sequence.targets[:length], strict=True
+        ):
+            state = tuple(state[i] for i in elements[letter])
+            assert elements[target] == state
 
 
 def test_a_single_length_is_the_task_without_the_option():

@@ -205,7 +205,10 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
         ({"task": "mine.py:true_inputs"}, "task .* gives inputs of type bool: it has to be int.*"),
         ({"initializer": "mine.py:number"}, "initializer .* gives 3, not a Initializer"),
         ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
-        ({"measure": "mine"}, "unknown measure 'mine': choose from ranking_error or file.py:name"),
+        (
+            {"measure": "mine"},
+            "unknown measure 'mine': choose from ranking_error, squared_error or file.py:name",
+        ),
         (
             {"measure": "mine.py:number"},
             r"measure mine.py:number gives errors of shape \(\): the.*",

@@ -6,6 +6,7 @@ import notebook_numpy as notebook
 import numpy as np
 import pytest
 
+from jaxrnn import InputError
 from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import (
     OBJECTIVES,
@@ -15,6 +16,7 @@ from jaxrnn.training.objectives import (
     half_squared_error,
     loss_and_error,
     ranking_error,
+    squared_error,
 )
 
 NUM_STEPS, NUM_OUTPUTS = 9, 5
@@ -219,6 +221,15 @@ def test_ranking_error_is_above_a_half_when_a_wrong_symbol_is_above_a_right_one(
     outputs[2, 2] = np.nan
     errors = ranking_error(jnp.asarray(outputs), jnp.asarray(is_right))
     np.testing.assert_array_equal(np.isnan(errors), np.arange(5) == 2)
+
+
+def test_squared_error_is_the_sum_of_the_squares():
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    errors = squared_error(jnp.asarray(outputs), jnp.asarray(targets))
+    np.testing.assert_allclose(errors, ((outputs - targets) ** 2).sum(1), rtol=1e-5)
+    with pytest.raises(InputError, match="as many as there are outputs"):
+        squared_error(jnp.asarray(outputs), jnp.asarray(targets[:, :2]))
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "half_squared_error"])

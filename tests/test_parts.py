@@ -92,7 +92,10 @@ def test_a_bad_rule_or_option_is_refused_with_one_sentence(settings, sentence):
         ({"hidden_size": 0}, "hidden-size 0 must be at least 1"),
         ({"layers": 0}, "layers 0 must be at least 1"),
         ({"cell": "gru2"}, "unknown cell 'gru2': choose from co_rnn, gru, .* lstm_coupled, lstm_l"),
-        ({"task": "none"}, "unknown task 'none': choose from adding, copying, embedded_reber"),
+        (
+            {"task": "none"},
+            "unknown task 'none': choose from adding, adding_halves, associative_recall",
+        ),
         ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
         (
             {"optimizer": "adam"},
@@ -193,7 +196,7 @@ def test_an_objective_that_does_not_fit_the_task_is_refused(settings, sentence, 
 
 
 REAL = ("adding", "multiplication", "two_sequence", "two_sequence_noise")
-REAL += ("two_sequence_target_noise",)
+REAL += ("two_sequence_target_noise", "adding_halves")
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -221,6 +224,7 @@ RULE = ("threshold", "mean_error", "window", "max_failures", "test_size")
         ("multiplication", {"max_failures": 12}, (0.04, None, 2000, 12, 0)),
         ("multiplication", {"window": 100}, (0.04, None, 100, 0, 0)),
         ("multiplication", {"test_size": 64}, (0.04, None, 1000, 0, 64)),
+        ("adding_halves", {}, (1 / 6, 1 / 60, 1000, 100, 0)),
         ("two_sequence_noise", {}, (0.2, 0.04, 1000, 5, 256)),
         ("two_sequence_noise", {"window": 300}, (0.2, 0.04, 300, 0, 0)),
         ("embedded_reber", {}, (0.5, None, 1000, 0, 512)),

@@ -12,14 +12,17 @@ import jax
 import notebook_numpy as notebook
 import numpy as np
 import pytest
+from helpers import SIGMAS, assert_uniform, drawn_from
 
 from jaxrnn import TASKS, Experiment, InputError, problems, run_trials, simple_rnn, unroll
 from jaxrnn.problems import long_lag, reber, two_sequence
 from jaxrnn.problems.long_lag import noise_free
+from jaxrnn.training.objectives import loss_and_error
+from jaxrnn.training.parts import parts_of
+from jaxrnn.training.stopping import SOLVED, UNSOLVED, Rule, fold, start
 from jaxrnn.training.trial import build, settings_of, trial_key
 
 NUM_KEYS = 4000
-SIGMAS = 4.5
 KEY = jax.random.key(3)
 
 
@@ -63,16 +66,6 @@ def draw(name: str, length: int, **arguments):
 
 def at_end(targets: np.ndarray, num_steps: np.ndarray) -> np.ndarray:
     return targets[np.arange(len(targets)), num_steps - 1]
-
-
-def assert_uniform(values: np.ndarray, low: int, high: int) -> None:
-    """Integers low, ..., high and nothing else, each equally often."""
-    values = np.ravel(values)
-    assert (values.min(), values.max()) == (low, high)
-    p = 1 / (high - low + 1)
-    counts = np.bincount(values - low)
-    bound = SIGMAS * np.sqrt(values.size * p * (1 - p))
-    np.testing.assert_allclose(counts, values.size * p, rtol=0, atol=bound)
 
 
 def assert_moments(values: np.ndarray, mean: float, variance: float, fourth: float) -> None:
@@ -450,6 +443,47 @@ def test_adding_and_multiplication(name, low, variance, fourth, length):
     assert last == max(9, length // 2 - 1)  # pair length / 2, counted from 1: lag length / 2
 
 
+@pytest.mark.parametrize("length", [2, 3, 4, 9, 20])
+def test_adding_halves(length):
+    inputs, targets, num_steps = draw("adding_halves", length)
+    assert (num_steps == length).all()
+    values, markers = inputs[:, :, 0], inputs[:, :, 1]
+    assert values.min() >= 0
+    assert values.max() < 1
+    assert_moments(values, 1 / 2, 1 / 12, 1 / 80)
+    assert set(np.unique(markers)) <= {0.0, 1.0}
+    first, second = markers[:, : length // 2], markers[:, length // 2 :]
+    for half in (first, second):
+        assert (half.sum(1) == 1).all()
+        assert_uniform(half.argmax(1), 0, half.shape[1] - 1)
+    both = second.shape[1] * first.argmax(1) + second.argmax(1)
+    assert_uniform(both, 0, first.shape[1] * second.shape[1] - 1)  # they are independent
+    for row, answer in enumerate(at_end(targets, num_steps)[:, 0]):
+        marked = [float(v) for v, m in zip(values[row], markers[row], strict=True) if m == 1]
+        assert answer == pytest.approx(sum(marked), abs=1e-6)
+
+
+def test_adding_halves_is_judged_by_the_mean_squared_error():
+    task = TASKS["adding_halves"](10)
+    goal = parts_of(Experiment(task="adding_halves", length=10)).goal
+    _, targets, _ = draw("adding_halves", 10)
+    sequences = jax.vmap(task.draw)(jax.random.split(jax.random.key(10), NUM_KEYS))
+    ones = np.ones(targets.shape, np.float32)
+    losses, errors = jax.vmap(lambda *of: loss_and_error(goal, *of))(ones, sequences)
+    np.testing.assert_allclose(errors, (targets[:, -1, 0] - 1) ** 2, atol=1e-6)
+    np.testing.assert_allclose(losses, errors / 2, atol=1e-6)
+    # (x1 + x2 - 1)^2 has mean 1/6 and fourth moment 1/15 about 0.
+    bound = SIGMAS * np.sqrt((1 / 15 - 1 / 36) / NUM_KEYS)
+    assert errors.mean() == pytest.approx(1 / 6, abs=bound)
+    # The failures never decide: 1000 errors with a mean below 1/60 have less than 100 above 1/6.
+    threshold, window, max_failures, mean_error, _ = task.solved
+    assert mean_error * window == pytest.approx(threshold * max_failures)
+    rule = Rule(threshold, window, 1000, max_failures, mean_error)
+    few = np.zeros((window, 2))
+    few[:99], few[:100, 1] = threshold * 1.001, threshold * 1.01
+    assert fold(start(2, rule), few, rule).status.tolist() == [SOLVED, UNSOLVED]
+
+
 # Experiment 6
 
 
@@ -494,14 +528,7 @@ def test_temporal_order(name, length, windows):
 def draw_copies(name: str, length: int, num_symbols: int, num_copied: int):
     """Inputs, targets, mask and judged mask [K, T] of K sequences; masks are None as in a task."""
     task = TASKS[name](length, num_symbols=num_symbols, num_copied=num_copied)
-    keys = jax.random.split(jax.random.key(length), NUM_KEYS)
-    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
-    for symbols, size in ((drawn.inputs, task.num_inputs), (drawn.targets, task.num_outputs)):
-        assert symbols.shape == (NUM_KEYS, task.num_steps)
-        assert symbols.dtype == np.int32
-        assert 0 <= symbols.min() <= symbols.max() < size
-    assert drawn.judged_targets is None
-    return drawn
+    return drawn_from(task, NUM_KEYS, seed=length)
 
 
 @pytest.mark.parametrize(("T", "K", "M"), [(1, 2, 1), (5, 4, 3), (30, 8, 10)])
@@ -636,6 +663,11 @@ SMALL = {
     "temporal_order_three": 20,
     "copying": 1,
     "selective_copying": 1,
+    "adding_halves": 2,
+    "associative_recall": 16,
+    "induction": 3,
+    "parity": 2,
+    "group_words": 2,
 }
 over_tasks = pytest.mark.parametrize("name", SMALL)
 
@@ -647,6 +679,8 @@ def test_every_task_of_the_package_is_covered_here():
 @pytest.mark.parametrize("name", TASKS)
 def test_guessing_is_what_the_best_guess_gets_right(name):
     options = {"num_symbols": 4, "num_copied": 2} if name.endswith("copying") else {}
+    if name == "associative_recall":
+        options = {"vocabulary": 8, "num_pairs": 2}
     # Short, so that the first pair is chosen often.
     task = TASKS[name](12 if name in ("adding", "multiplication") else 40, **options)
     drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
@@ -660,7 +694,9 @@ def test_guessing_is_what_the_best_guess_gets_right(name):
         best = max(Counter(map(tuple, answers.tolist())).values())
     else:
         (values,) = np.sort(answers.reshape(NUM_KEYS, -1), axis=0).T
-        within = np.searchsorted(values, values + 2 * task.solved.threshold, side="right")
+        is_squared = task.measure == "squared_error"
+        radius = np.sqrt(task.solved.threshold) if is_squared else task.solved.threshold
+        within = np.searchsorted(values, values + 2 * radius, side="right")
         best = (within - np.arange(NUM_KEYS)).max()
     share = task.guessing
     assert abs(best / NUM_KEYS - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM_KEYS)
@@ -694,9 +730,11 @@ def test_a_task_trains(name):
     for outcome in run_trials(experiment, chunk_steps=20):
         assert (outcome.status, outcome.steps) == ("unsolved", 20)
         assert np.isfinite(outcome.curve).all()
-        # Targets are in [0, 1], but for those with noise of deviation 0.316.
+        # Targets are in [0, 1], but for those with noise of deviation 0.316, and sums in [0, 2],
+        # whose errors are squares.
         assert min(outcome.curve) > 0
-        assert max(outcome.curve) < (1 if name != "two_sequence_target_noise" else 2.5)
+        most = {"two_sequence_target_noise": 2.5, "adding_halves": 4}
+        assert max(outcome.curve) < most.get(name, 1)
 
 
 @pytest.mark.parametrize(
@@ -714,6 +752,11 @@ def test_a_task_trains(name):
         ("temporal_order_three", 19, 20),
         ("copying", 0, 1),
         ("selective_copying", 0, 1),
+        ("adding_halves", 1, 2),
+        ("associative_recall", 15, 16),
+        ("induction", 2, 3),
+        ("parity", 1, 2),
+        ("group_words", 1, 2),
     ],
 )
 def test_a_length_too_short_is_refused_with_the_least(name, length, least):

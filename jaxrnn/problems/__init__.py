@@ -18,6 +18,8 @@ from jaxrnn.problems import (
     long_lag,
     notebook,
     reber,
+    recall,
+    state_tracking,
     temporal_order,
     two_sequence,
 )
@@ -44,7 +46,16 @@ __all__ = [
 
 TASKS: dict[str, Callable[..., Task]] = {
     task.__name__: task
-    for family in (reber, long_lag, two_sequence, arithmetic, temporal_order, copying)
+    for family in (
+        reber,
+        long_lag,
+        two_sequence,
+        arithmetic,
+        temporal_order,
+        copying,
+        recall,
+        state_tracking,
+    )
     for task in family.TASKS
 }
 

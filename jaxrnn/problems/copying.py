@@ -21,7 +21,8 @@ def copying(
     symbols, independent and uniform, T-1 blanks, the delimiter and M blanks; the targets are T + M
     blanks and then the M symbols again, each T + M steps after it was seen. Inputs and targets are
     [T + 2 M], the outputs stand for the K symbols and the blank. Every step is trained. The error
-    is the greatest of the last M steps, so one wrong symbol makes a failure.
+    is the greatest of the last M steps, so one wrong symbol makes a failure. The defaults, ten of
+    eight symbols, are those of the copying problem as nearly all papers have it.
 
     >>> sequence = copying(5, num_symbols=4, num_copied=3).draw(jax.random.key(0))
     >>> "".join("abcd.!"[symbol] for symbol in sequence.inputs.tolist())

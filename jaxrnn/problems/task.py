@@ -133,7 +133,7 @@ def _as_one(numbers: Sequence_[Length]) -> Any:
 
 
 def at_last_step(
-    value: jax.Array, num_steps: jax.Array, max_steps: int
+    value: jax.Array, num_steps: Length, max_steps: int
 ) -> tuple[jax.Array, jax.Array]:
     """Targets that hold ``value`` at the last of ``num_steps`` steps, zeros elsewhere; the mask.
 

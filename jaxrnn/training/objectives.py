@@ -137,13 +137,25 @@ def ranking_error(outputs: jax.Array, is_right: jax.Array) -> jax.Array:
     return jnp.where(finite, sigmoid(wrong - right), jnp.nan)
 
 
+def squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """Squared error of linear output units: errors [T] sum_j (t[j] - y[j])^2.
+
+    Outputs y and targets t are real vectors [T, O]. The mean of the sequences' errors is then their
+    mean squared error. Raises InputError for targets of another shape.
+
+    Source: the usual measure of regression.
+    """
+    losses, _ = half_squared_error_linear(outputs, targets)
+    return 2 * losses
+
+
 OBJECTIVES: dict[str, Objective] = {
     "cross_entropy": cross_entropy,
     "half_squared_error": half_squared_error,
     "half_squared_error_linear": half_squared_error_linear,
 }
 
-MEASURES: dict[str, Measure] = {"ranking_error": ranking_error}
+MEASURES: dict[str, Measure] = {"ranking_error": ranking_error, "squared_error": squared_error}
 """What a task may be judged by instead of its objective's errors."""
 
 

@@ -1,0 +1,141 @@
+"""Recall what stood beside a symbol when it was last seen."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.problems.task import (
+    Sequence,
+    Solved,
+    Task,
+    at_last_step,
+    draw_integers,
+    length_drawn,
+)
+
+# No criterion is agreed on. Here at most 1 % of the sequences may have a wrong answer, one whose
+# probability is 1/2 or less.
+_SOLVED = Solved(threshold=0.5, window=1000, max_failures=10)
+
+
+def associative_recall(
+    length: int,
+    *,
+    vocabulary: int = 64,
+    num_pairs: int = 4,
+    power: float = 0.01,
+    shortest: int | None = None,
+) -> Task:
+    """Recall the value of each key, when the key comes again.
+
+    With T = ``length``, V = ``vocabulary`` and D = ``num_pairs`` the blank is 0, the keys are 1,
+    ..., V/2 - 1, the values V/2, ..., V-1. D keys k_i and D values v_i are drawn, all different,
+    each choice with the same probability. The inputs [T] begin with k_1, v_1, ..., k_D, v_D. Then
+    each key comes once more, k_i at step 2 D + 2 g_i, counted from 0. The gaps g_1, ..., g_D are
+    drawn one after the other from 0, ..., floor((T - 2 D) / 2) - 1, all different. The probability
+    of a gap g that is left is proportional to (g + 1)^(``power`` - 1). The other inputs are blanks.
+    The target is v_i where k_i comes again. Only these D steps count. The error of a sequence is
+    the greatest of them, so one wrong value makes a failure. Targets are [T], 0 at the other steps.
+
+    >>> sequence = associative_recall(12, vocabulary=12, num_pairs=2).draw(jax.random.key(1))
+    >>> sequence.inputs.tolist()
+    [5, 7, 2, 8, 0, 0, 5, 0, 2, 0, 0, 0]
+    >>> sequence.targets.tolist()
+    [0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 0, 0]
+
+    A net that has forgotten the pairs can do no better than to have a fixed value for each key, no
+    two the same. It gets all values of a sequence right with probability 1 / ((V/2) (V/2 - 1) ...
+    (V/2 - D + 1)). This is what guessing means here. A net that remembers which values there were,
+    but not their keys, reaches 1 / D!.
+
+    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
+    there are blanks, which count nowhere. The last step of an odd length is always a blank.
+
+    Raises InputError for a length below 4 D, no pairs, a vocabulary that is odd or has less than D
+    keys, and a ``power`` that is not a positive number.
+
+    The source's code has 8192 symbols. Its option ``random_non_queries`` fills the blanks with
+    random symbols, which may be keys. It is left out here.
+
+    Source: Arora et al. 2023 (Zoology), section 3, and their generator ``multiquery_ar.py``; the
+    task is known as multi-query associative recall, MQAR.
+    """
+    num_pairs = whole_number("num_pairs", num_pairs, 1)
+    vocabulary = whole_number("vocabulary", vocabulary, 2 * num_pairs + 2)
+    if vocabulary % 2:
+        raise InputError(f"vocabulary {vocabulary} must be even: one half are values")
+    half = vocabulary // 2
+    if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power < math.inf:
+        raise InputError(f"power {shown(power)} must be a positive number")
+    draw_length = length_drawn("associative_recall", shortest, length, 4 * num_pairs)
+    asked = 2 * num_pairs  # the first step at which a key may come again
+    gap = np.arange((length - asked) // 2, dtype=np.int32)
+    # Numbers whose logarithms of probabilities have Gumbel noise added are drawn one after the
+    # other, none twice, in the order of these sums.
+    logarithms = np.concatenate([np.zeros(2 * half - 1), (power - 1) * np.log(gap + 1)])
+
+    def draw(key: jax.Array) -> Sequence:
+        noise = jax.random.gumbel(key, logarithms.shape)
+        noisy = jnp.split(noise + jnp.asarray(logarithms, noise.dtype), [half - 1, 2 * half - 1])
+        noisy[2] = jnp.where(gap < (draw_length(key) - asked) // 2, noisy[2], -jnp.inf)
+        keys, values, gaps = (jax.lax.top_k(one, num_pairs)[1] for one in noisy)
+        keys, values = keys + 1, values + half
+        steps = asked + 2 * gaps
+        blanks = jnp.zeros(length, jnp.int32)
+        pairs = jnp.stack([keys, values], axis=1).ravel()
+        return Sequence(
+            inputs=blanks.at[:asked].set(pairs).at[steps].set(keys),
+            targets=blanks.at[steps].set(values),
+            mask=jnp.zeros(length, bool).at[steps].set(True),
+        )
+
+    guessing = 1 / math.perm(half, num_pairs)
+    return Task(draw, vocabulary, vocabulary, length, solved=_SOLVED, guessing=guessing)
+
+
+def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None) -> Task:
+    """Recall the symbol that came after the special symbol, when the special symbol comes again.
+
+    With T = ``length`` and V = ``vocabulary`` the symbols are 0, ..., V-1, and the special symbol
+    is V. The inputs [T] are independent symbols, each uniform on 0, ..., V-1, with two exceptions.
+    The special symbol stands at step p, which is uniform on 0, ..., T-3, and at the last step,
+    T-1. The target is the symbol at step p+1. It stands at the last step, the only one that counts.
+    Targets are [T], 0 at the other steps.
+
+    >>> sequence = induction(8, vocabulary=4).draw(jax.random.key(1))
+    >>> "".join("abcd!"[symbol] for symbol in sequence.inputs.tolist())
+    'daba!cb!'
+    >>> "abcd"[int(sequence.targets[sequence.mask][0])]
+    'c'
+
+    A net that has forgotten the symbol guesses it: right with probability 1/V.
+
+    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
+    the inputs are 0 and count nowhere.
+
+    Raises InputError for a length below 3 and less than two symbols.
+
+    Gu & Dao have a vocabulary of 16 and leave open whether it holds the special symbol. Here it
+    does not. They train at length 256 and test at lengths from 64 to 2^20.
+
+    Source: Fu et al. 2023 (H3), section 3.1; Gu & Dao 2023, section 4.1.2 and appendix E.1.
+    """
+    vocabulary = whole_number("vocabulary", vocabulary, 2)
+    draw_length = length_drawn("induction", shortest, length, 3)
+
+    def draw(key: jax.Array) -> Sequence:
+        end = draw_length(key)
+        integers = draw_integers(key, [(0, end - 3)] + [(0, vocabulary - 1)] * length)
+        place, symbols = integers[0], integers[1:]
+        step = jnp.arange(length, dtype=jnp.int32)
+        inputs = jnp.where((step == place) | (step == end - 1), vocabulary, symbols)
+        inputs = jnp.where(step < end, inputs, 0)
+        return Sequence(inputs, *at_last_step(symbols[place + 1], end, length))
+
+    return Task(draw, vocabulary + 1, vocabulary, length, solved=_SOLVED, guessing=1 / vocabulary)
+
+
+TASKS = (associative_recall, induction)

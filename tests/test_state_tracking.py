@@ -1,0 +1,233 @@
+"""State tracking: every state again from the inputs, by permutations that are composed as tuples,
+and every distribution within 4.5 standard errors."""
+
+from collections import Counter
+from itertools import permutations, product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import SIGMAS, assert_uniform, drawn_from
+
+from jaxrnn import TASKS, Experiment, InputError
+from jaxrnn.problems.state_tracking import GROUPS, multiplication_table
+from jaxrnn.training.objectives import loss_and_error
+from jaxrnn.training.parts import parts_of
+
+NUM = 3000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Nothing here runs long enough to be worth XLA's optimizations."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+# Parity
+
+
+@pytest.mark.parametrize("length", [2, 3, 12])
+def test_parity(length):
+    drawn = drawn_from(TASKS["parity"](length), NUM)
+    assert TASKS["parity"](length)[1:4] == (2, 2, length)
+    for bits, targets in zip(drawn.inputs.tolist(), drawn.targets.tolist(), strict=True):
+        assert targets == [0] * (length - 1) + [bits.count(1) % 2]
+    assert drawn.mask.tolist() == [[False] * (length - 1) + [True]] * NUM
+    assert drawn.judged_mask is None  # what is trained
+    for bits in drawn.inputs.T:
+        assert_uniform(bits, 0, 1)
+    assert_uniform(2 * drawn.inputs[:, :-1] + drawn.inputs[:, 1:], 0, 3)
+
+
+def test_parity_at_every_step():
+    last_only = drawn_from(TASKS["parity"](12), NUM)
+    drawn = drawn_from(TASKS["parity"](12, every_step=True), NUM)
+    np.testing.assert_array_equal(drawn.inputs, last_only.inputs)
+    for bits, targets in zip(drawn.inputs.tolist(), drawn.targets.tolist(), strict=True):
+        assert targets == [bits[: t + 1].count(1) % 2 for t in range(12)]
+    assert drawn.mask is None  # all are trained
+    np.testing.assert_array_equal(drawn.judged_mask, last_only.mask)
+
+
+# Words of groups
+
+
+def is_even(permutation):
+    return np.linalg.det(np.eye(len(permutation))[list(permutation)]) > 0
+
+
+def elements_of(group):
+    """The elements as pairs (permutation, number), in their order, and the order of the numbers."""
+    size, only_even, order = {
+        "Z60": (1, False, 60),
+        "A4xZ5": (4, True, 5),
+        "A5": (5, True, 1),
+        "S3": (3, False, 1),
+        "S5": (5, False, 1),
+    }[group]
+    every = sorted(permutations(range(size)))
+    kept = [one for one in every if is_even(one) or not only_even]
+    return list(product(kept, range(order))), order
+
+
+def composed(s, g, order):
+    """s after g."""
+    return tuple(s[0][g[0][i]] for i in range(len(s[0]))), (s[1] + g[1]) % order
+
+
+GENERATORS = {
+    "S3": [((1, 0, 2), 0), ((1, 2, 0), 0)],
+    "S5": [((1, 0, 2, 3, 4), 0), ((1, 2, 3, 4, 0), 0)],
+}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_multiplication_tables_are_those_of_groups(group):
+    table = multiplication_table(group)
+    elements, order = elements_of(group)
+    size = {"S3": 6, "S5": 120}.get(group, 60)
+    assert table.shape == (size, size)
+    assert table.dtype == np.int32
+    every = np.arange(size)
+    np.testing.assert_array_equal(table[0], every)  # the identity is 0
+    np.testing.assert_array_equal(table[:, 0], every)
+    for rows in (table, table.T):  # each row is a permutation, so every element has an inverse
+        np.testing.assert_array_equal(np.sort(rows, axis=1), np.tile(every, (size, 1)))
+    np.testing.assert_array_equal(table[table], table[:, table])  # (s g) h = s (g h)
+    assert (table == table.T).all() == (group == "Z60")
+    rng = np.random.default_rng(0)
+    for s, g in rng.integers(0, size, (300, 2)):
+        assert elements[table[s, g]] == composed(elements[s], elements[g], order)
+
+
+def commutators(table):
+    """The elements of the subgroup that all s g s^-1 g^-1 generate."""
+    inverse = (table == 0).argmax(1)
+    s, g = np.meshgrid(*[np.arange(len(table))] * 2)
+    found = np.unique(table[table[s, g], inverse[table[g, s]]])
+    while len(more := np.unique(table[np.ix_(found, found)])) > len(found):
+        found = more
+    return len(found)
+
+
+def test_the_groups_of_sixty_are_abelian_solvable_and_neither():
+    sizes = [commutators(multiplication_table(group)) for group in ("Z60", "A4xZ5", "A5")]
+    assert sizes == [1, 4, 60]  # A5 is its own commutator subgroup, that of A4 is abelian
+
+
+@pytest.mark.parametrize(
+    ("group", "generators"),
+    [*((group, False) for group in GROUPS), ("S3", True), ("S5", True)],
+)
+def test_group_words(group, generators):
+    length = 7
+    task = TASKS["group_words"](length, group=group, generators=generators)
+    drawn = drawn_from(task, NUM)
+    elements, order = elements_of(group)
+    letters = GENERATORS[group] if generators else elements
+    assert task[1:4] == (len(letters), len(elements), length)
+    for word, targets in zip(drawn.inputs.tolist(), drawn.targets.tolist(), strict=True):
+        state = elements[0]
+        for letter, target in zip(word, targets, strict=True):
+            state = composed(state, letters[letter], order)
+            assert elements[target] == state
+    assert drawn.mask is None  # all are trained
+    assert drawn.judged_mask.tolist() == [[False] * (length - 1) + [True]] * NUM
+    for inputs in drawn.inputs.T:
+        assert_uniform(inputs, 0, len(letters) - 1)
+    neighbours = len(letters) * drawn.inputs[:, :-1] + drawn.inputs[:, 1:]
+    if len(letters) < 10:  # of the others there are too many
+        assert_uniform(neighbours, 0, len(letters) ** 2 - 1)
+    if not generators:
+        assert_uniform(drawn.targets[:, -1], 0, len(elements) - 1)
+
+
+@pytest.mark.parametrize("group", ["S3", "S5"])
+def test_what_guessing_gets_right_with_generators(group):
+    """All words of T-1 letters, and the most frequent state after them."""
+    elements, order = elements_of(group)
+
+    def share(length):
+        counts = Counter()
+        for word in product(GENERATORS[group], repeat=length - 1):
+            state = elements[0]
+            for letter in word:
+                state = composed(state, letter, order)
+            counts[state] += 1
+        return max(counts.values()) / 2 ** (length - 1)
+
+    shares = [share(length) for length in range(2, 11)]
+    options = {"group": group, "generators": True}
+    for length, expected in zip(range(2, 11), shares, strict=True):
+        task = TASKS["group_words"](length, **options)
+        assert task.guessing == pytest.approx(expected, rel=1e-12)
+    drawn = TASKS["group_words"](10, shortest=4, **options)
+    assert drawn.guessing == pytest.approx(np.mean(shares[2:]), rel=1e-12)
+    # They generate the whole group, so that a long word may be any element.
+    assert TASKS["group_words"](300, **options).guessing == pytest.approx(1 / len(elements))
+
+
+def test_the_best_guess_of_whoever_saw_only_the_last_generator():
+    task = TASKS["group_words"](6, generators=True)
+    drawn = drawn_from(task, NUM)
+    last = list(zip(drawn.inputs[:, -1].tolist(), drawn.targets[:, -1].tolist(), strict=True))
+    counts = Counter(last)
+    best = sum(max(counts[letter, state] for state in range(6)) for letter in range(2))
+    share = task.guessing
+    assert abs(best / NUM - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_guessing_gets_right_without(group):
+    task = TASKS["group_words"](5, group=group, shortest=2)
+    assert task.guessing == pytest.approx(1 / task.num_outputs, rel=1e-12)
+
+
+# Both
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "counted"),
+    [
+        ("parity", {}, slice(-1, None)),
+        ("parity", {"every_step": True}, slice(None)),
+        ("group_words", {}, slice(None)),
+    ],
+)
+def test_a_net_is_trained_at_the_steps_that_count_and_judged_by_the_last(name, options, counted):
+    parts = parts_of(Experiment(task=name, task_options=options, length=5))
+    sequence = parts.task.draw(jax.random.key(0))
+    outputs = np.random.default_rng(0).normal(size=(5, parts.task.num_outputs)).astype(np.float32)
+    loss, error = loss_and_error(parts.goal, jnp.asarray(outputs), sequence)
+    p = np.asarray(jax.nn.softmax(outputs))[np.arange(5), sequence.targets]
+    assert loss == pytest.approx(-np.log(p[counted]).mean(), rel=1e-5)
+    assert error == pytest.approx(1 - p[-1], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["parity", "group_words"])
+def test_a_net_that_is_trained_at_drawn_lengths_is_tested_at_longer_ones(name):
+    experiment = Experiment(
+        task=name, task_options={"shortest": 3}, length=40, test_lengths=(80, 256)
+    )
+    tests = parts_of(experiment).tests
+    assert [test.task.num_steps for test in tests] == [80, 256]
+    for test in tests:
+        drawn = drawn_from(test.task, 3)
+        judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
+        assert judged.argmax(1).tolist() == [test.task.num_steps - 1] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"group": "S4"}, "unknown group 'S4': choose from A4xZ5, A5, S3, S5, Z60"),
+        ({"group": "A5", "generators": True}, "generators needs the group S3 or S5, not A5"),
+    ],
+)
+def test_other_groups_are_refused_in_one_sentence(options, sentence):
+    with pytest.raises(InputError) as refusal:
+        TASKS["group_words"](10, **options)
+    assert str(refusal.value) == sentence
