@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from jaxrnn.errors import whole_number
+from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
-from jaxrnn.nets.elementary import exp, sigmoid
+from jaxrnn.nets.elementary import sigmoid
 from jaxrnn.nets.initializers import Initializer, small_steps
 from jaxrnn.nets.products import add_bias, product, vector_product
 from jaxrnn.nets.recurrent import recurrent
@@ -35,7 +38,8 @@ class DeltaInputs(NamedTuple):
 
     keys: jax.Array  # k [n, H], of norm 1
     values: jax.Array  # v [n, H]
-    gates: jax.Array  # beta [n], and alpha where the memory decays
+    shares: jax.Array  # beta [n]
+    log_decay: jax.Array  # log alpha [], 0 where the memory does not decay
     query: jax.Array  # q [H], of norm 1
 
 
@@ -132,30 +136,76 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
         all_three = all_three.reshape(*all_three.shape[:-1], 2 * num_updates + 1, hidden_size)
         keys, values = all_three[..., :num_updates, :], all_three[..., num_updates:-1, :]
         sums = add_bias(product(x, params.gate_weights), params.gate_bias)
-        gates = (2 if negative else 1) * sigmoid(sums[..., :num_updates])
+        beta = (2 if negative else 1) * sigmoid(sums[..., :num_updates])
+        log_alpha = jnp.zeros_like(beta[..., 0])
         if decays:
-            alpha = exp(-exp(params.decay_rate) * jax.nn.softplus(sums[..., num_updates:]))
-            gates = jnp.concatenate([gates, alpha], axis=-1)
-        return DeltaInputs(_normed(keys), values, gates, _normed(all_three[..., -1, :]))
+            log_alpha = -jnp.exp(params.decay_rate) * jax.nn.softplus(sums[..., num_updates])
+        return DeltaInputs(_normed(keys), values, beta, log_alpha, _normed(all_three[..., -1, :]))
 
     def advance(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, jax.Array]:
         if decays:
-            S = at.gates[num_updates] * S
-        for k, v, beta in zip(at.keys, at.values, at.gates[:num_updates], strict=True):
+            S = jnp.exp(at.log_decay) * S
+        for k, v, beta in zip(at.keys, at.values, at.shares, strict=True):
             S = S + jnp.outer(k, beta * (v - vector_product(k, S)))
         return S, vector_product(at.query, S)
 
     def look(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, ...]:
-        return tuple(jnp.split(at.gates, [num_updates])) if decays else (at.gates,)
+        return at.shares, *((jnp.exp(at.log_decay)[None],) if decays else ())
+
+    def scan(params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int) -> Any:
+        return _by_chunks(S, of_all, at_once)
 
     return recurrent(
         init,
         initial_state,
         project,
         advance,
+        scan=scan if hidden_size >= chunks.FROM else None,
         gates=("input", "forget") if decays else ("input",),
         look=look,
     )
+
+
+def _by_chunks(S: jax.Array, of_all: DeltaInputs, at_once: int) -> tuple[jax.Array, jax.Array]:
+    """The last state, and h [T, H] of all steps.
+
+    A chunk has C steps, each of n corrections. Correction i, counted from the first of the chunk,
+    adds (g / g_i) k_i^T u_i to S, where g is the product of the chunk's alphas so far. All
+    u [C n, H] of a chunk that begins with S are u = (I + L)^-1 (beta v - beta g k S), with
+    L_ij = beta_i (g_i / g_j) k_i k_j^T for j < i.
+
+    Source: Yang et al. 2024 (2406.06484), section 3; with the decay 2412.06464, section 3.3.
+    """
+    num_steps, n = of_all.shares.shape
+    size = max(chunks.STEPS // n, 1)
+    k, v, beta, log_alpha, q = (chunks.in_chunks(a, size) for a in of_all)
+    # Each correction in its turn, [chunks, C n, ...].
+    k, v, beta = (a.reshape(len(a), size * n, *a.shape[3:]) for a in (k, v, beta))
+    log_g = jnp.cumsum(log_alpha, axis=1)
+    step_of = np.repeat(np.arange(size), n)
+    turn = np.arange(size * n)
+    log_of = log_g[:, step_of]
+
+    def between(later: jax.Array, is_later: np.ndarray) -> jax.Array:
+        return chunks.shares(later[:, :, None] - log_of[:, None], is_later[None])
+
+    own = between(log_of, turn[None] >= turn[:, None]) * (k @ k.mT)
+    solved = chunks.inverse(chunks.times(own, beta))
+    written = solved @ chunks.times(v, beta)
+    by_state = solved @ chunks.times(k, beta * jnp.exp(log_of))
+    read = between(log_g, step_of[None] > np.arange(size)[:, None]) * (q @ k.mT)
+    of_state = chunks.times(q, jnp.exp(log_g))
+    end = log_g[:, -1]
+    kept = chunks.times(k, jnp.exp(end[:, None] - log_of))
+
+    def one(S: jax.Array, at: Any) -> tuple[jax.Array, jax.Array]:
+        written, by_state, read, of_state, kept, decay = at
+        u = written - by_state @ S
+        return decay * S + kept.T @ u, of_state @ S + read @ u
+
+    over = (written, by_state, read, of_state, kept, jnp.exp(end))
+    S, h = lax.scan(one, S, over, unroll=max(at_once // size, 1))
+    return S, chunks.of_steps(h, num_steps)
 
 
 def _normed(a: jax.Array) -> jax.Array:

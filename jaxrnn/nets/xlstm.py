@@ -4,8 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from jaxrnn.errors import InputError, shown
+from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid, tanh
 from jaxrnn.nets.gated import GatedParams, gated
@@ -196,14 +199,60 @@ def mlstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def look(params: MatrixParams, state: MatrixState, at: MatrixInputs) -> tuple[jax.Array, ...]:
         return *jnp.split(jnp.exp(at.logarithms), 2), at.output
 
+    def scan(params: MatrixParams, state: MatrixState, of_all: MatrixInputs, at_once: int) -> Any:
+        return _by_chunks(state, of_all, at_once)
+
     return recurrent(
         init,
         initial_state,
         project,
         advance,
+        scan=scan if hidden_size >= chunks.FROM else None,
         gates=("input", "forget", "output"),
         look=look,
     )
+
+
+def _by_chunks(
+    state: MatrixState, of_all: MatrixInputs, at_once: int
+) -> tuple[MatrixState, jax.Array]:
+    """The last state of :func:`mlstm`, and h [T, H] of all steps.
+
+    With F_t the sum of the log f of a chunk so far, what step j wrote counts
+    e^(F_t - F_j + log i_j) at step t, and the state before the chunk e^(F_t).
+
+    Source: Beck et al. 2024 (xLSTM), appendix A.3, in chunks.
+    """
+    num_steps = len(of_all.query)
+    q, k, v = (chunks.in_chunks(a, chunks.STEPS) for a in of_all[:3])
+    log_i, log_f = of_all.logarithms.T
+    log_i = chunks.in_chunks(log_i, chunks.STEPS, -jnp.inf)  # what is filled up writes nothing
+    F = jnp.cumsum(chunks.in_chunks(log_f, chunks.STEPS), axis=1)
+    step = np.arange(chunks.STEPS)
+    is_later = (step[None] > step[:, None])[None]
+    exponents = jnp.where(is_later, -jnp.inf, F[:, :, None] - F[:, None] + log_i[:, None])
+    greatest = jnp.max(exponents, axis=2)
+    counts = jnp.exp(exponents - greatest[:, :, None])
+    scores = counts * (q @ k.mT)
+
+    def one(state: MatrixState, at: Any) -> tuple[MatrixState, jax.Array]:
+        C, n, m_before = state
+        q, k, v, F, greatest, counts, scores = at
+        m = jnp.maximum(F + m_before, greatest)
+        before, within = jnp.exp(F + m_before - m), jnp.exp(greatest - m)
+        scores = chunks.times(scores, within)
+        norm = before * (q @ n) + jnp.sum(scores, axis=1)
+        least = jnp.maximum(jnp.exp(-m), jnp.finfo(m.dtype).tiny)
+        h = chunks.times(
+            chunks.times(q @ C, before) + scores @ v, 1 / jnp.maximum(abs(norm), least)
+        )
+        kept = chunks.times(k, counts[-1] * within[-1])
+        C, n = before[-1] * C + kept.T @ v, before[-1] * n + jnp.sum(kept, axis=0)
+        return MatrixState(C, n, m[-1]), h
+
+    over = (q, k, v, F, greatest, counts, scores)
+    state, h = lax.scan(one, state, over, unroll=max(at_once // chunks.STEPS, 1))
+    return state, of_all.output * chunks.of_steps(h, num_steps)
 
 
 CELLS = (slstm, mlstm)
