@@ -10,6 +10,7 @@ import pytest
 from helpers import WINDOW
 
 from jaxrnn import CELLS, SUITES, Experiment
+from jaxrnn.nets import chunks
 from jaxrnn.problems import PAPER
 from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
 from jaxrnn.training.lanes import round_up
@@ -65,13 +66,12 @@ QUICK = ("lstm", "gru")  # the others by name
 
 
 def some_ways(case):
-    """Two or three ways for a case, one of 8 lanes at most: all cases together have every pair of
-    lanes and chunk, of lanes and devices, and of chunk and devices."""
-    pairs = enumerate(itertools.product(LANES, CHUNKS))
+    """Two ways for a case, one of 8 lanes at most: all cases together have every pair of lanes and
+    chunk, of lanes and devices, and of chunk and devices."""
+    pairs = list(itertools.product(LANES, CHUNKS))
+    half = len(pairs) // 2
     return [
-        (lanes, chunk, DEVICES[(k + k // len(CHUNKS)) % 2])
-        for k, (lanes, chunk) in pairs
-        if k % len(CASES) == case
+        (*pairs[k], DEVICES[(k + k // len(CHUNKS)) % 2]) for k in (case % half, case % half + half)
     ]
 
 
@@ -94,6 +94,14 @@ def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
     ways = some_ways(case)
     assert min(lanes for lanes, _, _ in ways) <= 8
     assert_same(experiment_of(*CASES[case]), ways)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [4, 50])
+@pytest.mark.parametrize("cell", ["mlstm", "delta_net", "gated_delta_net", "delta_product"])
+def test_a_trial_computes_the_same_where_its_memory_takes_chunks_of_steps(cell, length):
+    experiment = replace(experiment_of(cell, length), hidden_size=chunks.FROM)
+    assert_same(experiment, [(1, 7, 1), (3, 40, 2), (8, 2, 1), (32, 40, 2)])
 
 
 @pytest.mark.parametrize("length", [4, 5])
