@@ -38,7 +38,7 @@ from jaxrnn.scorecard.protocol import (
 )
 from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_rows
 from jaxrnn.store.rows import PACKED, row_from, typed_rows
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import parts_of, state_size
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
@@ -68,6 +68,17 @@ def test_the_units_bring_the_number_of_weights_closest_to_the_lstms(task, cell):
     assert cell != "lstm" or units == 16
     off = [abs(weights(suite.at(cell), one) - budget) for one in (units - 1, units, units + 1)]
     assert off[1] == min(off)
+
+
+@pytest.mark.parametrize(
+    ("cell", "states"), [("gru", 1), ("lstm", 2), ("slstm", 4), ("memory_blocks", 4)]
+)
+def test_the_state_is_what_a_cell_carries_from_one_time_step_to_the_next(cell, states):
+    options = {"block_size": 1} if cell == "memory_blocks" else {}
+    # The blocks carry their memory cells, and their activations: two gates and a cell each.
+    net = CARDS["adding"].at(cell, hidden_size=7, cell_options=options)
+    assert state_size(net) == 7 * states
+    assert state_size(replace(net, layers=2)) == 2 * 7 * states
 
 
 def test_a_cell_with_too_many_weights_has_one_unit(monkeypatch):
@@ -158,7 +169,7 @@ def test_what_is_reported_is_what_the_search_found_on_fresh_trials(tiny_run):
     assert kept["learning_rates"] == {"clipped_sgd": [0.1, 0.3]}
     (line,) = nets_table(typed_rows(out), sought, {CELL: 0.5})
     count = f"{weights(one, one.hidden_size):,}"
-    shown = (CELL, count, str(one.hidden_size), "2", "0.5")
+    shown = (CELL, count, *2 * [str(one.hidden_size)], "2", "0.5")
     assert tuple(line.cells.values()) == shown
 
 

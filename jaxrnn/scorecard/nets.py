@@ -1,4 +1,4 @@
-"""What the nets of a scorecard are: their weights and units, and what an update costs."""
+"""What the nets of a scorecard are: their weights, state and units, and what an update costs."""
 
 import itertools
 import json
@@ -12,9 +12,10 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.problems import Suite
 from jaxrnn.report.render import TableRow, spaced
-from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
+from jaxrnn.scorecard.protocol import CARDS, sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
+from jaxrnn.training.parts import num_weights, state_size
 from jaxrnn.training.runner import run_trials
 
 COST = "cost.json"
@@ -65,19 +66,20 @@ def _seconds_a_step(base: Experiment) -> float:
     return min((end - start) / (last - first) for (start, first), (end, last) in chunks)
 
 
-HEADINGS = ("net", "weights", "units", "tuned by", "step")
+HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")
 
 LEGEND = (
-    "Weights and units: from the least to the most of the tasks. Tuned by: trials of its search on "
-    "each task. Step: cost of an update of ten trials by SGD on the adding problem, divided by "
-    "that of the LSTM, which is timed beside it."
+    "Weights, state and units: from the least to the most of the tasks. State: the numbers that "
+    "the net carries from one time step to the next. Tuned by: trials of its search on each task. "
+    "Step: cost of an update of ten trials by SGD on the adding problem, divided by that of the "
+    "LSTM, which is timed beside it."
 )
 
 
 def nets_table(
     rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
 ) -> list[TableRow]:
-    """For each cell: its numbers of weights and units, from the least to the most of its tasks, the
+    """For each cell: its weights, state and units, from the least to the most of its tasks, the
     trials of its search on each task (in ``tried``), and the cost of an update in units of the
     LSTM's."""
     searched = Counter((row.experiment.cell, row.experiment.task) for row in tried)
@@ -88,8 +90,12 @@ def nets_table(
         made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, one.task] for one in made]
         shown = (
-            *(cell, _range(map(num_weights, made)), _range(one.hidden_size for one in made)),
-            *(_range(trials), f"{costs[cell]:g}" if cell in costs else "-"),
+            *(cell, _range(map(num_weights, made)), _range(map(state_size, made))),
+            *(
+                _range(one.hidden_size for one in made),
+                _range(trials),
+                f"{costs[cell]:g}" if cell in costs else "-",
+            ),
         )
         lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
     return lines

@@ -15,20 +15,16 @@ The conditions of each task are those of :mod:`jaxrnn.problems.card`.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-
-import jax
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import xavier
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
 from jaxrnn.report.compare import restricted_mean
 from jaxrnn.report.summary import Rows, by_settings
 from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.run import under
-from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
+from jaxrnn.training.parts import cell_of, drawn_biases, num_weights, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +77,6 @@ CARDS: dict[str, Suite] = {
     suite.base.task: suite for suite in SUITES.values() if suite.source is SCORECARD
 }
 """The suite of each task."""
-
-
-@lru_cache(maxsize=4096)
-def num_weights(experiment: Experiment) -> int:
-    """How many trainable numbers a net of the experiment has."""
-    params = first_params(experiment.cell, cell_of(experiment), xavier())
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def sized(suite: Suite, cell: str) -> Experiment:
