@@ -17,6 +17,7 @@ from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.problems import SUITES, TASKS, Suite, settled
 from jaxrnn.report.table import percent, steps_or_dash
 from jaxrnn.store.config import spelled
+from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 from jaxrnn.training.parts import num_weights, parts_of, state_size
@@ -150,7 +151,7 @@ def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departure
     for length in suite.lengths:
         is_first = length == suite.lengths[0]
         shown = suite.base.name if is_first else ""
-        cost = () if seconds is None else (_roughly(expected_seconds(suite, length, seconds)),)
+        cost = () if seconds is None else (roughly(expected_seconds(suite, length, seconds)),)
         row = suite.published_at(suite.cells[0], length)
         if suite.beside is not None or row is None:
             departures.add_row(shown, str(length), *cost, suite.departure if is_first else "")
@@ -171,15 +172,6 @@ def _docs(builder: object) -> tuple[str, str]:
     text = (inspect.getdoc(builder) or "").replace("`", "")
     source = text.partition("Source:")[2].partition("\n\n")[0]
     return text.partition("\n")[0].rstrip("."), " ".join(source.split()).rstrip(".")
-
-
-def _roughly(seconds: float) -> str:
-    """A duration to two digits."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            count = seconds / size
-            return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def seconds_a_time_step() -> float:

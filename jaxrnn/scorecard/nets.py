@@ -4,7 +4,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +22,16 @@ COST = "cost.json"
 COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
 
 
-def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
+def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
     """The cost of an update of ten trials of each cell, by SGD on the adding problem, in units of
-    the LSTM's cost, which is timed right before it on this machine. The costs are added to those in
-    ``out``."""
+    the LSTM's cost, which is timed right before it on this machine. ``match`` is the protocol's.
+    The costs are added to those in ``out``."""
     path = out / COST
     known = _read_costs(path)
     suite = CARDS["adding"]
     for cell in cells:
         if cell not in known:
-            known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell)
+            known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell, match)
             write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
     return known
 
@@ -48,9 +48,9 @@ def _read_costs(path: Path) -> dict[str, float]:
     return known
 
 
-def _relative_cost(suite: Suite, cell: str) -> float:
+def _relative_cost(suite: Suite, cell: str, match: str) -> float:
     # In turn, since other work may slow down either.
-    pair = sized(suite, suite.cells[0]), sized(suite, cell)
+    pair = sized(suite, suite.cells[0], match), sized(suite, cell, match)
     turns = [[_seconds_a_step(one) for one in pair] for _ in range(2)]
     first, own = zip(*turns, strict=True)
     return round(min(own) / min(first), 2)
@@ -89,16 +89,19 @@ def nets_table(
     for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
         made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, one.task] for one in made]
-        shown = (
-            *(cell, _range(map(num_weights, made)), _range(map(state_size, made))),
-            *(
-                _range(one.hidden_size for one in made),
-                _range(trials),
-                f"{costs[cell]:g}" if cell in costs else "-",
-            ),
-        )
-        lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
+        cost = f"{costs[cell]:g}" if cell in costs else "-"
+        shown = {"net": cell} | sizes(made) | {"tuned by": _range(trials), "step": cost}
+        lines.append(TableRow(shown, None))
     return lines
+
+
+def sizes(nets: Collection[Experiment]) -> dict[str, str]:
+    """The weights, state and units of a cell's nets, from the least to the most."""
+    return {
+        "weights": _range(map(num_weights, nets)),
+        "state": _range(map(state_size, nets)),
+        "units": _range(one.hidden_size for one in nets),
+    }
 
 
 ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")
