@@ -266,6 +266,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     )
     words = shown.out.split()
     assert {"lstm", "gru", "2/2", "1/2"} <= set(words)
+    assert "Time: at most, as timed on this machine just now" in " ".join(words)
     assert {row["cell"] for row in rows_of(out)} == {name}
     report = (out / "report.md").read_text()
     assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
@@ -288,6 +289,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
     assert f"no rows of this protocol on {TASK} come with jaxrnn; to train" in shown.err
+    assert "Time:" not in shown.out  # nothing was left to train
     assert "gru" not in shown.out.split()
     assert "| gru |" not in (out / "report.md").read_text()
     (kept / "trials.jsonl").write_text(rows_kept)
@@ -538,6 +540,27 @@ def test_bad_names_are_refused_before_anything_is_written(flags, sentence, tmp_p
     assert run("scorecard", *flags, "--out", tmp_path / "out") == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ((), "scorecard"),
+        (("--full",), "scorecard-full"),
+        (("--match", "state"), "scorecard-state"),
+        (("--full", "--match", "state"), "scorecard-full-state"),
+    ],
+)
+def test_each_kind_of_scorecard_has_its_own_directory(flags, name, monkeypatch):
+    asked = []
+
+    def refuse(cells, tasks, out, protocol, **options):
+        asked.append((out, protocol.match))
+        raise InputError("no")
+
+    monkeypatch.setattr("jaxrnn.cli.scoring.run_scorecard", refuse)
+    assert run("scorecard", *flags) == 2
+    assert asked == [(Path("runs") / name, "state" if "state" in flags else "weights")]
 
 
 def contents(directory):

@@ -83,7 +83,9 @@ def run_scorecard(
         if progress:
             every_net = [base for of_task in bases for base in of_task]
             left = trials_left(every_net, protocol, search.directory, report.directory)
+            watch.progress.words = "timing a net of each cell" * (dask is None)
             show_plan(left, protocol, lanes, timed=dask is None)
+            watch.progress.words = ""
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]
             every = [one for of_cell in sought for one in of_cell]
