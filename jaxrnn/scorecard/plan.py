@@ -37,8 +37,8 @@ def trials_left(
 def show_plan(
     left: Mapping[Experiment, int], protocol: Protocol, lanes: int | None, timed: bool = True
 ) -> None:
-    """Show on the terminal what will be trained of each cell and, if ``timed``, for how long at
-    most. For this a net of each cell is timed for a few seconds."""
+    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long
+    that takes if no trial is solved. For this a net of each cell is timed for a few seconds."""
     if not left:
         return
     rows, whole = [], 0.0
@@ -53,8 +53,8 @@ def show_plan(
     words = "State: the numbers that a net carries from one time step to the next."
     if timed:
         words += (
-            f" Time: at most, as timed on this machine just now; all together {roughly(whole)}. "
-            "Trials that are solved end sooner."
+            f" Time: about {roughly(whole)} in all if no trial is solved, by a short timing on "
+            "this machine. Trials that are solved end sooner."
         )
     console.print(terminal_table(rows, HEADINGS[: len(HEADINGS) - (not timed)]))
     console.print(Text(words, style="dim"))

@@ -95,6 +95,7 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
     H.
     """
     words, count = MATCHES[match]
+    rule = ": the units are chosen by this number, which has to grow with them"
     budget = count(suite.at())
     base = suite.at(cell)
 
@@ -104,8 +105,7 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
     if size(1) >= size(2):
         parts_of(base)  # its error is clearer if this is not a net at all
         raise InputError(
-            f"cell {cell} has {size(2):,} {words} with one hidden unit and with two: the units are "
-            "chosen by this number, which has to grow with them"
+            f"cell {cell} has {size(2):,} {words} with one hidden unit and with two{rule}"
         )
     # It grows at most about with the square of the units. From there on it is low to high units,
     # unless one has too many already.
@@ -113,6 +113,8 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
     low = high = max(1, round(first * (budget / size(first)) ** 0.5))
     step = 1
     while size(high) < budget:
+        if high > 100 * budget:
+            raise InputError(f"cell {cell} has {size(high):,} {words} with {high:,} units{rule}")
         low, high, step = high, high + step, 2 * step
     while low > 1 and size(low) >= budget:
         low, high, step = max(1, low - step), low, 2 * step

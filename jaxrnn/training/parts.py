@@ -15,7 +15,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import build, called, check_options, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
-from jaxrnn.nets.base import Params, State, taking_symbols
+from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import TASKS, Task, settled, task_of
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
@@ -230,23 +230,24 @@ def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
     return called(f"cell {name}", jax.eval_shape, init, key)
 
 
-@lru_cache(maxsize=4096)
 def num_weights(experiment: Experiment) -> int:
     """How many trainable numbers a net of the experiment has."""
-    return _num_numbers(first_params(experiment.cell, cell_of(experiment), xavier()))
+    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[0]
+
+
+def state_size(experiment: Experiment) -> int:
+    """How many numbers a net of the experiment carries from one time step to the next."""
+    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[1]
 
 
 @lru_cache(maxsize=4096)
-def state_size(experiment: Experiment) -> int:
-    """How many numbers a net of the experiment carries from one time step to the next."""
-    return _num_numbers(first_state(experiment.cell, cell_of(experiment)))
-
-
-def first_state(name: str, cell: Cell) -> State:
-    """The shapes of the first state of the cell of this name; InputError where it gives none."""
+def _sizes(experiment: Experiment, builder: Any) -> tuple[int, int]:
+    """The numbers in a net's weights and in its state, from shapes alone; ``builder`` as for
+    :func:`_parts`."""
+    name, cell = experiment.cell, cell_of(experiment)
     params = first_params(name, cell, xavier())
-    return called(f"cell {name}", jax.eval_shape, cell.initial_state, params)
-
-
-def _num_numbers(tree: Any) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+    state = called(f"cell {name}", jax.eval_shape, cell.initial_state, params)
+    weights, numbers = (
+        sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (params, state)
+    )
+    return weights, numbers
