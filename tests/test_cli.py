@@ -12,10 +12,11 @@ from collections import defaultdict
 from dataclasses import fields
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from filelock import FileLock
-from helpers import clopper_pearson, rows_of, run
+from helpers import clopper_pearson, random_params, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.listing import expected_seconds
@@ -104,7 +105,8 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
         for name, builder in table.items():
             (line,) = [line for line in lines if line.startswith(f"   {name} ")]
             words = builder.__doc__.replace("`", "").split()[:3]
-            assert [word.rstrip(".") for word in line.split()[1:4]] == [
+            first = 3 if table is CELLS else 1  # after its name, and a cell's two sizes
+            assert [word.rstrip(".") for word in line.split()[first:][:3]] == [
                 word.rstrip(".") for word in words
             ]
             assert "Source:" in builder.__doc__
@@ -112,6 +114,25 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
         assert len([line for line in lines if line.startswith(f" {name} ")]) == 1
     assert "Elman 1990)" in " ".join(out.split())
     assert lines[-1] == "The experiments of Hochreiter & Schmidhuber 1997: jaxrnn paper"
+
+
+def test_the_list_has_the_weights_and_the_state_of_each_cell(capsys, monkeypatch):
+    monkeypatch.setattr(console, "_width", 80)
+    assert run("list") == 0
+    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines() if line.strip()]
+    for name, builder in CELLS.items():
+        told = next(line[1:] for line in lines if line[0] == name)
+        if name == "memory_blocks":  # which has no usual block size
+            assert told == ["-", "-"]
+            continue
+        params = random_params(builder(8, 16, 8))
+        held = params, builder(8, 16, 8).initial_state(params)
+        assert told == [f"{sum(leaf.size for leaf in jax.tree.leaves(one)):,}" for one in held]
+
+
+def test_the_list_needs_no_device():
+    words = [sys.executable, "-m", "jaxrnn", "list"]
+    subprocess.run(words, check=True, env=os.environ | {"JAX_PLATFORMS": "none"})
 
 
 @pytest.mark.parametrize("command", ["sweep", "grid", "paper", "inspect", "report", "list"])

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     ("part", "name"),
     [
-        ("cell", "mgu.py:mgu"),
+        ("cell", "antisymmetric.py:antisymmetric"),
         ("cell", "equinox_cells.py:gru"),
         ("cell", "equinox_cells.py:lstm"),
         ("cell", "claims.py:lstm_chrono"),

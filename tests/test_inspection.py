@@ -1,8 +1,10 @@
 """What `jaxrnn inspect` shows must be what the trained net does."""
 
+import math
 import warnings
 from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +34,7 @@ from jaxrnn.inspection import (
     look,
     look_at_both,
 )
-from jaxrnn.inspection.pictures import label
+from jaxrnn.inspection.pictures import label, rows_of
 from jaxrnn.inspection.sequences import ends_of, reach_of
 from jaxrnn.training import host_loop
 from jaxrnn.training.objectives import loss_and_error
@@ -215,6 +217,88 @@ def test_picture_of_a_net_holds_its_record(cell, rows):
     assert first.get_clim() == second.get_clim()
     p = jax.nn.softmax(record.outputs[1, -1])[3]
     assert heat_maps[1].get_title() == f"first symbol 3\np(3) at the last step: {p:.2f}"
+
+
+class Outer(NamedTuple):
+    memory: jax.Array  # [R, C]
+    hidden: jax.Array  # [H]
+
+
+def outer(rows, columns):
+    """A builder of cells that keep a sum of matrices beside their hidden units."""
+
+    def build(num_inputs, hidden_size, num_outputs):
+        one = net_of("simple_rnn", (num_inputs, hidden_size, num_outputs))
+
+        def step(params, state, x):
+            hidden, y = one.step(params, state.hidden, x)
+            memory = 0.9 * state.memory + jnp.outer(hidden[:rows], hidden[-columns:])
+            return Outer(memory, hidden), y
+
+        return Cell(
+            one.init, lambda params: Outer(jnp.zeros((rows, columns)), jnp.zeros(hidden_size)), step
+        )
+
+    return build
+
+
+def snapshots(panel):
+    """The matrices that are drawn in a panel, by their steps; and their limits of colour."""
+    drawn = [axes for axes in panel.child_axes if axes.images]
+    steps = [int(axes.get_xlabel().removeprefix("t = ")) for axes in drawn]
+    arrays = [np.asarray(axes.images[0].get_array()) for axes in drawn]
+    return dict(zip(steps, arrays, strict=True)), {axes.images[0].get_clim() for axes in drawn}
+
+
+def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps(monkeypatch):
+    monkeypatch.setitem(CELLS, "outer", build := outer(5, 4))
+    experiment = replace(TINY, cell="outer", length=20, hidden_size=6)
+    params = random_params(build(20, 6, 20))
+    record = jax.device_get(look_at_both(experiment, params).record)
+    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
+    memory = record.states["memory"]
+    panels = figure.axes[:3]  # before the hidden units
+    assert panels[0].get_ylabel() == "memory\n5 by 4"
+    limits = []
+    for panel, expected in zip(panels, [*memory, memory[1] - memory[0]], strict=True):
+        drawn, colors = snapshots(panel)
+        assert list(drawn) == [0, 3, 5, 8, 10, 13, 15, 18]  # evenly spaced in 19 steps
+        for step, array in drawn.items():
+            np.testing.assert_array_equal(array, expected[step])
+        assert len(colors) == 1
+        limits += colors
+    assert limits[0] == limits[1] == (-np.abs(memory).max(), np.abs(memory).max())
+    assert limits[2][1] == np.abs(memory[1] - memory[0]).max()
+    (hidden,) = figure.axes[3].images
+    np.testing.assert_array_equal(hidden.get_array(), record.states["hidden"][0].T)
+    assert len(figure.axes[3].get_xticklabels()) > 2  # the panels above took no ticks away
+
+
+def test_a_matrix_is_drawn_up_to_the_last_step_that_counts(monkeypatch):
+    monkeypatch.setitem(CELLS, "outer", outer(5, 5))
+    experiment = SUITES["card-adding"].at("outer", length=40, hidden_size=6, trials=1)
+    seen = jax.device_get(look_at_both(experiment, random_params(parts_of(experiment).cell)))
+    figure = draw_look(experiment, Outcome(0, "unsolved", None, 9, 12_000, ()), seen)
+    ends = ends_of(seen)
+    assert ends[0] != ends[1]
+    for panel, memory, end in zip(
+        figure.axes[2:4], seen.record.states["memory"], ends, strict=True
+    ):
+        drawn, _ = snapshots(panel)
+        assert list(drawn)[:: len(drawn) - 1] == [0, end - 1]
+        for step, array in drawn.items():
+            np.testing.assert_array_equal(array, memory[step])
+
+
+@pytest.mark.parametrize(
+    ("shape", "drawn"),
+    [((4, 4), (4, 4)), ((3, 7), (21,)), ((7, 3), (21,)), ((2, 5, 4), (10, 4)), ((5, 1, 1), (5,))],
+)
+def test_small_matrices_are_units_and_several_stand_below_each_other(shape, drawn):
+    record = Record({"hidden": np.arange(6 * math.prod(shape)).reshape(2, 3, *shape)}, {}, None)
+    (row,) = rows_of(TINY, record)
+    assert row.values.shape == (2, 3, *drawn)
+    np.testing.assert_array_equal(row.values.ravel(), record.states["hidden"].ravel())
 
 
 def test_a_net_on_another_task_is_not_called_the_suites():

@@ -3,9 +3,11 @@
 import gzip
 import json
 import shutil
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 from helpers import (
     changed,
@@ -16,14 +18,22 @@ from helpers import (
     run,
     write_rows,
 )
+from rich.console import Console
 
-from jaxrnn import CELLS, SUITES
+from jaxrnn import CELLS, SUITES, Cell
 from jaxrnn.cli import scoring
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.nets import nets_table, write_costs
+from jaxrnn.scorecard.plan import (
+    NUM_TIMED,
+    TIMED_UPDATES,
+    seconds_a_time_step,
+    show_plan,
+    trials_left,
+)
 from jaxrnn.scorecard.protocol import (
     CARDS,
     FULL,
@@ -38,12 +48,15 @@ from jaxrnn.scorecard.protocol import (
 )
 from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_rows
 from jaxrnn.store.rows import PACKED, row_from, typed_rows
-from jaxrnn.training.parts import parts_of
+from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.watch import roughly
+from jaxrnn.training.parts import parts_of, state_size
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
 )
 TASK, CELL = "two_sequence", "simple_rnn"
+OTHER = "two_sequence_noise"
 
 
 def test_every_cell_but_those_of_the_1997_paper_is_on_the_card():
@@ -68,6 +81,41 @@ def test_the_units_bring_the_number_of_weights_closest_to_the_lstms(task, cell):
     assert cell != "lstm" or units == 16
     off = [abs(weights(suite.at(cell), one) - budget) for one in (units - 1, units, units + 1)]
     assert off[1] == min(off)
+
+
+@pytest.mark.parametrize(
+    ("cell", "states"), [("gru", 1), ("lstm", 2), ("slstm", 4), ("memory_blocks", 4)]
+)
+def test_the_state_is_what_a_cell_carries_from_one_time_step_to_the_next(cell, states):
+    options = {"block_size": 1} if cell == "memory_blocks" else {}
+    # The blocks carry their memory cells, and their activations: two gates and a cell each.
+    net = CARDS["adding"].at(cell, hidden_size=7, cell_options=options)
+    assert state_size(net) == 7 * states
+    assert state_size(replace(net, layers=2)) == 2 * 7 * states
+
+
+def matrix_state(i, h, o):
+    """A cell whose state is a matrix [H, H], as large as the square of its units."""
+    cell = CELLS["simple_rnn"](i, h, o)
+
+    def step(params, state, x):
+        hidden, y = cell.step(params, state[0], x)
+        return jnp.outer(hidden, hidden), y
+
+    return Cell(cell.init, lambda params: jnp.zeros((h, h)), step)
+
+
+@pytest.mark.parametrize(
+    ("cell", "units", "size"),
+    [("lstm", 16, 32), ("gru", 32, 32), ("slstm", 8, 32), ("matrix", 6, 36)],
+)
+def test_by_state_the_units_bring_the_size_of_the_state_closest_to_the_lstms(
+    cell, units, size, monkeypatch
+):
+    monkeypatch.setitem(CELLS, "matrix", matrix_state)
+    for task in ("adding", "noise_free"):
+        base = sized(CARDS[task], cell, "state")
+        assert (base.hidden_size, state_size(base)) == (units, size)
 
 
 def test_a_cell_with_too_many_weights_has_one_unit(monkeypatch):
@@ -158,7 +206,7 @@ def test_what_is_reported_is_what_the_search_found_on_fresh_trials(tiny_run):
     assert kept["learning_rates"] == {"clipped_sgd": [0.1, 0.3]}
     (line,) = nets_table(typed_rows(out), sought, {CELL: 0.5})
     count = f"{weights(one, one.hidden_size):,}"
-    shown = (CELL, count, str(one.hidden_size), "2", "0.5")
+    shown = (CELL, count, *2 * [str(one.hidden_size)], "2", "0.5")
     assert tuple(line.cells.values()) == shown
 
 
@@ -218,6 +266,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     )
     words = shown.out.split()
     assert {"lstm", "gru", "2/2", "1/2"} <= set(words)
+    assert "in all if no trial is solved" in " ".join(words)
     assert {row["cell"] for row in rows_of(out)} == {name}
     report = (out / "report.md").read_text()
     assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
@@ -240,6 +289,7 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
     assert f"no rows of this protocol on {TASK} come with jaxrnn; to train" in shown.err
+    assert "Time:" not in shown.out  # nothing was left to train
     assert "gru" not in shown.out.split()
     assert "| gru |" not in (out / "report.md").read_text()
     (kept / "trials.jsonl").write_text(rows_kept)
@@ -278,6 +328,25 @@ def test_a_cell_whose_weights_do_not_grow_with_its_units_has_no_place(monkeypatc
         sized(CARDS[TASK], "rigid")
 
 
+@pytest.mark.parametrize(
+    ("least", "sentence"), [(8, "with one hidden unit and with two"), (1, r"with \d,\d+ units")]
+)
+def test_a_cell_whose_state_does_not_grow_with_its_units_has_no_place_by_state(
+    least, sentence, monkeypatch
+):
+    def rigid(i, h, o):
+        cell = CELLS["simple_rnn"](i, h, o)
+
+        def step(params, state, x):
+            return state, cell.step(params, cell.initial_state(params), x)[1]
+
+        return Cell(cell.init, lambda params: jnp.zeros(min(8, max(least, h))), step)
+
+    monkeypatch.setitem(CELLS, "rigid", rigid)
+    with pytest.raises(InputError, match=f"cell rigid has 8 numbers in its state {sentence}"):
+        sized(CARDS[TASK], "rigid", "state")
+
+
 def test_a_cell_that_draws_no_weights_is_one_sentence(monkeypatch):
     def init(key, initializer):
         raise ValueError("none today")
@@ -304,9 +373,12 @@ def test_a_bias_that_a_cell_does_not_draw_is_not_searched(monkeypatch):
         parts_of(replace(base, forget_bias=5.0))
 
 
-def test_the_example_of_twenty_lines_is_tuned_as_the_packages_own_of_the_same_name():
-    own = CARDS["adding"].at(f"{Path(__file__).parents[1] / 'examples' / 'mgu.py'}:mgu")
-    assert remembering(own, SMALL) == remembering(CARDS["adding"].at("mgu"), SMALL)
+def test_the_gate_of_the_example_is_tuned_by_its_name():
+    own = f"{Path(__file__).parents[1] / 'examples' / 'antisymmetric.py'}:antisymmetric"
+    # Its one gate lets in, as that of the MGU does.
+    assert remembering(CARDS["adding"].at(own), SMALL) == remembering(
+        CARDS["adding"].at("mgu"), SMALL
+    )
 
 
 def test_both_gates_of_ones_own_cell_are_tuned_by_their_names(tmp_path):
@@ -375,12 +447,72 @@ def test_the_protocol_is_on_disk_before_the_first_row_and_not_after_a_refusal(
         ({"keeping": ()}, "keeping must have at least one value"),
         ({"closing": ()}, "closing must have at least one value"),
         ({"learning_rates": {"clipped_sgd": ()}}, "clipped_sgd must have at least one value"),
+        ({"match": "size"}, "unknown match 'size': choose from state, weights"),
         ({"learning_rates": {}}, "learning-rates must name at least one optimizer"),
     ],
 )
 def test_a_protocol_that_cannot_be_fair_is_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(SMALL, **settings)
+
+
+def test_what_matches_states_is_not_mixed_with_what_matches_weights(tiny_run, tmp_path):
+    out = copy_of(tiny_run[0], tmp_path / "out")
+    path = out / "protocol.json"
+    told = json.loads(path.read_text())
+    assert told.pop("match") == "weights"
+    for kept in (told, told | {"match": "weights"}):  # an older version, and this one
+        path.write_text(json.dumps(kept))
+        with pytest.raises(InputError, match="was begun with match weights, not state: use"):
+            run_scorecard([CELL], [TASK], out, TINY, match="state")
+    path.write_text(json.dumps(told | {"match": "state"}))
+    assert differences(tiny_run[0], out) == ["match weights, not state"]
+    assert shipped(replace(FULL, match="state")) == shipped(FULL)
+
+
+def test_the_plan_says_what_is_left_to_train_and_for_how_long(tiny_run, tmp_path, monkeypatch):
+    timed = []
+
+    def time_of(experiment, lanes):
+        timed.append((experiment.cell, experiment.task))
+        return 0.001
+
+    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", time_of)
+    monkeypatch.setattr("jaxrnn.scorecard.plan.console", shown := Console(record=True, width=99))
+    nets = [sized(CARDS[task], cell) for task in (TASK, OTHER) for cell in (CELL, "lstm")]
+    with RunDirectory(tiny_run[0] / "search", True) as search, RunDirectory(tiny_run[0]) as report:
+        left = trials_left(nets, TINY, search, report)
+        assert trials_left(nets[:1], TINY, search, report) == {}
+    # One trial of each of two rates and, for the LSTM, of four pairs of biases; then two more.
+    assert {(net.cell, net.task): trials for net, trials in left.items()} == {
+        ("lstm", TASK): 2 * 4 + 2,
+        (CELL, OTHER): 2 + 2,
+        ("lstm", OTHER): 2 * 4 + 2,
+    }
+    show_plan(left, TINY, None)
+    assert sorted(timed) == [("lstm", TASK), (CELL, OTHER)]  # once for each cell
+    shown_text = shown.export_text()
+    lines = [line.split() for line in shown_text.splitlines()]
+    rows = {line[0]: line[1:] for line in lines if line[:1] in (["lstm"], [CELL])}
+    # Each trial has 200 sequences.
+    assert (rows["lstm"][0], *rows["lstm"][2:4]) == ("16", "32", "20")
+    steps = [parts_of(net).task.num_steps for net in left]
+    seconds = 0.001 * 200 * 10 * (steps[0] + steps[2])
+    assert rows["lstm"][4:] == roughly(seconds).split()
+    assert roughly(seconds + 0.001 * 200 * 4 * steps[1]) in shown_text
+    show_plan(left, TINY, None, timed=False)  # as on a cluster
+    assert len(timed) == 2
+    assert "Time" not in shown.export_text()
+    show_plan({}, TINY, None)
+    assert shown.export_text() == ""
+
+
+def test_a_time_step_takes_as_long_as_it_is_timed():
+    net = replace(searches(sized(CARDS[TASK], CELL), TINY)[0], trials=2, learning_rate=0.1)
+    start = time.monotonic()
+    seconds = seconds_a_time_step(net)
+    sequences = NUM_TIMED * TIMED_UPDATES * net.trials
+    assert 0 < seconds * parts_of(net).task.num_steps * sequences < time.monotonic() - start
 
 
 def test_a_directory_of_a_version_that_closed_no_input_gate_is_told(tiny_run, tmp_path):
@@ -413,6 +545,27 @@ def test_bad_names_are_refused_before_anything_is_written(flags, sentence, tmp_p
     assert run("scorecard", *flags, "--out", tmp_path / "out") == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ((), "scorecard"),
+        (("--full",), "scorecard-full"),
+        (("--match", "state"), "scorecard-state"),
+        (("--full", "--match", "state"), "scorecard-full-state"),
+    ],
+)
+def test_each_kind_of_scorecard_has_its_own_directory(flags, name, monkeypatch):
+    asked = []
+
+    def refuse(cells, tasks, out, protocol, **options):
+        asked.append((out, protocol.match))
+        raise InputError("no")
+
+    monkeypatch.setattr("jaxrnn.cli.scoring.run_scorecard", refuse)
+    assert run("scorecard", *flags) == 2
+    assert asked == [(Path("runs") / name, "state" if "state" in flags else "weights")]
 
 
 def contents(directory):

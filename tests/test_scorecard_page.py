@@ -70,7 +70,7 @@ LEFT_OUT = (
     "Of 204 shares, 197 differ by at most one trial of five",
     "The other seven differ by two to five trials",
     "4 were solved on adding, 2 on multiplication, 12 and 14 on temporal order, and 4 on copying",
-    "0 of 20 trials of this MGU were solved",
+    "0 of 20 trials of the MGU were solved",
     "20 of 20 (83-100 %) with a tuned bias",
 )
 """Phrases whose figures no kept row gives."""

@@ -236,8 +236,9 @@ def report(
 
 def list_() -> None:
     """List all names that the commands take, with their sources, and the experiments."""
-    from jaxrnn.cli.listing import builders_table, suites_table
+    from jaxrnn.cli.listing import builders_table, cells_table, suites_table
 
+    console.print(cells_table())
     console.print(builders_table())
     alone: list[Suite] = []
     tuned: dict[Source, list[str]] = {}

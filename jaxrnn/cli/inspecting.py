@@ -33,8 +33,8 @@ def inspect(
     now.
 
     For each net, one picture shows the states, gates and hidden units over time, for two sequences
-    of its task. One more picture shows how far back in time the gradient of the last step that
-    counts reaches.
+    of its task. A state that is a matrix is drawn as one, at a few steps. One more picture shows
+    how far back in time the gradient of the last step that counts reaches.
 
     Args:
         runs: A run directory made with --keep-weights. Without it, one trial of each net is

@@ -11,14 +11,16 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
 from jaxrnn.problems import SUITES, TASKS, Suite, settled
 from jaxrnn.report.table import percent, steps_or_dash
 from jaxrnn.store.config import spelled
+from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import num_weights, parts_of, state_size
 from jaxrnn.training.runner import run_trials
 from jaxrnn.training.schedules import SCHEDULES
 
@@ -38,11 +40,32 @@ _COST = {
 }
 
 
+def cells_table() -> RenderableType:
+    """Every cell: its weights and its state at one size, what it is and where it comes from."""
+    table = _table(("cell",), ("weights", "state"), ("what it is, and its source",))
+    for name, builder in CELLS.items():
+        table.add_row(f"  {name}", *_sizes(name), _described(builder))
+    legend = (
+        "Weights and state of a net with 8 inputs, 16 units and 8 outputs. State: the numbers that "
+        "it carries from one time step to the next. A dash: the cell needs other sizes or options."
+    )
+    return Group(table, Text(legend, style="dim"))
+
+
+def _sizes(cell: str) -> tuple[str, str]:
+    """The weights and the state of a cell at the size of the list."""
+    try:
+        # The notebook's task has as many inputs and outputs as time steps.
+        net = Experiment(cell=cell, length=8, hidden_size=16)
+        return f"{num_weights(net):,}", f"{state_size(net):,}"
+    except InputError:
+        return "-", "-"
+
+
 def builders_table() -> RenderableType:
-    """Every name that an experiment may give, what it is and where it comes from."""
+    """Every other name that an experiment may give, what it is and where it comes from."""
     table = _table(("name",), (), ("what it is, and its source",))
     kinds: dict[str, Mapping[str, object]] = {
-        "cells": CELLS,
         "initializers": INITIALIZERS,
         "tasks": TASKS,
         "objectives": OBJECTIVES,
@@ -53,10 +76,14 @@ def builders_table() -> RenderableType:
     for kind, builders in kinds.items():
         table.add_row(Text(kind, style="bold"), "")
         for name, builder in builders.items():
-            what, source = _docs(builder)
-            table.add_row(f"  {name}", Text.assemble(what, (source and f" ({source})", "dim")))
+            table.add_row(f"  {name}", _described(builder))
         table.add_section()
     return table
+
+
+def _described(builder: object) -> Text:
+    what, source = _docs(builder)
+    return Text.assemble(what, (source and f" ({source})", "dim"))
 
 
 def suites_table(suites: Sequence[Suite]) -> RenderableType:
@@ -124,7 +151,7 @@ def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departure
     for length in suite.lengths:
         is_first = length == suite.lengths[0]
         shown = suite.base.name if is_first else ""
-        cost = () if seconds is None else (_roughly(expected_seconds(suite, length, seconds)),)
+        cost = () if seconds is None else (roughly(expected_seconds(suite, length, seconds)),)
         row = suite.published_at(suite.cells[0], length)
         if suite.beside is not None or row is None:
             departures.add_row(shown, str(length), *cost, suite.departure if is_first else "")
@@ -145,15 +172,6 @@ def _docs(builder: object) -> tuple[str, str]:
     text = (inspect.getdoc(builder) or "").replace("`", "")
     source = text.partition("Source:")[2].partition("\n\n")[0]
     return text.partition("\n")[0].rstrip("."), " ".join(source.split()).rstrip(".")
-
-
-def _roughly(seconds: float) -> str:
-    """A duration to two digits."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            count = seconds / size
-            return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def seconds_a_time_step() -> float:

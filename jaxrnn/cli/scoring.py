@@ -5,11 +5,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out
+from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out, flag
 from jaxrnn.errors import InputError, Note
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
@@ -37,6 +38,7 @@ def scorecard(
     tasks: AllOrNames = None,
     full: bool = False,
     batch_size: Count = 1,
+    match: Annotated[str, flag("NAME", "(default: weights)")] = "weights",
     out: Out = None,
     lanes: Lanes = None,
     dask: Address = None,
@@ -44,17 +46,20 @@ def scorecard(
 ) -> None:
     """Measure what recurrent cells remember: all cells on all tasks under one protocol.
 
-    All cells have about the same number of weights. The same grid tunes each cell on each task,
-    with separate seeds for this search. Then fresh trials on other seeds are reported.
-    docs/howto/scorecard.md describes the protocol. With --cells only these cells are trained, and
-    shown beside the rows that come with jaxrnn. Give the same command again after an interruption.
+    All cells have about the same number of weights, or of numbers in their state. The same grid
+    tunes each cell on each task, with separate seeds for this search. Then fresh trials on other
+    seeds are reported. docs/howto/scorecard.md describes the protocol. First the command says what
+    it will train and how long that may take. With --cells only these cells are trained, and shown
+    beside the rows that come with jaxrnn. Give the same command again after an interruption.
 
     Args:
         cells: The cells to train; your own cell as file.py:name.
         tasks: The tasks to train them on.
         full: The large card: 20 reported trials of 50,000 sequences at most, a wider search.
         batch_size: Training sequences of an update; the rows that come with jaxrnn have one.
-        out: Run directory; runs/scorecard, or runs/scorecard-full.
+        match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
+            numbers in its state: weights or state; the rows that come with jaxrnn match weights.
+        out: Run directory; runs/scorecard, with -full and -state where you ask for these.
         lanes: Trials of a net trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
@@ -63,17 +68,17 @@ def scorecard(
     if cells == () or tasks == ():
         raise InputError("name at least one cell and one task")
     start = time.monotonic()
-    protocol = replace(FULL if full else SMALL, batch_size=batch_size)
+    protocol = replace(FULL if full else SMALL, batch_size=batch_size, match=match)
     if dask is None:
         rates = max(map(len, protocol.learning_rates.values()))
         searched = rates * len(protocol.keeping) * len(protocol.closing)
         warn_if_small(max(protocol.trials, searched * protocol.search_trials), all_devices()[0])
-    out = out or Path("runs/scorecard-full" if full else "runs/scorecard")
+    out = out or Path("runs/scorecard" + "-full" * full + "-state" * (match == "state"))
     run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
     rows = typed_rows(out)
     trained = list(dict.fromkeys(row.experiment.cell for row in rows))
     with console.status("timing an update of each cell"):
-        costs = write_costs(trained, out)
+        costs = write_costs(trained, out, match)
     lay_beside(_beside(protocol, rows, out), out)
     _show(rows, costs, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")

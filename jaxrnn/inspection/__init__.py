@@ -22,12 +22,11 @@ from jaxrnn.inspection.record import (
     trained_params,
 )
 from jaxrnn.inspection.sequences import draw_look, reach_of
-from jaxrnn.nets import xavier
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
 from jaxrnn.store.files import write_figure
 from jaxrnn.trained import Choice, chosen
-from jaxrnn.training.parts import first_params, parts_of
+from jaxrnn.training.parts import state_size
 from jaxrnn.training.runner import check, run_trials
 
 __all__ = [
@@ -137,9 +136,7 @@ def _make(out: Path) -> None:
 
 
 def _check_state(experiment: Experiment) -> None:
-    cell = parts_of(experiment).cell
-    params = first_params(experiment.cell, cell, xavier())
-    if not jax.tree.leaves(jax.eval_shape(cell.initial_state, params)):
+    if not state_size(experiment):
         raise InputError(f"cell {experiment.cell} has no state to look at: choose another")
 
 

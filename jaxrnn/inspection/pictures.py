@@ -20,6 +20,12 @@ from jaxrnn.training.parts import parts_of, settled
 
 SHOWN_UNITS = 20
 
+MATRIX_SIDE = 4
+"""A state with at least so many rows and columns is drawn as a matrix. A smaller one, such as
+blocks of two memory cells, is drawn as units side by side."""
+
+SNAPSHOTS = 8  # of a matrix, at evenly spaced steps, in two lines
+
 
 def label(experiment: Experiment) -> str:
     """A net's name in titles."""
@@ -37,23 +43,48 @@ def ending(outcome: Outcome) -> str:
 
 
 class Row(NamedTuple):
-    """A row of heat maps."""
+    """A row of heat maps: units against time, or snapshots of a matrix."""
 
     name: str  # as it stands beside them
-    values: np.ndarray  # [2, T, units]
-    own: np.ndarray  # the numbers of these units, counted from 0
+    values: np.ndarray  # [2, T, units], or [2, T, rows, columns]
+    own: np.ndarray  # the numbers of these units or columns, counted from 0
     units: int  # of the net
     norm: Normalize
     colors: str
 
+    @property
+    def height(self) -> float:
+        """How high it is drawn, of a row of units."""
+        return 1.6 if self.values.ndim == 4 else 1.0
+
     def draw(self, axes: Axes, values: np.ndarray) -> AxesImage:
-        """Draw the units [T, units] of one sequence."""
+        """Draw the units [T, units] of one sequence, or its matrices [T, rows, columns]."""
+        if values.ndim == 3:
+            return self._draw_snapshots(axes, values)
         return axes.imshow(
             values.T, cmap=self.colors, norm=self.norm, aspect="auto", interpolation="none"
         )
 
+    def _draw_snapshots(self, axes: Axes, values: np.ndarray) -> AxesImage:
+        """Draw the matrix at a few steps, side by side, each with its step below it."""
+        axes.spines[:].set_visible(False)
+        # Not set_xticks: the panels below have the same axis of time, and need their ticks.
+        axes.tick_params(bottom=False, labelbottom=False, left=False, labelleft=False)
+        steps = np.unique(np.linspace(0, len(values) - 1, SNAPSHOTS).round().astype(int))
+        across = SNAPSHOTS // 2
+        for k, step in enumerate(steps):
+            line, column = divmod(k, across)
+            own = axes.inset_axes((column / across, 0.6 - line / 2, 0.95 / across, 0.4))
+            image = own.imshow(values[step], cmap=self.colors, norm=self.norm)
+            own.tick_params(bottom=False, labelbottom=False, left=False, labelleft=False)
+            own.set_xlabel(f"t = {step}", size="small", labelpad=2)
+        return image
+
     def write_label(self, axes: Axes) -> None:
         """Write its name at the left."""
+        if self.values.ndim == 4:
+            axes.set_ylabel("{}\n{} by {}".format(self.name, *self.values.shape[2:]))
+            return
         axes.set_ylabel(f"{self.name}\nunit")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         if len(self.own) < self.units:  # those that are shown, by their own numbers
@@ -64,7 +95,8 @@ class Row(NamedTuple):
 def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     """A row for each state and gate of a record of two sequences.
 
-    If there are too many units to tell apart, it has those that differ most between the two.
+    If there are too many units to tell apart, it has those that differ most between the two. A
+    matrix has all of its numbers. Matrices come first; several in one array stand below each other.
     """
     states = {name: np.asarray(value) for name, value in record.states.items()}
     names = [name for name in parts_of(experiment).cell.gates if name in record.gates]
@@ -72,16 +104,21 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     for name, gate in list(gates.items()):
         if any(np.array_equal(gate, state) for state in states.values()):
             del gates[name]  # the simple net's only "gate" is its hidden units
-    # Blocks of cells side by side.
-    arrays = {n: a.reshape(*a.shape[:2], -1) for n, a in {**states, **gates}.items()}
-    reference = arrays.get("cell", next(iter(arrays.values())))
-    chosen = _units_that_differ(reference)
-    if "hidden" in arrays:  # last: from what is stored to what is shown
-        arrays["hidden"] = arrays.pop("hidden")
+    arrays = {name: _drawn_as(array) for name, array in {**states, **gates}.items()}
+    in_units = {name: array for name, array in arrays.items() if array.ndim == 3}
+    reference = in_units.get("cell", next(iter(in_units.values()), None))
+    chosen = None if reference is None else _units_that_differ(reference)
+    # From what is stored to what is shown.
+    order = sorted(arrays, key=lambda name: (name in in_units, name == "hidden"))
     rows = []
-    for name, all_units in arrays.items():
-        units = all_units.shape[-1]
-        own = chosen if units == reference.shape[-1] else _units_that_differ(all_units)
+    for name in order:
+        all_units, units = arrays[name], arrays[name].shape[-1]
+        if name not in in_units:
+            own = np.arange(units)
+        elif chosen is not None and reference is not None and units == reference.shape[-1]:
+            own = chosen
+        else:
+            own = _units_that_differ(all_units)
         values = all_units[..., own]
         is_sigmoid = name in gates and np.min(values) >= 0
         shut_to_open = Normalize(0, max(1.0, np.max(values)))
@@ -104,6 +141,13 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     return rows
 
 
+def _drawn_as(array: np.ndarray) -> np.ndarray:
+    """A state or gate [2, T, ...] as units [2, T, units] or as a matrix [2, T, rows, columns]."""
+    if array.ndim > 3 and min(array.shape[-2:]) >= MATRIX_SIDE:
+        return array.reshape(*array.shape[:2], -1, array.shape[-1])
+    return array.reshape(*array.shape[:2], -1)  # blocks of cells side by side
+
+
 def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> str:
     """Net, length, trial and how it ended, and whether only some units are shown."""
     some = any(row.values.shape[-1] < row.units for row in rows)
@@ -114,14 +158,17 @@ def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> s
 
 
 def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
-    """Heat maps of units against time: one row per state or gate, one column per sequence.
+    """Heat maps of units against time, or a matrix at a few steps: one row per state or gate, one
+    column per sequence.
 
     The first axis of the arrays of ``record`` is that of the two sequences of noise_free. A third
     column is the difference of the two sequences, which differ only in their first symbol.
     """
     rows = rows_of(experiment, record)
-    figure = Figure(figsize=(14, 1.3 + 1.65 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 3, sharex=True, sharey="row", squeeze=False)
+    heights = [row.height for row in rows]
+    figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
+    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "squeeze": False}
+    grid = figure.subplots(len(rows), 3, height_ratios=heights, **shared)
     for panels, row in zip(grid, rows, strict=True):
         images = [row.draw(axes, one) for axes, one in zip(panels, row.values, strict=False)]
         figure.colorbar(images[-1], ax=list(panels[:2]), pad=0.01)

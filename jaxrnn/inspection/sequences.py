@@ -14,6 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.inspection.pictures import Row, around_0, rows_of, shown_as, title_of
 from jaxrnn.inspection.record import Look
 from jaxrnn.outcome import Outcome
+from jaxrnn.problems import settled
 from jaxrnn.report.drawing import COLORS
 
 MOST_LINES = 4
@@ -43,7 +44,8 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     Outputs are shown as the objective sees them: as probabilities, or after a logistic squashing.
     Targets are shown at the steps that count.
     """
-    ends = ends_of(look)
+    ends, threshold = ends_of(look), settled(experiment).threshold
+    assert threshold is not None
     # After its end a sequence repeats its last values, so that they do not change a scale.
     held = [np.minimum(np.arange(look.sequences.inputs.shape[1]), end - 1) for end in ends]
     states, gates = (
@@ -52,8 +54,10 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     )
     rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
     rows = [row._replace(norm=_norm_of(row)) for row in rows]
-    figure = Figure(figsize=(14, 1.3 + 1.65 * (len(rows) + 2)), layout="constrained")
-    grid = figure.subplots(len(rows) + 2, 2, sharex="col", sharey="row", squeeze=False)
+    heights = [1.0, *(row.height for row in rows), 1.0]
+    figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
+    shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
+    grid = figure.subplots(len(rows) + 2, 2, height_ratios=heights, **shared)
     letter, squash = shown_as(experiment)
     outputs = squash(np.asarray(look.record.outputs))
     for axes, row in zip(grid[1:-1, 0], rows, strict=True):
@@ -70,7 +74,7 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         if k == 1 and heat_map is not None:
             figure.colorbar(heat_map, ax=list(grid[-1]), pad=0.01, label=letter)
         error = float(np.asarray(look.errors)[k])
-        verdict = "right" if error <= experiment.threshold else "wrong"
+        verdict = "right" if error <= threshold else "wrong"
         words = f"sequence of {end} steps: {verdict}, error {error:.2f}"
         grid[0, k].set_title(words + _answer(outputs[k, end - 1], sequence, end, letter))
         grid[-1, k].set_xlabel("step t")

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
 from jaxrnn.report.summary import by_net
+from jaxrnn.scorecard.plan import show_plan, trials_left
 from jaxrnn.scorecard.protocol import (
     CARDS,
     SMALL,
@@ -32,6 +34,7 @@ def run_scorecard(
     out: str | Path = "runs/scorecard",
     protocol: Protocol = SMALL,
     *,
+    match: str | None = None,
     lanes: int | None = None,
     dask: str | None = None,
     progress: bool = False,
@@ -41,16 +44,21 @@ def run_scorecard(
 
     By default these are all cells and all tasks, task by task. The same call goes on after an
     interruption, and other calls add to the directory. The search's rows stand in ``out``/search. A
-    cell may be one's own, as ``file.py:name``. ``lanes`` and ``dask`` are those of
-    :func:`jaxrnn.run`. Raises what that raises, and InputError if ``out`` holds other experiments'
-    rows or was begun with another protocol.
+    cell may be one's own, as ``file.py:name``. ``match`` replaces the protocol's: with "state"
+    every net carries about as many numbers from one time step to the next as the LSTM, instead of
+    having as many "weights". ``lanes`` and ``dask`` are those of :func:`jaxrnn.run`. With
+    ``progress`` the terminal first shows what will be trained and how long that may take.
+
+    Raises what :func:`jaxrnn.run` raises, and InputError if ``out`` holds other experiments' rows
+    or was begun with another protocol.
     """
+    protocol = replace(protocol, match=match or protocol.match)
     chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
     named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
     out, names = Path(out), {suite.base.name for suite in CARDS.values()}
     if others := {row.experiment.name for row, _ in read_lines(out).values()} - names:
         raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
-    bases = [[sized(suite, cell) for cell in named] for suite in chosen]
+    bases = [[sized(suite, cell, protocol.match) for cell in named] for suite in chosen]
     own = [base for base in bases[0] if is_own(base.cell)]
     if untuned := [base.cell for base in own if remembering(base, protocol) == [[{}]]]:
         warnings.warn(
@@ -72,6 +80,12 @@ def run_scorecard(
             options["progress"] = stack.enter_context(watch)
         search = stack.enter_context(open_run(out / SEARCH, **options))
         report = stack.enter_context(open_run(out, **options))
+        if progress:
+            every_net = [base for of_task in bases for base in of_task]
+            left = trials_left(every_net, protocol, search.directory, report.directory)
+            watch.progress.words = "timing a net of each cell" * (dask is None)
+            show_plan(left, protocol, lanes, timed=dask is None)
+            watch.progress.words = ""
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]
             every = [one for of_cell in sought for one in of_cell]

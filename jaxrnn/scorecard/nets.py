@@ -1,10 +1,10 @@
-"""What the nets of a scorecard are: their weights and units, and what an update costs."""
+"""What the nets of a scorecard are: their weights, state and units, and what an update costs."""
 
 import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,25 +12,26 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.problems import Suite
 from jaxrnn.report.render import TableRow, spaced
-from jaxrnn.scorecard.protocol import CARDS, num_weights, sized
+from jaxrnn.scorecard.protocol import CARDS, sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
+from jaxrnn.training.parts import num_weights, state_size
 from jaxrnn.training.runner import run_trials
 
 COST = "cost.json"
 COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
 
 
-def write_costs(cells: Sequence[str], out: Path) -> dict[str, float]:
+def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
     """The cost of an update of ten trials of each cell, by SGD on the adding problem, in units of
-    the LSTM's cost, which is timed right before it on this machine. The costs are added to those in
-    ``out``."""
+    the LSTM's cost, which is timed right before it on this machine. ``match`` is the protocol's.
+    The costs are added to those in ``out``."""
     path = out / COST
     known = _read_costs(path)
     suite = CARDS["adding"]
     for cell in cells:
         if cell not in known:
-            known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell)
+            known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell, match)
             write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
     return known
 
@@ -47,9 +48,9 @@ def _read_costs(path: Path) -> dict[str, float]:
     return known
 
 
-def _relative_cost(suite: Suite, cell: str) -> float:
+def _relative_cost(suite: Suite, cell: str, match: str) -> float:
     # In turn, since other work may slow down either.
-    pair = sized(suite, suite.cells[0]), sized(suite, cell)
+    pair = sized(suite, suite.cells[0], match), sized(suite, cell, match)
     turns = [[_seconds_a_step(one) for one in pair] for _ in range(2)]
     first, own = zip(*turns, strict=True)
     return round(min(own) / min(first), 2)
@@ -65,19 +66,20 @@ def _seconds_a_step(base: Experiment) -> float:
     return min((end - start) / (last - first) for (start, first), (end, last) in chunks)
 
 
-HEADINGS = ("net", "weights", "units", "tuned by", "step")
+HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")
 
 LEGEND = (
-    "Weights and units: from the least to the most of the tasks. Tuned by: trials of its search on "
-    "each task. Step: cost of an update of ten trials by SGD on the adding problem, divided by "
-    "that of the LSTM, which is timed beside it."
+    "Weights, state and units: from the least to the most of the tasks. State: the numbers that "
+    "the net carries from one time step to the next. Tuned by: trials of its search on each task. "
+    "Step: cost of an update of ten trials by SGD on the adding problem, divided by that of the "
+    "LSTM, which is timed beside it."
 )
 
 
 def nets_table(
     rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
 ) -> list[TableRow]:
-    """For each cell: its numbers of weights and units, from the least to the most of its tasks, the
+    """For each cell: its weights, state and units, from the least to the most of its tasks, the
     trials of its search on each task (in ``tried``), and the cost of an update in units of the
     LSTM's."""
     searched = Counter((row.experiment.cell, row.experiment.task) for row in tried)
@@ -87,12 +89,19 @@ def nets_table(
     for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
         made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, one.task] for one in made]
-        shown = (
-            *(cell, _range(map(num_weights, made)), _range(one.hidden_size for one in made)),
-            *(_range(trials), f"{costs[cell]:g}" if cell in costs else "-"),
-        )
-        lines.append(TableRow(dict(zip(HEADINGS, shown, strict=True)), None))
+        cost = f"{costs[cell]:g}" if cell in costs else "-"
+        shown = {"net": cell} | sizes(made) | {"tuned by": _range(trials), "step": cost}
+        lines.append(TableRow(shown, None))
     return lines
+
+
+def sizes(nets: Collection[Experiment]) -> dict[str, str]:
+    """The weights, state and units of a cell's nets, from the least to the most."""
+    return {
+        "weights": _range(map(num_weights, nets)),
+        "state": _range(map(state_size, nets)),
+        "units": _range(one.hidden_size for one in nets),
+    }
 
 
 ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")

@@ -2,7 +2,7 @@
 
 - The same budget of training sequences for every cell, and the same batch size, one by default.
 - Units: as many as bring the number of weights closest to that of the LSTM with 16 units on the
-  task.
+  task; or, to match the state, the numbers that a net carries from one time step to the next.
 - The search: learning rates of SGD and of Adam, the same for every cell, and the first biases of
   the gates that decide what a cell keeps, see :func:`remembering`. Each combination gets the same
   number of trials, on a separate seed. The combination that solves most trials is taken; ties go to
@@ -13,22 +13,24 @@ The conditions of each task are those of :mod:`jaxrnn.problems.card`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-import jax
-
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import xavier
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
 from jaxrnn.report.compare import restricted_mean
 from jaxrnn.report.summary import Rows, by_settings
 from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.run import under
-from jaxrnn.training.parts import cell_of, drawn_biases, first_params, parts_of
+from jaxrnn.training.parts import cell_of, drawn_biases, num_weights, parts_of, state_size
+
+MATCHES: dict[str, tuple[str, Callable[[Experiment], int]]] = {
+    "weights": ("weights", num_weights),
+    "state": ("numbers in its state", state_size),
+}
+"""What the nets of all cells have equally many of, in words, and how it is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Protocol:
 
     max_steps: int = 20_000  # training sequences of a trial
     batch_size: int = 1
+    match: str = "weights"  # a name of MATCHES
     trials: int = 5  # that are reported
     seed: int = 0  # of these
     search_trials: int = 1  # of each combination
@@ -53,7 +56,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Raise InputError where there is nothing to choose from, or the report would see what the
-        search has seen."""
+        search has seen, or for an unknown match."""
+        look_up(MATCHES, "match", self.match)
         choices = {"keeping": self.keeping, "closing": self.closing, **self.learning_rates}
         if lacking := [name for name, values in choices.items() if not values]:
             raise InputError(f"{lacking[0]} must have at least one value")
@@ -83,44 +87,41 @@ CARDS: dict[str, Suite] = {
 """The suite of each task."""
 
 
-@lru_cache(maxsize=4096)
-def num_weights(experiment: Experiment) -> int:
-    """How many trainable numbers a net of the experiment has."""
-    params = first_params(experiment.cell, cell_of(experiment), xavier())
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
+    """The suite's experiment of a cell, with the units that bring its number of weights, or the
+    size of its state, closest to that of the suite's first cell.
 
-
-def sized(suite: Suite, cell: str) -> Experiment:
-    """The suite's experiment of a cell, with the units that bring its number of weights closest to
-    that of the suite's first cell.
-
-    Raises InputError for a cell that cannot be trained, or whose weights do not grow with H.
+    Raises InputError for a cell that cannot be trained, or whose weights or state do not grow with
+    H.
     """
-    budget = num_weights(suite.at())
+    words, count = MATCHES[match]
+    rule = ": the units are chosen by this number, which has to grow with them"
+    budget = count(suite.at())
     base = suite.at(cell)
 
-    def weights(units: int) -> int:
-        return num_weights(replace(base, hidden_size=units))
+    def size(units: int) -> int:
+        return count(replace(base, hidden_size=units))
 
-    if weights(1) >= weights(2):
+    if size(1) >= size(2):
         parts_of(base)  # its error is clearer if this is not a net at all
         raise InputError(
-            f"cell {cell} has {weights(2):,} weights with one hidden unit and with two: the units "
-            "are chosen by the number of weights, which has to grow with them"
+            f"cell {cell} has {size(2):,} {words} with one hidden unit and with two{rule}"
         )
-    # They grow about with the square of the units. From there on it is low to high units, unless
-    # one has too many weights already.
+    # It grows at most about with the square of the units. From there on it is low to high units,
+    # unless one has too many already.
     first = suite.base.hidden_size
-    low = high = max(1, round(first * (budget / weights(first)) ** 0.5))
+    low = high = max(1, round(first * (budget / size(first)) ** 0.5))
     step = 1
-    while weights(high) < budget:
+    while size(high) < budget:
+        if high > 100 * budget:
+            raise InputError(f"cell {cell} has {size(high):,} {words} with {high:,} units{rule}")
         low, high, step = high, high + step, 2 * step
-    while low > 1 and weights(low) >= budget:
+    while low > 1 and size(low) >= budget:
         low, high, step = max(1, low - step), low, 2 * step
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if weights(middle) < budget else (low, middle)
-    units = min((low, high), key=lambda units: abs(weights(units) - budget))
+        low, high = (middle, high) if size(middle) < budget else (low, middle)
+    units = min((low, high), key=lambda units: abs(size(units) - budget))
     return replace(base, hidden_size=units)
 
 

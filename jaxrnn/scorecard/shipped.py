@@ -25,7 +25,11 @@ SEARCH = "search"
 
 def shipped(protocol: Protocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
-    name = "scorecard-full" if replace(protocol, batch_size=1) == FULL else "scorecard"
+    name = (
+        "scorecard-full"
+        if replace(protocol, batch_size=1, match="weights") == FULL
+        else "scorecard"
+    )
     return Path(str(files("jaxrnn"))) / "shipped" / name
 
 
@@ -122,8 +126,8 @@ def _read_protocol(directory: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         protocol = None
     if isinstance(protocol, dict):
-        # Protocols of older versions do not have these two.
-        protocol = {"closing": [0.0], "batch_size": 1} | protocol
+        # Protocols of older versions do not have these three.
+        protocol = {"closing": [0.0], "batch_size": 1, "match": "weights"} | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names.keys():
         raise InputError(f"{path} is not a scorecard's protocol: move it away")
     return protocol

@@ -186,3 +186,12 @@ def duration(seconds: float) -> str:
     if minutes < 600:
         return f"{minutes} min {seconds:02d} s"
     return f"{minutes / 60:.0f} h"
+
+
+def roughly(seconds: float) -> str:
+    """A duration to two digits."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            count = seconds / size
+            return f"{count:.0f} {unit}" if count >= 9.5 else f"{count:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -232,4 +232,28 @@ def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
     def init(key: jax.Array) -> Params:
         return cell.init(key, initializer)
 
-    return called(f"cell {name}", jax.eval_shape, init, jax.random.key(0))
+    key = jax.eval_shape(jax.random.key, 0)  # which needs no device
+    return called(f"cell {name}", jax.eval_shape, init, key)
+
+
+def num_weights(experiment: Experiment) -> int:
+    """How many trainable numbers a net of the experiment has."""
+    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[0]
+
+
+def state_size(experiment: Experiment) -> int:
+    """How many numbers a net of the experiment carries from one time step to the next."""
+    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[1]
+
+
+@lru_cache(maxsize=4096)
+def _sizes(experiment: Experiment, builder: Any) -> tuple[int, int]:
+    """The numbers in a net's weights and in its state, from shapes alone; ``builder`` as for
+    :func:`_parts`."""
+    name, cell = experiment.cell, cell_of(experiment)
+    params = first_params(name, cell, xavier())
+    state = called(f"cell {name}", jax.eval_shape, cell.initial_state, params)
+    weights, numbers = (
+        sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (params, state)
+    )
+    return weights, numbers
