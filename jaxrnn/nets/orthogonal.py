@@ -166,7 +166,7 @@ def _orthogonal(
         A = jnp.zeros_like(params.skew, shape=(hidden_size, hidden_size))
         A = A.at[above].set(params.skew)
         # bfloat16 has too few digits for it, and no solver.
-        enough = jnp.promote_types(A.dtype, jnp.float32)
+        enough = jnp.float64 if A.dtype == jnp.float64 else jnp.float32
         return rotation((A - A.T).astype(enough)).astype(A.dtype), params.bias
 
     def advance(prepared: Any, h: jax.Array, projected: jax.Array) -> tuple[jax.Array, jax.Array]:
