@@ -15,6 +15,12 @@ from jaxrnn.nets.adapters import (
     from_linen as from_linen,
     from_nnx as from_nnx,
 )
+from jaxrnn.nets.convolution import convolved as convolved
+from jaxrnn.nets.delta import (
+    delta_net as delta_net,
+    delta_product as delta_product,
+    gated_delta_net as gated_delta_net,
+)
 from jaxrnn.nets.gated import gated as gated
 from jaxrnn.nets.gru import gru as gru, janet as janet, mgu as mgu, ugrnn as ugrnn
 from jaxrnn.nets.initializers import notebook_xavier as notebook_xavier, xavier as xavier
@@ -26,14 +32,16 @@ from jaxrnn.nets.lstm import (
     lstm_no_forget as lstm_no_forget,
     lstm_peephole as lstm_peephole,
 )
+from jaxrnn.nets.orthogonal import exp_rnn as exp_rnn, sco_rnn as sco_rnn
 from jaxrnn.nets.oscillators import co_rnn as co_rnn
 from jaxrnn.nets.paper_1997 import (
     memory_blocks as memory_blocks,
     one_cell as one_cell,
     self_recurrent as self_recurrent,
 )
+from jaxrnn.nets.selective import rwkv as rwkv, s6 as s6
 from jaxrnn.nets.simple import ind_rnn as ind_rnn, irnn as irnn, simple_rnn as simple_rnn
-from jaxrnn.nets.xlstm import slstm as slstm
+from jaxrnn.nets.xlstm import mlstm as mlstm, slstm as slstm
 from jaxrnn.outcome import Outcome as Outcome
 from jaxrnn.problems import (
     NOTEBOOK as NOTEBOOK,

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.machine import all_devices
+from jaxrnn.nets.checks import checked_inputs, checked_mask, checked_state
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
@@ -114,8 +115,10 @@ def unroll(
     reverse). ``jvp`` and ``jacfwd`` raise InputError, or jax's TypeError inside a ``jit`` or
     ``linearize`` of your own; they work on ``unroll(cell._replace(unroll=None), ...)``.
     """
-    xs = _checked_inputs(xs)
-    first = _checked_state(cell, params, xs, state)
+    if not isinstance(cell, Cell):
+        raise InputError(f"unroll takes a cell, such as lstm(10, 20, 10), not {shown(cell)}")
+    xs = checked_inputs(xs)
+    first: S = checked_state(cell, params, xs, state)
     if reverse:
         xs = jnp.flip(xs, 0)
     if mask is None:
@@ -124,11 +127,7 @@ def unroll(
         else:
             last, ys = run(cell, params, xs, first, steps_at_once=steps_at_once)
         return last, jnp.flip(ys, 0) if reverse else ys
-    mask = jnp.asarray(mask)
-    if mask.shape != xs.shape[:1] or mask.dtype != bool:
-        raise InputError(
-            f"mask is {_described(mask)}: it has to be bool[{len(xs)}], one for each time step"
-        )
+    mask = checked_mask(mask, len(xs))
 
     def step(state: S, at: tuple[jax.Array, jax.Array]) -> tuple[S, jax.Array]:
         x, counts = at
@@ -159,74 +158,6 @@ def _share_weights(params: Params, xs: jax.Array) -> bool:
     # JAX calls the rule while it traces the vmap. What is computed is used nowhere.
     look(*lax.stop_gradient((xs, params)))
     return any(inputs and not any(jax.tree.leaves(weights)) for inputs, weights in mapped[:1])
-
-
-def _checked_inputs(xs: ArrayLike) -> jax.Array:
-    xs = jnp.asarray(xs)
-    symbols = jnp.issubdtype(xs.dtype, jnp.integer)
-    if not symbols and not jnp.issubdtype(xs.dtype, jnp.floating):
-        raise InputError(f"xs are {_described(xs)}: they have to be real numbers or symbols")
-    if xs.ndim > (1 if symbols else 2):
-        raise InputError(
-            f"xs are {_described(xs)}, but unroll takes one sequence, real vectors [T, I] or "
-            "symbols [T]: for a batch take jax.vmap(lambda xs: unroll(cell, params, xs))(batch)"
-        )
-    if xs.ndim < (1 if symbols else 2):
-        raise InputError(f"xs are {_described(xs)}: they have to be vectors [T, I] or symbols [T]")
-    return xs
-
-
-def _checked_state(cell: Cell[P, S], params: P, xs: jax.Array, state: S | None) -> S:
-    """The state before the first step; InputError where a step cannot go on from it."""
-    if not isinstance(cell, Cell):
-        raise InputError(f"unroll takes a cell, such as lstm(10, 20, 10), not {shown(cell)}")
-    try:
-        first = jax.eval_shape(cell.initial_state, params)
-    except Exception as error:
-        raise InputError(
-            f"params are {_described(params)}, from which the cell cannot make its first state: "
-            "take those of its init, or like them"
-        ) from error
-    if state is None:
-        state = cell.initial_state(params)
-    elif _described(state) != _described(first):
-        raise InputError(f"state is {_described(state)}: the cell's is {_described(first)}")
-    x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
-    try:
-        after, _ = jax.eval_shape(cell.step, params, state, x)
-    except InputError:
-        raise
-    except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
-            f"a step of the cell fails with inputs {_described(x)} and params "
-            f"{_described(params)}: {what}"
-        ) from error
-    if _described(after) != _described(first):
-        raise InputError(
-            f"a step makes the state {_described(after)} of {_described(first)}: give params, "
-            f"state and xs ({_described(x)}) one type"
-        )
-    return state
-
-
-def _described(tree: Any) -> str:
-    """The types and shapes of arrays: "float32[20]", or "LSTMState(hidden=float32[20], ...)"."""
-
-    def one(leaf: Any) -> str:
-        shape = ", ".join(map(str, jnp.shape(leaf)))
-        return f"{jnp.result_type(leaf)}[{shape}]"
-
-    if hasattr(tree, "shape"):
-        return one(tree)
-    if names := getattr(tree, "_fields", ()):
-        parts = (f"{name}={_described(getattr(tree, name))}" for name in names)
-        return f"{type(tree).__name__}({', '.join(parts)})"
-    if isinstance(tree, tuple | list):
-        return f"({', '.join(map(_described, tree))})"
-    if isinstance(tree, dict):
-        return f"{{{', '.join(f'{name}: {_described(part)}' for name, part in tree.items())}}}"
-    return shown(tree)
 
 
 def run(
