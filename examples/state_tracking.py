@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 import jaxrnn
-from jaxrnn import TASKS, Experiment
+from jaxrnn import Experiment
 from jaxrnn.report.drawing import COLORS, GREY
 from jaxrnn.store.files import write_figure
 from jaxrnn.store.rows import Row, typed_rows
@@ -56,15 +56,19 @@ S3 = {
 }
 
 
-def experiment(task: str, cell: str, eigenvalues: str, **settings: object) -> Experiment:
-    """A net of 16 units, trained on words of 2 to 20 letters."""
+A5 = {("lstm", ""): True, ("min_gru", ""): False, ("s6", "negative"): False}
+NETS = {"parity": PARITY, "S3": S3, "A5": A5}
+
+
+def experiment(words: str, cell: str, eigenvalues: str, **settings: object) -> Experiment:
+    """A net that is trained on words of 2 to 20 letters: of 16 units, but of 128 for A5."""
+    of_task: dict[str, object] = {"every_step": True} if words == "parity" else {"group": words}
     options: dict[str, object] = {"negative": bool(eigenvalues)} if "delta" in cell else {}
     if cell == "s6":
         options = {"negative": bool(eigenvalues), "state_size": 8}
-    of_task = {"every_step": True} if task == "parity" else {}
     base = {
-        "name": f"{task}{'-negative' if eigenvalues else ''}",
-        "task": task,
+        "name": f"{words}{'-negative' if eigenvalues else ''}",
+        "task": "parity" if words == "parity" else "group_words",
         "task_options": {"shortest": 2, **of_task},
         "length": 20,
         "cell": cell,
@@ -85,12 +89,15 @@ def experiment(task: str, cell: str, eigenvalues: str, **settings: object) -> Ex
         "trials": 6,
         "test_lengths": LENGTHS,
     }
-    return Experiment(**base | settings)  # type: ignore[arg-type]
+    of_a5 = {"hidden_size": 128, "learning_rate": 0.003, "max_steps": 1_000_000, "trials": 3}
+    if cell == "s6":
+        of_a5["hidden_size"] = 64  # with twice the state of the LSTM's 128
+    return Experiment(**base | (of_a5 if words == "A5" else {}) | settings)  # type: ignore[arg-type]
 
 
 EXPERIMENTS = [
-    experiment(task, cell, eigenvalues)
-    for task, nets in (("parity", PARITY), ("group_words", S3))
+    experiment(words, cell, eigenvalues)
+    for words, nets in NETS.items()
     for cell, eigenvalues in nets
 ]
 
@@ -106,12 +113,13 @@ SHOWN = {  # of both tasks, in the picture
 }
 
 
-def shares_right(rows: Sequence[Row], task: str) -> dict[tuple[str, str], np.ndarray]:
+def shares_right(rows: Sequence[Row], words: str) -> dict[tuple[str, str], np.ndarray]:
     """By cell and eigenvalues: the share of right words of each trial at each of the lengths."""
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in rows:
-        if row.experiment.task == task:
-            net = row.experiment.cell, row.experiment.name.partition("-")[2]
+        of, _, eigenvalues = row.experiment.name.partition("-")
+        if of == words:
+            net = row.experiment.cell, eigenvalues
             found.setdefault(net, []).append(1 - np.array(row.outcome.wrong_at_lengths) / 1000)
     return {net: np.array(trials) for net, trials in found.items()}
 
@@ -121,12 +129,12 @@ def picture(rows: Sequence[Row]) -> Figure:
     from the least to the most of them."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    titles = {"parity": "parity of bits", "group_words": "products of permutations of three (S3)"}
-    for axes, (task, title) in zip(panels, titles.items(), strict=True):
-        shares = shares_right(rows, task)
+    titles = {"parity": "parity of bits", "S3": "products of permutations of three (S3)"}
+    for axes, (words, title) in zip(panels, titles.items(), strict=True):
+        shares = shares_right(rows, words)
         axes.axvspan(2, 20, color="#eeeeee")
         axes.text(6.3, 1.045, "lengths in training", ha="center", fontsize=8, color="#666666")
-        axes.axhline(TASKS[task](20).guessing or 0.0, color=GREY, ls="--", lw=1)
+        axes.axhline(1 / {"parity": 2, "S3": 6}[words], color=GREY, ls="--", lw=1)
         for number, net in enumerate(SHOWN.values()):
             right, color = shares[net], COLORS[number % len(COLORS)]
             axes.fill_between(LENGTHS, right.min(0), right.max(0), color=color, alpha=0.2, lw=0)

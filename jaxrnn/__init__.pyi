@@ -61,6 +61,14 @@ from jaxrnn.report.compare import (
     kaplan_meier as kaplan_meier,
 )
 from jaxrnn.report.document import write_report as write_report
+from jaxrnn.report.horizon import (
+    Horizon as Horizon,
+    Octaves as Octaves,
+    horizon as horizon,
+    horizons as horizons,
+    octaves as octaves,
+    octaves_between as octaves_between,
+)
 from jaxrnn.report.summary import Rows as Rows, summarize as summarize
 from jaxrnn.scorecard import run_scorecard as run_scorecard
 from jaxrnn.store.rows import read_rows as read_rows

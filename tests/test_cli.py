@@ -303,7 +303,7 @@ def test_a_bad_flag_of_inspect_is_one_sentence(flags, sentence, tmp_path, capsys
         (["--lengths", "4", "-1"], "length -1 must be at least 1"),
         (["--lengths"], "name at least one experiment, one cell and one length"),
         (["--trials", "0"], "trials 0 must be at least 1"),
-        (["--cells", "elman"], "unknown cell 'elman': choose from co_rnn, gru, "),
+        (["--cells", "elman"], "unknown cell 'elman': choose from co_rnn, delta_net, "),
         (["--cells", "memory_blocks"], "cell memory_blocks needs its option block_size: take an"),
         (["--threshold", "0"], "threshold 0.0 must lie between 0 and 1"),
         (["--threshold", "1"], "threshold 1.0 must lie between 0 and 1"),
@@ -605,7 +605,7 @@ def test_the_same_grid_again_runs_nothing_and_another_is_refused(
         (["--clip", "0"], "clip 0.0 must be a positive number"),
         (["--initial-scale", "1", "-2"], "initial-scale -2.0 must be a positive number"),
         (["--forget-bias", "inf"], "forget-bias inf must be a finite number"),
-        (["--cell", "nonsense"], "unknown cell 'nonsense': choose from co_rnn, gru, "),
+        (["--cell", "nonsense"], "unknown cell 'nonsense': choose from co_rnn, delta_net, "),
         (
             ["--cell", "simple_rnn", "--forget-bias", "1"],
             "forget-bias 1.0 needs a cell with that gate: simple_rnn has candidate",

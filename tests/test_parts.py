@@ -91,7 +91,10 @@ def test_a_bad_rule_or_option_is_refused_with_one_sentence(settings, sentence):
         ({"seed": -1}, "seed -1 must be from 0 to 4294967295"),
         ({"hidden_size": 0}, "hidden-size 0 must be at least 1"),
         ({"layers": 0}, "layers 0 must be at least 1"),
-        ({"cell": "gru2"}, "unknown cell 'gru2': choose from co_rnn, gru, .* lstm_coupled, lstm_l"),
+        (
+            {"cell": "gru2"},
+            "unknown cell 'gru2': choose from co_rnn, .* gru, .* lstm_coupled, lstm_l",
+        ),
         (
             {"task": "none"},
             "unknown task 'none': choose from adding, adding_halves, associative_recall",

@@ -1,0 +1,240 @@
+"""How far back a net remembers: its horizon, from the trials that were solved at each length.
+
+The horizon H is the longest length at which at least half of all trials would be solved within the
+given number of training sequences. The share of solved trials is taken not to rise with the length.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrnn.errors import InputError, shown, whole_number
+
+ERROR = 0.025
+"""The most that each side of an interval errs."""
+
+DRAWS = 10_000
+"""Of the shares, for the intervals of octaves."""
+
+
+class Horizon(NamedTuple):
+    """The horizon of a net: with at least 95 % confidence low <= H < high."""
+
+    low: int | None  # None: H may be below the shortest length
+    high: int | None  # None: H may be the longest length, or beyond
+    point: float | None  # the best guess; None where the shares do not cross 1/2
+    monotone: bool  # whether the data agree with a share that does not rise
+
+
+class Octaves(NamedTuple):
+    """A number of octaves (doublings of the length) with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> Horizon:
+    """The horizon, from ``solved`` of ``trials`` at each of the ``lengths``, in any order.
+
+    The interval is exact and assumes only that the share of solved trials p_k does not rise with
+    the length. With Y_k trials solved of n_k at the k-th of m lengths, and Y_k ~ Bin(n_k, 1/2):
+
+        G_low(k) = P(Y_k > y_k) + P(Y_k = y_k) G_low(k+1), G_low(m) = P(Y_m >= y_m)
+        G_high(k) = P(Y_k < y_k) + P(Y_k = y_k) G_high(k-1), G_high(1) = P(Y_1 <= y_1)
+
+    G_low(k) is a p-value of p_k <= 1/2, G_high(k) one of p_k >= 1/2. ``low`` is the last length,
+    from the shortest on, before the first G_low above 0.025; ``high`` is the last length, from the
+    longest down, before the first G_high above 0.025. The hypotheses are nested and tested in a
+    fixed order. So each bound errs with at most 2.5 %, and no correction is needed.
+
+    Data contradict the assumption where the 95 % intervals of two lengths do not meet, and the
+    longer one's lies above. Then ``monotone`` is False. H is the longest length up to which p is
+    nowhere below 1/2, ``low`` is by each length's own binomial test in the same order, and ``high``
+    the least length whose own test passes Holm's correction.
+
+    The point is where the centred isotonic regression of the shares on log2(length) crosses 1/2.
+
+    Raises InputError unless there is a length, each once, with more trials than none and no more
+    solved than there are.
+
+    Source: the interval is this package's own; Clopper & Pearson 1934; Holm 1979; centred isotonic
+    regression: Oron & Flournoy 2017, Statistics in Biopharmaceutical Research 9(3).
+    """
+    at, y, n = _checked(lengths, solved, trials)
+    monotone = not _contradict(y, n)
+    low, high = (passed_low(y, n), passed_high(y, n)) if monotone else _by_each(y, n)
+    first_low = int(low.sum())  # the tests before the first that does not pass
+    first_high = len(at) - int(high.sum())
+    return Horizon(
+        low=int(at[first_low - 1]) if first_low else None,
+        high=int(at[first_high]) if first_high < len(at) else None,
+        point=_crossing(at, y / n, n),
+        monotone=monotone,
+    )
+
+
+def _checked(
+    lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lengths in order, and the two counts of each."""
+    if not len(lengths) == len(solved) == len(trials) or not len(lengths):
+        raise InputError(
+            f"a horizon needs solved and trials for each length: there are {len(lengths)} lengths, "
+            f"{len(solved)} solved and {len(trials)} trials"
+        )
+    at = [whole_number("length", one, 1) for one in lengths]
+    y = [whole_number("solved", one, 0) for one in solved]
+    n = [whole_number("trials", one, 1) for one in trials]
+    if len(set(at)) < len(at):
+        raise InputError(f"lengths {shown(at)} must differ")
+    for one, of in zip(y, n, strict=True):
+        if one > of:
+            raise InputError(f"solved {one} must not be above trials {of}")
+    order = np.argsort(at)
+    return np.array(at)[order], np.array(y)[order], np.array(n)[order]
+
+
+def passed_low(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """For each length of ``solved`` [..., m]: whether it and all shorter ones are tested to have a
+    share of at least 1/2."""
+    p = np.empty(solved.shape)
+    after = np.ones(solved.shape[:-1])
+    for k in reversed(range(solved.shape[-1])):
+        y, n = solved[..., k], trials[k]
+        after = p[..., k] = 1 - _at_most(y, n) + _exactly(y, n) * after
+    return np.logical_and.accumulate(p <= ERROR, axis=-1)
+
+
+def passed_high(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """The same of a share below 1/2, for it and all longer ones."""
+    p = np.empty(solved.shape)
+    before = np.ones(solved.shape[:-1])
+    for k in range(solved.shape[-1]):
+        y, n = solved[..., k], trials[k]
+        before = p[..., k] = _at_most(y - 1, n) + _exactly(y, n) * before
+    return np.logical_and.accumulate((p <= ERROR)[..., ::-1], axis=-1)[..., ::-1]
+
+
+def _at_most(y: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """P(Y <= y) of Y ~ Bin(n, 1/2)."""
+    from scipy.special import bdtr
+
+    return np.where(y < 0, 0.0, bdtr(np.maximum(y, 0), n, 0.5))
+
+
+def _exactly(y: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """P(Y = y) of it."""
+    return _at_most(y, n) - _at_most(y - 1, n)
+
+
+def _contradict(y: np.ndarray, n: np.ndarray) -> bool:
+    """Whether a longer length has a share that is surely above a shorter one's."""
+    from scipy.special import betaincinv
+
+    least = np.where(y > 0, betaincinv(np.maximum(y, 1), n - y + 1, ERROR), 0.0)
+    most = np.where(y < n, betaincinv(y + 1, np.maximum(n - y, 1), 1 - ERROR), 1.0)
+    return bool(np.any(least[1:] > np.minimum.accumulate(most)[:-1]))
+
+
+def _by_each(y: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As the two functions above, by the tests of each length alone."""
+    low = np.logical_and.accumulate(1 - _at_most(y - 1, n) <= ERROR)
+    p = _at_most(y, n)
+    order = np.argsort(p)
+    holm = np.logical_and.accumulate(p[order] <= ERROR / (len(p) - np.arange(len(p))))
+    is_below = np.zeros(len(p), bool)
+    is_below[order] = holm
+    first = int(is_below.argmax()) if is_below.any() else len(p)
+    return low, np.arange(len(p)) >= first
+
+
+def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None:
+    """Where the centred isotonic regression of the shares crosses 1/2."""
+    from scipy.optimize import isotonic_regression
+
+    x = np.log2(at)
+    blocks = isotonic_regression(shares, weights=n, increasing=False).blocks
+    places: list[float] = []
+    values: list[float] = []
+    for start, end in pairwise(blocks):
+        inside = slice(start, end)
+        value = float(np.average(shares[inside], weights=n[inside]))
+        # A block of shares that are all 0, or all 1, is no single place: its ends stay.
+        kept = x[inside] if value in (0, 1) else [np.average(x[inside], weights=n[inside])]
+        places += list(kept)
+        values += [value] * len(kept)
+    if values[0] < 0.5 or values[-1] >= 0.5:
+        return None
+    # np.interp wants values that rise.
+    return float(2 ** np.interp(-0.5, -np.array(values), np.array(places)))
+
+
+def octaves(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> Octaves:
+    """How many octaves of the lengths are solved: the sum of the shares of solved trials, each
+    times half the distance of its neighbours on log2(length).
+
+    It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
+    from Beta(y + 1/2, n - y + 1/2), always the same ones. Raises what :func:`horizon` raises, and
+    InputError for a single length.
+
+    Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
+    """
+    at, y, n = _checked(lengths, solved, trials)
+    weights = _weights(at)
+    return _interval(weights @ (y / n), _drawn(y, n, 0) @ weights)
+
+
+def octaves_between(first: Any, second: Any) -> Octaves:
+    """By how many octaves the first net's horizon is longer, on the lengths that both have.
+
+    Each net is given as (lengths, solved, trials). One is longer than the other where the interval
+    leaves out 0. Raises what :func:`octaves` raises of the lengths that both have.
+    """
+    nets = [_checked(*net) for net in (first, second)]
+    common = np.intersect1d(nets[0][0], nets[1][0])
+    if not len(common):
+        raise InputError("two nets can be compared only at lengths that both have: there are none")
+    weights = _weights(common)
+    means, draws = [], []
+    for stream, (at, y, n) in enumerate(nets):
+        both = np.isin(at, common)
+        means.append(weights @ (y[both] / n[both]))
+        draws.append(_drawn(y[both], n[both], stream) @ weights)
+    return _interval(means[0] - means[1], draws[0] - draws[1])
+
+
+def _weights(at: np.ndarray) -> np.ndarray:
+    if len(at) < 2:
+        raise InputError(f"octaves need at least two lengths: there is only {int(at[0])}")
+    steps = np.diff(np.log2(at))
+    # At the ends there is only one neighbour.
+    return (np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2
+
+
+def _drawn(y: np.ndarray, n: np.ndarray, stream: int) -> np.ndarray:
+    rng = np.random.default_rng([0, stream])
+    return rng.beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
+
+
+def _interval(mean: float, draws: np.ndarray) -> Octaves:
+    low, high = np.quantile(draws, [ERROR, 1 - ERROR])
+    return Octaves(float(mean), float(low), float(high))
+
+
+def horizons(
+    times: dict[int, Sequence[float]], sequences: Sequence[int]
+) -> list[tuple[int, Horizon]]:
+    """The horizon within each number of training sequences, from the ``times`` of the trials at
+    each length: the sequences until a trial was solved, infinite where it was not.
+
+    All numbers have to be within the cap of the trials. Raises what :func:`horizon` raises.
+    """
+    curve = []
+    for number in sequences:
+        solved = [sum(time <= number for time in of_length) for of_length in times.values()]
+        trials = [len(of_length) for of_length in times.values()]
+        curve.append((number, horizon(list(times), solved, trials)))
+    return curve

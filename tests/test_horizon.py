@@ -1,0 +1,167 @@
+"""The horizon: its interval's coverage, enumerated; its point; octaves; data against the rule."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from jaxrnn import InputError
+from jaxrnn.report.horizon import (
+    Horizon,
+    horizon,
+    horizons,
+    octaves,
+    octaves_between,
+    passed_high,
+    passed_low,
+)
+
+LENGTHS = [8, 16, 32, 64, 128]
+TRIALS = np.array([6, 6, 9, 9, 6])
+OUTCOMES = np.array(list(itertools.product(*(range(n + 1) for n in TRIALS))))
+LOW = passed_low(OUTCOMES, TRIALS).sum(1)  # the number of lengths that H is at least
+HIGH = len(TRIALS) - passed_high(OUTCOMES, TRIALS).sum(1)  # and below which it is
+
+
+def coverage(shares):
+    """The probability of an interval that holds the horizon, and how often each side errs."""
+    chance = np.prod([binom.pmf(OUTCOMES[:, k], n, shares[k]) for k, n in enumerate(TRIALS)], 0)
+    assert chance.sum() == pytest.approx(1)
+    true = next((k for k, share in enumerate(shares) if share < 0.5), len(shares))
+    errs = chance[true < LOW].sum(), chance[true > HIGH].sum()
+    return 1 - sum(errs), errs
+
+
+CURVES = {
+    "steep": (1, 1, 0.97, 0.03, 0),
+    "gentle": (0.9, 0.75, 0.6, 0.4, 0.2),
+    "at a half": (0.5,) * 5,
+    "just below a half": (0.4999,) * 5,
+    "a step": (0.95, 0.95, 0.95, 0.1, 0),
+    "two steps": (1, 0.7, 0.7, 0.3, 0.3),
+    "all solved": (1,) * 5,
+    "none solved": (0,) * 5,
+}
+
+
+@pytest.mark.parametrize("shares", CURVES.values(), ids=CURVES)
+def test_the_interval_covers_the_horizon_of_a_curve_in_95_of_100_cases_or_more(shares):
+    covered, errs = coverage(shares)
+    assert covered >= 0.95
+    assert max(errs) <= 0.025 + 1e-12
+
+
+def test_it_covers_the_horizon_of_any_curve_that_falls():
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        shares = np.sort(rng.beta(*rng.uniform(0.2, 2, 2), len(TRIALS)))[::-1]
+        covered, errs = coverage(shares)
+        assert covered >= 0.95
+        assert max(errs) <= 0.025 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("solved", "low", "high"),
+    [
+        ((6, 6, 9, 0, 0), 32, 64),  # one octave
+        ((6, 6, 8, 1, 0), 32, 64),
+        ((5, 6, 9, 0, 0), 32, 64),  # one lapse at the shortest does no harm
+        ((4, 6, 9, 0, 0), None, 64),
+        ((6, 6, 5, 0, 0), 16, 64),
+        ((6, 6, 9, 9, 6), 128, None),
+        ((0, 0, 0, 0, 0), None, 8),
+    ],
+)
+def test_intervals_of_some_outcomes(solved, low, high):
+    found = horizon(LENGTHS, solved, TRIALS.tolist())
+    assert (found.low, found.high) == (low, high)
+    assert found.monotone
+    shuffled = [3, 0, 4, 2, 1]
+    again = horizon(*([of[k] for k in shuffled] for of in (LENGTHS, solved, TRIALS.tolist())))
+    assert again == found
+
+
+def test_five_trials_at_a_length_are_too_few_and_six_are_enough():
+    assert horizon([10], [5], [5]).low is None
+    assert horizon([10], [6], [6]).low == 10
+    assert horizon([10], [0], [6]).high == 10
+
+
+def test_data_against_the_rule_are_said_and_have_the_other_bounds():
+    # 32 is surely worse than 64: up to which length is every one above a half?
+    found = horizon([8, 16, 32, 64], [6, 6, 0, 9], [6, 6, 9, 9])
+    assert found == Horizon(low=16, high=32, point=found.point, monotone=False)
+    # A share that seems to rise by chance says nothing against it.
+    assert horizon([8, 16], [4, 6], [6, 6]).monotone
+
+
+@pytest.mark.parametrize(
+    ("solved", "point"),
+    [
+        ((6, 6, 9, 0, 0), 2**5.5),  # half way from 1 at 32 to 0 at 64
+        ((6, 3, 0, 0, 0), 16.0),
+        # 16 and 32 are pooled: their share is 1/3, at the mean of 4 and 5 by trials, 4.6.
+        ((6, 1, 4, 0, 0), 2 ** (3 + 1.6 * 0.75)),
+        ((6, 6, 9, 9, 6), None),
+        ((0, 0, 0, 0, 0), None),
+    ],
+)
+def test_the_point_is_where_the_centred_regression_crosses_a_half(solved, point):
+    found = horizon(LENGTHS, solved, TRIALS.tolist()).point
+    assert found is None if point is None else found == pytest.approx(point)
+
+
+def test_octaves_are_the_number_of_solved_ones():
+    assert octaves(LENGTHS, [6, 6, 9, 0, 0], TRIALS.tolist()).mean == pytest.approx(3)
+    assert octaves([8, 16, 64], [6, 0, 3], [6, 6, 6]).mean == pytest.approx(1 + 0.5 * 2)
+    found = octaves(LENGTHS, [6, 5, 5, 2, 0], TRIALS.tolist())
+    assert found.low < found.mean < found.high
+    assert found == octaves(LENGTHS, [6, 5, 5, 2, 0], TRIALS.tolist())
+    # The interval of a single pair of lengths is that of the share, an octave each.
+    draws = np.random.default_rng(5).beta(2.5, 4.5, (100_000, 2)).sum(1)
+    found = octaves([4, 8], [2, 2], [6, 6])
+    np.testing.assert_allclose(found[1:], np.quantile(draws, [0.025, 0.975]), atol=0.03)
+
+
+def test_two_nets_differ_by_octaves_of_the_lengths_that_both_have():
+    far = [16, 32, 64, 128], [9, 9, 9, 0], [9, 9, 9, 9]
+    near = [8, 16, 32, 64], [6, 9, 0, 0], [6, 9, 9, 9]
+    found = octaves_between(far, near)
+    assert found.mean == pytest.approx(2)
+    assert found.low > 0.5
+    assert octaves_between(near, far).mean == pytest.approx(-2)
+    same = octaves_between(far, far)
+    assert same.low < 0 < same.high
+
+
+def test_the_horizon_within_fewer_sequences_is_in_the_times():
+    inf = float("inf")
+    times = {8: [100] * 6, 16: [300] * 6, 32: [900] * 9, 64: [inf] * 9}
+    found = dict(horizons(times, [50, 100, 500, 1000]))
+    assert [one.low for one in found.values()] == [None, 8, 16, 32]
+    assert [one.high for one in found.values()] == [8, 16, 32, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (([], [], []), "needs solved and trials for each length: there are 0 lengths, 0 solved"),
+        (([8], [1, 2], [3]), "there are 1 lengths, 2 solved and 1 trials"),
+        (([8, 8], [1, 1], [3, 3]), r"lengths \[8, 8\] must differ"),
+        (([8], [4], [3]), "solved 4 must not be above trials 3"),
+        (([8], [0], [0]), "trials 0 must be at least 1"),
+        (([0], [0], [1]), "length 0 must be at least 1"),
+        (([8.5], [0], [1]), "length 8.5 must be a whole number"),
+    ],
+)
+def test_what_is_no_data_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        horizon(*arguments)
+
+
+def test_octaves_need_two_lengths_in_common():
+    with pytest.raises(InputError, match="octaves need at least two lengths: there is only 8"):
+        octaves([8], [1], [6])
+    with pytest.raises(InputError, match="only at lengths that both have: there are none"):
+        octaves_between(([8], [1], [6]), ([16], [1], [6]))
