@@ -87,7 +87,7 @@ class Row(NamedTuple):
             return
         axes.set_ylabel(f"{self.name}\nunit")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        if len(self.own) < self.units:  # those that are shown, by their own numbers
+        if self.units == 1 or len(self.own) < self.units:  # those shown, by their own numbers
             numbers = np.arange(0, len(self.own), 5)
             axes.set_yticks(numbers, [str(self.own[number]) for number in numbers])
 
