@@ -1,0 +1,169 @@
+"""The first weights of the cells of this decade, as their sources have them; and their options."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
+from jaxrnn.nets.initializers import chrono, small_steps
+from jaxrnn.nets.orthogonal import _exponential
+from jaxrnn.training.trial import build, settings_of, trial_key
+
+KEY, I, O = jax.random.key(0), 5, 3  # noqa: E741
+
+
+def first(name, hidden_size, initializer=None, **options):
+    return CELLS[name](I, hidden_size, O, **options).init(KEY, initializer or xavier())
+
+
+def assert_uniform(values, low, high):
+    """As many in each of ten parts of the range, to four standard errors."""
+    counts, _ = np.histogram(values, 10, (low, high))
+    assert counts.sum() == np.size(values)
+    assert abs(counts - np.size(values) / 10).max() < 4 * (np.size(values) * 0.09) ** 0.5
+
+
+def softplus(a):
+    return np.logaddexp(0, np.float64(a))
+
+
+def test_small_steps_are_uniform_by_their_logarithms():
+    steps = softplus(small_steps(KEY, 4000))
+    assert_uniform(np.log(steps), np.log(0.001) - 1e-3, np.log(0.1) + 1e-3)
+
+
+def test_mlstm_begins_with_a_forget_gate_of_3_that_sees_nothing():
+    params = [CELLS["mlstm"](I, 4, O).init(key, xavier()) for key in jax.random.split(KEY, 200)]
+    assert not any(one.gate_weights.any() or one.bias.any() for one in params)
+    b_i, b_f = np.array([one.gate_bias for one in params]).T
+    np.testing.assert_array_equal(b_f, 3)
+    assert abs(b_i.mean()) < 4 * 0.1 / 200**0.5
+    assert b_i.std() == pytest.approx(0.1, rel=4 / 400**0.5)
+
+
+def test_a_gated_delta_net_decays_by_rates_to_16_and_small_steps():
+    keys = jax.random.split(KEY, 2000)
+    params = jax.vmap(lambda key: CELLS["gated_delta_net"](I, 2, O).init(key, xavier()))(keys)
+    assert_uniform(np.exp(params.decay_rate), 0, 16)
+    assert_uniform(
+        np.log(softplus(params.gate_bias[:, 1])), np.log(0.001) - 1e-3, np.log(0.1) + 1e-3
+    )
+    np.testing.assert_array_equal(params.gate_bias[:, 0], 0)
+
+
+def test_s6_begins_as_mambas_code_does():
+    params = first("s6", 640, state_size=4)
+    assert params.step_weights.shape == (40, 640)
+    np.testing.assert_allclose(np.exp(params.log_decay), np.tile([1, 2, 3, 4], (640, 1)), rtol=1e-6)
+    np.testing.assert_array_equal(params.skip, 1)
+    assert_uniform(params.step_weights.ravel()[:4000], -(40**-0.5), 40**-0.5)
+    assert_uniform(params.selecting_weights.ravel()[:4000], -(640**-0.5), 640**-0.5)
+    steps = softplus(params.step_bias)
+    assert 0.001 <= steps.min() < 0.0015
+    assert 0.07 < steps.max() <= 0.1
+
+
+def test_rwkv_begins_as_the_first_layer_of_its_code():
+    params = first("rwkv", 4)
+    np.testing.assert_allclose(params.decay, -5 + 8 * (np.arange(4) / 3) ** 0.7, rtol=1e-6)
+    np.testing.assert_allclose(params.bonus - np.log(0.3), [0, 0.5, -0.5, 0], atol=1e-6)
+    share = np.arange(4) / 4
+    np.testing.assert_allclose(params.mixing, [share**0.5, share, share], rtol=1e-6)
+
+
+def matrix(params, hidden_size):
+    A = np.zeros((hidden_size, hidden_size))
+    A[np.triu_indices(hidden_size, 1)] = params.skew
+    return A - A.T
+
+
+@pytest.mark.parametrize("name", ["exp_rnn", "sco_rnn"])
+def test_at_first_a_rotation_turns_pairs_of_units(name):
+    H = 401  # the last unit has no partner
+    A = matrix(first(name, H), H)
+    blocks = A[np.arange(0, H - 1, 2), np.arange(1, H, 2)]
+    assert np.count_nonzero(A) == 2 * len(blocks)
+    if name == "exp_rnn":
+        assert_uniform(blocks, -np.pi, np.pi)
+    else:
+        # -sqrt((1 - cos c) / (1 + cos c)) is -tan(c / 2).
+        assert_uniform(2 * np.arctan(-blocks), 0, np.pi / 2)
+
+
+def test_other_first_weights_of_the_orthogonal_nets():
+    params = first("exp_rnn", 2000)
+    assert np.var(params.input_weights) == pytest.approx(2 / I, rel=0.06)
+    assert_uniform(params.bias, -0.01, 0.01)
+    params = first("sco_rnn", 2000)
+    assert_uniform(params.input_weights.ravel()[:4000], -0.01, 0.01)
+    np.testing.assert_array_equal(params.bias, 0)
+
+
+@pytest.mark.parametrize("name", ["exp_rnn", "sco_rnn"])
+def test_a_long_memory_keeps_its_norm(name):
+    H = 16
+    cell = CELLS[name](I, H, O)
+    params = cell.init(KEY, xavier())
+    skew = 0.3 * jax.random.normal(KEY, params.skew.shape)
+    params = params._replace(skew=skew, bias=jnp.zeros(H))
+    h = jax.random.normal(jax.random.key(1), (H,))
+    last, _ = unroll(cell, params, jnp.zeros((1000, I)), h)
+    assert np.linalg.norm(last) == pytest.approx(np.linalg.norm(h), rel=2e-3)
+    factors = cell.rate_factors(params)
+    assert factors.skew == 0.1
+    assert factors.bias == factors.input_weights == factors.output_weights == 1.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 64])
+def test_the_exponential_is_that_of_scipy(size):
+    rng = np.random.default_rng(size)
+    A = rng.standard_normal((size, size))
+    A = (A - A.T) * 3 / size**0.5
+    ours = _exponential(jnp.asarray(A, jnp.float32))
+    np.testing.assert_allclose(ours, scipy.linalg.expm(A), atol=3e-5)
+    assert np.isnan(_exponential(jnp.array([[0.0, 101.0], [-101.0, 0.0]]))).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "leaf", "change"),
+    [
+        ("mlstm", lambda p: p.gate_bias[1], 1.0),
+        ("gated_delta_net", lambda p: p.gate_bias[1], -1.0),
+        ("s6", lambda p: p.step_bias, -1.0),
+    ],
+)
+def test_a_first_bias_of_what_is_kept_makes_them_keep_more(cell, leaf, change):
+    def params(bias):
+        experiment = Experiment(cell=cell, length=5, forget_bias=bias, trials=1)
+        settings = jax.tree.map(lambda a: a[0], settings_of(experiment))
+        return build(experiment).init(trial_key(0, 0), settings).params
+
+    np.testing.assert_allclose(leaf(params(1.0)) - leaf(params(0.0)), change, rtol=1e-5)
+
+
+def test_chrono_makes_the_decay_slow():
+    far = first("gated_delta_net", 8, chrono(1000)).gate_bias[1]
+    near = first("gated_delta_net", 8, chrono(3)).gate_bias[1]
+    assert far < near - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("delta_product", {"num_updates": 0}, "num_updates 0 must be at least 1"),
+        ("s6", {"state_size": 0}, "state_size 0 must be at least 1"),
+        (
+            "exp_rnn",
+            {"first_angles": "haar"},
+            "unknown first-angles 'haar': choose from cayley, he",
+        ),
+        ("exp_rnn", {"skew_rate": 0.0}, "skew-rate 0.0 must be positive"),
+        ("sco_rnn", {"num_negative": 9}, "num_negative 9 must not be above 8 hidden units"),
+        ("sco_rnn", {"num_negative": -1}, "num_negative -1 must not be negative"),
+    ],
+)
+def test_an_option_out_of_its_bounds_is_refused(name, options, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        CELLS[name](I, 8, O, **options)
