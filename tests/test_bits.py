@@ -97,7 +97,7 @@ def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [4, 50])
+@pytest.mark.parametrize("length", [4, 20, 50])
 @pytest.mark.parametrize("cell", ["mlstm", "delta_net", "gated_delta_net", "delta_product"])
 def test_a_trial_computes_the_same_where_its_memory_takes_chunks_of_steps(cell, length):
     experiment = replace(experiment_of(cell, length), hidden_size=chunks.FROM)

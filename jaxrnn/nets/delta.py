@@ -5,6 +5,7 @@ holds at a key k [H]. A step writes a value v [H] there: it corrects S by a shar
 v - k S. All vectors are rows.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -153,6 +154,8 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
         return at.shares, *((jnp.exp(at.log_decay)[None],) if decays else ())
 
     def scan(params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int) -> Any:
+        if len(of_all.query) <= chunks.STEPS:
+            return lax.scan(partial(advance, params), S, of_all, unroll=at_once)
         return _by_chunks(S, of_all, at_once)
 
     return recurrent(
