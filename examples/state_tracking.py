@@ -89,7 +89,8 @@ def experiment(words: str, cell: str, eigenvalues: str, **settings: object) -> E
         "trials": 6,
         "test_lengths": LENGTHS,
     }
-    of_a5 = {"hidden_size": 128, "learning_rate": 0.003, "max_steps": 1_000_000, "trials": 3}
+    of_a5: dict[str, object] = {"hidden_size": 128, "learning_rate": 0.003, "max_steps": 1_000_000}
+    of_a5 |= {"schedule": "cosine", "trials": 3}
     if cell == "s6":
         of_a5["hidden_size"] = 64  # with twice the state of the LSTM's 128
     return Experiment(**base | (of_a5 if words == "A5" else {}) | settings)  # type: ignore[arg-type]

@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 
 STEPS = 16
-"""Time steps of a chunk: 8 and 32 take longer, see docs/speed.md. A sequence of no more steps is
-scanned step by step: a loop of one iteration is none to XLA, which then fuses and rounds what is in
-it as the number of lanes suggests (jax 0.12.0.1)."""
+"""Time steps of a chunk: 8 and 32 take longer, see docs/speed.md."""
 
 FROM = 24
 """The least number of units for which chunks are faster than a step after the other."""

@@ -5,7 +5,6 @@ holds at a key k [H]. A step writes a value v [H] there: it corrects S by a shar
 v - k S. All vectors are rows.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +17,7 @@ from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import sigmoid
 from jaxrnn.nets.initializers import Initializer, small_steps
-from jaxrnn.nets.products import add_bias, product, vector_product
+from jaxrnn.nets.products import add_bias, barrier, product, vector_product
 from jaxrnn.nets.recurrent import recurrent
 
 
@@ -154,8 +153,6 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
         return at.shares, *((jnp.exp(at.log_decay)[None],) if decays else ())
 
     def scan(params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int) -> Any:
-        if len(of_all.query) <= chunks.STEPS:
-            return lax.scan(partial(advance, params), S, of_all, unroll=at_once)
         return _by_chunks(S, of_all, at_once)
 
     return recurrent(
@@ -211,9 +208,25 @@ def _by_chunks(S: jax.Array, of_all: DeltaInputs, at_once: int) -> tuple[jax.Arr
     return S, chunks.of_steps(h, num_steps)
 
 
+@jax.custom_jvp
 def _normed(a: jax.Array) -> jax.Array:
-    # With what the authors' code adds, so that a vector of zeros stays one.
-    return a * jax.lax.rsqrt(jnp.sum(a * a, axis=-1, keepdims=True) + 1e-6)
+    """a / |a| of the last axis."""
+    return _normed_with_factor(a)[0]
+
+
+def _normed_with_factor(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # With what the authors' code adds, so that a vector of zeros stays one. With barriers between
+    # products and sums: XLA may or may not round in between, depending on the lanes (jax 0.12.0.1).
+    factor = lax.rsqrt(jnp.sum(barrier(a * a), axis=-1, keepdims=True) + 1e-6)
+    return a * factor, factor
+
+
+@_normed.defjvp
+def _normed_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    (a,), (tangent,) = primals, tangents
+    normed, factor = _normed_with_factor(a)
+    along = jnp.sum(barrier(normed * tangent), axis=-1, keepdims=True)
+    return normed, factor * (tangent - barrier(normed * along))
 
 
 CELLS = (delta_net, gated_delta_net, delta_product)

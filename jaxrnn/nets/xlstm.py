@@ -1,6 +1,5 @@
 """The two cells of xLSTM: sLSTM, with exponential gates, and mLSTM, whose memory is a matrix."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -201,8 +200,6 @@ def mlstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         return *jnp.split(jnp.exp(at.logarithms), 2), at.output
 
     def scan(params: MatrixParams, state: MatrixState, of_all: MatrixInputs, at_once: int) -> Any:
-        if len(of_all.query) <= chunks.STEPS:
-            return lax.scan(partial(advance, params), state, of_all, unroll=at_once)
         return _by_chunks(state, of_all, at_once)
 
     return recurrent(
