@@ -1,5 +1,6 @@
-"""Draws the pictures of docs/idea.md from the kept rows of the notebook: python docs/pictures.py"""
+"""Draws the pictures of the documentation from kept rows: python docs/pictures.py"""
 
+import runpy
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 from jaxrnn.outcome import curve_edges
 from jaxrnn.report.drawing import COLORS
@@ -86,7 +89,47 @@ def horizon() -> None:
     save(axes, "horizon.svg")
 
 
+EXAMPLE = runpy.run_path(str(DOCS.parent / "examples" / "state_tracking.py"))
+SHOWN = {
+    "LSTM": ("lstm", ""),
+    "GRU": ("gru", ""),
+    "DeltaProduct, eigenvalues from -1": ("delta_product", "negative"),
+    "DeltaNet, eigenvalues from -1": ("delta_net", "negative"),
+    "S6, factors from -1": ("s6", "negative"),
+    "DeltaNet": ("delta_net", ""),
+    "mLSTM": ("mlstm", ""),
+    "minGRU": ("min_gru", ""),
+}
+
+
+def state_tracking() -> None:
+    """Share of right words against their length: medians of six trials, and from the least to the
+    most of them."""
+    rows, lengths = typed_rows(EXAMPLE["OUT"]), EXAMPLE["LENGTHS"]
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
+    titles = {"parity": "parity of bits", "S3": "products of permutations of three (S3)"}
+    for axes, (words, title) in zip(panels, titles.items(), strict=True):
+        shares = EXAMPLE["shares_right"](rows, words)
+        axes.axvspan(2, 20, color="#eeeeee")
+        axes.text(6.3, 1.045, "lengths in training", ha="center", fontsize=8, color="#666666")
+        axes.axhline(1 / {"parity": 2, "S3": 6}[words], color=GREY, linestyle="--", linewidth=1)
+        for net, color in zip(SHOWN.values(), COLORS, strict=False):
+            right = shares[net]
+            axes.fill_between(lengths, right.min(0), right.max(0), color=color, alpha=0.2, lw=0)
+            axes.plot(lengths, np.median(right, 0), ".-", color=color)
+        axes.set(xscale="log", title=title, xlabel="length of the word", ylim=(-0.03, 1.1))
+        axes.set_xticks([10, 20, 40, 80, 160, 320], ["10", "20", "40", "80", "160", "320"])
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    panels[0].set_ylabel("words right")
+    handles = [Line2D([], [], color=color, marker=".") for color in COLORS[: len(SHOWN)]]
+    handles.append(Line2D([], [], color=GREY, linestyle="--"))
+    figure.legend(handles, [*SHOWN, "guessing"], loc="outside lower center", ncols=3, fontsize=8)
+    save(panels[0], "state_tracking.svg")
+
+
 if __name__ == "__main__":
     lanes()
     solved()
     horizon()
+    state_tracking()

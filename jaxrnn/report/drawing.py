@@ -82,10 +82,7 @@ def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below all panels, as wide as the figure allows."""
-    entries = [0.55 + _INCHES_A_LETTER * len(label) for label in labels]
-    columns = max(1, min(len(labels), int(figure.get_figwidth() / max(entries))))
-    if sum(entries) <= figure.get_figwidth():
-        columns = len(labels)
+    columns = _legend_columns(figure.get_figwidth(), labels)
     figure.legend(
         handles,
         [plain(label) for label in labels],
@@ -94,6 +91,16 @@ def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str])
         frameon=False,
         fontsize=9,
     )
+
+
+def _legend_columns(width: float, labels: Sequence[str]) -> int:
+    entries = [0.55 + _INCHES_A_LETTER * len(label) for label in labels]
+    return len(labels) if sum(entries) <= width else max(1, int(width / max(entries)))
+
+
+def legend_height(width: float, labels: Sequence[str]) -> float:
+    """The inches that :func:`put_legend` takes in a figure of this width."""
+    return 0.3 + 0.19 * -(-len(labels) // _legend_columns(width, labels))
 
 
 def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str) -> None:

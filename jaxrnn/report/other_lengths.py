@@ -15,6 +15,7 @@ from jaxrnn.report.drawing import (
     GREY,
     heading,
     label_outer_panels,
+    legend_height,
     length_axis,
     put_heading,
     put_legend,
@@ -40,6 +41,11 @@ class _Tested(NamedTuple):
     length: int  # trained at
     right: Mapping[int, np.ndarray]  # by length: the share of the sequences right of each trial
     rows: Sequence[Row]
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return self.rows[0].experiment.task
 
 
 def _tested(rows: Sequence[Row]) -> list[_Tested]:
@@ -73,26 +79,30 @@ def lengths_rows(rows: Sequence[Row]) -> list[TableRow]:
 
 
 def lengths_picture(rows: Sequence[Row]) -> Figure:
-    """The share of right sequences against the length of the test: one panel per training length,
-    one dot per trial, one line per net."""
+    """The share of right sequences against the length of the test: one panel per task and training
+    length, one dot per trial, one line per net."""
     nets = _tested(rows)
-    trained = sorted({one.length for one in nets})
+    trained = sorted({(one.task, one.length) for one in nets})
     names = dict.fromkeys(one.net for one in nets)
     colors = {net: COLORS[number % len(COLORS)] for number, net in enumerate(names)}
     columns = min(3, len(trained))
     lines = -(-len(trained) // columns)
-    size = max(6.0, 0.8 + 3.2 * columns), 1.8 + 2.4 * lines
+    width = max(6.0, 0.8 + 3.2 * columns)
     is_known = any(guessing_of(one.rows[0].experiment) is not None for one in nets)
+    marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
+    labels = [*(net_name(*net) for net in names), *marks]
+    size = width, 1.2 + 2.4 * lines + legend_height(width, labels)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
     label_outer_panels(panels, len(trained), "", "sequences right")
-    for axes, length in zip(panels.flat, trained, strict=False):
-        of_panel = [one for one in nets if one.length == length]
+    has_tasks = len({task for task, _ in trained}) > 1
+    for axes, (task, length) in zip(panels.flat, trained, strict=False):
+        of_panel = [one for one in nets if (one.task, one.length) == (task, length)]
         _panel(axes, length, of_panel, colors, size[0] / columns)
+        if has_tasks:
+            axes.set_title(f"{task}, trained at T = {length}", fontsize=10)
     handles = [Line2D([], [], color=color, marker=".") for color in colors.values()]
-    marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
     handles += [Line2D([], [], color=GREY, ls=style) for style in marks.values()]
-    labels = [*(net_name(*net) for net in names), *marks]
     put_legend(figure, handles, labels)
     counts = [len(one.rows) for one in nets]
     put_heading(
