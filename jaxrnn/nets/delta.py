@@ -38,7 +38,7 @@ class DeltaInputs(NamedTuple):
 
     keys: jax.Array  # k [n, H], of norm 1
     values: jax.Array  # v [n, H]
-    shares: jax.Array  # beta [n]
+    betas: jax.Array  # [n]
     log_decay: jax.Array  # log alpha [], 0 where the memory does not decay
     query: jax.Array  # q [H], of norm 1
 
@@ -145,12 +145,12 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
     def advance(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, jax.Array]:
         if decays:
             S = jnp.exp(at.log_decay) * S
-        for k, v, beta in zip(at.keys, at.values, at.shares, strict=True):
+        for k, v, beta in zip(at.keys, at.values, at.betas, strict=True):
             S = S + jnp.outer(k, beta * (v - vector_product(k, S)))
         return S, vector_product(at.query, S)
 
     def look(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, ...]:
-        return at.shares, *((jnp.exp(at.log_decay)[None],) if decays else ())
+        return at.betas, *((jnp.exp(at.log_decay)[None],) if decays else ())
 
     def scan(params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int) -> Any:
         return _by_chunks(S, of_all, at_once)
@@ -176,7 +176,7 @@ def _by_chunks(S: jax.Array, of_all: DeltaInputs, at_once: int) -> tuple[jax.Arr
 
     Source: Yang et al. 2024 (2406.06484), section 3; with the decay 2412.06464, section 3.3.
     """
-    num_steps, n = of_all.shares.shape
+    num_steps, n = of_all.betas.shape
     size = max(chunks.STEPS // n, 1)
     k, v, beta, log_alpha, q = (chunks.in_chunks(a, size) for a in of_all)
     # Each correction in its turn, [chunks, C n, ...].
