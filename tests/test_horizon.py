@@ -4,18 +4,23 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import rows
 from scipy.stats import binom
 
 from jaxrnn import InputError
 from jaxrnn.report.horizon import (
+    HEADINGS,
+    VIEW,
     Horizon,
     horizon,
+    horizon_rows,
     horizons,
     octaves,
     octaves_between,
     passed_high,
     passed_low,
 )
+from jaxrnn.report.summary import Study
 
 LENGTHS = [8, 16, 32, 64, 128]
 TRIALS = np.array([6, 6, 9, 9, 6])
@@ -141,6 +146,24 @@ def test_the_horizon_within_fewer_sequences_is_in_the_times():
     found = dict(horizons(times, [50, 100, 500, 1000]))
     assert [one.low for one in found.values()] == [None, 8, 16, 32]
     assert [one.high for one in found.values()] == [8, 16, 32, 64]
+
+
+def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
+    several = [
+        row for length in (5, 10) for row in rows("lstm", length, [100] * 10, max_steps=5000)
+    ]
+    several += rows("lstm", 20, [None] * 10, max_steps=5000)
+    one = rows("gru", 5, [None] * 10)
+    study = Study([*several, *one], [])
+    assert VIEW.suits(study)
+    (line,) = horizon_rows(study.rows)
+    assert tuple(line.cells) == HEADINGS
+    assert list(line.cells.values()) == ["lstm", "5-20", "5,000", "10", "20", "14"]
+    # A net with one length has none, and a report of such nets has no table.
+    assert not VIEW.suits(Study(one, []))
+    against = [*rows("gru", 5, [None] * 10), *rows("gru", 10, [100] * 10, max_steps=200_000)]
+    (line,) = horizon_rows(against)
+    assert list(line.cells.values()) == ["gru*", "5-10", "100,000-200,000", "-", "5", "-"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ from typing import Any
 from rich.console import RenderableType
 
 from jaxrnn.errors import InputError
-from jaxrnn.report import by_experiment, by_length, card, grid, other_lengths, rivals, table
+from jaxrnn.report import (
+    by_experiment,
+    by_length,
+    card,
+    grid,
+    horizon,
+    other_lengths,
+    rivals,
+    table,
+)
 from jaxrnn.report.page import page, svg
 from jaxrnn.report.render import Document, Part, Picture, console, markdown, terminal
 from jaxrnn.report.summary import Line, Study, View
@@ -24,7 +33,7 @@ FORMATS = ("pdf", "svg")
 """Of a picture's further files."""
 
 VIEWS: tuple[View, ...] = (
-    *(card.VIEW, table.VIEW, grid.VIEW, by_length.VIEW, by_experiment.VIEW),
+    *(card.VIEW, table.VIEW, horizon.VIEW, grid.VIEW, by_length.VIEW, by_experiment.VIEW),
     *(rivals.VIEW, other_lengths.VIEW, table.RULES),
 )
 """In the order in which a report shows them."""

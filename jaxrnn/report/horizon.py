@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.report.render import Table, TableRow
+from jaxrnn.report.summary import Rows, Study, View, by_net, net_name
+from jaxrnn.store.rows import Row
 
 ERROR = 0.025
 """The most that each side of an interval errs."""
@@ -238,3 +241,45 @@ def horizons(
         trials = [len(of_length) for of_length in times.values()]
         curve.append((number, horizon(list(times), solved, trials)))
     return curve
+
+
+HEADINGS = ("net", "lengths", "within", "at least", "below", "point")
+
+LEGEND = (
+    "Horizon: the longest length at which at least half of all trials would be solved within so "
+    "many training sequences. At least, below: its exact 95 % interval; a dash: the data leave "
+    "that end open. Point: a best guess. *: a longer length was surely solved more often than a "
+    "shorter one."
+)
+
+
+def horizon_rows(rows: Sequence[Row]) -> list[TableRow]:
+    """The horizon of every net of the rows that has several lengths."""
+    nets: dict[tuple[str, str], dict[int, Rows]] = {}
+    for (experiment, cell, length), of_length in by_net(rows).items():
+        nets.setdefault((experiment, cell), {})[length] = of_length
+    lines = []
+    for net, by_length in nets.items():
+        if len(by_length) < 2:
+            continue
+        at = sorted(by_length)
+        solved, trials = zip(*((by_length[k].solved, len(by_length[k])) for k in at), strict=True)
+        found = horizon(at, solved, trials)
+        caps = {row.experiment.max_steps for of_length in by_length.values() for row in of_length}
+        values = (
+            net_name(*net) + "*" * (not found.monotone),
+            f"{at[0]}-{at[-1]}",
+            "-".join(f"{cap:,}" for cap in sorted({min(caps), max(caps)})),
+            *("-" if bound is None else str(bound) for bound in found[:2]),
+            "-" if found.point is None else f"{found.point:.0f}",
+        )
+        about = {"net": net_name(*net)}
+        lines.append(TableRow(dict(zip(HEADINGS, values, strict=True)), None, about))
+    return lines
+
+
+def _suits(study: Study) -> bool:
+    return "by_length" in study.views and not study.is_grid and bool(horizon_rows(study.rows))
+
+
+VIEW = View(_suits, lambda study: [Table(HEADINGS, horizon_rows(study.rows), LEGEND)])
