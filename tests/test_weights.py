@@ -436,3 +436,14 @@ def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, 
     for flags in ([], ["--keep-weights"]):
         assert run(*command, *flags, "--out", tmp_path) == 2
     assert asked == [False, True]
+
+
+def test_an_archive_that_points_before_its_beginning_is_told(fresh, tmp_path):
+    ((name, content),) = fresh[1].items()
+    end = content.rindex(b"PK\5\6")  # of its central directory, whose place is 16 bytes further on
+    changed = bytearray(content)
+    place = int.from_bytes(changed[end + 16 : end + 20], "little")
+    changed[end + 16 : end + 20] = (place + 2**20).to_bytes(4, "little")
+    (tmp_path / name).write_bytes(changed)
+    path = tmp_path / name
+    assert refused(path) == f"{path} is corrupt: {LOST}"

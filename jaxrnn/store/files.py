@@ -1,5 +1,6 @@
 """Files that are replaced as a whole, and files of arrays in which a change can be detected."""
 
+import errno
 import hashlib
 import io
 import math
@@ -101,7 +102,8 @@ def read_arrays(
     except InputError as fault:
         raise corrupt(path, advice, fault.sentence) from None
     except OSError as error:
-        if error.strerror is None:  # NumPy's, of what is in the file
+        # NumPy's, of what is in the file, or a place before the file's beginning.
+        if error.strerror is None or error.errno == errno.EINVAL:
             raise corrupt(path, advice) from None
         raise
     except MemoryError:

@@ -232,28 +232,34 @@ def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
     def init(key: jax.Array) -> Params:
         return cell.init(key, initializer)
 
-    key = jax.eval_shape(jax.random.key, 0)  # which needs no device
-    return called(f"cell {name}", jax.eval_shape, init, key)
+    return called(f"cell {name}", jax.eval_shape, init, _key())
+
+
+@lru_cache
+def _key() -> Any:
+    """The shape of a key, without a device."""
+    return jax.eval_shape(jax.random.key, 0)
 
 
 def num_weights(experiment: Experiment) -> int:
     """How many trainable numbers a net of the experiment has."""
-    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[0]
+    params, _ = _sized(experiment, find(CELLS, "cell", experiment.cell))
+    return _count(params)
 
 
 def state_size(experiment: Experiment) -> int:
     """How many numbers a net of the experiment carries from one time step to the next."""
-    return _sizes(experiment, find(CELLS, "cell", experiment.cell))[1]
+    params, cell = _sized(experiment, find(CELLS, "cell", experiment.cell))
+    state = called(f"cell {experiment.cell}", jax.eval_shape, cell.initial_state, params)
+    return _count(state)
 
 
 @lru_cache(maxsize=4096)
-def _sizes(experiment: Experiment, builder: Any) -> tuple[int, int]:
-    """The numbers in a net's weights and in its state, from shapes alone; ``builder`` as for
-    :func:`_parts`."""
-    name, cell = experiment.cell, cell_of(experiment)
-    params = first_params(name, cell, xavier())
-    state = called(f"cell {name}", jax.eval_shape, cell.initial_state, params)
-    weights, numbers = (
-        sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (params, state)
-    )
-    return weights, numbers
+def _sized(experiment: Experiment, builder: Any) -> tuple[Params, Cell]:
+    """The shapes of a net's weights, and the net; ``builder`` as for :func:`_parts`."""
+    cell = cell_of(experiment)
+    return first_params(experiment.cell, cell, xavier()), cell
+
+
+def _count(tree: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
