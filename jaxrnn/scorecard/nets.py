@@ -19,7 +19,7 @@ from jaxrnn.training.parts import num_weights, state_size
 from jaxrnn.training.runner import run_trials
 
 COST = "cost.json"
-COST_STEPS = 2000  # of ten trials, in chunks, of which the fastest counts
+COST_STEPS, CHUNK = 500, 50  # of ten trials, in chunks, of which the fastest counts
 
 
 def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
@@ -61,7 +61,11 @@ def _seconds_a_step(base: Experiment) -> float:
         base, optimizer="clipped_sgd", trials=10, max_steps=COST_STEPS, window=COST_STEPS
     )
     seen: list[tuple[float, int]] = []
-    run_trials(experiment, on_chunk=lambda tally: seen.append((time.monotonic(), tally.step)))
+    run_trials(
+        experiment,
+        chunk_steps=CHUNK,
+        on_chunk=lambda tally: seen.append((time.monotonic(), tally.step)),
+    )
     chunks = itertools.pairwise(seen)
     return min((end - start) / (last - first) for (start, first), (end, last) in chunks)
 
