@@ -41,6 +41,7 @@ ORIGINS = {
     "notebook": "examples/notebook-run/README.md",
     "paper": "examples/paper-run/README.md",
     "card": "examples/scorecard-run/README.md",
+    "state_tracking": "examples/state-tracking-run/README.md",
     "contributing": "CONTRIBUTING.md",
     "changelog": "CHANGELOG.md",
 }

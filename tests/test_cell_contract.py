@@ -46,6 +46,7 @@ NETS = [*KINDS, "simple_rnn, 3 layers", "lstm, 3 layers"]
 # They differ from their cell in a number or a function of its equations alone, so that they are
 # left out of what such a thing cannot change.
 BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ", "delta_net, ", "s6, ")
+BY_EQUATIONS += ("delta_product, ",)
 over_all = pytest.mark.parametrize("kind", NETS)
 over_most = pytest.mark.parametrize("kind", [k for k in NETS if not k.startswith(BY_EQUATIONS)])
 ONE_LAYER = [kind for kind in KINDS if not kind.startswith(BY_EQUATIONS)]

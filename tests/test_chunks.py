@@ -60,13 +60,13 @@ def test_the_inverse_of_a_triangle_keeps_its_digits_where_keys_repeat(size):
 
 
 @over_cells
-def test_a_thousand_steps_that_forget_all_are_finite(name, options):
+def test_hundreds_of_steps_that_forget_all_are_finite(name, options):
     cell = CELLS[name](I, H, O, **options)
     params = cell.init(jax.random.key(0), xavier())
     if name != "delta_net":
         shut = params.gate_bias.at[-1].set(-300.0 if name == "mlstm" else 300.0)
         params = params._replace(gate_bias=shut)
-    xs = random_symbols((1000, I))
+    xs = random_symbols((300, I))
 
     def total(params, cell):
         return jnp.sum(unroll(cell, params, xs)[1] ** 2)
