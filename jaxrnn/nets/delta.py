@@ -15,7 +15,7 @@ from jax import lax
 from jaxrnn.errors import whole_number
 from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
-from jaxrnn.nets.elementary import sigmoid
+from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.nets.initializers import Initializer, small_steps
 from jaxrnn.nets.products import add_bias, barrier, product, vector_product
 from jaxrnn.nets.recurrent import recurrent
@@ -139,12 +139,14 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
         beta = (2 if negative else 1) * sigmoid(sums[..., :num_updates])
         log_alpha = jnp.zeros_like(beta[..., 0])
         if decays:
-            log_alpha = -jnp.exp(params.decay_rate) * jax.nn.softplus(sums[..., num_updates])
+            steps = jax.nn.softplus(sums[..., num_updates])
+            # Written out: XLA's own exponential of a number rounds as the number of lanes says.
+            log_alpha = -exp(params.decay_rate[None])[0] * steps
         return DeltaInputs(_normed(keys), values, beta, log_alpha, _normed(all_three[..., -1, :]))
 
     def advance(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, jax.Array]:
         if decays:
-            S = jnp.exp(at.log_decay) * S
+            S = exp(at.log_decay[None])[0] * S
         for k, v, beta in zip(at.keys, at.values, at.betas, strict=True):
             S = S + jnp.outer(k, beta * (v - vector_product(k, S)))
         return S, vector_product(at.query, S)

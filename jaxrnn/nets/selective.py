@@ -112,7 +112,7 @@ def s6(
         advance,
         gates=("update",),
         look=lambda prepared, s, at: (exp(-at.steps),),
-        prepare=lambda params: (-jnp.exp(params.log_decay), params.skip),
+        prepare=lambda params: (-exp(params.log_decay), params.skip),
     )
 
 
@@ -192,7 +192,7 @@ def rwkv(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     def averaged(params: Any, sums: Any, rkv: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
         (a, b, m), (r, k, v) = sums, rkv
-        w = jnp.exp(params.decay)
+        w = exp(params.decay)
         now = params.bonus + k
         most = jnp.maximum(m, now)
         before, share = exp(m - most), exp(now - most)

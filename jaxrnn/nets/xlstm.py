@@ -188,11 +188,13 @@ def mlstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         log_i, log_f = at.logarithms
         kept = log_f + state.stabilizer
         m = jnp.maximum(kept, log_i)
-        i, f = jnp.exp(log_i - m), jnp.exp(kept - m)
+        # Written out, as vectors: XLA's own exponential of a number rounds as the number of lanes
+        # says.
+        i, f = exp(jnp.stack([log_i - m, kept - m]))
         C = f * state.matrix + jnp.outer(at.key, i * at.value)
         n = f * state.normalizer + i * at.key
         # Not 0, where e^-m has no normal number and q is 0.
-        least = jnp.maximum(jnp.exp(-m), jnp.finfo(m.dtype).tiny)
+        least = jnp.maximum(exp(-m[None])[0], jnp.finfo(m.dtype).tiny)
         norm = jnp.maximum(jnp.abs(jnp.sum(at.query * n)), least)
         return MatrixState(C, n, m), at.output * vector_product(at.query, C) / norm
 
