@@ -1,7 +1,7 @@
 """Which cells can keep a state that every input changes: what theory predicts, run.
 
-``python examples/state_tracking.py`` trains all of them, about 25 minutes on two cores, and writes
-``examples/state-tracking-run``. After an interruption give the same command again.
+``python examples/state_tracking.py`` trains all of them, in less than an hour on two cores, and
+writes ``examples/state-tracking-run``. After an interruption give the same command again.
 
 A linear net whose step multiplies its state by matrices with positive eigenvalues alone cannot keep
 the parity of a word of any length (Grazzi et al. 2025, 2411.12537). S3 needs products of two

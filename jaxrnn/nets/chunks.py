@@ -62,4 +62,4 @@ def inverse(lower: jax.Array) -> jax.Array:
 
 def shares(logarithms: Any, is_later: Any) -> jax.Array:
     """e^differences [..., C, D] where a step is not later, else 0: no exponent is above 0."""
-    return jnp.where(is_later, 0, jnp.exp(jnp.where(is_later, 0, jnp.minimum(logarithms, 0))))
+    return jnp.where(is_later, 0, jnp.exp(jnp.minimum(logarithms, 0)))

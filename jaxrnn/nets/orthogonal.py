@@ -104,8 +104,8 @@ def _exponential(A: jax.Array) -> jax.Array:
     """exp(A) of a skew-symmetric matrix: Taylor's polynomial of degree 9 of A / 64, to the 64th
     power.
 
-    jax.scipy.linalg.expm takes up to ten times as long for a batch of matrices: under a ``vmap`` it
-    computes every order that it could choose, and 8 squarings or more. Its solver is slow, too.
+    With jax.scipy.linalg.expm an update takes 1.6 to 2.8 times as long, see docs/tried.md: under a
+    ``vmap`` it computes every order that it could choose, and squares eight times or more.
     """
     B = A / 64  # with a norm of at most 1.6 its 10th term is below 3e-5
     B_2 = B @ B

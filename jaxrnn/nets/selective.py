@@ -1,6 +1,7 @@
 """The nets whose state decays by itself, as fast as the input says: S6 and RWKV's time mixing."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -190,10 +191,11 @@ def rwkv(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
         return tuple(map(one, params.mixing, params.mixed_weights))
 
-    def averaged(params: Any, sums: Any, rkv: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
+    def averaged(
+        w: jax.Array, bonus: jax.Array, sums: Any, rkv: tuple[jax.Array, ...]
+    ) -> tuple[Any, jax.Array]:
         (a, b, m), (r, k, v) = sums, rkv
-        w = exp(params.decay)
-        now = params.bonus + k
+        now = bonus + k
         most = jnp.maximum(m, now)
         before, share = exp(m - most), exp(now - most)
         h = sigmoid(r) * (before * a + share * v) / (before * b + share)
@@ -202,16 +204,14 @@ def rwkv(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         return (before * a + share * v, before * b + share, most), h
 
     def advance(params: TimeMixingParams, state: TimeMixingState, e: jax.Array) -> Any:
-        (a, b, m), h = averaged(params, state[:3], mixed(params, state.embedded, e))
+        rkv = mixed(params, state.embedded, e)
+        (a, b, m), h = averaged(exp(params.decay), params.bonus, state[:3], rkv)
         return TimeMixingState(a, b, m, e), h
 
     def scan(params: TimeMixingParams, state: TimeMixingState, e: jax.Array, at_once: int) -> Any:
-        before = jnp.concatenate([state.embedded[None], e[:-1]])
-
-        def one(average: Any, rkv: Any) -> Any:
-            return averaged(params, average, rkv)
-
-        (a, b, m), hs = lax.scan(one, state[:3], mixed(params, before, e), unroll=at_once)
+        rkv = mixed(params, jnp.concatenate([state.embedded[None], e[:-1]]), e)
+        one = partial(averaged, exp(params.decay), params.bonus)
+        (a, b, m), hs = lax.scan(one, state[:3], rkv, unroll=at_once)
         return TimeMixingState(a, b, m, e[-1]), hs
 
     return recurrent(

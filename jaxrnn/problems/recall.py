@@ -8,17 +8,13 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.problems.task import (
+    ONE_IN_A_HUNDRED,
     Sequence,
-    Solved,
     Task,
     at_last_step,
     draw_integers,
     length_drawn,
 )
-
-# No criterion is agreed on. Here at most 1 % of the sequences may have a wrong answer, one whose
-# probability is 1/2 or less.
-_SOLVED = Solved(threshold=0.5, window=1000, max_failures=10)
 
 
 def associative_recall(
@@ -93,7 +89,7 @@ def associative_recall(
         )
 
     guessing = 1 / math.perm(half, num_pairs)
-    return Task(draw, vocabulary, vocabulary, length, solved=_SOLVED, guessing=guessing)
+    return Task(draw, vocabulary, vocabulary, length, solved=ONE_IN_A_HUNDRED, guessing=guessing)
 
 
 def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None) -> Task:
@@ -135,7 +131,9 @@ def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None)
         inputs = jnp.where(step < end, inputs, 0)
         return Sequence(inputs, *at_last_step(symbols[place + 1], end, length))
 
-    return Task(draw, vocabulary + 1, vocabulary, length, solved=_SOLVED, guessing=1 / vocabulary)
+    return Task(
+        draw, vocabulary + 1, vocabulary, length, solved=ONE_IN_A_HUNDRED, guessing=1 / vocabulary
+    )
 
 
 TASKS = (associative_recall, induction)

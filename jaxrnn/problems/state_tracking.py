@@ -9,11 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.problems.task import Length, Sequence, Solved, Task, draw_integers, length_drawn
-
-# No criterion is agreed on. Here at most 1 % of the sequences may have a wrong last answer, one
-# whose probability is 1/2 or less.
-_SOLVED = Solved(threshold=0.5, window=1000, max_failures=10)
+from jaxrnn.problems.task import (
+    ONE_IN_A_HUNDRED,
+    Length,
+    Sequence,
+    Task,
+    draw_integers,
+    length_drawn,
+)
 
 _LEAST = 2  # steps; with one the answer is the input
 
@@ -53,7 +56,7 @@ def parity(length: int, *, every_step: bool = False, shortest: int | None = None
         drawn = None if shortest is None else draw_length(key)
         return _ended(bits, states, drawn, every_step)
 
-    return Task(draw, 2, 2, length, solved=_SOLVED, guessing=1 / 2)
+    return Task(draw, 2, 2, length, solved=ONE_IN_A_HUNDRED, guessing=1 / 2)
 
 
 GROUPS = {
@@ -132,7 +135,7 @@ def group_words(
         num_inputs=len(letters),
         num_outputs=len(table),
         num_steps=length,
-        solved=_SOLVED,
+        solved=ONE_IN_A_HUNDRED,
         guessing=statistics.mean(likeliest[(length if shortest is None else shortest) - 2 :]),
     )
 

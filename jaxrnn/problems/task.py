@@ -34,6 +34,10 @@ class Solved(NamedTuple):
     test_size: int = 0
 
 
+ONE_IN_A_HUNDRED = Solved(threshold=0.5, window=1000, max_failures=10)
+"""The rule of tasks for which no criterion is agreed on: copying, recall and state tracking. At
+most 1 % of the sequences may have a wrong answer, one whose probability is 1/2 or less."""
+
 Measure = Callable[[jax.Array, jax.Array], jax.Array]
 """``measure(outputs [T, O], targets) -> errors [T]``, the targets being those that are judged."""
 

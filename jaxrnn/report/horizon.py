@@ -159,12 +159,11 @@ def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None
     from scipy.optimize import isotonic_regression
 
     x = np.log2(at)
-    blocks = isotonic_regression(shares, weights=n, increasing=False).blocks
+    fit = isotonic_regression(shares, weights=n, increasing=False)
     places: list[float] = []
     values: list[float] = []
-    for start, end in pairwise(blocks):
-        inside = slice(start, end)
-        value = float(np.average(shares[inside], weights=n[inside]))
+    for start, end in pairwise(fit.blocks):
+        inside, value = slice(start, end), float(fit.x[start])
         # A block of shares that are all 0, or all 1, is no single place: its ends stay.
         kept = x[inside] if value in (0, 1) else [np.average(x[inside], weights=n[inside])]
         places += list(kept)
@@ -279,7 +278,9 @@ def horizon_rows(rows: Sequence[Row]) -> list[TableRow]:
 
 
 def _suits(study: Study) -> bool:
-    return "by_length" in study.views and not study.is_grid and bool(horizon_rows(study.rows))
+    at_lengths = {row.net_at_length for row in study.rows}
+    has_several = len({one[:2] for one in at_lengths}) < len(at_lengths)
+    return "by_length" in study.views and not study.is_grid and has_several
 
 
 VIEW = View(_suits, lambda study: [Table(HEADINGS, horizon_rows(study.rows), LEGEND)])
