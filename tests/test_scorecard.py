@@ -232,7 +232,7 @@ def test_the_same_call_trains_nothing_and_another_cell_is_added(tiny_run, tmp_pa
     with pytest.raises(InputError, match="was begun with trials 2, not 3: use another --out or"):
         run_scorecard([CELL], ["adding"], out, replace(TINY, trials=3))
     (out / "protocol.json").write_text('{"trials": 3}')
-    with pytest.raises(InputError, match="is not a scorecard's protocol: move it away"):
+    with pytest.raises(InputError, match="is not a protocol of this command: move it away"):
         run_scorecard([CELL], [TASK], out, TINY)
 
 

@@ -15,6 +15,7 @@ from jaxrnn.problems import (
     arithmetic,
     card,
     copying,
+    horizon,
     long_lag,
     notebook,
     reber,
@@ -61,7 +62,16 @@ TASKS: dict[str, Callable[..., Task]] = {
 
 SUITES: dict[str, Suite] = {
     suite.base.name: suite
-    for family in (notebook, reber, long_lag, two_sequence, arithmetic, temporal_order, card)
+    for family in (
+        notebook,
+        reber,
+        long_lag,
+        two_sequence,
+        arithmetic,
+        temporal_order,
+        card,
+        horizon,
+    )
     for suite in family.SUITES
 }
 

@@ -13,6 +13,7 @@ from jaxrnn.report import (
     card,
     grid,
     horizon,
+    horizon_card,
     other_lengths,
     rivals,
     table,
@@ -33,7 +34,15 @@ FORMATS = ("pdf", "svg")
 """Of a picture's further files."""
 
 VIEWS: tuple[View, ...] = (
-    *(card.VIEW, table.VIEW, horizon.VIEW, grid.VIEW, by_length.VIEW, by_experiment.VIEW),
+    *(
+        card.VIEW,
+        horizon_card.VIEW,
+        table.VIEW,
+        horizon.VIEW,
+        grid.VIEW,
+        by_length.VIEW,
+        by_experiment.VIEW,
+    ),
     *(rivals.VIEW, other_lengths.VIEW, table.RULES),
 )
 """In the order in which a report shows them."""

@@ -174,46 +174,65 @@ def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None
     return float(2 ** np.interp(-0.5, -np.array(values), np.array(places)))
 
 
-def octaves(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> Octaves:
+def octaves(
+    lengths: Sequence[int],
+    solved: Sequence[int],
+    trials: Sequence[int],
+    over: Sequence[int] | None = None,
+) -> Octaves:
     """How many octaves of the lengths are solved: the sum of the shares of solved trials, each
     times half the distance of its neighbours on log2(length).
 
     It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
-    from Beta(y + 1/2, n - y + 1/2), always the same ones. Raises what :func:`horizon` raises, and
-    InputError for a single length.
+    from Beta(y + 1/2, n - y + 1/2), always the same ones. With ``over`` the sum is over these
+    lengths, and shares are taken not to rise with the length: a length without trials has the
+    greatest share of all longer lengths, or if none is longer the least of all. Raises what :func:`horizon` raises, and InputError for a single length.
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
     at, y, n = _checked(lengths, solved, trials)
-    weights = _weights(at)
-    return _interval(weights @ (y / n), _drawn(y, n, 0) @ weights)
+    return _interval(*(_octaves(at, shares, over) for shares in (y / n, _drawn(y, n, 0))))
 
 
-def octaves_between(first: Any, second: Any) -> Octaves:
-    """By how many octaves the first net's horizon is longer, on the lengths that both have.
+def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
+    """By how many octaves the first net's horizon is longer, on the lengths that both have, or
+    ``over`` lengths as in :func:`octaves`.
 
     Each net is given as (lengths, solved, trials). One is longer than the other where the interval
     leaves out 0. Raises what :func:`octaves` raises of the lengths that both have.
     """
     nets = [_checked(*net) for net in (first, second)]
-    common = np.intersect1d(nets[0][0], nets[1][0])
-    if not len(common):
-        raise InputError("two nets can be compared only at lengths that both have: there are none")
-    weights = _weights(common)
+    if over is None:
+        common = np.intersect1d(nets[0][0], nets[1][0])
+        if not len(common):
+            raise InputError(
+                "two nets can be compared only at lengths that both have: there are none"
+            )
+        both = [np.isin(at, common) for at, _, _ in nets]
+        nets = [(at[k], y[k], n[k]) for (at, y, n), k in zip(nets, both, strict=True)]
     means, draws = [], []
     for stream, (at, y, n) in enumerate(nets):
-        both = np.isin(at, common)
-        means.append(weights @ (y[both] / n[both]))
-        draws.append(_drawn(y[both], n[both], stream) @ weights)
+        means.append(_octaves(at, y / n, over))
+        draws.append(_octaves(at, _drawn(y, n, stream), over))
     return _interval(means[0] - means[1], draws[0] - draws[1])
 
 
-def _weights(at: np.ndarray) -> np.ndarray:
+def _octaves(at: np.ndarray, shares: np.ndarray, over: Sequence[int] | None) -> np.ndarray:
+    """The sum of the shares [..., m] at the lengths ``at`` [m], or over other lengths."""
+    if over is not None:
+        # By the number of tested lengths that are shorter, and whether it is one of them itself.
+        every = np.array(sorted(over))
+        least = shares.min(-1, keepdims=True)
+        of_longer = np.maximum.accumulate(shares[..., ::-1], axis=-1)[..., ::-1]
+        position = np.searchsorted(at, every)
+        of_untested = np.concatenate([of_longer, least], axis=-1)[..., position]
+        of_tested = shares[..., np.minimum(position, len(at) - 1)]
+        at, shares = every, np.where(np.isin(every, at), of_tested, of_untested)
     if len(at) < 2:
         raise InputError(f"octaves need at least two lengths: there is only {int(at[0])}")
     steps = np.diff(np.log2(at))
     # At the ends there is only one neighbour.
-    return (np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2
+    return shares @ ((np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2)
 
 
 def _drawn(y: np.ndarray, n: np.ndarray, stream: int) -> np.ndarray:
@@ -221,7 +240,7 @@ def _drawn(y: np.ndarray, n: np.ndarray, stream: int) -> np.ndarray:
     return rng.beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
 
 
-def _interval(mean: float, draws: np.ndarray) -> Octaves:
+def _interval(mean: np.ndarray, draws: np.ndarray) -> Octaves:
     low, high = np.quantile(draws, [ERROR, 1 - ERROR])
     return Octaves(float(mean), float(low), float(high))
 

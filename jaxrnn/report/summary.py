@@ -104,6 +104,16 @@ class Study:
         return any(line.settings for line in self.lines)
 
     @cached_property
+    def is_horizon(self) -> bool:
+        """Whether all rows belong to the horizon's protocol."""
+        return self.views == {"horizon"}
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether a single view shows these rows, since it is made for their source."""
+        return self.is_card or self.is_horizon
+
+    @cached_property
     def is_card(self) -> bool:
         """Whether all rows are from sources that compare cells across tasks, with one setting for
         each cell on each task and the same ``CONDITIONS`` for all cells on a task. Other rows of
@@ -124,10 +134,19 @@ class View(NamedTuple):
     pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
 
 
+@lru_cache(maxsize=4096)
 def source_of(experiment: str) -> Source:
-    """How the rows of an experiment are named, counted and shown."""
-    suite = SUITES.get(experiment)
-    return _OURS if suite is None else suite.source
+    """How the rows of an experiment are named, counted and shown.
+
+    An experiment in no table belongs to the source of tuned suites whose names begin with the same
+    word: its rows are those of a search, or of a user's own task.
+    """
+    if (suite := SUITES.get(experiment)) is not None:
+        return suite.source
+    family = experiment.partition("-")[0]
+    tuned = (suite for suite in SUITES.values() if suite.source.tuned)
+    known = (one.source for one in tuned if one.base.name.partition("-")[0] == family)
+    return next(known, _OURS)
 
 
 def along_lengths(experiment: str) -> bool:
@@ -154,10 +173,12 @@ def row_name(experiment: str) -> str:
 def uncounted(row: Row) -> int:
     """Training sequences of a solved trial that its experiment's source does not count.
 
-    An experiment that is in no table counts from 0, as the notebook does.
+    An experiment that is in no table, and no search's, counts from 0, as the notebook does.
     """
     suite = SUITES.get(row.experiment.name)
-    return 1 if suite is None else suite.not_counted(row.experiment.window)
+    if suite is None:
+        return 0 if source_of(row.experiment.name).tuned else 1
+    return suite.not_counted(row.experiment.window)
 
 
 def steps_to_solution(row: Row, not_counted: int | None = None) -> float:

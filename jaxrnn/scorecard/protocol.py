@@ -175,20 +175,20 @@ def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, flo
 
 
 def best(rows: Sequence[Row]) -> Experiment:
-    """The experiment, of one trial, of the best combination among the rows of one cell's search:
-    most trials solved, then the least restricted mean time, then the least error at the end of
-    their learning curves."""
+    """The experiment, of one trial, of the best combination among the rows of one cell's search, by
+    :func:`rank`."""
     _, combinations = by_settings(rows)
-
-    def rank(of_one: Rows) -> tuple[float, float, float]:
-        outcomes = (row.outcome for row in of_one)
-        ends = [
-            one.curve[-1] if one.curve and one.status != "diverged" else math.inf
-            for one in outcomes
-        ]
-        return -of_one.solved, restricted_mean(of_one), sum(ends)
-
     return min(combinations.values(), key=rank)[0].experiment
+
+
+def rank(rows: Rows) -> tuple[float, float, float]:
+    """The order of settings, the best one first: most trials solved, then the least restricted mean
+    time, then the least error at the end of their learning curves."""
+    outcomes = (row.outcome for row in rows)
+    ends = [
+        one.curve[-1] if one.curve and one.status != "diverged" else math.inf for one in outcomes
+    ]
+    return -rows.solved, restricted_mean(rows), sum(ends)
 
 
 def reported(base: Experiment, sought: Sequence[Row], protocol: Protocol) -> Experiment:

@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
+from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
+
+AnyProtocol = Protocol | HorizonProtocol
 
 PROTOCOL = "protocol.json"
 SEARCH = "search"
@@ -77,16 +80,16 @@ def differences(one: Path, other: Path) -> list[str]:
     ]
 
 
-def in_json(protocol: Protocol) -> dict[str, Any]:
+def in_json(protocol: AnyProtocol) -> dict[str, Any]:
     """A protocol as it is read back."""
     return json.loads(json.dumps(asdict(protocol)))
 
 
-def check_protocol(protocol: Protocol, directory: Path) -> None:
-    """Refuse a directory of the scorecard that was begun with another protocol."""
+def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
+    """Refuse a directory that was begun with another protocol."""
     if not (directory / PROTOCOL).exists():
         return
-    begun, asked = _read_protocol(directory), in_json(protocol)
+    begun, asked = _read_protocol(directory, type(protocol)), in_json(protocol)
     for name, value in asked.items():
         if begun[name] != value:
             raise InputError(
@@ -96,7 +99,7 @@ def check_protocol(protocol: Protocol, directory: Path) -> None:
 
 
 @contextmanager
-def begun(directory: Path, protocol: Protocol) -> Iterator[None]:
+def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     """Write the protocol into a directory before its first row. If the run is refused before that
     row, the protocol is deleted again. Raises InputError if the directory was begun with another
     protocol."""
@@ -119,17 +122,17 @@ def begun(directory: Path, protocol: Protocol) -> Iterator[None]:
         raise
 
 
-def _read_protocol(directory: Path) -> dict[str, Any]:
-    path, names = directory / PROTOCOL, asdict(SMALL)
+def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
+    path, names = directory / PROTOCOL, {field.name for field in fields(kind)}
     try:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         protocol = None
-    if isinstance(protocol, dict):
+    if isinstance(protocol, dict) and kind is Protocol:
         # Protocols of older versions do not have these three.
         protocol = {"closing": [0.0], "batch_size": 1, "match": "weights"} | protocol
-    if not isinstance(protocol, dict) or protocol.keys() != names.keys():
-        raise InputError(f"{path} is not a scorecard's protocol: move it away")
+    if not isinstance(protocol, dict) or protocol.keys() != names:
+        raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol
 
 
@@ -139,7 +142,7 @@ def _made_with(directory: Path) -> dict[str, Any]:
     assert config is not None  # it has rows
     all_made = [config, *config.get("resumed", [])]
     kinds = [processor_of(one["device"]) for one in all_made]
-    return _read_protocol(directory) | {
+    return _read_protocol(directory, Protocol) | {
         "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
         "processor": list(dict.fromkeys(kinds)),
     }

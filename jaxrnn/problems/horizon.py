@@ -1,0 +1,112 @@
+"""The conditions of the horizon: recurrent cells on every task, at lags that double.
+
+There is one suite for each task. Its lengths are the lags from 8 to 1,024 that the task admits. Its
+settings are the one default that is declared for all cells; only the bias of 1 for gates is added
+where a cell has them. :mod:`jaxrnn.scorecard.halving` has each cell's own settings, which a search
+finds, and the trials that are reported.
+"""
+
+from typing import Any
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.problems.suite import Source, Suite
+
+HORIZON = Source(
+    title="the horizon's protocol",
+    solved="met their task's criterion before the cap",
+    steps="training sequences until then",
+    view="horizon",
+    tuned=True,
+)
+
+PREFIX = "horizon-"
+"""Of the names of its experiments; the rest is the task."""
+
+DEFAULT, SEARCH, FINALIST = "-default", "-search", "-finalist"
+"""What follows on that for rows that are not those of the chosen setting: fresh trials of the
+declared default, trials of the search, and fresh trials of the other settings that came last."""
+
+LAGS = tuple(2**octave for octave in range(3, 11))
+
+CELL_FAMILIES = {
+    "gated": (
+        *("lstm", "lstm_peephole", "lstm_no_forget", "lstm_coupled", "lstm_layer_norm", "slstm"),
+        *("gru", "janet", "mgu", "ugrnn"),
+    ),
+    "ungated": ("simple_rnn", "irnn", "ind_rnn", "exp_rnn", "sco_rnn", "co_rnn"),
+    "linear in the state": ("min_gru", "min_lstm", "lru", "s6", "rwkv"),
+    "matrix memory": ("mlstm", "delta_net", "gated_delta_net", "delta_product"),
+}
+"""All other cells are compared with the first one."""
+
+CELLS = tuple(cell for family in CELL_FAMILIES.values() for cell in family)
+
+
+def _horizon(name: str, least: int = 8, task: str = "", **options: Any) -> Suite:
+    lags = tuple(lag for lag in LAGS if lag >= least)
+    base = Experiment(
+        name=PREFIX + name,
+        task=task or name,
+        task_options=options,
+        length=lags[0],
+        cell=CELLS[0],
+        hidden_size=16,
+        initializer="xavier",
+        optimizer="clipped_adam",
+        learning_rate=0.001,
+        clipping="norm",
+        clip=1.0,
+        max_steps=20_000,
+        trials=9,
+    )
+    return Suite(base=base, cells=CELLS, lengths=lags, source=HORIZON, uncounted=0)
+
+
+# With one sequence an update and this budget, no cell learns the papers' ten symbols.
+_TWO_OF_EIGHT = {"num_symbols": 8, "num_copied": 2}
+# Keys come again at any later step with the same probability.
+_TWO_PAIRS = {"vocabulary": 16, "num_pairs": 2, "power": 1.0}
+
+# The alphabet is the same at every lag, and so are the weights.
+_TEN_SYMBOLS = {"num_symbols": 10}
+
+# Learned from words of all lengths up to the lag, as the field does: from those of one length alone
+# a net would first have to solve the whole word by chance.
+_MIXED = {"shortest": 2}
+
+TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
+    "long lag": (
+        _horizon("no_regularities", only_last=True, **_TEN_SYMBOLS),
+        _horizon("two_sequence"),
+        _horizon("two_sequence_noise"),
+        _horizon("adding", 16),
+        _horizon("adding_halves"),
+        _horizon("multiplication", 16),
+    ),
+    # With ten symbols the end of noise_free is not announced: a net has to count the steps.
+    "counting and order": (
+        _horizon("noise_free", **_TEN_SYMBOLS),
+        _horizon("temporal_order", 32),
+        _horizon("temporal_order_three", 32),
+    ),
+    "copying and recall": (
+        _horizon("copying", **_TWO_OF_EIGHT),
+        _horizon("selective_copying", **_TWO_OF_EIGHT),
+        _horizon("associative_recall", **_TWO_PAIRS),
+        _horizon("induction"),
+    ),
+    "state tracking": (
+        _horizon("parity", **_MIXED),
+        _horizon("group_words_s3", task="group_words", group="S3", **_MIXED),
+        _horizon("group_words_a5", task="group_words", group="A5", **_MIXED),
+    ),
+}
+
+SUITES = tuple(suite for family in TASK_FAMILIES.values() for suite in family)
+
+SMALL_CELLS = (
+    *("lstm", "gru", "simple_rnn", "ind_rnn", "exp_rnn", "min_gru", "lru", "gated_delta_net"),
+)
+SMALL_TASKS = (
+    *("no_regularities", "adding", "temporal_order", "copying", "associative_recall", "parity"),
+)

@@ -1,0 +1,268 @@
+"""The search for a cell's settings on a task: successive halving over lags, and a pilot.
+
+Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
+the whole budget, and what grows from one rung to the next is the lag: 27 settings get one trial
+each at the shortest lag, the best nine two at 4 times that lag, the best three three at 16 times.
+A rung is left out if no trial was solved on the one before. All cells get the same 27 settings.
+
+The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
+lag that the best setting solved, it gets two trials at each longer one, until two lags in a row have
+no solved trial. The declared default gets two trials at the lag of each rung, and then a pilot of
+its own.
+
+Source of the halving: Jamieson & Talwalkar 2016, whose rungs differ in their steps.
+"""
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
+from typing import NamedTuple
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.problems.horizon import DEFAULT, FINALIST, SEARCH
+from jaxrnn.problems.suite import Suite
+from jaxrnn.report.compare import restricted_mean
+from jaxrnn.report.summary import Rows
+from jaxrnn.scorecard.protocol import rank, sized
+from jaxrnn.sweeps.run import under
+from jaxrnn.training.parts import cell_of, drawn_biases
+
+RUNGS = ((1, 27, 1), (4, 9, 2), (16, 3, 3))
+"""Lag in shortest lags, number of settings, trials of each."""
+
+PILOT_TRIALS = 2
+
+REPORT = {0.25: 6, 0.5: 6, 1: 9, 2: 9}
+"""The fresh trials at each lag, in longest lags that the pilot solved. Six trials are the least
+that can bound a horizon (0.5^6 < 0.025); nine may have an exception."""
+
+FINALIST_TRIALS = 6
+"""Of each other finalist, at the longest lag that the pilot solved."""
+
+LEAST_RATE, MOST_RATE = 1e-4, 0.1
+LEAST_CLIP, MOST_CLIP = 0.1, 10.0
+LEAST_MEMORY, MOST_MEMORY = 2, 4  # the one in time steps, the other in lags
+INITIALIZERS = ("xavier", "orthogonal", "chrono")
+
+SEARCHED = ("learning_rate", "clip", "forget_bias", "input_bias")
+"""Besides the initializer, of which each needs a program of its own."""
+
+OCTAVES_OF_SOBOL = 5
+STEP = 2**-OCTAVES_OF_SOBOL
+"""Of a coordinate of the settings, which lie between 0 and 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonProtocol:
+    """What every cell gets, whatever it is. The rest is in this module."""
+
+    max_steps: int = 20_000  # training sequences of a trial
+    batch_size: int = 1
+    match: str = "weights"  # a name of MATCHES
+    seed: int = 0  # of the trials that are reported
+    search_seed: int = 1000
+
+
+SINGLE = HorizonProtocol()
+LEAST_UPDATES = 10_000
+
+
+def protocol_of(batch_size: int, match: str) -> HorizonProtocol:
+    """The protocol for a number of sequences per update: at least 10,000 updates, and at least
+    20,000 sequences."""
+    budget = max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size)
+    return HorizonProtocol(max_steps=budget, batch_size=batch_size, match=match)
+
+
+class Setting(NamedTuple):
+    """A point of the search: five coordinates between 0 and 1."""
+
+    rate: float
+    memory: float
+    closing: float
+    clip: float
+    initializer: float
+
+
+@cache
+def settings() -> tuple[Setting, ...]:
+    """The 27 settings that every cell gets: the first points of Sobol's sequence, without the
+    origin, a corner of the ranges."""
+    from scipy.stats.qmc import Sobol
+
+    points = Sobol(len(Setting._fields), scramble=False).random_base2(OCTAVES_OF_SOBOL)
+    return tuple(Setting(*map(float, point)) for point in points[1 : 1 + RUNGS[0][1]])
+
+
+def with_setting(base: Experiment, setting: Setting) -> Experiment:
+    """The experiment under a setting.
+
+    The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
+    and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. The memory
+    M is between 2 time steps and 4 lags, also logarithmic. A gate that keeps (forget, update) has
+    b = log(M - 1) for its first bias, so that it keeps what is there for about M time steps. A gate
+    that lets in (input) has -c b with c between 0 and 1, and -b in a cell without a gate that
+    keeps. With chrono, whose biases are drawn for memories of up to T steps, b = log(M / T) is
+    added to them, and -b to those of input gates.
+    """
+    lag = base.length
+    memory = _between(LEAST_MEMORY, MOST_MEMORY * lag, setting.memory)
+    initializer = INITIALIZERS[int(setting.initializer * len(INITIALIZERS))]
+    drawn = drawn_biases(base.cell, cell_of(base))
+    keeps = "forget_bias" in drawn
+    if initializer == "chrono":
+        bias, closing = math.log(memory / lag), 1.0
+    else:
+        bias, closing = math.log(memory - 1), setting.closing if keeps else 1.0
+    return replace(
+        base,
+        learning_rate=_between(LEAST_RATE, MOST_RATE, setting.rate),
+        clip=_between(LEAST_CLIP, MOST_CLIP, setting.clip),
+        initializer=initializer,
+        forget_bias=bias if keeps else 0.0,
+        input_bias=0.0 - closing * bias if "input_bias" in drawn else 0.0,
+    )
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """A number on a logarithmic scale, to three digits, so that rows can be read."""
+    return float(f"{low * (high / low) ** share:.3g}")
+
+
+DEFAULT_BIAS = 1.0
+
+
+def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
+    """The declared default of a cell at the task's shortest lag, with the protocol's sizes.
+
+    A gate that keeps what is there has a first bias of 1. In a cell without such a gate, one that
+    lets something in has -1.
+    """
+    base = replace(suite.base, max_steps=protocol.max_steps)
+    base = sized(replace(suite, base=base), cell, protocol.match)
+    drawn = drawn_biases(cell, cell_of(base))
+    if "forget_bias" in drawn:
+        base = replace(base, forget_bias=DEFAULT_BIAS)
+    elif "input_bias" in drawn:
+        base = replace(base, input_bias=-DEFAULT_BIAS)
+    return replace(base, batch_size=protocol.batch_size, seed=protocol.seed)
+
+
+class Found(NamedTuple):
+    """What a search has found for a cell on a task."""
+
+    finalists: tuple[Setting, ...]  # the best one first
+    longest: int | None  # the longest lag that the best one solved in the pilot
+    default_longest: int | None  # and that the default did
+
+
+Ask = Generator[list[Experiment], Rows, Found]
+"""Asks for the trials of some experiments, gets their rows, in the end says what it found."""
+
+
+def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
+    """The search for the settings of a net, ``base``, whose lags are these."""
+    base = replace(base, name=base.name + SEARCH, seed=seed)
+    tried: dict[Setting, list[Rows]] = {setting: [] for setting in settings()}
+    solved: dict[Setting | None, dict[int, int]] = {one: {} for one in (*settings(), None)}
+
+    def ask(wanted: Sequence[tuple[int, Sequence[Setting | None], int]]) -> _Answer:
+        """Trains some settings at a lag, each with a number of trials; None is the default."""
+        asked = []
+        for lag, some, trials in wanted:
+            at = replace(base, length=lag, trials=trials)
+            chosen = [one for one in some if one is not None]
+            asked += [(lag, trials, *pair) for pair in _by_program(at, chosen).items()]
+            asked += [(lag, trials, at, [None])] * (None in some)
+        rows = iter((yield [experiment for _, _, experiment, _ in asked]))
+        for lag, trials, _, group in asked:
+            for setting in group:
+                own = Rows(islice(rows, trials))
+                solved[setting][lag] = own.solved
+                if setting is not None:
+                    tried[setting].append(own)
+
+    left = list(settings())
+    for times, number, trials in RUNGS:
+        lag, left = times * lags[0], left[:number]
+        default: list[Setting | None] = [None] * all(solved[None].values())
+        yield from ask([(lag, left, trials), (lag, default, PILOT_TRIALS)])
+        left.sort(key=lambda setting: _rank(tried[setting]))
+        if not solved[left[0]][lag]:
+            break
+    order = sorted(tried, key=lambda setting: (-len(tried[setting]), _rank(tried[setting])))
+    best = order[0]
+    while wanted := [
+        (lag, [one], PILOT_TRIALS)
+        for one in (best, None)
+        if (lag := _next_lag(lags, solved[one])) is not None
+    ]:
+        yield from ask(wanted)
+    longest = (max(filter(solved[one].get, solved[one]), default=None) for one in (best, None))
+    return Found(tuple(order[: RUNGS[-1][1]]), *longest)
+
+
+_Answer = Generator[list[Experiment], Rows]
+
+
+def _by_program(base: Experiment, some: Sequence[Setting]) -> dict[Experiment, list[Setting]]:
+    """The experiments of some settings, each with its number of trials: one for all settings that a
+    program trains together."""
+    grouped: dict[str, list[Setting]] = {}
+    for setting in some:
+        grouped.setdefault(with_setting(base, setting).initializer, []).append(setting)
+    return {
+        under(
+            replace(base, initializer=initializer), [_per_trial(base, one) for one in group]
+        ): group
+        for initializer, group in grouped.items()
+    }
+
+
+def _per_trial(base: Experiment, setting: Setting) -> dict[str, float]:
+    one = with_setting(base, setting)
+    return {name: getattr(one, name) for name in SEARCHED}
+
+
+def _rank(rungs: Sequence[Rows]) -> list[tuple[float, float, float]]:
+    """The order of settings that came to the same rung: by that rung, then by those before."""
+    return [rank(rows) for rows in reversed(rungs)]
+
+
+def _next_lag(lags: Sequence[int], solved: Mapping[int, int]) -> int | None:
+    """The lag that the pilot tries next; None once two in a row have no solved trial."""
+    if not any(solved.values()):
+        return None
+    longest = max(lag for lag, number in solved.items() if number)
+    longer = [lag for lag in lags if lag > longest][:2]
+    return next((lag for lag in longer if lag not in solved), None)
+
+
+def lags_reported(lags: Sequence[int], longest: int | None) -> dict[int, int]:
+    """The lags of the fresh trials and how many each gets, by the longest lag that the pilot
+    solved. If it solved none, that counts as half of the shortest lag."""
+    around = lags[0] / 2 if longest is None else longest
+    return {lag: n for times, n in REPORT.items() if (lag := int(times * around)) in lags}
+
+
+def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experiment]:
+    """The fresh trials of the best setting, then those of the declared default, lag by lag."""
+    default = replace(base, name=base.name + DEFAULT)
+    return [
+        with_setting(replace(base, length=lag, trials=trials), found.finalists[0])
+        for lag, trials in lags_reported(lags, found.longest).items()
+    ] + [
+        replace(default, length=lag, trials=trials)
+        for lag, trials in lags_reported(lags, found.default_longest).items()
+    ]
+
+
+def finalists(base: Experiment, found: Found) -> list[Experiment]:
+    """Fresh trials of the other finalists at the longest lag that the pilot solved, so that the
+    interval can include the choice among them; none where it solved none."""
+    if found.longest is None:
+        return []
+    at = replace(base, name=base.name + FINALIST, length=found.longest, trials=FINALIST_TRIALS)
+    return list(_by_program(at, found.finalists[1:]))

@@ -1,0 +1,141 @@
+"""How far back every cell remembers, on every task: searched, then reported."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxrnn.errors import InputError, look_up
+from jaxrnn.experiment import Experiment
+from jaxrnn.machine import all_devices
+from jaxrnn.names import is_own
+from jaxrnn.problems import Suite, task_of
+from jaxrnn.problems.horizon import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, SUITES
+from jaxrnn.report.summary import Rows
+from jaxrnn.scorecard.halving import (
+    SINGLE,
+    Found,
+    HorizonProtocol,
+    finalists,
+    net,
+    reported,
+    search,
+)
+from jaxrnn.scorecard.shipped import begun
+from jaxrnn.store.rows import Values, read_lines
+from jaxrnn.sweeps.run import OpenRun, open_run
+from jaxrnn.sweeps.watch import Watch
+
+TOGETHER = 8
+"""Nets that are searched at the same time, so that every device has work."""
+
+TASKS: dict[str, Suite] = {suite.base.name.removeprefix(PREFIX): suite for suite in SUITES}
+
+
+class Net(NamedTuple):
+    """A cell on a task, under the declared default at the shortest lag, and all lags."""
+
+    base: Experiment
+    lags: tuple[int, ...]
+
+
+def suite_of(task: str) -> Suite:
+    """The suite of a task: the package's, or for a user's own task one at the lags it admits.
+
+    Raises InputError for an unknown name, and for a task that admits no lag.
+    """
+    if not is_own(task):
+        return look_up(TASKS, "task", task)
+    name = task.replace("/", ".").replace(":", ".").lstrip(".")
+    base = replace(SUITES[0].base, name=PREFIX + name, task=task, task_options=())
+    lags = []
+    for lag in LAGS:
+        with suppress(InputError):
+            task_of(replace(base, length=lag))
+            lags.append(lag)
+    if not lags:
+        task_of(replace(base, length=LAGS[-1]))  # which says why
+    return replace(SUITES[0], base=replace(base, length=lags[0]), lengths=tuple(lags))
+
+
+def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
+    """Every cell on every task, task by task."""
+    suites = [suite_of(task) for task in dict.fromkeys(tasks)]
+    return [
+        Net(net(suite, cell, protocol), suite.lengths)
+        for suite in suites
+        for cell in dict.fromkeys(cells)
+    ]
+
+
+def run_horizon(
+    cells: Sequence[str] = SMALL_CELLS,
+    tasks: Sequence[str] = SMALL_TASKS,
+    out: str | Path = "runs/horizon",
+    protocol: HorizonProtocol = SINGLE,
+    *,
+    lanes: int | None = None,
+    dask: str | None = None,
+    progress: bool = False,
+) -> list[Values]:
+    """Search and report the horizon of the cells on the tasks, in the directory ``out``. Returns
+    all its rows.
+
+    :mod:`jaxrnn.scorecard.halving` describes the search and the report. The same call goes on after
+    an interruption, and other calls add to the directory. A cell or a task may be one's own, as
+    ``file.py:name``. ``lanes``, ``dask`` and ``progress`` are those of :func:`jaxrnn.run`.
+
+    Raises what :func:`jaxrnn.run` raises, and InputError if ``out`` holds other experiments' rows
+    or was begun with another protocol.
+    """
+    out = Path(out)
+    check_rows(out)
+    every = nets(cells, tasks, protocol)
+    all_devices()  # or the directory would be begun for nothing
+    with ExitStack() as stack:
+        stack.enter_context(begun(out, protocol))
+        options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
+        if progress:
+            options["progress"] = stack.enter_context(Watch())
+        run = stack.enter_context(open_run(out, **options))
+        for start in range(0, len(every), TOGETHER):
+            some = every[start : start + TOGETHER]
+            found = search_all(some, protocol, run)
+            fresh = [
+                one
+                for net, of_net in zip(some, found, strict=True)
+                for one in (*reported(*net, of_net), *finalists(net.base, of_net))
+            ]
+            # The longest come last, where the last devices to be idle take them first. Those that
+            # share a program are neighbours.
+            run(sorted(fresh, key=lambda one: (one.length, one.cell, one.initializer)))
+        return [row.values() for row in run.directory.rows]
+
+
+def check_rows(out: Path) -> None:
+    """Refuse a directory that holds rows of other experiments."""
+    names = {row.experiment.name for row, _ in read_lines(out).values()}
+    if others := [name for name in names if not name.startswith(PREFIX)]:
+        raise InputError(f"{out} holds rows of {min(others)}, no horizon: use another --out")
+
+
+def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> list[Found]:
+    """Search the settings of several nets at the same time."""
+    found: list[Found | None] = [None] * len(some)
+    asking = [search(*net, protocol.search_seed) for net in some]
+    asked = {position: next(one) for position, one in enumerate(asking)}
+    while asked:
+        rows = iter(run([one for experiments in asked.values() for one in experiments]))
+        answered, asked = asked, {}
+        for position, experiments in answered.items():
+            own = Rows(_first(rows, sum(one.trials for one in experiments)))
+            try:
+                asked[position] = asking[position].send(own)
+            except StopIteration as end:
+                found[position] = end.value
+    return [one for one in found if one is not None]
+
+
+def _first(rows: Iterator[Any], number: int) -> Iterator[Any]:
+    return (next(rows) for _ in range(number))
