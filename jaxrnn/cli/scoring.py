@@ -1,7 +1,6 @@
 """The command ``jaxrnn scorecard``."""
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out, flag
-from jaxrnn.errors import InputError, Note
+from jaxrnn.errors import InputError
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
 from jaxrnn.report.render import console
@@ -25,8 +24,8 @@ from jaxrnn.scorecard.nets import (
     nets_table,
     write_costs,
 )
-from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
-from jaxrnn.scorecard.shipped import SEARCH, differences, lay_beside, shipped, shipped_rows
+from jaxrnn.scorecard.protocol import FULL, SMALL
+from jaxrnn.scorecard.shipped import SEARCH, lay_beside, shipped_beside
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.sweeps.watch import duration
@@ -79,31 +78,9 @@ def scorecard(
     trained = list(dict.fromkeys(row.experiment.cell for row in rows))
     with console.status("timing an update of each cell"):
         costs = write_costs(trained, out, match)
-    lay_beside(_beside(protocol, rows, out), out)
+    lay_beside(shipped_beside(protocol, rows, out, CELLS, "--cells"), out)
     _show(rows, costs, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-
-
-def _beside(protocol: Protocol, rows: Sequence[Row], out: Path) -> list[Row]:
-    """The package's rows that are shown beside those of ``out``. If there are none, or they were
-    made in another way, a note says so."""
-    trained = {row.experiment.cell for row in rows}
-    tasks = {row.experiment.task for row in rows}
-    others = [cell for cell in CELLS if cell not in trained]
-    come = shipped_rows(protocol, tasks)
-    run = {(row.experiment.cell, row.experiment.task) for row in rows}
-    beside = [row for row in come if (row.experiment.cell, row.experiment.task) not in run]
-    why = ""
-    if beside and (words := differences(shipped(protocol), out)):
-        made = ", ".join(words)
-        why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
-        beside = []
-    elif others and (lacking := sorted(tasks - {row.experiment.task for row in come})):
-        why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
-    if why:
-        offer = f"to train other nets here, too, name them: --cells {' '.join(others)}"
-        warnings.warn(f"{why}; {offer}", Note, stacklevel=3)
-    return beside
 
 
 def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:

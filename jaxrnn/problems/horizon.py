@@ -26,6 +26,14 @@ DEFAULT, SEARCH, FINALIST = "-default", "-search", "-finalist"
 """What follows on that for rows that are not those of the chosen setting: fresh trials of the
 declared default, trials of the search, and fresh trials of the other settings that came last."""
 
+
+def without_role(experiment: str) -> str:
+    """The name of an experiment without what follows on the task."""
+    for role in (DEFAULT, SEARCH, FINALIST):
+        experiment = experiment.removesuffix(role)
+    return experiment
+
+
 LAGS = tuple(2**octave for octave in range(3, 11))
 
 CELL_FAMILIES = {
@@ -42,12 +50,14 @@ CELL_FAMILIES = {
 CELLS = tuple(cell for family in CELL_FAMILIES.values() for cell in family)
 
 
-def _horizon(name: str, least: int = 8, task: str = "", **options: Any) -> Suite:
+def _horizon(
+    name: str, options: dict[str, Any] | None = None, *, least: int = 8, task: str = ""
+) -> Suite:
     lags = tuple(lag for lag in LAGS if lag >= least)
     base = Experiment(
         name=PREFIX + name,
         task=task or name,
-        task_options=options,
+        task_options=options or {},
         length=lags[0],
         cell=CELLS[0],
         hidden_size=16,
@@ -65,40 +75,40 @@ def _horizon(name: str, least: int = 8, task: str = "", **options: Any) -> Suite
 # With one sequence an update and this budget, no cell learns the papers' ten symbols.
 _TWO_OF_EIGHT = {"num_symbols": 8, "num_copied": 2}
 # Keys come again at any later step with the same probability.
-_TWO_PAIRS = {"vocabulary": 16, "num_pairs": 2, "power": 1.0}
+_TWO_PAIRS: dict[str, Any] = {"vocabulary": 16, "num_pairs": 2, "power": 1.0}
 
 # The alphabet is the same at every lag, and so are the weights.
-_TEN_SYMBOLS = {"num_symbols": 10}
+_TEN_SYMBOLS: dict[str, Any] = {"num_symbols": 10}
 
 # Learned from words of all lengths up to the lag, as the field does: from those of one length alone
 # a net would first have to solve the whole word by chance.
-_MIXED = {"shortest": 2}
+_MIXED: dict[str, Any] = {"shortest": 2}
 
 TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
     "long lag": (
-        _horizon("no_regularities", only_last=True, **_TEN_SYMBOLS),
+        _horizon("no_regularities", _TEN_SYMBOLS | {"only_last": True}),
         _horizon("two_sequence"),
         _horizon("two_sequence_noise"),
-        _horizon("adding", 16),
+        _horizon("adding", least=16),
         _horizon("adding_halves"),
-        _horizon("multiplication", 16),
+        _horizon("multiplication", least=16),
     ),
     # With ten symbols the end of noise_free is not announced: a net has to count the steps.
     "counting and order": (
-        _horizon("noise_free", **_TEN_SYMBOLS),
-        _horizon("temporal_order", 32),
-        _horizon("temporal_order_three", 32),
+        _horizon("noise_free", _TEN_SYMBOLS),
+        _horizon("temporal_order", least=32),
+        _horizon("temporal_order_three", least=32),
     ),
     "copying and recall": (
-        _horizon("copying", **_TWO_OF_EIGHT),
-        _horizon("selective_copying", **_TWO_OF_EIGHT),
-        _horizon("associative_recall", **_TWO_PAIRS),
+        _horizon("copying", _TWO_OF_EIGHT),
+        _horizon("selective_copying", _TWO_OF_EIGHT),
+        _horizon("associative_recall", _TWO_PAIRS),
         _horizon("induction"),
     ),
     "state tracking": (
-        _horizon("parity", **_MIXED),
-        _horizon("group_words_s3", task="group_words", group="S3", **_MIXED),
-        _horizon("group_words_a5", task="group_words", group="A5", **_MIXED),
+        _horizon("parity", _MIXED),
+        _horizon("group_words_s3", _MIXED | {"group": "S3"}, task="group_words"),
+        _horizon("group_words_a5", _MIXED | {"group": "A5"}, task="group_words"),
     ),
 }
 

@@ -186,7 +186,8 @@ def octaves(
     It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
     from Beta(y + 1/2, n - y + 1/2), always the same ones. With ``over`` the sum is over these
     lengths, and shares are taken not to rise with the length: a length without trials has the
-    greatest share of all longer lengths, or if none is longer the least of all. Raises what :func:`horizon` raises, and InputError for a single length.
+    greatest share of all longer lengths, or if none is longer the least of all. Raises what
+    :func:`horizon` raises, and InputError for a single length.
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """

@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,6 +26,7 @@ from jaxrnn.problems.horizon import (
     SEARCH,
     SUITES,
     TASK_FAMILIES,
+    without_role,
 )
 from jaxrnn.report.drawing import COLORS, GREY, label_outer_panels, plain, put_heading, put_legend
 from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, Octaves, horizon, octaves_between
@@ -70,7 +71,7 @@ class Remembered:
         interval does not leave out 1/2, a bound of the horizon that rests on this lag moves on to
         the next lag.
         """
-        low, high, *others = self.alone
+        low, high = self.alone[:2]
         lag, interval = self.at_pilot, self.if_chosen_again
         if lag is None or interval is None:
             return self.alone
@@ -79,7 +80,7 @@ class Remembered:
             low = max((one for one in at if one < lag), default=None)
         if high is not None and high <= lag and interval[1] > 0.5:
             high = min((one for one in at if one > lag), default=None)
-        return Horizon(low, high, *others)
+        return self.alone._replace(low=low, high=high)
 
     @cached_property
     def at_pilot(self) -> int | None:
@@ -151,10 +152,8 @@ def card_of(rows: Iterable[Row]) -> Card:
     nets: dict[Net, Remembered] = {}
     for row in rows:
         made = row.experiment
-        task, role = made.name.removeprefix(PREFIX), CHOSEN
-        for suffix in (DEFAULT, SEARCH, FINALIST):
-            if task.endswith(suffix):
-                task, role = task.removesuffix(suffix), suffix
+        name = without_role(made.name)
+        task, role = name.removeprefix(PREFIX), made.name.removeprefix(name)
         by_lag = nets.setdefault((task, made.cell), Remembered()).by_role.setdefault(role, {})
         by_lag.setdefault(made.length, Rows()).append(row)
     nets = {net: one for net, one in nets.items() if one.chosen}
@@ -192,13 +191,13 @@ _DISPENSABLE = (
 
 LEGEND = (
     "Horizon: the longest lag, in time steps, at which at least half of all trials would be solved "
-    "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: its "
-    "exact interval, at least - below, widened where another search might have chosen another "
+    "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: "
+    "its exact interval, at least - below, widened where another search might have chosen another "
     "finalist. An empty side: the data leave it open. Against the first: by how many octaves "
-    "(doublings of the lag) it is longer than that of the task's first net. If 0 is in the interval, "
-    "the two cannot be told apart. Default: the horizon under the settings that are declared for "
-    "all cells. Tuning gains: by how many octaves the chosen settings are longer. Rate, clip, "
-    "initializer: the chosen settings. Diverged: fresh trials that did."
+    "(doublings of the lag) it is longer than that of the task's first net. If 0 is in the "
+    "interval, the two cannot be told apart. Default: the horizon under the settings that are "
+    "declared for all cells. Tuning gains: by how many octaves the chosen settings are longer. "
+    "Rate, clip, initializer: the chosen settings. Diverged: fresh trials that did."
 )
 
 
@@ -366,8 +365,7 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
 def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) -> list[float]:
     """Between which of the names, in their order, one family ends and another begins."""
     of = {name: family for family, members in families.items() for name in members}
-    pairs = zip(names, names[1:], strict=False)
-    return [k + 0.5 for k, (a, b) in enumerate(pairs) if of.get(a) != of.get(b)]
+    return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
 PANELS_ACROSS = 3
@@ -391,7 +389,7 @@ def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.nda
     return figure, panels
 
 
-def _look(card: Card, cell: str) -> dict[str, str]:
+def _look(card: Card, cell: str) -> dict[str, Any]:
     """A colour and a marker for each cell: the markers change where the colours begin again."""
     turn, number = divmod(card.cells.index(cell), len(COLORS))
     return {"color": COLORS[number], "marker": MARKERS[turn % len(MARKERS)]}

@@ -6,9 +6,9 @@ each at the shortest lag, the best nine two at 4 times that lag, the best three 
 A rung is left out if no trial was solved on the one before. All cells get the same 27 settings.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
-lag that the best setting solved, it gets two trials at each longer one, until two lags in a row have
-no solved trial. The declared default gets two trials at the lag of each rung, and then a pilot of
-its own.
+lag that the best setting solved, it gets two trials at each longer one, until two lags in a row
+have no solved trial. The declared default is tried on every rung, too, as long as it is solved, and
+then has a pilot of its own.
 
 Source of the halving: Jamieson & Talwalkar 2016, whose rungs differ in their steps.
 """
@@ -23,7 +23,6 @@ from typing import NamedTuple
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems.horizon import DEFAULT, FINALIST, SEARCH
 from jaxrnn.problems.suite import Suite
-from jaxrnn.report.compare import restricted_mean
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.protocol import rank, sized
 from jaxrnn.sweeps.run import under
@@ -96,8 +95,8 @@ def settings() -> tuple[Setting, ...]:
     return tuple(Setting(*map(float, point)) for point in points[1 : 1 + RUNGS[0][1]])
 
 
-def with_setting(base: Experiment, setting: Setting) -> Experiment:
-    """The experiment under a setting.
+def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
+    """The experiment under a setting; as it is without one.
 
     The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
     and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. The memory
@@ -107,6 +106,8 @@ def with_setting(base: Experiment, setting: Setting) -> Experiment:
     keeps. With chrono, whose biases are drawn for memories of up to T steps, b = log(M / T) is
     added to them, and -b to those of input gates.
     """
+    if setting is None:
+        return base
     lag = base.length
     memory = _between(LEAST_MEMORY, MOST_MEMORY * lag, setting.memory)
     initializer = INITIALIZERS[int(setting.initializer * len(INITIALIZERS))]
@@ -162,55 +163,54 @@ Ask = Generator[list[Experiment], Rows, Found]
 """Asks for the trials of some experiments, gets their rows, in the end says what it found."""
 
 
+_Wanted = tuple[int, Sequence[Setting | None], int]
+"""A lag, some settings, and the trials of each; None is the declared default."""
+
+
 def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
     """The search for the settings of a net, ``base``, whose lags are these."""
     base = replace(base, name=base.name + SEARCH, seed=seed)
-    tried: dict[Setting, list[Rows]] = {setting: [] for setting in settings()}
-    solved: dict[Setting | None, dict[int, int]] = {one: {} for one in (*settings(), None)}
+    tried: dict[Setting | None, list[Rows]] = {one: [] for one in (*settings(), None)}
+    solved: dict[Setting | None, dict[int, int]] = {one: {} for one in tried}
 
-    def ask(wanted: Sequence[tuple[int, Sequence[Setting | None], int]]) -> _Answer:
-        """Trains some settings at a lag, each with a number of trials; None is the default."""
-        asked = []
-        for lag, some, trials in wanted:
-            at = replace(base, length=lag, trials=trials)
-            chosen = [one for one in some if one is not None]
-            asked += [(lag, trials, *pair) for pair in _by_program(at, chosen).items()]
-            asked += [(lag, trials, at, [None])] * (None in some)
+    def ask(wanted: Sequence[_Wanted]) -> Generator[list[Experiment], Rows]:
+        asked = [
+            (lag, trials, *pair)
+            for lag, some, trials in wanted
+            for pair in _by_program(replace(base, length=lag, trials=trials), some).items()
+        ]
         rows = iter((yield [experiment for _, _, experiment, _ in asked]))
         for lag, trials, _, group in asked:
             for setting in group:
-                own = Rows(islice(rows, trials))
-                solved[setting][lag] = own.solved
-                if setting is not None:
-                    tried[setting].append(own)
+                tried[setting].append(Rows(islice(rows, trials)))
+                solved[setting][lag] = tried[setting][-1].solved
 
     left = list(settings())
     for times, number, trials in RUNGS:
         lag, left = times * lags[0], left[:number]
-        default: list[Setting | None] = [None] * all(solved[None].values())
-        yield from ask([(lag, left, trials), (lag, default, PILOT_TRIALS)])
+        # The default is tried as long as it is solved.
+        yield from ask([(lag, [*left, *[None] * all(solved[None].values())], trials)])
         left.sort(key=lambda setting: _rank(tried[setting]))
         if not solved[left[0]][lag]:
             break
-    order = sorted(tried, key=lambda setting: (-len(tried[setting]), _rank(tried[setting])))
-    best = order[0]
+    order = sorted(settings(), key=lambda one: (-len(tried[one]), _rank(tried[one])))
+    piloted = order[0], None
     while wanted := [
-        (lag, [one], PILOT_TRIALS)
-        for one in (best, None)
-        if (lag := _next_lag(lags, solved[one])) is not None
+        (longer, [one], PILOT_TRIALS)
+        for one in piloted
+        if (longer := _next_lag(lags, solved[one])) is not None
     ]:
         yield from ask(wanted)
-    longest = (max(filter(solved[one].get, solved[one]), default=None) for one in (best, None))
+    longest = (max(filter(solved[one].get, solved[one]), default=None) for one in piloted)
     return Found(tuple(order[: RUNGS[-1][1]]), *longest)
 
 
-_Answer = Generator[list[Experiment], Rows]
-
-
-def _by_program(base: Experiment, some: Sequence[Setting]) -> dict[Experiment, list[Setting]]:
-    """The experiments of some settings, each with its number of trials: one for all settings that a
-    program trains together."""
-    grouped: dict[str, list[Setting]] = {}
+def _by_program(
+    base: Experiment, some: Sequence[Setting | None]
+) -> dict[Experiment, list[Setting | None]]:
+    """The experiments of some settings, each with the number of trials of ``base``: one for all
+    settings that a program trains together."""
+    grouped: dict[str, list[Setting | None]] = {}
     for setting in some:
         grouped.setdefault(with_setting(base, setting).initializer, []).append(setting)
     return {
@@ -221,7 +221,7 @@ def _by_program(base: Experiment, some: Sequence[Setting]) -> dict[Experiment, l
     }
 
 
-def _per_trial(base: Experiment, setting: Setting) -> dict[str, float]:
+def _per_trial(base: Experiment, setting: Setting | None) -> dict[str, float]:
     one = with_setting(base, setting)
     return {name: getattr(one, name) for name in SEARCHED}
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
@@ -9,12 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
+from jaxrnn.problems.horizon import without_role
 from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
-from jaxrnn.scorecard.protocol import FULL, SMALL, Protocol
+from jaxrnn.scorecard.protocol import FULL, Protocol
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
@@ -26,13 +28,14 @@ SEARCH = "search"
 """The directory of the search's rows, within that of the reported ones."""
 
 
-def shipped(protocol: Protocol) -> Path:
+def shipped(protocol: AnyProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
-    name = (
-        "scorecard-full"
-        if replace(protocol, batch_size=1, match="weights") == FULL
-        else "scorecard"
-    )
+    if isinstance(protocol, HorizonProtocol):
+        name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
+    elif replace(protocol, batch_size=1, match="weights") == FULL:
+        name = "scorecard-full"
+    else:
+        name = "scorecard"
     return Path(str(files("jaxrnn"))) / "shipped" / name
 
 
@@ -47,12 +50,42 @@ def ship(directory: Path, into: Path) -> None:
         write_whole(into / name, (directory / name).read_bytes())
 
 
-def shipped_rows(protocol: Protocol, tasks: Iterable[str]) -> list[Row]:
-    """The package's rows of these tasks; an empty list if it has none."""
+def shipped_rows(protocol: AnyProtocol, tasks: Iterable[str]) -> list[Row]:
+    """The package's rows of these tasks' experiments; an empty list if it has none."""
     wanted = set(tasks)
-    return [
-        row for row, _ in read_lines(shipped(protocol)).values() if row.experiment.task in wanted
-    ]
+    held = read_lines(shipped(protocol)).values()
+    return [row for row, _ in held if without_role(row.experiment.name) in wanted]
+
+
+def shipped_beside(
+    protocol: AnyProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str], offer: str
+) -> list[Row]:
+    """The package's rows that are shown beside those of ``out``. If there are none, or they were
+    made in another way, a note says so, and offers the ``cells`` that are lacking."""
+    trained = {row.experiment.cell for row in rows}
+    others = [cell for cell in cells if cell not in trained]
+    tasks = {without_role(row.experiment.name): row.experiment.task for row in rows}
+    come = shipped_rows(protocol, tasks)
+    run = set(map(_net, rows))
+    beside = [row for row in come if _net(row) not in run]
+    why = ""
+    if beside and (words := differences(protocol, out)):
+        made = ", ".join(words)
+        why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
+        beside = []
+    elif others:
+        held = {without_role(row.experiment.name) for row in come}
+        if lacking := sorted(task for name, task in tasks.items() if name not in held):
+            why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
+    if why:
+        named = f"{offer} {' '.join(others)}"
+        words_of_offer = f"to train other nets here, too, name them: {named}"
+        warnings.warn(f"{why}; {words_of_offer}", Note, stacklevel=3)
+    return beside
+
+
+def _net(row: Row) -> tuple[str, str]:
+    return without_role(row.experiment.name), row.experiment.cell
 
 
 def lay_beside(rows: Sequence[Row], directory: Path) -> None:
@@ -69,10 +102,10 @@ def _text(rows: Iterable[Values]) -> bytes:
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """How the rows of two directories of the scorecard were made differently, in words: protocol,
-    jax or kind of processor. Empty if they may be shown side by side."""
-    made, others = _made_with(one), _made_with(other)
+def differences(protocol: AnyProtocol, directory: Path) -> list[str]:
+    """How the package's rows of a protocol were made differently from those of a directory, in
+    words: protocol, jax or kind of processor. Empty if they may be shown side by side."""
+    made, others = (_made_with(one, type(protocol)) for one in (shipped(protocol), directory))
     return [
         f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
         for name in made
@@ -136,13 +169,13 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
     return protocol
 
 
-def _made_with(directory: Path) -> dict[str, Any]:
+def _made_with(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
     """The protocol, the versions of jax and the kinds of processor of a directory's rows."""
     config = read_config(directory)
     assert config is not None  # it has rows
     all_made = [config, *config.get("resumed", [])]
     kinds = [processor_of(one["device"]) for one in all_made]
-    return _read_protocol(directory, Protocol) | {
+    return _read_protocol(directory, kind) | {
         "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
         "processor": list(dict.fromkeys(kinds)),
     }
