@@ -21,7 +21,6 @@ from helpers import (
 from rich.console import Console
 
 from jaxrnn import CELLS, SUITES, Cell
-from jaxrnn.cli import scoring
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
@@ -46,7 +45,7 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
-from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_rows
+from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_beside, shipped_rows
 from jaxrnn.store.rows import PACKED, row_from, typed_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
@@ -259,7 +258,6 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", TINY)
     monkeypatch.setattr("jaxrnn.scorecard.nets.COST_STEPS", 500)
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: kept)
-    monkeypatch.setattr("jaxrnn.cli.scoring.shipped", lambda protocol: kept)
     assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
     shown = capsys.readouterr()
     assert shown.err == (
@@ -274,13 +272,13 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     report = (out / "report.md").read_text()
     assert all(f"| {cell} |" in report for cell in ("lstm", "gru"))
     assert "Tuned by" in report
-    assert shipped_rows(TINY, [TASK]) == made
-    assert shipped_rows(TINY, ["adding"]) == []
+    assert shipped_rows(TINY, [f"card-{TASK}"]) == made
+    assert shipped_rows(TINY, ["card-adding"]) == []
     with_gru = [*typed_rows(out), made[-1]]  # which has its own row then
-    assert {row["cell"] for row in scoring._beside(TINY, with_gru, out)} == {"lstm"}
+    assert {row["cell"] for row in shipped_beside(TINY, with_gru, out, [], "")} == {"lstm"}
     # And the kept one on this task.
-    elsewhere = [*typed_rows(out), changed(made[-1], task="copying")]
-    assert scoring._beside(TINY, elsewhere, out) == made
+    elsewhere = [*typed_rows(out), changed(made[-1], experiment="card-copying")]
+    assert shipped_beside(TINY, elsewhere, out, [], "") == made
 
     # The run directory says it all: its report can be made again, and by itself.
     assert run("report", out) == 0
@@ -487,12 +485,12 @@ def test_the_plan_says_what_is_left_to_train_and_for_how_long(tiny_run, tmp_path
         left = trials_left(nets, TINY, search, report)
         assert trials_left(nets[:1], TINY, search, report) == {}
     # One trial of each of two rates and, for the LSTM, of four pairs of biases; then two more.
-    assert {(net.cell, net.task): trials for net, trials in left.items()} == {
+    assert {(net.cell, net.task): one.trials for net, one in left.items()} == {
         ("lstm", TASK): 2 * 4 + 2,
         (CELL, OTHER): 2 + 2,
         ("lstm", OTHER): 2 * 4 + 2,
     }
-    show_plan(left, TINY, None)
+    show_plan(left, "if none is solved", None)
     assert sorted(timed) == [("lstm", TASK), (CELL, OTHER)]  # once for each cell
     shown_text = shown.export_text()
     lines = [line.split() for line in shown_text.splitlines()]
@@ -503,10 +501,10 @@ def test_the_plan_says_what_is_left_to_train_and_for_how_long(tiny_run, tmp_path
     seconds = 0.001 * 200 * 10 * (steps[0] + steps[2])
     assert rows["lstm"][4:] == roughly(seconds).split()
     assert roughly(seconds + 0.001 * 200 * 4 * steps[1]) in shown_text
-    show_plan(left, TINY, None, timed=False)  # as on a cluster
+    show_plan(left, "", None, timed=False)  # as on a cluster
     assert len(timed) == 2
     assert "Time" not in shown.export_text()
-    show_plan({}, TINY, None)
+    show_plan({}, "", None)
     assert shown.export_text() == ""
 
 

@@ -12,6 +12,7 @@ import tyro
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.inspecting import inspect, usual_length
+from jaxrnn.cli.remembering import horizon
 from jaxrnn.cli.scoring import scorecard
 from jaxrnn.cli.words import (
     Address,
@@ -311,6 +312,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "grid": grid,
     "paper": paper,
     "scorecard": scorecard,
+    "horizon": horizon,
     "inspect": inspect,
     "report": report,
     "list": list_,

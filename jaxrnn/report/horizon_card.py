@@ -164,6 +164,11 @@ def card_of(rows: Iterable[Row]) -> Card:
     return Card(nets, tasks, cells)
 
 
+def chosen_rows(rows: Iterable[Row]) -> list[Row]:
+    """Those of fresh trials of the chosen settings."""
+    return [row for row in rows if without_role(row.experiment.name) == row.experiment.name]
+
+
 def bounds(one: Horizon) -> str:
     """The interval in words: "32-128"; a side that the data leave open is empty."""
     low, high = ("" if bound is None else f"{bound:,}" for bound in one[:2])

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems import settled
-from jaxrnn.report.render import Document, Table, Words, is_name, spaced
+from jaxrnn.report.render import Document, Table, Words, in_brief, is_name, spaced
 from jaxrnn.report.summary import Study, net_name, steps_to_solution
 from jaxrnn.store.config import PLURAL, settings_in_words, spelled
 from jaxrnn.store.rows import make_settings
@@ -105,7 +105,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
     own: list[str] = []
     others: list[str] = []
     for name, value in settings.items():
-        row = f"<tr><th>{escape(spaced(name))}</th><td>{escape(spelled(value))}</td></tr>"
+        row = f"<tr><th>{escape(spaced(name))}</th><td>{escape(in_brief(value))}</td></tr>"
         is_own = name in PLURAL.values() or value != usual.get(name)
         (own if is_own else others).append(row)
     return (

@@ -120,11 +120,23 @@ def _width(rows: Sequence[TableRow], headings: Sequence[str]) -> int:
     return Measurement.get(console, unbounded, terminal_table(rows, headings)).maximum
 
 
+MOST_NUMBERS = 12
+
+
+def in_brief(value: Any) -> str:
+    """A setting's value as in config.json, but of many numbers only the least and the greatest."""
+    if isinstance(value, list) and len(value) > MOST_NUMBERS:
+        if all(isinstance(one, int | float) for one in value):
+            least, greatest = short(min(value)), short(max(value))
+            return f"{least} to {greatest} ({len(value)} values)"
+    return spelled(value)
+
+
 def markdown(document: Document) -> str:
     """A report in Markdown, its pictures as PNG files beside it."""
     text = ""
     if document.settings:
-        named = (f"{spaced(name)} {spelled(value)}" for name, value in document.settings.items())
+        named = (f"{spaced(name)} {in_brief(value)}" for name, value in document.settings.items())
         text += f"Settings: {escaped(', '.join(named))}.\n\n"
     text += "".join(f"{escaped(line)}\n\n" for line in document.made)
     for part in document.parts:

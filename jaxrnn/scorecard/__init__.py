@@ -84,7 +84,8 @@ def run_scorecard(
             every_net = [base for of_task in bases for base in of_task]
             left = trials_left(every_net, protocol, search.directory, report.directory)
             watch.progress.words = "timing a net of each cell" * (dask is None)
-            show_plan(left, protocol, lanes, timed=dask is None)
+            how = "if no trial is solved, which ends a trial sooner"
+            show_plan(left, how, lanes, timed=dask is None)
             watch.progress.words = ""
         for of_task in bases:
             sought = [searches(base, protocol) for base in of_task]

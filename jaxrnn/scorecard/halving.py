@@ -48,9 +48,7 @@ INITIALIZERS = ("xavier", "orthogonal", "chrono")
 SEARCHED = ("learning_rate", "clip", "forget_bias", "input_bias")
 """Besides the initializer, of which each needs a program of its own."""
 
-OCTAVES_OF_SOBOL = 5
-STEP = 2**-OCTAVES_OF_SOBOL
-"""Of a coordinate of the settings, which lie between 0 and 1."""
+OCTAVES_OF_SOBOL = 5  # of the number of its points
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """How far back every cell remembers, on every task: searched, then reported."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.names import is_own
-from jaxrnn.problems import Suite, task_of
+from jaxrnn.problems import Suite, settled, task_of
 from jaxrnn.problems.horizon import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, SUITES
+from jaxrnn.report.render import TableRow
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.halving import (
     SINGLE,
@@ -21,11 +23,15 @@ from jaxrnn.scorecard.halving import (
     net,
     reported,
     search,
+    settings,
+    with_setting,
 )
+from jaxrnn.scorecard.plan import Left, show_plan
 from jaxrnn.scorecard.shipped import begun
-from jaxrnn.store.rows import Values, read_lines
+from jaxrnn.store.rows import Row, Values, read_lines
 from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch
+from jaxrnn.training.parts import cell_of, drawn_biases
 
 TOGETHER = 8
 """Nets that are searched at the same time, so that every device has work."""
@@ -47,8 +53,9 @@ def suite_of(task: str) -> Suite:
     """
     if not is_own(task):
         return look_up(TASKS, "task", task)
-    name = task.replace("/", ".").replace(":", ".").lstrip(".")
-    base = replace(SUITES[0].base, name=PREFIX + name, task=task, task_options=())
+    origin, _, name = task.rpartition(":")
+    name = f"{PREFIX}{Path(origin).stem}.{name}"
+    base = replace(SUITES[0].base, name=name, task=task, task_options=())
     lags = []
     for lag in LAGS:
         with suppress(InputError):
@@ -84,7 +91,8 @@ def run_horizon(
 
     :mod:`jaxrnn.scorecard.halving` describes the search and the report. The same call goes on after
     an interruption, and other calls add to the directory. A cell or a task may be one's own, as
-    ``file.py:name``. ``lanes``, ``dask`` and ``progress`` are those of :func:`jaxrnn.run`.
+    ``file.py:name``. ``lanes`` and ``dask`` are those of :func:`jaxrnn.run`. With ``progress`` the
+    terminal first shows what will be trained and how long that may take.
 
     Raises what :func:`jaxrnn.run` raises, and InputError if ``out`` holds other experiments' rows
     or was begun with another protocol.
@@ -97,20 +105,52 @@ def run_horizon(
         stack.enter_context(begun(out, protocol))
         options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
         if progress:
-            options["progress"] = stack.enter_context(Watch())
+            options["progress"] = watch = stack.enter_context(Watch())
         run = stack.enter_context(open_run(out, **options))
+        if progress:
+            watch.progress.words = "timing a net of each cell" * (dask is None)
+            left = {
+                one.base: _left(one, protocol) for one in every if not _is_done(one, protocol, run)
+            }
+            show_plan(
+                left, "if they learn as the nets of the small card", lanes, timed=dask is None
+            )
+            watch.progress.words = ""
         for start in range(0, len(every), TOGETHER):
             some = every[start : start + TOGETHER]
             found = search_all(some, protocol, run)
-            fresh = [
-                one
-                for net, of_net in zip(some, found, strict=True)
-                for one in (*reported(*net, of_net), *finalists(net.base, of_net))
-            ]
+            fresh = [one for pair in zip(some, found, strict=True) for one in _fresh(*pair)]
             # The longest come last, where the last devices to be idle take them first. Those that
             # share a program are neighbours.
             run(sorted(fresh, key=lambda one: (one.length, one.cell, one.initializer)))
         return [row.values() for row in run.directory.rows]
+
+
+TRIALS, LAGS_TRAINED = 120, 2_000
+"""Of a net on a task, a mean over the small card: its trials, and the time steps that they take
+with the whole budget, in shortest lags times the budget."""
+
+
+def _left(net: Net, protocol: HorizonProtocol) -> Left:
+    steps = LAGS_TRAINED * net.lags[0] * protocol.max_steps
+    return Left(TRIALS, steps, next(search(*net, protocol.search_seed))[0])
+
+
+def _fresh(net: Net, found: Found) -> list[Experiment]:
+    return [*reported(*net, found), *finalists(net.base, found)]
+
+
+def _is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
+    """Whether the directory has all trials of the net."""
+    directory, asking = run.directory, search(*net, protocol.search_seed)
+    asked = next(asking)
+    while not any(directory.missing(settled(one)) for one in asked):
+        rows = Rows(row for one in asked for row in directory.rows_of(settled(one)))
+        try:
+            asked = asking.send(rows)
+        except StopIteration as end:
+            return not any(directory.missing(settled(one)) for one in _fresh(net, end.value))
+    return False
 
 
 def check_rows(out: Path) -> None:
@@ -139,3 +179,32 @@ def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> 
 
 def _first(rows: Iterator[Any], number: int) -> Iterator[Any]:
     return (next(rows) for _ in range(number))
+
+
+ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")
+
+ENDS_LEGEND = (
+    "Chosen: nets and tasks for which the search chose a value. Then how many of these are the "
+    "least or the greatest of the 27 values that were tried: there may be a better one beyond it. "
+    "By chance it would be one in 27 each."
+)
+
+
+def ends_of_range(rows: Iterable[Row]) -> list[TableRow]:
+    """How often a chosen setting lies at an end of what was searched, from the fresh trials."""
+    by_rate = {with_setting(SUITES[0].base, one).learning_rate: one for one in settings()}
+    chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
+    counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
+    for one in chosen.values():
+        setting = by_rate[one.learning_rate]
+        for name, count in counts.items():
+            if name == "memory" and not drawn_biases(one.cell, cell_of(one)):
+                continue
+            tried = [getattr(other, name) for other in settings()]
+            ends = (int(getattr(setting, name) == end) for end in (min(tried), max(tried)))
+            count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
+    return [
+        TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
+        for name, count in counts.items()
+        if count
+    ]

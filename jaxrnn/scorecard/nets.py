@@ -11,6 +11,7 @@ from pathlib import Path
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.problems import Suite
+from jaxrnn.problems.horizon import without_role
 from jaxrnn.report.render import TableRow, spaced
 from jaxrnn.scorecard.protocol import CARDS, sized
 from jaxrnn.store.files import write_whole
@@ -86,13 +87,13 @@ def nets_table(
     """For each cell: its weights, state and units, from the least to the most of its tasks, the
     trials of its search on each task (in ``tried``), and the cost of an update in units of the
     LSTM's."""
-    searched = Counter((row.experiment.cell, row.experiment.task) for row in tried)
+    searched = Counter((row.experiment.cell, without_role(row.experiment.name)) for row in tried)
     lines = []
     known = CARDS["adding"].cells  # first, in their order
     cells = dict.fromkeys([*known, *(row.experiment.cell for row in rows)])
     for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
         made = {row.experiment for row in rows if row.experiment.cell == cell}
-        trials = [searched[cell, one.task] for one in made]
+        trials = [searched[cell, without_role(one.name)] for one in made]
         cost = f"{costs[cell]:g}" if cell in costs else "-"
         shown = {"net": cell} | sizes(made) | {"tuned by": _range(trials), "step": cost}
         lines.append(TableRow(shown, None))

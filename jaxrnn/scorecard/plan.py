@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from rich.text import Text
 
@@ -21,48 +22,54 @@ HEADINGS = ("net", "units", "weights", "state", "trials", "time")
 NUM_TIMED, TIMED_UPDATES = 8, 10  # chunks, and updates of each
 
 
+class Left(NamedTuple):
+    """What is still to be trained of a net."""
+
+    trials: int
+    time_steps: float  # of all of them
+    like: Experiment  # what is timed for it
+
+
 def trials_left(
     nets: Sequence[Experiment], protocol: Protocol, search: RunDirectory, report: RunDirectory
-) -> dict[Experiment, int]:
-    """The nets of which trials are still to be trained, and how many these are: those of the search
-    and those that are reported."""
+) -> dict[Experiment, Left]:
+    """The nets of which trials are still to be trained: those of the search and those that are
+    reported. Each counts as long as it takes if it is not solved."""
     held = [(row.experiment.cell, row.experiment.task) for row in report.rows]
     left = {}
     for net in nets:
-        sought = (len(search.missing(settled(one))) for one in searches(net, protocol))
-        left[net] = sum(sought) + max(0, protocol.trials - held.count((net.cell, net.task)))
-    return {net: trials for net, trials in left.items() if trials}
+        every = searches(net, protocol)
+        sought = sum(len(search.missing(settled(one))) for one in every)
+        trials = sought + max(0, protocol.trials - held.count((net.cell, net.task)))
+        steps = parts_of(net).task.num_steps * protocol.max_steps * trials
+        left[net] = Left(trials, steps, every[-1])
+    return {net: one for net, one in left.items() if one.trials}
 
 
 def show_plan(
-    left: Mapping[Experiment, int], protocol: Protocol, lanes: int | None, timed: bool = True
+    left: Mapping[Experiment, Left], how: str, lanes: int | None, timed: bool = True
 ) -> None:
     """Show on the terminal what will be trained of each cell and, if ``timed``, about how long
-    that takes if no trial is solved. For this a net of each cell is timed for a few seconds."""
+    that takes, ``how`` the steps are counted. For this a net of each cell is timed for a few
+    seconds."""
     if not left:
         return
     rows, whole = [], 0.0
     for cell in dict.fromkeys(net.cell for net in left):
-        nets = [net for net in left if net.cell == cell]
-        shown = {"net": cell} | sizes(nets) | {"trials": f"{sum(left[net] for net in nets):,}"}
+        of_cell = {net: one for net, one in left.items() if net.cell == cell}
+        trials = sum(one.trials for one in of_cell.values())
+        shown = {"net": cell} | sizes(of_cell) | {"trials": f"{trials:,}"}
         if timed:
-            of_one = seconds_a_time_step(searches(nets[0], protocol)[-1], lanes)
-            seconds = sum(of_one * _time_steps(net, protocol) * left[net] for net in nets)
+            first, *_ = of_cell.values()
+            steps = sum(one.time_steps for one in of_cell.values())
+            seconds = seconds_a_time_step(first.like, lanes) * steps
             shown["time"], whole = roughly(seconds), whole + seconds
         rows.append(TableRow(shown, None))
     words = "State: the numbers that a net carries from one time step to the next."
     if timed:
-        words += (
-            f" Time: about {roughly(whole)} in all if no trial is solved, by a short timing on "
-            "this machine. Trials that are solved end sooner."
-        )
+        words += f" Time: about {roughly(whole)} in all {how}, by a short timing on this machine."
     console.print(terminal_table(rows, HEADINGS[: len(HEADINGS) - (not timed)]))
     console.print(Text(words, style="dim"))
-
-
-def _time_steps(net: Experiment, protocol: Protocol) -> int:
-    """Of one trial, if it is not solved."""
-    return parts_of(net).task.num_steps * protocol.max_steps
 
 
 def seconds_a_time_step(experiment: Experiment, lanes: int | None = None) -> float:

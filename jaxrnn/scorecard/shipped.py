@@ -24,6 +24,7 @@ from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 AnyProtocol = Protocol | HorizonProtocol
 
 PROTOCOL = "protocol.json"
+HORIZON = "horizon"
 SEARCH = "search"
 """The directory of the search's rows, within that of the reported ones."""
 
@@ -31,7 +32,7 @@ SEARCH = "search"
 def shipped(protocol: AnyProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     if isinstance(protocol, HorizonProtocol):
-        name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
+        name = HORIZON + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
     elif replace(protocol, batch_size=1, match="weights") == FULL:
         name = "scorecard-full"
     else:
@@ -50,9 +51,9 @@ def ship(directory: Path, into: Path) -> None:
         write_whole(into / name, (directory / name).read_bytes())
 
 
-def shipped_rows(protocol: AnyProtocol, tasks: Iterable[str]) -> list[Row]:
-    """The package's rows of these tasks' experiments; an empty list if it has none."""
-    wanted = set(tasks)
+def shipped_rows(protocol: AnyProtocol, experiments: Iterable[str]) -> list[Row]:
+    """The package's rows of these experiments and of their roles; an empty list if it has none."""
+    wanted = set(experiments)
     held = read_lines(shipped(protocol)).values()
     return [row for row, _ in held if without_role(row.experiment.name) in wanted]
 
@@ -69,7 +70,7 @@ def shipped_beside(
     run = set(map(_net, rows))
     beside = [row for row in come if _net(row) not in run]
     why = ""
-    if beside and (words := differences(protocol, out)):
+    if beside and (words := differences(shipped(protocol), out, type(protocol))):
         made = ", ".join(words)
         why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
         beside = []
@@ -102,10 +103,10 @@ def _text(rows: Iterable[Values]) -> bytes:
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-def differences(protocol: AnyProtocol, directory: Path) -> list[str]:
-    """How the package's rows of a protocol were made differently from those of a directory, in
-    words: protocol, jax or kind of processor. Empty if they may be shown side by side."""
-    made, others = (_made_with(one, type(protocol)) for one in (shipped(protocol), directory))
+def differences(one: Path, other: Path, kind: type[AnyProtocol] = Protocol) -> list[str]:
+    """How the rows of two directories of a ``kind`` of protocol were made differently, in words:
+    protocol, jax or kind of processor. Empty if they may be shown side by side."""
+    made, others = _made_with(one, kind), _made_with(other, kind)
     return [
         f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
         for name in made

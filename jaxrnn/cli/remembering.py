@@ -1,0 +1,101 @@
+"""The command ``jaxrnn horizon``."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.text import Text
+
+from jaxrnn.cli.cache import set_up_jax
+from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
+from jaxrnn.errors import InputError
+from jaxrnn.machine import all_devices
+from jaxrnn.problems.horizon import CELLS, SEARCH, SMALL_CELLS, SMALL_TASKS
+from jaxrnn.report.render import console
+from jaxrnn.scorecard.halving import protocol_of
+from jaxrnn.scorecard.horizon import (
+    ENDS_HEADINGS,
+    ENDS_LEGEND,
+    TASKS,
+    ends_of_range,
+    run_horizon,
+)
+from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
+from jaxrnn.scorecard.shipped import lay_beside, shipped_beside
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import Row, typed_rows
+from jaxrnn.sweeps.watch import duration
+from jaxrnn.training.lanes import warn_if_small
+
+
+def horizon(
+    cells: Annotated[tuple[str, ...], tyro.conf.Positional, flag("CELL ...", "")] = (),
+    tasks: Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: six)")] = None,
+    full: bool = False,
+    batch_size: Count = 1,
+    match: Annotated[str, flag("NAME", "(default: weights)")] = "weights",
+    out: Out = None,
+    lanes: Lanes = None,
+    dask: Address = None,
+    compile_cache: bool = True,
+) -> None:
+    """Measure how far back recurrent cells remember: their horizon on each task, with its interval.
+
+    All cells have about the same number of weights. The same 27 settings tune each cell on each
+    task; fresh trials of the best one are reported, and those of one default for all cells.
+    docs/howto/horizon.md describes the protocol. First the command says what it will train and how
+    long that may take. Without a cell it trains eight cells on six tasks. With cells only these are
+    trained, and shown beside the rows that come with jaxrnn. Give the same command again after an
+    interruption.
+
+    Args:
+        cells: The cells to train; your own cell as file.py:name.
+        tasks: The tasks to train them on; your own task as file.py:name.
+        full: All cells and all tasks.
+        batch_size: Training sequences of an update; a trial gets 20,000, or 10,000 updates if that
+            is more.
+        match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
+            numbers in its state: weights or state; the rows that come with jaxrnn match weights.
+        out: Run directory; runs/horizon, with -state and the batch size where you ask for these.
+        lanes: Trials of a net trained at once; results do not depend on it.
+        dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
+        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    """
+    set_up_jax(compile_cache)
+    if tasks == ():
+        raise InputError("name at least one task")
+    start = time.monotonic()
+    protocol = protocol_of(batch_size, match)
+    if dask is None:
+        warn_if_small(9, all_devices()[0])
+    sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
+    out = out or Path("runs/horizon" + sizes)
+    chosen = cells or (CELLS if full else SMALL_CELLS)
+    tasks = tasks or (tuple(TASKS) if full else SMALL_TASKS)
+    run_horizon(chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
+    rows = typed_rows(out)
+    trained = list(dict.fromkeys(row.experiment.cell for row in rows))
+    with console.status("timing an update of each cell"):
+        costs = write_costs(trained, out, match)
+    lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS, "jaxrnn horizon"), out)
+    _show(rows, costs, out)
+    console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
+
+
+def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
+    """The tables on the terminal, and the report."""
+    from jaxrnn.report.document import NOTES, show_report
+    from jaxrnn.report.horizon_card import chosen_rows
+    from jaxrnn.report.render import markdown_table, terminal_table
+
+    fresh = chosen_rows(rows)
+    sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
+    first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
+    nets = nets_table(list(first.values())[::-1], sought, costs)
+    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
+    ends = ends_of_range(fresh)
+    text += f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
+    write_whole(out / NOTES, text.encode())
+    show_report(out, terminal_table(nets, HEADINGS), Text(LEGEND, style="dim"))

@@ -1,0 +1,227 @@
+"""The search for a cell's settings: which trials it asks for, and what it finds in their rows."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from helpers import rows_ending_at
+
+from jaxrnn.experiment import PER_TRIAL
+from jaxrnn.problems import settled
+from jaxrnn.problems.horizon import CELLS, LAGS, SUITES
+from jaxrnn.report.summary import Rows
+from jaxrnn.scorecard.halving import (
+    SINGLE,
+    finalists,
+    lags_reported,
+    net,
+    protocol_of,
+    reported,
+    search,
+    settings,
+    with_setting,
+)
+
+SUITE = next(suite for suite in SUITES if suite.base.task == "two_sequence")
+TUNED = ("initializer", *PER_TRIAL)
+
+
+def base_of(cell="lstm"):
+    return net(SUITE, cell, SINGLE)
+
+
+def test_27_settings_lie_evenly_between_the_ends_of_all_ranges():
+    every = settings()
+    assert len(set(every)) == 27
+    for values in zip(*every, strict=True):
+        assert 0 < min(values) <= 2 / 32
+        assert 30 / 32 <= max(values) < 1
+        counts = [sum(third <= 3 * value < third + 1 for value in values) for third in range(3)]
+        assert min(counts) >= 8
+        # Each is another multiple of 1/32.
+        assert len(set(values)) == 27
+
+
+def test_a_setting_is_between_the_ends_of_its_ranges_at_every_lag():
+    for lag in (8, 1024):
+        made = [with_setting(replace(base_of(), length=lag), one) for one in settings()]
+        rates = [one.learning_rate for one in made]
+        assert 1e-4 < min(rates) < 1.6e-4
+        assert 0.07 < max(rates) < 0.1
+        assert all(0.1 < one.clip < 10 for one in made)
+        assert {one.initializer for one in made} == {"xavier", "orthogonal", "chrono"}
+        constant = [one for one in made if one.initializer != "chrono"]
+        # A memory of 2 steps to 4 lags: log(M - 1).
+        biases = [one.forget_bias for one in constant]
+        assert min(biases) > 0
+        assert max(biases) < math.log(4 * lag - 1)
+        assert max(biases) > math.log(lag)
+        assert all(-one.forget_bias <= one.input_bias <= 0 for one in constant)
+        # Chrono's range of T is moved to M: by log(M / T).
+        for one in made:
+            if one.initializer == "chrono":
+                assert math.log(2 / lag) < one.forget_bias < math.log(4)
+                assert one.input_bias == pytest.approx(-one.forget_bias)
+
+
+def test_the_first_setting_in_figures():
+    # Sobol's first point is the middle of every range.
+    one = with_setting(replace(base_of(), length=128), settings()[0])
+    assert one.initializer == "orthogonal"
+    assert one.learning_rate == pytest.approx(math.sqrt(1e-4 * 0.1), rel=0.01)
+    assert one.clip == 1.0
+    assert one.forget_bias == pytest.approx(math.log(math.sqrt(2 * 512) - 1))
+    assert one.input_bias == pytest.approx(-one.forget_bias / 2)
+
+
+@pytest.mark.parametrize(
+    ("cell", "keeps", "lets_in"),
+    [("gru", True, False), ("min_gru", False, True), ("min_lstm", True, True), ("irnn", 0, 0)],
+)
+def test_only_gates_that_a_cell_has_get_a_bias(cell, keeps, lets_in):
+    base = base_of(cell)
+    assert (base.forget_bias, base.input_bias) == (1.0 * keeps, -1.0 * (lets_in and not keeps))
+    for setting in settings():
+        one = with_setting(base, setting)
+        assert (one.forget_bias != 0) == bool(keeps)
+        if not keeps:
+            assert (one.input_bias != 0) == bool(lets_in)
+
+
+def test_all_cells_get_the_same_rates_and_about_as_many_weights():
+    rates = {
+        tuple(with_setting(base_of(cell), one).learning_rate for one in settings())
+        for cell in CELLS
+    }
+    assert len(rates) == 1
+    assert base_of("lstm").hidden_size == 16
+    assert base_of("gru").hidden_size > 16
+
+
+def test_a_batch_gets_ten_thousand_updates_and_at_least_twenty_thousand_sequences():
+    assert protocol_of(1, "weights") == SINGLE
+    assert protocol_of(2, "weights").max_steps == 20_000
+    made = net(SUITE, "lstm", protocol_of(32, "weights"))
+    assert (made.max_steps, made.batch_size) == (320_000, 32)
+
+
+def simulated(is_solved, cell="lstm", lags=LAGS):
+    """What a search finds, and what it asks for, if a setting (None: the default) is solved in so
+    many of the trials at a lag; sooner settings are those with the lesser rate."""
+    base = base_of(cell)
+    by_settings = {
+        lag: {
+            tuple(
+                getattr(with_setting(replace(base, length=lag), one), name) for name in TUNED
+            ): one
+            for one in (*settings(), None)
+        }
+        for lag in lags
+    }
+    asking, asked = search(base, lags, 1000), []
+    wanted = next(asking)
+    while True:
+        call, rows = {}, Rows()
+        for experiment in wanted:
+            assert experiment.name == "horizon-two_sequence-search"
+            assert experiment.seed == 1000
+            done = {}
+            steps = []
+            for one in experiment.each_alone():
+                setting = by_settings[one.length][tuple(getattr(one, name) for name in TUNED)]
+                number = done[setting] = done.get(setting, 0) + 1
+                time = 1000 + int(10_000 * one.learning_rate)
+                steps.append(time if number <= is_solved(setting, one.length) else None)
+            for setting, number in done.items():
+                call.setdefault(experiment.length, {})[setting] = number
+            rows += rows_ending_at(settled(experiment), steps)
+        asked.append(call)
+        try:
+            wanted = asking.send(rows)
+        except StopIteration as end:
+            return end.value, asked
+
+
+def test_the_best_nine_and_three_go_on_at_longer_lags_and_the_best_has_a_pilot():
+    order = sorted(settings(), key=lambda one: one.rate)
+    good = order[:12]
+
+    def is_solved(setting, lag):
+        if setting is None:
+            return 9 * (lag <= 8)
+        # Two of the good ones fail where the others go on, so that they are not among the last.
+        return 9 * (setting in good and (lag <= 8 or setting not in good[:2]) and lag <= 256)
+
+    found, asked = simulated(is_solved)
+    assert asked[0] == {8: dict.fromkeys([*settings(), None], 1)}
+    assert asked[1] == {32: dict.fromkeys([*good[:9], None], 2)}
+    assert asked[2] == {128: dict.fromkeys(good[2:5], 3)}
+    # The best goes on until two lags in a row fail; the default has one between two rungs left.
+    assert asked[3:] == [
+        {256: {good[2]: 2}, 16: {None: 2}},
+        {512: {good[2]: 2}},
+        {1024: {good[2]: 2}},
+    ]
+    assert found.finalists == tuple(good[2:5])
+    assert (found.longest, found.default_longest) == (256, 8)
+
+
+def test_a_search_without_success_ends_with_its_first_rung():
+    found, asked = simulated(lambda setting, lag: 0)
+    assert [list(call) for call in asked] == [[8]]
+    assert (found.longest, found.default_longest) == (None, None)
+    assert len(found.finalists) == 3
+
+
+def test_a_rung_without_success_is_the_last_and_the_pilot_fills_the_lags_around_it():
+    found, asked = simulated(lambda setting, lag: 9 * (lag <= 16))
+    assert [list(call) for call in asked] == [[8], [32], [16], [64]]
+    assert (found.longest, found.default_longest) == (16, 16)
+
+
+def test_more_solved_trials_win_over_less_time():
+    slow = max(settings(), key=lambda one: one.rate)
+
+    def is_solved(setting, lag):
+        return 1 if lag == 8 else 2 if setting == slow else 1
+
+    everybody = sorted(settings(), key=lambda one: one.rate)
+    # Only so slow a setting that it is among the nine can win.
+    found, _ = simulated(lambda one, lag: is_solved(one, lag) * (one in [*everybody[:8], slow]))
+    assert found.finalists[0] == slow
+
+
+def test_fresh_trials_lie_around_the_longest_lag_that_the_pilot_solved():
+    assert lags_reported(LAGS, 128) == {32: 6, 64: 6, 128: 9, 256: 9}
+    assert lags_reported(LAGS, 1024) == {256: 6, 512: 6, 1024: 9}
+    assert lags_reported(LAGS, 8) == {8: 9, 16: 9}
+    assert lags_reported(LAGS, None) == {8: 9}
+    assert lags_reported((32, 64, 128), None) == {32: 9}
+
+
+def test_fresh_trials_have_another_seed_and_the_settings_of_the_winner_and_of_the_default():
+    found, _ = simulated(lambda setting, lag: 9 * (lag <= (16 if setting is None else 128)))
+    fresh = reported(base_of(), LAGS, found)
+    assert [(one.name.split("-")[1:], one.length, one.trials) for one in fresh] == [
+        *((["two_sequence"], lag, n) for lag, n in ((32, 6), (64, 6), (128, 9), (256, 9))),
+        *((["two_sequence", "default"], lag, n) for lag, n in ((8, 6), (16, 9), (32, 9))),
+    ]
+    assert {one.seed for one in fresh} == {0}
+    for one in fresh[:4]:
+        expected = with_setting(replace(base_of(), length=one.length), found.finalists[0])
+        assert one == replace(expected, trials=one.trials)
+    assert {(one.learning_rate, one.forget_bias) for one in fresh[4:]} == {(0.001, 1.0)}
+    others = finalists(base_of(), found)
+    assert sum(one.trials for one in others) == 2 * 6
+    assert {(one.name, one.length, one.seed) for one in others} == {
+        ("horizon-two_sequence-finalist", 128, 0)
+    }
+    rates = {rate for one in others for rate in one.per_trial("learning_rate")}
+    wanted = {with_setting(base_of(), one).learning_rate for one in found.finalists[1:]}
+    assert rates == wanted
+
+
+def test_where_nothing_was_solved_there_is_nothing_to_choose_among():
+    found, _ = simulated(lambda setting, lag: 0)
+    assert finalists(base_of(), found) == []
+    assert [(one.length, one.trials) for one in reported(base_of(), LAGS, found)] == [(8, 9)] * 2

@@ -1,0 +1,271 @@
+"""The view of horizons: its tables and pictures hold what the rows say, and no more."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from helpers import printed, rows_ending_at, run, write_rows
+
+from jaxrnn import InputError, horizon, octaves_between
+from jaxrnn.problems import SUITES
+from jaxrnn.report.document import parts_of, pictures_of
+from jaxrnn.report.horizon_card import (
+    card_of,
+    expected_best,
+    growth,
+    growth_picture,
+    horizon_picture,
+    horizon_rows,
+    luck_rows,
+    share_if_chosen_again,
+    shares_picture,
+)
+from jaxrnn.report.summary import Rows, Study
+
+CAP = 20_000
+
+
+def trials(task, cell, lag, steps, role="", **settings):
+    """Rows of a cell on a task at a lag, solved at these steps or not."""
+    suite = SUITES[f"horizon-{task}"]
+    given = {"name": suite.base.name + role, "trials": len(steps)} | settings
+    return rows_ending_at(suite.at(cell, lag, **given), steps)
+
+
+def chosen(task, cell, by_lag, **settings):
+    """Fresh trials of a setting: so many solved of so many at each lag, all at step 2,000."""
+    rows = []
+    for lag, (solved, number) in by_lag.items():
+        steps = [2000] * solved + [None] * (number - solved)
+        rows += trials(task, cell, lag, steps, learning_rate=0.01, **settings)
+    return rows
+
+
+STEEP = {32: (6, 6), 64: (6, 6), 128: (9, 9), 256: (0, 9)}
+
+
+def only(rows):
+    """The one net of these rows."""
+    (net,) = card_of(rows).nets.values()
+    return net
+
+
+def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
+    rows = chosen("adding", "lstm", STEEP)
+    rows += trials("adding", "lstm", 16, [None] * 9, "-default")
+    rows += trials("adding", "lstm", 16, [500], "-search")
+    rows += trials("adding", "gru", 16, [500], "-search")
+    card = card_of(rows)
+    assert list(card.nets) == [("adding", "lstm")]
+    assert sorted(only(rows).chosen) == [32, 64, 128, 256]
+    assert sorted(only(rows).default) == [16]
+    alone = Study(trials("adding", "gru", 16, [500], "-search"))
+    assert alone.is_horizon
+    first, *_ = parts_of(alone)
+    assert first.text == "There are no fresh trials yet: the search has not come to its end."
+    assert pictures_of(alone) == []
+
+
+def test_cells_and_tasks_stand_by_families():
+    rows = []
+    for task in ("parity", "adding"):
+        for cell in ("min_gru", "mine.py:own", "lstm", "simple_rnn"):
+            rows += chosen(task, cell, {32: (6, 6)})
+    card = card_of(rows)
+    assert card.tasks == ["adding", "parity"]
+    assert card.cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
+    figure = horizon_picture(card, rows)
+    across = [
+        line.get_ydata()[0] for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1
+    ]
+    assert across == [0.5, 1.5, 2.5]  # between the families of cells
+
+
+def test_the_horizon_is_that_of_the_fresh_trials():
+    net = only(chosen("adding", "lstm", STEEP))
+    expected = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9])
+    assert net.horizon == expected
+    assert expected[:2] == (128, 256)
+
+
+def with_finalists(by_lag, lag, others, sought):
+    """A chosen setting with two other finalists: solved of six fresh trials at a lag, and of three
+    trials in the search, the chosen one's first."""
+    rows = chosen("adding", "lstm", by_lag)
+    for rate, solved in zip((0.02, 0.03), others, strict=True):
+        steps = [2000] * solved + [None] * (6 - solved)
+        rows += trials("adding", "lstm", lag, steps, "-finalist", learning_rate=rate)
+    for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
+        steps = [2000] * solved + [None] * (3 - solved)
+        rows += trials("adding", "lstm", 64, steps, "-search", learning_rate=rate)
+    # What left the search earlier is no finalist.
+    rows += trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("by_lag", "others", "sought", "expected"),
+    [
+        (STEEP, (6, 6), (3, 3, 3), (128, 256)),  # whichever had been chosen
+        (STEEP, (0, 0), (3, 0, 0), (128, 256)),  # no other would have been
+        (STEEP, (0, 0), (3, 3, 3), (64, 256)),  # another search may have chosen worse
+        ({32: (6, 6), 64: (6, 6), 128: (0, 9), 256: (0, 9)}, (6, 6), (3, 3, 3), (64, 256)),
+        ({32: (6, 6), 64: (6, 6), 128: (0, 9), 256: (0, 9)}, (0, 0), (3, 3, 3), (64, 128)),
+    ],
+)
+def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, sought, expected):
+    net = only(with_finalists(by_lag, 128, others, sought))
+    assert net.horizon[:2] == expected
+    assert net.horizon.point == net.alone.point
+
+
+def test_the_share_if_chosen_again_is_the_mixture_that_can_be_computed():
+    def rows(solved, number):
+        return Rows(trials("adding", "lstm", 64, [2000] * solved + [None] * (number - solved)))
+
+    # One finalist: Jeffreys' interval of its share.
+    from scipy.stats import beta
+
+    low, high = share_if_chosen_again([rows(3, 3)], [rows(7, 9)])
+    assert (low, high) == pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
+    # The second is hardly ever chosen, so the mixture is the first's.
+    low, high = share_if_chosen_again([rows(60, 60), rows(0, 60)], [rows(7, 9), rows(0, 9)])
+    assert (low, high) == pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
+    # Two that are the same in the search: the second is chosen too often to leave it out.
+    low, high = share_if_chosen_again([rows(3, 3), rows(3, 3)], [rows(9, 9), rows(0, 9)])
+    assert low < 0.01
+    assert high > 0.99
+
+
+def test_the_table_says_what_the_functions_say():
+    rows = chosen("adding", "lstm", STEEP, clip=2.5, initializer="orthogonal")
+    rows += trials("adding", "lstm", 16, [2000] * 6, "-default")
+    rows += trials("adding", "lstm", 32, [None] * 9, "-default")
+    rows += chosen("adding", "gru", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
+    lags = [16, 32, 64, 128, 256, 512, 1024]
+    first, second = (one.cells for one in horizon_rows(card_of(rows)))
+    lstm = ([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9])
+    gru = ([256, 512, 1024], [6, 6, 9], [6, 6, 9])
+    point = horizon(*lstm).point
+    assert first["horizon"] == f"{point:.0f}"
+    assert first["95%"] == "128-256"
+    assert (first["rate"], first["clip"], first["initializer"]) == ("0.01", "2.5", "orthogonal")
+    assert (first["default"], first["default's 95%"]) == (f"{math.sqrt(16 * 32):.0f}", "16-32")
+    gain = octaves_between(lstm, ([16, 32], [6, 0], [6, 9]), lags)
+    assert first["tuning gains"] == f"{gain.mean:+.1f}"
+    assert "against the first" not in first
+    assert second["horizon"] == "≥1,024"
+    assert second["95%"] == "1,024-"
+    gap = octaves_between(gru, lstm, lags)
+    assert second["against the first"] == f"{gap.mean:+.1f}" == "+3.0"
+    assert second["its 95%"] == f"{gap.low:+.1f} to {gap.high:+.1f}"
+    assert gap.low > 0
+    assert "default" not in second
+
+
+def test_a_net_that_learns_no_lag_has_a_horizon_below_the_first():
+    line = horizon_rows(card_of(chosen("adding", "lstm", {16: (0, 9)})))[0].cells
+    assert (line["horizon"], line["95%"]) == ("<16", "-16")
+
+
+def test_the_chance_of_the_best_of_some_settings_is_that_of_all_ways_to_draw_them():
+    values = [1] * 4 + [0] * 5
+    for number in (1, 3, 9):
+        ways = list(combinations(values, number))
+        assert expected_best(4, 9, number) == pytest.approx(np.mean([max(way) for way in ways]))
+
+
+def test_luck_is_a_mean_over_tasks_of_the_first_rung_without_the_default():
+    rows = []
+    for task, solved in (("adding", 3), ("copying", 27)):
+        rows += chosen(task, "lstm", {16: (9, 9)})
+        steps = [2000] * solved + [None] * (27 - solved)
+        rates = tuple(0.01 + 0.001 * k for k in range(27))
+        first = 16 if task == "adding" else 8
+        rows += trials(task, "lstm", first, steps, "-search", learning_rate=rates)
+        rows += trials(task, "lstm", first, [None], "-search")  # the default's
+        rows += trials(task, "lstm", 64, [None], "-search", learning_rate=0.01)
+    (line,) = luck_rows(card_of(rows))
+    assert line.cells["best of 1"] == f"{100 * (3 / 27 + 1) / 2:.0f}"
+    assert line.cells["best of 3"] == f"{100 * (expected_best(3, 27, 3) + 1) / 2:.0f}"
+    assert line.cells["best of 27"] == "100"
+
+
+def test_the_horizon_grows_with_the_sequences():
+    rows = []
+    for lag, steps in ((8, 1000), (16, 4000), (32, 15_000)):
+        rows += trials("copying", "lstm", lag, [steps] * 9, learning_rate=0.01)
+    rows += trials("copying", "lstm", 64, [None] * 9, learning_rate=0.01)
+    curve = growth(only(rows), CAP)
+    assert curve[0][0] > 1000  # before that not even the shortest is solved
+    for number, point in curve:
+        longest = 8 if number < 4000 else 16 if number < 15_000 else 32
+        assert point == pytest.approx(longest * math.sqrt(2))
+    assert curve[-1] == (CAP, pytest.approx(32 * math.sqrt(2)))
+
+
+def test_the_pictures_hold_the_numbers():
+    rows = chosen("adding", "lstm", STEEP) + chosen("adding", "gru", {16: (0, 9)})
+    rows += chosen("copying", "lstm", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
+    card = card_of(rows)
+    axes = horizon_picture(card, rows).axes[0]
+    values = axes.images[0].get_array()
+    point = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9]).point
+    assert values[0].tolist() == pytest.approx([point, 1024])
+    assert values[1, 0] == 8  # half of the shortest
+    assert np.ma.getmaskarray(np.ma.masked_invalid(values))[1, 1]  # nothing was run
+    words = {text.get_text() for text in axes.texts}
+    assert words == {f"{point:.0f}", "128-256", "≥1,024", "1,024-", "<16", "-16"}
+
+    panels = shares_picture(card, rows).axes
+    assert [axes.get_title() for axes in panels[:2]] == ["adding", "copying"]
+    lstm = panels[0].lines[0]
+    assert lstm.get_xdata().tolist() == [32, 64, 128, 256]
+    assert lstm.get_ydata().tolist() == pytest.approx([1, 1, 1, 0], abs=0.02)
+
+    panels = growth_picture(card, rows).axes
+    (line,) = panels[0].lines
+    assert line.get_ydata()[-1] == pytest.approx(point)
+
+
+def test_a_report_has_this_view_alone_and_the_rules(tmp_path, capsys):
+    rows = chosen("adding", "lstm", STEEP) + chosen("parity", "gru", STEEP)
+    study = Study(rows)
+    assert [one.stem for one in pictures_of(study)] == [
+        *("horizon_by_task", "solved_by_lag", "horizon_by_sequences")
+    ]
+    write_rows(tmp_path, rows)
+    assert run("report", tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert "128-256" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
+    assert (tmp_path / "horizon_by_task.png").exists()
+    assert "Solved, on adding" in (tmp_path / "report.md").read_text()
+
+
+def test_only_own_rows_are_shown_on_a_terminal_with_the_gap_to_the_others():
+    kept = chosen("adding", "lstm", STEEP)
+    own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
+    table, *_ = parts_of(Study([*kept, *own], own))
+    assert len(table.rows) == 2
+    (shown,) = table.brief
+    assert shown.cells["net"] == "mine.py:cell"
+    assert shown.cells["against the first"] == "-3.0"
+    assert "-3.0" in printed(100, table)
+
+
+def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():
+    near, far = ([8, 16], [9, 0], [9, 9]), ([256, 512], [9, 0], [9, 9])
+    gap = octaves_between(far, near, [8, 16, 32, 64, 128, 256, 512, 1024])
+    assert gap.mean == pytest.approx(5)
+    assert 2.5 < gap.low < gap.high < 6
+    with pytest.raises(InputError, match="only at lengths that both have"):
+        octaves_between(far, near)
+
+
+def test_a_setting_of_a_search_belongs_to_the_horizon_and_own_tasks_do():
+    for name in ("horizon-adding-search", "horizon-mine.py.echo-default"):
+        made = replace(SUITES["horizon-adding"].base, name=name, trials=1, length=16)
+        assert Study(rows_ending_at(made, [5])).views == {"horizon"}

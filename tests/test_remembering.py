@@ -1,0 +1,148 @@
+"""`jaxrnn horizon`: what it trains, and what it shows of one's own cell and one's own task."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from helpers import rows_of, run
+
+import jaxrnn
+from jaxrnn import InputError, run_horizon
+from jaxrnn.problems.horizon import SEARCH, without_role
+from jaxrnn.scorecard.halving import SINGLE
+from jaxrnn.scorecard.horizon import TASKS, ends_of_range, nets, suite_of
+from jaxrnn.scorecard.shipped import HORIZON, ship, shipped, shipped_rows
+from jaxrnn.store.rows import typed_rows
+
+TINY = replace(SINGLE, max_steps=600)
+
+OWN = '''
+import jax, jax.numpy as jnp
+from jaxrnn import Sequence, Solved, Task
+import jaxrnn
+
+def echo(length):
+    """Repeat the first bit at the last step."""
+    if length > 32:
+        from jaxrnn import InputError
+        raise InputError(f"length {length} is more than echo has")
+    def draw(key):
+        bits = jax.random.bernoulli(key, shape=(length,)).astype(jnp.int32)
+        return Sequence(bits, jnp.full(length, bits[0]), jnp.arange(length) == length - 1)
+    return Task(draw, 2, 2, length, solved=Solved(threshold=0.5, window=100, max_failures=5))
+
+def mine(i, h, o):
+    return jaxrnn.gru(i, h, o)
+'''
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    path = tmp_path_factory.mktemp("own") / "mine.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Three settings and two rungs, so that little is compiled."""
+    monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
+    monkeypatch.setattr("jaxrnn.scorecard.halving.REPORT", {0.5: 2, 1: 2, 2: 2})
+
+
+@pytest.fixture(scope="module")
+def tiny_run(own, tmp_path_factory):
+    out = tmp_path_factory.mktemp("horizon") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        few.__wrapped__(patch)
+        run_horizon(["gru"], [f"{own}:echo"], out, TINY)
+    return out
+
+
+def test_the_tasks_and_the_lags_that_they_admit(own):
+    assert len(TASKS) >= 15
+    assert suite_of("adding").lengths == (16, 32, 64, 128, 256, 512, 1024)
+    assert suite_of(f"{own}:echo").lengths == (8, 16, 32)
+    assert suite_of(f"{own}:echo").base.name == "horizon-mine.echo"
+    with pytest.raises(InputError, match=r"unknown task 'parities': choose from adding, .*parity"):
+        suite_of("parities")
+    with pytest.raises(InputError, match="has no 'none', it has echo, mine"):
+        suite_of(f"{own}:none")
+    made = nets(["gru", "gru", "lstm"], ["parity", "parity"], SINGLE)
+    assert [(one.base.cell, one.base.task) for one in made] == [
+        ("gru", "parity"),
+        ("lstm", "parity"),
+    ]
+
+
+def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own, few, monkeypatch):
+    rows = typed_rows(tiny_run)
+    roles = {row.experiment.name.rpartition("echo")[2] for row in rows}
+    assert {"", "-default", "-search"} <= roles
+    sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
+    assert {row.experiment.seed for row in sought} == {1000}
+    assert {row.experiment.seed for row in rows if row not in sought} == {0}
+    assert {row.experiment.max_steps for row in rows} == {600}
+    kept = json.loads((tiny_run / "protocol.json").read_text())
+    assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
+        "seed": 0,
+        "search_seed": 1000,
+    }
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", lambda *_, **__: pytest.fail("trained"))
+    again = run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY)
+    assert again == rows_of(tiny_run)
+
+
+def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
+    with pytest.raises(InputError, match="was begun with max-steps 600, not 20000"):
+        run_horizon(["gru"], [f"{own}:echo"], tiny_run)
+    other = tmp_path / "other"
+    other.mkdir()
+    made = replace(jaxrnn.NOTEBOOK.base, trials=1)
+    from helpers import rows_ending_at, write_rows
+
+    write_rows(other, rows_ending_at(made, [5]))
+    with pytest.raises(InputError, match="holds rows of notebook, no horizon: use another --out"):
+        run_horizon(["gru"], ["adding"], other)
+
+
+def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
+    tiny_run, own, few, tmp_path, monkeypatch, capsys
+):
+    kept = tmp_path / "kept"
+    shutil.copytree(tiny_run, kept)
+    (kept / "cost.json").write_text('{"gru": 0.9}')
+    ship(kept, tmp_path / "shipped" / "horizon")
+    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
+    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda size, match: TINY)
+    monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
+    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_: 1e-6)
+    out = tmp_path / "out"
+    assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
+    shown = capsys.readouterr().out
+    assert "Time: about" in " ".join(shown.split())
+    report = (out / "report.md").read_text()
+    (own_line,) = (line for line in report.splitlines() if ":mine |" in line and "echo |" in line)
+    assert "+0.0" in own_line  # it is the GRU, with the GRU's settings and its trials
+    assert {row.experiment.cell for row in typed_rows(out)} == {f"{own}:mine"}
+    assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
+
+
+def test_no_task_and_an_unknown_cell_are_one_sentence(capsys, tmp_path):
+    assert run("horizon", "--tasks", "--out", tmp_path / "out") == 2
+    assert "name at least one task" in capsys.readouterr().err
+    assert run("horizon", "gruu", "--tasks", "parity", "--out", tmp_path / "out") == 2
+    assert "unknown cell 'gruu'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_kept_rows_are_those_of_the_protocol():
+    tasks = {"horizon-parity"}
+    rows = shipped_rows(SINGLE, tasks)
+    assert {without_role(row.experiment.name) for row in rows} == tasks
+    assert {row.experiment.max_steps for row in rows} == {SINGLE.max_steps}
+    assert shipped(replace(SINGLE, batch_size=32)).name == f"{HORIZON}-32"
+    assert shipped_rows(replace(SINGLE, batch_size=32), tasks) == []
+    ends = {line.cells["setting"] for line in ends_of_range(rows)}
+    assert "rate" in ends
