@@ -10,7 +10,7 @@ that all cores had.
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import jax
@@ -34,11 +34,12 @@ def main(
 ) -> None:
     """Print the figures, for all nets together."""
     set_up_jax(False)
-    seconds, programs = Counter[str](), Counter[str]()
+    seconds: defaultdict[str, float] = defaultdict(float)
+    programs = Counter[str]()
 
-    def listen(event: str, duration: float, **_: object) -> None:
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         if event in COMPILING:
-            seconds[COMPILING[event]] += duration
+            seconds[COMPILING[event]] += duration_secs
             programs[COMPILING[event]] += 1
 
     jax.monitoring.register_event_duration_secs_listener(listen)

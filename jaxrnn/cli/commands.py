@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxrnn.cli.cache import set_up_jax
+from jaxrnn.cli.claiming import claims
 from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.cli.remembering import horizon
 from jaxrnn.cli.scoring import scorecard
@@ -32,6 +33,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import PAPER, SUITES, Source, Suite
+from jaxrnn.problems.claims import PUBLISHED
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration
@@ -246,12 +248,13 @@ def list_() -> None:
     for name, suite in SUITES.items():
         if suite.source.tuned:
             tuned.setdefault(suite.source, []).append(name)
-        elif suite.source is not PAPER:
+        elif suite.source not in (PAPER, PUBLISHED):
             alone.append(suite)
     console.print(suites_table(alone))
     for source, names in tuned.items():
         console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
+    console.print(f"Those of {PUBLISHED.title}: jaxrnn claims", style="dim")
 
 
 def _expand(
@@ -313,6 +316,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "paper": paper,
     "scorecard": scorecard,
     "horizon": horizon,
+    "claims": claims,
     "inspect": inspect,
     "report": report,
     "list": list_,

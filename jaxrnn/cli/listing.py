@@ -42,7 +42,7 @@ _COST = {
 
 def cells_table() -> RenderableType:
     """Every cell: its weights and its state at one size, what it is and where it comes from."""
-    table = _table(("cell",), ("weights", "state"), ("what it is, and its source",))
+    table = table_of(("cell",), ("weights", "state"), ("what it is, and its source",))
     for name, builder in CELLS.items():
         table.add_row(f"  {name}", *_sizes(name), _described(builder))
     legend = (
@@ -64,7 +64,7 @@ def _sizes(cell: str) -> tuple[str, str]:
 
 def builders_table() -> RenderableType:
     """Every other name that an experiment may give, what it is and where it comes from."""
-    table = _table(("name",), (), ("what it is, and its source",))
+    table = table_of(("name",), (), ("what it is, and its source",))
     kinds: dict[str, Mapping[str, object]] = {
         "initializers": INITIALIZERS,
         "tasks": TASKS,
@@ -89,7 +89,7 @@ def _described(builder: object) -> Text:
 def suites_table(suites: Sequence[Suite]) -> RenderableType:
     """Experiments that can be run by name: their nets, lengths, and settings other than the
     defaults."""
-    table = _table(("experiment",), (), ("what it consists of, and its source",))
+    table = table_of(("experiment",), (), ("what it consists of, and its source",))
     for suite in suites:
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
         for field in fields(Experiment):
@@ -111,7 +111,7 @@ def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> R
     by_task: dict[str, list[Suite]] = {}
     for suite in suites:
         by_task.setdefault(suite.base.task, []).append(suite)
-    departures = _table(("name",), ("T", *cost), ("departs from the published in",))
+    departures = table_of(("name",), ("T", *cost), ("departs from the published in",))
     header = _published_table(cost)
     header.show_header = True
     parts: list[RenderableType] = [header]
@@ -139,7 +139,7 @@ def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> R
 
 def _published_table(cost: Sequence[str]) -> Table:
     """A table of published results; its columns have the same width for every task."""
-    table = _table(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", *cost), ())
+    table = table_of(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", *cost), ())
     for column, width in zip(table.columns, (10, 4, 6, 9, 6, 7, 7, 7), strict=False):
         column.min_width = width
     table.show_header = False
@@ -161,7 +161,8 @@ def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departure
         as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), *cost)
 
 
-def _table(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:
+def table_of(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:
+    """An empty table: names at the left, numbers at the right, then words on several lines."""
     columns = [Column(name, no_wrap=True) for name in left]
     columns += [Column(name, justify="right", no_wrap=True) for name in right]
     return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)

@@ -14,6 +14,7 @@ from jaxrnn.names import build, find
 from jaxrnn.problems import (
     arithmetic,
     card,
+    claims,
     copying,
     horizon,
     long_lag,
@@ -71,6 +72,7 @@ SUITES: dict[str, Suite] = {
         temporal_order,
         card,
         horizon,
+        claims,
     )
     for suite in family.SUITES
 }

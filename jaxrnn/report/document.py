@@ -11,6 +11,7 @@ from jaxrnn.report import (
     by_experiment,
     by_length,
     card,
+    claims,
     grid,
     horizon,
     horizon_card,
@@ -37,6 +38,7 @@ VIEWS: tuple[View, ...] = (
     *(
         card.VIEW,
         horizon_card.VIEW,
+        claims.VIEW,
         table.VIEW,
         horizon.VIEW,
         grid.VIEW,

@@ -26,7 +26,7 @@ NAME_WIDTH = 28
 """Width of a net's name on the terminal."""
 
 _NETS = ("net", "against", "cell")
-_LEFT = (*_NETS, "task", "optimizer", "setting")
+_LEFT = (*_NETS, "task", "optimizer", "setting", "claim", "says", "verdict", "as printed")
 
 
 class TableRow(NamedTuple):
@@ -125,11 +125,10 @@ MOST_NUMBERS = 12
 
 def in_brief(value: Any) -> str:
     """A setting's value as in config.json, but of many numbers only the least and the greatest."""
-    if isinstance(value, list) and len(value) > MOST_NUMBERS:
-        if all(isinstance(one, int | float) for one in value):
-            least, greatest = short(min(value)), short(max(value))
-            return f"{least} to {greatest} ({len(value)} values)"
-    return spelled(value)
+    are_numbers = isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+    if not are_numbers or len(value) <= MOST_NUMBERS:
+        return spelled(value)
+    return f"{short(min(value))} to {short(max(value))} ({len(value)} values)"
 
 
 def markdown(document: Document) -> str:

@@ -1,0 +1,422 @@
+"""Published claims: statements that trials can decide, under the conditions of their papers.
+
+A claim is a statement as printed, the nets that decide it, and what it says of each. A criterion is
+stated here, before any run. Where a paper shows only curves, a trial is solved if its mean error on
+1,000 sequences that it is never trained on is at most a tenth of what a net reaches that remembers
+nothing, within the paper's number of updates.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.problems.suite import Source, Suite
+
+PUBLISHED = Source(
+    title="published claims",
+    net="{name}",
+    solved="met the claim's criterion within the paper's number of updates",
+    steps="training sequences until then",
+    view="claims",
+)
+
+LEARNS, FAILS, SOONER = "learns", "does not learn", "sooner than"
+
+
+class Says(NamedTuple):
+    """One part of a statement."""
+
+    net: str
+    what: str  # LEARNS, FAILS or SOONER
+    than: str = ""  # the other net, if it compares
+
+
+class Claim(NamedTuple):
+    """A published statement and what decides it."""
+
+    name: str
+    statement: str  # as printed
+    source: str  # the paper and the section, and the authors' code where the paper is silent
+    differs: str  # how the conditions differ from the paper's, and what was decided
+    says: tuple[Says, ...]
+    nets: tuple[str, ...]
+    suites: tuple[Suite, ...]  # of the nets, in their order
+
+
+PREFIX = "claim-"
+
+
+def _claim(
+    name: str,
+    base: Experiment,
+    nets: Mapping[str, Mapping[str, Any]],
+    says: tuple[Says, ...],
+    **words: str,
+) -> Claim:
+    """A claim whose nets are ``base`` with some settings."""
+    suites = []
+    for net, settings in nets.items():
+        one = replace(base, name=f"{PREFIX}{name}-{net}", **settings)
+        suites.append(
+            Suite(base=one, cells=(one.cell,), lengths=(one.length,), source=PUBLISHED, uncounted=0)
+        )
+    return Claim(name, says=says, nets=tuple(nets), suites=tuple(suites), **words)
+
+
+TEST_SIZE = 1_000
+
+
+def _judged(baseline: float, updates_between: int, batch_size: int) -> dict[str, Any]:
+    """The criterion: a mean error of at most a tenth of the baseline on a test set."""
+    return {
+        "test_size": TEST_SIZE,
+        "max_failures": TEST_SIZE,  # only the mean counts
+        "threshold": 0.5,
+        "mean_error": baseline / 10,
+        "test_every": updates_between * batch_size,
+        "batch_size": batch_size,
+    }
+
+
+def _copying(length: int, batch_size: int, updates: int, updates_between: int) -> Experiment:
+    """The copying task, ten of eight symbols, by the mean cross-entropy of all steps."""
+    baseline = 10 * math.log(8) / (length + 20)
+    return Experiment(
+        task="copying",
+        length=length,
+        measure="mean_cross_entropy",
+        max_steps=updates * batch_size,
+        trials=6,
+        **_judged(baseline, updates_between, batch_size),
+    )
+
+
+def _adding(length: int, batch_size: int, updates: int, updates_between: int) -> Experiment:
+    """The adding task since 2015, by the mean squared error."""
+    return Experiment(
+        task="adding_halves",
+        length=length,
+        max_steps=updates * batch_size,
+        trials=6,
+        **_judged(1 / 6, updates_between, batch_size),
+    )
+
+
+def _words(task: str, length: int, batch_size: int, updates: int, **options: Any) -> Experiment:
+    """Words of all lengths up to one, by the task's own rule; AdamW with warm-up and cosine."""
+    return Experiment(
+        task=task,
+        task_options={"shortest": 3, **options},
+        length=length,
+        hidden_size=16,
+        initializer="xavier",
+        optimizer="clipped_adamw",
+        learning_rate=0.001,
+        clipping="none",
+        schedule="cosine",
+        schedule_options={"final": 0.001},
+        warmup=updates // 10,
+        batch_size=batch_size,
+        max_steps=updates * batch_size,
+        trials=6,
+    )
+
+
+# First factor of RMSprop's means, and where epsilon stands.
+_TORCH = {"decay": 0.99, "eps_in_sqrt": False}
+_THEANO = {"decay": 0.9, "initial_scale": 0.001, "eps": 0.0}
+
+_T = 100
+_BOUND = 2 ** (1 / _T)
+
+_INDRNN = _claim(
+    "indrnn_adding",
+    replace(
+        _adding(_T, batch_size=32, updates=20_100, updates_between=100),
+        hidden_size=128,
+        initializer="xavier",
+        optimizer="clipped_adam",
+        learning_rate=0.002,
+        clipping="element",
+        clip=10.0,
+    ),
+    {
+        "ind_rnn": {
+            "cell": "ind_rnn",
+            "layers": 2,
+            "stack_hidden": True,
+            "learning_rate": 0.0002,
+            "cell_options": {"recurrent_range": (1 / _BOUND, _BOUND), "recurrent_bound": _BOUND},
+        },
+        "irnn": {"cell": "irnn", "learning_rate": 0.0002},
+        "lstm": {"cell": "lstm_peephole", "forget_bias": 1.0},
+        "simple_rnn": {"cell": "simple_rnn"},
+    },
+    (
+        Says("ind_rnn", LEARNS),
+        Says("irnn", LEARNS),
+        Says("lstm", LEARNS),
+        Says("simple_rnn", FAILS),
+    ),
+    statement=(
+        "for short sequences (T = 100), most of the models (except RNN with tanh) performed well "
+        "as they converged to a very small error"
+    ),
+    source=(
+        "Li et al. 2018 (1803.04831), section 5.1 and figure 2a; batch, clipping and first weights "
+        "from the authors' program adding.py (Sunnydreamrain/IndRNN_Theano_Lasagne)"
+    ),
+    differs=(
+        "We train for the first of the schedule's three stages, 20,100 updates; in figure 2a the "
+        "slowest net that learns needs about 7,000. The program bounds the gradient that flows "
+        "back through each step by 10, we bound that of each weight. Input and output weights are "
+        "Xavier's. Both layers of IndRNN begin with the last layer's range."
+    ),
+)
+
+_NNRNN = _claim(
+    "nnrnn_copying",
+    replace(
+        _copying(200, batch_size=10, updates=1_500, updates_between=50),
+        hidden_size=128,
+        initializer="xavier",
+        optimizer="clipped_rmsprop",
+        optimizer_options=_TORCH,
+        clipping="none",
+    ),
+    {
+        "exp_rnn": {"cell": "exp_rnn", "learning_rate": 0.001},
+        "lstm": {"cell": "lstm", "learning_rate": 0.0005},
+        "simple_rnn": {
+            "cell": "simple_rnn",
+            "learning_rate": 0.001,
+            "optimizer_options": _TORCH | {"decay": 0.9},
+        },
+    },
+    (Says("exp_rnn", LEARNS), Says("lstm", FAILS), Says("simple_rnn", FAILS)),
+    statement=(
+        "(figure 4, left: expRNN comes near 0 within 200 updates, LSTM and RNN stay at the "
+        "baseline)"
+    ),
+    source=(
+        "Kerg et al. 2019 (1905.12080), supplement, table 2 and figure 4; their program "
+        "copytask.py (nnRNN/nnRNN_release)"
+    ),
+    differs=(
+        "A figure, no sentence. Their RNN has modReLU, ours tanh. Their LSTM's biases are uniform, "
+        "ours 0."
+    ),
+)
+
+_UNITARY: dict[str, Any] = {
+    "initializer": "xavier",
+    "optimizer": "clipped_rmsprop",
+    "optimizer_options": _THEANO,
+    "learning_rate": 0.001,
+    "clipping": "element",
+    "clip": 1.0,
+}
+
+_UNITARY_WORDS = (
+    "Units from another program that names the paper's (corcra/uRNN); batch, optimizer, bound and "
+    "biases from the authors' program (amarshah/complex_RNN). Their first states are trained, ours "
+    "are 0; their LSTM's output gate sees all memory cells."
+)
+
+_URNN_ADDING = _claim(
+    "urnn_adding",
+    replace(
+        _adding(100, batch_size=20, updates=20_000, updates_between=100),
+        hidden_size=128,
+        **_UNITARY,
+    ),
+    {
+        "irnn": {"cell": "irnn"},
+        "simple_rnn": {"cell": "simple_rnn"},
+    },
+    (Says("simple_rnn", FAILS), Says("irnn", FAILS)),
+    statement=(
+        "The RNN with tanh and IRNN were not able to beat the baseline for any number of time "
+        "steps."
+    ),
+    source="Arjovsky, Shah & Bengio 2016 (1511.06464), section 5.2 of the authors' last draft",
+    differs=f"At T = 100, the least of theirs. {_UNITARY_WORDS}",
+)
+
+_URNN_COPYING = _claim(
+    "urnn_copying",
+    replace(_copying(200, batch_size=20, updates=20_000, updates_between=200), **_UNITARY),
+    {
+        "lstm": {"cell": "lstm", "hidden_size": 40, "forget_bias": 1.0},
+        "simple_rnn": {"cell": "simple_rnn", "hidden_size": 80},
+    },
+    (Says("lstm", FAILS), Says("simple_rnn", FAILS)),
+    statement=(
+        "aside from the simplest case, both the RNN with tanh and more surprisingly the LSTMs get "
+        "almost exactly the same cost as the memoryless strategy"
+    ),
+    source="Arjovsky, Shah & Bengio 2016 (1511.06464), section 5.1 of the authors' last draft",
+    differs=f"At T = 200, the second of theirs. {_UNITARY_WORDS}",
+)
+
+_CHRONO = _claim(
+    "chrono_adding",
+    replace(
+        _adding(200, batch_size=32, updates=10_000, updates_between=100),
+        cell="lstm",
+        hidden_size=128,
+        optimizer="clipped_rmsprop",
+        optimizer_options={"decay": 0.9},
+        learning_rate=0.001,
+        clipping="none",
+    ),
+    {
+        "chrono": {"initializer": "chrono"},
+        "standard": {"initializer": "xavier", "forget_bias": 1.0},
+    },
+    (Says("chrono", SOONER, "standard"),),
+    statement="For all T's, chrono initialization significantly speeds up learning.",
+    source="Tallec & Ollivier 2018 (1804.11188), section 3, of adding at T = 200 and 750",
+    differs=(
+        "At T = 200. The paper names neither the batch nor the number of updates: 32, as in a "
+        "reproduction (atremblay/chronoRNN), and 10,000."
+    ),
+)
+
+_CORNN = _claim(
+    "cornn_adding",
+    replace(
+        _adding(100, batch_size=50, updates=10_000, updates_between=100),
+        hidden_size=128,
+        initializer="xavier",
+        cell="co_rnn",
+        cell_options={"dt": 0.06, "gamma": 66.0, "epsilon": 15.0},
+        optimizer="clipped_adam",
+        learning_rate=0.02,
+        clipping="none",
+    ),
+    {"co_rnn": {}},
+    (Says("co_rnn", LEARNS),),
+    statement="comparable in performance to the state of the art on a variety of benchmarks",
+    source=(
+        "Rusch & Mishra 2021 (2010.00951), abstract; all conditions from the authors' program "
+        "adding_task.py (tk-rusch/coRNN)"
+    ),
+    differs=(
+        "At T = 100, the program's own length; it allows 60,000 updates, we 10,000. The sentence "
+        "says no number: that it learns is the least that it means."
+    ),
+)
+
+_PARITY = _words("parity", 40, batch_size=64, updates=10_000)
+_PARITY_WORDS = (
+    "One layer of 16 units, batches of 64 and 10,000 updates; theirs has two blocks of 128, "
+    "batches of 256 and more updates. Learning means the lengths of training, 3 to 40, alone."
+)
+
+_NEGATIVE = _claim(
+    "negative_parity",
+    _PARITY,
+    {
+        f"{cell}{'-negative' * negative}": {
+            "cell": cell,
+            "cell_options": {"negative": True} if negative else {},
+        }
+        for cell in ("delta_net", "s6")
+        for negative in (False, True)
+    },
+    (
+        Says("delta_net-negative", LEARNS),
+        Says("s6-negative", LEARNS),
+        Says("delta_net", FAILS),
+        Says("s6", FAILS),
+    ),
+    statement=(
+        "expanding the range of eigenvalues from [0, 1] to [-1, 1] enables all examined models to "
+        "fully solve the parity task"
+    ),
+    source="Grazzi et al. 2025 (2411.12537), section 5.1, table 3 and appendix E.1.1",
+    differs=f"DeltaNet and S6, without the blocks around them. {_PARITY_WORDS}",
+)
+
+_XLSTM = _claim(
+    "xlstm_parity",
+    _PARITY,
+    {"lstm": {"cell": "lstm"}, "mlstm": {"cell": "mlstm"}, "slstm": {"cell": "slstm"}},
+    (Says("lstm", LEARNS), Says("slstm", LEARNS), Says("mlstm", FAILS)),
+    statement=(
+        "Models such as Transformers or State Space Models without memory mixing (no state "
+        "tracking) cannot solve, e.g. regular grammars like the parity task."
+    ),
+    source="Beck et al. 2024 (2405.04517), section 4.1, figure 4 and appendix B.1.1",
+    differs=f"With memory mixing are LSTM and sLSTM, without is mLSTM. {_PARITY_WORDS}",
+)
+
+_PRODUCT = _claim(
+    "deltaproduct_s3",
+    replace(
+        _words("group_words", 20, batch_size=64, updates=10_000, group="S3"), cell="delta_product"
+    ),
+    {
+        f"{number}{'-negative' * negative}": {
+            "cell_options": {"num_updates": number, "negative": bool(negative)}
+        }
+        for number in (1, 2)
+        for negative in (0, 1)
+    },
+    (
+        Says("2-negative", LEARNS),
+        Says("1-negative", FAILS),
+        Says("2", FAILS),
+        Says("1", FAILS),
+    ),
+    statement=(
+        "For S_3, a single layer of DeltaProduct requires a minimum of two Householder reflections."
+    ),
+    source=(
+        "Siems et al. 2025 (2502.10297), the authors' README (automl/DeltaProduct), beside a "
+        "command for each of the four nets"
+    ),
+    differs=(
+        "Scaled: one head of 16 units, words of 3 to 20 letters, batches of 64, 10,000 updates; "
+        "theirs has eight heads of 32, words of 128, batches of 2,048, 4,900 updates, bfloat16."
+    ),
+)
+
+_SELECTIVE = _claim(
+    "mamba_selective",
+    Experiment(
+        task="selective_copying",
+        task_options={"num_symbols": 14, "num_copied": 4},
+        length=60,
+        hidden_size=32,
+        initializer="xavier",
+        optimizer="clipped_adam",
+        learning_rate=0.001,
+        clipping="none",
+        batch_size=64,
+        max_steps=64 * 10_000,
+        trials=6,
+    ),
+    {"lru": {"cell": "lru"}, "s6": {"cell": "s6"}},
+    (Says("s6", LEARNS), Says("lru", FAILS)),
+    statement="the selection mechanism (modifying S4 to S6) easily solves this task",
+    source="Gu & Dao 2023 (2312.00752), section 4.1.1, table 1 and appendix E.1",
+    differs=(
+        "Scaled: 4 of 14 symbols among 64 steps, one layer of 32 units, Adam at 0.001, 10,000 "
+        "updates; theirs 16 among 4,096 steps, two layers of 64, rate 0.0001, 400,000 updates. LRU "
+        "stands for S4: both are linear and do not depend on the input."
+    ),
+)
+
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim
+    for claim in (
+        *(_INDRNN, _NNRNN, _URNN_ADDING, _URNN_COPYING, _CHRONO, _CORNN, _NEGATIVE, _XLSTM),
+        *(_PRODUCT, _SELECTIVE),
+    )
+}
+
+SUITES = tuple(suite for claim in CLAIMS.values() for suite in claim.suites)

@@ -1,0 +1,168 @@
+"""Published claims: each is complete, and its verdict follows from exact intervals."""
+
+import math
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from helpers import clopper_pearson, printed, rows_ending_at, run, write_rows
+
+from jaxrnn.cli.claiming import expected_seconds
+from jaxrnn.problems import settled
+from jaxrnn.problems.claims import CLAIMS, FAILS, LEARNS, SOONER, Says
+from jaxrnn.report.claims import claims_rows, decided, verdict
+from jaxrnn.report.document import parts_of as report_of
+from jaxrnn.report.summary import Rows, Study
+from jaxrnn.training.objectives import MEASURES, cross_entropy
+from jaxrnn.training.parts import parts_of
+
+SUITES = [suite for claim in CLAIMS.values() for suite in claim.suites]
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_a_claim_says_something_of_each_of_its_nets_and_names_its_source(claim):
+    named = {net for says in claim.says for net in (says.net, says.than) if net}
+    assert named == set(claim.nets)
+    assert all(says.what in (LEARNS, FAILS, SOONER) for says in claim.says)
+    assert all((says.what == SOONER) == bool(says.than) for says in claim.says)
+    assert claim.statement
+    assert claim.source
+    assert claim.differs.endswith(".")
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.base.name)
+def test_a_net_of_a_claim_can_be_trained_by_six_trials_at_least(suite):
+    one = settled(suite.at())
+    parts_of(one)
+    assert one.trials >= 6  # 6/6 and 0/6 are the least that leave out a half
+    assert expected_seconds(one) > 0
+    assert one.max_steps % one.batch_size == 0
+    if one.test_size:
+        assert one.test_every % one.batch_size == 0
+        assert one.max_failures == one.test_size == 1000  # only the mean counts
+
+
+def test_where_there_are_only_curves_a_tenth_of_the_baseline_is_asked_for():
+    wanted = {
+        "copying": lambda length: math.log(8) / (length + 20),
+        "adding_halves": lambda _: 1 / 60,
+    }
+    seen = set()
+    for suite in SUITES:
+        if suite.base.test_size:
+            seen.add(suite.base.task)
+            expected = wanted[suite.base.task](suite.base.length)
+            assert suite.base.mean_error == pytest.approx(expected)
+    assert seen == set(wanted)
+
+
+def test_the_mean_cross_entropy_is_what_a_net_without_memory_has_as_its_baseline():
+    suite = next(one for one in SUITES if one.base.measure == "mean_cross_entropy")
+    task = parts_of(settled(suite.at())).task
+    sequence = task.draw(jax.random.key(0))
+    # It knows the blanks for sure, and takes the eight symbols for equally likely.
+    logits = np.full((task.num_steps, task.num_outputs), -1e3, np.float32)
+    asked = np.asarray(sequence.judged_mask)
+    logits[~asked, 8] = 0
+    logits[asked, :8] = 0
+    errors = MEASURES["mean_cross_entropy"](logits, sequence.targets)
+    assert errors.shape == (task.num_steps,)
+    assert errors == pytest.approx(10 * suite.base.mean_error, rel=1e-5)
+    losses, _ = cross_entropy(logits, sequence.targets)
+    assert float(errors[0]) == pytest.approx(float(losses.mean()))
+
+
+def rows_of(solved, of, time=500, name="net"):
+    base = replace(SUITES[0].base, name=name, trials=of)
+    return Rows(rows_ending_at(settled(base), [time] * solved + [None] * (of - solved)))
+
+
+@pytest.mark.parametrize(
+    ("solved", "of", "learns", "fails"),
+    [(6, 6, True, False), (0, 6, False, True), (5, 6, None, None), (8, 9, True, False)],
+)
+def test_a_net_learns_where_the_exact_interval_leaves_out_a_half(solved, of, learns, fails):
+    low, high = clopper_pearson(solved, of)
+    assert (low > 0.5, high < 0.5) == (learns is True, learns is False)
+    nets = {"a": rows_of(solved, of)}
+    assert decided(Says("a", LEARNS), nets).holds is learns
+    result = decided(Says("a", FAILS), nets)
+    assert result.holds is fails
+    assert (result.solved, result.interval) == (f"{solved}/{of}", pytest.approx((low, high)))
+
+
+def test_sooner_is_by_the_interval_of_the_probability():
+    nets = {"a": rows_of(6, 6, 500), "b": rows_of(6, 6, 900), "c": rows_of(5, 6, 510)}
+    assert decided(Says("a", SOONER, "b"), nets).holds is True
+    assert decided(Says("b", SOONER, "a"), nets).holds is False
+    equal = {"a": rows_of(3, 6, 500), "b": rows_of(3, 6, 500)}
+    assert decided(Says("a", SOONER, "b"), equal).holds is None
+    assert decided(Says("a", SOONER, "b"), equal).solved == "3/6 : 3/6"
+    assert decided(Says("a", SOONER, "b"), {"a": nets["a"]}) is None
+
+
+def test_a_verdict_needs_every_part_and_one_that_fails_is_enough():
+    def of(*holds):
+        return verdict(None if one == "missing" else decided(*one) for one in holds)
+
+    yes = (Says("a", LEARNS), {"a": rows_of(6, 6)})
+    no = (Says("a", FAILS), {"a": rows_of(6, 6)})
+    unsure = (Says("a", LEARNS), {"a": rows_of(4, 6)})
+    assert of(yes, yes) == "supported"
+    assert of(yes, no, unsure) == "not supported"
+    assert of(yes, unsure) == "undecided"
+    assert of(yes, "missing") == "undecided"
+
+
+def test_the_report_has_a_row_for_each_part_of_what_was_run(tmp_path, capsys):
+    claim = CLAIMS["nnrnn_copying"]
+    rows = []
+    for suite, solved in zip(claim.suites, (6, 0, 1), strict=True):
+        steps = [500] * solved + [None] * (6 - solved)
+        rows += rows_ending_at(settled(suite.at()), steps)
+    first, *others = (line.cells for line in claims_rows(rows))
+    assert first["verdict"] == "undecided"
+    assert first["as printed"] == claim.statement
+    assert [(one["net"], one["says"]) for one in (first, *others)] == [
+        ("exp_rnn", "learns"),
+        ("lstm", "does not learn"),
+        ("simple_rnn", "does not learn"),
+    ]
+    assert (others[0]["solved"], others[0]["95%"]) == ("0/6", "0-46")
+    assert {line.cells["claim"] for line in claims_rows(rows)} == {claim.name}
+    without = claims_rows(rows[:6])
+    assert [line.cells["solved"] for line in without[1:]] == ["not run"] * 2
+    shown = printed(80, *report_of(Study(rows)))
+    assert "undecided" in shown
+    write_rows(tmp_path, rows)
+    assert run("report", tmp_path) == 0
+    assert claim.differs[:40] in (tmp_path / "report.md").read_text()
+    capsys.readouterr()
+
+
+def test_the_list_says_what_each_costs_and_a_wrong_name_is_one_sentence(capsys):
+    assert run("claims") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in CLAIMS)
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert run("claims", "nnrnn") == 2
+    assert "unknown claim 'nnrnn': choose from chrono_adding" in capsys.readouterr().err
+    assert run("claims", "--trials", "3") == 2
+    assert "trials 3 needs the name of a claim" in capsys.readouterr().err
+
+
+def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
+    claim = CLAIMS["negative_parity"]
+    small = [
+        replace(one, base=replace(one.base, max_steps=64, batch_size=32, warmup=1, window=32))
+        for one in claim.suites[:2]
+    ]
+    monkeypatch.setitem(
+        CLAIMS, "negative_parity", claim._replace(suites=tuple(small), nets=claim.nets[:2])
+    )
+    out = tmp_path / "out"
+    assert run("claims", "negative_parity", "--trials", 2, "--out", out) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (first,) = (line for line in lines if line[:2] == ["negative_parity", "delta_net-negative"])
+    assert first[2:] == ["learns", "0/2", "0-84", "undecided"]
