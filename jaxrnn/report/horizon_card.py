@@ -54,8 +54,10 @@ class Remembered:
 
     @property
     def default(self) -> ByLag:
-        """Fresh trials of the declared default."""
-        return self.by_role.get(DEFAULT, {})
+        """Fresh trials of the declared default, which may be the chosen setting."""
+        every = next(iter(self.chosen.values()), Rows())
+        is_chosen = any(row.experiment.learning_rate == _default_rate() for row in every)
+        return self.chosen if is_chosen else self.by_role.get(DEFAULT, {})
 
     @cached_property
     def alone(self) -> Horizon:

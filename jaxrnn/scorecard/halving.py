@@ -1,14 +1,16 @@
 """The search for a cell's settings on a task: successive halving over lags, and a pilot.
 
 Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
-the whole budget, and what grows from one rung to the next is the lag: 27 settings get one trial
-each at the shortest lag, the best nine two at 4 times that lag, the best three three at 16 times.
-A rung is left out if no trial was solved on the one before. All cells get the same 27 settings.
+the whole budget, and what grows from one rung to the next is the lag. All 27 settings and the
+declared default get one trial at the shortest lag; those that are solved get one at 4 times that
+lag; of those that are solved again, the best nine get two at 16 times; and of those with a solved
+trial the best three get three at 64 times. The default goes on beside them as long as it is solved.
+Only success takes a setting further: what is fast at a short lag is often too fast for a long one.
+All cells get the same settings.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
 lag that the best setting solved, it gets two trials at each longer one, until two lags in a row
-have no solved trial. The declared default is tried on every rung, too, as long as it is solved, and
-then has a pilot of its own.
+have no solved trial. The default has such a pilot of its own. It may be the best setting itself.
 
 Source of the halving: Jamieson & Talwalkar 2016, whose rungs differ in their steps.
 """
@@ -28,8 +30,11 @@ from jaxrnn.scorecard.protocol import rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases
 
-RUNGS = ((1, 27, 1), (4, 9, 2), (16, 3, 3))
-"""Lag in shortest lags, number of settings, trials of each."""
+NUM_SETTINGS = 27
+RUNGS = ((1, 27, 1), (4, 27, 1), (16, 9, 2), (64, 3, 3))
+"""Lag in shortest lags, the most settings besides the default, trials of each."""
+
+NUM_FINALISTS = 3
 
 PILOT_TRIALS = 2
 
@@ -90,7 +95,7 @@ def settings() -> tuple[Setting, ...]:
     from scipy.stats.qmc import Sobol
 
     points = Sobol(len(Setting._fields), scramble=False).random_base2(OCTAVES_OF_SOBOL)
-    return tuple(Setting(*map(float, point)) for point in points[1 : 1 + RUNGS[0][1]])
+    return tuple(Setting(*map(float, point)) for point in points[1 : 1 + NUM_SETTINGS])
 
 
 def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
@@ -152,7 +157,7 @@ def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
 class Found(NamedTuple):
     """What a search has found for a cell on a task."""
 
-    finalists: tuple[Setting, ...]  # the best one first
+    finalists: tuple[Setting | None, ...]  # the best one first; None is the default
     longest: int | None  # the longest lag that the best one solved in the pilot
     default_longest: int | None  # and that the default did
 
@@ -185,13 +190,14 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
 
     left = list(settings())
     for times, number, trials in RUNGS:
-        lag, left = times * lags[0], left[:number]
-        # The default is tried as long as it is solved.
-        yield from ask([(lag, [*left, *[None] * all(solved[None].values())], trials)])
-        left.sort(key=lambda setting: _rank(tried[setting]))
-        if not solved[left[0]][lag]:
+        lag = times * lags[0]
+        left = [one for one in left if all(solved[one].values())][:number]
+        some = [*left, *[None] * all(solved[None].values())]
+        if lag > lags[-1] or not some:
             break
-    order = sorted(settings(), key=lambda one: (-len(tried[one]), _rank(tried[one])))
+        yield from ask([(lag, some, trials)])
+        left.sort(key=lambda one: _rank(tried[one]))
+    order = sorted(tried, key=lambda one: (-len(tried[one]), _rank(tried[one])))
     piloted = order[0], None
     while wanted := [
         (longer, [one], PILOT_TRIALS)
@@ -200,7 +206,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
     ]:
         yield from ask(wanted)
     longest = (max(filter(solved[one].get, solved[one]), default=None) for one in piloted)
-    return Found(tuple(order[: RUNGS[-1][1]]), *longest)
+    return Found(tuple(order[:NUM_FINALISTS]), *longest)
 
 
 def _by_program(
@@ -246,7 +252,8 @@ def lags_reported(lags: Sequence[int], longest: int | None) -> dict[int, int]:
 
 
 def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experiment]:
-    """The fresh trials of the best setting, then those of the declared default, lag by lag."""
+    """The fresh trials of the best setting, then those of the declared default unless it is the
+    best, lag by lag."""
     default = replace(base, name=base.name + DEFAULT)
     return [
         with_setting(replace(base, length=lag, trials=trials), found.finalists[0])
@@ -254,6 +261,7 @@ def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experi
     ] + [
         replace(default, length=lag, trials=trials)
         for lag, trials in lags_reported(lags, found.default_longest).items()
+        if found.finalists[0] is not None
     ]
 
 

@@ -33,7 +33,7 @@ from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.training.parts import cell_of, drawn_biases
 
-TOGETHER = 8
+TOGETHER = 16
 """Nets that are searched at the same time, so that every device has work."""
 
 TASKS: dict[str, Suite] = {suite.base.name.removeprefix(PREFIX): suite for suite in SUITES}
@@ -196,7 +196,8 @@ def ends_of_range(rows: Iterable[Row]) -> list[TableRow]:
     chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
     counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
     for one in chosen.values():
-        setting = by_rate[one.learning_rate]
+        if (setting := by_rate.get(one.learning_rate)) is None:
+            continue  # the declared default
         for name, count in counts.items():
             if name == "memory" and not drawn_biases(one.cell, cell_of(one)):
                 continue
