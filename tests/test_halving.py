@@ -142,28 +142,42 @@ def simulated(is_solved, cell="lstm", lags=LAGS):
             return end.value, asked
 
 
-def test_the_best_nine_and_three_go_on_at_longer_lags_and_the_best_has_a_pilot():
+def test_what_is_solved_goes_on_to_longer_lags_and_the_best_has_a_pilot():
     order = sorted(settings(), key=lambda one: one.rate)
-    good = order[:12]
+    good = order[4:]
 
     def is_solved(setting, lag):
         if setting is None:
-            return 9 * (lag <= 8)
-        # Two of the good ones fail where the others go on, so that they are not among the last.
-        return 9 * (setting in good and (lag <= 8 or setting not in good[:2]) and lag <= 256)
+            return 9 * (lag <= 16)
+        # The fastest of all fail at the second rung, three more at the third.
+        return 9 * (lag <= (8 if setting in order[:4] else 64 if setting in good[:3] else 512))
 
     found, asked = simulated(is_solved)
     assert asked[0] == {8: dict.fromkeys([*settings(), None], 1)}
-    assert asked[1] == {32: dict.fromkeys([*good[:9], None], 2)}
-    assert asked[2] == {128: dict.fromkeys(good[2:5], 3)}
+    assert asked[1] == {32: dict.fromkeys([*settings(), None], 1)}
+    assert asked[2] == {128: dict.fromkeys(good[:9], 2)}  # the soonest nine
+    assert asked[3] == {512: dict.fromkeys(good[3:6], 3)}
     # The best goes on until two lags in a row fail; the default has one between two rungs left.
-    assert asked[3:] == [
-        {256: {good[2]: 2}, 16: {None: 2}},
-        {512: {good[2]: 2}},
-        {1024: {good[2]: 2}},
-    ]
-    assert found.finalists == tuple(good[2:5])
-    assert (found.longest, found.default_longest) == (256, 8)
+    assert asked[4:] == [{1024: {good[3]: 2}, 16: {None: 2}}, {64: {None: 2}}]
+    assert found.finalists == tuple(good[3:6])
+    assert (found.longest, found.default_longest) == (512, 16)
+
+
+def test_the_default_goes_on_beside_the_others_and_may_be_the_best():
+    def is_solved(setting, lag):
+        return 9 * (lag <= (1024 if setting is None else 32))
+
+    found, asked = simulated(is_solved)
+    assert [None in call[lag] for call, lag in zip(asked, (8, 32, 128, 512), strict=False)] == (
+        [True] * 4
+    )
+    assert asked[3] == {512: {None: 3}}  # alone
+    assert found.finalists[0] is None
+    assert found.longest == found.default_longest == 1024
+    fresh = reported(base_of(), LAGS, found)
+    # Its fresh trials are those of the default, and not trained twice.
+    assert {(one.name, one.learning_rate) for one in fresh} == {("horizon-two_sequence", 0.001)}
+    assert sum(one.trials for one in finalists(base_of(), found)) == 2 * 6
 
 
 def test_a_search_without_success_ends_with_its_first_rung():
