@@ -17,7 +17,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
 GRID_RUN = Path(__file__).parents[1] / "examples" / "grid-run"
-CHOICES = "choose from grid, inspect, list, paper, report, scorecard, sweep"
+CHOICES = "choose from claims, grid, horizon, inspect, list, paper, report, scorecard, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
 NUMBER = "takes a number, such as: {0} 0.5"
@@ -108,7 +108,7 @@ def test_a_flag_without_its_name(capsys):
         ),
         (
             "inspect --dask x",
-            "inspect has no --dask, a flag of sweep, scorecard: did you mean --task?",
+            "inspect has no --dask, a flag of sweep, scorecard, horizon, claims: did you mean --task?",
         ),
         ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),

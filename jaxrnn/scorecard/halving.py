@@ -198,15 +198,17 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         yield from ask([(lag, some, trials)])
         left.sort(key=lambda one: _rank(tried[one]))
     order = sorted(tried, key=lambda one: (-len(tried[one]), _rank(tried[one])))
-    piloted = order[0], None
+    piloted = dict.fromkeys((order[0], None))  # one of them, if the default is the best
     while wanted := [
         (longer, [one], PILOT_TRIALS)
         for one in piloted
         if (longer := _next_lag(lags, solved[one])) is not None
     ]:
         yield from ask(wanted)
-    longest = (max(filter(solved[one].get, solved[one]), default=None) for one in piloted)
-    return Found(tuple(order[:NUM_FINALISTS]), *longest)
+    longest, of_default = (
+        max(filter(solved[one].get, solved[one]), default=None) for one in (order[0], None)
+    )
+    return Found(tuple(order[:NUM_FINALISTS]), longest, of_default)
 
 
 def _by_program(

@@ -1,9 +1,10 @@
 """How far back every cell remembers, on every task: searched, then reported."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,19 +167,17 @@ def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> 
     asking = [search(*net, protocol.search_seed) for net in some]
     asked = {position: next(one) for position, one in enumerate(asking)}
     while asked:
-        rows = iter(run([one for experiments in asked.values() for one in experiments]))
+        every = [one for experiments in asked.values() for one in experiments]
+        assert len(set(every)) == len(every), "the rows of equal experiments come once"
+        rows = iter(run(every))
         answered, asked = asked, {}
         for position, experiments in answered.items():
-            own = Rows(_first(rows, sum(one.trials for one in experiments)))
+            own = Rows(islice(rows, sum(one.trials for one in experiments)))
             try:
                 asked[position] = asking[position].send(own)
             except StopIteration as end:
                 found[position] = end.value
     return [one for one in found if one is not None]
-
-
-def _first(rows: Iterator[Any], number: int) -> Iterator[Any]:
-    return (next(rows) for _ in range(number))
 
 
 ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")
