@@ -207,7 +207,8 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
         ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
         (
             {"measure": "mine"},
-            "unknown measure 'mine': choose from mean_cross_entropy, ranking_error, squared_error or file.py:name",
+            "unknown measure 'mine': choose from mean_cross_entropy, ranking_error, "
+            "squared_error or file.py:name",
         ),
         (
             {"measure": "mine.py:number"},

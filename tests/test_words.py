@@ -108,7 +108,8 @@ def test_a_flag_without_its_name(capsys):
         ),
         (
             "inspect --dask x",
-            "inspect has no --dask, a flag of sweep, scorecard, horizon, claims: did you mean --task?",
+            "inspect has no --dask, a flag of sweep, scorecard, horizon, claims: "
+            "did you mean --task?",
         ),
         ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),

@@ -9,8 +9,9 @@ Only success takes a setting further: what is fast at a short lag is often too f
 All cells get the same settings.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
-lag that the best setting solved, it gets two trials at each longer one, until two lags in a row
-have no solved trial. The default has such a pilot of its own. It may be the best setting itself.
+lag at which at least half of the best setting's trials were solved, it gets two trials at each
+longer one, until this fails at two lags in a row. The default has such a pilot of its own. It may
+be the best setting itself.
 
 Source of the halving: Jamieson & Talwalkar 2016, whose rungs differ in their steps.
 """
@@ -38,9 +39,10 @@ NUM_FINALISTS = 3
 
 PILOT_TRIALS = 2
 
-REPORT = {0.25: 6, 0.5: 6, 1: 9, 2: 9}
-"""The fresh trials at each lag, in longest lags that the pilot solved. Six trials are the least
-that can bound a horizon (0.5^6 < 0.025); nine may have an exception."""
+REPORT = {1 / 16: 6, 1 / 8: 6, 1 / 4: 6, 1 / 2: 6, 1: 9, 2: 9}
+"""The fresh trials at each lag, in lags that the pilot found. Six trials are the least that can
+bound a horizon (0.5^6 < 0.025); nine may have an exception. Short lags cost little, and a pilot of
+the best among many settings is more likely too long than too short."""
 
 FINALIST_TRIALS = 6
 """Of each other finalist, at the longest lag that the pilot solved."""
@@ -63,7 +65,7 @@ class HorizonProtocol:
     max_steps: int = 20_000  # training sequences of a trial
     batch_size: int = 1
     match: str = "weights"  # a name of MATCHES
-    seed: int = 0  # of the trials that are reported
+    seed: int = 1  # of the trials that are reported
     search_seed: int = 1000
 
 
@@ -158,8 +160,8 @@ class Found(NamedTuple):
     """What a search has found for a cell on a task."""
 
     finalists: tuple[Setting | None, ...]  # the best one first; None is the default
-    longest: int | None  # the longest lag that the best one solved in the pilot
-    default_longest: int | None  # and that the default did
+    longest: int | None  # the longest lag at which at least half of the best one's trials solved
+    default_longest: int | None  # the same of the default
 
 
 Ask = Generator[list[Experiment], Rows, Found]
@@ -174,7 +176,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
     """The search for the settings of a net, ``base``, whose lags are these."""
     base = replace(base, name=base.name + SEARCH, seed=seed)
     tried: dict[Setting | None, list[Rows]] = {one: [] for one in (*settings(), None)}
-    solved: dict[Setting | None, dict[int, int]] = {one: {} for one in tried}
+    solved: dict[Setting | None, dict[int, float]] = {one: {} for one in tried}  # shares
 
     def ask(wanted: Sequence[_Wanted]) -> Generator[list[Experiment], Rows]:
         asked = [
@@ -186,7 +188,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         for lag, trials, _, group in asked:
             for setting in group:
                 tried[setting].append(Rows(islice(rows, trials)))
-                solved[setting][lag] = tried[setting][-1].solved
+                solved[setting][lag] = tried[setting][-1].solved / trials
 
     left = list(settings())
     for times, number, trials in RUNGS:
@@ -205,10 +207,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         if (longer := _next_lag(lags, solved[one])) is not None
     ]:
         yield from ask(wanted)
-    longest, of_default = (
-        max(filter(solved[one].get, solved[one]), default=None) for one in (order[0], None)
-    )
-    return Found(tuple(order[:NUM_FINALISTS]), longest, of_default)
+    return Found(tuple(order[:NUM_FINALISTS]), _longest(solved[order[0]]), _longest(solved[None]))
 
 
 def _by_program(
@@ -237,18 +236,21 @@ def _rank(rungs: Sequence[Rows]) -> list[tuple[float, float, float]]:
     return [rank(rows) for rows in reversed(rungs)]
 
 
-def _next_lag(lags: Sequence[int], solved: Mapping[int, int]) -> int | None:
-    """The lag that the pilot tries next; None once two in a row have no solved trial."""
-    if not any(solved.values()):
+def _longest(shares: Mapping[int, float]) -> int | None:
+    return max((lag for lag, share in shares.items() if share >= 0.5), default=None)
+
+
+def _next_lag(lags: Sequence[int], shares: Mapping[int, float]) -> int | None:
+    """The lag that the pilot tries next; None once two in a row have less than a half solved."""
+    if (longest := _longest(shares)) is None:
         return None
-    longest = max(lag for lag, number in solved.items() if number)
     longer = [lag for lag in lags if lag > longest][:2]
-    return next((lag for lag in longer if lag not in solved), None)
+    return next((lag for lag in longer if lag not in shares), None)
 
 
 def lags_reported(lags: Sequence[int], longest: int | None) -> dict[int, int]:
     """The lags of the fresh trials and how many each gets, by the longest lag that the pilot
-    solved. If it solved none, that counts as half of the shortest lag."""
+    found. If it found none, that counts as half of the shortest lag."""
     around = lags[0] / 2 if longest is None else longest
     return {lag: n for times, n in REPORT.items() if (lag := int(times * around)) in lags}
 
