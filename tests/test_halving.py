@@ -206,9 +206,9 @@ def test_more_solved_trials_win_over_less_time():
     assert found.finalists[0] == slow
 
 
-def test_fresh_trials_lie_around_the_longest_lag_that_the_pilot_solved():
-    assert lags_reported(LAGS, 128) == {32: 6, 64: 6, 128: 9, 256: 9}
-    assert lags_reported(LAGS, 1024) == {256: 6, 512: 6, 1024: 9}
+def test_fresh_trials_lie_around_the_lag_that_the_pilot_found():
+    assert lags_reported(LAGS, 128) == {8: 6, 16: 6, 32: 6, 64: 6, 128: 9, 256: 9}
+    assert lags_reported(LAGS, 1024) == {64: 6, 128: 6, 256: 6, 512: 6, 1024: 9}
     assert lags_reported(LAGS, 8) == {8: 9, 16: 9}
     assert lags_reported(LAGS, None) == {8: 9}
     assert lags_reported((32, 64, 128), None) == {32: 9}
@@ -218,18 +218,19 @@ def test_fresh_trials_have_another_seed_and_the_settings_of_the_winner_and_of_th
     found, _ = simulated(lambda setting, lag: 9 * (lag <= (16 if setting is None else 128)))
     fresh = reported(base_of(), LAGS, found)
     assert [(one.name.split("-")[1:], one.length, one.trials) for one in fresh] == [
-        *((["two_sequence"], lag, n) for lag, n in ((32, 6), (64, 6), (128, 9), (256, 9))),
+        *((["two_sequence"], lag, 6) for lag in (8, 16, 32, 64)),
+        *((["two_sequence"], lag, 9) for lag in (128, 256)),
         *((["two_sequence", "default"], lag, n) for lag, n in ((8, 6), (16, 9), (32, 9))),
     ]
-    assert {one.seed for one in fresh} == {0}
-    for one in fresh[:4]:
+    assert {one.seed for one in fresh} == {1}
+    for one in fresh[:6]:
         expected = with_setting(replace(base_of(), length=one.length), found.finalists[0])
         assert one == replace(expected, trials=one.trials)
-    assert {(one.learning_rate, one.forget_bias) for one in fresh[4:]} == {(0.001, 1.0)}
+    assert {(one.learning_rate, one.forget_bias) for one in fresh[6:]} == {(0.001, 1.0)}
     others = finalists(base_of(), found)
     assert sum(one.trials for one in others) == 2 * 6
     assert {(one.name, one.length, one.seed) for one in others} == {
-        ("horizon-two_sequence-finalist", 128, 0)
+        ("horizon-two_sequence-finalist", 128, 1)
     }
     rates = {rate for one in others for rate in one.per_trial("learning_rate")}
     wanted = {with_setting(base_of(), one).learning_rate for one in found.finalists[1:]}
@@ -240,3 +241,16 @@ def test_where_nothing_was_solved_there_is_nothing_to_choose_among():
     found, _ = simulated(lambda setting, lag: 0)
     assert finalists(base_of(), found) == []
     assert [(one.length, one.trials) for one in reported(base_of(), LAGS, found)] == [(8, 9)] * 2
+
+
+def test_the_pilot_ends_where_fewer_than_half_are_solved():
+    def is_solved(setting, lag):
+        if setting is None:
+            return 1 if lag <= 64 else 0  # one of two is a half
+        return 9 if lag <= 128 else 1  # one of three, then one of two
+
+    found, asked = simulated(is_solved)
+    # At 512 one of three was solved, which is not enough; at 256 one of two.
+    assert (found.longest, found.default_longest) == (1024, 64)
+    found, _ = simulated(lambda setting, lag: 9 if lag <= 128 else int(lag == 512))
+    assert found.longest == 128

@@ -253,8 +253,8 @@ def list_() -> None:
     console.print(suites_table(alone))
     for source, names in tuned.items():
         console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
+    console.print(f"The experiments of {PUBLISHED.title}: jaxrnn claims", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
-    console.print(f"Those of {PUBLISHED.title}: jaxrnn claims", style="dim")
 
 
 def _expand(
