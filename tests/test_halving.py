@@ -249,7 +249,7 @@ def test_the_pilot_ends_where_fewer_than_half_are_solved():
             return 1 if lag <= 64 else 0  # one of two is a half
         return 9 if lag <= 128 else 1  # one of three, then one of two
 
-    found, asked = simulated(is_solved)
+    found, _ = simulated(is_solved)
     # At 512 one of three was solved, which is not enough; at 256 one of two.
     assert (found.longest, found.default_longest) == (1024, 64)
     found, _ = simulated(lambda setting, lag: 9 if lag <= 128 else int(lag == 512))
