@@ -164,6 +164,12 @@ def test_what_is_solved_goes_on_to_longer_lags_and_the_best_has_a_pilot():
     assert (found.longest, found.default_longest) == (512, 16)
 
 
+def test_what_was_not_solved_goes_no_further_even_if_there_is_room():
+    few = settings()[:2]
+    _, asked = simulated(lambda setting, lag: 9 * (lag <= (512 if setting in few else 8)))
+    assert asked[2] == {128: dict.fromkeys(sorted(few, key=lambda one: one.rate), 2)}
+
+
 def test_the_default_goes_on_beside_the_others_and_may_be_the_best():
     def is_solved(setting, lag):
         return 9 * (lag <= (1024 if setting is None else 32))
