@@ -37,7 +37,6 @@ def claims(
 
     Without a name it lists all claims and about what each costs. A verdict is supported, not
     supported or undecided, by exact intervals. Give the same command again after an interruption.
-    docs/claims.md has the results that are kept.
 
     Args:
         names: Names as in the list, or all.

@@ -17,7 +17,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from jaxrnn.problems import SUITES
 from jaxrnn.report.by_length import spread_around
 from jaxrnn.report.compare import compare, restricted_mean
-from jaxrnn.report.drawing import COLORS, GREY, plain, put_heading, put_legend, tell
+from jaxrnn.report.drawing import (
+    COLORS,
+    GREY,
+    plain,
+    put_heading,
+    put_legend,
+    table_of_colors,
+    tell,
+)
 from jaxrnn.report.render import (
     Picture,
     Table,
@@ -143,30 +151,13 @@ def solved_picture(rows: Sequence[Row]) -> Figure:
     cells, tasks, groups = _groups(rows)
     size = _width(2.0 + 0.6 * len(tasks), cells), 1.9 + 0.34 * len(cells)
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
     shares = np.full((len(cells), len(tasks)), np.nan)
-    colors = "viridis"
+    words = {}
     for (cell, task), net in groups.items():
-        shares[cells.index(cell), tasks.index(task)] = net.solved / len(net)
-    image = axes.imshow(shares, cmap=colors, norm=Normalize(0, 1), aspect="auto")
-    for (cell, task), net in groups.items():
-        y, x = cells.index(cell), tasks.index(task)
-        color = "black" if shares[y, x] > 0.6 else "white"
-        for text, beyond, va, letters in (
-            (f"{net.solved}/{len(net)}", -0.03, "bottom", 8),
-            (bounds_in_percent(net.interval), 0.03, "top", 6),
-        ):
-            axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
-    axes.set_xticks(range(len(tasks)), [plain(task.replace("_", "\n")) for task in tasks])
-    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
-    axes.set_yticks(range(len(cells)), [*map(plain, _labels(cells))])
-    axes.tick_params(axis="y", labelsize=8, length=0)
-    axes.set_xticks(np.arange(len(tasks) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(cells) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", lw=1)
-    axes.tick_params(which="minor", length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+        at = cells.index(cell), tasks.index(task)
+        shares[at] = net.solved / len(net)
+        words[at] = f"{net.solved}/{len(net)}", bounds_in_percent(net.interval)
+    axes, image = table_of_colors(figure, (_labels(cells), tasks), shares, Normalize(0, 1), words)
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02)
     bar.set_label("share of trials solved; below each count the 95 % interval in percent", size=8)
     bar.ax.tick_params(labelsize=7)

@@ -3,13 +3,15 @@
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from jaxrnn.report.render import shortened
@@ -78,6 +80,37 @@ def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
         for row in rows
     ]
     line.set_gid(json.dumps({"words": words, "group": group}))
+
+
+def table_of_colors(
+    figure: Figure,
+    names: tuple[Sequence[str], Sequence[str]],
+    values: np.ndarray,
+    norm: Normalize,
+    words: Mapping[tuple[int, int], tuple[str, str]],
+) -> tuple[Axes, AxesImage]:
+    """A table in a figure: of each value [rows, columns] its colour and its two words, a large one
+    above a small one. ``names`` are those of the rows and of the columns; NaN has no colour."""
+    axes = figure.add_subplot()
+    image = axes.imshow(values, cmap="viridis", norm=norm, aspect="auto")
+    for (y, x), pair in words.items():
+        color = "black" if norm(values[y, x]) > 0.6 else "white"
+        for text, beyond, va, letters in zip(
+            pair, (-0.03, 0.03), ("bottom", "top"), (8, 6), strict=True
+        ):
+            axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
+    rows, columns = names
+    axes.set_xticks(range(len(columns)), [plain(name.replace("_", "\n")) for name in columns])
+    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
+    axes.set_yticks(range(len(rows)), [*map(plain, rows)])
+    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", lw=1)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes, image
 
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

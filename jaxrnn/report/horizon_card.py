@@ -28,7 +28,15 @@ from jaxrnn.problems.horizon import (
     TASK_FAMILIES,
     without_role,
 )
-from jaxrnn.report.drawing import COLORS, GREY, label_outer_panels, plain, put_heading, put_legend
+from jaxrnn.report.drawing import (
+    COLORS,
+    GREY,
+    label_outer_panels,
+    plain,
+    put_heading,
+    put_legend,
+    table_of_colors,
+)
 from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, Octaves, horizon, octaves_between
 from jaxrnn.report.render import Picture, Table, TableRow, Words, all_shortened, short
 from jaxrnn.report.summary import Rows, Study, View
@@ -215,12 +223,9 @@ def horizon_rows(card: Card) -> list[TableRow]:
         nets = {cell: card.nets[task, cell] for cell in card.cells if (task, cell) in card.nets}
         first, lags = next(iter(nets.values())), lags_of(nets.values())
         for cell, net in nets.items():
-            lines.append(TableRow(_line(task, cell, net, first, lags), task, _about(task, cell)))
+            about = {"task": task, "cell": cell}
+            lines.append(TableRow(_line(task, cell, net, first, lags), task, about))
     return lines
-
-
-def _about(task: str, cell: str) -> dict[str, str]:
-    return {"task": task, "cell": cell}
 
 
 def lags_of(nets: Iterable[Remembered]) -> list[int]:
@@ -325,31 +330,15 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
     cells, tasks = card.cells, card.tasks
     size = max(5.5, 2.1 + 0.78 * len(tasks)), 2.0 + 0.36 * len(cells)
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
     values = np.full((len(cells), len(tasks)), np.nan)
     words = {}
     for (task, cell), net in card.nets.items():
         at = cells.index(cell), tasks.index(task)
-        words[at], values[at] = best_guess(net.horizon, net.chosen)
+        guess, values[at] = best_guess(net.horizon, net.chosen)
+        words[at] = guess, bounds(net.horizon)
+    labels = list(all_shortened(cells, 24).values())
     norm = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
-    image = axes.imshow(values, cmap="viridis", norm=norm, aspect="auto")
-    for (task, cell), net in card.nets.items():
-        y, x = at = cells.index(cell), tasks.index(task)
-        color = "black" if norm(values[at]) > 0.6 else "white"
-        for text, beyond, va, letters in (
-            (words[at], -0.03, "bottom", 8),
-            (bounds(net.horizon), 0.05, "top", 6),
-        ):
-            axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
-    axes.set_xticks(range(len(tasks)), [plain(task.replace("_", "\n")) for task in tasks])
-    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
-    labels = all_shortened(cells, 24)
-    axes.set_yticks(range(len(cells)), [plain(labels[cell]) for cell in cells])
-    axes.tick_params(axis="y", labelsize=8, length=0)
-    axes.set_xticks(np.arange(len(tasks) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(cells) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", lw=1)
-    axes.tick_params(which="minor", length=0)
+    axes, image = table_of_colors(figure, (labels, tasks), values, norm, words)
     for line in _family_ends(cells, CELL_FAMILIES):
         axes.axhline(line, color="black", lw=1.2)
     names = {
@@ -358,8 +347,6 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
     }
     for line in _family_ends(tasks, names):
         axes.axvline(line, color="black", lw=1.2)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02)
     bar.set_ticks(LAGS, labels=[f"{lag:,}" for lag in LAGS], minor=False)
     bar.ax.minorticks_off()
