@@ -12,16 +12,15 @@ from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
 from jaxrnn.report.document import parts_of, pictures_of
 from jaxrnn.report.horizon_card import (
-    card_of,
     expected_best,
     growth,
     growth_picture,
     horizon_picture,
     horizon_rows,
     luck_rows,
-    share_if_chosen_again,
     shares_picture,
 )
+from jaxrnn.report.remembered import card_of, share_if_chosen_again
 from jaxrnn.report.summary import Rows, Study
 
 CAP = 20_000

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxrnn.report.horizon_card import card_of, horizon_rows
+from jaxrnn.report.horizon_card import horizon_rows
+from jaxrnn.report.remembered import card_of
 from jaxrnn.report.render import markdown_table
 from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.horizon import ends_of_range

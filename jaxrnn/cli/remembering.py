@@ -87,7 +87,7 @@ def horizon(
 def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
-    from jaxrnn.report.horizon_card import chosen_rows
+    from jaxrnn.report.remembered import chosen_rows
     from jaxrnn.report.render import markdown_table, terminal_table
 
     fresh = chosen_rows(rows)

@@ -1,0 +1,167 @@
+"""What is known of a cell on a task: its fresh trials, those of its search, and its horizon.
+
+The horizon's interval has the choice among the finalists of the search in it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrnn.problems.horizon import (
+    CELL_FAMILIES,
+    DEFAULT,
+    FINALIST,
+    PREFIX,
+    SEARCH,
+    SUITES,
+    without_role,
+)
+from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, horizon
+from jaxrnn.report.summary import Rows
+from jaxrnn.store.rows import Row
+
+CHOSEN = ""
+"""The role of fresh trials of the setting that the search chose."""
+
+ByLag = dict[int, Rows]
+Net = tuple[str, str]  # task and cell
+
+
+@dataclass(eq=False)
+class Remembered:
+    """What is known of a cell on a task: its rows of each role, lag by lag."""
+
+    by_role: dict[str, ByLag] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> ByLag:
+        """Fresh trials of the chosen setting."""
+        return self.by_role.get(CHOSEN, {})
+
+    @property
+    def default(self) -> ByLag:
+        """Fresh trials of the declared default, which may be the chosen setting."""
+        every = next(iter(self.chosen.values()), Rows())
+        is_chosen = any(row.experiment.learning_rate == default_rate() for row in every)
+        return self.chosen if is_chosen else self.by_role.get(DEFAULT, {})
+
+    @cached_property
+    def alone(self) -> Horizon:
+        """The horizon of the chosen setting, as if no other had been possible."""
+        return horizon(*counts(self.chosen))
+
+    @cached_property
+    def horizon(self) -> Horizon:
+        """The horizon with the choice among the finalists in its interval.
+
+        Another search would perhaps have chosen another finalist. So the share of solved trials at
+        the longest lag of the pilot is one of a mixture, see :func:`share_if_chosen_again`. If its
+        interval does not leave out 1/2, a bound of the horizon that rests on this lag moves on to
+        the next lag.
+        """
+        low, high = self.alone[:2]
+        lag, interval = self.at_pilot, self.if_chosen_again
+        if lag is None or interval is None:
+            return self.alone
+        at = sorted(self.chosen)
+        if low is not None and low >= lag and interval[0] < 0.5:
+            low = max((one for one in at if one < lag), default=None)
+        if high is not None and high <= lag and interval[1] > 0.5:
+            high = min((one for one in at if one > lag), default=None)
+        return self.alone._replace(low=low, high=high)
+
+    @cached_property
+    def at_pilot(self) -> int | None:
+        """The longest lag that the pilot solved, at which the other finalists are tried, too."""
+        return next(iter(self.by_role.get(FINALIST, {})), None)
+
+    @cached_property
+    def if_chosen_again(self) -> tuple[float, float] | None:
+        """:func:`share_if_chosen_again` of the finalists, None if they are not known."""
+        if (lag := self.at_pilot) is None or lag not in self.chosen:
+            return None
+        fresh: dict[tuple[object, ...], Rows] = {}
+        for row in (*self.chosen[lag], *self.by_role[FINALIST][lag]):
+            fresh.setdefault(_setting(row), Rows()).append(row)
+        search = self.by_role.get(SEARCH, {})
+        for rung in sorted(search, reverse=True):
+            sought = {setting: Rows() for setting in fresh}
+            for row in search[rung]:
+                if _setting(row) in sought:
+                    sought[_setting(row)].append(row)
+            if all(sought.values()):
+                return share_if_chosen_again(list(sought.values()), list(fresh.values()))
+        return None
+
+
+def _setting(row: Row) -> tuple[object, ...]:
+    """What tells the settings of a search apart at every lag; biases depend on the lag."""
+    made = row.experiment
+    return made.learning_rate, made.clip, made.initializer
+
+
+def share_if_chosen_again(sought: Sequence[Rows], fresh: Sequence[Rows]) -> tuple[float, float]:
+    """The 95 % interval of the share of solved trials of the finalist that another search would
+    choose.
+
+    ``sought`` are the trials of each finalist in the search, the chosen one first, and ``fresh``
+    those that are reported. ``DRAWS`` times new outcomes of the search are drawn from what is known
+    of each finalist (beta-binomial, Jeffreys' prior), the one with most solved is chosen, and its
+    share is drawn from Beta(y + 1/2, n - y + 1/2) of its y solved among n fresh trials. Settings
+    that left the search earlier are not in it.
+    """
+    rng = np.random.default_rng([0, 2])
+    size = DRAWS, len(sought)
+    n = np.array([len(rows) for rows in sought])
+    y = np.array([rows.solved for rows in sought])
+    again = rng.binomial(n, rng.beta(y + 0.5, n - y + 0.5, size)) / n
+    y, n = (np.array(list(map(of, fresh))) for of in (lambda rows: rows.solved, len))
+    shares = rng.beta(y + 0.5, n - y + 0.5, size)
+    low, high = np.quantile(shares[np.arange(DRAWS), again.argmax(1)], [ERROR, 1 - ERROR])
+    return float(low), float(high)
+
+
+def counts(by_lag: Mapping[int, Rows]) -> tuple[list[int], list[int], list[int]]:
+    """Lags, solved trials and trials."""
+    at = sorted(by_lag)
+    return at, [by_lag[lag].solved for lag in at], [len(by_lag[lag]) for lag in at]
+
+
+class Card(NamedTuple):
+    """The nets of some rows, and the order in which they are shown."""
+
+    nets: dict[Net, Remembered]
+    tasks: list[str]
+    cells: list[str]
+
+
+def card_of(rows: Iterable[Row]) -> Card:
+    """The nets that have fresh trials; tasks and cells by families."""
+    nets: dict[Net, Remembered] = {}
+    for row in rows:
+        made = row.experiment
+        name = without_role(made.name)
+        task, role = name.removeprefix(PREFIX), made.name.removeprefix(name)
+        by_lag = nets.setdefault((task, made.cell), Remembered()).by_role.setdefault(role, {})
+        by_lag.setdefault(made.length, Rows()).append(row)
+    nets = {net: one for net, one in nets.items() if one.chosen}
+    tasks, cells = (list(dict.fromkeys(net[k] for net in nets)) for k in (0, 1))
+    known = [suite.base.name.removeprefix(PREFIX) for suite in SUITES]
+    for names, order in ((tasks, known), (cells, [c for f in CELL_FAMILIES.values() for c in f])):
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    return Card(nets, tasks, cells)
+
+
+def chosen_rows(rows: Iterable[Row]) -> list[Row]:
+    """Those of fresh trials of the chosen settings."""
+    return [row for row in rows if without_role(row.experiment.name) == row.experiment.name]
+
+
+def default_rate() -> float:
+    """The learning rate of the declared default; no setting of the search has it."""
+    rate = SUITES[0].base.learning_rate
+    assert isinstance(rate, float)
+    return rate
