@@ -175,6 +175,8 @@ UPDATES = {
     "inverse_root": {"schedule": "inverse_root", "warmup": 11},
     "bounded": {"cell": "ind_rnn", "cell_options": {"recurrent_bound": 0.7}},
     "two layers": {"cell": "hooks.py:hooked", "layers": 2},
+    "lstm in batches": {"batch_size": 8},
+    "gru in batches": {"cell": "gru", "batch_size": 8},
 }
 HOOKS = """
 import jax, jax.numpy as jnp
@@ -189,7 +191,7 @@ def hooked(num_inputs, hidden_size, num_outputs):
 """
 
 
-QUICK_UPDATES = ("rmsprop", "cosine")
+QUICK_UPDATES = ("rmsprop", "cosine", "gru in batches")
 
 
 @pytest.mark.parametrize(

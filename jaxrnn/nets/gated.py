@@ -109,10 +109,13 @@ def gated(
 
     def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
         operands = (params.recurrent_weights, params.bias, params.own, states, projected)
-        return gated_scan(equations._replace(together=True), *operands)[1]
+        of_all = equations._replace(together=True, advance=None if adds_up else advance)
+        return gated_scan(of_all, *operands)[1]
 
     def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
         return affine(h, params.output_weights, params.output_bias)
+
+    can_together = equations.slope is not None or not (adds_up or advance is None)
 
     return recurrent(
         init,
@@ -121,7 +124,7 @@ def gated(
         advance_once,
         readout,
         scan=scan,
-        scan_together=None if equations.slope is None else scan_together,
+        scan_together=scan_together if can_together else None,
         advance_shared=advance_shared,
         gates=gates,
         look=look,

@@ -56,8 +56,9 @@ class Equations(NamedTuple):
     slope: Callable[[jax.Array], jax.Array] | None
     steps_at_once: int = 1  # see unroll
     # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only,
-    # and only with ``slope``.
+    # and only with ``slope`` or ``advance``.
     together: bool = False
+    advance: Callable[..., State] | None = None  # of a cell that does not add up, if together
 
     def each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function of one sequence, for all that are taken together."""
@@ -114,9 +115,13 @@ def _scan_apart(
     """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
     activate, update, hidden = equations[:3]
 
+    @equations.each
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
         x_product, zero = at
         h_product = vector_product(hidden(state), weights) + zero
+        if equations.advance is not None:
+            state = equations.advance(own, state, x_product + bias, h_product)
+            return state, hidden(state)
         state = update(own, state, *activate(own, state, x_product, h_product, bias))
         return state, hidden(state)
 
@@ -230,7 +235,8 @@ def _pull_back_by_slopes(
 ) -> tuple[Any, ...]:
     """The gradients by W, b, own, first state and x U, from the states and activations of all steps
     (see :func:`_row`)."""
-    _, update, hidden, _, slope, steps_at_once, together = equations
+    update, hidden, slope = equations.update, equations.hidden, equations.slope
+    steps_at_once, together = equations.steps_at_once, equations.together
     assert slope is not None
     size, unravel = _of_one(equations, first)
     flat = equations.each(lambda state: ravel_pytree(state)[0])(first)

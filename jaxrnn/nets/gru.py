@@ -44,15 +44,14 @@ def _gru_advance(own: Any, h: jax.Array, x_sum: jax.Array, h_product: jax.Array)
 
 @_gru_advance.defjvp
 def _gru_advance_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    # As in lstm.py: JAX keeps z and four products of H numbers.
+    # As in lstm.py: JAX keeps z, r and three products of H numbers.
     (own, h, x_sum, h_product), (_, d_h, d_x_sum, d_h_product) = primals, tangents
     r, z, n = _gru_activate(x_sum, h_product)
-    by_n = (1 - z) * (1 - n * n)
-    by_r = by_n * jnp.split(h_product, 3)[2] * (r * (1 - r))
-    by_z, by_h_n = (h - n) * (z * (1 - z)), by_n * r
+    by_n, by_z = (1 - z) * (1 - n * n), (h - n) * (z * (1 - z))
+    by_r = jnp.split(h_product, 3)[2] * (r * (1 - r))
     x_r, x_z, x_n = jnp.split(d_x_sum, 3)
     h_r, h_z, h_n = jnp.split(d_h_product, 3)
-    d_gates = by_r * (x_r + h_r) + by_z * (x_z + h_z) + by_n * x_n + by_h_n * h_n
+    d_gates = by_z * (x_z + h_z) + by_n * (x_n + r * h_n + by_r * (x_r + h_r))
     return _gru_update(own, h, r, z, n), z * d_h + d_gates
 
 
