@@ -194,7 +194,7 @@ def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to
 ):
     monkeypatch.setattr(console, "_width", 80)
     if not flags:
-        monkeypatch.setattr("jaxrnn.cli.listing.run_trials", None)  # nothing is trained
+        monkeypatch.setattr("jaxrnn.cli.listing.seconds_a_time_step", None)  # nothing is trained
     assert run("paper", *flags) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()

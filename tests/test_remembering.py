@@ -117,7 +117,7 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
     monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda size, match: TINY)
     monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
-    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_: 1e-6)
+    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
     assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
     shown = capsys.readouterr().out

@@ -27,9 +27,6 @@ from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.nets import nets_table, write_costs
 from jaxrnn.scorecard.plan import (
-    NUM_TIMED,
-    TIMED_UPDATES,
-    seconds_a_time_step,
     show_plan,
     trials_left,
 )
@@ -50,6 +47,7 @@ from jaxrnn.store.rows import PACKED, row_from, typed_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.parts import parts_of, state_size
+from jaxrnn.training.timing import seconds_a_time_step
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
@@ -512,7 +510,7 @@ def test_a_time_step_takes_as_long_as_it_is_timed():
     net = replace(searches(sized(CARDS[TASK], CELL), TINY)[0], trials=2, learning_rate=0.1)
     start = time.monotonic()
     seconds = seconds_a_time_step(net)
-    sequences = NUM_TIMED * TIMED_UPDATES * net.trials
+    sequences = 80 * net.trials
     assert 0 < seconds * parts_of(net).task.num_steps * sequences < time.monotonic() - start
 
 

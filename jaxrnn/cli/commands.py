@@ -197,13 +197,13 @@ def paper(
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name} {value} needs the name of an experiment, such as 6a")
-        from jaxrnn.cli.listing import published_tables, seconds_a_time_step
+        from jaxrnn.cli.listing import published_tables, seconds_of_the_timed
 
         seconds = None
         if cost:
             set_up_jax(compile_cache)
             with console.status("timing an update"):
-                seconds = seconds_a_time_step()
+                seconds = seconds_of_the_timed()
         console.print(published_tables(list(suites.values()), seconds))
         return
     if cost:

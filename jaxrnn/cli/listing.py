@@ -1,7 +1,6 @@
 """Tables of all names and experiments, 80 columns wide, and the likely cost of experiments."""
 
 import inspect
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
@@ -21,12 +20,12 @@ from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS
 from jaxrnn.training.parts import num_weights, parts_of, state_size
-from jaxrnn.training.runner import run_trials
 from jaxrnn.training.schedules import SCHEDULES
+from jaxrnn.training.timing import seconds_a_time_step
 
 # Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
 # experiment, as once measured: for the LSTM by its number of units, for other nets by the task.
-_TIMED, _TRIALS, _STEPS = "6a", 20, 1500
+_TIMED, _TRIALS, _STEPS, _CHUNK = "6a", 20, 1500, 250
 _LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
 _COST = {
     "embedded_reber": 6.0,
@@ -105,7 +104,7 @@ def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> R
     """Experiments by task with their published results, then those that depart from the published
     ones; and the likely cost of both on this machine.
 
-    ``seconds`` is what :func:`seconds_a_time_step` gave, None for no costs.
+    ``seconds`` is what :func:`seconds_of_the_timed` gave, None for no costs.
     """
     cost = () if seconds is None else ("likely\ncost",)
     by_task: dict[str, list[Suite]] = {}
@@ -175,22 +174,18 @@ def _docs(builder: object) -> tuple[str, str]:
     return text.partition("\n")[0].rstrip("."), " ".join(source.split()).rstrip(".")
 
 
-def seconds_a_time_step() -> float:
+def seconds_of_the_timed() -> float:
     """Seconds that a time step of a trial of experiment 6a takes in training; measures for a
     while."""
-    experiment = SUITES[_TIMED].at(trials=_TRIALS, max_steps=_STEPS, window=_STEPS)
-    seen: list[tuple[float, int]] = []
-    run_trials(
-        experiment, on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps))
+    return seconds_a_time_step(
+        SUITES[_TIMED].at(trials=_TRIALS), updates=_STEPS, chunk=_STEPS // 10
     )
-    (start, first), (end, last) = seen[0], seen[-1]  # the first chunk was compiled before
-    return (end - start) / (last - first) / parts_of(experiment).task.num_steps
 
 
 def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
     """Duration of an experiment whose trials end as the published ones did on average.
 
-    ``seconds`` is what :func:`seconds_a_time_step` gave. Where no published trial succeeded, all
+    ``seconds`` is what :func:`seconds_of_the_timed` gave. Where no published trial succeeded, all
     run to their cap.
     """
     experiment = settled(suite.at(length=length))

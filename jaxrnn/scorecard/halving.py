@@ -44,8 +44,8 @@ REPORT = {1 / 16: 6, 1 / 8: 6, 1 / 4: 6, 1 / 2: 6, 1: 9, 2: 9}
 bound a horizon (0.5^6 < 0.025); nine may have an exception. Short lags cost little, and a pilot of
 the best among many settings is more likely too long than too short."""
 
-FINALIST_TRIALS = 6
-"""Of each other finalist, at the longest lag that the pilot solved."""
+OTHER_TRIALS = 6
+"""Of each other finalist, at the longest lag that the pilot solved; of the default at each lag."""
 
 LEAST_RATE, MOST_RATE = 1e-4, 0.1
 LEAST_CLIP, MOST_CLIP = 0.1, 10.0
@@ -263,8 +263,8 @@ def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experi
         with_setting(replace(base, length=lag, trials=trials), found.finalists[0])
         for lag, trials in lags_reported(lags, found.longest).items()
     ] + [
-        replace(default, length=lag, trials=trials)
-        for lag, trials in lags_reported(lags, found.default_longest).items()
+        replace(default, length=lag, trials=OTHER_TRIALS)
+        for lag in lags_reported(lags, found.default_longest)
         if found.finalists[0] is not None
     ]
 
@@ -274,5 +274,5 @@ def finalists(base: Experiment, found: Found) -> list[Experiment]:
     interval can include the choice among them; none where it solved none."""
     if found.longest is None:
         return []
-    at = replace(base, name=base.name + FINALIST, length=found.longest, trials=FINALIST_TRIALS)
+    at = replace(base, name=base.name + FINALIST, length=found.longest, trials=OTHER_TRIALS)
     return list(_by_program(at, found.finalists[1:]))

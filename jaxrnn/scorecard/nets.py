@@ -1,8 +1,6 @@
 """What the nets of a scorecard are: their weights, state and units, and what an update costs."""
 
-import itertools
 import json
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +15,10 @@ from jaxrnn.scorecard.protocol import CARDS, sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.training.parts import num_weights, state_size
-from jaxrnn.training.runner import run_trials
+from jaxrnn.training.timing import seconds_a_time_step
 
 COST = "cost.json"
-COST_STEPS, CHUNK = 500, 50  # of ten trials, in chunks, of which the fastest counts
+COST_STEPS, CHUNK = 500, 50  # of ten trials
 
 
 def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
@@ -51,24 +49,16 @@ def _read_costs(path: Path) -> dict[str, float]:
 
 def _relative_cost(suite: Suite, cell: str, match: str) -> float:
     # In turn, since other work may slow down either.
-    pair = sized(suite, suite.cells[0], match), sized(suite, cell, match)
-    turns = [[_seconds_a_step(one) for one in pair] for _ in range(2)]
+    pair = [
+        replace(sized(suite, name, match), optimizer="clipped_sgd", trials=10)
+        for name in (suite.cells[0], cell)
+    ]
+    turns = [
+        [seconds_a_time_step(one, updates=COST_STEPS, chunk=CHUNK) for one in pair]
+        for _ in range(2)
+    ]
     first, own = zip(*turns, strict=True)
     return round(min(own) / min(first), 2)
-
-
-def _seconds_a_step(base: Experiment) -> float:
-    experiment = replace(
-        base, optimizer="clipped_sgd", trials=10, max_steps=COST_STEPS, window=COST_STEPS
-    )
-    seen: list[tuple[float, int]] = []
-    run_trials(
-        experiment,
-        chunk_steps=CHUNK,
-        on_chunk=lambda tally: seen.append((time.monotonic(), tally.step)),
-    )
-    chunks = itertools.pairwise(seen)
-    return min((end - start) / (last - first) for (start, first), (end, last) in chunks)
 
 
 HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")

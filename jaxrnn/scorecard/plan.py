@@ -1,8 +1,6 @@
 """What a scorecard is about to train, and how long that may take."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from rich.text import Text
@@ -15,11 +13,9 @@ from jaxrnn.scorecard.protocol import Protocol, searches
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.runner import run_trials
+from jaxrnn.training.timing import seconds_a_time_step
 
 HEADINGS = ("net", "units", "weights", "state", "trials", "time")
-
-NUM_TIMED, TIMED_UPDATES = 8, 10  # chunks, and updates of each
 
 
 class Left(NamedTuple):
@@ -62,7 +58,7 @@ def show_plan(
         if timed:
             first, *_ = of_cell.values()
             steps = sum(one.time_steps for one in of_cell.values())
-            seconds = seconds_a_time_step(first.like, lanes) * steps
+            seconds = seconds_a_time_step(first.like, lanes=lanes) * steps
             shown["time"], whole = roughly(seconds), whole + seconds
         rows.append(TableRow(shown, None))
     words = "State: the numbers that a net carries from one time step to the next."
@@ -70,19 +66,3 @@ def show_plan(
         words += f" Time: about {roughly(whole)} in all {how}, by a short timing on this machine."
     console.print(terminal_table(rows, HEADINGS[: len(HEADINGS) - (not timed)]))
     console.print(Text(words, style="dim"))
-
-
-def seconds_a_time_step(experiment: Experiment, lanes: int | None = None) -> float:
-    """Seconds that a time step of one trial takes in training, if all are trained at once; compiles
-    its program."""
-    sequences = NUM_TIMED * TIMED_UPDATES * experiment.batch_size
-    seen = [(time.monotonic(), 0)]
-    run_trials(
-        replace(experiment, max_steps=sequences, window=sequences),
-        lanes=lanes,
-        chunk_steps=TIMED_UPDATES,
-        on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps)),
-    )
-    # The first chunk waits for the compiler, unless there is only one.
-    (start, first), (end, last) = seen[min(1, len(seen) - 2)], seen[-1]
-    return (end - start) / (last - first) / parts_of(experiment).task.num_steps
