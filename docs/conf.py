@@ -42,6 +42,7 @@ ORIGINS = {
     "paper": "examples/paper-run/README.md",
     "horizon": "examples/horizon-run/README.md",
     "card": "examples/scorecard-run/README.md",
+    "claims": "examples/claims-run/README.md",
     "state_tracking": "examples/state-tracking-run/README.md",
     "contributing": "CONTRIBUTING.md",
     "changelog": "CHANGELOG.md",

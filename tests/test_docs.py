@@ -204,7 +204,7 @@ def test_the_shares_of_the_ledger_are_those_of_the_kept_rows():
         for row in (row for one in directories for row in jaxrnn.read_rows(kept / one)):
             own = ":" * (":" in row["cell"]) + row["cell"].rpartition(":")[2]
             solved.setdefault((trials, own, row["task"]), []).append(row["status"] == "solved")
-    text = (ROOT / "docs/claims.md").read_text()
+    text = (ROOT / "examples/claims-run/README.md").read_text()
     tasks, checked, task = "selective copying|copying|adding", 0, ""
     for found in re.finditer(rf"({tasks})|(:?\w+) (\d+)/(20|5)\b(?: \((\d+)-(\d+) %\))?", text):
         if found[1]:
