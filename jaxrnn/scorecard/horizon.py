@@ -127,7 +127,7 @@ def run_horizon(
         return [row.values() for row in run.directory.rows]
 
 
-TRIALS, LAGS_TRAINED = 120, 1_300
+TRIALS, LAGS_TRAINED = 100, 950
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
 their time steps, in shortest lags times the budget."""
 
