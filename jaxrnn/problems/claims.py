@@ -313,9 +313,10 @@ _CORNN = _claim(
 _PARITY = _words("parity", 40, batch_size=64, updates=10_000, every_step=True)
 _PARITY_WORDS = (
     "One layer of 16 units, batches of 64 and 10,000 updates; theirs has two blocks of 128, "
-    "batches of 256 and more updates. Our nets are asked after each letter, theirs after the last: "
-    "so small a net does not learn it then within this budget, an LSTM neither. Learning means the "
-    "lengths of training, 3 to 40, alone."
+    "batches of 256 and more updates. Our nets are asked after each letter, theirs after the last. "
+    "We first asked after the last, too: then DeltaNet with negative eigenvalues learned it within "
+    "this budget, but neither S6 nor the LSTM did. Learning means the lengths of training, 3 to "
+    "40, alone."
 )
 
 _NEGATIVE = _claim(
@@ -418,8 +419,8 @@ _SELECTIVE = _claim(
         "Scaled: 4 of 14 symbols among 64 steps, two layers of 32 units with a convolution over 4 "
         "steps before each, Adam at 0.003, 10,000 updates; theirs has 16 among 4,096 steps, layers "
         "of 64, a rate of 0.0001 and 400,000 updates. LRU stands for S4: both are linear and do "
-        "not depend on the input. Its layers pass on their outputs, those of S6 their units. One "
-        "layer of S6 without the convolution learned nothing in 10,000 updates."
+        "not depend on the input. Its layers pass on their outputs, those of S6 their units. "
+        "We first ran one layer without the convolution, at 0.001: of S6, too, 0 of 6 were solved."
     ),
 )
 
