@@ -273,6 +273,7 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
         assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound)
 
 
+@pytest.mark.slow
 def test_embedded_reber_is_tested_on_every_string_of_both_sets():
     tested = TASKS["embedded_reber"](40, seed=1).test_set()
     training, test = reber_strings(40, 1)
@@ -716,7 +717,12 @@ def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
     assert (np.asarray(many.inputs) != np.asarray(other.inputs)).any()
 
 
-@over_tasks
+QUICK = ("adding", "copying", "parity", "embedded_reber", "two_sequence", "associative_recall")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in SMALL]
+)
 def test_a_task_trains(name):
     settings = dict(max_steps=20, window=20, trials=2, hidden_size=4, learning_rate=0.1)
     experiment = Experiment(
