@@ -1,6 +1,7 @@
 """What several tests use: nets with random weights, their gradients, programs that run once, a
 checkpoint in memory, rows by hand, and the command line in this process."""
 
+import gzip
 import io
 import json
 import sys
@@ -27,7 +28,7 @@ from jaxrnn.report.document import pictures_of
 from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
-from jaxrnn.store.rows import Row, make_row, row_from
+from jaxrnn.store.rows import PACKED, Row, make_row, row_from
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
@@ -421,3 +422,9 @@ def printed(width, *parts):
     with console.capture() as capture:
         console.print(terminal(parts, width))
     return capture.get()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """What files hold, whichever version of zlib has packed them."""
+    held = {path.name: path.read_bytes() for path in directory.iterdir()}
+    return held | {PACKED: gzip.decompress(held[PACKED])}

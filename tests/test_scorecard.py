@@ -1,6 +1,5 @@
 """The scorecard: what each cell gets, how it is chosen, and what stands beside it."""
 
-import gzip
 import json
 import shutil
 import time
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import pytest
 from helpers import (
     changed,
+    contents,
     first_params,
     number_of_weights,
     rows_ending_at,
@@ -43,7 +43,7 @@ from jaxrnn.scorecard.protocol import (
     sized,
 )
 from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_beside, shipped_rows
-from jaxrnn.store.rows import PACKED, row_from, typed_rows
+from jaxrnn.store.rows import row_from, typed_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.parts import parts_of, state_size
@@ -565,12 +565,6 @@ def test_each_kind_of_scorecard_has_its_own_directory(flags, name, monkeypatch):
     monkeypatch.setattr("jaxrnn.cli.scoring.run_scorecard", refuse)
     assert run("scorecard", *flags) == 2
     assert asked == [(Path("runs") / name, "state" if "state" in flags else "weights")]
-
-
-def contents(directory):
-    """What files hold, whichever version of zlib has packed them."""
-    held = {path.name: path.read_bytes() for path in directory.iterdir()}
-    return held | {PACKED: gzip.decompress(held[PACKED])}
 
 
 CARDS_KEPT = [("small", SMALL), ("full", FULL)]
