@@ -29,6 +29,20 @@ def no_programs_held():
     forget_programs()
 
 
+@pytest.fixture(scope="module")
+def rows(request):
+    """The kept rows of the run that a module's page is about, in its KEPT."""
+    from jaxrnn.store.rows import typed_rows
+
+    return typed_rows(request.module.KEPT)
+
+
+@pytest.fixture(scope="module")
+def text(request):
+    """That page."""
+    return (request.module.KEPT / "README.md").read_text()
+
+
 @pytest.fixture
 def x64():
     """The test runs with 64 bit numbers as jax's default."""

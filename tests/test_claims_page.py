@@ -3,32 +3,26 @@
 import re
 from pathlib import Path
 
-import pytest
-
 import jaxrnn
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import claims_rows, decided, nets_of, verdict
 from jaxrnn.report.render import markdown_table
 from jaxrnn.report.summary import interval
-from jaxrnn.store.rows import typed_rows
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 KEPT = EXAMPLES / "claims-run"
 COLUMNS = ("net", "says", "solved", "95%")
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return typed_rows(KEPT)
-
-
-@pytest.fixture(scope="module")
-def text():
-    return (KEPT / "README.md").read_text()
-
-
 def flat(text):
     return " ".join(text.split())
+
+
+def bounds_of(solved, of, low, high):
+    """The interval of a share, whose bounds in percent are to be these."""
+    bounds = interval(solved, of)
+    assert [round(100 * bound) for bound in bounds] == [int(low), int(high)]
+    return bounds
 
 
 def run_claims(rows):
@@ -79,14 +73,33 @@ def test_the_table_of_1997_has_the_figures_of_the_kept_rows(text):
         ]
         for solved, of, low, high in re.findall(r"(\d+)/(\d+) \((\d+)-(\d+) %\)", here):
             assert (int(solved), int(of)) in {(one.solved, one.trials) for one in same}, what
-            bounds = interval(int(solved), int(of))
-            assert [round(100 * bound) for bound in bounds] == [int(low), int(high)], what
+            bounds = bounds_of(int(solved), int(of), low, high)
             if "not supported" in held:
                 assert bounds[1] < 0.5, what
             elif "supported" in held and "RTRL" not in what:
                 assert bounds[0] > 0.5, what
             checked += 1
     assert checked > 10
+
+
+def test_the_shares_of_the_ledger_are_those_of_the_kept_rows(text):
+    kept = EXAMPLES / "scorecard-run"
+    solved: dict = {}
+    for trials, directories in ((5, ("small", "claims")), (20, ("full",))):
+        for row in (row for one in directories for row in jaxrnn.read_rows(kept / one)):
+            own = ":" * (":" in row["cell"]) + row["cell"].rpartition(":")[2]
+            solved.setdefault((trials, own, row["task"]), []).append(row["status"] == "solved")
+    tasks, checked, task = "selective copying|copying|adding", 0, ""
+    for found in re.finditer(rf"({tasks})|(:?\w+) (\d+)/(20|5)\b(?: \((\d+)-(\d+) %\))?", text):
+        if found[1]:
+            task = found[1].replace(" ", "_")
+            continue
+        trials = solved[int(found[4]), found[2], task]
+        assert (sum(trials), len(trials)) == (int(found[3]), int(found[4])), found[0]
+        if found[5]:
+            bounds_of(sum(trials), len(trials), found[5], found[6])
+        checked += 1
+    assert checked > 25
 
 
 def test_the_counts_at_the_top_are_those_of_the_tables(text):

@@ -12,7 +12,6 @@ import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.words import parse
 from jaxrnn.errors import InputError
-from jaxrnn.report.summary import interval
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -195,28 +194,6 @@ def test_the_search_and_the_weights_that_pages_show(tmp_path, monkeypatch, capsy
     names: dict = {}
     exec(code_of("docs/howto/weights.md"), names)
     assert names["ys"].shape == (9, 10)
-
-
-def test_the_shares_of_the_ledger_are_those_of_the_kept_rows():
-    kept = ROOT / "examples/scorecard-run"
-    solved: dict = {}
-    for trials, directories in ((5, ("small", "claims")), (20, ("full",))):
-        for row in (row for one in directories for row in jaxrnn.read_rows(kept / one)):
-            own = ":" * (":" in row["cell"]) + row["cell"].rpartition(":")[2]
-            solved.setdefault((trials, own, row["task"]), []).append(row["status"] == "solved")
-    text = (ROOT / "examples/claims-run/README.md").read_text()
-    tasks, checked, task = "selective copying|copying|adding", 0, ""
-    for found in re.finditer(rf"({tasks})|(:?\w+) (\d+)/(20|5)\b(?: \((\d+)-(\d+) %\))?", text):
-        if found[1]:
-            task = found[1].replace(" ", "_")
-            continue
-        trials = solved[int(found[4]), found[2], task]
-        assert (sum(trials), len(trials)) == (int(found[3]), int(found[4])), found[0]
-        if found[5]:
-            bounds = interval(sum(trials), len(trials))
-            assert [round(100 * bound) for bound in bounds] == [int(found[5]), int(found[6])]
-        checked += 1
-    assert checked > 25
 
 
 def test_the_results_of_the_papers_page_are_those_of_the_kept_rows():

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from helpers import contents
 
 from jaxrnn.report.horizon_card import horizon_rows
@@ -12,21 +11,10 @@ from jaxrnn.report.render import markdown_table
 from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.horizon import ends_of_range
 from jaxrnn.scorecard.shipped import check_protocol, ship, shipped
-from jaxrnn.store.rows import typed_rows
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "examples/horizon-run"
 COLUMNS = ("net", "horizon", "95%", "against the first", "its 95%", "default", "default's 95%")
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return typed_rows(KEPT)
-
-
-@pytest.fixture(scope="module")
-def text():
-    return (KEPT / "README.md").read_text()
 
 
 def test_every_task_has_its_table(rows, text):

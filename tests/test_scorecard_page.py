@@ -13,7 +13,7 @@ Some figures cannot be computed from these rows. ``LEFT_OUT`` lists them:
 - numbers that only name things, such as the three constants of coRNN.
 
 Of the table under "Yours beside them" only the intervals are computed. ``claims/`` has no figures
-on this page; ``examples/claims-run/README.md`` has them, and ``test_docs.py`` checks them.
+on this page; ``examples/claims-run/README.md`` has them, and ``test_claims_page.py`` checks them.
 """
 
 import json

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrnn.store.rows import typed_rows
-
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "examples/state-tracking-run"
 EXAMPLE = runpy.run_path(str(ROOT / "examples/state_tracking.py"))
@@ -34,8 +32,8 @@ SAYS = {True: "holds", False: "does not hold", None: "can hold"}
         ("A5", "A5", (10, 20, 40, 80)),
     ],
 )
-def test_every_table_has_the_medians_of_its_rows(words, heading, shown):
-    found = EXAMPLE["shares_right"](typed_rows(KEPT), words)
+def test_every_table_has_the_medians_of_its_rows(words, heading, shown, rows, text):
+    found = EXAMPLE["shares_right"](rows, words)
     lines = [
         f"| cell | what theory says | right at {shown[0]} | {' | '.join(map(str, shown[1:]))} |",
         "|---|---|--:|--:|--:|--:|",
@@ -48,6 +46,5 @@ def test_every_table_has_the_medians_of_its_rows(words, heading, shown):
         at = [medians[EXAMPLE["LENGTHS"].index(length)] for length in shown]
         lines.append(f"| {name} | {SAYS[says]} | {' | '.join(f'{one:.1%}' for one in at)} |")
     table = "\n".join(lines).replace("%", " %")
-    text = (KEPT / "README.md").read_text()
     assert f"## {heading}\n" in text
     assert f"\n{table}\n" in text, table

@@ -25,7 +25,7 @@ from jaxrnn.training.timing import seconds_a_time_step
 
 # Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
 # experiment, as once measured: for the LSTM by its number of units, for other nets by the task.
-_TIMED, _TRIALS, _STEPS, _CHUNK = "6a", 20, 1500, 250
+_TIMED, _TRIALS, _STEPS, _CHUNK = "6a", 20, 1500, 150
 _LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
 _COST = {
     "embedded_reber": 6.0,
@@ -177,9 +177,8 @@ def _docs(builder: object) -> tuple[str, str]:
 def seconds_of_the_timed() -> float:
     """Seconds that a time step of a trial of experiment 6a takes in training; measures for a
     while."""
-    return seconds_a_time_step(
-        SUITES[_TIMED].at(trials=_TRIALS), updates=_STEPS, chunk=_STEPS // 10
-    )
+    timed = SUITES[_TIMED].at(trials=_TRIALS)
+    return seconds_a_time_step(timed, updates=_STEPS, chunk=_CHUNK)
 
 
 def expected_seconds(suite: Suite, length: int, seconds: float) -> float:

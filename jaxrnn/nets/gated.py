@@ -59,7 +59,8 @@ def gated(
     """
     num_inputs, hidden_size, num_outputs = sizes
     # A cell that does not add up has no a(t) whose slope it could be.
-    equations = Equations(activate, update, hidden, adds_up, slope if adds_up else None)
+    of_sums = slope if adds_up else None
+    equations = Equations(activate, update, hidden, adds_up, of_sums, advance=advance)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
@@ -109,13 +110,10 @@ def gated(
 
     def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
         operands = (params.recurrent_weights, params.bias, params.own, states, projected)
-        of_all = equations._replace(together=True, advance=None if adds_up else advance)
-        return gated_scan(of_all, *operands)[1]
+        return gated_scan(equations._replace(together=True), *operands)[1]
 
     def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
         return affine(h, params.output_weights, params.output_bias)
-
-    can_together = equations.slope is not None or not (adds_up or advance is None)
 
     return recurrent(
         init,
@@ -124,7 +122,7 @@ def gated(
         advance_once,
         readout,
         scan=scan,
-        scan_together=scan_together if can_together else None,
+        scan_together=scan_together if equations.slope or equations.advance else None,
         advance_shared=advance_shared,
         gates=gates,
         look=look,

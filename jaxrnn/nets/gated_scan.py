@@ -58,7 +58,9 @@ class Equations(NamedTuple):
     # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only,
     # and only with ``slope`` or ``advance``.
     together: bool = False
-    advance: Callable[..., State] | None = None  # of a cell that does not add up, if together
+    # See :func:`jaxrnn.gated`. Used for sequences that are taken together, if the cell does not add
+    # up.
+    advance: Callable[..., State] | None = None
 
     def each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function of one sequence, for all that are taken together."""
@@ -119,7 +121,8 @@ def _scan_apart(
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
         x_product, zero = at
         h_product = vector_product(hidden(state), weights) + zero
-        if equations.advance is not None:
+        if equations.together:
+            assert equations.advance is not None
             state = equations.advance(own, state, x_product + bias, h_product)
             return state, hidden(state)
         state = update(own, state, *activate(own, state, x_product, h_product, bias))

@@ -55,7 +55,7 @@ class Suite:
     caps: Mapping[int, int] = field(default_factory=dict)  # length -> max_steps, else the base's
     beside: "Suite | None" = None
     departure: str = ""  # how it differs from that suite
-    condition: str = ""  # suites of one condition share a colour
+    condition: str = "a trial"  # suites of one condition share a colour
 
     def at(self, cell: str | None = None, length: int | None = None, **settings: Any) -> Experiment:
         """One entry of the table, by default the first, with some settings replaced.

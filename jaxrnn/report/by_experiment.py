@@ -49,15 +49,13 @@ def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], Rows]:
 
 def _condition(experiment: str, cell: str) -> str:
     suite = SUITES.get(experiment)
-    if suite is None or cell not in suite.cells:
-        return "another cell"
-    return suite.condition or "a trial"
+    return suite.condition if suite is not None and cell in suite.cells else "another cell"
 
 
 def _condition_colors(experiments: Iterable[str]) -> dict[str, str]:
     """A colour for each condition of the experiments' sources, whichever of them were run."""
     sources = {source_of(experiment) for experiment in experiments}
-    found = (suite.condition or "a trial" for suite in SUITES.values() if suite.source in sources)
+    found = (suite.condition for suite in SUITES.values() if suite.source in sources)
     palette = itertools.cycle((COLORS[1], COLORS[0], *COLORS[2:]))
     return dict(zip(dict.fromkeys([*found, "another cell"]), palette, strict=False))
 
