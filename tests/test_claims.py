@@ -10,7 +10,8 @@ from helpers import clopper_pearson, printed, rows_ending_at, run, write_rows
 
 from jaxrnn.cli.claiming import expected_seconds
 from jaxrnn.problems import settled
-from jaxrnn.problems.claims import CLAIMS, FAILS, LEARNS, SOONER, Says
+from jaxrnn.problems.claim import FAILS, LEARNS, SOONER, Says
+from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import claims_rows, decided, verdict
 from jaxrnn.report.document import parts_of as report_of
 from jaxrnn.report.summary import Rows, Study

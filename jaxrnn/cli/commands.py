@@ -33,7 +33,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import PAPER, SUITES, Source, Suite
-from jaxrnn.problems.claims import PUBLISHED
+from jaxrnn.problems.claim import PUBLISHED
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration

@@ -1,128 +1,20 @@
-"""Published claims: statements that trials can decide, under the conditions of their papers.
+"""The published claims that can be run. Each has its criterion before any run."""
 
-A claim is a statement as printed, the nets that decide it, and what it says of each. A criterion is
-stated here, before any run. Where a paper shows only curves, a trial is solved if its mean error on
-1,000 sequences that it is never trained on is at most a tenth of what a net reaches that remembers
-nothing, within the paper's number of updates.
-"""
-
-import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.problems.suite import Source, Suite
-
-PUBLISHED = Source(
-    title="published claims",
-    net="{name}",
-    solved="met the claim's criterion within the paper's number of updates",
-    steps="training sequences until then",
-    view="claims",
+from jaxrnn.problems.claim import (
+    FAILS,
+    LEARNS,
+    SOONER,
+    Claim,
+    Says,
+    adding_of,
+    claim_of,
+    copying_of,
+    words_of,
 )
-
-LEARNS, FAILS, SOONER = "learns", "does not learn", "sooner than"
-
-
-class Says(NamedTuple):
-    """One part of a statement."""
-
-    net: str
-    what: str  # LEARNS, FAILS or SOONER
-    than: str = ""  # the other net, if it compares
-
-
-class Claim(NamedTuple):
-    """A published statement and what decides it."""
-
-    name: str
-    statement: str  # as printed
-    source: str  # the paper and the section, and the authors' code where the paper is silent
-    differs: str  # how the conditions differ from the paper's, and what was decided
-    says: tuple[Says, ...]
-    nets: tuple[str, ...]
-    suites: tuple[Suite, ...]  # of the nets, in their order
-
-
-PREFIX = "claim-"
-
-
-def _claim(
-    name: str,
-    base: Experiment,
-    nets: Mapping[str, Mapping[str, Any]],
-    says: tuple[Says, ...],
-    **words: str,
-) -> Claim:
-    """A claim whose nets are ``base`` with some settings."""
-    suites = []
-    for net, settings in nets.items():
-        one = replace(base, name=f"{PREFIX}{name}-{net}", **settings)
-        suites.append(
-            Suite(base=one, cells=(one.cell,), lengths=(one.length,), source=PUBLISHED, uncounted=0)
-        )
-    return Claim(name, says=says, nets=tuple(nets), suites=tuple(suites), **words)
-
-
-TEST_SIZE = 1_000
-
-
-def _judged(baseline: float, updates_between: int, batch_size: int) -> dict[str, Any]:
-    """The criterion: a mean error of at most a tenth of the baseline on a test set."""
-    return {
-        "test_size": TEST_SIZE,
-        "max_failures": TEST_SIZE,  # only the mean counts
-        "threshold": 0.5,
-        "mean_error": baseline / 10,
-        "test_every": updates_between * batch_size,
-        "batch_size": batch_size,
-    }
-
-
-def _copying(length: int, batch_size: int, updates: int, updates_between: int) -> Experiment:
-    """The copying task, ten of eight symbols, by the mean cross-entropy of all steps."""
-    baseline = 10 * math.log(8) / (length + 20)
-    return Experiment(
-        task="copying",
-        length=length,
-        measure="mean_cross_entropy",
-        max_steps=updates * batch_size,
-        trials=6,
-        **_judged(baseline, updates_between, batch_size),
-    )
-
-
-def _adding(length: int, batch_size: int, updates: int, updates_between: int) -> Experiment:
-    """The adding task since 2015, by the mean squared error."""
-    return Experiment(
-        task="adding_halves",
-        length=length,
-        max_steps=updates * batch_size,
-        trials=6,
-        **_judged(1 / 6, updates_between, batch_size),
-    )
-
-
-def _words(task: str, length: int, batch_size: int, updates: int, **options: Any) -> Experiment:
-    """Words of all lengths up to one, by the task's own rule; AdamW with warm-up and cosine."""
-    return Experiment(
-        task=task,
-        task_options={"shortest": 3, **options},
-        length=length,
-        hidden_size=16,
-        initializer="xavier",
-        optimizer="clipped_adamw",
-        learning_rate=0.001,
-        clipping="none",
-        schedule="cosine",
-        schedule_options={"final": 0.001},
-        warmup=updates // 10,
-        batch_size=batch_size,
-        max_steps=updates * batch_size,
-        trials=6,
-    )
-
 
 # First factor of RMSprop's means, and where epsilon stands.
 _TORCH = {"decay": 0.99, "eps_in_sqrt": False}
@@ -131,10 +23,10 @@ _THEANO = {"decay": 0.9, "initial_scale": 0.001, "eps": 0.0}
 _T = 100
 _BOUND = 2 ** (1 / _T)
 
-_INDRNN = _claim(
+_INDRNN = claim_of(
     "indrnn_adding",
     replace(
-        _adding(_T, batch_size=32, updates=20_100, updates_between=100),
+        adding_of(_T, batch_size=32, updates=20_100, updates_between=100),
         hidden_size=128,
         initializer="xavier",
         optimizer="clipped_adam",
@@ -176,10 +68,10 @@ _INDRNN = _claim(
     ),
 )
 
-_NNRNN = _claim(
+_NNRNN = claim_of(
     "nnrnn_copying",
     replace(
-        _copying(200, batch_size=10, updates=1_500, updates_between=50),
+        copying_of(200, batch_size=10, updates=1_500, updates_between=50),
         hidden_size=128,
         initializer="xavier",
         optimizer="clipped_rmsprop",
@@ -225,10 +117,10 @@ _UNITARY_WORDS = (
     "are 0; their LSTM's output gate sees all memory cells."
 )
 
-_URNN_ADDING = _claim(
+_URNN_ADDING = claim_of(
     "urnn_adding",
     replace(
-        _adding(100, batch_size=20, updates=20_000, updates_between=100),
+        adding_of(100, batch_size=20, updates=20_000, updates_between=100),
         hidden_size=128,
         **_UNITARY,
     ),
@@ -245,9 +137,9 @@ _URNN_ADDING = _claim(
     differs=f"At T = 100, the least of theirs. {_UNITARY_WORDS}",
 )
 
-_URNN_COPYING = _claim(
+_URNN_COPYING = claim_of(
     "urnn_copying",
-    replace(_copying(200, batch_size=20, updates=20_000, updates_between=200), **_UNITARY),
+    replace(copying_of(200, batch_size=20, updates=20_000, updates_between=200), **_UNITARY),
     {
         "lstm": {"cell": "lstm", "hidden_size": 40, "forget_bias": 1.0},
         "simple_rnn": {"cell": "simple_rnn", "hidden_size": 80},
@@ -261,10 +153,10 @@ _URNN_COPYING = _claim(
     differs=f"At T = 200, the second of theirs. {_UNITARY_WORDS}",
 )
 
-_CHRONO = _claim(
+_CHRONO = claim_of(
     "chrono_adding",
     replace(
-        _adding(200, batch_size=32, updates=10_000, updates_between=100),
+        adding_of(200, batch_size=32, updates=10_000, updates_between=100),
         cell="lstm",
         hidden_size=128,
         optimizer="clipped_rmsprop",
@@ -285,10 +177,10 @@ _CHRONO = _claim(
     ),
 )
 
-_CORNN = _claim(
+_CORNN = claim_of(
     "cornn_adding",
     replace(
-        _adding(100, batch_size=50, updates=10_000, updates_between=100),
+        adding_of(100, batch_size=50, updates=10_000, updates_between=100),
         hidden_size=128,
         initializer="xavier",
         cell="co_rnn",
@@ -310,7 +202,7 @@ _CORNN = _claim(
     ),
 )
 
-_PARITY = _words("parity", 40, batch_size=64, updates=10_000, every_step=True)
+_PARITY = words_of("parity", 40, batch_size=64, updates=10_000, every_step=True)
 _PARITY_WORDS = (
     "One layer of 16 units, batches of 64 and 10,000 updates; theirs has two blocks of 128, "
     "batches of 256 and more updates. Our nets are asked after each letter, theirs after the last. "
@@ -319,7 +211,7 @@ _PARITY_WORDS = (
     "40, alone."
 )
 
-_NEGATIVE = _claim(
+_NEGATIVE = claim_of(
     "negative_parity",
     _PARITY,
     {
@@ -347,7 +239,7 @@ _NEGATIVE = _claim(
     ),
 )
 
-_XLSTM = _claim(
+_XLSTM = claim_of(
     "xlstm_parity",
     _PARITY,
     {"lstm": {"cell": "lstm"}, "mlstm": {"cell": "mlstm"}, "slstm": {"cell": "slstm"}},
@@ -360,10 +252,10 @@ _XLSTM = _claim(
     differs=f"With memory mixing are LSTM and sLSTM, without is mLSTM. {_PARITY_WORDS}",
 )
 
-_PRODUCT = _claim(
+_PRODUCT = claim_of(
     "deltaproduct_s3",
     replace(
-        _words("group_words", 20, batch_size=64, updates=10_000, group="S3"), cell="delta_product"
+        words_of("group_words", 20, batch_size=64, updates=10_000, group="S3"), cell="delta_product"
     ),
     {
         f"{number}{'-negative' * negative}": {
@@ -393,7 +285,7 @@ _PRODUCT = _claim(
     ),
 )
 
-_SELECTIVE = _claim(
+_SELECTIVE = claim_of(
     "mamba_selective",
     Experiment(
         task="selective_copying",

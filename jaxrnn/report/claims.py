@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxrnn.problems.claims import CLAIMS, FAILS, SOONER, Claim, Says
+from jaxrnn.problems.claim import FAILS, SOONER, Claim, Says
+from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.compare import compare
 from jaxrnn.report.render import Table, TableRow, Words, bounds_in_percent
 from jaxrnn.report.summary import Rows, Study, View
