@@ -18,7 +18,9 @@ from jaxrnn.problems.claim import (
 
 # First factor of RMSprop's means, and where epsilon stands.
 _TORCH = {"decay": 0.99, "eps_in_sqrt": False}
-_THEANO = {"decay": 0.9, "initial_scale": 0.001, "eps": 0.0}
+# The program has no epsilon. Where the square of a gradient is too small for float32, this one
+# keeps us from dividing by 0.
+_THEANO = {"decay": 0.9, "initial_scale": 0.001, "eps": 1e-37}
 
 _T = 100
 _BOUND = 2 ** (1 / _T)

@@ -226,6 +226,19 @@ def drawn_biases(name: str, cell: Cell) -> set[str]:
     return drawn
 
 
+@lru_cache(maxsize=256)
+def draws_recurrent(name: str, cell: Cell) -> bool:
+    """Whether the ``init`` of the cell of this name draws recurrent matrices by the initializer."""
+    drawn: list[bool] = []
+
+    def recurrent(*sizes: Any) -> jax.Array:
+        drawn.append(True)
+        return xavier().recurrent(*sizes)
+
+    first_params(name, cell, xavier()._replace(recurrent=recurrent))
+    return bool(drawn)
+
+
 def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
     """The shapes of the first weights of the cell of this name; InputError where it gives none."""
 
