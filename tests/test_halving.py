@@ -170,8 +170,8 @@ def test_what_is_solved_goes_on_to_longer_lags_and_the_best_has_a_pilot():
     found, asked = simulated(is_solved)
     assert asked[0] == {8: dict.fromkeys([*settings(), None], 1)}
     assert asked[1] == {32: dict.fromkeys([*settings(), None], 1)}
-    assert asked[2] == {128: dict.fromkeys(good[:9], 2)}  # the soonest nine
-    assert asked[3] == {512: dict.fromkeys(good[3:6], 3)}
+    assert asked[2] == {128: dict.fromkeys(good[:6], 2)}  # the soonest six
+    assert asked[3] == {512: dict.fromkeys(good[3:5], 3)}
     # The best goes on until a lag fails; the default has one between two rungs left.
     assert asked[4:] == [{1024: {good[3]: 2}, 16: {None: 2}}]
     assert found.finalists == tuple(good[3:5])
@@ -221,8 +221,8 @@ def test_more_solved_trials_win_over_less_time():
         return 1 if lag == 8 else 2 if setting == slow else 1
 
     everybody = sorted(settings(), key=lambda one: one.rate)
-    # Only so slow a setting that it is among the nine can win.
-    found, _ = simulated(lambda one, lag: is_solved(one, lag) * (one in [*everybody[:8], slow]))
+    # Only so slow a setting that it is among the six can win.
+    found, _ = simulated(lambda one, lag: is_solved(one, lag) * (one in [*everybody[:5], slow]))
     assert found.finalists[0] == slow
 
 

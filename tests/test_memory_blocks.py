@@ -31,7 +31,9 @@ def logistic(a):
     return 1 / (1 + np.exp(-a))
 
 
-def paper_step_by_step(params: BlockParams, xs: np.ndarray, targets: np.ndarray) -> tuple:
+def paper_step_by_step(
+    params: BlockParams, xs: np.ndarray, targets: np.ndarray, g_bound: float, h_bound: float
+) -> tuple:
     """Net outputs and the truncated gradient of 1/2 sum (y - t)^2, unit by unit as in the paper.
 
     What a cell's state owes to each weight into the cell and into its input gate is carried forward
@@ -54,12 +56,12 @@ def paper_step_by_step(params: BlockParams, xs: np.ndarray, targets: np.ndarray)
             new[j], new[B + j] = logistic(a[j]), logistic(a[B + j])
             for v in range(S):
                 unit = 2 * B + j * S + v
-                g = 4 * logistic(a[unit]) - 2
-                slope = 4 * logistic(a[unit]) * (1 - logistic(a[unit]))
+                g = g_bound * (2 * logistic(a[unit]) - 1)
+                slope = g_bound * 2 * logistic(a[unit]) * (1 - logistic(a[unit]))
                 owes_cell[j, v] += new[j] * slope * sources
                 owes_in[j, v] += new[j] * (1 - new[j]) * g * sources
                 s[j, v] += new[j] * g
-                new[unit] = new[B + j] * (2 * logistic(s[j, v]) - 1)
+                new[unit] = new[B + j] * h_bound * (2 * logistic(s[j, v]) - 1)
         cells = new[2 * B :]
         net = cells @ V + c
         outputs.append(net)
@@ -71,10 +73,11 @@ def paper_step_by_step(params: BlockParams, xs: np.ndarray, targets: np.ndarray)
             for v in range(S):
                 unit = 2 * B + j * S + v
                 error = V[j * S + v] @ delta
-                h = 2 * logistic(s[j, v]) - 1
+                h = h_bound * (2 * logistic(s[j, v]) - 1)
                 out = new[B + j]
                 into[:, B + j] += out * (1 - out) * h * error * sources
-                to_state = out * 2 * logistic(s[j, v]) * (1 - logistic(s[j, v])) * error
+                slope = h_bound * 2 * logistic(s[j, v]) * (1 - logistic(s[j, v]))
+                to_state = out * slope * error
                 into[:, unit] += to_state * owes_cell[j, v]
                 into[:, j] += to_state * owes_in[j, v]
         y = new
@@ -91,13 +94,16 @@ def loss(cell, params, xs, targets):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("hidden_bias", ["all", "gates", "none"])
+@pytest.mark.parametrize(
+    ("hidden_bias", "bounds"),
+    [("all", (2, 1)), ("gates", (2, 1)), ("none", (2, 1)), ("all", (1, 2))],
+)
 @pytest.mark.parametrize("fast", [True, False])
-def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, fast):
-    cell = blocks(hidden_bias=hidden_bias)
+def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, bounds, fast):
+    cell = blocks(hidden_bias=hidden_bias, g_bound=bounds[0], h_bound=bounds[1])
     cell = cell if fast else cell._replace(unroll=None)
     params, xs, targets = random_case(hidden_bias)
-    expected, gradient = paper_step_by_step(params, xs, targets)
+    expected, gradient = paper_step_by_step(params, xs, targets, *bounds)
     _, outputs = unroll(cell, params, jnp.asarray(xs))
     np.testing.assert_allclose(outputs, expected, rtol=1e-12, atol=1e-13)
     ours = jax.grad(partial(loss, cell))(params, jnp.asarray(xs), jnp.asarray(targets))
@@ -138,6 +144,31 @@ def test_not_recurrent_is_the_net_whose_recurrent_weights_are_0(truncated, fast)
         np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("truncated", [True, False])
+def test_unseen_gates_are_gates_whose_weights_into_the_next_step_are_0(truncated, fast):
+    params, xs, targets = random_case("all")
+    xs, targets = jnp.asarray(xs), jnp.asarray(targets)
+    from_cells = params.recurrent_weights[2 * B :]
+    unseen = params._replace(recurrent_weights=from_cells)
+    zeroed = params._replace(recurrent_weights=params.recurrent_weights.at[: 2 * B].set(0))
+    cell = blocks(truncated=truncated, gates_seen=False)
+    shapes = jax.eval_shape(lambda key: cell.init(key, uniform()), jax.random.key(0))
+    assert shapes.recurrent_weights.shape == from_cells.shape
+    cell = cell if fast else cell._replace(unroll=None)
+    beside = blocks(truncated=truncated)
+    ours, expected = (unroll(of, p, xs)[1] for of, p in ((cell, unseen), (beside, zeroed)))
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    ours, expected = (
+        jax.grad(partial(loss, of))(p, xs, targets) for of, p in ((cell, unseen), (beside, zeroed))
+    )
+    of_cells = expected.recurrent_weights[2 * B :]
+    np.testing.assert_allclose(ours.recurrent_weights, of_cells, rtol=1e-9, atol=1e-15)
+    for name in ("input_weights", "bias", "output_weights", "output_bias"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
+
+
 def test_gate_biases_stand_where_they_are_asked_for():
     biases = {"input_biases": (-1.0, -3.0), "output_biases": (-2.0, -4.0)}
     bias = memory_blocks(3, 2, 1, block_size=2, **biases).init(jax.random.key(0), uniform()).bias
@@ -156,6 +187,7 @@ def test_gate_biases_stand_where_they_are_asked_for():
             {"block_size": 1, "hidden_bias": "none", "input_biases": (-1.0,)},
             "gate biases .* need a hidden-bias: choose from all, gates",
         ),
+        ({"block_size": 1, "h_bound": 0}, "g-bound 2.0 and h-bound 0 must be positive"),
     ],
 )
 def test_a_bad_argument_is_refused(arguments, sentence):

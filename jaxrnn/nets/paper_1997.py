@@ -26,7 +26,7 @@ class BlockParams(NamedTuple):
     """
 
     input_weights: jax.Array  # U [I, M]
-    recurrent_weights: jax.Array  # W [M, M] or [0, 0]
+    recurrent_weights: jax.Array  # W [M, M], [BS, M] from cells alone, or [0, 0]
     bias: jax.Array  # b [M], [2B] where only gates have one, or [0]
     output_weights: jax.Array  # V [BS, O]
     output_bias: jax.Array  # [O] or [0]
@@ -52,17 +52,20 @@ def _project(params: BlockParams, x: jax.Array) -> jax.Array:
 # in the same way, so a sum stands in place of that product.
 
 
-def _gates_and_writes(num_blocks: int, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _gates_and_writes(
+    num_blocks: int, g_bound: float, a: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """y_in, y_out [..., B] and what is added to s [..., B, S]."""
     y_in, y_out = split(sigmoid(a[..., : 2 * num_blocks]), 2)
-    g = 2 * tanh(a[..., 2 * num_blocks :] / 2)
+    g = g_bound * tanh(a[..., 2 * num_blocks :] / 2)
     g = g.reshape(*g.shape[:-1], num_blocks, -1)
     return y_in, y_out, barrier(y_in[..., None] * g)
 
 
-def _cells_out(y_out: jax.Array, s: jax.Array) -> jax.Array:
+def _cells_out(y_out: jax.Array, s: jax.Array, h_bound: float) -> jax.Array:
     """y_c [..., BS]."""
-    y_c = barrier(y_out[..., None] * tanh(s / 2))
+    h = tanh(s / 2)
+    y_c = barrier(y_out[..., None] * (h if h_bound == 1 else h_bound * h))
     return y_c.reshape(*y_c.shape[:-2], -1)
 
 
@@ -80,16 +83,25 @@ def _readout(params: BlockParams, y_c: jax.Array, projected: jax.Array) -> jax.A
     return outputs + jnp.broadcast_to(params.output_bias, outputs.shape)
 
 
+def _seen(params: BlockParams, units: jax.Array) -> jax.Array:
+    """What W sees of the activations [..., M]: all of them, or the cells' alone."""
+    return units[..., units.shape[-1] - params.recurrent_weights.shape[0] :]
+
+
 def _advance(
-    params: BlockParams, state: BlockState, projected: jax.Array, truncated: bool
+    params: BlockParams,
+    state: BlockState,
+    projected: jax.Array,
+    truncated: bool,
+    bounds: tuple[float, float],
 ) -> tuple[BlockState, jax.Array]:
     before = lax.stop_gradient(state.units) if truncated else state.units
     a = projected
     if params.recurrent_weights.size:
-        a = a + vector_product(before, params.recurrent_weights)
-    y_in, y_out, write = _gates_and_writes(len(state.cell), a)
+        a = a + vector_product(_seen(params, before), params.recurrent_weights)
+    y_in, y_out, write = _gates_and_writes(len(state.cell), bounds[0], a)
     s = state.cell + write
-    units = join(y_in, y_out, _cells_out(y_out, s))
+    units = join(y_in, y_out, _cells_out(y_out, s, bounds[1]))
     return BlockState(s, units), units[2 * len(s) :]
 
 
@@ -105,6 +117,9 @@ def memory_blocks(
     output_bias: bool = True,
     truncated: bool = True,
     recurrent: bool = True,
+    gates_seen: bool = True,
+    g_bound: float = 2.0,
+    h_bound: float = 1.0,
 ) -> Cell:
     """The 1997 net: B blocks of S memory cells that share two gates, no forget gate.
 
@@ -127,14 +142,21 @@ def memory_blocks(
     are near 1/2 from the beginning, so s moves in the same direction at each step, and after 1,000
     steps tanh(s/2) has no slope left (experiment 2c).
 
-    Raises InputError for a block size below 1, an unknown word, and biases that are not one per
-    block.
+    Three more options are for other readings of the paper. Without ``gates_seen``, what W sees of
+    y(t-1) are the cells alone, not the gates. ``g_bound`` and ``h_bound`` are the ends of g and h.
+
+    Raises InputError for a block size below 1, an unknown word, biases that are not one per block,
+    and a bound that is not positive.
 
     Source: Hochreiter & Schmidhuber 1997, equations 3 to 9 and appendix A.1.
     """
     num_blocks = hidden_size
     _check_options(num_blocks, block_size, (input_biases, output_biases), hidden_bias)
+    bounds = g_bound, h_bound
+    if min(bounds) <= 0:
+        raise InputError(f"g-bound {g_bound} and h-bound {h_bound} must be positive")
     num_units = num_blocks * (2 + block_size)
+    num_seen = num_units if gates_seen else num_blocks * block_size
     num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
 
     def init(key: jax.Array, initializer: Initializer) -> BlockParams:
@@ -145,7 +167,7 @@ def memory_blocks(
                 bias = bias.at[start : start + num_blocks].set(jnp.array(given, bias.dtype))
         return BlockParams(
             initializer.weights(keys[0], 1, num_inputs, num_units),
-            initializer.recurrent(keys[1], 1, num_units, num_units)
+            initializer.recurrent(keys[1], 1, num_seen, num_units)
             if recurrent
             else jnp.zeros((0, 0)),
             bias,
@@ -157,12 +179,14 @@ def memory_blocks(
         dtype = params.input_weights.dtype
         return BlockState(jnp.zeros((num_blocks, block_size), dtype), jnp.zeros(num_units, dtype))
 
+    advance = partial(_advance, truncated=truncated, bounds=bounds)
+
     def scan(params: BlockParams, state: BlockState, projected: Any, at_once: int) -> Any:
         # With ``truncated`` only the values of the scan are used, not its gradient.
         fixed = lax.stop_gradient if truncated else lambda tree: tree
 
         def one(state: BlockState, projected: jax.Array) -> tuple[BlockState, jax.Array]:
-            state, _ = _advance(fixed(params), state, projected, truncated)
+            state, _ = advance(fixed(params), state, projected)
             return state, state.units
 
         if recurrent:
@@ -170,10 +194,10 @@ def memory_blocks(
             if not truncated:
                 return last, units[:, 2 * num_blocks :]
             before = jnp.concatenate([lax.stop_gradient(state.units)[None], units[:-1]])
-            projected = projected + before @ params.recurrent_weights
-        y_in, y_out, write = _gates_and_writes(num_blocks, projected)
+            projected = projected + _seen(params, before) @ params.recurrent_weights
+        y_in, y_out, write = _gates_and_writes(num_blocks, bounds[0], projected)
         s = jnp.cumsum(write, axis=0) + jnp.broadcast_to(state.cell, write.shape)
-        y_c = _cells_out(y_out, s)
+        y_c = _cells_out(y_out, s, bounds[1])
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))
         return last, y_c
 
@@ -181,7 +205,7 @@ def memory_blocks(
         init,
         initial_state,
         _project,
-        partial(_advance, truncated=truncated),
+        advance,
         _readout,
         scan=scan,
     )

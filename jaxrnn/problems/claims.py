@@ -182,7 +182,7 @@ _CHRONO = claim_of(
 _CORNN = claim_of(
     "cornn_adding",
     replace(
-        adding_of(100, batch_size=50, updates=10_000, updates_between=100),
+        adding_of(100, batch_size=50, updates=60_000, updates_between=100),
         hidden_size=128,
         initializer="xavier",
         cell="co_rnn",
@@ -199,8 +199,8 @@ _CORNN = claim_of(
         "adding_task.py (tk-rusch/coRNN)"
     ),
     differs=(
-        "At T = 100, the program's own length; it allows 60,000 updates, we 10,000. The sentence "
-        "says no number: that it learns is the least that it means."
+        "At T = 100, the program's own length. The sentence says no number: that it learns is the "
+        "least that it means. We first stopped after 10,000 updates: 1 of 6 was solved by then."
     ),
 )
 

@@ -3,8 +3,8 @@
 Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
 the whole budget, and what grows from one rung to the next is the lag. All 27 settings and the
 declared default get one trial at the shortest lag; those that are solved get one at 4 times that
-lag; of those that are solved again, the best nine get two at 16 times; and of those with a solved
-trial the best three get three at 64 times. The default goes on beside them as long as it is solved.
+lag; of those that are solved again, the best six get two at 16 times; and of those with a solved
+trial the best two get three at 64 times. The default goes on beside them as long as it is solved.
 Only success takes a setting further: what is fast at a short lag is often too fast for a long one.
 All cells get the same settings.
 
@@ -35,7 +35,7 @@ from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
 NUM_SETTINGS = 27
-RUNGS = ((1, 27, 1), (4, 27, 1), (16, 9, 2), (64, 3, 3))
+RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
 """Lag in shortest lags, the most settings besides the default, trials of each."""
 
 NUM_FINALISTS = 2
