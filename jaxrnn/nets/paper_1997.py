@@ -64,8 +64,8 @@ def _gates_and_writes(
 
 def _cells_out(y_out: jax.Array, s: jax.Array, h_bound: float) -> jax.Array:
     """y_c [..., BS]."""
-    h = tanh(s / 2)
-    y_c = barrier(y_out[..., None] * (h if h_bound == 1 else h_bound * h))
+    gate, h = y_out[..., None], tanh(s / 2)
+    y_c = barrier(gate * (h if h_bound == 1 else h_bound * h))
     return y_c.reshape(*y_c.shape[:-2], -1)
 
 
