@@ -1,7 +1,7 @@
 """Four experiments of the 1997 LSTM paper under every reading of what it leaves open.
 
-``python examples/readings.py`` trains all of them and writes ``examples/paper-run/readings``. After an
-interruption give the same command again.
+``python examples/readings.py`` trains all of them and writes ``examples/paper-run/readings``. After
+an interruption give the same command again.
 
 Under the conditions as jaxrnn reads them, experiments 1, 2a, 2b and 4 do not give the printed
 numbers. Here each is run under every combination of other readings, eight trials each, at most

@@ -43,6 +43,7 @@ class Claim(NamedTuple):
     says: tuple[Says, ...]
     nets: tuple[str, ...]
     suites: tuple[Suite, ...]  # of the nets, in their order
+    minutes: int | None  # that it took on two cores; None if it was not run yet
 
 
 PREFIX = "claim-"
@@ -53,6 +54,7 @@ def claim_of(
     base: Experiment,
     nets: Mapping[str, Mapping[str, Any]],
     says: tuple[Says, ...],
+    minutes: int | None = None,
     **words: str,
 ) -> Claim:
     """A claim whose nets are ``base`` with some settings."""
@@ -62,7 +64,7 @@ def claim_of(
         suites.append(
             Suite(base=one, cells=(one.cell,), lengths=(one.length,), source=PUBLISHED, uncounted=0)
         )
-    return Claim(name, says=says, nets=tuple(nets), suites=tuple(suites), **words)
+    return Claim(name, says=says, nets=tuple(nets), suites=tuple(suites), minutes=minutes, **words)
 
 
 TEST_SIZE = 1_000

@@ -90,6 +90,7 @@ _NNRNN = claim_of(
         },
     },
     (Says("exp_rnn", LEARNS), Says("lstm", FAILS), Says("simple_rnn", FAILS)),
+    minutes=6,
     statement=(
         "(figure 4, left: expRNN comes near 0 within 200 updates, LSTM and RNN stay at the "
         "baseline)"
@@ -230,6 +231,7 @@ _NEGATIVE = claim_of(
         Says("delta_net", FAILS),
         Says("s6", FAILS),
     ),
+    minutes=5,
     statement=(
         "expanding the range of eigenvalues from [0, 1] to [-1, 1] enables all examined models to "
         "fully solve the parity task"
@@ -246,6 +248,7 @@ _XLSTM = claim_of(
     _PARITY,
     {"lstm": {"cell": "lstm"}, "mlstm": {"cell": "mlstm"}, "slstm": {"cell": "slstm"}},
     (Says("lstm", LEARNS), Says("slstm", LEARNS), Says("mlstm", FAILS)),
+    minutes=3,
     statement=(
         "Models such as Transformers or State Space Models without memory mixing (no state "
         "tracking) cannot solve, e.g. regular grammars like the parity task."
@@ -272,6 +275,7 @@ _PRODUCT = claim_of(
         Says("2", FAILS),
         Says("1", FAILS),
     ),
+    minutes=6,
     statement=(
         "For S_3, a single layer of DeltaProduct requires a minimum of two Householder reflections."
     ),
@@ -307,6 +311,7 @@ _SELECTIVE = claim_of(
     ),
     {"lru": {"cell": "lru", "stack_hidden": False}, "s6": {"cell": "s6"}},
     (Says("s6", LEARNS), Says("lru", FAILS)),
+    minutes=16,
     statement="the selection mechanism (modifying S4 to S6) easily solves this task",
     source="Gu & Dao 2023 (2312.00752), section 4.1.1, table 1 and appendix E.1",
     differs=(
