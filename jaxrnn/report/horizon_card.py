@@ -310,10 +310,7 @@ def _parts(study: Study) -> list[Table | Words]:
     card = card_of(study.rows)
     if not card.nets:
         return [Words("There are no fresh trials yet: the search has not come to its end.")]
-    lines = horizon_rows(card)
-    own = {row.experiment.cell for row in study.own} if len(study.own) < len(study.rows) else set()
-    brief = [one for one in lines if one.cells["net"] in own] or None
-    parts: list[Table | Words] = [Table(HEADINGS, lines, LEGEND, _DISPENSABLE, brief=brief)]
+    parts: list[Table | Words] = [Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE)]
     if luck := luck_rows(card):
         parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))
     return parts
