@@ -283,4 +283,4 @@ def finalists(base: Experiment, found: Found) -> list[Experiment]:
     if found.longest is None:
         return []
     at = replace(base, name=base.name + FINALIST, length=found.longest, trials=OTHER_TRIALS)
-    return list(_by_program(at, found.finalists[1:]))
+    return [with_setting(at, one) for one in found.finalists[1:]]
