@@ -61,11 +61,9 @@ READINGS: dict[str, tuple[Choice, ...]] = {
 def readings(experiment: str) -> dict[str, Experiment]:
     """Every reading of an experiment, by what it changes."""
     suite = SUITES[experiment]
-    ((length, published), *_) = ((at, row) for (_, at), row in suite.published.items())
+    (_, length), published = next(iter(suite.published.items()))
     assert published.mean is not None
-    cap = round(TIMES_PRINTED * published.mean)
-    # The stretch of correct sequences that ends a trial is not counted where the paper does not.
-    cap += 0 if suite.counts_window else suite.base.window or 0
+    cap = round(TIMES_PRINTED * published.mean) + suite.not_counted(suite.base.window)
     base = replace(suite.base, length=length, trials=TRIALS, max_steps=cap, final_test=0)
     found = {}
     for names in itertools.product(*READINGS[experiment]):
@@ -85,8 +83,8 @@ EXPERIMENTS = [one for name in READINGS for one in readings(name).values()]
 
 def by_reading(rows: Iterable[Row], experiment: str) -> dict[str, Rows]:
     """The rows of every reading of an experiment, those with most trials solved first."""
-    found = {words: Rows() for words in readings(experiment)}
     words_of = {one.name: words for words, one in readings(experiment).items()}
+    found = {words: Rows() for words in words_of.values()}
     for row in rows:
         if row.experiment.name in words_of:
             found[words_of[row.experiment.name]].append(row)
