@@ -1,10 +1,12 @@
 """The scorecard: what each cell gets, how it is chosen, and what stands beside it."""
 
+import itertools
 import json
 import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import pytest
@@ -20,7 +22,7 @@ from helpers import (
 )
 from rich.console import Console
 
-from jaxrnn import CELLS, SUITES, Cell
+from jaxrnn import CELLS, SUITES, Cell, Experiment
 from jaxrnn.errors import InputError
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
@@ -512,6 +514,21 @@ def test_a_time_step_takes_as_long_as_it_is_timed():
     seconds = seconds_a_time_step(net)
     sequences = 80 * net.trials
     assert 0 < seconds * parts_of(net).task.num_steps * sequences < time.monotonic() - start
+
+
+@pytest.mark.parametrize(("chunks", "expected"), [((9, 4, 0.01, 2), 6.01 / 30), ((9,), 9 / 10)])
+def test_a_chunk_that_is_read_late_makes_no_step_faster(chunks, expected, monkeypatch):
+    ends = itertools.accumulate(chunks, initial=0)
+    monkeypatch.setattr("time.monotonic", lambda: next(ends))
+
+    def run(experiment, *, on_chunk, **_):
+        for number in range(1, len(chunks) + 1):
+            on_chunk(SimpleNamespace(trial_steps=10 * number))
+
+    monkeypatch.setattr("jaxrnn.training.timing.run_trials", run)
+    net = Experiment(length=5)
+    steps = parts_of(net).task.num_steps
+    assert seconds_a_time_step(net) == pytest.approx(expected / steps)
 
 
 def test_a_directory_of_a_version_that_closed_no_input_gate_is_told(tiny_run, tmp_path):
