@@ -12,6 +12,7 @@ from jaxrnn.training.objectives import (
     OBJECTIVES,
     REDUCTIONS,
     Goal,
+    binary_cross_entropy,
     cross_entropy,
     half_squared_error,
     loss_and_error,
@@ -55,6 +56,9 @@ def step_by_hand(name: str, outputs: np.ndarray, target) -> tuple[float, float]:
         return -np.log(p[target]), np.abs(p - np.eye(NUM_OUTPUTS)[target]).max()
     vector = np.eye(NUM_OUTPUTS)[target] if np.ndim(target) == 0 else target
     y = outputs if name.endswith("linear") else 1 / (1 + np.exp(-outputs))
+    if name == "binary_cross_entropy":
+        losses = vector * np.logaddexp(0, -outputs) + (1 - vector) * np.logaddexp(0, outputs)
+        return losses.sum(), max(abs(vector - y))
     return sum((t - o) ** 2 for t, o in zip(vector, y, strict=True)) / 2, max(abs(vector - y))
 
 
@@ -203,6 +207,18 @@ def test_half_squared_error_is_finite_at_logits_of_a_thousand():
     assert half_squared_error(outputs, wrong) == (1.0, 1.0)
     gradient = jax.grad(lambda a: half_squared_error(a, wrong)[0][0])(outputs)
     np.testing.assert_array_equal(gradient, [[0.0, 0.0]])
+
+
+# Binary cross-entropy
+
+
+def test_binary_cross_entropy_keeps_its_gradient_at_logits_of_a_thousand():
+    outputs = jnp.array([[1000.0, -1000.0]], jnp.float32)
+    right, wrong = jnp.array([0], jnp.int32), jnp.array([1], jnp.int32)
+    assert binary_cross_entropy(outputs, right) == (0.0, 0.0)
+    assert binary_cross_entropy(outputs, wrong) == (2000.0, 1.0)
+    gradient = jax.grad(lambda a: binary_cross_entropy(a, wrong)[0][0])(outputs)
+    np.testing.assert_array_equal(gradient, [[1.0, -1.0]])
 
 
 # What a net is judged by, where that is not what it is trained on

@@ -99,7 +99,7 @@ def test_a_bad_rule_or_option_is_refused_with_one_sentence(settings, sentence):
             {"task": "none"},
             "unknown task 'none': choose from adding, adding_halves, associative_recall",
         ),
-        ({"objective": "x"}, "unknown objective 'x': choose from cross_entropy"),
+        ({"objective": "x"}, "unknown objective 'x': choose from binary_cross_entropy"),
         (
             {"optimizer": "adam"},
             "unknown optimizer 'adam': choose from clipped_adam, clipped_adamw, ",
@@ -173,8 +173,8 @@ def test_a_task_that_does_not_keep_its_word_is_refused(task, sentence, monkeypat
             (
                 {"task": task, "length": 20, "objective": "cross_entropy"},
                 f"^objective cross_entropy does not fit task {task}: cross_entropy takes symbols "
-                r"\[T\] as targets, not float32 \[22, 1\]; choose from half_squared_error, "
-                "half_squared_error_linear$",
+                r"\[T\] as targets, not float32 \[22, 1\]; choose from "
+                "binary_cross_entropy, half_squared_error, half_squared_error_linear$",
             )
             for task in ("adding", "multiplication", "two_sequence", "two_sequence_noise")
         ),
@@ -185,7 +185,7 @@ def test_a_task_that_does_not_keep_its_word_is_refused(task, sentence, monkeypat
         (
             {"objective": "total"},
             r"^objective total does not fit task noise_free: it gives losses of shape \(\): the "
-            r"task's num_steps says \(9,\); choose from cross_entropy, half_squared_error, half_s",
+            r"task's num_steps says \(9,\); choose from cross_entropy, binary_cross_entropy, half",
         ),
         ({"objective": "losses"}, "^objective losses does not fit task noise_free: "),
     ],

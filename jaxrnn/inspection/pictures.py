@@ -193,6 +193,7 @@ def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.nda
     """What a net's outputs [..., O] mean by its objective: a letter, and how to compute it."""
     named: dict[str, tuple[str, Callable[..., Any]]] = {
         "cross_entropy": ("p", jax.nn.softmax),
+        "binary_cross_entropy": ("y", jax.nn.sigmoid),
         "half_squared_error": ("y", jax.nn.sigmoid),
     }
     letter, squash = named.get(settled(experiment).objective or "", ("y", np.asarray))

@@ -96,8 +96,11 @@ def half_squared_error(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Arra
 
     Source: Hochreiter & Schmidhuber 1997, whose learning rates belong to this loss and the sum.
     """
-    y = jnp.where(jnp.isfinite(outputs), sigmoid(outputs), jnp.nan)
-    return half_squared_error_linear(y, targets)
+    return half_squared_error_linear(_logistic(outputs), targets)
+
+
+def _logistic(outputs: jax.Array) -> jax.Array:
+    return jnp.where(jnp.isfinite(outputs), sigmoid(outputs), jnp.nan)
 
 
 def half_squared_error_linear(
@@ -107,15 +110,50 @@ def half_squared_error_linear(
 
     Source: the usual regression loss.
     """
+    difference = _vectors("half the squared error", targets, outputs) - outputs
+    return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)
+
+
+def _vectors(objective: str, targets: jax.Array, outputs: jax.Array) -> jax.Array:
+    """The targets as vectors [T, O] of the outputs' type; symbols [T] as one-hot vectors."""
     if are_symbols(targets) and targets.ndim == 1:
         targets = jax.nn.one_hot(targets, outputs.shape[1], dtype=outputs.dtype)
     if targets.shape != outputs.shape:
         raise InputError(
-            f"half the squared error takes symbols [T] or real vectors {list(outputs.shape)}, as "
-            f"many as there are outputs, as targets, not {_described(targets)}"
+            f"{objective} takes symbols [T] or real vectors {list(outputs.shape)}, as many as "
+            f"there are outputs, as targets, not {_described(targets)}"
         )
-    difference = targets.astype(outputs.dtype) - outputs
-    return 0.5 * jnp.sum(jnp.square(difference), axis=1), jnp.max(jnp.abs(difference), axis=1)
+    return targets.astype(outputs.dtype)
+
+
+def binary_cross_entropy(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Cross-entropy of logistic output units, and their greatest absolute error.
+
+    With y = sigmoid(outputs) of shape [T, O] and targets t [T, O] in [0, 1], or [T] symbols that
+    stand for one-hot vectors: losses -sum_j (t[j] log y[j] + (1 - t[j]) log(1 - y[j])) and errors
+    max_j |t[j] - y[j]|, [T] each. The loss's derivative by an output is y - t, without the factor
+    y (1 - y) of :func:`half_squared_error`. An output that is not finite makes both NaN. Raises
+    InputError for targets of another shape.
+
+    Source: Bishop 2006, Pattern Recognition and Machine Learning, equation 5.23.
+    """
+    y, t = _logistic(outputs), _vectors("binary cross-entropy", targets, outputs)
+    losses = jnp.sum(_cross_entropy_of_logistic(outputs, t), axis=1)
+    return losses, jnp.max(jnp.abs(t - y), axis=1)
+
+
+@jax.custom_jvp
+def _cross_entropy_of_logistic(outputs: jax.Array, t: jax.Array) -> jax.Array:
+    finite = jnp.isfinite(outputs)
+    return jnp.where(finite, jax.nn.softplus(outputs) - t * outputs, jnp.nan)
+
+
+@_cross_entropy_of_logistic.defjvp
+def _cross_entropy_of_logistic_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    outputs, t = primals
+    d_outputs, d_t = tangents
+    change = (_logistic(outputs) - t) * d_outputs - outputs * d_t
+    return _cross_entropy_of_logistic(outputs, t), change
 
 
 def _described(targets: jax.Array) -> str:
@@ -163,6 +201,7 @@ def mean_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 OBJECTIVES: dict[str, Objective] = {
     "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
     "half_squared_error": half_squared_error,
     "half_squared_error_linear": half_squared_error_linear,
 }
