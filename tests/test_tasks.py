@@ -316,6 +316,21 @@ def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
     np.testing.assert_allclose(change, -gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shortest", [None, 4])
+@pytest.mark.parametrize("name", ["noise_free", "no_regularities"])
+def test_with_only_last_the_last_step_alone_is_trained_and_judged(name, shortest):
+    every, last = (
+        TASKS[name](12, num_symbols=5, only_last=only_last, shortest=shortest).draw(KEY)
+        for only_last in (False, True)
+    )
+    np.testing.assert_array_equal(every.inputs, last.inputs)
+    np.testing.assert_array_equal(every.targets, last.targets)
+    (step,) = np.flatnonzero(last.mask)
+    assert last.targets[step] == last.inputs[0] in (3, 4)
+    assert step == (10 if shortest is None else np.flatnonzero(every.targets >= 3)[0])
+    assert last.judged_mask is None or np.array_equal(last.judged_mask, last.mask)
+
+
 @pytest.mark.parametrize(("length", "p"), [(5, None), (30, 4)])
 def test_very_long_lag_recalls_its_second_symbol_after_e(length, p):
     inputs, targets, num_steps = draw("very_long_lag", length, num_distractors=p)

@@ -29,13 +29,19 @@ from jaxrnn.problems.task import (
 )
 
 
-def noise_free(length: int, num_symbols: int | None = None, *, shortest: int | None = None) -> Task:
+def noise_free(
+    length: int,
+    num_symbols: int | None = None,
+    *,
+    only_last: bool = False,
+    shortest: int | None = None,
+) -> Task:
     """Predict the next symbol of one of two sequences that differ in their first and last symbol.
 
     With T = ``length`` and an alphabet of T symbols the sequences are (T-2, 0, 1, ..., T-3, T-2)
     and (T-1, 0, 1, ..., T-3, T-1), each with probability 1/2: the first symbol has to be
     remembered for T-1 steps to predict the last. There are T-1 predictions, so the sequence has
-    T-1 steps; the last symbol is a target only.
+    T-1 steps; the last symbol is a target only. With ``only_last`` no other prediction counts.
 
     With an alphabet of K = ``num_symbols`` the ends are K-2 or K-1, and between them 0, ..., K-3
     are repeated over and over. Then inputs and outputs are the same at every length. With
@@ -59,7 +65,11 @@ def noise_free(length: int, num_symbols: int | None = None, *, shortest: int | N
         middle = jnp.arange(length - 2, dtype=jnp.int32)
         if size != length:
             middle = middle % np.int32(size - 2)
-        sequence = Sequence(jnp.concatenate([ends, middle]), jnp.concatenate([middle, ends]))
+        sequence = Sequence(
+            inputs=jnp.concatenate([ends, middle]),
+            targets=jnp.concatenate([middle, ends]),
+            mask=jnp.arange(length - 1) == length - 2 if only_last else None,
+        )
         return sequence if shortest is None else _ended(sequence, draw_length(key))
 
     return Task(draw, size, size, length - 1, guessing=1 / 2)
