@@ -115,7 +115,7 @@ TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
 
 SUITES = tuple(suite for family in TASK_FAMILIES.values() for suite in family)
 
-SMALL_CELLS = (*("lstm", "janet", "gru", "simple_rnn", "ind_rnn", "exp_rnn", "min_gru", "lru"),)
+SMALL_CELLS = (*("lstm", "janet", "gru", "simple_rnn", "irnn", "ind_rnn", "min_gru", "lru"),)
 SMALL_TASKS = (
     *("no_regularities", "adding", "temporal_order", "copying", "associative_recall", "parity"),
 )
