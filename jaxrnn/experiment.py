@@ -221,8 +221,17 @@ class Experiment:
         where = f"in {self.window:,} training sequences in a row"
         if self.test_size:
             where = f"in a test set of {self.test_size} sequences"
+        if self.only_mean:
+            return f"a mean error below {self.mean_error:g} {where}"
         mean = "" if self.mean_error is None else f", and a mean error below {self.mean_error:g}"
         return f"{failures} above {self.threshold:g} {where}{mean}"
+
+    @property
+    def only_mean(self) -> bool:
+        """Whether the mean error alone decides, since all sequences may fail; the experiment has to
+        be settled."""
+        may_fail = self.max_failures or 0
+        return self.mean_error is not None and may_fail >= (self.test_size or self.window)
 
     def updates(self, num_sequences: Any) -> Any:
         """The number of updates for these training sequences, given as one number or as an

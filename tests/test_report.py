@@ -47,6 +47,18 @@ def test_the_report_says_what_solved_means_on_each_task_and_what_guessing_reache
     )
 
 
+def test_where_all_sequences_may_fail_the_report_speaks_of_the_mean_error_alone():
+    mean_alone = {"test_size": 100, "max_failures": 100, "mean_error": 0.04}
+    made = rows("lstm", 40, [700, None], task="two_sequence_noise", **mean_alone)
+    (line,) = rules([changed(row, correct_at=99) for row in made])
+    assert line.startswith(
+        "Solved, on two_sequence_noise: a mean error below 0.04 in a test set of 100 sequences"
+    )
+    assert not any("ST1" in line for line in body_of(made))
+    made = rows("lstm", 40, [700], task="two_sequence_noise", **mean_alone | {"max_failures": 99})
+    assert body_of([changed(row, correct_at=99) for row in made])[0]["ST1"] == "1/1"
+
+
 def test_a_diverged_trial_counts_as_a_trial_and_is_shown():
     made = rows("lstm", 9, [7000, None, None, 9000])
     made[1] = changed(made[1], status="diverged", steps=17)

@@ -331,7 +331,7 @@ def _line(rows: Rows, settings: dict[str, Any]) -> Line:
     p_value = None
     if published is not None and published.trials is not None:
         p_value = mann_whitney(steps, [math.inf if s is None else s for s in published.trials])
-    has_two = made.test_size > 0 and made.mean_error is not None
+    has_two = made.test_size > 0 and made.mean_error is not None and not made.only_mean
     correct = [at + 1 for row in rows if (at := row.outcome.correct_at) is not None]
     wrong = [row.outcome.final_wrong or 0 for row in rows if row.solved]
     num_tested = made.final_test * len(wrong)
