@@ -132,6 +132,7 @@ _URNN_ADDING = claim_of(
         "simple_rnn": {"cell": "simple_rnn"},
     },
     (Says("simple_rnn", FAILS), Says("irnn", FAILS)),
+    minutes=7,
     statement=(
         "The RNN with tanh and IRNN were not able to beat the baseline for any number of time "
         "steps."
@@ -148,6 +149,7 @@ _URNN_COPYING = claim_of(
         "simple_rnn": {"cell": "simple_rnn", "hidden_size": 80},
     },
     (Says("lstm", FAILS), Says("simple_rnn", FAILS)),
+    minutes=7,
     statement=(
         "aside from the simplest case, both the RNN with tanh and more surprisingly the LSTMs get "
         "almost exactly the same cost as the memoryless strategy"
