@@ -40,8 +40,11 @@ _ALL_BIASES = {"hidden_bias": "all", "output_bias": True}
 BIASES: Choice = {"": {}, "all-biases": {"cell_options": _ALL_BIASES}}
 # The paper says that the full gradient made no difference.
 GRADIENT: Choice = {"": {}, "full-gradient": {"cell_options": {"truncated": False}}}
-ERROR: Choice = {"": {}, "cross-entropy": {"objective": "cross_entropy"}}
-OUTPUT: Choice = {"": {}, "linear-output": {"objective": "half_squared_error_linear"}}
+# Both cross-entropies leave out the derivative of the outputs' squashing: softmax, or logistic.
+_LOGISTIC = {"logistic-cross-entropy": {"objective": "binary_cross_entropy"}}
+ERROR: Choice = {"": {}, "cross-entropy": {"objective": "cross_entropy"}} | _LOGISTIC
+_LINEAR = {"linear-output": {"objective": "half_squared_error_linear"}}
+OUTPUT: Choice = {"": {}} | _LINEAR | _LOGISTIC
 # The learning rate of an error without the factor 1/2, for the two rates of the paper.
 OF_HALF: Choice = {"": {}, "twice-the-rate": {"learning_rate": 1.0}}
 OF_ONE: Choice = {"": {}, "twice-the-rate": {"learning_rate": 2.0}}
@@ -52,7 +55,7 @@ TRAINED: Choice = {"": {}, "last-step": {"task_options": {"only_last": True}}}
 
 READINGS: dict[str, tuple[Choice, ...]] = {
     "1": (RANGES, CONNECTIONS, BIASES, GRADIENT, ERROR, OF_HALF),
-    "2a": (ONE_CELL, JOINS, ERROR, OF_ONE),
+    "2a": (ONE_CELL, JOINS, ERROR, TRAINED, OF_ONE),
     "2b": (ONE_CELL, JOINS, ERROR, TRAINED, OF_ONE),
     "4": (RANGES, CONNECTIONS, GRADIENT, OUTPUT, OF_HALF),
 }
