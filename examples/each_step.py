@@ -4,9 +4,9 @@
 and adds them to ``examples/paper-run/readings/each_step.jsonl``. After an interruption give the
 same command again: only the reading that was being trained is lost.
 
-jaxrnn changes the weights once a sequence. The paper does not say when its weights change. Its
-gradient can be computed forward in time, so they may have changed after each step. This is
-real-time recurrent learning of a cell of jaxrnn, whose functions are used as they are.
+jaxrnn changes the weights once a sequence. The paper's gradient can be computed forward in time, so
+that they could change after each step. This is real-time recurrent learning of a cell of jaxrnn,
+whose functions are used as they are.
 """
 
 import json
@@ -24,7 +24,7 @@ from jaxrnn.problems import Sequence, settled
 from jaxrnn.training import stopping
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.trial import build, settings_of, trial_key
+from jaxrnn.training.trial import build, seen, settings_of, trial_key
 
 FILE = OUT / "each_step.jsonl"
 AT_ONCE = 500  # sequences that are trained before the host looks at their errors
@@ -65,19 +65,13 @@ def updater(experiment: Experiment) -> Callable[[Any, Sequence, jax.Array], tupl
         weights, as_params = ravel_pytree(params)
         first, as_state = ravel_pytree(cell.initial_state(params))
 
-        def seen(weights: jax.Array) -> Any:
-            params = as_params(weights)
-            if cell.before_joining is None:
-                return params
-            before = ravel_pytree(cell.before_joining(params))[0]
-            return as_params(jnp.where(number >= experiment.join_at, weights, before))
-
         def step(carry: Any, at: Any) -> tuple[Any, jax.Array]:
             weights, state, effect = carry
             x, target, counts = at
 
             def state_and_loss(weights: jax.Array, state: jax.Array) -> Any:
-                new, y = cell.step(seen(weights), as_state(state), x)
+                params = seen(experiment, cell, as_params(weights), number)
+                new, y = cell.step(params, as_state(state), x)
                 new = ravel_pytree(new)[0]
                 losses, _ = goal.objective(y[None], target[None])
                 return (new, losses[0]), (new, y)

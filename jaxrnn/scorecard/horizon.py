@@ -133,7 +133,8 @@ def run_horizon(
 
 TRIALS, LAGS_TRAINED = 90, 640
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
-their time steps, in shortest lags times the budget."""
+their time steps, in shortest lags times the budget. A net with a longer shortest lag counts more in
+this mean, as it does in the time."""
 
 
 def _left(net: Net, protocol: HorizonProtocol) -> Left:

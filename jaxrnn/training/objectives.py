@@ -142,6 +142,7 @@ def binary_cross_entropy(outputs: jax.Array, targets: jax.Array) -> tuple[jax.Ar
     return losses, jnp.max(jnp.abs(t - y), axis=1)
 
 
+# Its derivative is written out, so that it has the same sigmoid as the error.
 @jax.custom_jvp
 def _cross_entropy_of_logistic(outputs: jax.Array, t: jax.Array) -> jax.Array:
     finite = jnp.isfinite(outputs)

@@ -144,7 +144,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
     ) -> tuple[TrainState, jax.Array]:
         def measure_seen(params: Any, sequence: Sequence) -> tuple[jax.Array, jax.Array]:
-            return to_measure(_seen(experiment, cell, params, number), sequence)
+            return to_measure(seen(experiment, cell, params, number), sequence)
 
         gradients, errors = gradients_of(measure_seen, state.params, sequences)
         if parts.schedule is not None:
@@ -203,7 +203,7 @@ def _measure_together(
     return jax.vmap(partial(loss_and_error, parts.goal))(outputs, sequences)
 
 
-def _seen(experiment: Experiment, cell: Cell, params: Any, number: jax.Array) -> Any:
+def seen(experiment: Experiment, cell: Cell, params: Any, number: jax.Array) -> Any:
     """The parameters as they are seen at an update."""
     if cell.before_joining is None or not experiment.join_at:
         return params
