@@ -1,5 +1,7 @@
 """The first weights of the cells of this decade, as their sources have them; and their options."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import scipy.linalg
 
 from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
 from jaxrnn.nets.initializers import chrono, small_steps
-from jaxrnn.nets.orthogonal import _exponential
+from jaxrnn.nets.orthogonal import _exponential, _inverse
 from jaxrnn.training.trial import build, settings_of, trial_key
 
 KEY, I, O = jax.random.key(0), 5, 3  # noqa: E741
@@ -124,6 +126,21 @@ def test_the_exponential_is_that_of_scipy(size):
     ours = _exponential(jnp.asarray(A, jnp.float32))
     np.testing.assert_allclose(ours, scipy.linalg.expm(A), atol=3e-5)
     assert np.isnan(_exponential(jnp.array([[0.0, 101.0], [-101.0, 0.0]]))).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 64])
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_the_inverse_and_its_derivatives_are_those_of_lapack(size, scale):
+    A = np.random.default_rng(size).standard_normal((size, size)).astype(np.float32)
+    A = np.eye(size, dtype=np.float32) + scale * (A - A.T)
+    np.testing.assert_allclose(_inverse(A), np.linalg.inv(A), atol=1e-5)
+
+    def loss(inverse, A):
+        return jnp.sum(jnp.sin(inverse(A)) ** 2)
+
+    for change in (jax.grad, jax.jacfwd):
+        ours, lapacks = (change(partial(loss, one))(A) for one in (_inverse, jnp.linalg.inv))
+        np.testing.assert_allclose(ours, lapacks, atol=1e-4 * np.max(np.abs(lapacks)))
 
 
 @pytest.mark.parametrize(

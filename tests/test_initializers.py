@@ -322,9 +322,10 @@ def test_long_memory_keeps_nine_tenths_to_the_end_of_any_sequence(num_steps):
     assert_uniform(np.asarray(initializer.recurrent(jax.random.key(0), 4, 30, 30)), 1.0)
 
 
-def test_many_orthogonal_nets_on_several_devices_do_not_wait_for_each_other():
+@pytest.mark.parametrize("net", ["initializer='orthogonal'", "cell='sco_rnn'"])
+def test_many_orthogonal_nets_on_several_devices_do_not_wait_for_each_other(net):
     program = "from jaxrnn import *; print(len(run_trials(Experiment(length=4, trials=30, "
-    program += "initializer='orthogonal', window=20, max_steps=20))))"
+    program += f"{net}, window=20, max_steps=20))))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300
     )

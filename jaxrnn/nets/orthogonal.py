@@ -90,7 +90,8 @@ def sco_rnn(
 
     def rotation(A: jax.Array) -> jax.Array:
         identity = jnp.eye(hidden_size, dtype=A.dtype)
-        return jnp.linalg.solve(identity + A, identity - A) * jnp.asarray(signs, A.dtype)[None]
+        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I
+        return (2 * _inverse(identity + A) - identity) * jnp.asarray(signs, A.dtype)[None]
 
     def first(keys: Any) -> tuple[jax.Array, jax.Array]:
         shape = (num_inputs, hidden_size)
@@ -98,6 +99,40 @@ def sco_rnn(
         return weights, jnp.zeros(hidden_size)
 
     return _orthogonal(hidden_size, num_outputs, rotation, first, first_angles, skew_rate)
+
+
+@jax.custom_jvp
+def _inverse(matrix: jax.Array) -> jax.Array:
+    """The inverse of a matrix M with x^T M x >= x^T x, as I plus a skew-symmetric one: by
+    Gauss-Jordan elimination, of a large one by halves, with the Schur complement.
+
+    No pivot is below 1, so no rows are exchanged. It is not left to LAPACK: XLA splits a batch of
+    its calls over its threads, and on several CPU devices at once these wait for each other forever
+    (jax 0.10.2).
+    """
+    size = len(matrix)
+    if size > 32:  # then the products of halves are faster than row after row
+        half = size // 2
+        above, below = matrix[:half, half:], matrix[half:, :half]
+        first = _inverse(matrix[:half, :half])
+        right, left = first @ above, below @ first
+        last = _inverse(matrix[half:, half:] - below @ right)
+        return jnp.block([[first + right @ last @ left, -right @ last], [-last @ left, last]])
+
+    def eliminate(k: int, rows: jax.Array) -> jax.Array:
+        row = rows[k] / rows[k, k]
+        return (rows - rows[:, k, None] * row[None]).at[k].set(row)
+
+    rows = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
+    return jax.lax.fori_loop(0, size, eliminate, rows)[:, size:]
+
+
+@_inverse.defjvp
+def _change_of_inverse(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    inverse = _inverse(*primals)
+    return inverse, -inverse @ tangents[0] @ inverse
 
 
 def _exponential(A: jax.Array) -> jax.Array:
@@ -165,7 +200,7 @@ def _orthogonal(
     def prepare(params: OrthogonalParams) -> tuple[jax.Array, jax.Array]:
         A = jnp.zeros_like(params.skew, shape=(hidden_size, hidden_size))
         A = A.at[above].set(params.skew)
-        # bfloat16 has too few digits for it, and no solver.
+        # bfloat16 has too few digits for it.
         enough = jnp.float64 if A.dtype == jnp.float64 else jnp.float32
         return rotation((A - A.T).astype(enough)).astype(A.dtype), params.bias
 
