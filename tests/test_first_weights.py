@@ -1,7 +1,5 @@
 """The first weights of the cells of this decade, as their sources have them; and their options."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -128,18 +126,19 @@ def test_the_exponential_is_that_of_scipy(size):
     assert np.isnan(_exponential(jnp.array([[0.0, 101.0], [-101.0, 0.0]]))).all()
 
 
-@pytest.mark.parametrize("size", [1, 2, 9, 64])
-@pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_the_inverse_and_its_derivatives_are_those_of_lapack(size, scale):
+@pytest.mark.parametrize("size", [1, 9, 64])
+def test_the_inverse_and_its_derivatives_are_those_of_lapack(size):
     A = np.random.default_rng(size).standard_normal((size, size)).astype(np.float32)
-    A = np.eye(size, dtype=np.float32) + scale * (A - A.T)
+    A = np.eye(size, dtype=np.float32) + 10 * (A - A.T)
     np.testing.assert_allclose(_inverse(A), np.linalg.inv(A), atol=1e-5)
 
-    def loss(inverse, A):
-        return jnp.sum(jnp.sin(inverse(A)) ** 2)
+    def derivatives(inverse):
+        def loss(A):
+            return jnp.sum(jnp.sin(inverse(A)) ** 2)
 
-    for change in (jax.grad, jax.jacfwd):
-        ours, lapacks = (change(partial(loss, one))(A) for one in (_inverse, jnp.linalg.inv))
+        return jax.grad(loss)(A), jax.jvp(loss, (A,), (A,))[1]
+
+    for ours, lapacks in zip(derivatives(_inverse), derivatives(jnp.linalg.inv), strict=True):
         np.testing.assert_allclose(ours, lapacks, atol=1e-4 * np.max(np.abs(lapacks)))
 
 
