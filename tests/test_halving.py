@@ -26,20 +26,22 @@ SUITE = next(suite for suite in SUITES if suite.base.task == "two_sequence")
 TUNED = ("initializer", *PER_TRIAL)
 
 
+FIRST = settings()[:27]
+
+
 def base_of(cell="lstm"):
     return net(SUITE, cell, SINGLE)
 
 
-def test_27_settings_lie_evenly_between_the_ends_of_all_ranges():
-    every = settings()
-    assert len(set(every)) == 27
+@pytest.mark.parametrize(("number", "of"), [(27, 32), (108, 128)])
+def test_settings_lie_evenly_between_the_ends_of_all_ranges(number, of):
+    every = settings()[:number]
     for values in zip(*every, strict=True):
-        assert 0 < min(values) <= 2 / 32
-        assert 30 / 32 <= max(values) < 1
+        assert 0 < min(values) <= 2 / of
+        assert 1 - 2 / of <= max(values) < 1
         counts = [sum(third <= 3 * value < third + 1 for value in values) for third in range(3)]
-        assert min(counts) >= 8
-        # Each is another multiple of 1/32.
-        assert len(set(values)) == 27
+        assert min(counts) >= number / 3 - 2
+        assert len(set(values)) == number == len({of * value // 1 for value in values})
 
 
 def test_a_setting_is_between_the_ends_of_its_ranges_at_every_lag():
@@ -158,7 +160,7 @@ def simulated(is_solved, cell="lstm", lags=LAGS):
 
 
 def test_what_is_solved_goes_on_to_longer_lags_and_the_best_has_a_pilot():
-    order = sorted(settings(), key=lambda one: one.rate)
+    order = sorted(FIRST, key=lambda one: one.rate)
     good = order[4:]
 
     def is_solved(setting, lag):
@@ -168,8 +170,8 @@ def test_what_is_solved_goes_on_to_longer_lags_and_the_best_has_a_pilot():
         return 9 * (lag <= (8 if setting in order[:4] else 64 if setting in good[:3] else 512))
 
     found, asked = simulated(is_solved)
-    assert asked[0] == {8: dict.fromkeys([*settings(), None], 1)}
-    assert asked[1] == {32: dict.fromkeys([*settings(), None], 1)}
+    assert asked[0] == {8: dict.fromkeys([*FIRST, None], 1)}
+    assert asked[1] == {32: dict.fromkeys([*FIRST, None], 1)}
     assert asked[2] == {128: dict.fromkeys(good[:6], 2)}  # the soonest six
     assert asked[3] == {512: dict.fromkeys(good[3:5], 3)}
     # The best goes on until a lag fails; the default has one between two rungs left.
@@ -201,9 +203,28 @@ def test_the_default_goes_on_beside_the_others_and_may_be_the_best():
     assert sum(one.trials for one in finalists(base_of(), found)) == 6
 
 
+def test_where_fewer_than_six_are_solved_the_first_rung_is_repeated_with_the_next_settings():
+    def those_that_ask(good):
+        _, asked = simulated(lambda setting, lag: 9 * (setting in good and lag <= 32))
+        first = [call for call in asked if list(call) == [8]]
+        assert first[0] == {8: dict.fromkeys([*FIRST, None], 1)}  # the default once
+        assert [set(call[8]) for call in first[1:]] == [
+            set(settings()[27 * k : 27 * k + 27]) for k in range(1, len(first))
+        ]
+        assert set(asked[len(first)][32]) == {
+            one for one in good if settings().index(one) < 27 * len(first)
+        }
+        return len(first)
+
+    assert those_that_ask(FIRST[:6]) == 1
+    assert those_that_ask(FIRST[:5]) == 4
+    assert those_that_ask([*FIRST[:5], *settings()[60:63]]) == 3
+    assert those_that_ask(settings()[100:]) == 4
+
+
 def test_a_search_without_success_ends_with_its_first_rung():
     found, asked = simulated(lambda setting, lag: 0)
-    assert [list(call) for call in asked] == [[8]]
+    assert [list(call) for call in asked] == [[8]] * 4
     assert (found.longest, found.default_longest) == (None, None)
     assert len(found.finalists) == 2
 
@@ -215,12 +236,12 @@ def test_a_rung_without_success_is_the_last_and_the_pilot_fills_the_lags_around_
 
 
 def test_more_solved_trials_win_over_less_time():
-    slow = max(settings(), key=lambda one: one.rate)
+    slow = max(FIRST, key=lambda one: one.rate)
 
     def is_solved(setting, lag):
         return 1 if lag == 8 else 2 if setting == slow else 1
 
-    everybody = sorted(settings(), key=lambda one: one.rate)
+    everybody = sorted(FIRST, key=lambda one: one.rate)
     # Only so slow a setting that it is among the six can win.
     found, _ = simulated(lambda one, lag: is_solved(one, lag) * (one in [*everybody[:5], slow]))
     assert found.finalists[0] == slow

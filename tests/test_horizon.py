@@ -127,6 +127,11 @@ def test_octaves_are_the_number_of_solved_ones():
     draws = np.random.default_rng(5).beta(2.5, 4.5, (100_000, 2)).sum(1)
     found = octaves([4, 8], [2, 2], [6, 6])
     np.testing.assert_allclose(found[1:], np.quantile(draws, [0.025, 0.975]), atol=0.03)
+    # All draws lie below what nets have that solve every length.
+    found = octaves([8, 16], [9, 9], [9, 9])
+    assert found.low < found.mean == found.high == 2
+    found = octaves_between(([8, 16], [0, 0], [9, 9]), ([8, 16], [9, 9], [9, 9]))
+    assert found.low == found.mean == -2 < found.high < 0
 
 
 def test_two_nets_differ_by_octaves_of_the_lengths_that_both_have():

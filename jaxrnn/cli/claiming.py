@@ -70,7 +70,7 @@ def _list() -> None:
         table.add_row(claim.name, str(len(every)), trials, took, what)
     console.print(table)
     words = (
-        "Time: what it took on two cores of an AMD EPYC server; a dash: it was not run yet. Run "
+        "Time: what it took on two cores of an AMD EPYC server; a dash: no rows are kept. Run "
         "one: jaxrnn claims NAME. Its report says how the conditions differ from its paper's."
     )
     console.print(Text(words, style="dim"))

@@ -43,8 +43,8 @@ def horizon(
 ) -> None:
     """Measure how far back recurrent cells remember: their horizon on each task, with its interval.
 
-    All cells have about the same number of weights. The same 27 settings tune each cell on each
-    task; fresh trials of the best one are reported, and those of one default for all cells.
+    All cells have about the same number of weights. The same settings tune each cell on each task;
+    fresh trials of the best one are reported, and those of one default for all cells.
     docs/howto/horizon.md describes the protocol. First the command says what it will train and how
     long that may take. Without a cell it trains eight cells on six tasks. With cells only these are
     trained, and shown beside the rows that come with jaxrnn. Give the same command again after an

@@ -184,9 +184,10 @@ def octaves(
     times half the distance of its neighbours on log2(length).
 
     It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
-    from Beta(y + 1/2, n - y + 1/2), always the same ones. With ``over`` the sum is over these
-    lengths, and shares are taken not to rise with the length: a length without trials has the
-    greatest share of all longer lengths, or if none is longer the least of all. Raises what
+    from Beta(y + 1/2, n - y + 1/2), always the same ones. It is widened to hold the sum itself,
+    which may lie beyond all draws where all trials are solved, or none. With ``over`` the sum is
+    over these lengths, and shares are taken not to rise with the length: a length without trials
+    has the greatest share of all longer lengths, or if none is longer the least of all. Raises what
     :func:`horizon` raises, and InputError for a single length.
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
@@ -196,11 +197,11 @@ def octaves(
 
 
 def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
-    """By how many octaves the first net's horizon is longer, on the lengths that both have, or
-    ``over`` lengths as in :func:`octaves`.
+    """How many more octaves the first net solves, on the lengths that both have, or on ``over``
+    lengths as in :func:`octaves`.
 
-    Each net is given as (lengths, solved, trials). One is longer than the other where the interval
-    leaves out 0. Raises what :func:`octaves` raises of the lengths that both have.
+    Each net is given as (lengths, solved, trials). They differ where the interval leaves out 0.
+    Raises what :func:`octaves` raises of the lengths that both have.
     """
     nets = [_checked(*net) for net in (first, second)]
     if over is None:
@@ -242,8 +243,9 @@ def _drawn(y: np.ndarray, n: np.ndarray, stream: int) -> np.ndarray:
 
 
 def _interval(mean: np.ndarray, draws: np.ndarray) -> Octaves:
+    # No draw is 0 or 1; the shares themselves may be, and would lie beyond all draws.
     low, high = np.quantile(draws, [ERROR, 1 - ERROR])
-    return Octaves(float(mean), float(low), float(high))
+    return Octaves(float(mean), float(min(low, mean)), float(max(high, mean)))
 
 
 def horizons(

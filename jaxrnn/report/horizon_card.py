@@ -67,10 +67,11 @@ LEGEND = (
     "Horizon: the longest lag, in time steps, at which at least half of all trials would be solved "
     "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: "
     "its exact interval, at least - below, widened where another search might have chosen another "
-    "finalist. An empty side: the data leave it open. Against the first: by how many octaves "
-    "(doublings of the lag) it is longer than that of the task's first net. If 0 is in the "
+    "finalist. An empty side: the data leave it open. Against the first: how many more octaves "
+    "(doublings of the lag) it solves than the task's first net. This counts the share of solved "
+    "trials at every lag, so its sign may differ from that of the best guesses. If 0 is in the "
     "interval, the two cannot be told apart. Default: the horizon under the settings that are "
-    "declared for all cells. Tuning gains: by how many octaves the chosen settings are longer. "
+    "declared for all cells. Tuning gains: how many more octaves the chosen settings solve. "
     "Rate, clip, initializer: the chosen settings. Diverged: fresh trials that did."
 )
 

@@ -1,10 +1,12 @@
 """The search for a cell's settings on a task: successive halving over lags, and a pilot.
 
 Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
-the whole budget, and what grows from one rung to the next is the lag. All 27 settings and the
-declared default get one trial at the shortest lag; those that are solved get one at 4 times that
-lag; of those that are solved again, the best six get two at 16 times; and of those with a solved
-trial the best two get three at 64 times. The default goes on beside them as long as it is solved.
+the whole budget, and what grows from one rung to the next is the lag. 27 settings and the declared
+default get one trial at the shortest lag. As long as fewer than six are solved, 27 more get one, up
+to 108 in all: where few settings learn a task, the best of 27 would be luck. Those that are solved
+get one trial at 4 times that lag; of those that are solved again, the best six get two at 16 times;
+and of those with a solved trial the best two get three at 64 times. The default goes on beside them
+as long as it is solved.
 Only success takes a setting further: what is fast at a short lag is often too fast for a long one.
 All cells get the same settings.
 
@@ -34,9 +36,12 @@ from jaxrnn.scorecard.protocol import rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
-NUM_SETTINGS = 27
+NUM_SETTINGS = 108
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
 """Lag in shortest lags, the most settings besides the default, trials of each."""
+
+ROUNDS, ENOUGH = 4, 6
+"""So often the first rung is repeated with the next settings, as long as fewer are solved."""
 
 NUM_FINALISTS = 2
 
@@ -58,7 +63,7 @@ INITIALIZERS = ("xavier", "orthogonal", "chrono")
 SEARCHED = ("learning_rate", "clip", "forget_bias", "input_bias")
 """Besides the initializer, of which each needs a program of its own."""
 
-OCTAVES_OF_SOBOL = 5  # of the number of its points
+OCTAVES_OF_SOBOL = 7  # of the number of its points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +100,8 @@ class Setting(NamedTuple):
 
 @cache
 def settings() -> tuple[Setting, ...]:
-    """The 27 settings that every cell gets: the first points of Sobol's sequence, without the
-    origin, a corner of the ranges."""
+    """All settings that a cell can get, in their order: the first points of Sobol's sequence,
+    without the origin, a corner of the ranges."""
     from scipy.stats.qmc import Sobol
 
     points = Sobol(len(Setting._fields), scramble=False).random_base2(OCTAVES_OF_SOBOL)
@@ -198,15 +203,22 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
                 tried[setting].append(Rows(islice(rows, trials)))
                 solved[setting][lag] = tried[setting][-1].solved / trials
 
-    left = list(settings())
-    for times, number, trials in RUNGS:
+    left: list[Setting] = []
+    (_, number, trials), *longer_rungs = RUNGS
+    for start in range(0, ROUNDS * number, number):
+        following = settings()[start : start + number]
+        yield from ask([(lags[0], [*following, *[None] * (not left)], trials)])
+        left += following
+        if sum(bool(solved[one][lags[0]]) for one in left) >= ENOUGH:
+            break
+    for times, number, trials in longer_rungs:
         lag = times * lags[0]
+        left.sort(key=lambda one: _rank(tried[one]))
         left = [one for one in left if all(solved[one].values())][:number]
         some = [*left, *[None] * all(solved[None].values())]
         if lag > lags[-1] or not some:
             break
         yield from ask([(lag, some, trials)])
-        left.sort(key=lambda one: _rank(tried[one]))
     order = sorted(tried, key=lambda one: (-len(tried[one]), _rank(tried[one])))
     piloted = dict.fromkeys((order[0], None))  # one of them, if the default is the best
     while wanted := [

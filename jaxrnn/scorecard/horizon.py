@@ -189,10 +189,11 @@ def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> 
 
 ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")
 
+END = 1 / 28  # of a range in which 27 values divide it evenly
 ENDS_LEGEND = (
-    "Chosen: nets and tasks for which the search chose a value. Then how many of these are the "
-    "least or the greatest of the 27 values that were tried: there may be a better one beyond it. "
-    "By chance it would be one in 27 each."
+    "Chosen: nets and tasks for which the search chose a value. Then how many of these lie in the "
+    "lowest or the highest 28th of the range: there may be a better one beyond it. By chance it "
+    "would be about one in 28 each."
 )
 
 
@@ -207,8 +208,8 @@ def ends_of_range(rows: Iterable[Row]) -> list[TableRow]:
         for name, count in counts.items():
             if name == "memory" and not drawn_biases(one.cell, cell_of(one)):
                 continue
-            tried = [getattr(other, name) for other in settings()]
-            ends = (int(getattr(setting, name) == end) for end in (min(tried), max(tried)))
+            share = getattr(setting, name)
+            ends = int(share <= END), int(share >= 1 - END)
             count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
     return [
         TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
