@@ -58,7 +58,8 @@ def test_a_setting_is_between_the_ends_of_its_ranges_at_every_lag():
         assert min(biases) > 0
         assert max(biases) < math.log(4 * lag - 1)
         assert max(biases) > math.log(lag)
-        assert all(-one.forget_bias <= one.input_bias <= 0 for one in constant)
+        assert {one.input_bias == 0 for one in constant} == {True, False}
+        assert all(one.input_bias in (0, -one.forget_bias) for one in constant)
         # Chrono's range of T is moved to M: by log(M / T).
         for one in made:
             if one.initializer == "chrono":
@@ -73,7 +74,7 @@ def test_the_first_setting_in_figures():
     assert one.learning_rate == pytest.approx(math.sqrt(1e-4 * 0.1), rel=0.01)
     assert one.clip == 1.0
     assert one.forget_bias == pytest.approx(math.log(math.sqrt(2 * 512) - 1))
-    assert one.input_bias == pytest.approx(-one.forget_bias / 2)
+    assert one.input_bias == -one.forget_bias
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     would make no difference, as orthogonal in a cell without a recurrent matrix, it is xavier, so
     that fewer programs are compiled. The memory M is between 2 time steps and 4 lags, also
     logarithmic. A gate that keeps (forget, update) has b = log(M - 1) for its first bias, so that
-    it keeps what is there for about M time steps. A gate that lets in (input) has -c b with c
-    between 0 and 1, and -b in a cell without a gate that keeps. With chrono, whose biases are drawn
-    for memories of up to T steps, b = log(M / T) is added to them, and -b to those of input gates.
+    it keeps what is there for about M time steps. A gate that lets in (input) has 0 or -b, and
+    always -b in a cell without a gate that keeps. With chrono, whose biases are drawn for memories
+    of up to T steps, b = log(M / T) is added to them, and -b to those of input gates.
     """
     if setting is None:
         return base
@@ -132,16 +132,16 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     if not matters.get(initializer, True):
         initializer = "xavier"
     if initializer == "chrono":
-        bias, closing = math.log(memory / lag), 1.0
+        bias, closes = math.log(memory / lag), True
     else:
-        bias, closing = math.log(memory - 1), setting.closing if keeps else 1.0
+        bias, closes = math.log(memory - 1), not keeps or setting.closing >= 0.5
     return replace(
         base,
         learning_rate=_between(LEAST_RATE, MOST_RATE, setting.rate),
         clip=_between(LEAST_CLIP, MOST_CLIP, setting.clip),
         initializer=initializer,
         forget_bias=bias if keeps else 0.0,
-        input_bias=0.0 - closing * bias if "input_bias" in drawn else 0.0,
+        input_bias=0.0 - bias if closes and "input_bias" in drawn else 0.0,
     )
 
 
