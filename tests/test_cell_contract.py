@@ -169,6 +169,8 @@ def test_several_steps_at_once_give_the_same(kind, is_plain):
         loops = str(traced(params, states["another"], xs[inputs], 4).jaxpr)
     # A sum of all that was let in needs no loop.
     expected = set() if kind.startswith("one_cell") and not is_plain else {"4"}
+    if kind == "sco_rnn":
+        expected = {"1", "4"}  # the elimination goes row by row
     assert set(re.findall(r"unroll=(\d+)", loops)) == expected
     assert_trees_close(
         results(kind, inputs, is_plain=is_plain, steps_at_once=4),
