@@ -6,9 +6,8 @@ default get one trial at the shortest lag. As long as fewer than six are solved,
 to 108 in all: where few settings learn a task, the best of 27 would be luck. Those that are solved
 get one trial at 4 times that lag; of those that are solved again, the best six get two at 16 times;
 and of those with a solved trial the best two get three at 64 times. The default goes on beside them
-as long as it is solved.
-Only success takes a setting further: what is fast at a short lag is often too fast for a long one.
-All cells get the same settings.
+as long as it is solved. Only success takes a setting further: what is fast at a short lag is often
+too fast for a long one. All cells get the same settings.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
 lag at which at least half of the best setting's trials were solved, it gets two trials at the next
@@ -41,7 +40,8 @@ RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
 """Lag in shortest lags, the most settings besides the default, trials of each."""
 
 ROUNDS, ENOUGH = 4, 6
-"""So often the first rung is repeated with the next settings, as long as fewer are solved."""
+"""The first rung is run so often at most, each time with the next settings, until so many settings
+are solved."""
 
 NUM_FINALISTS = 2
 
