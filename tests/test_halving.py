@@ -33,15 +33,17 @@ def base_of(cell="lstm"):
     return net(SUITE, cell, SINGLE)
 
 
-@pytest.mark.parametrize(("number", "of"), [(27, 32), (108, 128)])
-def test_settings_lie_evenly_between_the_ends_of_all_ranges(number, of):
+@pytest.mark.parametrize(("number", "of", "least"), [(27, 32, 8), (108, 128, 34)])
+def test_settings_lie_evenly_between_the_ends_of_all_ranges(number, of, least):
     every = settings()[:number]
+    assert len(settings()) == 108
     for values in zip(*every, strict=True):
         assert 0 < min(values) <= 2 / of
         assert 1 - 2 / of <= max(values) < 1
         counts = [sum(third <= 3 * value < third + 1 for value in values) for third in range(3)]
-        assert min(counts) >= number / 3 - 2
-        assert len(set(values)) == number == len({of * value // 1 for value in values})
+        assert min(counts) >= least
+        # Each is another multiple of 1/32, or of 1/128.
+        assert len(set(values)) == number
 
 
 def test_a_setting_is_between_the_ends_of_its_ranges_at_every_lag():

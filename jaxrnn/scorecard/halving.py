@@ -35,13 +35,14 @@ from jaxrnn.scorecard.protocol import rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
-NUM_SETTINGS = 108
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
 """Lag in shortest lags, the most settings besides the default, trials of each."""
 
 ROUNDS, ENOUGH = 4, 6
 """The first rung is run so often at most, each time with the next settings, until so many settings
 are solved."""
+
+NUM_SETTINGS = ROUNDS * RUNGS[0][1]
 
 NUM_FINALISTS = 2
 
