@@ -1,6 +1,7 @@
 """The page of the horizon's results: its tables and its figures are those of the kept rows."""
 
 import re
+import shutil
 from pathlib import Path
 
 from helpers import contents
@@ -9,8 +10,9 @@ from jaxrnn.report.horizon_card import horizon_rows
 from jaxrnn.report.remembered import card_of
 from jaxrnn.report.render import markdown_table
 from jaxrnn.scorecard.halving import SINGLE
-from jaxrnn.scorecard.horizon import ends_of_range
+from jaxrnn.scorecard.horizon import ends_of_range, is_done, nets
 from jaxrnn.scorecard.shipped import check_protocol, ship, shipped
+from jaxrnn.sweeps.run import open_run
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "examples/horizon-run"
@@ -37,3 +39,12 @@ def test_what_comes_with_the_package_is_this_run_and_of_the_protocol(tmp_path):
     assert contents(shipped(SINGLE)) == contents(tmp_path)
     assert sum(path.stat().st_size for path in shipped(SINGLE).iterdir()) < 300_000
     check_protocol(SINGLE, KEPT)
+
+
+def test_no_trial_of_any_net_is_missing(rows, tmp_path):
+    """The same command would train nothing more, so each net was chosen by these very rows."""
+    shutil.copytree(KEPT, tmp_path / "kept")
+    card = card_of(rows)
+    with open_run(tmp_path / "kept", report=False) as run:
+        for net in nets(card.cells, card.tasks, SINGLE):
+            assert is_done(net, SINGLE, run), f"{net.base.cell} on {net.base.task}"

@@ -112,7 +112,7 @@ def run_horizon(
         if progress:
             watch.progress.words = "timing a net of each cell" * (dask is None)
             left = {
-                one.base: _left(one, protocol) for one in every if not _is_done(one, protocol, run)
+                one.base: _left(one, protocol) for one in every if not is_done(one, protocol, run)
             }
             show_plan(
                 left,
@@ -148,7 +148,7 @@ def _fresh(net: Net, found: Found) -> list[Experiment]:
     return [*reported(*net, found), *finalists(net.base, found)]
 
 
-def _is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
+def is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
     """Whether the directory has all trials of the net."""
     directory, asking = run.directory, search(*net, protocol.search_seed)
     asked = next(asking)
