@@ -1,14 +1,18 @@
 """The examples and the benchmarks' checks run as they stand."""
 
+import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import pytest
 
 from jaxrnn import Experiment, run_trials
+from jaxrnn.store.rows import typed_rows
 
 ROOT = Path(__file__).parents[1]
+KEPT = sorted(path.parent for path in (ROOT / "examples").rglob("trials.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,20 @@ def test_importing_the_package_makes_no_array_and_changes_no_setting():
         "assert dict(jax.config.values) == before; assert not jax.live_arrays()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: str(kept.relative_to(ROOT / "examples")))
+def test_kept_trials_end_as_they_did(kept, monkeypatch):
+    """One of each cell, at random among those that take seconds, trained by today's code."""
+    monkeypatch.chdir(ROOT)  # from where own cells are named
+    of_cell: dict = {}
+    for row in typed_rows(kept):
+        cost = row.outcome.steps * row.experiment.length * (row.outcome.trial + 1)
+        if cost < 3_000_000:
+            of_cell.setdefault(row.experiment.cell, []).append(row)
+    assert of_cell
+    for rows in of_cell.values():
+        row = random.Random(0).choice(rows)
+        again = run_trials(replace(row.experiment, trials=row.outcome.trial + 1))[-1]
+        assert replace(again, curve=()) == replace(row.outcome, curve=()), row.experiment

@@ -1,16 +1,11 @@
 """The page of the horizon's results: its tables and its figures are those of the kept rows."""
 
-import random
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from helpers import contents
 
-from jaxrnn import run_trials
-from jaxrnn.problems.horizon import CELLS
 from jaxrnn.report.horizon_card import horizon_rows
 from jaxrnn.report.remembered import card_of
 from jaxrnn.report.render import markdown_table
@@ -53,16 +48,3 @@ def test_no_trial_of_any_net_is_missing(rows, tmp_path):
     with open_run(tmp_path / "kept", report=False) as run:
         for net in nets(card.cells, card.tasks, SINGLE):
             assert is_done(net, SINGLE, run), f"{net.base.cell} on {net.base.task}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
-def test_kept_trials_end_as_they_did(rows, cell):
-    """Three of each cell, at random among those that take seconds, by today's code."""
-    of_cell = [row for row in rows if row.experiment.cell == cell]
-    if not of_cell:
-        pytest.skip("no rows are kept")
-    cheap = [one for one in of_cell if one.outcome.steps * one.experiment.length < 500_000]
-    for row in random.Random(5).sample(cheap, 3):
-        again = run_trials(replace(row.experiment, trials=row.outcome.trial + 1))[-1]
-        assert replace(again, curve=()) == replace(row.outcome, curve=())

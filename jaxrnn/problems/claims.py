@@ -24,6 +24,7 @@ _THEANO = {"decay": 0.9, "initial_scale": 0.001, "eps": 1e-37}
 
 _T = 100
 _BOUND = 2 ** (1 / _T)
+_SMALL = 0.01  # of Xavier's weights, whose standard deviation is then about the program's 0.001
 
 _INDRNN = claim_of(
     "indrnn_adding",
@@ -42,9 +43,10 @@ _INDRNN = claim_of(
             "layers": 2,
             "stack_hidden": True,
             "learning_rate": 0.0002,
+            "initial_scale": _SMALL,
             "cell_options": {"recurrent_range": (1 / _BOUND, _BOUND), "recurrent_bound": _BOUND},
         },
-        "irnn": {"cell": "irnn", "learning_rate": 0.0002},
+        "irnn": {"cell": "irnn", "learning_rate": 0.0002, "initial_scale": _SMALL},
         "lstm": {"cell": "lstm_peephole", "forget_bias": 1.0},
         "simple_rnn": {"cell": "simple_rnn"},
     },
@@ -65,8 +67,11 @@ _INDRNN = claim_of(
     differs=(
         "We train for the first of the schedule's three stages, 20,100 updates; in figure 2a the "
         "slowest net that learns needs about 7,000. The program bounds the gradient that flows "
-        "back through each step by 10, we bound that of each weight. Input and output weights are "
-        "Xavier's. Both layers of IndRNN begin with the last layer's range."
+        "back through each step by 10, we bound that of each weight. Of IndRNN and IRNN all "
+        "weights but the recurrent ones are a hundredth of Xavier's, about as the program's input "
+        "weights; in the program those of the outputs are Xavier's. Both layers of IndRNN begin "
+        "with the last layer's range. We first ran these two with Xavier's weights: IRNN learned "
+        "in all of 6 trials, IndRNN, whose first errors were in the thousands, in none."
     ),
 )
 
