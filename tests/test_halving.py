@@ -126,7 +126,7 @@ def test_a_batch_gets_ten_thousand_updates_and_at_least_twenty_thousand_sequence
 
 def simulated(is_solved, cell="lstm", lags=LAGS):
     """What a search finds, and what it asks for, if a setting (None: the default) is solved in so
-    many of the trials at a lag; sooner settings are those with the lesser rate."""
+    many of the trials at a lag. The lesser the rate, the sooner, and the more error at the end."""
     base = base_of(cell)
     by_settings = {
         lag: {
@@ -145,16 +145,16 @@ def simulated(is_solved, cell="lstm", lags=LAGS):
         for experiment in wanted:
             assert experiment.name == "horizon-two_sequence-search"
             assert experiment.seed == 1000
-            done = {}
-            steps = []
+            done, steps, curve = {}, [], []
             for one in experiment.each_alone():
                 setting = by_settings[one.length][tuple(getattr(one, name) for name in TUNED)]
                 number = done[setting] = done.get(setting, 0) + 1
                 time = 1000 + int(10_000 * one.learning_rate)
                 steps.append(time if number <= is_solved(setting, one.length) else None)
+                curve.append((1 / time,))
             for setting, number in done.items():
                 call.setdefault(experiment.length, {})[setting] = number
-            rows += rows_ending_at(settled(experiment), steps)
+            rows += rows_ending_at(settled(experiment), steps, curve=curve)
         asked.append(call)
         try:
             wanted = asking.send(rows)
@@ -248,6 +248,13 @@ def test_more_solved_trials_win_over_less_time():
     # Only so slow a setting that it is among the six can win.
     found, _ = simulated(lambda one, lag: is_solved(one, lag) * (one in [*everybody[:5], slow]))
     assert found.finalists[0] == slow
+
+
+def test_where_none_is_solved_the_times_at_shorter_lags_decide_not_the_errors():
+    sooner, later = sorted(FIRST[:2], key=lambda one: one.rate)
+    found, asked = simulated(lambda one, lag: 9 * (lag <= 32 and one in FIRST[:2]))
+    assert asked[-2] == {128: {sooner: 2, later: 2}}  # without success, with less error for one
+    assert found.finalists == (sooner, later)
 
 
 def test_fresh_trials_lie_around_the_lag_that_the_pilot_found():

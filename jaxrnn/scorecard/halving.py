@@ -252,9 +252,12 @@ def _per_trial(base: Experiment, setting: Setting | None) -> dict[str, float]:
     return {name: getattr(one, name) for name in SEARCHED}
 
 
-def _rank(rungs: Sequence[Rows]) -> list[tuple[float, float, float]]:
-    """The order of settings that came to the same rung: by that rung, then by those before."""
-    return [rank(rows) for rows in reversed(rungs)]
+def _rank(rungs: Sequence[Rows]) -> list[tuple[float, ...]]:
+    """The order of settings that came to the same rung: most trials solved, then the least time,
+    then the least error at the end, each at the longest lag first. So the errors of trials at a lag
+    that none has solved matter only between settings that were equally fast before.
+    """
+    return list(zip(*map(rank, reversed(rungs)), strict=True))
 
 
 def _longest(shares: Mapping[int, float]) -> int | None:
