@@ -12,7 +12,8 @@ from jaxrnn import Experiment, run_trials
 from jaxrnn.store.rows import typed_rows
 
 ROOT = Path(__file__).parents[1]
-KEPT = sorted(path.parent for path in (ROOT / "examples").rglob("trials.jsonl"))
+# What is not here was made by an earlier version, as its page says.
+KEPT = ("claims-run", "grid-run", "horizon-run", "notebook-run", "paper-run", "paper-run/readings")
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,11 @@ def test_importing_the_package_makes_no_array_and_changes_no_setting():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: str(kept.relative_to(ROOT / "examples")))
-def test_kept_trials_end_as_they_did(kept, monkeypatch):
+@pytest.mark.parametrize("kept", KEPT)
+def test_kept_trials_end_as_they_did(kept):
     """One of each cell, at random among those that take seconds, trained by today's code."""
-    monkeypatch.chdir(ROOT)  # from where own cells are named
     of_cell: dict = {}
-    for row in typed_rows(kept):
+    for row in typed_rows(ROOT / "examples" / kept):
         cost = row.outcome.steps * row.experiment.length * (row.outcome.trial + 1)
         if cost < 3_000_000:
             of_cell.setdefault(row.experiment.cell, []).append(row)
