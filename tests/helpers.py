@@ -340,7 +340,8 @@ def rows_ending_at(experiment: Experiment, steps: Any, **results: Any) -> list[R
                 solved_at=step,
                 last_above=0,
                 steps=experiment.max_steps if step is None else step + 1,
-                **{"curve": (0.5,)} | {name: values[trial] for name, values in results.items()},
+                curve=(0.5,),
+                **{name: values[trial] for name, values in results.items()},
             ),
         )
         for trial, step in enumerate(steps)

@@ -82,7 +82,7 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     roles = {row.experiment.name.rpartition("echo")[2] for row in rows}
     assert {"", "-default", "-search"} <= roles
     sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
-    assert {row.experiment.seed for row in sought} == {1000}
+    assert {row.experiment.seed for row in sought} == {1000, 1001}
     assert {row.experiment.seed for row in rows if row not in sought} == {1}
     assert {row.experiment.max_steps for row in rows} == {600}
     kept = json.loads((tiny_run / "protocol.json").read_text())

@@ -92,7 +92,7 @@ class Remembered:
             for row in search[rung]:
                 if _setting(row) in sought:
                     sought[_setting(row)].append(row)
-            if all(sought.values()):
+            if all(sought.values()) and any(rows.solved for rows in sought.values()):
                 return share_if_chosen_again(list(sought.values()), list(fresh.values()))
         return None
 

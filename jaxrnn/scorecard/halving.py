@@ -9,6 +9,10 @@ and of those with a solved trial the best two get three at 64 times. The default
 as long as it is solved. Only success takes a setting further: what is fast at a short lag is often
 too fast for a long one. All cells get the same settings.
 
+One or two trials say little, so there is a play-off. At the longest lag that any setting has
+solved, up to six that have solved it get more trials, until each has four. The best setting is the
+one that has solved most of them.
+
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
 lag at which at least half of the best setting's trials were solved, it gets two trials at the next
 longer one, and goes on as long as one of the two is solved. The default has such a pilot of its
@@ -43,6 +47,9 @@ ROUNDS, ENOUGH = 4, 6
 are solved."""
 
 NUM_SETTINGS = ROUNDS * RUNGS[0][1]
+
+PLAYERS, PLAYED = 6, 4
+"""The most settings of the play-off, and the trials that each has at its lag in the end."""
 
 NUM_FINALISTS = 2
 
@@ -188,21 +195,24 @@ _Wanted = tuple[int, Sequence[Setting | None], int]
 
 def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
     """The search for the settings of a net, ``base``, whose lags are these."""
-    base = replace(base, name=base.name + SEARCH, seed=seed)
-    tried: dict[Setting | None, list[Rows]] = {one: [] for one in (*settings(), None)}
-    solved: dict[Setting | None, dict[int, float]] = {one: {} for one in tried}  # shares
+    base = replace(base, name=base.name + SEARCH)
+    tried: dict[Setting | None, dict[int, Rows]] = {one: {} for one in (*settings(), None)}
 
-    def ask(wanted: Sequence[_Wanted]) -> Generator[list[Experiment], Rows]:
+    def ask(wanted: Sequence[_Wanted], seed: int = seed) -> Generator[list[Experiment], Rows]:
         asked = [
             (lag, trials, *pair)
             for lag, some, trials in wanted
-            for pair in _by_program(replace(base, length=lag, trials=trials), some).items()
+            for pair in _by_program(
+                replace(base, length=lag, trials=trials, seed=seed), some
+            ).items()
         ]
         rows = iter((yield [experiment for _, _, experiment, _ in asked]))
         for lag, trials, _, group in asked:
             for setting in group:
-                tried[setting].append(Rows(islice(rows, trials)))
-                solved[setting][lag] = tried[setting][-1].solved / trials
+                tried[setting].setdefault(lag, Rows()).extend(islice(rows, trials))
+
+    def goes_on(setting: Setting | None) -> bool:
+        return all(rows.solved for rows in tried[setting].values())
 
     left: list[Setting] = []
     (_, number, trials), *longer_rungs = RUNGS
@@ -210,25 +220,39 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         following = settings()[start : start + number]
         yield from ask([(lags[0], [*following, *[None] * (not left)], trials)])
         left += following
-        if sum(bool(solved[one][lags[0]]) for one in left) >= ENOUGH:
+        if sum(map(goes_on, left)) >= ENOUGH:
             break
+    lag = lags[0]
     for times, number, trials in longer_rungs:
+        left = sorted(filter(goes_on, left), key=lambda one: rank(tried[one][lag]))[:number]
+        some = [*left, *[None] * goes_on(None)]
         lag = times * lags[0]
-        left.sort(key=lambda one: _rank(tried[one]))
-        left = [one for one in left if all(solved[one].values())][:number]
-        some = [*left, *[None] * all(solved[None].values())]
         if lag > lags[-1] or not some:
             break
         yield from ask([(lag, some, trials)])
-    order = sorted(tried, key=lambda one: (-len(tried[one]), _rank(tried[one])))
+
+    with_success = (at for by_lag in tried.values() for at, rows in by_lag.items() if rows.solved)
+    lag = max(with_success, default=lags[0])
+    players = [one for one in tried if lag in tried[one] and tried[one][lag].solved]
+    players = sorted(players, key=lambda one: rank(tried[one][lag]))[:PLAYERS]
+    if players:
+        # Another seed, or trials of the rungs would come again.
+        more = PLAYED - len(tried[players[0]][lag])
+        yield from ask([(lag, players, more)], seed + 1)
+
+    def standing(setting: Setting | None) -> tuple[bool, int, tuple[float, ...]]:
+        at = lag if setting in players else max(tried[setting])
+        return setting not in players, -at, rank(tried[setting][at])
+
+    order = sorted((one for one in tried if tried[one]), key=standing)
     piloted = dict.fromkeys((order[0], None))  # one of them, if the default is the best
     while wanted := [
         (longer, [one], PILOT_TRIALS)
         for one in piloted
-        if (longer := _next_lag(lags, solved[one])) is not None
+        if (longer := _next_lag(lags, tried[one])) is not None
     ]:
         yield from ask(wanted)
-    return Found(tuple(order[:NUM_FINALISTS]), _longest(solved[order[0]]), _longest(solved[None]))
+    return Found(tuple(order[:NUM_FINALISTS]), _longest(tried[order[0]]), _longest(tried[None]))
 
 
 def _by_program(
@@ -252,24 +276,17 @@ def _per_trial(base: Experiment, setting: Setting | None) -> dict[str, float]:
     return {name: getattr(one, name) for name in SEARCHED}
 
 
-def _rank(rungs: Sequence[Rows]) -> list[tuple[float, ...]]:
-    """The order of settings that came to the same rung: most trials solved, then the least time,
-    then the least error at the end, each at the longest lag first. So the errors of trials at a lag
-    that none has solved matter only between settings that were equally fast before.
-    """
-    return list(zip(*map(rank, reversed(rungs)), strict=True))
+def _longest(by_lag: Mapping[int, Rows]) -> int | None:
+    half = (lag for lag, rows in by_lag.items() if rows.solved >= len(rows) / 2)
+    return max(half, default=None)
 
 
-def _longest(shares: Mapping[int, float]) -> int | None:
-    return max((lag for lag, share in shares.items() if share >= 0.5), default=None)
-
-
-def _next_lag(lags: Sequence[int], shares: Mapping[int, float]) -> int | None:
+def _next_lag(lags: Sequence[int], by_lag: Mapping[int, Rows]) -> int | None:
     """The lag that the pilot tries next; None once fewer than half are solved."""
-    if (longest := _longest(shares)) is None:
+    if (longest := _longest(by_lag)) is None:
         return None
     longer = next((lag for lag in lags if lag > longest), None)
-    return None if longer in shares else longer
+    return None if longer in by_lag else longer
 
 
 def lags_reported(lags: Sequence[int], longest: int | None) -> dict[int, int]:
