@@ -56,6 +56,7 @@ _INDRNN = claim_of(
         Says("lstm", LEARNS),
         Says("simple_rnn", FAILS),
     ),
+    minutes=30,
     statement=(
         "for short sequences (T = 100), most of the models (except RNN with tanh) performed well "
         "as they converged to a very small error"
@@ -180,6 +181,7 @@ _CHRONO = claim_of(
         "standard": {"initializer": "xavier", "forget_bias": 1.0},
     },
     (Says("chrono", SOONER, "standard"),),
+    minutes=52,
     statement="For all T's, chrono initialization significantly speeds up learning.",
     source="Tallec & Ollivier 2018 (1804.11188), section 3, of adding at T = 200 and 750",
     differs=(
@@ -344,6 +346,7 @@ _INDUCTION = claim_of(
     replace(_MAMBA, task="induction", length=64),
     {"s6": {"cell": "s6"}},
     (Says("s6", LEARNS),),
+    minutes=16,
     statement=(
         "Mamba - or more precisely, its selective SSM layer - has the ability to solve the task "
         "perfectly because of its ability to selectively remember the relevant token while "
