@@ -89,6 +89,7 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
         "seed": 1,
         "search_seed": 1000,
+        "search_version": 2,
     }
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", lambda *_, **__: pytest.fail("trained"))
     again = run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY)
@@ -98,6 +99,13 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
 def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     with pytest.raises(InputError, match="was begun with max-steps 600, not 20000"):
         run_horizon(["gru"], [f"{own}:echo"], tiny_run)
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    told = json.loads((tiny_run / "protocol.json").read_text())
+    del told["search_version"]  # as before the play-off
+    (earlier / "protocol.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="was begun with search-version 1, not 2: use another"):
+        run_horizon(["gru"], [f"{own}:echo"], earlier, TINY)
     other = tmp_path / "other"
     other.mkdir()
     made = replace(jaxrnn.NOTEBOOK.base, trials=1)

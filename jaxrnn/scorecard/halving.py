@@ -83,6 +83,7 @@ class HorizonProtocol:
     match: str = "weights"  # a name of MATCHES
     seed: int = 1  # of the trials that are reported
     search_seed: int = 1000
+    search_version: int = 2  # rows of an earlier search are of other settings
 
 
 SINGLE = HorizonProtocol()

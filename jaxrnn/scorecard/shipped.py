@@ -162,9 +162,10 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         protocol = None
-    if isinstance(protocol, dict) and kind is Protocol:
-        # Protocols of older versions do not have these three.
-        protocol = {"closing": [0.0], "batch_size": 1, "match": "weights"} | protocol
+    if isinstance(protocol, dict):
+        # Protocols of older versions do not have these.
+        older = {"closing": [0.0], "batch_size": 1, "match": "weights"}
+        protocol = (older if kind is Protocol else {"search_version": 1}) | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol
