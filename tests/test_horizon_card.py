@@ -100,6 +100,8 @@ def with_finalists(by_lag, lag, others, sought):
     for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
         steps = [2000] * solved + [None] * (3 - solved)
         rows += trials("adding", "lstm", 64, steps, "-search", learning_rate=rate)
+        # A longer lag, which none has solved, has decided nothing.
+        rows += trials("adding", "lstm", 256, [None] * 2, "-search", learning_rate=rate)
     # What left the search earlier is no finalist.
     rows += trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
     return rows

@@ -232,6 +232,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
             break
         yield from ask([(lag, some, trials)])
 
+    # The play-off
     with_success = (at for by_lag in tried.values() for at, rows in by_lag.items() if rows.solved)
     lag = max(with_success, default=lags[0])
     players = [one for one in tried if lag in tried[one] and tried[one][lag].solved]
@@ -246,6 +247,8 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         return setting not in players, -at, rank(tried[setting][at])
 
     order = sorted((one for one in tried if tried[one]), key=standing)
+
+    # The pilot
     piloted = dict.fromkeys((order[0], None))  # one of them, if the default is the best
     while wanted := [
         (longer, [one], PILOT_TRIALS)
