@@ -43,8 +43,7 @@ def test_settings_lie_evenly_between_the_ends_of_all_ranges(number, of, least):
         assert 1 - 2 / of <= max(values) < 1
         counts = [sum(third <= 3 * value < third + 1 for value in values) for third in range(3)]
         assert min(counts) >= least
-        # Each is another multiple of 1/32, or of 1/128.
-        assert len(set(values)) == number
+        assert len(set(values)) == number == len({of * value // 1 for value in values})
 
 
 def test_a_setting_is_between_the_ends_of_its_ranges_at_every_lag():

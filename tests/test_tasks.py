@@ -273,7 +273,6 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
         assert counts[string] == pytest.approx(NUM_KEYS * p, abs=bound)
 
 
-@pytest.mark.slow
 def test_embedded_reber_is_tested_on_every_string_of_both_sets():
     # NumPy selects strings of different lengths without a program for each length.
     tested = jax.tree.map(np.asarray, TASKS["embedded_reber"](40, seed=1).test_set())

@@ -164,8 +164,9 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
         protocol = None
     if isinstance(protocol, dict):
         # Protocols of older versions do not have these.
-        older = {"closing": [0.0], "batch_size": 1, "match": "weights"}
-        protocol = (older if kind is Protocol else {"search_version": 1}) | protocol
+        card = {"closing": [0.0], "batch_size": 1, "match": "weights"}
+        older = card if kind is Protocol else {"search_version": 1}
+        protocol = older | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol
