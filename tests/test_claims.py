@@ -133,6 +133,11 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run(tmp_path, capsys):
     assert {line.cells["claim"] for line in claims_rows(rows)} == {claim.name}
     without = claims_rows(rows[:6])
     assert [line.cells["solved"] for line in without[1:]] == ["not run"] * 2
+    # Trials under other settings decide nothing.
+    faster = replace(claim.suites[1].base, learning_rate=0.5)
+    others = rows_ending_at(settled(faster), [None] * 6)
+    assert claims_rows([*rows[:6], *others]) == without
+    assert claims_rows(others) == []
     shown = printed(80, *report_of(Study(rows)))
     assert "undecided" in shown
     write_rows(tmp_path, rows)
@@ -152,6 +157,8 @@ def test_the_list_says_how_long_each_took_and_a_wrong_name_is_one_sentence(capsy
     assert "unknown claim 'nnrnn': choose from chrono_adding" in capsys.readouterr().err
     assert run("claims", "--trials", "3") == 2
     assert "trials 3 needs the name of a claim" in capsys.readouterr().err
+    assert run("claims", "--lanes", "3") == 2
+    assert "lanes 3 needs the name of a claim" in capsys.readouterr().err
 
 
 def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
@@ -160,11 +167,12 @@ def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
         replace(one, base=replace(one.base, max_steps=64, batch_size=32, warmup=1, window=32))
         for one in claim.suites[:2]
     ]
-    monkeypatch.setitem(
-        CLAIMS, "negative_parity", claim._replace(suites=tuple(small), nets=claim.nets[:2])
-    )
+    small = claim._replace(suites=tuple(small), nets=claim.nets[:2])
+    monkeypatch.setattr("jaxrnn.cli.claiming.CLAIMS", {"negative_parity": small})
+    monkeypatch.setattr("jaxrnn.report.claims.CLAIMS", {"negative_parity": small})
     out = tmp_path / "out"
     assert run("claims", "negative_parity", "--trials", 2, "--out", out) == 0
+    assert run("claims", "all", "negative_parity", "--trials", 2, "--out", out) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    (first,) = (line for line in lines if line[:2] == ["negative_parity", "delta_net-negative"])
-    assert first[2:] == ["learns", "0/2", "0-84", "undecided"]
+    first, again = (line for line in lines if line[:2] == ["negative_parity", "delta_net-negative"])
+    assert first[2:] == again[2:] == ["learns", "0/2", "0-84", "undecided"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from helpers import rows_ending_at
 
+from jaxrnn import InputError
 from jaxrnn.experiment import PER_TRIAL
 from jaxrnn.problems import settled
 from jaxrnn.problems.horizon import CELLS, LAGS, SUITES
@@ -240,6 +241,21 @@ def test_a_rung_without_success_is_the_last_and_the_pilot_fills_the_lags_around_
     found, asked = simulated(lambda setting, lag: 9 * (lag <= 16))
     assert [list(call) for call in asked] == [[8], [32], [8], [16]]
     assert (found.longest, found.default_longest) == (16, 16)
+
+
+def test_a_rung_at_a_lag_that_the_task_refuses_is_not_asked_for():
+    lags = (8, 16, 64)
+    found, asked = simulated(lambda setting, lag: 9, lags=lags)
+    assert {lag for call in asked for lag in call} == set(lags)
+    assert found.longest == 64
+
+
+def test_a_seed_of_the_search_and_an_unknown_match_are_refused():
+    for seed in (1000, 1001):
+        with pytest.raises(InputError, match=f"seed {seed} must not be search-seed 1000 or the"):
+            replace(SINGLE, seed=seed)
+    with pytest.raises(InputError, match="unknown match 'size': choose from state, weights"):
+        replace(SINGLE, match="size")
 
 
 def test_more_solved_trials_win_over_less_time():

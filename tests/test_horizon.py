@@ -12,9 +12,11 @@ from jaxrnn.report.horizon import (
     HEADINGS,
     VIEW,
     Horizon,
+    by_each,
     horizon,
     horizon_rows,
     horizons,
+    is_monotone,
     octaves,
     octaves_between,
     passed_high,
@@ -25,8 +27,11 @@ from jaxrnn.report.summary import Study
 LENGTHS = [8, 16, 32, 64, 128]
 TRIALS = np.array([6, 6, 9, 9, 6])
 OUTCOMES = np.array(list(itertools.product(*(range(n + 1) for n in TRIALS))))
-LOW = passed_low(OUTCOMES, TRIALS).sum(1)  # the number of lengths that H is at least
-HIGH = len(TRIALS) - passed_high(OUTCOMES, TRIALS).sum(1)  # and below which it is
+PASSED = [passed_low(OUTCOMES, TRIALS), passed_high(OUTCOMES, TRIALS)]
+for k in np.flatnonzero([not is_monotone(solved, TRIALS) for solved in OUTCOMES]):
+    PASSED[0][k], PASSED[1][k] = by_each(OUTCOMES[k], TRIALS)
+LOW = PASSED[0].sum(1)  # the number of lengths that H is at least
+HIGH = len(TRIALS) - PASSED[1].sum(1)  # and below which it is
 
 
 def coverage(shares):
@@ -82,6 +87,9 @@ def test_intervals_of_some_outcomes(solved, low, high):
     found = horizon(LENGTHS, solved, TRIALS.tolist())
     assert (found.low, found.high) == (low, high)
     assert found.monotone
+    k = OUTCOMES.tolist().index(list(solved))
+    bounds = dict(enumerate(LENGTHS))
+    assert (found.low, found.high) == (bounds.get(LOW[k] - 1), bounds.get(HIGH[k]))
     shuffled = [3, 0, 4, 2, 1]
     again = horizon(*([of[k] for k in shuffled] for of in (LENGTHS, solved, TRIALS.tolist())))
     assert again == found

@@ -11,7 +11,9 @@ from helpers import printed, rows_ending_at, run, write_rows
 
 from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
+from jaxrnn.problems.horizon import LAGS
 from jaxrnn.report.document import parts_of, pictures_of
+from jaxrnn.report.horizon import octaves
 from jaxrnn.report.horizon_card import (
     expected_best,
     growth,
@@ -99,9 +101,12 @@ def with_finalists(by_lag, lag, others, sought):
         rows += trials("adding", "lstm", lag, steps, "-finalist", learning_rate=rate)
     for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
         steps = [2000] * solved + [None] * (3 - solved)
-        rows += trials("adding", "lstm", 64, steps, "-search", learning_rate=rate)
-        # A longer lag, which none has solved, has decided nothing.
-        rows += trials("adding", "lstm", 256, [None] * 2, "-search", learning_rate=rate)
+        rows += trials("adding", "lstm", 64, steps[:1], "-search", learning_rate=rate)
+        # The play-off's.
+        rows += trials("adding", "lstm", 64, steps[1:], "-search", learning_rate=rate, seed=1001)
+        # A longer lag has decided nothing, neither in the rungs nor in the pilot.
+        steps = [2000] * 2 if rate == 0.01 else [None] * 2
+        rows += trials("adding", "lstm", 256, steps, "-search", learning_rate=rate)
     # What left the search earlier is no finalist.
     rows += trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
     return rows
@@ -172,6 +177,13 @@ def test_a_net_that_learns_no_lag_has_a_horizon_below_the_first():
     assert (line["horizon"], line["95%"]) == ("<16", "-16")
 
 
+def test_a_net_whose_shares_are_a_half_or_more_on_the_whole_remembers_the_longest_lag():
+    rows = chosen("copying", "lstm", {8: (4, 9), 16: (4, 6)})
+    (line,) = horizon_rows(card_of(rows))
+    assert line.cells["horizon"] == "≥16"
+    assert growth(only(rows), CAP)[-1] == (CAP, 16)
+
+
 def test_the_chance_of_the_best_of_some_settings_is_that_of_all_ways_to_draw_them():
     values = [1] * 4 + [0] * 5
     for number in (1, 3, 9):
@@ -188,6 +200,8 @@ def test_luck_is_a_mean_over_tasks_of_the_first_rung_without_the_default():
         first = 16 if task == "adding" else 8
         rows += trials(task, "lstm", first, steps, "-search", learning_rate=rates)
         rows += trials(task, "lstm", first, [None], "-search")  # the default's
+        # The play-off's.
+        rows += trials(task, "lstm", first, [2000] * 3, "-search", learning_rate=0.01, seed=1001)
         rows += trials(task, "lstm", 64, [None], "-search", learning_rate=0.01)
     (line,) = luck_rows(card_of(rows))
     assert line.cells["best of 1"] == f"{100 * (3 / 27 + 1) / 2:.0f}"
@@ -257,9 +271,20 @@ def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap():
 
 def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():
     near, far = ([8, 16], [9, 0], [9, 9]), ([256, 512], [9, 0], [9, 9])
-    gap = octaves_between(far, near, [8, 16, 32, 64, 128, 256, 512, 1024])
+    gap = octaves_between(far, near, LAGS)
     assert gap.mean == pytest.approx(5)
     assert 2.5 < gap.low < gap.high < 6
+    # At 8 to 64 the share comes half nearer to 1 with each octave, at 256 to 1,024 to 0.
+    one = octaves([128], [2], [6], LAGS)
+    assert one.mean == pytest.approx((23 / 24 + 11 / 12 + 5 / 6 + 2 / 3) + 1 / 3 + 7 / 24)
+    # Between lags that were tried it lies on a line.
+    assert octaves([8, 64], [6, 0], [6, 6], LAGS).mean == pytest.approx(1 + 2 / 3 + 1 / 3)
+    # A lag that was not tried is not sure: its share is drawn from all that it may be.
+    tried = octaves([32, 64, 128], [6, 6, 2], [6, 6, 6], LAGS)
+    assert one.high - one.low > 1.3 * (tried.high - tried.low)
+    # What fails at the shortest lag is not taken to solve longer ones now and then.
+    fails, short = ([8], [0], [6]), ([8, 16, 32, 64], [6, 6, 4, 0], [6, 6, 6, 6])
+    assert octaves_between(short, fails, LAGS).low > 1
     with pytest.raises(InputError, match="only at lengths that both have"):
         octaves_between(far, near)
 

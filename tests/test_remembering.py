@@ -5,14 +5,21 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from helpers import rows_of, run
+from helpers import rows_ending_at, rows_of, run, write_rows
 
 import jaxrnn
 from jaxrnn import InputError, run_horizon
 from jaxrnn.problems.horizon import SEARCH, without_role
 from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.horizon import TASKS, ends_of_range, nets, suite_of
-from jaxrnn.scorecard.shipped import HORIZON, ship, shipped, shipped_rows
+from jaxrnn.scorecard.shipped import (
+    HORIZON,
+    begun,
+    check_protocol,
+    ship,
+    shipped,
+    shipped_rows,
+)
 from jaxrnn.store.rows import typed_rows
 
 TINY = replace(SINGLE, max_steps=600)
@@ -61,11 +68,15 @@ def tiny_run(own, tmp_path_factory):
     return out
 
 
-def test_the_tasks_and_the_lags_that_they_admit(own):
+def test_the_tasks_and_the_lags_that_they_admit(own, monkeypatch):
     assert len(TASKS) >= 15
     assert suite_of("adding").lengths == (16, 32, 64, 128, 256, 512, 1024)
     assert suite_of(f"{own}:echo").lengths == (8, 16, 32)
     assert suite_of(f"{own}:echo").base.name == "horizon-mine.echo"
+    (own.parent / "lab").mkdir(exist_ok=True)
+    (own.parent / "lab" / "easy.py").write_text(OWN)
+    monkeypatch.syspath_prepend(own.parent)
+    assert suite_of("lab.easy:echo").base.name == "horizon-lab.easy.echo"
     with pytest.raises(InputError, match=r"unknown task 'parities': choose from adding, .*parity"):
         suite_of("parities")
     with pytest.raises(InputError, match="has no 'none', it has echo, mine"):
@@ -109,11 +120,46 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     made = replace(jaxrnn.NOTEBOOK.base, trials=1)
-    from helpers import rows_ending_at, write_rows
-
     write_rows(other, rows_ending_at(made, [5]))
     with pytest.raises(InputError, match="holds rows of notebook, no horizon: use another --out"):
         run_horizon(["gru"], ["adding"], other)
+    # Of a sweep by the same suite.
+    write_rows(other, rows_ending_at(replace(TASKS["adding"].base, trials=1), [5]))
+    with pytest.raises(InputError, match="holds rows of no protocol: use another --out"):
+        run_horizon(["gru"], ["adding"], other)
+    assert [path.name for path in other.iterdir()] == ["trials.jsonl"]
+
+
+def test_a_run_that_is_refused_after_its_first_row_keeps_its_protocol(tmp_path):
+    def fails():
+        with begun(tmp_path / "out", TINY):
+            (tmp_path / "out" / "trials.jsonl").write_text("")
+            raise InputError("mine.py is no longer what it was")
+
+    with pytest.raises(InputError, match="no longer"):
+        fails()
+    with pytest.raises(InputError, match="was begun with max-steps 600"):
+        check_protocol(SINGLE, tmp_path / "out")
+
+
+def test_tasks_of_one_name_and_rows_of_code_that_is_gone_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(OWN)
+    both = ["a/mine.py:echo", "b/mine.py:echo"]
+    with pytest.raises(InputError, match=r"a/mine\.py:echo and b/mine\.py:echo would both be"):
+        run_horizon(["gru"], both, "out")
+    assert not (tmp_path / "out").exists()
+    out = tmp_path / "held"
+    out.mkdir()
+    made = replace(suite_of(both[0]).base, trials=1, cell="a/mine.py:mine")
+    write_rows(out, rows_ending_at(made, [500]))
+    with pytest.raises(InputError, match=r"would both be called mine\.echo: use another --out"):
+        run_horizon(["gru"], both[1:], out)
+    (tmp_path / "a" / "mine.py").unlink()
+    with pytest.raises(InputError, match=r"cannot read a/mine\.py: .*, though held holds its rows"):
+        run_horizon(["gru"], ["adding"], "held")
 
 
 def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
@@ -132,15 +178,26 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     shown = capsys.readouterr().out
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
-    (own_line,) = (line for line in report.splitlines() if ":mine |" in line and "echo |" in line)
-    assert "+0.0" in own_line  # it is the GRU, with the GRU's settings and its trials
-    assert {row.experiment.cell for row in typed_rows(out)} == {f"{own}:mine"}
+    headings, own_line = (
+        [cell.strip() for cell in line.split("|")]
+        for line in report.splitlines()
+        if "| against the first" in line.lower() or (":mine |" in line and "echo |" in line)
+    )
+    by_heading = dict(zip(map(str.lower, headings), own_line, strict=True))
+    assert by_heading["against the first"] == "+0.0"
+    # It is the GRU, with the GRU's settings and its trials.
+    rows = typed_rows(out)
+    assert {row.experiment.cell for row in rows} == {f"{own}:mine"}
+    assert [row.outcome for row in rows] == [row.outcome for row in typed_rows(tiny_run)]
+    assert any(row.outcome.solved_at for row in rows)
     assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
 
 
 def test_no_task_and_an_unknown_cell_are_one_sentence(capsys, tmp_path):
     assert run("horizon", "--tasks", "--out", tmp_path / "out") == 2
-    assert "name at least one task" in capsys.readouterr().err
+    assert "name at least one cell and one task" in capsys.readouterr().err
+    with pytest.raises(InputError, match="name at least one cell and one task"):
+        run_horizon([], ["adding"], tmp_path / "out")
     assert run("horizon", "gruu", "--tasks", "parity", "--out", tmp_path / "out") == 2
     assert "unknown cell 'gruu'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -275,10 +275,10 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert shipped_rows(TINY, [f"card-{TASK}"]) == made
     assert shipped_rows(TINY, ["card-adding"]) == []
     with_gru = [*typed_rows(out), made[-1]]  # which has its own row then
-    assert {row["cell"] for row in shipped_beside(TINY, with_gru, out, [], "")} == {"lstm"}
+    assert {row["cell"] for row in shipped_beside(TINY, with_gru, out, [])} == {"lstm"}
     # And the kept one on this task.
     elsewhere = [*typed_rows(out), changed(made[-1], experiment="card-copying")]
-    assert shipped_beside(TINY, elsewhere, out, [], "") == made
+    assert shipped_beside(TINY, elsewhere, out, []) == made
 
     # The run directory says it all: its report can be made again, and by itself.
     assert run("report", out) == 0
@@ -303,7 +303,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     shown = capsys.readouterr()
     assert "made with jax 0.0.1, not" in shown.err
     assert "processor z80, not" in shown.err
-    assert shown.err.endswith(f"--cells {' '.join(CARDS[TASK].cells)}\n")
+    offer = "to train other nets here, too, add to the cells of the same command"
+    assert shown.err.endswith(f"{offer}: {' '.join(CARDS[TASK].cells)}\n")
     assert "gru" not in shown.out.split()
 
 

@@ -41,13 +41,14 @@ def claims(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     if not names:
-        if trials is not None:
-            raise InputError(f"trials {trials} needs the name of a claim")
+        for name, value in {"trials": trials, "out": out, "lanes": lanes, "dask": dask}.items():
+            if value is not None:
+                raise InputError(f"{name} {value} needs the name of a claim")
         _list()
         return
     set_up_jax(compile_cache)
     start = time.monotonic()
-    wanted = CLAIMS if names == (EVERY,) else dict.fromkeys(names)
+    wanted = CLAIMS if EVERY in names else dict.fromkeys(names)
     chosen = [look_up(CLAIMS, "claim", name, EVERY) for name in wanted]
     given: dict[str, Any] = {} if trials is None else {"trials": trials}
     experiments = [suite.at(**given) for claim in chosen for suite in claim.suites]

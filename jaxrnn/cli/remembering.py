@@ -10,7 +10,6 @@ from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
-from jaxrnn.errors import InputError
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.horizon import CELLS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import console
@@ -64,8 +63,6 @@ def horizon(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
-    if tasks == ():
-        raise InputError("name at least one task")
     start = time.monotonic()
     protocol = protocol_of(batch_size, match)
     if dask is None:
@@ -73,13 +70,14 @@ def horizon(
     sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
     out = out or Path("runs/horizon" + sizes)
     chosen = cells or (CELLS if full else SMALL_CELLS)
-    tasks = tasks or (tuple(TASKS) if full else SMALL_TASKS)
+    if tasks is None:
+        tasks = tuple(TASKS) if full else SMALL_TASKS
     run_horizon(chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
     rows = typed_rows(out)
     trained = list(dict.fromkeys(row.experiment.cell for row in rows))
     with console.status("timing an update of each cell"):
         costs = write_costs(trained, out, match)
-    lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS, "jaxrnn horizon"), out)
+    lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS), out)
     _show(rows, costs, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 

@@ -78,7 +78,7 @@ def scorecard(
     trained = list(dict.fromkeys(row.experiment.cell for row in rows))
     with console.status("timing an update of each cell"):
         costs = write_costs(trained, out, match)
-    lay_beside(shipped_beside(protocol, rows, out, CELLS, "--cells"), out)
+    lay_beside(shipped_beside(protocol, rows, out, CELLS), out)
     _show(rows, costs, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 

@@ -23,8 +23,8 @@ PREFIX = "horizon-"
 """Of the names of its experiments; the rest is the task."""
 
 DEFAULT, SEARCH, FINALIST = "-default", "-search", "-finalist"
-"""What follows on that for rows that are not those of the chosen setting: fresh trials of the
-declared default, trials of the search, and fresh trials of the other settings that came last."""
+"""Suffixes of the name of all rows but those of the chosen setting: fresh trials of the declared
+default, trials of the search, and fresh trials of the other finalist."""
 
 
 def without_role(experiment: str) -> str:

@@ -1,8 +1,11 @@
 """View: published statements, each with what decides it, and the verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from jaxrnn.experiment import Experiment
+from jaxrnn.problems import settled
 from jaxrnn.problems.claim import FAILS, SOONER, Claim, Says
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.compare import compare
@@ -50,12 +53,16 @@ def verdict(parts: Iterable[Decided | None]) -> str:
 
 
 def nets_of(claim: Claim, rows: Iterable[Row]) -> dict[str, Rows]:
-    """The rows of each of a claim's nets that has some."""
-    by_name: dict[str, Rows] = {}
+    """The rows of each of a claim's nets that has some, trained as the claim says; only their seed
+    may differ."""
+    made: dict[Experiment, Rows] = {}
     for row in rows:
-        by_name.setdefault(row.experiment.name, Rows()).append(row)
-    suites = zip(claim.nets, claim.suites, strict=True)
-    return {net: by_name[one.base.name] for net, one in suites if one.base.name in by_name}
+        made.setdefault(replace(row.experiment, seed=0), Rows()).append(row)
+    as_claimed = {
+        net: settled(suite.at(seed=0)).alone(0)
+        for net, suite in zip(claim.nets, claim.suites, strict=True)
+    }
+    return {net: made[one] for net, one in as_claimed.items() if one in made}
 
 
 HEADINGS = ("claim", "net", "says", "solved", "95%", "verdict", "as printed")

@@ -47,20 +47,23 @@ def bounds(one: Horizon) -> str:
 def best_guess(one: Horizon, by_lag: Mapping[int, Rows]) -> tuple[str, float]:
     """The horizon in words and as a number for drawing; at an end of the lags it is only known to
     lie beyond."""
-    at = sorted(by_lag)
+    at, solved, trials = counts(by_lag)
     if one.point is not None:
         return f"{one.point:.0f}", one.point
-    if by_lag[at[0]].solved / len(by_lag[at[0]]) < 0.5:
+    # The regression, whose mean is that of the trials, is below 1/2 at all lags or at none.
+    if sum(solved) / sum(trials) < 0.5:
         return f"<{at[0]}", at[0] / 2
     return f"≥{at[-1]:,}", float(at[-1])
 
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%"),
-    *("default", "default's 95%", "tuning gains", "rate", "clip", "initializer", "diverged"),
+    *("default", "default's 95%", "tuning gains", "rate", "clip", "initializer"),
+    *("forget bias", "input bias", "diverged"),
 )
 _DISPENSABLE = (
-    *("diverged", "clip", "initializer", "rate", "default's 95%", "tuning gains", "its 95%"),
+    *("diverged", "input bias", "forget bias", "clip", "initializer", "rate", "default's 95%"),
+    *("tuning gains", "its 95%"),
 )
 
 LEGEND = (
@@ -68,11 +71,14 @@ LEGEND = (
     "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: "
     "its exact interval, at least - below, widened where another search might have chosen another "
     "finalist. An empty side: the data leave it open. Against the first: how many more octaves "
-    "(doublings of the lag) it solves than the task's first net. This counts the share of solved "
-    "trials at every lag, so its sign may differ from that of the best guesses. If 0 is in the "
-    "interval, the two cannot be told apart. Default: the horizon under the settings that are "
-    "declared for all cells. Tuning gains: how many more octaves the chosen settings solve. "
-    "Rate, clip, initializer: the chosen settings. Diverged: fresh trials that did."
+    "(doublings of the lag) it solves than the task's first net. This adds up the shares of solved "
+    "trials at all lags, so its sign may differ from that of the best guesses. A longer lag than "
+    "was tried counts half as much as the one before it, a shorter one is half as far from all "
+    "solved as the one after it. If 0 is in the interval, the two cannot be told apart. Default: "
+    "the horizon under the settings that are declared for all cells. Tuning gains: how many more "
+    "octaves the chosen settings solve. "
+    "Rate, clip, initializer, biases: the chosen settings, the gates' first biases at the longest "
+    "lag shown. Diverged: fresh trials that did."
 )
 
 
@@ -80,7 +86,7 @@ def horizon_rows(card: Card) -> list[TableRow]:
     """A row for each cell on each task."""
     lines = []
     for task in card.tasks:
-        nets = {cell: card.nets[task, cell] for cell in card.cells if (task, cell) in card.nets}
+        nets = dict(_of_task(card, task))
         first, lags = next(iter(nets.values())), lags_of(nets.values())
         for cell, net in nets.items():
             about = {"task": task, "cell": cell}
@@ -108,12 +114,14 @@ def _line(
         if len(lags) > 1:
             gap = octaves_between(counts(net.chosen), counts(net.default), lags)
             shown["tuning gains"] = f"{gap.mean:+.1f}"
-    every = [row for rows in net.chosen.values() for row in rows]
-    made = every[0].experiment
+    every = [row for _, rows in sorted(net.chosen.items()) for row in rows]
+    made = every[-1].experiment
     return shown | {
         "rate": short(made.learning_rate),
         "clip": short(made.clip),
         "initializer": made.initializer,
+        "forget bias": f"{made.forget_bias:.1f}",
+        "input bias": f"{made.input_bias:.1f}",
         "diverged": str(sum(row.outcome.status == "diverged" for row in every)),
     }
 
@@ -152,8 +160,11 @@ def luck_rows(card: Card) -> list[TableRow]:
 
 
 def _first_rung(rows: Rows) -> tuple[int, int]:
-    """Settings that were solved, and settings; without the trials of the default."""
-    sought = Rows(row for row in rows if row.experiment.learning_rate != default_rate())
+    """Settings that were solved, and settings; without the trials of the default, and without
+    those of a play-off at the same lag, which have a later seed."""
+    seed = min(row.experiment.seed for row in rows)
+    settings = [row for row in rows if row.experiment.learning_rate != default_rate()]
+    sought = Rows(row for row in settings if row.experiment.seed == seed)
     return sought.solved, len(sought)
 
 
@@ -283,9 +294,11 @@ def growth(net: Remembered, cap: int) -> list[tuple[int, float]]:
         at = sorted(net.chosen)
         solved = [sum(time <= number for time in net.chosen[lag].times) for lag in at]
         trials = [len(net.chosen[lag]) for lag in at]
-        if solved[0] / trials[0] >= 0.5:
-            point = horizon(at, solved, trials).point
-            curve.append((number, float(at[-1]) if point is None else point))
+        point = horizon(at, solved, trials).point
+        if point is not None:
+            curve.append((number, point))
+        elif sum(solved) / sum(trials) >= 0.5:
+            curve.append((number, float(at[-1])))
     return curve
 
 

@@ -31,11 +31,12 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.problems.horizon import DEFAULT, FINALIST, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.protocol import rank, sized
+from jaxrnn.scorecard.protocol import MATCHES, rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
@@ -84,6 +85,15 @@ class HorizonProtocol:
     seed: int = 1  # of the trials that are reported
     search_seed: int = 1000
     search_version: int = 2  # rows of an earlier search are of other settings
+
+    def __post_init__(self) -> None:
+        """Raise InputError for an unknown match, and for a seed that the search has, too."""
+        look_up(MATCHES, "match", self.match)
+        if self.seed in (self.search_seed, self.search_seed + 1):
+            raise InputError(
+                f"seed {self.seed} must not be search-seed {self.search_seed} or the one after it: "
+                "the reported trials would have the weights and the sequences of the search"
+            )
 
 
 SINGLE = HorizonProtocol()
@@ -228,7 +238,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         left = sorted(filter(goes_on, left), key=lambda one: rank(tried[one][lag]))[:number]
         some = [*left, *[None] * goes_on(None)]
         lag = times * lags[0]
-        if lag > lags[-1] or not some:
+        if lag not in lags or not some:  # an own task may refuse it
             break
         yield from ask([(lag, some, trials)])
 

@@ -11,9 +11,16 @@ from typing import Any, NamedTuple
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.names import is_own
+from jaxrnn.names import digests, is_own
 from jaxrnn.problems import Suite, settled, task_of
-from jaxrnn.problems.horizon import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, SUITES
+from jaxrnn.problems.horizon import (
+    LAGS,
+    PREFIX,
+    SMALL_CELLS,
+    SMALL_TASKS,
+    SUITES,
+    without_role,
+)
 from jaxrnn.report.render import TableRow
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.halving import (
@@ -56,7 +63,7 @@ def suite_of(task: str) -> Suite:
     if not is_own(task):
         return look_up(TASKS, "task", task)
     origin, _, name = task.rpartition(":")
-    name = f"{PREFIX}{Path(origin).stem}.{name}"
+    name = f"{PREFIX}{Path(origin).name.removesuffix('.py')}.{name}"
     base = replace(SUITES[0].base, name=name, task=task, task_options=())
     lags = []
     for lag in LAGS:
@@ -70,6 +77,8 @@ def suite_of(task: str) -> Suite:
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
     """Every cell on every task, task by task."""
+    if not cells or not tasks:
+        raise InputError("name at least one cell and one task")
     suites = [suite_of(task) for task in dict.fromkeys(tasks)]
     return [
         Net(net(suite, cell, protocol), suite.lengths)
@@ -100,8 +109,8 @@ def run_horizon(
     or was begun with another protocol.
     """
     out = Path(out)
-    check_rows(out)
     every = nets(cells, tasks, protocol)
+    check_rows(out, every)
     all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
         stack.enter_context(begun(out, protocol))
@@ -125,8 +134,8 @@ def run_horizon(
             some = every[start : start + TOGETHER]
             found = search_all(some, protocol, run)
             fresh = [one for pair in zip(some, found, strict=True) for one in _fresh(*pair)]
-            # The longest come last, where the last devices to be idle take them first. Those that
-            # share a program are neighbours.
+            # The longest come last: all devices but one take their work from the end, so these
+            # begin first. Those that share a program are neighbours.
             run(sorted(fresh, key=lambda one: (one.length, one.cell, one.initializer)))
         return [row.values() for row in run.directory.rows]
 
@@ -161,11 +170,24 @@ def is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
     return False
 
 
-def check_rows(out: Path) -> None:
-    """Refuse a directory that holds rows of other experiments."""
-    names = {row.experiment.name for row, _ in read_lines(out).values()}
-    if others := [name for name in names if not name.startswith(PREFIX)]:
+def check_rows(out: Path, asked: Iterable[Net]) -> None:
+    """Refuse a directory that holds rows of other experiments or of code that is gone, and two
+    tasks of one name."""
+    held = [row.experiment for row, _ in read_lines(out).values()]
+    if others := [one.name for one in held if not one.name.startswith(PREFIX)]:
         raise InputError(f"{out} holds rows of {min(others)}, no horizon: use another --out")
+    called: dict[str, str] = {}
+    for one in (*held, *(base for base, _ in asked)):
+        name = without_role(one.name).removeprefix(PREFIX)
+        if called.setdefault(name, one.task) != one.task:
+            raise InputError(
+                f"{called[name]} and {one.task} would both be called {name}: use another --out, or "
+                "another file name"
+            )
+    try:
+        digests(held)
+    except InputError as error:
+        raise InputError(f"{error}, though {out} holds its rows: use another --out") from None
 
 
 def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> list[Found]:

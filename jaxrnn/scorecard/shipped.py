@@ -59,7 +59,7 @@ def shipped_rows(protocol: AnyProtocol, experiments: Iterable[str]) -> list[Row]
 
 
 def shipped_beside(
-    protocol: AnyProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str], offer: str
+    protocol: AnyProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str]
 ) -> list[Row]:
     """The package's rows that are shown beside those of ``out``. If there are none, or they were
     made in another way, a note says so, and offers the ``cells`` that are lacking."""
@@ -79,9 +79,8 @@ def shipped_beside(
         if lacking := sorted(task for name, task in tasks.items() if name not in held):
             why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
     if why:
-        named = f"{offer} {' '.join(others)}"
-        words_of_offer = f"to train other nets here, too, name them: {named}"
-        warnings.warn(f"{why}; {words_of_offer}", Note, stacklevel=3)
+        offer = "to train other nets here, too, add to the cells of the same command"
+        warnings.warn(f"{why}; {offer}: {' '.join(others)}", Note, stacklevel=3)
     return beside
 
 
@@ -136,10 +135,12 @@ def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
 def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     """Write the protocol into a directory before its first row. If the run is refused before that
     row, the protocol is deleted again. Raises InputError if the directory was begun with another
-    protocol."""
+    protocol, or holds rows and none."""
     check_protocol(protocol, directory)
     path, is_new = directory / PROTOCOL, not directory.exists()
     is_first = not path.exists()
+    if is_first and (directory / ROWS).exists():
+        raise InputError(f"{directory} holds rows of no protocol: use another --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
@@ -148,7 +149,7 @@ def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     try:
         yield
     except InputError:
-        if is_first and not (directory / SEARCH).exists():
+        if is_first and not any((directory / one).exists() for one in (SEARCH, ROWS)):
             path.unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):  # somebody else has put something there

@@ -210,9 +210,9 @@ def typed_rows(directory: Path | str) -> list[Row]:
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     """The rows of other runs that a run directory's report shows before its ``own``. They are only
     of nets that ``own`` lacks; the list may be empty."""
-    run = {row.net_at_length for row in own}
+    run = {row.net for row in own}
     beside = (row for row, _ in read_lines(directory / BESIDE).values())
-    return [row for row in beside if row.net_at_length not in run]
+    return [row for row in beside if row.net not in run]
 
 
 def read_lines(directory: Path) -> dict[Trial, tuple[Row, str]]:
