@@ -264,9 +264,19 @@ def test_a_report_has_this_view_alone_and_the_rules(tmp_path, capsys):
 def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap():
     kept = chosen("adding", "lstm", STEEP)
     own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
-    table, *_ = parts_of(Study([*kept, *own], own))
+    table, solved, *_ = parts_of(Study([*kept, *own], own))
     shown = printed(80, table)
     assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", shown)
+    # Trial by trial only the own ones; the report has all.
+    assert re.search(r"mine\.py:cell +9/9 +0/9( +-){3} *\n", shown := printed(80, solved))
+    assert "lstm" not in shown
+    first, second = (line.cells for line in solved.rows)
+    assert first == {
+        **{"task": "adding", "net": "lstm"},
+        **{"32": "6/6", "64": "6/6", "128": "9/9", "256": "0/9"},
+    }
+    assert second["16"] == "9/9"
+    assert solved.headings == ("task", "net", "16", "32", "64", "128", "256")
 
 
 def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():

@@ -1,6 +1,7 @@
 """`jaxrnn horizon`: what it trains, and what it shows of one's own cell and one's own task."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -178,13 +179,14 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     shown = capsys.readouterr().out
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
-    headings, own_line = (
+    headings, own_line, by_lag = (
         [cell.strip() for cell in line.split("|")]
         for line in report.splitlines()
         if "| against the first" in line.lower() or (":mine |" in line and "echo |" in line)
     )
     by_heading = dict(zip(map(str.lower, headings), own_line, strict=True))
     assert by_heading["against the first"] == "+0.0"
+    assert any(re.fullmatch("[12]/2", cell) for cell in by_lag)
     # It is the GRU, with the GRU's settings and its trials.
     rows = typed_rows(out)
     assert {row.experiment.cell for row in rows} == {f"{own}:mine"}

@@ -130,6 +130,26 @@ def _interval(one: Octaves) -> str:
     return f"{one.low:+.1f} to {one.high:+.1f}"
 
 
+SOLVED_LEGEND = (
+    "Fresh trials of the chosen settings that were solved, of how many, at each lag. A dash: none "
+    "was tried."
+)
+
+
+def solved_table(card: Card, cells: Iterable[str]) -> Table:
+    """Of each cell on each task the fresh trials that were solved at each lag. A terminal shows
+    only these cells."""
+    lines, lags = [], lags_of(card.nets.values())
+    for task in card.tasks:
+        for cell, net in _of_task(card, task):
+            shown = {f"{lag:,}": f"{rows.solved}/{len(rows)}" for lag, rows in net.chosen.items()}
+            about = {"task": task, "cell": cell}
+            lines.append(TableRow({"task": task, "net": cell} | shown, task, about))
+    headings = ("task", "net", *(f"{lag:,}" for lag in lags))
+    brief = [line for line in lines if line.cells["net"] in cells]
+    return Table(headings, lines, SOLVED_LEGEND, brief=brief)
+
+
 NUMBERS_OF_SETTINGS = (1, 3, 9, 27)
 
 LUCK_HEADINGS = ("net", *(f"best of {number}" for number in NUMBERS_OF_SETTINGS))
@@ -324,7 +344,12 @@ def _parts(study: Study) -> list[Table | Words]:
     card = card_of(study.rows)
     if not card.nets:
         return [Words("There are no fresh trials yet: the search has not come to its end.")]
-    parts: list[Table | Words] = [Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE)]
+    beside = len(study.own) < len(study.rows)
+    own = {row.experiment.cell for row in study.own} if beside else set()
+    parts: list[Table | Words] = [
+        Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE),
+        solved_table(card, own),
+    ]
     if luck := luck_rows(card):
         parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))
     return parts
