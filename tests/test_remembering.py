@@ -54,7 +54,8 @@ def own(tmp_path_factory):
 
 @pytest.fixture
 def few(monkeypatch):
-    """Three settings and two rungs, so that little is compiled."""
+    """Three settings, two rungs and one initializer, so that little is compiled."""
+    monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
     monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
     monkeypatch.setattr("jaxrnn.scorecard.halving.REPORT", {0.5: 2, 1: 2, 2: 2})
