@@ -18,10 +18,19 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     and product on several devices in another way than on one."""
 
     def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
-        factor = jnp.minimum(1, jnp.asarray(bound) / optax.tree.norm(gradients))
+        norm = jnp.sqrt(optax.tree.sum(jax.tree.map(_squares, gradients)))
+        factor = jnp.minimum(1, jnp.asarray(bound) / norm)
         return jax.tree.map(lambda g: g * factor, gradients)
 
     return optax.stateless(clipped)
+
+
+def _squares(g: jax.Array) -> jax.Array:
+    squares = jnp.square(g)
+    # XLA's CPU back end adds 5 to 8 squares, as of a bias of 8 outputs, in vectors if the lanes are
+    # a multiple of 4, and then rounds each square first. No square is below 0: this has it rounded
+    # for any number of lanes (jax 0.10.2).
+    return jnp.maximum(squares, 0) if 5 <= g.size <= 8 else squares
 
 
 CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
