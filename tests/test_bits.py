@@ -15,6 +15,7 @@ from jaxrnn.problems import PAPER
 from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
 from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import cross_entropy
+from jaxrnn.training.optimizers import clipped_sgd
 from jaxrnn.training.trial import build
 
 LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)
@@ -153,6 +154,37 @@ def test_every_optimizer_rounds_alike_on_any_lanes_and_devices(optimizer, clippi
         learning_rate=0.3 if optimizer == "clipped_sgd" else 0.01,
     )
     assert_same(experiment, [(8, STEPS, 1), (32, 7, 2)])
+
+
+def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
+    """XLA adds 5 to 8 squares in vectors where the lanes are a multiple of 4, jax 0.10.2 does."""
+    optimizer = clipped_sgd(1.0, 0.3, "norm")
+
+    def update(gradient):
+        return optimizer.update(gradient, optimizer.init(gradient))[0]
+
+    for number in range(1, 10):
+        gradients = np.random.default_rng(0).normal(size=(96, number)).astype(np.float32)
+        program = jax.jit(jax.vmap(update), compiler_options=_CPU_OPTIONS)
+        expected = np.concatenate([program(some) for some in np.split(gradients, 32)])
+        for lanes in (1, 4, 32):
+            some = np.split(gradients, 96 // lanes)
+            np.testing.assert_array_equal(np.concatenate(list(map(program, some))), expected)
+
+
+def test_a_net_with_a_bias_of_eight_outputs_rounds_alike_on_any_lanes():
+    experiment = Experiment(
+        task="associative_recall",
+        task_options={"vocabulary": 8, "num_pairs": 2, "power": 1.0},
+        cell="min_gru",
+        length=8,
+        hidden_size=66,
+        clipping="norm",
+        clip=0.3,
+        learning_rate=0.1,
+        trials=32,
+    )
+    assert_same(experiment, [(1, 40, 1), (8, 7, 2), (32, 40, 1)])
 
 
 UPDATES = {
