@@ -157,7 +157,7 @@ def test_every_optimizer_rounds_alike_on_any_lanes_and_devices(optimizer, clippi
 
 
 def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
-    """XLA adds 5 to 8 squares in vectors where the lanes are a multiple of 4, jax 0.10.2 does."""
+    """XLA adds 5 to 8 squares in vectors if there are 4, 8 or 16 lanes (jax 0.10.2)."""
     optimizer = clipped_sgd(1.0, 0.3, "norm")
 
     def update(gradient):

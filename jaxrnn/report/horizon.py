@@ -191,11 +191,11 @@ def octaves(
     It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
     from Beta(y + 1/2, n - y + 1/2), always the same ones. It is widened to hold the sum itself,
     which may lie beyond all draws where all trials are solved, or none. With ``over`` the sum is
-    over these lengths. If a share does not rise with the length, that of a length beyond all that
-    were tried lies between 0 and that of the length before it, and that of one below them between
-    that of the length after it and 1. It is taken to be halfway, and drawn uniformly. Between two
-    that were tried it lies on a straight line. Raises what :func:`horizon` raises, and InputError
-    for a single length.
+    over these lengths. Where shares do not rise with the length, the share at a longer length than
+    was tried lies between 0 and the share before it, and at a shorter one between the share after
+    it and 1. It is taken to be halfway, and drawn uniformly. Between two lengths that were tried
+    the share lies on a straight line. Raises what :func:`horizon` raises, and InputError for a
+    single length.
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
@@ -242,8 +242,9 @@ def _octaves(
 def _at_every(
     at: np.ndarray, shares: np.ndarray, every: np.ndarray, between: np.ndarray
 ) -> np.ndarray:
-    """The shares [..., m] at the lengths ``at`` [m], at ``every`` length: beyond these the share is
-    a part, ``between``, of the last one; below them the share of unsolved trials is one."""
+    """The shares [..., m] at the lengths ``at`` [m], at ``every`` length. At a longer length the
+    share is ``between`` times the one before it; at a shorter one the share of unsolved trials is
+    ``between`` times the one after it."""
     weights = [np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))]
     shares = shares @ np.array(weights)
     beyond = np.where(every > at[-1], between, 1).cumprod(-1)

@@ -27,9 +27,9 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
 
 def _squares(g: jax.Array) -> jax.Array:
     squares = jnp.square(g)
-    # XLA's CPU back end adds 5 to 8 squares, as of a bias of 8 outputs, in vectors if the lanes are
-    # a multiple of 4, and then rounds each square first. No square is below 0: this has it rounded
-    # for any number of lanes (jax 0.10.2).
+    # XLA's CPU back end adds 5 to 8 squares, those of a bias of 8 outputs for example, in vectors
+    # if there are 4, 8 or 16 lanes, and then rounds each square first. With 1, 3 or 12 lanes it
+    # does not (jax 0.10.2). No square is below 0, but the maximum has each rounded.
     return jnp.maximum(squares, 0) if 5 <= g.size <= 8 else squares
 
 
