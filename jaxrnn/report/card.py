@@ -239,10 +239,8 @@ def _times_panel(axes: Axes, task: str, nets: Sequence[Rows]) -> None:
 
 def _parts(study: Study) -> list[Table]:
     times = times_rows(study.rows)
-    beside = len(study.own) < len(study.rows)
-    cells = {row.experiment.cell for row in study.own} if beside else set()
     # A terminal shows only the rows of the run itself, if there are others to compare them with.
-    brief = [one for one in times if one.cells["net"] in cells]
+    brief = [one for one in times if one.cells["net"] in study.own_cells]
     legend = times_legend(study.rows)
     return [
         solved_table(study.rows),

@@ -1,16 +1,13 @@
 """View: published statements, each with what decides it, and the verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
-from jaxrnn.experiment import Experiment
-from jaxrnn.problems import settled
 from jaxrnn.problems.claim import FAILS, SOONER, Claim, Says
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.compare import compare
 from jaxrnn.report.render import Table, TableRow, Words, bounds_in_percent
-from jaxrnn.report.summary import Rows, Study, View
+from jaxrnn.report.summary import Rows, Study, View, made_as
 from jaxrnn.store.rows import Row
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
@@ -52,17 +49,12 @@ def verdict(parts: Iterable[Decided | None]) -> str:
     return SUPPORTED if all(holds) else UNDECIDED
 
 
-def nets_of(claim: Claim, rows: Iterable[Row]) -> dict[str, Rows]:
+def nets_of(claim: Claim, rows: Sequence[Row]) -> dict[str, Rows]:
     """The rows of each of a claim's nets that has some, trained as the claim says; only their seed
     may differ."""
-    made: dict[Experiment, Rows] = {}
-    for row in rows:
-        made.setdefault(replace(row.experiment, seed=0), Rows()).append(row)
-    as_claimed = {
-        net: settled(suite.at(seed=0)).alone(0)
-        for net, suite in zip(claim.nets, claim.suites, strict=True)
-    }
-    return {net: made[one] for net, one in as_claimed.items() if one in made}
+    suites = zip(claim.nets, claim.suites, strict=True)
+    found = {net: made_as(suite.at(), rows) for net, suite in suites}
+    return {net: own for net, own in found.items() if own}
 
 
 HEADINGS = ("claim", "net", "says", "solved", "95%", "verdict", "as printed")

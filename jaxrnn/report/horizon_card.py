@@ -5,7 +5,7 @@ sure that is, and whether it can be told apart from the first cell.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -44,10 +44,11 @@ def bounds(one: Horizon) -> str:
     return f"{low}-{high}"
 
 
-def best_guess(one: Horizon, by_lag: Mapping[int, Rows]) -> tuple[str, float]:
-    """The horizon in words and as a number for drawing; at an end of the lags it is only known to
-    lie beyond."""
-    at, solved, trials = counts(by_lag)
+def best_guess(
+    one: Horizon, at: Sequence[int], solved: Sequence[int], trials: Sequence[int]
+) -> tuple[str, float]:
+    """The horizon of these lags and trials in words and as a number for drawing; at an end of the
+    lags it is only known to lie beyond."""
     if one.point is not None:
         return f"{one.point:.0f}", one.point
     # The regression, whose mean is that of the trials, is below 1/2 at all lags or at none.
@@ -102,14 +103,14 @@ def lags_of(nets: Iterable[Remembered]) -> list[int]:
 def _line(
     task: str, cell: str, net: Remembered, first: Remembered, lags: Sequence[int]
 ) -> dict[str, str]:
-    shown = {"task": task, "net": cell, "horizon": best_guess(net.horizon, net.chosen)[0]}
+    shown = {"task": task, "net": cell, "horizon": best_guess(net.horizon, *counts(net.chosen))[0]}
     shown["95%"] = bounds(net.horizon)
     if net is not first and len(lags) > 1:
         gap = octaves_between(counts(net.chosen), counts(first.chosen), lags)
         shown |= {"against the first": f"{gap.mean:+.1f}", "its 95%": _interval(gap)}
     if net.default:
         by_default = horizon(*counts(net.default))
-        shown["default"] = best_guess(by_default, net.default)[0]
+        shown["default"] = best_guess(by_default, *counts(net.default))[0]
         shown["default's 95%"] = bounds(by_default)
         if len(lags) > 1:
             gap = octaves_between(counts(net.chosen), counts(net.default), lags)
@@ -136,7 +137,7 @@ SOLVED_LEGEND = (
 )
 
 
-def solved_table(card: Card, cells: Iterable[str]) -> Table:
+def solved_table(card: Card, cells: Container[str]) -> Table:
     """Of each cell on each task the fresh trials that were solved at each lag. A terminal shows
     only these cells."""
     lines, lags = [], lags_of(card.nets.values())
@@ -219,7 +220,7 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
     words = {}
     for (task, cell), net in card.nets.items():
         at = cells.index(cell), tasks.index(task)
-        guess, values[at] = best_guess(net.horizon, net.chosen)
+        guess, values[at] = best_guess(net.horizon, *counts(net.chosen))
         words[at] = guess, bounds(net.horizon)
     labels = list(all_shortened(cells, 24).values())
     norm = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
@@ -309,16 +310,13 @@ POINTS = 16  # of a curve
 def growth(net: Remembered, cap: int) -> list[tuple[int, float]]:
     """The horizon within each of some numbers of training sequences, from the times of the fresh
     trials. Where it is shorter than the shortest lag that has some, it is not known."""
-    curve = []
+    curve, (at, _, trials) = [], counts(net.chosen)
+    times = {lag: net.chosen[lag].times for lag in at}
     for number in np.unique(np.geomspace(cap / 50, cap, POINTS).astype(int)).tolist():
-        at = sorted(net.chosen)
-        solved = [sum(time <= number for time in net.chosen[lag].times) for lag in at]
-        trials = [len(net.chosen[lag]) for lag in at]
-        point = horizon(at, solved, trials).point
-        if point is not None:
+        solved = [sum(time <= number for time in times[lag]) for lag in at]
+        words, point = best_guess(horizon(at, solved, trials), at, solved, trials)
+        if not words.startswith("<"):
             curve.append((number, point))
-        elif sum(solved) / sum(trials) >= 0.5:
-            curve.append((number, float(at[-1])))
     return curve
 
 
@@ -344,11 +342,9 @@ def _parts(study: Study) -> list[Table | Words]:
     card = card_of(study.rows)
     if not card.nets:
         return [Words("There are no fresh trials yet: the search has not come to its end.")]
-    beside = len(study.own) < len(study.rows)
-    own = {row.experiment.cell for row in study.own} if beside else set()
     parts: list[Table | Words] = [
         Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE),
-        solved_table(card, own),
+        solved_table(card, study.own_cells),
     ]
     if luck := luck_rows(card):
         parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))

@@ -90,9 +90,9 @@ class Remembered:
         # The play-off has a seed of its own, and chose. Trials at longer lags are the pilot's.
         seeds = {lag: {row.experiment.seed for row in rows} for lag, rows in search.items()}
         longest = max((lag for lag in seeds if len(seeds[lag]) > 1), default=max(seeds, default=0))
-        for lag in sorted((lag for lag in search if lag <= longest), reverse=True):
+        for rung in sorted((lag for lag in search if lag <= longest), reverse=True):
             sought = {setting: Rows() for setting in fresh}
-            for row in search[lag]:
+            for row in search[rung]:
                 if _setting(row) in sought:
                     sought[_setting(row)].append(row)
             if all(sought.values()) and any(rows.solved for rows in sought.values()):

@@ -99,6 +99,12 @@ class Study:
         return {source_of(name).view for name, _, _ in self.nets}
 
     @cached_property
+    def own_cells(self) -> set[str]:
+        """The cells of the run itself, if other rows stand beside its own; otherwise none."""
+        beside = len(self.own) < len(self.rows)
+        return {row.experiment.cell for row in self.own} if beside else set()
+
+    @cached_property
     def is_grid(self) -> bool:
         """Whether any net has rows of several settings at one length."""
         return any(line.settings for line in self.lines)
@@ -206,13 +212,17 @@ def published_beside(rows: Sequence[Row]) -> Published | None:
     """
     first = rows[0].experiment
     suite = SUITES.get(first.name)
-    if suite is None:
-        return None
-    expected = settled(suite.at(first.cell, first.length, seed=0)).alone(0)
-    made = (replace(one, seed=0) for one in {row.experiment for row in rows})
-    if any(one != expected for one in made):
+    if suite is None or len(made_as(suite.at(first.cell, first.length), rows)) < len(rows):
         return None
     return suite.published_at(first.cell, first.length)
+
+
+def made_as(asked: Experiment, rows: Iterable[Row]) -> Rows:
+    """Those of the rows that have all settings of the experiment; only their seed may differ."""
+    expected = settled(replace(asked, seed=0)).alone(0)
+    named = [row for row in rows if row.experiment.name == asked.name]
+    made = {one for one in {row.experiment for row in named} if replace(one, seed=0) == expected}
+    return Rows(row for row in named if row.experiment in made)
 
 
 def guessing_of(made: Experiment) -> float | None:

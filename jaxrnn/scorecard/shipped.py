@@ -119,8 +119,10 @@ def in_json(protocol: AnyProtocol) -> dict[str, Any]:
 
 
 def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
-    """Refuse a directory that was begun with another protocol."""
+    """Refuse a directory that was begun with another protocol, or holds rows and none."""
     if not (directory / PROTOCOL).exists():
+        if (directory / ROWS).exists():
+            raise InputError(f"{directory} holds rows of no protocol: use another --out")
         return
     begun, asked = _read_protocol(directory, type(protocol)), in_json(protocol)
     for name, value in asked.items():
@@ -139,8 +141,6 @@ def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     check_protocol(protocol, directory)
     path, is_new = directory / PROTOCOL, not directory.exists()
     is_first = not path.exists()
-    if is_first and (directory / ROWS).exists():
-        raise InputError(f"{directory} holds rows of no protocol: use another --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
