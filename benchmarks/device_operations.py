@@ -145,7 +145,7 @@ def main(
         experiment = Experiment(cell=cell, length=length, trials=number)
         trial = build(experiment, "gpu")
         program = make_program(trial, CHUNK_SEQUENCES, list(target.devices))
-        compiled = program.compile(lanes_of(experiment)).result()
+        compiled = program.chunk.compile(lanes_of(experiment)).result()
         counts = read_counts(dump)
         shutil.rmtree(dump)
         at_once = steps_at_once(trial.num_steps, "gpu")

@@ -86,7 +86,7 @@ def chunks_of(
     def run(state: Any, first_step: int) -> tuple[Any, jax.Array]:
         return program.chunk(state, lanes._replace(update=lanes.update + np.int32(first_step)))
 
-    return run, program.init(lanes)
+    return run, program.first_state(trial.init, lanes)
 
 
 def use_one_core() -> None:

@@ -211,9 +211,10 @@ def first_params(experiment: Experiment, trial: int = 0) -> Any:
 
 def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
     """Every trial's parameters after each of some numbers of updates, without the runner."""
-    program = make_program(build(experiment), 1, ONE_DEVICE)
+    trial = build(experiment)
+    program = make_program(trial, 1, ONE_DEVICE)
     lanes, after = lanes_of(experiment), {}
-    state = program.init(lanes)
+    state = program.first_state(trial.init, lanes)
     for step in range(max(steps)):
         state, _ = program.chunk(state, lanes._replace(update=np.full_like(lanes.update, step)))
         if step + 1 in steps:

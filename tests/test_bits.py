@@ -40,10 +40,10 @@ def experiment_of(cell, length):
 def errors_of(experiment, lanes, chunk, devices):
     """The errors of each of the trials that ride, [STEPS, N]; as a run does, of no fewer lanes than
     the devices are given at least."""
-    width = round_up(lanes, devices)
-    program = make_program(build(experiment), chunk, jax.devices()[:devices])
+    width, trial = round_up(lanes, devices), build(experiment)
+    program = make_program(trial, chunk, jax.devices()[:devices])
     batch = lanes_of(experiment, np.arange(width) % experiment.trials)
-    state, errors = program.init(batch), []
+    state, errors = program.first_state(trial.init, batch), []
     for start in range(0, STEPS, chunk):
         at = batch._replace(update=np.full(width, start, np.int32))
         state, some = program.chunk(state, at)

@@ -18,11 +18,12 @@ from jaxrnn.training.trial import build
 @pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
     experiment = Experiment(cell=cell, length=length, trials=12)
-    program = make_program(build(experiment), 300, ONE_DEVICE)
+    trial = build(experiment)
+    program = make_program(trial, 300, ONE_DEVICE)
 
     def errors(trials):
         lanes = lanes_of(experiment, trials)
-        return np.asarray(program.chunk(program.init(lanes), lanes)[1])
+        return np.asarray(program.chunk(program.first_state(trial.init, lanes), lanes)[1])
 
     together = errors(range(12))
     assert np.ptp(together[-1]) > 0  # the trials differ
@@ -34,11 +35,12 @@ def test_chunks_of_a_run_equal_one_long_chunk():
     trial, lanes = build(STREAK), lanes_of(STREAK)
     whole = make_program(trial, 120, ONE_DEVICE)
     program, parts = make_program(trial, 40, ONE_DEVICE), []
-    state = program.init(lanes)
+    first = whole.first_state(trial.init, lanes)
+    state = program.first_state(trial.init, lanes)
     for start in (0, 40, 80):
         state, errors = program.chunk(state, lanes._replace(update=np.full(5, start, np.int32)))
         parts.append(errors)
-    np.testing.assert_array_equal(np.concatenate(parts), whole.chunk(whole.init(lanes), lanes)[1])
+    np.testing.assert_array_equal(np.concatenate(parts), whole.chunk(first, lanes)[1])
 
 
 def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
@@ -46,21 +48,34 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     chex.clear_trace_counter()
     once = trial._replace(update=chex.assert_max_traces(trial.update, n=1))
     program = make_program(once, 40, ONE_DEVICE)
-    ahead = program.compile(lanes)
-    assert program.compile(lanes) is ahead
-    state = program.init(lanes)
+    ahead = program.chunk.compile(lanes)
+    assert program.chunk.compile(lanes) is ahead
+    state = program.first_state(once.init, lanes)
     errors = program.chunk(state, lanes)[1]
     assert ahead.done()
     assert ahead.result().seconds > 0
-    state, same = ahead.result().run(program.init(lanes), lanes)
+    state, same = ahead.result().run(program.first_state(once.init, lanes), lanes)
     np.testing.assert_array_equal(errors, same)
+
+
+def test_only_lanes_at_update_0_get_first_weights():
+    trial, lanes = build(STREAK), lanes_of(STREAK)
+    program = make_program(trial, 10, ONE_DEVICE)
+    state, _ = program.chunk(program.first_state(trial.init, lanes), lanes)
+    trained = jax.device_get(state.params)
+    some = lanes._replace(update=np.array([10, 0, 10, 10, 0], np.int32))
+    state = program.start(trial.init)(state, some)
+    for lane, update in enumerate(some.update):
+        expected = of_trial(trained, lane) if update else first_params(STREAK, lane)
+        jax.tree.map(np.testing.assert_array_equal, of_trial(state.params, lane), expected)
 
 
 def test_a_lane_stands_still_from_its_stop_on():
     stop = np.array([0, 3, 30, 12, NEVER], np.int32)
     lanes = lanes_of(WINDOW)._replace(stop=stop)
-    program = make_program(build(WINDOW), 30, ONE_DEVICE, replayable=True)
-    before = program.init(lanes)
+    trial = build(WINDOW)
+    program = make_program(trial, 30, ONE_DEVICE, replayable=True)
+    before = program.first_state(trial.init, lanes)
     state, errors = program.chunk(before, lanes)
     again, errors_again = program.chunk(before, lanes)  # what it began with is still there
     jax.tree.map(np.testing.assert_array_equal, (state, errors), (again, errors_again))
@@ -77,7 +92,7 @@ def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, pre
     lanes = lanes_of(experiment)
     with jax.default_matmul_precision(chosen):
         program = make_program(build(experiment), 3, ONE_DEVICE)
-        text = program.chunk.lower(program.init(lanes), lanes).as_text()
+        text = program.chunk.lower(program.zeros(lanes), lanes).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     # h W and h V, and backward two for each; a sum over the other symbols; x U looks rows up
     assert len(products) == 7
@@ -102,7 +117,7 @@ def test_a_trial_without_tests_has_no_programs_for_them():
     assert not program.tests
     program = make_program(build(BY_TEST), 3, ONE_DEVICE)
     lanes = lanes_of(BY_TEST)
-    params = program.init(lanes).params
+    params = program.zeros(lanes).params
     assert program.tests[DECIDING](params, lanes).shape == (5, 24)
     assert program.tests[FINAL](params, lanes).shape == (5, 40)
 
@@ -117,7 +132,7 @@ def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
 
     once = trial._replace(tests=((DECIDING, test),))
     program = make_program(once, 3, ONE_DEVICE)
-    params = program.init(lanes).params
+    params = program.first_state(once.init, lanes).params
     errors = program.tests[DECIDING](params, lanes)
     jax.clear_caches()
     np.testing.assert_array_equal(program.tests[DECIDING](params, lanes), errors)

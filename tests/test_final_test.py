@@ -171,7 +171,7 @@ def test_no_more_trials_are_tested_at_once_than_were_trained():
         return np.asarray(lanes.trial, float)[:, None] / 10
 
     program = program._replace(tests={FINAL: final_test})
-    kept = LastParams(program.init(lanes_of(experiment)).params, np.arange(8))
+    kept = LastParams(program.zeros(lanes_of(experiment)).params, np.arange(8))
     ends = ["solved", "diverged", *["unsolved"] * 6]
     outcomes = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(ends)]
     errors = errors_at_end(experiment, program, kept, outcomes, 4, 1)
@@ -185,7 +185,7 @@ def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
     program = make_program(build(experiment), 1, ONE_DEVICE, replayable=True)
     program = program._replace(tests={FINAL: lambda params, lanes: errors[lanes.trial]})
-    kept = LastParams(program.init(lanes_of(experiment)).params, np.arange(2))
+    kept = LastParams(program.zeros(lanes_of(experiment)).params, np.arange(2))
     solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
     tested = errors_at_end(experiment, program, kept, solved, 3, 1)
     first, second = with_tests(experiment, solved, tested)

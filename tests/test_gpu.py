@@ -50,7 +50,7 @@ CASES |= {  # cross-entropy is every cell's
 def errors_of(experiment, devices, num_steps=50):
     trial = build(experiment, devices[0].platform)
     program, lanes = make_program(trial, num_steps, devices), lanes_of(experiment)
-    return np.asarray(program.chunk(program.init(lanes), lanes)[1])
+    return np.asarray(program.chunk(program.first_state(trial.init, lanes), lanes)[1])
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrnn import CELLS, Experiment, InputError, ind_rnn, lstm, run_trials, stack, xavier
-from jaxrnn.training.engine import _keys_of, lanes_of, make_program
+from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import build
 
 SMALL = {"length": 5, "hidden_size": 3, "trials": 2, "max_steps": 60, "window": 50}
@@ -33,11 +33,12 @@ def registered(monkeypatch):
 def weights_after(num_updates, **settings):
     """The parameters of all trials, first ones and those after so many updates."""
     experiment = Experiment(**SMALL, **settings)
-    program = make_program(build(experiment), num_updates, jax.devices()[:1])
-    lanes = lanes_of(experiment)
-    first = jax.vmap(build(experiment).init)(_keys_of(lanes), lanes.settings).params
-    state, _ = program.chunk(program.init(lanes), lanes)
-    return jax.device_get((first, state.params))
+    trial, lanes = build(experiment), lanes_of(experiment)
+    program = make_program(trial, num_updates, jax.devices()[:1])
+    state = program.first_state(trial.init, lanes)
+    first = jax.device_get(state.params)  # the chunk gives up the state's memory
+    state, _ = program.chunk(state, lanes)
+    return first, jax.device_get(state.params)
 
 
 @pytest.mark.parametrize("optimizer", ["clipped_sgd", "clipped_adam"])

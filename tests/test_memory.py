@@ -47,10 +47,7 @@ def size_of_program(experiment, lanes):
     program = make_program(trial, chunk_steps, replayable=has_final_test)
     stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
     given = lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
-    state = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype), state_of(trial)
-    )
-    compiled = program.chunk.lower(state, given).compile(QUICK).memory_analysis()
+    compiled = program.chunk.lower(program.zeros(given), given).compile(QUICK).memory_analysis()
     size = compiled.argument_size_in_bytes + compiled.output_size_in_bytes
     return jax.device_count() * (size + compiled.temp_size_in_bytes - compiled.alias_size_in_bytes)
 

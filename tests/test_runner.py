@@ -133,16 +133,17 @@ def test_each_program_is_traced_once_for_each_width_and_narrowing_changes_no_out
     def make_watched(*arguments):
         program = program_for(*arguments)
 
-        def chunk(state, lanes):
-            seen.add(len(lanes.trial))
-            return program.chunk(state, lanes)
+        class Chunk:
+            def compile(self, lanes):
+                done = program.chunk.compile(lanes)
+                done.result()  # so that it does not depend on the time that takes
+                return done
 
-        def compiled(lanes):
-            done = program.compile(lanes)
-            done.result()  # so that it does not depend on the time that takes
-            return done
+            def __call__(self, state, lanes):
+                seen.add(len(lanes.trial))
+                return program.chunk(state, lanes)
 
-        return program._replace(chunk=chunk, compile=compiled)
+        return program._replace(chunk=Chunk())
 
     chex.clear_trace_counter()
     monkeypatch.setattr(host_loop, "build", build_counting)

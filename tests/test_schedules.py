@@ -99,9 +99,9 @@ number = 5
 def rates_of(experiment, num_updates):
     """The rate of each update: how far a weight moves by an optimizer that moves it by the rate."""
     moving = dataclasses.replace(experiment, optimizer="moving.py:one")
-    program = make_program(build(moving), 1, jax.devices()[:1])
-    lanes = lanes_of(moving)
-    state, weights = program.init(lanes), []
+    trial, lanes = build(moving), lanes_of(moving)
+    program = make_program(trial, 1, jax.devices()[:1])
+    state, weights = program.first_state(trial.init, lanes), []
     for k in range(num_updates):
         at = lanes._replace(update=np.full_like(lanes.update, k))
         state, _ = program.chunk(state, at)

@@ -66,7 +66,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
     program = make_program(trial, chunk_steps, ONE_DEVICE)
     seeds = np.full(3, SEED, np.uint32)
     lanes = Lanes(seeds, numbers, np.zeros(3, np.int32), settings)
-    state = program.init(lanes)
+    state = program.first_state(trial.init, lanes)
     errors = []
     for _ in range(4):
         state, some_errors = program.chunk(state, lanes)

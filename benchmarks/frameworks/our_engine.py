@@ -36,7 +36,7 @@ def build(problem: Problem) -> Run:
     def program_of(num_steps: int) -> Program:
         return make_program(trial, num_steps, device)
 
-    state = program_of(1).init(lanes_of(experiment))
+    state = program_of(1).first_state(trial.init, lanes_of(experiment))
     done = 0
 
     def run(coins: np.ndarray, learning_rate: float, clip: float) -> np.ndarray:

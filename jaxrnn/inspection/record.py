@@ -39,7 +39,7 @@ def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params
     program = make_program(functions, experiment.updates(num_steps), devices)
     # Every lane holds the same trial; the content of the other lanes makes no difference.
     lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
-    state, _ = program.chunk(program.init(lanes), lanes)
+    state, _ = program.chunk(program.first_state(functions.init, lanes), lanes)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), jax.device_get(state.params))
 
 

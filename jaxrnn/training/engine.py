@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,9 @@ from jax.typing import ArrayLike
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices, usable_cores
 from jaxrnn.problems import Sequence as Drawn
-from jaxrnn.training.trial import Settings, TrainState, Trial, settings_of, trial_key
+from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of, trial_key
+
+Result = TypeVar("Result")
 
 
 class Lanes(NamedTuple):
@@ -30,7 +32,7 @@ class Lanes(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """A chunk for one number of lanes."""
+    """A function of (state, lanes) for one number of lanes."""
 
     run: jax.stages.Compiled
     seconds: float  # that tracing and compiling took
@@ -38,18 +40,22 @@ class Compiled(NamedTuple):
 
 class Program(NamedTuple):
     """One trial's functions for all lanes of a batch, each compiled once for each number of them,
-    whatever trials and updates they hold."""
+    whatever trials and updates they hold. All but ``start`` are the same for every initializer."""
 
-    init: Callable[[Lanes], TrainState]  # a state for a first chunk, of the right shapes
+    zeros: Callable[[Lanes], TrainState]  # a state of the right shapes, for ``start``
+    # (state, lanes) -> the state, with a trial's first weights, by its ``init``, in each lane at
+    # update 0; gives up the memory of the state that it is given
+    start: "Callable[[Init], Compiles[TrainState]]"
     # (state, lanes) -> (state, errors [C, N], or [C, N, B] of batches); gives up the state's memory
     # unless replayable
-    chunk: Callable[[TrainState, Lanes], tuple[TrainState, jax.Array]]
-    # begins to compile the chunk for so many lanes on another thread, if nobody has yet
-    compile: Callable[[Lanes], Future[Compiled]]
-    widths: Callable[[], list[int]]  # the numbers of lanes that it is compiled for
+    chunk: "Compiles[tuple[TrainState, jax.Array]]"
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
     tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
     put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
+
+    def first_state(self, init: "Init", lanes: Lanes) -> TrainState:
+        """The state of these lanes at update 0."""
+        return self.start(init)(self.zeros(lanes), lanes)
 
 
 NEVER = np.iinfo(np.int32).max
@@ -100,8 +106,8 @@ def make_program(
 ) -> Program:
     """The program of one trial, its lanes shared out over the devices.
 
-    A chunk is ``chunk_updates`` updates of every lane, for states from ``init``, ``put`` or
-    the chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
+    A chunk is ``chunk_updates`` updates of every lane, for states from ``start``, ``put`` or the
+    chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
     lane's state no longer changes. Only such a chunk leaves its first argument valid. The devices
     (all of the process by default) divide the number of lanes. Matrix products have float32's full
     precision unless ``jax_default_matmul_precision`` says otherwise.
@@ -123,9 +129,13 @@ def make_program(
         )
         return known[width]
 
-    def init(lanes: Lanes) -> TrainState:
-        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
-        return jax.device_put(zeros, sharding)
+    def zeros(lanes: Lanes) -> TrainState:
+        host = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
+        return jax.device_put(host, sharding)
+
+    @cache
+    def start(init: Init) -> Compiles[TrainState]:
+        return Compiles(_compile(partial(_started, init), _LANES, devices, (0,)), shapes)
 
     def all_updates(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         return _chunk(trial, chunk_updates, replayable, hides_length, state, lanes)
@@ -134,15 +144,14 @@ def make_program(
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
             return jax.vmap(test)(_keys_of(lanes), params)
 
-        return _held(_compile(all_lanes, None, devices))
+        return _held(_compile(all_lanes, _LANES, devices))
 
     donated = () if replayable else (0,)
-    chunk = _Chunk(_compile(all_updates, PartitionSpec(None, *_AXIS), devices, donated), shapes)
+    of_chunk = _LANES, PartitionSpec(None, *_AXIS)
     return Program(
-        init=init,
-        chunk=chunk,
-        compile=chunk.compile,
-        widths=chunk.widths,
+        zeros=zeros,
+        start=start,
+        chunk=Compiles(_compile(all_updates, of_chunk, devices, donated), shapes),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
     )
@@ -152,8 +161,8 @@ def make_program(
 _COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
 
 
-class _Chunk:
-    """:class:`Program`'s chunk and its ``compile``."""
+class Compiles(Generic[Result]):
+    """A function of (state, lanes) that is compiled on another thread."""
 
     def __init__(self, jitted: Any, shapes: Callable[[Lanes], TrainState]) -> None:
         """``shapes`` are those of the state of some lanes."""
@@ -161,6 +170,7 @@ class _Chunk:
         self._compiled: dict[int, Future[Compiled]] = {}
 
     def compile(self, lanes: Lanes) -> Future[Compiled]:
+        """Begin to compile it for so many lanes, if nobody has yet."""
         width = lanes.trial.shape[0]
         if width not in self._compiled:
             start = time.monotonic()
@@ -177,14 +187,17 @@ class _Chunk:
         return self._compiled[width]
 
     def widths(self) -> list[int]:
+        """The numbers of lanes that it is compiled for."""
         return [
             width
             for width, compiled in self._compiled.items()
             if compiled.done() and compiled.exception() is None
         ]
 
-    def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        return self.compile(lanes).result().run(state, lanes)
+    def __call__(self, state: TrainState, lanes: Lanes) -> Result:
+        """What it gives, once it is compiled."""
+        result: Result = self.compile(lanes).result().run(state, lanes)
+        return result
 
 
 def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
@@ -207,6 +220,14 @@ def _keys_of(lanes: Lanes) -> jax.Array:
     return jax.vmap(trial_key)(lanes.seed, lanes.trial)
 
 
+def _started(init: Init, state: TrainState, lanes: Lanes) -> TrainState:
+    def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
+        is_fresh = (lanes.update == 0).reshape(lanes.update.shape + (1,) * (new.ndim - 1))
+        return jnp.where(is_fresh, new, old)
+
+    return jax.tree.map(fresh_or, jax.vmap(init)(_keys_of(lanes), lanes.settings), state)
+
+
 def _chunk(
     trial: Trial,
     chunk_updates: int,
@@ -218,12 +239,6 @@ def _chunk(
     """All updates of a chunk: (state after it, errors [C, N], or [C, N, B] of batches)."""
     num_lanes = lanes.trial.shape[0]
     keys = _keys_of(lanes)
-
-    def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
-        is_fresh = (lanes.update == 0).reshape((num_lanes,) + (1,) * (new.ndim - 1))
-        return jnp.where(is_fresh, new, old)
-
-    state = jax.tree.map(fresh_or, jax.vmap(trial.init)(keys, lanes.settings), state)
     # Those of two updates at least, see below.
     num_drawn = max(2, chunk_updates)
     sequences = _sequences(trial, keys, lanes.update, num_drawn)
@@ -302,17 +317,26 @@ def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _compile(
     function: Callable[..., Any],
-    errors: PartitionSpec | None,
+    out_specs: Any,
     devices: Sequence[jax.Device],
     donated: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
     """The function of (state, lanes), its lanes shared out over the devices, as one program."""
+    mesh = Mesh(np.array(devices), _AXIS)
     sharded = jax.shard_map(
         in_full_precision(function),
-        mesh=Mesh(np.array(devices), _AXIS),
+        mesh=mesh,
         in_specs=(_LANES, _LANES),
-        out_specs=_LANES if errors is None else (_LANES, errors),
+        out_specs=out_specs,
         check_vma=False,  # a cell's first state need not say that it differs from lane to lane
     )
     options = _CPU_OPTIONS if devices[0].platform == "cpu" else None
-    return jax.jit(sharded, donate_argnums=donated, compiler_options=options)
+    return jax.jit(
+        sharded,
+        # Or an array without elements, as the biases of no outputs, would come back unshared.
+        out_shardings=jax.tree.map(
+            partial(NamedSharding, mesh), out_specs, is_leaf=lambda a: isinstance(a, PartitionSpec)
+        ),
+        donate_argnums=donated,
+        compiler_options=options,
+    )

@@ -110,6 +110,7 @@ class Run:
         held = np.size((self.saved or {}).get("lane_trial", ()))
         self.batch = self._first_batch(*self._usable(devices, held))
         self.widest = self.batch.width
+        self.start = self._start(self.batch) if self.saved is None else None
         self.table = LaneTable(self.batch.width, len(self.trials))
 
     @property
@@ -124,10 +125,12 @@ class Run:
         is over. The caller can run this function on another thread and do something else meanwhile.
         """
         yield self.batch.compiled.result
+        if self.start is not None:
+            yield self.start.result
         devices, program, width, compiled = self.batch
         run = compiled.result().run
         check_program(self.experiment, run, width, self.chunk_updates, devices)
-        self.state = program.init(self._lanes())
+        self.state = program.zeros(self._lanes())
         self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
@@ -217,8 +220,16 @@ class Run:
 
     def _compile(self, program: Program, width: int) -> Future[Compiled]:
         """Begin to compile the program for so many lanes, unless that has been done."""
+        return program.chunk.compile(self._any(width))
+
+    def _start(self, batch: _Batch) -> Future[Compiled]:
+        """The same for what gives trials their first weights."""
+        return batch.program.start(self.trial.init).compile(self._any(batch.width))
+
+    def _any(self, width: int) -> Lanes:
+        """So many lanes, whatever they hold."""
         lanes = lanes_of(self.experiment, np.resize(self.trials, width))
-        return program.compile(lanes._replace(stop=self._never(width)))
+        return lanes._replace(stop=self._never(width))
 
     def _never(self, width: int) -> np.ndarray | None:
         """The update at which each lane stops: never; None if lanes cannot stop."""
@@ -240,8 +251,8 @@ class Run:
         self.batch = batch
 
     def _lanes(self) -> Lanes:
-        """The lanes as the device sees them; an idle lane repeats the beginning of the first
-        trial."""
+        """The lanes as the device sees them; an idle lane has the first trial at update 0, whatever
+        its state."""
         position = np.maximum(self.table.trial, 0)
         update = np.where(self.table.busy, self.table.update, np.int32(0))
         settings = jax.tree.map(lambda values: values[position], self.settings)
@@ -249,7 +260,10 @@ class Run:
         return Lanes(seed, self.trials[position], update, settings, self._never(len(position)))
 
     def _launch(self) -> _InFlight:
-        lanes, before, program = self._lanes(), self.state, self.batch.program
+        lanes, program = self._lanes(), self.batch.program
+        if (self.table.busy & (self.table.update == 0)).any():
+            self.state = program.start(self.trial.init)(self.state, lanes)
+        before = self.state
         self.state, errors = program.chunk(self.state, lanes)
         test = program.tests.get(DECIDING)
         tests = None if test is None else test(self.state.params, lanes)

@@ -89,6 +89,18 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     """The parts of a net, each looked at only once. ``builders`` change if a user's own file
     changes."""
     *others, optimizer, scheduled = builders
+    anyhow = replace(experiment, initializer="any")
+    optimizer_of, schedule = _updates(anyhow, optimizer, scheduled)
+    parts, params = _but_the_optimizer(replace(experiment, **_OF_UPDATES), tuple(others))
+    check_optimizer(experiment, optimizer_of, params)
+    return parts._replace(optimizer=optimizer_of, schedule=schedule)
+
+
+@lru_cache(maxsize=256)
+def _updates(
+    experiment: Experiment, optimizer: Any, scheduled: Any
+) -> tuple[Callable[[Any, Any], optax.GradientTransformation], Schedule | None]:
+    """The optimizer and the schedule, the same for every initializer."""
     look_up(CLIPPINGS, "clipping", experiment.clipping)
     options = dict(experiment.optimizer_options)
     check_options(f"optimizer {experiment.optimizer}", optimizer, options, num_sizes=3)
@@ -96,10 +108,7 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
         return optimizer(learning_rate, clip, experiment.clipping, **options)
 
-    schedule = schedule_of(experiment, scheduled)
-    parts, params = _but_the_optimizer(replace(experiment, **_OF_UPDATES), tuple(others))
-    check_optimizer(experiment, optimizer_of, params)
-    return parts._replace(optimizer=optimizer_of, schedule=schedule)
+    return optimizer_of, schedule_of(experiment, scheduled)
 
 
 @lru_cache(maxsize=256)
@@ -107,7 +116,22 @@ def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tup
     """All parts but the optimizer, which nets with other optimizers share; and the parameters'
     shapes."""
     _forget_traces(next(_looks))
-    _, builder, draws = builders
+    *others, draws = builders
+    parts = _but_the_weights(replace(experiment, initializer="any"), tuple(others))
+    task, cell, goal = parts.task, parts.cell, parts.goal
+    owner = f"initializer {experiment.initializer}"
+    initializer = build(Initializer, owner, draws, (), task.num_steps)
+    params = check_shapes(experiment, task, cell, initializer)
+    check_goal(experiment, task, goal)
+    for other in {test.task: None for test in parts.tests if test.task is not task}:
+        check_shapes(experiment, other, cell, initializer)
+        check_goal(experiment, other, goal)
+    return parts._replace(initializer=initializer), params
+
+
+@lru_cache(maxsize=256)
+def _but_the_weights(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
+    """All parts but the optimizer and the initializer, unchecked."""
     task = task_of(experiment)
     measure = task.measure if experiment.measure is None else experiment.measure
     if isinstance(measure, str):
@@ -116,16 +140,8 @@ def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tup
     goal = Goal(
         objective, look_up(REDUCTIONS, "loss-reduction", experiment.loss_reduction), measure
     )
-    owner = f"initializer {experiment.initializer}"
-    initializer = build(Initializer, owner, draws, (), task.num_steps)
-    cell = _cell(experiment, task, builder)
-    tests = tests_of(experiment, task)
-    params = check_shapes(experiment, task, cell, initializer)
-    check_goal(experiment, task, goal)
-    for other in {test.task: None for test in tests if test.task is not task}:
-        check_shapes(experiment, other, cell, initializer)
-        check_goal(experiment, other, goal)
-    return Parts(task, cell, initializer, goal, optax.sgd, tests), params
+    cell = _cell(experiment, task, builders[1])
+    return Parts(task, cell, xavier(), goal, optax.sgd, tests_of(experiment, task))
 
 
 def _forget_traces(looks: int) -> None:

@@ -1,7 +1,8 @@
 """The compiled programs that this process holds, each for a net on some devices.
 
-Seeds, trials, rates, biases, caps and stop rules are data to a program. So one program serves a
-search, the trials that are reported after it, and another seed.
+Seeds, trials, rates, biases, caps and stop rules are data to a program, and the first weights are
+drawn before it. So one program serves a search, the trials that are reported after it, another seed
+and another initializer.
 """
 
 from collections import OrderedDict
@@ -25,7 +26,7 @@ def program_for(
     trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
 ) -> Program:
     """The program of :func:`jaxrnn.training.engine.make_program`; the same one for the same
-    arguments and settings of JAX."""
+    arguments and settings of JAX, whatever the trial's ``init``."""
     key = _key(trial, chunk_updates, devices, replayable)
     if key not in _held:
         _held[key] = make_program(trial, chunk_updates, devices, replayable)
@@ -40,7 +41,7 @@ def widths_held(
 ) -> list[int]:
     """The numbers of lanes that such a program is compiled for already."""
     program = _held.get(_key(trial, chunk_updates, devices, replayable))
-    return [] if program is None else program.widths()
+    return [] if program is None else program.chunk.widths()
 
 
 def forget_programs() -> None:
@@ -49,4 +50,5 @@ def forget_programs() -> None:
 
 
 def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool) -> Any:
-    return trial, chunk_updates, tuple(devices), replayable, settings_of_jax()
+    anyhow = trial._replace(init=None)  # type: ignore[arg-type]  # only compared
+    return anyhow, chunk_updates, tuple(devices), replayable, settings_of_jax()

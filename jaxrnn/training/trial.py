@@ -1,6 +1,7 @@
 """One trial: its keys, its first weights and its update, as pure functions without a trial axis."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import Cell, Initializer
+from jaxrnn.nets import Cell, Initializer, xavier
 from jaxrnn.nets.base import run, unroll_together
 from jaxrnn.nets.initializers import Matrix
 from jaxrnn.nets.products import barrier
@@ -44,10 +45,14 @@ class TrainState(NamedTuple):
     opt_state: optax.OptState
 
 
+Init = Callable[[jax.Array, Settings], TrainState]
+"""``init(key, settings) -> first state``."""
+
+
 class Trial(NamedTuple):
     """The functions of one trial; ``key`` is always the trial's own key."""
 
-    init: Callable[[jax.Array, Settings], TrainState]
+    init: Init  # all else is the same for every initializer
     draw: Callable[[jax.Array, jax.Array], Sequence]  # (key, number) -> that training sequence
     # (state, settings, sequences, number of the update) -> (state after the update, errors before
     # it): of the B sequences of a batch, [B, ...] and [B], or of a single one without that axis
@@ -106,11 +111,27 @@ def build(experiment: Experiment, platform: str = "cpu") -> Trial:
     experiment = settled(experiment)
     parts = parts_of(experiment)
     check_draws(experiment.task, parts.task)
-    return make_trial(experiment.net(), parts, platform)
+    with_xavier = replace(experiment.net(), initializer="xavier")
+    trial = _make_trial(with_xavier, parts._replace(initializer=xavier()), platform)
+    return trial._replace(init=_init_of(parts))
+
+
+@lru_cache(maxsize=256)
+def _init_of(parts: Parts) -> Init:
+    def init(key: jax.Array, settings: Settings) -> TrainState:
+        key = jax.random.fold_in(key, WEIGHTS)
+        params = parts.cell.init(key, with_settings(parts.initializer, settings))
+        return TrainState(params, _optimizer_of(parts, settings).init(params))
+
+    return init
+
+
+def _optimizer_of(parts: Parts, settings: Settings) -> optax.GradientTransformation:
+    return parts.optimizer(settings.learning_rate, settings.clip)
 
 
 @lru_cache(maxsize=256)  # so that equal nets have one program
-def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
+def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
     """One trial of a net (:meth:`jaxrnn.Experiment.net`) of these parts.
 
     ``update`` measures each sequence's error with the weights before it, then takes one gradient
@@ -129,14 +150,6 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         steps_at_once(task.num_steps, platform),
     )
 
-    def optimizer_of(settings: Settings) -> optax.GradientTransformation:
-        return parts.optimizer(settings.learning_rate, settings.clip)
-
-    def init(key: jax.Array, settings: Settings) -> TrainState:
-        key = jax.random.fold_in(key, WEIGHTS)
-        params = cell.init(key, with_settings(parts.initializer, settings))
-        return TrainState(params, optimizer_of(settings).init(params))
-
     def draw(key: jax.Array, number: jax.Array) -> Sequence:
         return task.draw(jax.random.fold_in(key, number))
 
@@ -150,7 +163,9 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         if parts.schedule is not None:
             rate = settings.learning_rate * parts.schedule(number)
             settings = settings._replace(learning_rate=barrier(rate))
-        updates, opt_state = optimizer_of(settings).update(gradients, state.opt_state, state.params)
+        updates, opt_state = _optimizer_of(parts, settings).update(
+            gradients, state.opt_state, state.params
+        )
         if cell.rate_factors is not None:
             factors = cell.rate_factors(state.params)
             updates = jax.tree.map(lambda one, factor: one * factor, updates, factors)
@@ -176,7 +191,7 @@ def make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> T
         return _errors_of(measure, params, draw, numbers)
 
     return Trial(
-        init,
+        _init_of(parts),
         draw,
         update,
         task.num_steps,
