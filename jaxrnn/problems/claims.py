@@ -205,6 +205,7 @@ _JANET = claim_of(
         "lstm": {"cell": "lstm", "initializer": "xavier", "forget_bias": 1.0},
     },
     (Says("janet", LEARNS), Says("janet", SOONER, "lstm")),
+    minutes=52,
     statement=(
         "a forget-gate-only version of the LSTM with chrono-initialized biases, not only provides "
         "computational savings but outperforms the standard LSTM on multiple benchmark datasets"
@@ -385,6 +386,7 @@ _COPYING = claim_of(
     ),
     {"lru": {"cell": "lru", "stack_hidden": False}},
     (Says("lru", LEARNS),),
+    minutes=2,
     statement=(
         "LTI SSMs (linear recurrences and global convolutions) can easily solve this task by only "
         "keeping track of time instead of reasoning about the data"
