@@ -251,9 +251,11 @@ def test_a_rung_at_a_lag_that_the_task_refuses_is_not_asked_for():
 
 
 def test_a_seed_of_the_search_and_an_unknown_match_are_refused():
-    for seed in (1000, 1001):
-        with pytest.raises(InputError, match=f"seed {seed} must not be search-seed 1000 or the"):
+    for seed in (996, 1000, 1001):  # each lag's fresh trials have a seed of their own
+        words = f"seed {seed} takes the seeds up to {seed + 4}, but the search has 1000 and 1001"
+        with pytest.raises(InputError, match=words):
             replace(SINGLE, seed=seed)
+    assert (replace(SINGLE, seed=995).seed, replace(SINGLE, seed=1002).seed) == (995, 1002)
     with pytest.raises(InputError, match="unknown match 'size': choose from state, weights"):
         replace(SINGLE, match="size")
 
@@ -289,9 +291,9 @@ def test_a_play_off_at_the_longest_lag_with_success_finds_who_was_lucky():
 
 
 def test_fresh_trials_lie_around_the_lag_that_the_pilot_found():
-    assert lags_reported(LAGS, 128) == {16: 6, 32: 6, 64: 6, 128: 9, 256: 6}
-    assert lags_reported(LAGS, 1024) == {128: 6, 256: 6, 512: 6, 1024: 9}
-    assert lags_reported(LAGS, 8) == {8: 9, 16: 6}
+    assert lags_reported(LAGS, 128) == {256: 6, 128: 9, 64: 6, 32: 6, 16: 6}
+    assert lags_reported(LAGS, 1024) == {1024: 9, 512: 6, 256: 6, 128: 6}
+    assert lags_reported(LAGS, 8) == {16: 6, 8: 9}
     assert lags_reported(LAGS, None) == {8: 6}
     assert lags_reported((32, 64, 128), None) == {32: 6}
 
@@ -300,13 +302,14 @@ def test_fresh_trials_have_another_seed_and_the_settings_of_the_winner_and_of_th
     found, _ = simulated(lambda setting, lag: 9 * (lag <= (16 if setting is None else 128)))
     fresh = reported(base_of(), LAGS, found)
     assert [(one.name.split("-")[1:], one.length, one.trials) for one in fresh] == [
-        *((["two_sequence"], lag, 9 if lag == 128 else 6) for lag in (16, 32, 64, 128, 256)),
-        *((["two_sequence", "default"], lag, 6) for lag in (8, 16, 32)),
+        *((["two_sequence"], lag, 9 if lag == 128 else 6) for lag in (256, 128, 64, 32, 16)),
+        *((["two_sequence", "default"], lag, 6) for lag in (32, 16, 8)),
     ]
-    assert {one.seed for one in fresh} == {1}
+    # The trials of two lags are independent.
+    assert [one.seed for one in fresh] == [1, 2, 3, 4, 5, 1, 2, 3]
     for one in fresh[:5]:
         expected = with_setting(replace(base_of(), length=one.length), found.finalists[0])
-        assert one == replace(expected, trials=one.trials)
+        assert one == replace(expected, trials=one.trials, seed=one.seed)
     assert {(one.learning_rate, one.forget_bias) for one in fresh[5:]} == {(0.001, 1.0)}
     others = finalists(base_of(), found)
     assert sum(one.trials for one in others) == 6

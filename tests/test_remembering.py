@@ -58,7 +58,7 @@ def few(monkeypatch):
     monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
     monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
-    monkeypatch.setattr("jaxrnn.scorecard.halving.REPORT", {0.5: 2, 1: 2, 2: 2})
+    monkeypatch.setattr("jaxrnn.scorecard.halving.REPORT", {2: 2, 1: 2, 0.5: 2})
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,14 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     assert {"", "-default", "-search"} <= roles
     sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
     assert {row.experiment.seed for row in sought} == {1000, 1001}
-    assert {row.experiment.seed for row in rows if row not in sought} == {1}
+    # From the longest lag to the shortest; the other finalist has the first.
+    assert {row.experiment.seed for row in rows if row not in sought} == {1, 2, 3}
     assert {row.experiment.max_steps for row in rows} == {600}
     kept = json.loads((tiny_run / "protocol.json").read_text())
     assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
         "seed": 1,
         "search_seed": 1000,
-        "search_version": 2,
+        "search_version": 3,
     }
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", lambda *_, **__: pytest.fail("trained"))
     again = run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY)
@@ -117,7 +118,7 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     told = json.loads((tiny_run / "protocol.json").read_text())
     del told["search_version"]  # as before the play-off
     (earlier / "protocol.json").write_text(json.dumps(told))
-    with pytest.raises(InputError, match="was begun with search-version 1, not 2: use another"):
+    with pytest.raises(InputError, match="was begun with search-version 1, not 3: use another"):
         run_horizon(["gru"], [f"{own}:echo"], earlier, TINY)
     other = tmp_path / "other"
     other.mkdir()

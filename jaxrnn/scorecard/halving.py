@@ -56,7 +56,7 @@ NUM_FINALISTS = 2
 
 PILOT_TRIALS = 2
 
-REPORT = {1 / 8: 6, 1 / 4: 6, 1 / 2: 6, 1: 9, 2: 6}
+REPORT = {2: 6, 1: 9, 1 / 2: 6, 1 / 4: 6, 1 / 8: 6}
 """The fresh trials at each lag, in lags that the pilot found. Six trials are the least that can
 bound a horizon (0.5^6 < 0.025); nine may have an exception. A pilot of the best among many settings
 is more likely too long than too short, so most lags are shorter."""
@@ -82,17 +82,19 @@ class HorizonProtocol:
     max_steps: int = 20_000  # training sequences of a trial
     batch_size: int = 1
     match: str = "weights"  # a name of MATCHES
-    seed: int = 1  # of the trials that are reported
-    search_seed: int = 1000
-    search_version: int = 2  # rows of an earlier search are of other settings
+    seed: int = 1  # of the trials reported at the longest lag; one more at each shorter one
+    search_seed: int = 1000  # of the rungs and the pilot; the play-off's is one more
+    search_version: int = 3  # rows of an earlier one are of other settings or seeds
 
     def __post_init__(self) -> None:
         """Raise InputError for an unknown match, and for a seed that the search has, too."""
         look_up(MATCHES, "match", self.match)
-        if self.seed in (self.search_seed, self.search_seed + 1):
+        last = self.seed + len(REPORT) - 1
+        if self.seed <= self.search_seed + 1 and self.search_seed <= last:
             raise InputError(
-                f"seed {self.seed} must not be search-seed {self.search_seed} or the one after it: "
-                "the reported trials would have the weights and the sequences of the search"
+                f"seed {self.seed} takes the seeds up to {last}, but the search has "
+                f"{self.search_seed} and {self.search_seed + 1}: the reported trials would have "
+                "the weights and the sequences of the search"
             )
 
 
@@ -312,15 +314,19 @@ def lags_reported(lags: Sequence[int], longest: int | None) -> dict[int, int]:
 
 def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experiment]:
     """The fresh trials of the best setting, then those of the declared default unless it is the
-    best, lag by lag."""
-    default = replace(base, name=base.name + DEFAULT)
+    best, from the longest lag to the shortest.
+
+    Each lag has a seed of its own. Under one seed trials of one number would begin with the same
+    weights at every lag, so they would not be independent, as the interval has it.
+    """
+    setting, default = found.finalists[0], replace(base, name=base.name + DEFAULT)
     return [
-        with_setting(replace(base, length=lag, trials=trials), found.finalists[0])
-        for lag, trials in lags_reported(lags, found.longest).items()
+        with_setting(replace(base, length=lag, trials=trials, seed=base.seed + place), setting)
+        for place, (lag, trials) in enumerate(lags_reported(lags, found.longest).items())
     ] + [
-        replace(default, length=lag, trials=OTHER_TRIALS)
-        for lag in lags_reported(lags, found.default_longest)
-        if found.finalists[0] is not None
+        replace(default, length=lag, trials=OTHER_TRIALS, seed=base.seed + place)
+        for place, lag in enumerate(lags_reported(lags, found.default_longest))
+        if setting is not None
     ]
 
 
