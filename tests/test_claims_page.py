@@ -99,7 +99,7 @@ def test_the_shares_of_the_ledger_are_those_of_the_kept_rows(text):
         if found[5]:
             bounds_of(sum(trials), len(trials), found[5], found[6])
         checked += 1
-    assert checked > 15
+    assert checked > 20
 
 
 def test_the_counts_at_the_top_are_those_of_the_tables(text):

@@ -354,14 +354,14 @@ _MAMBA = Experiment(
     trials=6,
 )
 
+_FOUR_OF_14: dict[str, Any] = {
+    "task_options": {"num_symbols": 14, "num_copied": 4},
+    "length": 60,
+}
+
 _SELECTIVE = claim_of(
     "mamba_selective",
-    replace(
-        _MAMBA,
-        task="selective_copying",
-        task_options={"num_symbols": 14, "num_copied": 4},
-        length=60,
-    ),
+    replace(_MAMBA, task="selective_copying", **_FOUR_OF_14),
     {"lru": {"cell": "lru", "stack_hidden": False}, "s6": {"cell": "s6"}},
     (Says("s6", LEARNS), Says("lru", FAILS)),
     minutes=16,
@@ -378,12 +378,7 @@ _SELECTIVE = claim_of(
 
 _COPYING = claim_of(
     "mamba_copying",
-    replace(
-        _MAMBA,
-        task="copying",
-        task_options={"num_symbols": 14, "num_copied": 4},
-        length=60,
-    ),
+    replace(_MAMBA, task="copying", **_FOUR_OF_14),
     {"lru": {"cell": "lru", "stack_hidden": False}},
     (Says("lru", LEARNS),),
     minutes=2,

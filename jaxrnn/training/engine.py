@@ -53,7 +53,7 @@ class Program(NamedTuple):
     tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
     put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
 
-    def first_state(self, init: "Init", lanes: Lanes) -> TrainState:
+    def first_state(self, init: Init, lanes: Lanes) -> TrainState:
         """The state of these lanes at update 0."""
         return self.start(init)(self.zeros(lanes), lanes)
 
