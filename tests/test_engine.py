@@ -1,5 +1,6 @@
 """Many trials as one program: neither the batch nor the chunks change what a trial computes."""
 
+from dataclasses import replace
 from functools import partial
 
 import chex
@@ -9,7 +10,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import NEVER, lanes_of, make_program
+from jaxrnn.training.engine import NEVER, first_states, lanes_of, make_program
 from jaxrnn.training.tests import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
@@ -63,11 +64,31 @@ def test_only_lanes_at_update_0_get_first_weights():
     program = make_program(trial, 10, ONE_DEVICE)
     state, _ = program.chunk(program.first_state(trial.init, lanes), lanes)
     trained = jax.device_get(state.params)
-    some = lanes._replace(update=np.array([10, 0, 10, 10, 0], np.int32))
-    state = program.start(trial.init)(state, some)
-    for lane, update in enumerate(some.update):
-        expected = of_trial(trained, lane) if update else first_params(STREAK, lane)
+    drawn = first_states(trial.init, ONE_DEVICE)(lanes_of(STREAK, [3, 0]))
+    state = program.with_first(state, drawn, np.array([1, 4]))
+    for lane in range(5):
+        trial = {1: 3, 4: 0}.get(lane)
+        expected = of_trial(trained, lane) if trial is None else first_params(STREAK, trial)
         jax.tree.map(np.testing.assert_array_equal, of_trial(state.params, lane), expected)
+
+
+def test_first_weights_do_not_depend_on_how_many_are_drawn_nor_on_the_device():
+    init, on = build(STREAK).init, jax.devices()
+
+    def drawn(number, devices=on):
+        parts = first_states(init, devices)(lanes_of(replace(STREAK, trials=number)))
+        together = [
+            np.concatenate(leaves) for leaves in zip(*map(jax.tree.leaves, parts), strict=True)
+        ]
+        return [leaf[:number] for leaf in together]
+
+    all_of_them = drawn(7)
+    assert np.ptp(all_of_them[0], axis=0).min() > 0  # the trials differ
+    for number in (1, 3, 5):
+        jax.tree.map(
+            np.testing.assert_array_equal, drawn(number), [a[:number] for a in all_of_them]
+        )
+    assert first_states(init, on[1:]) is first_states(init, on)
 
 
 def test_a_lane_stands_still_from_its_stop_on():

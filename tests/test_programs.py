@@ -12,6 +12,7 @@ from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.protocol import Protocol
 from jaxrnn.training import programs
+from jaxrnn.training.engine import first_states
 from jaxrnn.training.trial import build
 
 TRACED, COMPILED = "/jax/core/compile/jaxpr_trace_duration", "backend_compile"
@@ -105,11 +106,30 @@ def test_initializers_share_one_program_but_for_the_first_weights(events):
         assert run_trials(one, chunk_steps=60) == outcomes
 
 
+def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_the_lanes(events):
+    some = [
+        replace(STREAK, task="parity", initializer="xavier", length=length, trials=trials)
+        for length, trials in ((5, 5), (6, 5), (7, 9), (8, 2))
+    ]
+    for one in some:
+        build(one)  # which runs the task, as a check
+    events.clear()
+    for one in some:
+        run_trials(one, chunk_steps=60)
+    assert len(compiled()) == len(some)
+    assert len([name for name in events if COMPILED in name]) == len(some) + 1
+
+
 def test_a_program_is_not_shared_under_other_settings_of_jax():
     run_trials(replace(STREAK, max_steps=120))
     with jax.default_matmul_precision("float32"):
         run_trials(replace(STREAK, max_steps=120))
     assert len(compiled()) == 2
+    init = build(STREAK).init
+    drawn = first_states(init, jax.devices())
+    with jax.default_matmul_precision("float32"):
+        assert first_states(init, jax.devices()) is not drawn
+    assert first_states(init, jax.devices()) is drawn
 
 
 def test_so_many_programs_are_held_those_of_last(monkeypatch):

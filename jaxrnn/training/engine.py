@@ -1,9 +1,9 @@
 """Many trials for many updates as one device program: the only vmap, sharding and jit of trials."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -13,8 +13,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices, usable_cores
+from jaxrnn.machine import all_devices, settings_of_jax, usable_cores
 from jaxrnn.problems import Sequence as Drawn
+from jaxrnn.training.lanes import round_up
 from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of, trial_key
 
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ class Lanes(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """A function of (state, lanes) for one number of lanes."""
+    """A function for one number of lanes."""
 
     run: jax.stages.Compiled
     seconds: float  # that tracing and compiling took
@@ -40,22 +41,39 @@ class Compiled(NamedTuple):
 
 class Program(NamedTuple):
     """One trial's functions for all lanes of a batch, each compiled once for each number of them,
-    whatever trials and updates they hold. All but ``start`` are the same for every initializer."""
+    whatever trials and updates they hold, and whatever draws their first weights."""
 
-    zeros: Callable[[Lanes], TrainState]  # a state of the right shapes, for ``start``
-    # (state, lanes) -> the state, with a trial's first weights, by its ``init``, in each lane at
-    # update 0; gives up the memory of the state that it is given
-    start: "Callable[[Init], Compiles[TrainState]]"
+    devices: Sequence[jax.Device]
+    zeros: Callable[[Lanes], TrainState]  # a state of the right shapes
     # (state, lanes) -> (state, errors [C, N], or [C, N, B] of batches); gives up the state's memory
     # unless replayable
     chunk: "Compiles[tuple[TrainState, jax.Array]]"
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
-    tests: Mapping[str, Callable[[Any, Lanes], jax.Array]]
+    tests: "Mapping[str, Compiles[jax.Array]]"
     put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
+    # (state, another, is_of_other [N]) -> the other's lanes where true; gives up the first's memory
+    mixed: Callable[[TrainState, TrainState, Any], TrainState]
+
+    def with_first(
+        self, state: TrainState, drawn: Sequence[TrainState], at: np.ndarray
+    ) -> TrainState:
+        """The state with what :class:`FirstStates` has drawn in the lanes ``at``; gives up the
+        memory of the one that it is given."""
+
+        def on_host(old: jax.Array, *some: jax.Array) -> np.ndarray:
+            new = np.zeros(old.shape, old.dtype)
+            new[at] = np.concatenate([np.asarray(one) for one in some])[: len(at)]
+            return new
+
+        new = self.put(jax.tree.map(on_host, state, *drawn))
+        is_new = np.zeros(jax.tree.leaves(new)[0].shape[0], bool)
+        is_new[at] = True
+        return new if is_new.all() else self.mixed(state, new, is_new)
 
     def first_state(self, init: Init, lanes: Lanes) -> TrainState:
         """The state of these lanes at update 0."""
-        return self.start(init)(self.zeros(lanes), lanes)
+        drawn = first_states(init, self.devices)(lanes)
+        return self.with_first(self.zeros(lanes), drawn, np.arange(len(lanes.trial)))
 
 
 NEVER = np.iinfo(np.int32).max
@@ -106,11 +124,11 @@ def make_program(
 ) -> Program:
     """The program of one trial, its lanes shared out over the devices.
 
-    A chunk is ``chunk_updates`` updates of every lane, for states from ``start``, ``put`` or the
-    chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
-    lane's state no longer changes. Only such a chunk leaves its first argument valid. The devices
-    (all of the process by default) divide the number of lanes. Matrix products have float32's full
-    precision unless ``jax_default_matmul_precision`` says otherwise.
+    A chunk is ``chunk_updates`` updates of every lane, for states from ``put`` or the chunk itself.
+    Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the lane's state no
+    longer changes. Only such a chunk leaves its first argument valid. The devices (all of the
+    process by default) divide the number of lanes. Matrix products have float32's full precision
+    unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
@@ -133,27 +151,32 @@ def make_program(
         host = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
         return jax.device_put(host, sharding)
 
-    @cache
-    def start(init: Init) -> Compiles[TrainState]:
-        return Compiles(_compile(partial(_started, init), _LANES, devices, (0,)), shapes)
-
     def all_updates(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         return _chunk(trial, chunk_updates, replayable, hides_length, state, lanes)
 
-    def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Callable[[Any, Lanes], jax.Array]:
+    def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
             return jax.vmap(test)(_keys_of(lanes), params)
 
-        return _held(_compile(all_lanes, _LANES, devices))
+        return Compiles(_compile(all_lanes, _LANES, devices), lambda lanes: (shapes(lanes).params,))
+
+    def mixed(state: TrainState, other: TrainState, is_of_other: jax.Array) -> TrainState:
+        def pick(old: jax.Array, new: jax.Array) -> jax.Array:
+            return jnp.where(is_of_other.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+        return jax.tree.map(pick, state, other)
 
     donated = () if replayable else (0,)
     of_chunk = _LANES, PartitionSpec(None, *_AXIS)
     return Program(
+        devices=devices,
         zeros=zeros,
-        start=start,
-        chunk=Compiles(_compile(all_updates, of_chunk, devices, donated), shapes),
+        chunk=Compiles(
+            _compile(all_updates, of_chunk, devices, donated), lambda lanes: (shapes(lanes),)
+        ),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
+        mixed=_compile(mixed, _LANES, devices, (0,)),
     )
 
 
@@ -162,10 +185,14 @@ _COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
 
 
 class Compiles(Generic[Result]):
-    """A function of (state, lanes) that is compiled on another thread."""
+    """A function, whose last argument are lanes, that is compiled on another thread.
 
-    def __init__(self, jitted: Any, shapes: Callable[[Lanes], TrainState]) -> None:
-        """``shapes`` are those of the state of some lanes."""
+    It holds its programs itself. When JAX is made to forget its traces, it drops its own programs,
+    even those that a run needs.
+    """
+
+    def __init__(self, jitted: Any, shapes: Callable[[Lanes], tuple[Any, ...]]) -> None:
+        """``shapes`` are those of the other arguments for some lanes."""
         self.lower, self._shapes = jitted.lower, shapes
         self._compiled: dict[int, Future[Compiled]] = {}
 
@@ -175,7 +202,7 @@ class Compiles(Generic[Result]):
         if width not in self._compiled:
             start = time.monotonic()
             # Traced here, since what a user sets in JAX by a context is the thread's own.
-            lowered = self.lower(self._shapes(lanes), lanes)
+            lowered = self.lower(*self._shapes(lanes), lanes)
             traced = time.monotonic() - start
 
             def compiled() -> Compiled:
@@ -194,38 +221,67 @@ class Compiles(Generic[Result]):
             if compiled.done() and compiled.exception() is None
         ]
 
-    def __call__(self, state: TrainState, lanes: Lanes) -> Result:
+    def __call__(self, *arguments: Any) -> Result:
         """What it gives, once it is compiled."""
-        result: Result = self.compile(lanes).result().run(state, lanes)
+        result: Result = self.compile(arguments[-1]).result().run(*arguments)
         return result
 
 
-def _held(jitted: Any) -> Callable[[Any, Lanes], jax.Array]:
-    """The function of (params, lanes), with its own store of compiled programs, one for each number
-    of lanes. When JAX is made to forget its traces, it drops its own programs, even those that a
-    run needs."""
-    compiled: dict[int, jax.stages.Compiled] = {}
+# A CPU draws as few first states at a time as can be: more would take longer for a few trials.
+_DRAWN_ON_ACCELERATORS = 32
 
-    def run(params: Any, lanes: Lanes) -> jax.Array:
-        width = lanes.trial.shape[0]
-        if width not in compiled:
-            compiled[width] = jitted.lower(params, lanes).compile()
-        return compiled[width](params, lanes)
 
-    return run
+class FirstStates:
+    """Draws trials' states at update 0, a few at a time, by one program for any number of them.
+
+    To compile it takes a third of the time of a chunk of the LSTM (jax 0.10.2).
+    """
+
+    def __init__(self, init: Init, device: jax.Device) -> None:
+        """Draw on this device."""
+
+        def some(lanes: Lanes) -> TrainState:
+            return jax.vmap(init)(_keys_of(lanes), lanes.settings)
+
+        is_cpu = device.platform == "cpu"
+        self._at_once = round_up(1, 1) if is_cpu else _DRAWN_ON_ACCELERATORS
+        self._some: Compiles[TrainState] = Compiles(
+            _compile(some, _LANES, [device]), lambda lanes: ()
+        )
+
+    def compile(self, lanes: Lanes) -> Future[Compiled]:
+        """Begin to compile it, if nobody has yet."""
+        return self._some.compile(next(self._parts(lanes)))
+
+    def __call__(self, lanes: Lanes) -> list[TrainState]:
+        """The states of these lanes, in parts, the last of which is filled up; on their way."""
+        return [self._some(part) for part in self._parts(lanes)]
+
+    def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
+        lanes = lanes._replace(stop=None)  # which only some lanes have
+        number, size = len(lanes.trial), self._at_once
+        for start in range(0, number, size):
+            at = np.arange(start, start + size) % number
+            yield jax.tree.map(lambda one, at=at: one[at], lanes)
+
+
+def first_states(init: Init, devices: Sequence[jax.Device]) -> FirstStates:
+    """What draws first states for a run on these devices; the same one for the same ``init``,
+    platform and settings of JAX."""
+    platform = devices[0].platform
+    device = next((one for one in all_devices() if one.platform == platform), devices[0])
+    return held_first_states(init, device, settings_of_jax())
+
+
+@lru_cache(maxsize=64)
+def held_first_states(init: Init, device: jax.Device, settings: Any) -> FirstStates:
+    """See :func:`first_states`."""
+    return FirstStates(init, device)
 
 
 def _keys_of(lanes: Lanes) -> jax.Array:
     """The key of each lane's trial [N]."""
     return jax.vmap(trial_key)(lanes.seed, lanes.trial)
-
-
-def _started(init: Init, state: TrainState, lanes: Lanes) -> TrainState:
-    def fresh_or(new: jax.Array, old: jax.Array) -> jax.Array:
-        is_fresh = (lanes.update == 0).reshape(lanes.update.shape + (1,) * (new.ndim - 1))
-        return jnp.where(is_fresh, new, old)
-
-    return jax.tree.map(fresh_or, jax.vmap(init)(_keys_of(lanes), lanes.settings), state)
 
 
 def _chunk(
@@ -321,12 +377,13 @@ def _compile(
     devices: Sequence[jax.Device],
     donated: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
-    """The function of (state, lanes), its lanes shared out over the devices, as one program."""
+    """The function of lanes, and of states of them, shared out over the devices, as one
+    program."""
     mesh = Mesh(np.array(devices), _AXIS)
     sharded = jax.shard_map(
         in_full_precision(function),
         mesh=mesh,
-        in_specs=(_LANES, _LANES),
+        in_specs=_LANES,
         out_specs=out_specs,
         check_vma=False,  # a cell's first state need not say that it differs from lane to lane
     )

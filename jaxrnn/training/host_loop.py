@@ -18,6 +18,7 @@ from jaxrnn.training.engine import (
     Compiled,
     Lanes,
     Program,
+    first_states,
     lanes_of,
 )
 from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
@@ -110,7 +111,9 @@ class Run:
         held = np.size((self.saved or {}).get("lane_trial", ()))
         self.batch = self._first_batch(*self._usable(devices, held))
         self.widest = self.batch.width
-        self.start = self._start(self.batch) if self.saved is None else None
+        self.first_states = first_states(self.trial.init, self.devices)
+        if self.saved is None:
+            self.first_states.compile(self._any(self.batch.width))
         self.table = LaneTable(self.batch.width, len(self.trials))
 
     @property
@@ -125,8 +128,6 @@ class Run:
         is over. The caller can run this function on another thread and do something else meanwhile.
         """
         yield self.batch.compiled.result
-        if self.start is not None:
-            yield self.start.result
         devices, program, width, compiled = self.batch
         run = compiled.result().run
         check_program(self.experiment, run, width, self.chunk_updates, devices)
@@ -138,6 +139,8 @@ class Run:
         next_save = time.monotonic() + CHECKPOINT_SECONDS
         while in_flight is not None or not self._has_come_far():
             self.table.fill()
+            if (self.table.busy & (self.table.update == 0)).any():
+                yield from self._begin()
             # The next chunk is launched before the last one is read, so the device never waits.
             launched = self._launch() if self.table.busy.any() else None
             if in_flight is not None:
@@ -222,10 +225,6 @@ class Run:
         """Begin to compile the program for so many lanes, unless that has been done."""
         return program.chunk.compile(self._any(width))
 
-    def _start(self, batch: _Batch) -> Future[Compiled]:
-        """The same for what gives trials their first weights."""
-        return batch.program.start(self.trial.init).compile(self._any(batch.width))
-
     def _any(self, width: int) -> Lanes:
         """So many lanes, whatever they hold."""
         lanes = lanes_of(self.experiment, np.resize(self.trials, width))
@@ -259,10 +258,18 @@ class Run:
         seed = np.full(len(position), self.experiment.seed, np.uint32)
         return Lanes(seed, self.trials[position], update, settings, self._never(len(position)))
 
+    def _begin(self) -> Iterator[Callable[[], Any]]:
+        """Give every lane at update 0 its trial's first weights; yields as :meth:`train` does."""
+        lanes = self._lanes()
+        at = np.flatnonzero(lanes.update == 0)
+        some: Lanes = jax.tree.map(lambda one: one[at], lanes)
+        yield self.first_states.compile(some).result
+        drawn = self.first_states(some)
+        yield partial(jax.block_until_ready, drawn)
+        self.state = self.batch.program.with_first(self.state, drawn, at)
+
     def _launch(self) -> _InFlight:
         lanes, program = self._lanes(), self.batch.program
-        if (self.table.busy & (self.table.update == 0)).any():
-            self.state = program.start(self.trial.init)(self.state, lanes)
         before = self.state
         self.state, errors = program.chunk(self.state, lanes)
         test = program.tests.get(DECIDING)

@@ -12,7 +12,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiment import Experiment, flag_name
+from jaxrnn.experiment import Experiment, Options, flag_name
 from jaxrnn.names import build, called, check_options, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
@@ -44,6 +44,9 @@ _OF_UPDATES: dict[str, Any] = {
 }
 """The settings of a net's updates, which no other part depends on; any valid values."""
 
+OptimizerOf = Callable[[Any, Any], optax.GradientTransformation]
+"""``optimizer(learning rate, bound of the gradient)``."""
+
 _looks = itertools.count(1)
 
 
@@ -54,8 +57,7 @@ class Parts(NamedTuple):
     cell: Cell  # of all layers; takes the task's inputs, symbols or vectors
     initializer: Initializer
     goal: Goal
-    # optimizer(learning rate, clip bound)
-    optimizer: Callable[[Any, Any], optax.GradientTransformation]
+    optimizer: OptimizerOf
     tests: tuple[Test, ...]
     schedule: Schedule | None = None  # None: the learning rate never changes
 
@@ -89,26 +91,28 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     """The parts of a net, each looked at only once. ``builders`` change if a user's own file
     changes."""
     *others, optimizer, scheduled = builders
-    anyhow = replace(experiment, initializer="any")
-    optimizer_of, schedule = _updates(anyhow, optimizer, scheduled)
+    optimizer_of = _optimizer_of(
+        optimizer, experiment.optimizer, experiment.clipping, experiment.optimizer_options
+    )
+    schedule = _schedule_of(replace(experiment, initializer="any"), scheduled)
     parts, params = _but_the_optimizer(replace(experiment, **_OF_UPDATES), tuple(others))
     check_optimizer(experiment, optimizer_of, params)
     return parts._replace(optimizer=optimizer_of, schedule=schedule)
 
 
-@lru_cache(maxsize=256)
-def _updates(
-    experiment: Experiment, optimizer: Any, scheduled: Any
-) -> tuple[Callable[[Any, Any], optax.GradientTransformation], Schedule | None]:
-    """The optimizer and the schedule, the same for every initializer."""
-    look_up(CLIPPINGS, "clipping", experiment.clipping)
-    options = dict(experiment.optimizer_options)
-    check_options(f"optimizer {experiment.optimizer}", optimizer, options, num_sizes=3)
+@lru_cache(maxsize=256)  # the same for every net
+def _optimizer_of(optimizer: Any, name: str, clipping: str, options: Options) -> OptimizerOf:
+    look_up(CLIPPINGS, "clipping", clipping)
+    given = dict(options)
+    check_options(f"optimizer {name}", optimizer, given, num_sizes=3)
 
     def optimizer_of(learning_rate: ArrayLike, clip: ArrayLike) -> optax.GradientTransformation:
-        return optimizer(learning_rate, clip, experiment.clipping, **options)
+        return optimizer(learning_rate, clip, clipping, **given)
 
-    return optimizer_of, schedule_of(experiment, scheduled)
+    return optimizer_of
+
+
+_schedule_of = lru_cache(maxsize=256)(schedule_of)
 
 
 @lru_cache(maxsize=256)

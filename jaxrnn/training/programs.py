@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from jaxrnn.machine import settings_of_jax
-from jaxrnn.training.engine import Program, make_program
+from jaxrnn.training.engine import Program, held_first_states, make_program
 from jaxrnn.training.trial import Trial
 
 HELD = 16
@@ -47,6 +47,7 @@ def widths_held(
 def forget_programs() -> None:
     """Hold none."""
     _held.clear()
+    held_first_states.cache_clear()
 
 
 def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool) -> Any:

@@ -20,7 +20,7 @@ from jaxrnn.problems import Sequence, settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import GATE_BIASES, Parts, parts_of
+from jaxrnn.training.parts import GATE_BIASES, OptimizerOf, Parts, parts_of
 from jaxrnn.training.tests import WEIGHTS, Test
 
 Measured = Callable[[Any, Sequence], tuple[jax.Array, jax.Array]]
@@ -113,21 +113,19 @@ def build(experiment: Experiment, platform: str = "cpu") -> Trial:
     check_draws(experiment.task, parts.task)
     with_xavier = replace(experiment.net(), initializer="xavier")
     trial = _make_trial(with_xavier, parts._replace(initializer=xavier()), platform)
-    return trial._replace(init=_init_of(parts))
+    return trial._replace(init=_init_of(parts.cell.init, parts.initializer, parts.optimizer))
 
 
-@lru_cache(maxsize=256)
-def _init_of(parts: Parts) -> Init:
+@lru_cache(maxsize=256)  # so that one program draws a net's first weights, whatever its task
+def _init_of(
+    draw: Callable[[jax.Array, Initializer], Any], initializer: Initializer, optimizer: OptimizerOf
+) -> Init:
     def init(key: jax.Array, settings: Settings) -> TrainState:
         key = jax.random.fold_in(key, WEIGHTS)
-        params = parts.cell.init(key, with_settings(parts.initializer, settings))
-        return TrainState(params, _optimizer_of(parts, settings).init(params))
+        params = draw(key, with_settings(initializer, settings))
+        return TrainState(params, optimizer(settings.learning_rate, settings.clip).init(params))
 
     return init
-
-
-def _optimizer_of(parts: Parts, settings: Settings) -> optax.GradientTransformation:
-    return parts.optimizer(settings.learning_rate, settings.clip)
 
 
 @lru_cache(maxsize=256)  # so that equal nets have one program
@@ -163,9 +161,8 @@ def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> 
         if parts.schedule is not None:
             rate = settings.learning_rate * parts.schedule(number)
             settings = settings._replace(learning_rate=barrier(rate))
-        updates, opt_state = _optimizer_of(parts, settings).update(
-            gradients, state.opt_state, state.params
-        )
+        optimizer = parts.optimizer(settings.learning_rate, settings.clip)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         if cell.rate_factors is not None:
             factors = cell.rate_factors(state.params)
             updates = jax.tree.map(lambda one, factor: one * factor, updates, factors)
@@ -191,7 +188,7 @@ def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> 
         return _errors_of(measure, params, draw, numbers)
 
     return Trial(
-        _init_of(parts),
+        _init_of(cell.init, parts.initializer, parts.optimizer),
         draw,
         update,
         task.num_steps,
