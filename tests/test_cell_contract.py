@@ -153,13 +153,18 @@ def test_step_by_step_gives_what_unroll_gives(kind):
 
 
 OF_LAYERS = ("lstm, 3 layers", "gru, 2 layers")
+# One for each way to write a scan.
+FEW = ("lstm", "lstm_peephole", "gru", "min_lstm", "one_cell", "sco_rnn", "delta_net", *OF_LAYERS)
 
 
 @pytest.mark.parametrize(
     ("kind", "is_plain"),
-    [pytest.param(kind, False, id=f"{kind}-fast") for kind in (*ONE_LAYER, *OF_LAYERS)]
+    [
+        pytest.param(kind, False, id=f"{kind}-fast", marks=[pytest.mark.slow] * (kind not in FEW))
+        for kind in (*ONE_LAYER, *OF_LAYERS)
+    ]
     # The plain scan is the same one whatever the cell.
-    + [pytest.param(kind, True, id=f"{kind}-plain") for kind in ("lstm", "gru", *OF_LAYERS)],
+    + [pytest.param(kind, True, id=f"{kind}-plain") for kind in ("lstm", *OF_LAYERS)],
 )
 def test_several_steps_at_once_give_the_same(kind, is_plain):
     inputs = "vectors" if is_plain else "symbols"

@@ -12,6 +12,7 @@ from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.experiment import CONDITIONS
 from jaxrnn.problems import PAPER, settled
 from jaxrnn.store.rows import make_settings, read_rows
+from jaxrnn.training.engine import state_of
 from jaxrnn.training.trial import build
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
@@ -42,7 +43,7 @@ WEIGHTS = {  # experiment, length -> number of weights that follows from the pap
 @pytest.mark.parametrize(("name", "length"), WEIGHTS)
 def test_number_of_weights_is_the_papers(name, length):
     suite = SUITES[name]
-    params = first_params(suite.at(length=length, trials=1))
+    params = state_of(build(suite.at(length=length, trials=1))).params
     assert number_of_weights(params) == WEIGHTS[name, length]
 
 
