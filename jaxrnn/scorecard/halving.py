@@ -5,9 +5,9 @@ the whole budget, and what grows from one rung to the next is the lag. 27 settin
 default get one trial at the shortest lag. As long as fewer than six are solved, 27 more get one, up
 to 108 in all: where few settings learn a task, the best of 27 would be luck. Those that are solved
 get one trial at 4 times that lag; of those that are solved again, the best six get two at 16 times;
-and of those with a solved trial the best two get three at 64 times. The default goes on beside them
-as long as it is solved. Only success takes a setting further: what is fast at a short lag is often
-too fast for a long one. All cells get the same settings.
+and of those with a solved trial the best two get three at 64 times, as far as the task has such
+lags. The default goes on beside them as long as it is solved. Only success takes a setting further:
+what is fast at a short lag is often too fast for a long one. All cells get the same settings.
 
 One or two trials say little, so there is a play-off. At the longest lag that any setting has
 solved, up to six that have solved it get more trials, until each has four. The best setting is the
@@ -15,8 +15,8 @@ one that has solved most of them.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
 lag at which at least half of the best setting's trials were solved, it gets two trials at the next
-longer one, and goes on as long as one of the two is solved. The default has such a pilot of its
-own. It may be the best setting itself.
+longer one, and goes on as long as one of the two is solved. It ends before a lag that a rung has
+tried. The default has such a pilot of its own. It may be the best setting itself.
 
 What costs most are trials at long lags that are not solved, so there are few of these: no pilot
 beyond the first lag that fails, no fresh trials beyond twice the pilot's lag, one other finalist.
@@ -70,7 +70,7 @@ LEAST_MEMORY, MOST_MEMORY = 2, 4  # the one in time steps, the other in lags
 INITIALIZERS = ("xavier", "orthogonal", "chrono")
 
 SEARCHED = ("learning_rate", "clip", "forget_bias", "input_bias")
-"""Besides the initializer, of which each needs a program of its own."""
+"""Besides the initializer, which all trials of an experiment share."""
 
 OCTAVES_OF_SOBOL = 7  # of the number of its points
 
@@ -135,7 +135,7 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
     and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. Where one
     would make no difference, as orthogonal in a cell without a recurrent matrix, it is xavier, so
-    that fewer programs are compiled. The memory M is between 2 time steps and 4 lags, also
+    that more settings are trained together. The memory M is between 2 time steps and 4 lags, also
     logarithmic. A gate that keeps (forget, update) has b = log(M - 1) for its first bias, so that
     it keeps what is there for about M time steps. A gate that lets in (input) has 0 or -b, and
     always -b in a cell without a gate that keeps. With chrono, whose biases are drawn for memories
@@ -215,7 +215,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         asked = [
             (lag, trials, *pair)
             for lag, some, trials in wanted
-            for pair in _by_program(
+            for pair in _by_initializer(
                 replace(base, length=lag, trials=trials, seed=seed), some
             ).items()
         ]
@@ -240,7 +240,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
         left = sorted(filter(goes_on, left), key=lambda one: rank(tried[one][lag]))[:number]
         some = [*left, *[None] * goes_on(None)]
         lag = times * lags[0]
-        if lag not in lags or not some:  # an own task may refuse it
+        if lag not in lags or not some:  # some tasks begin at 32, and an own one may refuse it
             break
         yield from ask([(lag, some, trials)])
 
@@ -271,11 +271,11 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
     return Found(tuple(order[:NUM_FINALISTS]), _longest(tried[order[0]]), _longest(tried[None]))
 
 
-def _by_program(
+def _by_initializer(
     base: Experiment, some: Sequence[Setting | None]
 ) -> dict[Experiment, list[Setting | None]]:
     """The experiments of some settings, each with the number of trials of ``base``: one for all
-    settings that a program trains together."""
+    settings with the same initializer, which are trained together."""
     grouped: dict[str, list[Setting | None]] = {}
     for setting in some:
         grouped.setdefault(with_setting(base, setting).initializer, []).append(setting)
@@ -332,7 +332,11 @@ def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experi
 
 def finalists(base: Experiment, found: Found) -> list[Experiment]:
     """Fresh trials of the other finalist at the longest lag that the pilot solved, so that the
-    interval can include the choice between them; none where it solved none."""
+    interval can include the choice between them; none where it solved none.
+
+    At a lag of 1,024 they share the seed, and so the sequences, with those of the best setting: the
+    two are compared on the same data.
+    """
     if found.longest is None:
         return []
     at = replace(base, name=base.name + FINALIST, length=found.longest, trials=OTHER_TRIALS)

@@ -136,7 +136,7 @@ def run_horizon(
             fresh = [one for pair in zip(some, found, strict=True) for one in _fresh(*pair)]
             # The longest come last: all devices but one take their work from the end, so these
             # begin first. Those that share a program are neighbours.
-            run(sorted(fresh, key=lambda one: (one.length, one.cell, one.initializer)))
+            run(sorted(fresh, key=lambda one: (one.length, one.task, one.cell)))
         return [row.values() for row in run.directory.rows]
 
 

@@ -26,7 +26,7 @@ class Lanes(NamedTuple):
 
     seed: jax.Array | np.ndarray  # uint32 [N], of the experiment that the trial is of
     trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
-    update: jax.Array | np.ndarray  # int32 [N], its next update; at 0 it draws its weights
+    update: jax.Array | np.ndarray  # int32 [N], its next update
     settings: Settings  # [N] each
     # int32 [N], the update from which on it stands still; for a replayable chunk only
     stop: jax.Array | np.ndarray | None = None
@@ -124,11 +124,11 @@ def make_program(
 ) -> Program:
     """The program of one trial, its lanes shared out over the devices.
 
-    A chunk is ``chunk_updates`` updates of every lane, for states from ``put`` or the chunk itself.
-    Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the lane's state no
-    longer changes. Only such a chunk leaves its first argument valid. The devices (all of the
-    process by default) divide the number of lanes. Matrix products have float32's full precision
-    unless ``jax_default_matmul_precision`` says otherwise.
+    A chunk is ``chunk_updates`` updates of every lane, for states from ``put``, ``with_first`` or
+    the chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
+    lane's state no longer changes. Only such a chunk leaves its first argument valid. The devices
+    (all of the process by default) divide the number of lanes. Matrix products have float32's full
+    precision unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
@@ -321,12 +321,12 @@ def _chunk(
         errors = errors.astype(carry[1].dtype)
         return state, jax.lax.dynamic_update_index_in_dim(carry[1], errors, offset, 0)
 
-    # This is a scan, but XLA must not know that a chunk has only one update: it would drop the
-    # loop, and multiply in another way, since it need not choose from several sequences (jax
-    # 0.12.0.1; for a net of 6 units, the third error differs). So the number of updates is hidden
-    # from XLA, which cannot know that no update is negative, and sequences for at least two updates
-    # are drawn. On an accelerator XLA has to know the number: otherwise the host is asked before
-    # every update whether there is one more.
+    # XLA must not know that a chunk has only one update: it would drop the loop, and multiply in
+    # another way, since it need not choose from several sequences (jax 0.12.0.1; for a net of 6
+    # units, the third error differs). So the number of updates is hidden from XLA, which cannot
+    # know that no update is negative, and sequences for at least two updates are drawn. On an
+    # accelerator XLA has to know the number: otherwise the host is asked before every update
+    # whether there is one more.
     num_updates: Any = np.int32(chunk_updates)
     if hides_length:
         num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
