@@ -181,6 +181,17 @@ def test_a_cell_as_a_plain_function_scans_maps_and_differentiates():
     assert (jnp.abs(gradient).sum(1) > 0).sum() == len(set(names["xs"].tolist()))
 
 
+def test_two_cells_are_compared_as_the_page_shows(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    code = code_of("docs/howto/horizon.md")
+    exec(code, {})
+    one, two = capsys.readouterr().out.splitlines()
+    for shown in re.search(r"# (low=.*)\.\.\.", code)[1].split(", "):
+        assert shown in one
+    mean, low, high = map(float, re.findall(r"-?\d+\.\d+", two))
+    assert 0 < low < mean < high
+
+
 @pytest.mark.slow
 def test_the_search_and_the_weights_that_pages_show(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
