@@ -38,6 +38,7 @@ from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.protocol import MATCHES, rank, sized
 from jaxrnn.sweeps.run import under
+from jaxrnn.sweeps.searches import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
@@ -198,15 +199,11 @@ class Found(NamedTuple):
     default_longest: int | None  # the same of the default
 
 
-Ask = Generator[list[Experiment], Rows, Found]
-"""Asks for the trials of some experiments, gets their rows, in the end says what it found."""
-
-
 _Wanted = tuple[int, Sequence[Setting | None], int]
 """A lag, some settings, and the trials of each; None is the declared default."""
 
 
-def search(base: Experiment, lags: Sequence[int], seed: int) -> Ask:
+def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     """The search for the settings of a net, ``base``, whose lags are these."""
     base = replace(base, name=base.name + SEARCH)
     tried: dict[Setting | None, dict[int, Rows]] = {one: {} for one in (*settings(), None)}

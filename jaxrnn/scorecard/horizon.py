@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.names import digests, is_own
-from jaxrnn.problems import Suite, settled, task_of
+from jaxrnn.problems import Suite, task_of
 from jaxrnn.problems.horizon import (
     LAGS,
     PREFIX,
@@ -22,7 +21,6 @@ from jaxrnn.problems.horizon import (
     without_role,
 )
 from jaxrnn.report.render import TableRow
-from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.halving import (
     OTHER_TRIALS,
     SINGLE,
@@ -39,11 +37,9 @@ from jaxrnn.scorecard.plan import Left, show_plan
 from jaxrnn.scorecard.shipped import begun
 from jaxrnn.store.rows import Row, Values, read_lines
 from jaxrnn.sweeps.run import OpenRun, open_run
+from jaxrnn.sweeps.searches import Asking, Search
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.training.parts import cell_of, drawn_biases
-
-TOGETHER = 16
-"""Nets that are searched at the same time, so that every device has work."""
 
 TASKS: dict[str, Suite] = {suite.base.name.removeprefix(PREFIX): suite for suite in SUITES}
 
@@ -130,13 +126,7 @@ def run_horizon(
                 timed=dask is None,
             )
             watch.progress.words = ""
-        for start in range(0, len(every), TOGETHER):
-            some = every[start : start + TOGETHER]
-            found = search_all(some, protocol, run)
-            fresh = [one for pair in zip(some, found, strict=True) for one in _fresh(*pair)]
-            # The longest come last: all devices but one take their work from the end, so these
-            # begin first. Those that share a program are neighbours.
-            run(sorted(fresh, key=lambda one: (one.length, one.task, one.cell)))
+        run.search(_trials_of(one, protocol) for one in every)
         return [row.values() for row in run.directory.rows]
 
 
@@ -153,21 +143,18 @@ def _left(net: Net, protocol: HorizonProtocol) -> Left:
     return Left(TRIALS, steps, like)
 
 
-def _fresh(net: Net, found: Found) -> list[Experiment]:
-    return [*reported(*net, found), *finalists(net.base, found)]
+def _trials_of(net: Net, protocol: HorizonProtocol) -> Asking[Found]:
+    """All trials of a net: those of its search, then the fresh ones."""
+    found = yield from search(*net, protocol.search_seed)
+    fresh = [*reported(*net, found), *finalists(net.base, found)]
+    # The longest come last: all devices but one take their work from the end, so these begin first.
+    yield sorted(fresh, key=lambda one: one.length)
+    return found
 
 
 def is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
     """Whether the directory has all trials of the net."""
-    directory, asking = run.directory, search(*net, protocol.search_seed)
-    asked = next(asking)
-    while not any(directory.missing(settled(one)) for one in asked):
-        rows = Rows(row for one in asked for row in directory.rows_of(settled(one)))
-        try:
-            asked = asking.send(rows)
-        except StopIteration as end:
-            return not any(directory.missing(settled(one)) for one in _fresh(net, end.value))
-    return False
+    return not Search(_trials_of(net, protocol), run.directory).go_on()
 
 
 def check_rows(out: Path, asked: Iterable[Net]) -> None:
@@ -188,25 +175,6 @@ def check_rows(out: Path, asked: Iterable[Net]) -> None:
         digests(held)
     except InputError as error:
         raise InputError(f"{error}, though {out} holds its rows: use another --out") from None
-
-
-def search_all(some: Sequence[Net], protocol: HorizonProtocol, run: OpenRun) -> list[Found]:
-    """Search the settings of several nets at the same time."""
-    found: list[Found | None] = [None] * len(some)
-    asking = [search(*net, protocol.search_seed) for net in some]
-    asked = {position: next(one) for position, one in enumerate(asking)}
-    while asked:
-        every = [one for experiments in asked.values() for one in experiments]
-        assert len(set(every)) == len(every), "the rows of equal experiments come once"
-        rows = iter(run(every))
-        answered, asked = asked, {}
-        for position, experiments in answered.items():
-            own = Rows(islice(rows, sum(one.trials for one in experiments)))
-            try:
-                asked[position] = asking[position].send(own)
-            except StopIteration as end:
-                found[position] = end.value
-    return [one for one in found if one is not None]
 
 
 ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")

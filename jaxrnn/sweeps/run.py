@@ -16,6 +16,7 @@ from jaxrnn.problems import Suite, settled
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.searches import Asking, Found, Search, Searches
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
@@ -159,8 +160,30 @@ class OpenRun:
             raise InputError("name at least one experiment to run")
         if until is not None:
             whole_number("until", until, 1)
+        work = self._work(experiments, until)
+        self._train(work, until)
+        work.rows()
+        asked = dict.fromkeys(map(settled, experiments))
+        return Rows(row for one in asked for row in self.directory.rows_of(one))
+
+    def search(self, asking: Iterable[Asking[Found]]) -> list[Found]:
+        """Run several searches at the same time, and return what each has found.
+
+        A search is a generator. It yields a list of experiments, gets their rows when all are
+        there, may yield more, and returns what it has found. No two may ask for the same
+        experiment. Raises InputError as :func:`run`, when the experiment's turn has come.
+        """
+        searches = [Search(one, self.directory) for one in asking]
+        self._train(Searches(searches, self._work))
+        # The order of the rows must not depend on what ended first.
+        every = [one for search in searches for asked in search.asked for one in asked]
+        self.directory.admit([settled(one) for one in every], here=False)
+        return [search.found[0] for search in searches]
+
+    def _work(self, experiments: list[Experiment], until: int | None = None) -> Work:
+        """What is to be run of some experiments, each of which is checked first."""
         check_lanes(self._lanes)
-        for one in experiments:  # so that a bad one is refused before the first is run
+        for one in experiments:
             if self.directory.missing(settled(one)):
                 lanes = self._lanes if until is None else one.trials
                 check(one, lanes, keep_params=self._keep_weights, here=self._dask is None)
@@ -168,17 +191,16 @@ class OpenRun:
         if (watch := self._watch) is not None:
             watch.expect(len(experiments))
             options |= {name: getattr(watch, name) for name in ("on_start", "on_chunk", "on_rows")}
-        work = Work(experiments, self.directory, **options)
+        return Work(experiments, self.directory, **options)
+
+    def _train(self, jobs: Jobs, until: int | None = None) -> None:
         asked_for = self._lanes, self._keep_weights, until
         if self._dask is None:
-            train_here(work, *asked_for)
+            train_here(jobs, *asked_for)
         else:
             from jaxrnn.sweeps.cluster import train_on_dask  # asyncio is slow to import
 
-            train_on_dask(work, self._dask, *asked_for)
-        work.rows()
-        asked = dict.fromkeys(map(settled, experiments))
-        return Rows(row for one in asked for row in self.directory.rows_of(one))
+            train_on_dask(jobs, self._dask, *asked_for)
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+"""Searches side by side: each asks for experiments, gets their rows, and asks again."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from jaxrnn.experiment import Experiment
+from jaxrnn.outcome import Outcome
+from jaxrnn.problems import settled
+from jaxrnn.report.summary import Rows
+from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.work import Job, Weights, Work
+from jaxrnn.training.host_loop import Tally
+
+Found = TypeVar("Found")
+
+Asking = Generator[list[Experiment], Rows, Found]
+"""Asks for the trials of some experiments, gets their rows, in the end says what it found."""
+
+
+class Search(Generic[Found]):
+    """A search, and what a run directory has of what it asks for."""
+
+    def __init__(self, asking: Asking[Found], directory: RunDirectory) -> None:
+        """Nothing is asked for yet."""
+        self._asking, self._directory = asking, directory
+        self.asked: list[list[Experiment]] = []  # so far
+        self.found: list[Found] = []  # what it found, once it is over
+
+    def lacks(self) -> bool:
+        """Whether the directory lacks a trial of what was asked for last."""
+        last = self.asked[-1] if self.asked else []
+        return any(self._directory.missing(settled(one)) for one in last)
+
+    def go_on(self) -> list[Experiment]:
+        """What it asks for next that the directory has not all of; nothing once it is over."""
+        while not self.found and not self.lacks():
+            try:
+                self.asked.append(
+                    self._asking.send(self._rows()) if self.asked else next(self._asking)
+                )
+            except StopIteration as end:
+                self.found.append(end.value)
+        return [] if self.found else self.asked[-1]
+
+    def _rows(self) -> Rows:
+        last = dict.fromkeys(map(settled, self.asked[-1]))
+        return Rows(row for one in last for row in self._directory.rows_of(one))
+
+
+class Searches:
+    """The :class:`jaxrnn.sweeps.work.Jobs` of several searches, no two of which ask for the same.
+
+    A search goes on as soon as its own rows are there. The next one begins only when all before it
+    wait for rows. From the end it is the other way round. So each share of the devices keeps to one
+    search as long as it can, whose programs it has compiled, and searches end one after another.
+    """
+
+    def __init__(
+        self, searches: Sequence[Search[Found]], work_of: Callable[[list[Experiment]], Work]
+    ) -> None:
+        """``work_of`` checks experiments, and gives the work of those that can be run."""
+        self._searches, self._work_of = searches, work_of
+        self._works: dict[int, Work | None] = {}  # of each search that has begun; None: it is over
+        self._under_way: dict[Experiment, int] = {}
+
+    def next(self, last: bool = False) -> Job | None:
+        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        numbers = range(len(self._searches))
+        for number in reversed(numbers) if last else numbers:
+            if number not in self._works:
+                self._go_on(number)
+            work = self._works[number]
+            if work is not None and (job := work.next(last)) is not None:
+                self._under_way[job.experiment] = number
+                return job
+        return None
+
+    def on_start(self, job: Job) -> None:
+        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        self._work(job).on_start(job)
+
+    def on_chunk(self, job: Job, tally: Tally) -> None:
+        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        self._work(job).on_chunk(job, tally)
+
+    def on_end(
+        self,
+        job: Job,
+        outcomes: Sequence[Outcome],
+        weights: Weights | None,
+        made_on: tuple[Mapping[str, str], str] | None = None,
+    ) -> None:
+        """Add the rows, and have the search go on if these were the last of what it asked for."""
+        work, number = self._work(job), self._under_way.pop(job.experiment)
+        work.on_end(job, outcomes, weights, made_on)
+        if not self._searches[number].lacks():
+            work.rows()
+            self._go_on(number)
+
+    def _work(self, job: Job) -> Work:
+        work = self._works[self._under_way[job.experiment]]
+        assert work is not None, "a search is over only when its jobs are"
+        return work
+
+    def _go_on(self, number: int) -> None:
+        asked = self._searches[number].go_on()
+        self._works[number] = self._work_of(asked) if asked else None
