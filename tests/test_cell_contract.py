@@ -164,7 +164,7 @@ FEW = ("lstm", "lstm_peephole", "gru", "min_lstm", "one_cell", "sco_rnn", "delta
         for kind in (*ONE_LAYER, *OF_LAYERS)
     ]
     # The plain scan is the same one whatever the cell.
-    + [pytest.param(kind, True, id=f"{kind}-plain") for kind in ("lstm", *OF_LAYERS)],
+    + [pytest.param(kind, True, id=f"{kind}-plain") for kind in ("lstm", "gru", *OF_LAYERS)],
 )
 def test_several_steps_at_once_give_the_same(kind, is_plain):
     inputs = "vectors" if is_plain else "symbols"

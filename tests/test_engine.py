@@ -59,7 +59,7 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     np.testing.assert_array_equal(errors, same)
 
 
-def test_only_lanes_at_update_0_get_first_weights():
+def test_only_the_lanes_that_begin_get_first_weights():
     trial, lanes = build(STREAK), lanes_of(STREAK)
     program = make_program(trial, 10, ONE_DEVICE)
     state, _ = program.chunk(program.first_state(trial.init, lanes), lanes)

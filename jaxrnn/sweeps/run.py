@@ -16,7 +16,7 @@ from jaxrnn.problems import Suite, settled
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.searches import Asking, Found, Search, Searches
+from jaxrnn.sweeps.searches import Asking, Found, Search, Searches, rows_of
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
@@ -163,8 +163,7 @@ class OpenRun:
         work = self._work(experiments, until)
         self._train(work, until)
         work.rows()
-        asked = dict.fromkeys(map(settled, experiments))
-        return Rows(row for one in asked for row in self.directory.rows_of(one))
+        return rows_of(experiments, self.directory)
 
     def search(self, asking: Iterable[Asking[Found]]) -> list[Found]:
         """Run several searches at the same time, and return what each has found.

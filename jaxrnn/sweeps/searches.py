@@ -1,6 +1,6 @@
 """Searches side by side: each asks for experiments, gets their rows, and asks again."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from jaxrnn.experiment import Experiment
@@ -15,6 +15,12 @@ Found = TypeVar("Found")
 
 Asking = Generator[list[Experiment], Rows, Found]
 """Asks for the trials of some experiments, gets their rows, in the end says what it found."""
+
+
+def rows_of(experiments: Iterable[Experiment], directory: RunDirectory) -> Rows:
+    """The rows that a directory holds of some experiments; of equal ones once."""
+    asked = dict.fromkeys(map(settled, experiments))
+    return Rows(row for one in asked for row in directory.rows_of(one))
 
 
 class Search(Generic[Found]):
@@ -35,16 +41,14 @@ class Search(Generic[Found]):
         """What it asks for next that the directory has not all of; nothing once it is over."""
         while not self.found and not self.lacks():
             try:
-                self.asked.append(
-                    self._asking.send(self._rows()) if self.asked else next(self._asking)
-                )
+                if self.asked:
+                    asked = self._asking.send(rows_of(self.asked[-1], self._directory))
+                else:
+                    asked = next(self._asking)
+                self.asked.append(asked)
             except StopIteration as end:
                 self.found.append(end.value)
         return [] if self.found else self.asked[-1]
-
-    def _rows(self) -> Rows:
-        last = dict.fromkeys(map(settled, self.asked[-1]))
-        return Rows(row for one in last for row in self._directory.rows_of(one))
 
 
 class Searches:
