@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxrnn import Cell
 
-GATES = ("input", "candidate")  # whose first biases --input-bias and the scorecard can set
+GATES = ("input", "candidate")  # --input-bias sets the first bias of the first, as a search does
 
 
 class Params(NamedTuple):

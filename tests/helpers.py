@@ -1,9 +1,9 @@
 """What several tests use: nets with random weights, their gradients, programs that run once, a
 checkpoint in memory, rows by hand, and the command line in this process."""
 
-import gzip
 import io
 import json
+import lzma
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -426,6 +426,6 @@ def printed(width, *parts):
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """What files hold, whichever version of zlib has packed them."""
+    """What files hold, whichever version of xz has packed them."""
     held = {path.name: path.read_bytes() for path in directory.iterdir()}
-    return held | {PACKED: gzip.decompress(held[PACKED])}
+    return held | {PACKED: lzma.decompress(held[PACKED])}

@@ -725,6 +725,7 @@ def test_options_are_added_to_those_of_the_experiment(tmp_path):
     [
         (["--cell-options", "order"], "--cell-options takes options, such as: --cell-options ord"),
         (["--cell-options", "order=1"], "cell lstm takes no options"),
+        (["--cell-options", "order={[1]}"], "cell lstm takes no options"),
         (["--schedule", "linear"], "unknown schedule 'linear': choose from constant, cosine, "),
         (["--warmup", "-1"], "warmup -1 must not be negative"),
         (["--optimizer-options", "momentum=2"], "momentum 2 must be a number from 0 to below 1"),

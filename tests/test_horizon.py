@@ -197,7 +197,11 @@ def test_what_is_no_data_is_refused(arguments, sentence):
 
 
 def test_octaves_need_two_lengths_in_common():
-    with pytest.raises(InputError, match="octaves need at least two lengths: there is only 8"):
+    with pytest.raises(InputError, match=r"octaves need at least two lengths: there are \[8\]"):
         octaves([8], [1], [6])
+    with pytest.raises(InputError, match=r"octaves need at least two lengths: there are \[\]"):
+        octaves([8, 16], [1, 0], [6, 6], [])
+    with pytest.raises(InputError, match="length 0 must be at least 1"):
+        octaves([8, 16], [1, 0], [6, 6], [0, 8])
     with pytest.raises(InputError, match="only at lengths that both have: there are none"):
         octaves_between(([8], [1], [6]), ([16], [1], [6]))

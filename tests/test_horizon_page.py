@@ -1,11 +1,13 @@
 """The page of the horizon's results: its tables and its figures are those of the kept rows."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 from helpers import contents
 
+from jaxrnn.cli.remembering import notes
 from jaxrnn.problems.horizon import FINALIST, SEARCH
 from jaxrnn.report.horizon_card import horizon_rows
 from jaxrnn.report.remembered import card_of
@@ -36,6 +38,13 @@ def test_what_it_says_of_the_ends_of_the_ranges_is_so(rows, text):
         assert f"| {name} | {of} | {least} | {most} |" in text
 
 
+def test_the_report_says_of_its_nets_what_their_rows_say(rows):
+    costs = json.loads((KEPT / "cost.json").read_text())
+    said = (KEPT / "notes.md").read_text()
+    assert notes(rows, costs)[1] == said
+    assert said.partition("\n\n")[0] in (KEPT / "report.md").read_text()
+
+
 def test_each_lag_of_a_net_has_trials_of_its_own_seed(rows):
     """Or those of two lags would begin with the same weights, and not be independent."""
     seeds, lags = {}, {}
@@ -56,7 +65,7 @@ def test_the_run_says_which_nets_it_has(rows):
 def test_what_comes_with_the_package_is_this_run_and_of_the_protocol(rows, tmp_path):
     ship(KEPT, tmp_path)
     assert contents(shipped(SINGLE)) == contents(tmp_path)
-    assert sum(path.stat().st_size for path in shipped(SINGLE).iterdir()) < 24 * len(rows)
+    assert sum(path.stat().st_size for path in shipped(SINGLE).iterdir()) < 300_000
     check_protocol(SINGLE, KEPT)
 
 

@@ -308,6 +308,18 @@ def test_bias_of_a_gate_that_the_cell_lacks_is_refused_in_one_sentence(
     build(replace(experiment, **{f"{gate}_bias": (0.0, 0.0, 0.0)}))  # no bias needs no gate
 
 
+def test_a_gate_whose_bias_is_drawn_by_its_name_can_have_a_first_bias(tmp_path):
+    """Cell.gates only names gates for those who look at them."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from jaxrnn import gru\ndef nameless(i, h, o):\n    return gru(i, h, o)._replace(gates=())"
+    )
+    experiment = Experiment(cell=f"{own}:nameless", forget_bias=1.0, trials=1)
+    build(experiment)
+    with pytest.raises(InputError, match=r"output-bias 1\.0 needs a cell with that gate: .* none"):
+        build(replace(experiment, output_bias=1.0))
+
+
 @pytest.mark.parametrize("num_steps", [9, 999])
 def test_long_memory_keeps_nine_tenths_to_the_end_of_any_sequence(num_steps):
     initializer = INITIALIZERS["long_memory"](num_steps)

@@ -112,7 +112,7 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "shipped").glob("*/*")]
     others = [f"jaxrnn/{name}" for name in ("py.typed", "__init__.pyi", "report/page.html")]
     assert sorted(own) == sorted([*modules, *kept, *others])
-    assert "jaxrnn/shipped/scorecard/trials.jsonl.gz" in own
+    assert "jaxrnn/shipped/scorecard/trials.jsonl.xz" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
     assert "\nLicense-Expression: Apache-2.0\n" in head

@@ -10,15 +10,17 @@ from helpers import rows_ending_at, rows_of, run, write_rows
 
 import jaxrnn
 from jaxrnn import InputError, run_horizon
+from jaxrnn.errors import Note
+from jaxrnn.problems import task_of
 from jaxrnn.problems.horizon import SEARCH, without_role
 from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.horizon import TASKS, ends_of_range, nets, suite_of
 from jaxrnn.scorecard.shipped import (
-    HORIZON,
     begun,
     check_protocol,
     ship,
     shipped,
+    shipped_beside,
     shipped_rows,
 )
 from jaxrnn.store.rows import typed_rows
@@ -42,6 +44,17 @@ def echo(length):
 
 def mine(i, h, o):
     return jaxrnn.gru(i, h, o)
+
+def growing(length):
+    """As many symbols as steps."""
+    return echo(8)._replace(num_inputs=length, num_steps=length)
+
+def rare(length):
+    """A guess is right so rarely that Python cannot say it of more than 1,023 steps."""
+    return echo(8)._replace(num_steps=length, guessing=1 / 2.0**length)
+
+def plain(i, h, o):
+    return jaxrnn.simple_rnn(i, h, o)
 '''
 
 
@@ -81,8 +94,13 @@ def test_the_tasks_and_the_lags_that_they_admit(own, monkeypatch):
     assert suite_of("lab.easy:echo").base.name == "horizon-lab.easy.echo"
     with pytest.raises(InputError, match=r"unknown task 'parities': choose from adding, .*parity"):
         suite_of("parities")
-    with pytest.raises(InputError, match="has no 'none', it has echo, mine"):
+    with pytest.raises(InputError, match="has no 'none', it has echo, growing, mine, "):
         suite_of(f"{own}:none")
+    assert suite_of(f"{own}:rare").lengths == (8, 16, 32, 64, 128, 256, 512)
+    with pytest.raises(InputError, match=r"length 1024 is too large for task .*:rare \("):
+        task_of(replace(suite_of(f"{own}:rare").base, length=1024))
+    with pytest.warns(Note, match="has 8 inputs and 2 outputs at a length of 8, but 1,024 inputs"):
+        suite_of(f"{own}:growing")
     made = nets(["gru", "gru", "lstm"], ["parity", "parity"], SINGLE)
     assert [(one.base.cell, one.base.task) for one in made] == [
         ("gru", "parity"),
@@ -110,6 +128,26 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     assert again == rows_of(tiny_run)
 
 
+def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise InputError("trains nothing")
+
+    monkeypatch.setattr("jaxrnn.scorecard.horizon.open_run", refuse)
+    cells = ["simple_rnn", f"{own}:mine", f"{own}:plain"]
+    with pytest.warns(Note) as notes, pytest.raises(InputError, match="trains nothing"):
+        run_horizon(cells, ["adding", "parity"], tmp_path / "out")
+    (only,) = notes
+    assert f"no bias toward remembering is tuned for {own}:plain: " in str(only.message)
+
+
+def test_a_task_without_kept_rows_is_called_as_the_command_calls_it(own, tmp_path):
+    tasks = ("group_words_s3", f"{own}:echo")
+    made = [replace(suite_of(task).base, cell="gru", trials=1) for task in tasks]
+    write_rows(tmp_path, [row for one in made for row in rows_ending_at(one, [500])])
+    with pytest.warns(Note, match=f"on {own}:echo, group_words_s3 come with jaxrnn; to train"):
+        shipped_beside(SINGLE, typed_rows(tmp_path), tmp_path, ["lstm"])
+
+
 def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     with pytest.raises(InputError, match="was begun with max-steps 600, not 20000"):
         run_horizon(["gru"], [f"{own}:echo"], tiny_run)
@@ -124,7 +162,9 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     other.mkdir()
     made = replace(jaxrnn.NOTEBOOK.base, trials=1)
     write_rows(other, rows_ending_at(made, [5]))
-    with pytest.raises(InputError, match="holds rows of notebook, no horizon: use another --out"):
+    with pytest.raises(
+        InputError, match="holds rows of notebook, not of a horizon: use another --out"
+    ):
         run_horizon(["gru"], ["adding"], other)
     # Of a sweep by the same suite.
     write_rows(other, rows_ending_at(replace(TASKS["adding"].base, trials=1), [5]))
@@ -202,6 +242,8 @@ def test_no_task_and_an_unknown_cell_are_one_sentence(capsys, tmp_path):
     assert "name at least one cell and one task" in capsys.readouterr().err
     with pytest.raises(InputError, match="name at least one cell and one task"):
         run_horizon([], ["adding"], tmp_path / "out")
+    with pytest.raises(InputError, match="unknown cell 'gruu'"):
+        run_horizon("gruu", "adding", tmp_path / "out")
     assert run("horizon", "gruu", "--tasks", "parity", "--out", tmp_path / "out") == 2
     assert "unknown cell 'gruu'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -212,7 +254,7 @@ def test_the_kept_rows_are_those_of_the_protocol():
     rows = shipped_rows(SINGLE, tasks)
     assert {without_role(row.experiment.name) for row in rows} == tasks
     assert {row.experiment.max_steps for row in rows} == {SINGLE.max_steps}
-    assert shipped(replace(SINGLE, batch_size=32)).name == f"{HORIZON}-32"
+    assert shipped(replace(SINGLE, batch_size=32)).name == "horizon-32"
     assert shipped_rows(replace(SINGLE, batch_size=32), tasks) == []
     ends = {line.cells["setting"] for line in ends_of_range(rows)}
     assert "rate" in ends

@@ -1,7 +1,7 @@
 """A run directory is input: whatever stands in its files is taken, or refused in one sentence."""
 
-import gzip
 import json
+import lzma
 import shutil
 
 import pytest
@@ -199,12 +199,12 @@ def test_rows_are_read_of_a_run_directory_only(tmp_path):
 def test_packed_rows_are_read_where_there_are_no_others(written, tmp_path):
     directory = tmp_path / "packed"
     directory.mkdir()
-    whole = gzip.compress((written / ROWS).read_bytes())
+    whole = lzma.compress((written / ROWS).read_bytes())
     (directory / PACKED).write_bytes(whole)
     assert read_rows(directory) == read_rows(written)
     for damaged in (whole[:-9], whole[:40], b"not packed", whole[:50] + b"x" + whole[51:]):
         (directory / PACKED).write_bytes(damaged)
-        with pytest.raises(InputError, match=r"trials\.jsonl\.gz is damaged: "):
+        with pytest.raises(InputError, match=r"trials\.jsonl\.xz is damaged: "):
             read_rows(directory)
     (directory / ROWS).write_bytes((written / ROWS).read_bytes())
     assert read_rows(directory) == read_rows(written)

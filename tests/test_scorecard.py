@@ -262,8 +262,8 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     shown = capsys.readouterr()
     assert shown.err == (
         f"jaxrnn: no bias toward remembering is tuned for {name}: this needs a gate that decides "
-        "what is kept. If your cell has one, name it in Cell.gates and draw its "
-        "biases by initializer.biases\n"
+        "what is kept. If your cell has one, draw its biases by initializer.biases as those of "
+        "an input, forget or update gate\n"
     )
     words = shown.out.split()
     assert {"lstm", "gru", "2/2", "1/2"} <= set(words)
@@ -303,6 +303,13 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     shown = capsys.readouterr()
     assert "made with jax 0.0.1, not" in shown.err
     assert "processor z80, not" in shown.err
+    assert "gru" in shown.out.split()  # a comparison of shares does not need the last digit
+
+    told = json.loads((kept / "protocol.json").read_text())
+    (kept / "protocol.json").write_text(json.dumps(told | {"trials": 3}))
+    assert run("scorecard", "--cells", name, "--tasks", TASK, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert "are not shown, since they were made with trials 3, not 2; to train" in shown.err
     offer = "to train other nets here, too, add to the cells of the same command"
     assert shown.err.endswith(f"{offer}: {' '.join(CARDS[TASK].cells)}\n")
     assert "gru" not in shown.out.split()
@@ -310,17 +317,19 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
 
 def test_another_protocol_is_a_difference(tiny_run, tmp_path):
     out = copy_of(tiny_run[0], tmp_path / "out")
-    assert differences(out, tiny_run[0]) == []
+    assert differences(out, tiny_run[0]) == ([], [])
     told = json.loads((out / "protocol.json").read_text())
     (out / "protocol.json").write_text(json.dumps(told | {"trials": 3, "max_steps": 400}))
-    assert differences(out, tiny_run[0]) == ["max-steps 400, not 200", "trials 3, not 2"]
+    assert differences(out, tiny_run[0]) == (["max-steps 400, not 200", "trials 3, not 2"], [])
 
 
 def test_a_directory_of_another_sweep_is_refused_before_anything_is_trained(tmp_path, capsys):
     row = rows_ending_at(SUITES["notebook"].at(trials=1), [1000])[0]
     write_rows(tmp_path, [row])
     assert run("scorecard", "--cells", CELL, "--tasks", TASK, "--out", tmp_path) == 2
-    assert "holds rows of notebook, no scorecard: use another --out" in capsys.readouterr().err
+    assert (
+        "holds rows of notebook, not of a scorecard: use another --out" in capsys.readouterr().err
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
 
 
@@ -468,7 +477,7 @@ def test_what_matches_states_is_not_mixed_with_what_matches_weights(tiny_run, tm
         with pytest.raises(InputError, match="was begun with match weights, not state: use"):
             run_scorecard([CELL], [TASK], out, TINY, match="state")
     path.write_text(json.dumps(told | {"match": "state"}))
-    assert differences(tiny_run[0], out) == ["match weights, not state"]
+    assert differences(tiny_run[0], out) == (["match weights, not state"], [])
     assert shipped(replace(FULL, match="state")) == shipped(FULL)
 
 

@@ -30,7 +30,7 @@ def claims(
     """Run published claims under the conditions of their papers, with a verdict; or list them.
 
     Without a name it lists all claims and how long each took. A verdict is supported, not
-    supported or undecided, by exact intervals. Give the same command again after an interruption.
+    supported or undecided, by 95 % intervals. Give the same command again after an interruption.
 
     Args:
         names: Names as in the list, or all.

@@ -12,8 +12,8 @@ from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.horizon import CELLS, SEARCH, SMALL_CELLS, SMALL_TASKS
-from jaxrnn.report.render import console
-from jaxrnn.scorecard.halving import protocol_of
+from jaxrnn.report.render import TableRow, console
+from jaxrnn.scorecard.halving import INITIALIZERS, RUNGS, protocol_of
 from jaxrnn.scorecard.horizon import (
     ENDS_HEADINGS,
     ENDS_LEGEND,
@@ -66,7 +66,7 @@ def horizon(
     start = time.monotonic()
     protocol = protocol_of(batch_size, match)
     if dask is None:
-        warn_if_small(9, all_devices()[0])
+        warn_if_small(RUNGS[0][1] // len(INITIALIZERS), all_devices()[0])
     sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
     out = out or Path("runs/horizon" + sizes)
     chosen = cells or (CELLS if full else SMALL_CELLS)
@@ -85,15 +85,22 @@ def horizon(
 def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
+    from jaxrnn.report.render import terminal_table
+
+    nets, text = notes(rows, costs)
+    write_whole(out / NOTES, text.encode())
+    show_report(out, terminal_table(nets, HEADINGS), Text(LEGEND, style="dim"))
+
+
+def notes(rows: Sequence[Row], costs: Mapping[str, float]) -> tuple[list[TableRow], str]:
+    """The table of the nets, and what the report says of them and of the search."""
     from jaxrnn.report.remembered import chosen_rows
-    from jaxrnn.report.render import markdown_table, terminal_table
+    from jaxrnn.report.render import markdown_table
 
     fresh = chosen_rows(rows)
     sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
     first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
     nets = nets_table(list(first.values())[::-1], sought, costs)
-    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
     ends = ends_of_range(fresh)
-    text += f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
-    write_whole(out / NOTES, text.encode())
-    show_report(out, terminal_table(nets, HEADINGS), Text(LEGEND, style="dim"))
+    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
+    return nets, text + f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"

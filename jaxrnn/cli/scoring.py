@@ -10,7 +10,6 @@ from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out, flag
-from jaxrnn.errors import InputError
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
 from jaxrnn.report.render import console
@@ -25,7 +24,7 @@ from jaxrnn.scorecard.nets import (
     write_costs,
 )
 from jaxrnn.scorecard.protocol import FULL, SMALL
-from jaxrnn.scorecard.shipped import SEARCH, lay_beside, shipped_beside
+from jaxrnn.scorecard.shipped import SEARCH_DIRECTORY, lay_beside, shipped_beside
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.sweeps.watch import duration
@@ -64,8 +63,6 @@ def scorecard(
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
-    if cells == () or tasks == ():
-        raise InputError("name at least one cell and one task")
     start = time.monotonic()
     protocol = replace(FULL if full else SMALL, batch_size=batch_size, match=match)
     if dask is None:
@@ -88,7 +85,7 @@ def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import markdown_table, terminal_table
 
-    tried = typed_rows(out / SEARCH)
+    tried = typed_rows(out / SEARCH_DIRECTORY)
     nets = nets_table(rows, tried, costs)
     text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
     if ends := ends_of_grid(rows, tried):

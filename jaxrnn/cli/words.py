@@ -75,7 +75,7 @@ def _option(word: str) -> tuple[str, Any]:
         raise ValueError
     if value in ("true", "false"):
         return name, value == "true"
-    with contextlib.suppress(ValueError, SyntaxError):
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return name, ast.literal_eval(value)
     return name, value
 

@@ -9,6 +9,7 @@ at the end of a file, or add a file.
 from collections.abc import Callable
 from dataclasses import replace
 
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import build, find
 from jaxrnn.problems import (
@@ -80,10 +81,15 @@ SUITES: dict[str, Suite] = {
 
 def task_of(experiment: Experiment) -> Task:
     """The experiment's task; raises InputError for an unknown one, options that are not its own,
-    and a length that it refuses."""
+    and a length that it refuses or for which its numbers are too large."""
     builder = find(TASKS, "task", experiment.task)
     owner, options = f"task {experiment.task}", experiment.task_options
-    return build(Task, owner, builder, options, experiment.length)
+    try:
+        return build(Task, owner, builder, options, experiment.length)
+    except (OverflowError, MemoryError) as error:
+        raise InputError(
+            f"length {experiment.length} is too large for task {experiment.task} ({error})"
+        ) from None
 
 
 def settled(experiment: Experiment) -> Experiment:

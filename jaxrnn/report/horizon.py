@@ -227,9 +227,9 @@ def _octaves(
     at: np.ndarray, y: np.ndarray, n: np.ndarray, over: Sequence[int] | None, stream: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sum of the shares, over the lengths ``at`` or others, and ``DRAWS`` of it."""
-    every = at if over is None else np.array(sorted(over))
+    every = at if over is None else np.array(sorted(whole_number("length", one, 1) for one in over))
     if len(every) < 2:
-        raise InputError(f"octaves need at least two lengths: there is only {int(every[0])}")
+        raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
     drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
     between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
     steps = np.diff(np.log2(every))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrnn.problems.horizon import (
-    CELL_FAMILIES,
+    CELLS,
     DEFAULT,
     FINALIST,
     PREFIX,
@@ -153,7 +153,7 @@ def card_of(rows: Iterable[Row]) -> Card:
     nets = {net: one for net, one in nets.items() if one.chosen}
     tasks, cells = (list(dict.fromkeys(net[k] for net in nets)) for k in (0, 1))
     known = [suite.base.name.removeprefix(PREFIX) for suite in SUITES]
-    for names, order in ((tasks, known), (cells, [c for f in CELL_FAMILIES.values() for c in f])):
+    for names, order in ((tasks, known), (cells, CELLS)):
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
     return Card(nets, tasks, cells)
 

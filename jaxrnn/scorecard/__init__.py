@@ -1,28 +1,27 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jaxrnn.errors import InputError, Note, look_up
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.machine import all_devices
-from jaxrnn.names import is_own
 from jaxrnn.report.summary import by_net
 from jaxrnn.scorecard.plan import show_plan, trials_left
 from jaxrnn.scorecard.protocol import (
     CARDS,
     SMALL,
     Protocol,
+    distinct,
     found,
-    remembering,
+    note_untuned,
     reported,
     searches,
     sized,
 )
-from jaxrnn.scorecard.shipped import SEARCH, begun
+from jaxrnn.scorecard.shipped import SEARCH_DIRECTORY, begun
 from jaxrnn.store.rows import Values, read_lines
 from jaxrnn.sweeps.run import open_run
 from jaxrnn.sweeps.watch import Watch
@@ -53,21 +52,15 @@ def run_scorecard(
     or was begun with another protocol.
     """
     protocol = replace(protocol, match=match or protocol.match)
-    chosen = [look_up(CARDS, "task", task) for task in dict.fromkeys(tasks or CARDS)]
-    named = dict.fromkeys(cells or CARDS[chosen[0].base.task].cells)
+    chosen = [look_up(CARDS, "task", task) for task in distinct(CARDS if tasks is None else tasks)]
+    named = distinct(CARDS[chosen[0].base.task].cells if cells is None else cells)
     out, names = Path(out), {suite.base.name for suite in CARDS.values()}
     if others := {row.experiment.name for row, _ in read_lines(out).values()} - names:
-        raise InputError(f"{out} holds rows of {min(others)}, no scorecard: use another --out")
-    bases = [[sized(suite, cell, protocol.match) for cell in named] for suite in chosen]
-    own = [base for base in bases[0] if is_own(base.cell)]
-    if untuned := [base.cell for base in own if remembering(base, protocol) == [[{}]]]:
-        warnings.warn(
-            f"no bias toward remembering is tuned for {', '.join(untuned)}: this needs a gate that "
-            "decides what is kept. If your cell has one, name it in Cell.gates and draw its "
-            "biases by initializer.biases",
-            Note,
-            stacklevel=2,
+        raise InputError(
+            f"{out} holds rows of {min(others)}, not of a scorecard: use another --out"
         )
+    bases = [[sized(suite, cell, protocol.match) for cell in named] for suite in chosen]
+    note_untuned(bases[0])
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False, "mixed": False}
     rows: list[Values] = []
     all_devices()  # or the directory would be begun for nothing
@@ -78,7 +71,7 @@ def run_scorecard(
             told = {suite.base.name for suite in chosen}
             watch = Watch(number, lambda experiment: experiment.name in told)
             options["progress"] = stack.enter_context(watch)
-        search = stack.enter_context(open_run(out / SEARCH, **options))
+        search = stack.enter_context(open_run(out / SEARCH_DIRECTORY, **options))
         report = stack.enter_context(open_run(out, **options))
         if progress:
             every_net = [base for of_task in bases for base in of_task]

@@ -1,5 +1,6 @@
 """How far back every cell remembers, on every task: searched, then reported."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -7,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.names import digests, is_own
-from jaxrnn.problems import Suite, task_of
+from jaxrnn.problems import Suite, Task, task_of
 from jaxrnn.problems.horizon import (
     LAGS,
     PREFIX,
@@ -34,6 +35,7 @@ from jaxrnn.scorecard.halving import (
     with_setting,
 )
 from jaxrnn.scorecard.plan import Left, show_plan
+from jaxrnn.scorecard.protocol import distinct, note_untuned
 from jaxrnn.scorecard.shipped import begun
 from jaxrnn.store.rows import Row, Values, read_lines
 from jaxrnn.sweeps.run import OpenRun, open_run
@@ -61,26 +63,31 @@ def suite_of(task: str) -> Suite:
     origin, _, name = task.rpartition(":")
     name = f"{PREFIX}{Path(origin).name.removesuffix('.py')}.{name}"
     base = replace(SUITES[0].base, name=name, task=task, task_options=())
-    lags = []
+    admitted: dict[int, Task] = {}
     for lag in LAGS:
         with suppress(InputError):
-            task_of(replace(base, length=lag))
-            lags.append(lag)
-    if not lags:
+            admitted[lag] = task_of(replace(base, length=lag))
+    if not admitted:
         task_of(replace(base, length=LAGS[-1]))  # which says why
-    return replace(SUITES[0], base=replace(base, length=lags[0]), lengths=tuple(lags))
+    shortest, longest = min(admitted), max(admitted)
+    some, more = (
+        f"{one.num_inputs:,} inputs and {one.num_outputs:,} outputs"
+        for one in (admitted[shortest], admitted[longest])
+    )
+    if some != more:
+        warnings.warn(
+            f"{task} has {some} at a length of {shortest}, but {more} at {longest:,}: so its nets "
+            "have other numbers of weights at longer lags",
+            Note,
+            stacklevel=2,
+        )
+    return replace(SUITES[0], base=replace(base, length=shortest), lengths=tuple(admitted))
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
     """Every cell on every task, task by task."""
-    if not cells or not tasks:
-        raise InputError("name at least one cell and one task")
-    suites = [suite_of(task) for task in dict.fromkeys(tasks)]
-    return [
-        Net(net(suite, cell, protocol), suite.lengths)
-        for suite in suites
-        for cell in dict.fromkeys(cells)
-    ]
+    suites, named = list(map(suite_of, distinct(tasks))), distinct(cells)
+    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
 
 
 def run_horizon(
@@ -99,7 +106,8 @@ def run_horizon(
     :mod:`jaxrnn.scorecard.halving` describes the search and the report. The same call goes on after
     an interruption, and other calls add to the directory. A cell or a task may be one's own, as
     ``file.py:name``. ``lanes`` and ``dask`` are those of :func:`jaxrnn.run`. With ``progress`` the
-    terminal first shows what will be trained and how long that may take.
+    terminal first shows what will be trained and how long that may take. Only the command writes a
+    report with the kept cells; :func:`jaxrnn.write_report` writes one of the directory's own rows.
 
     Raises what :func:`jaxrnn.run` raises, and InputError if ``out`` holds other experiments' rows
     or was begun with another protocol.
@@ -107,6 +115,7 @@ def run_horizon(
     out = Path(out)
     every = nets(cells, tasks, protocol)
     check_rows(out, every)
+    note_untuned(base for base, _ in every[: len(distinct(cells))])
     all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
         stack.enter_context(begun(out, protocol))
@@ -162,7 +171,7 @@ def check_rows(out: Path, asked: Iterable[Net]) -> None:
     tasks of one name."""
     held = [row.experiment for row, _ in read_lines(out).values()]
     if others := [one.name for one in held if not one.name.startswith(PREFIX)]:
-        raise InputError(f"{out} holds rows of {min(others)}, no horizon: use another --out")
+        raise InputError(f"{out} holds rows of {min(others)}, not of a horizon: use another --out")
     called: dict[str, str] = {}
     for one in (*held, *(base for base, _ in asked)):
         name = without_role(one.name).removeprefix(PREFIX)

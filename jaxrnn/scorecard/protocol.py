@@ -13,13 +13,16 @@ The conditions of each task are those of :mod:`jaxrnn.problems.card`.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import Experiment
+from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
+from jaxrnn.problems.horizon import SEARCH
 from jaxrnn.report.compare import restricted_mean
 from jaxrnn.report.summary import Rows, by_settings
 from jaxrnn.store.rows import Row
@@ -130,7 +133,7 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
     optimizer. Its rows belong to experiment NAME-search."""
     base = replace(
         base,
-        name=f"{base.name}-search",
+        name=base.name + SEARCH,
         batch_size=protocol.batch_size,
         max_steps=protocol.max_steps,
         trials=protocol.search_trials,
@@ -172,6 +175,29 @@ def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, flo
     if lets_in:
         return [[{"input_bias": -b} for b in protocol.keeping]]
     return [[{}]]
+
+
+def distinct(names: str | Iterable[str]) -> list[str]:
+    """Names of cells or tasks, each once; one alone need not stand in a list. Raises InputError if
+    there is none."""
+    some = list(dict.fromkeys([names] if isinstance(names, str) else names))
+    if not some:
+        raise InputError("name at least one cell and one task")
+    return some
+
+
+def note_untuned(bases: Iterable[Experiment]) -> None:
+    """Warn of one's own cells that have no gate whose first bias a search could tune."""
+    own = (base for base in bases if is_own(base.cell))
+    tuned = {"forget_bias", "input_bias"}
+    if untuned := [one.cell for one in own if not drawn_biases(one.cell, cell_of(one)) & tuned]:
+        warnings.warn(
+            f"no bias toward remembering is tuned for {', '.join(untuned)}: this needs a gate that "
+            "decides what is kept. If your cell has one, draw its biases by initializer.biases as "
+            "those of an input, forget or update gate",
+            Note,
+            stacklevel=3,
+        )
 
 
 def best(rows: Sequence[Row]) -> Experiment:

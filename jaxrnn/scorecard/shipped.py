@@ -1,7 +1,7 @@
 """The rows that come with the package, and whether others may be laid beside them."""
 
-import gzip
 import json
+import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +13,8 @@ from typing import Any
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
-from jaxrnn.problems.horizon import without_role
+from jaxrnn.names import is_own
+from jaxrnn.problems.horizon import PREFIX, without_role
 from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, Protocol
@@ -24,15 +25,15 @@ from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 AnyProtocol = Protocol | HorizonProtocol
 
 PROTOCOL = "protocol.json"
-HORIZON = "horizon"
-SEARCH = "search"
+SEARCH_DIRECTORY = "search"
 """The directory of the search's rows, within that of the reported ones."""
+PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for seconds of packing
 
 
 def shipped(protocol: AnyProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     if isinstance(protocol, HorizonProtocol):
-        name = HORIZON + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
+        name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
     elif replace(protocol, batch_size=1, match="weights") == FULL:
         name = "scorecard-full"
     else:
@@ -46,7 +47,7 @@ def ship(directory: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     # The lines as they are in the file, without settings that were added in later versions.
     rows = (json.loads(line) | {"curve": []} for _, line in read_lines(directory).values())
-    write_whole(into / PACKED, gzip.compress(_text(rows), mtime=0))
+    write_whole(into / PACKED, lzma.compress(_text(rows), preset=PRESET))
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
@@ -61,23 +62,39 @@ def shipped_rows(protocol: AnyProtocol, experiments: Iterable[str]) -> list[Row]
 def shipped_beside(
     protocol: AnyProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str]
 ) -> list[Row]:
-    """The package's rows that are shown beside those of ``out``. If there are none, or they were
-    made in another way, a note says so, and offers the ``cells`` that are lacking."""
+    """The package's rows that are shown beside those of ``out``. If there are none, or they are of
+    another protocol, a note says so, and offers the ``cells`` that are lacking. Another note says
+    if they were made with another version of jax or on another kind of processor."""
     trained = {row.experiment.cell for row in rows}
     others = [cell for cell in cells if cell not in trained]
-    tasks = {without_role(row.experiment.name): row.experiment.task for row in rows}
-    come = shipped_rows(protocol, tasks)
+    experiments = {without_role(row.experiment.name): row.experiment.task for row in rows}
+    come = shipped_rows(protocol, experiments)
     run = set(map(_net, rows))
     beside = [row for row in come if _net(row) not in run]
     why = ""
-    if beside and (words := differences(shipped(protocol), out, type(protocol))):
-        made = ", ".join(words)
+    of_protocol, of_machine = (
+        differences(shipped(protocol), out, type(protocol)) if beside else ([], [])
+    )
+    if of_protocol:
+        made = ", ".join(of_protocol)
         why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
         beside = []
+    elif of_machine:
+        warnings.warn(
+            f"the rows that come with jaxrnn were made with {', '.join(of_machine)}: a few of "
+            "their trials would end at another step here",
+            Note,
+            stacklevel=3,
+        )
     elif others:
         held = {without_role(row.experiment.name) for row in come}
-        if lacking := sorted(task for name, task in tasks.items() if name not in held):
-            why = f"no rows of this protocol on {', '.join(lacking)} come with jaxrnn"
+        lacking = {name: task for name, task in experiments.items() if name not in held}
+        # A task of the horizon may be another one under options, with a name of its own.
+        if tasks := sorted(
+            name.removeprefix(PREFIX) if name.startswith(PREFIX) and not is_own(task) else task
+            for name, task in lacking.items()
+        ):
+            why = f"no rows of this protocol on {', '.join(tasks)} come with jaxrnn"
     if why:
         offer = "to train other nets here, too, add to the cells of the same command"
         warnings.warn(f"{why}; {offer}: {' '.join(others)}", Note, stacklevel=3)
@@ -102,15 +119,20 @@ def _text(rows: Iterable[Values]) -> bytes:
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-def differences(one: Path, other: Path, kind: type[AnyProtocol] = Protocol) -> list[str]:
+def differences(
+    one: Path, other: Path, kind: type[AnyProtocol] = Protocol
+) -> tuple[list[str], list[str]]:
     """How the rows of two directories of a ``kind`` of protocol were made differently, in words:
-    protocol, jax or kind of processor. Empty if they may be shown side by side."""
-    made, others = _made_with(one, kind), _made_with(other, kind)
-    return [
-        f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
-        for name in made
-        if made[name] != others[name]
-    ]
+    by protocol, and by version of jax or kind of processor."""
+    protocol, machine = (
+        [
+            f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
+            for name in made
+            if made[name] != others[name]
+        ]
+        for made, others in zip(_made_with(one, kind), _made_with(other, kind), strict=True)
+    )
+    return protocol, machine
 
 
 def in_json(protocol: AnyProtocol) -> dict[str, Any]:
@@ -124,11 +146,11 @@ def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
         if (directory / ROWS).exists():
             raise InputError(f"{directory} holds rows of no protocol: use another --out")
         return
-    begun, asked = _read_protocol(directory, type(protocol)), in_json(protocol)
+    held, asked = _read_protocol(directory, type(protocol)), in_json(protocol)
     for name, value in asked.items():
-        if begun[name] != value:
+        if held[name] != value:
             raise InputError(
-                f"{directory} was begun with {flag_name(name)} {spelled(begun[name])}, not "
+                f"{directory} was begun with {flag_name(name)} {spelled(held[name])}, not "
                 f"{spelled(value)}: use another --out or the same protocol"
             )
 
@@ -149,7 +171,7 @@ def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     try:
         yield
     except InputError:
-        if is_first and not any((directory / one).exists() for one in (SEARCH, ROWS)):
+        if is_first and not any((directory / one).exists() for one in (SEARCH_DIRECTORY, ROWS)):
             path.unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):  # somebody else has put something there
@@ -173,13 +195,13 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
     return protocol
 
 
-def _made_with(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
-    """The protocol, the versions of jax and the kinds of processor of a directory's rows."""
+def _made_with(directory: Path, kind: type[AnyProtocol]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The protocol of a directory's rows; their versions of jax and kinds of processor."""
     config = read_config(directory)
     assert config is not None  # it has rows
     all_made = [config, *config.get("resumed", [])]
     kinds = [processor_of(one["device"]) for one in all_made]
-    return _read_protocol(directory, kind) | {
+    return _read_protocol(directory, kind), {
         "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
         "processor": list(dict.fromkeys(kinds)),
     }

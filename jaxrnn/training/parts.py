@@ -198,21 +198,20 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
 
 def _check_biases(experiment: Experiment, cell: Cell) -> None:
     """Refuse a first bias for a gate that the cell lacks, or whose bias it does not draw."""
-    biased = {GATE_BIASES.get(gate) for gate in cell.gates}
+    has = {GATE_BIASES.get(gate) for gate in cell.gates}
     for name in dict.fromkeys(GATE_BIASES.values()):
         bias = max(experiment.per_trial(name), key=abs)
-        if not bias:
+        if not bias or name in drawn_biases(experiment.cell, cell):
             continue
-        if name not in biased:
-            raise InputError(
-                f"{flag_name(name)} {bias} needs a cell with that gate: "
-                f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
-            )
-        if name not in drawn_biases(experiment.cell, cell):
+        if name in has:
             raise InputError(
                 f"{flag_name(name)} {bias} needs a cell that draws the bias of that gate by "
                 f"initializer.biases: {experiment.cell} does not"
             )
+        raise InputError(
+            f"{flag_name(name)} {bias} needs a cell with that gate: "
+            f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
+        )
 
 
 def _width(name: str, cell: Cell, num_inputs: int) -> int:
