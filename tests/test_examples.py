@@ -10,6 +10,7 @@ import pytest
 
 from jaxrnn import Experiment, run_trials
 from jaxrnn.store.rows import typed_rows
+from jaxrnn.training.parts import parts_of
 
 ROOT = Path(__file__).parents[1]
 # What is not here was made by an earlier version, as its page says.
@@ -56,11 +57,15 @@ def test_importing_the_package_makes_no_array_and_changes_no_setting():
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", KEPT)
 def test_kept_trials_end_as_they_did(kept):
-    """One of each cell, at random among those that take seconds, trained by today's code."""
+    """One of each cell, at random among those that take seconds, trained by today's code.
+
+    Sums over more than 512 time steps depend on the processor, see docs/howto/run_directory.md, so
+    trials of such lengths are left out.
+    """
     of_cell: dict = {}
     for row in typed_rows(ROOT / "examples" / kept):
         cost = row.outcome.steps * row.experiment.length * (row.outcome.trial + 1)
-        if cost < 3_000_000:
+        if cost < 3_000_000 and parts_of(row.experiment).task.num_steps <= 512:
             of_cell.setdefault(row.experiment.cell, []).append(row)
     assert of_cell
     for rows in of_cell.values():
