@@ -27,6 +27,16 @@ class ConvolvedState(NamedTuple):
     cell: Any  # that of the cell
 
 
+def _convolve(
+    params: ConvolvedParams, before: jax.Array, xs: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """What is kept of the inputs, and c [T, D], of inputs [T, I] or symbols [T]."""
+    all_e = jnp.concatenate([before, product(xs, params.embedding)])
+    num_steps, width = len(xs), len(params.kernel)
+    parts = [all_e[j : j + num_steps] * params.kernel[j][None] for j in range(width)]
+    return all_e[num_steps:], jax.nn.silu(sum(parts, params.bias[None]))
+
+
 def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) -> Cell:
     """A cell that sees the last ``width`` inputs, through a convolution of each channel.
 
@@ -55,26 +65,17 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
         before = jnp.zeros_like(params.kernel, shape=(width - 1, num_channels))
         return ConvolvedState(before, cell.initial_state(params.cell))
 
-    def convolve(
-        params: ConvolvedParams, before: jax.Array, xs: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """What is kept of the inputs, and c [T, D], of inputs [T, I] or symbols [T]."""
-        all_e = jnp.concatenate([before, product(xs, params.embedding)])
-        num_steps = len(xs)
-        parts = [all_e[j : j + num_steps] * params.kernel[j][None] for j in range(width)]
-        return all_e[num_steps:], jax.nn.silu(sum(parts, params.bias[None]))
-
     def step(
         params: ConvolvedParams, state: ConvolvedState, x: jax.Array
     ) -> tuple[ConvolvedState, jax.Array]:
-        before, c = convolve(params, state.before, x[None])
+        before, c = _convolve(params, state.before, x[None])
         after, y = cell.step(params.cell, state.cell, c[0])
         return ConvolvedState(before, after), y
 
     def unroll(
         params: ConvolvedParams, state: ConvolvedState, xs: jax.Array, steps_at_once: int = 1
     ) -> tuple[ConvolvedState, jax.Array]:
-        before, c = convolve(params, state.before, xs)
+        before, c = _convolve(params, state.before, xs)
         last, ys = run(cell, params.cell, c, state.cell, steps_at_once=steps_at_once)
         return ConvolvedState(before, last), ys
 
@@ -82,13 +83,13 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
         params: ConvolvedParams, state: ConvolvedState, xs: jax.Array
     ) -> tuple[ConvolvedState, jax.Array]:
         assert cell.shared is not None
-        before, c = convolve(params, state.before, xs)
+        before, c = _convolve(params, state.before, xs)
         last, ys = cell.shared(params.cell, state.cell, c)
         return ConvolvedState(before, last), ys
 
     def together(params: ConvolvedParams, xs: jax.Array) -> jax.Array:
         nothing = initial_state(params).before
-        cs = jax.vmap(lambda xs: convolve(params, nothing, xs)[1])(xs)
+        cs = jax.vmap(lambda xs: _convolve(params, nothing, xs)[1])(xs)
         return unroll_together(cell, params.cell, cs)
 
     def activations(
@@ -96,7 +97,7 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
     ) -> dict[str, jax.Array]:
         assert cell.activations is not None
         return cell.activations(
-            params.cell, state.cell, convolve(params, state.before, x[None])[1][0]
+            params.cell, state.cell, _convolve(params, state.before, x[None])[1][0]
         )
 
     def of_cell(change: Any) -> Any:
