@@ -23,7 +23,7 @@ from helpers import (
 from rich.console import Console
 
 from jaxrnn import CELLS, SUITES, Cell, Experiment
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
@@ -304,6 +304,11 @@ def test_ones_own_cell_stands_beside_what_comes_with_the_package(
     assert "made with jax 0.0.1, not" in shown.err
     assert "processor z80, not" in shown.err
     assert "gru" in shown.out.split()  # a comparison of shares does not need the last digit
+    with pytest.warns(Note) as notes:
+        shipped_beside(TINY, elsewhere, out, ["janet"])
+    made_with, lacking = (str(note.message) for note in notes)
+    assert "were made with jax 0.0.1, not" in made_with
+    assert lacking.startswith("no rows of this protocol on ")
 
     told = json.loads((kept / "protocol.json").read_text())
     (kept / "protocol.json").write_text(json.dumps(told | {"trials": 3}))

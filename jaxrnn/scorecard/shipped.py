@@ -79,13 +79,6 @@ def shipped_beside(
         made = ", ".join(of_protocol)
         why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
         beside = []
-    elif of_machine:
-        warnings.warn(
-            f"the rows that come with jaxrnn were made with {', '.join(of_machine)}: a few of "
-            "their trials would end at another step here",
-            Note,
-            stacklevel=3,
-        )
     elif others:
         held = {without_role(row.experiment.name) for row in come}
         lacking = {name: task for name, task in experiments.items() if name not in held}
@@ -95,6 +88,13 @@ def shipped_beside(
             for name, task in lacking.items()
         ):
             why = f"no rows of this protocol on {', '.join(tasks)} come with jaxrnn"
+    if beside and of_machine:
+        warnings.warn(
+            f"the rows that come with jaxrnn were made with {', '.join(of_machine)}: a few of "
+            "their trials would end at another step here",
+            Note,
+            stacklevel=3,
+        )
     if why:
         offer = "to train other nets here, too, add to the cells of the same command"
         warnings.warn(f"{why}; {offer}: {' '.join(others)}", Note, stacklevel=3)
