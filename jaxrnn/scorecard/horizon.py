@@ -115,7 +115,7 @@ def run_horizon(
     out = Path(out)
     every = nets(cells, tasks, protocol)
     check_rows(out, every)
-    note_untuned(base for base, _ in every[: len(distinct(cells))])
+    note_untuned(base for base, _ in every)
     all_devices()  # or the directory would be begun for nothing
     with ExitStack() as stack:
         stack.enter_context(begun(out, protocol))

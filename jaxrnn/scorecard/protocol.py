@@ -187,10 +187,12 @@ def distinct(names: str | Iterable[str]) -> list[str]:
 
 
 def note_untuned(bases: Iterable[Experiment]) -> None:
-    """Warn of one's own cells that have no gate whose first bias a search could tune."""
+    """Warn, once, of one's own cells without a gate whose first bias a search could tune."""
     own = (base for base in bases if is_own(base.cell))
     tuned = {"forget_bias", "input_bias"}
-    if untuned := [one.cell for one in own if not drawn_biases(one.cell, cell_of(one)) & tuned]:
+    if untuned := dict.fromkeys(
+        one.cell for one in own if not drawn_biases(one.cell, cell_of(one)) & tuned
+    ):
         warnings.warn(
             f"no bias toward remembering is tuned for {', '.join(untuned)}: this needs a gate that "
             "decides what is kept. If your cell has one, draw its biases by initializer.biases as "
