@@ -140,7 +140,8 @@ def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeyp
     assert f"no bias toward remembering is tuned for {own}:plain: " in str(only.message)
 
 
-def test_a_task_without_kept_rows_is_called_as_the_command_calls_it(own, tmp_path):
+def test_a_task_without_kept_rows_is_called_as_the_command_calls_it(own, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: tmp_path / "none")
     tasks = ("group_words_s3", f"{own}:echo")
     made = [replace(suite_of(task).base, cell="gru", trials=1) for task in tasks]
     write_rows(tmp_path, [row for one in made for row in rows_ending_at(one, [500])])
