@@ -178,6 +178,43 @@ def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_who
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("inputs", [random_vectors, random_symbols])
+def test_pull_back_gives_the_gradients_of_a_cell_that_does_not_add_up(inputs):
+    def activate(own, state, x_product, h_product, b):
+        (x_r, x_n), (h_r, h_n) = jnp.split(x_product + b, 2), jnp.split(h_product, 2)
+        r = jax.nn.sigmoid(x_r - h_r)
+        return [r, jnp.tanh(x_n + r * h_n)]
+
+    def pull_back(gates, h_product, d_gates):
+        (r, n), (d_r, d_n) = jnp.split(gates, 2), jnp.split(d_gates, 2)
+        d_n = d_n * (1 - n * n)
+        d_r = (d_r + d_n * jnp.split(h_product, 2)[1]) * r * (1 - r)
+        return jnp.concatenate([d_r, d_n]), jnp.concatenate([-d_r, d_n * r])
+
+    def mixed(own, state, r, n):
+        return {"c": own * r * state["c"] + (1 - r) * n, "last": n}
+
+    cell = gated(
+        SIZES,
+        gates=("reset", "candidate"),
+        activate=activate,
+        update=mixed,
+        initial_state=lambda hidden_size: dict.fromkeys(("c", "last"), jnp.zeros(hidden_size)),
+        hidden=lambda state: jnp.sin(state["c"]) + state["last"],
+        own=jnp.ones,
+        adds_up=False,
+        pull_back=pull_back,
+    )
+    params, xs = random_params(cell), inputs(SHAPE)
+    state = random_like(cell.initial_state(params), seed=3)
+    assert_trees_close(
+        results_and_gradients(cell, params, state, xs),
+        results_and_gradients(plain(cell), params, state, xs),
+        **FLOAT64,
+    )
+
+
+@pytest.mark.usefixtures("x64")
 def test_a_cell_that_does_not_add_up_heeds_no_slope():
     cell = gated(
         SIZES,

@@ -35,6 +35,7 @@ def gated(
     own: Callable[[int], Any] = lambda hidden_size: (),
     adds_up: bool = True,
     slope: Callable[[jax.Array], jax.Array] | None = None,
+    pull_back: Callable[..., tuple[jax.Array, jax.Array]] | None = None,
     advance: Callable[..., State] | None = None,
 ) -> Cell[GatedParams, Any]:
     """Build a cell from the equations between one matrix product for all gates and the hidden
@@ -48,19 +49,24 @@ def gated(
     ``adds_up`` False, and its ``activate`` gets (own, state, x U, h W, b). If each activation
     depends only on its own element of a(t), ``slope`` may give its derivative, computed from the
     activation itself: from all gates' g [G H] side by side it gives dg/da [G H], which is 1 - g^2
-    for tanh. ``advance`` may be given, too: state(t) = advance(own, state(t-1), a(t)), or of
-    (x U + b, h W) in place of a(t), with a derivative that keeps fewer numbers than JAX's own.
+    for tanh. A cell that does not add up may have ``pull_back`` instead, if its activations depend
+    only on x U + b and h W: from all gates' g [G H], h W and the gradient by g it gives those by
+    x U + b and by h W. ``advance`` may be given, too: state(t) = advance(own, state(t-1), a(t)),
+    or of (x U + b, h W) in place of a(t), with a derivative that keeps fewer numbers than JAX's
+    own.
 
     The fast path computes x U and h V for all time steps in one product each, forward and backward.
     It computes the gradient of W in one product, too. Only h W, ``activate`` and ``update`` stay in
-    the scan. With ``slope`` only states and activations are kept for the backward pass. It has
-    reverse-mode derivatives only: for others differentiate a scan of ``step``. Sequences that share
-    the weights take another path under ``vmap``, a scan that JAX itself differentiates.
+    the scan. With ``slope`` only states and activations are kept for the backward pass, with
+    ``pull_back`` h W, too. It has reverse-mode derivatives only: for others differentiate a scan of
+    ``step``. Sequences that share the weights take another path under ``vmap``, a scan that JAX
+    itself differentiates.
     """
     num_inputs, hidden_size, num_outputs = sizes
-    # A cell that does not add up has no a(t) whose slope it could be.
-    of_sums = slope if adds_up else None
-    equations = Equations(activate, update, hidden, adds_up, of_sums, advance=advance)
+    back: Callable[..., tuple[jax.Array, ...]] | None = pull_back
+    if adds_up:  # otherwise there is no a(t) whose slope it could be
+        back = slope and (lambda gates, _, d_gates: (d_gates * slope(gates),))
+    equations = Equations(activate, update, hidden, adds_up, back, advance=advance)
 
     def init(key: jax.Array, initializer: Initializer) -> GatedParams:
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
@@ -122,7 +128,7 @@ def gated(
         advance_once,
         readout,
         scan=scan,
-        scan_together=scan_together if equations.slope or equations.advance else None,
+        scan_together=scan_together if advance or (adds_up and slope) else None,
         advance_shared=advance_shared,
         gates=gates,
         look=look,

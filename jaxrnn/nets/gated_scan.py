@@ -53,10 +53,11 @@ class Equations(NamedTuple):
     update: Callable[..., State]
     hidden: Callable[[State], jax.Array]
     adds_up: bool
-    slope: Callable[[jax.Array], jax.Array] | None
+    # See :func:`jaxrnn.gated`. Of a cell that adds up it gives the gradient by a(t) alone, (d,).
+    pull_back: Callable[..., tuple[jax.Array, ...]] | None
     steps_at_once: int = 1  # see unroll
     # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only,
-    # and only with ``slope`` or ``advance``.
+    # and only with ``advance`` or, if the cell adds up, ``pull_back``.
     together: bool = False
     # See :func:`jaxrnn.gated`. Used for sequences that are taken together, if the cell does not add
     # up.
@@ -91,18 +92,11 @@ def _scan_of_sums(
 
     @equations.each
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
-        state, _ = _advance(equations, weights, own, state, summed)
+        product = vector_product(equations.hidden(state), weights)
+        state = equations.update(own, state, *equations.activate(own, state, summed + product))
         return state, equations.hidden(state)
 
     return lax.scan(step, state, sums, unroll=equations.steps_at_once)
-
-
-def _advance(
-    equations: Equations, weights: jax.Array, own: Any, state: State, summed: jax.Array
-) -> tuple[State, list[jax.Array]]:
-    product = vector_product(equations.hidden(state), weights)
-    gates = equations.activate(own, state, summed + product)
-    return equations.update(own, state, *gates), gates
 
 
 def _scan_apart(
@@ -140,10 +134,12 @@ def _scan_forward(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
     """The scan, and what gives the gradients of its operands."""
-    if equations.slope is not None:
-        forward = _forward_by_slopes
+    in_few = equations.steps_at_once > 1
+    one_by_one = not equations.together and not in_few
+    if equations.pull_back is not None and (equations.adds_up or one_by_one):
+        forward = _forward_in_rows
     else:
-        forward = _forward_in_few if equations.steps_at_once > 1 else _forward_plain
+        forward = _forward_in_few if in_few else _forward_plain
     return forward(equations, weights, bias, *rest)
 
 
@@ -175,31 +171,39 @@ def _pull_back_plain(
     return (d_weights, *d_rest)
 
 
-def _forward_by_slopes(
+def _forward_in_rows(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
-    """The forward scan of cells with ``slope``: only the activations and the states are kept."""
+    """The forward scan of cells with ``pull_back``: only the states and the activations are kept,
+    and h W if the cell does not add up."""
     own, first, products = rest
     size, unravel = _of_one(equations, first)
     starts: tuple[int, ...] = ()
 
     @equations.each
-    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+    def step(state: State, x_product: jax.Array) -> tuple[State, jax.Array]:
         nonlocal starts
+        h_product = vector_product(equations.hidden(state), weights)
         if equations.together:
-            summed = summed + bias  # in one pass with what comes after it
-        state, gates = _advance(equations, weights, own, state, summed)
-        row, starts = _row(state, gates)
+            x_product = x_product + bias  # in one pass with what comes after it
+        if equations.adds_up:
+            kept = gates = equations.activate(own, state, x_product + h_product)
+        else:
+            gates = equations.activate(own, state, x_product, h_product, bias)
+            kept = [*gates, h_product]
+        state = equations.update(own, state, *gates)
+        row, starts = _row(state, kept)
         if equations.steps_at_once > 1:
             row = in_one_operation(row)
             state = unravel(row[:size])
         return state, row
 
     # In one array: each array that a scan writes takes XLA's CPU back end as long as one gate.
-    sums = products if equations.together else add_bias(products, bias)
-    last, rows = scan_in_one(step, first, sums, equations.steps_at_once)
+    if equations.adds_up and not equations.together:
+        products = add_bias(products, bias)
+    last, rows = scan_in_one(step, first, products, equations.steps_at_once)
     hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
-    pull_back = partial(_pull_back_by_slopes, equations, starts)
+    pull_back = partial(_pull_back_in_rows, equations, starts)
     return (last, hs), Partial(pull_back, weights, own, first, rows)
 
 
@@ -211,22 +215,21 @@ def _of_one(equations: Equations, first: State) -> tuple[int, Callable[[jax.Arra
     return flat.size, unravel
 
 
-def _row(state: State, gates: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
-    """A state, followed by the activations [H] that are not among its leaves; and where each
-    begins."""
+def _row(state: State, kept: list[jax.Array]) -> tuple[jax.Array, tuple[int, ...]]:
+    """A state, followed by the arrays that are not among its leaves; and where each begins."""
     parts, starts = [ravel_pytree(state)[0]], []
     leaves = jax.tree.leaves(state)
-    for gate in gates:
-        before = [leaf is gate for leaf in leaves]
+    for one in kept:
+        before = [leaf is one for leaf in leaves]
         if any(before):
             starts.append(sum(leaf.size for leaf in leaves[: before.index(True)]))
         else:
             starts.append(sum(part.size for part in parts))
-            parts.append(gate)
+            parts.append(one)
     return jnp.concatenate(parts), tuple(starts)
 
 
-def _pull_back_by_slopes(
+def _pull_back_in_rows(
     equations: Equations,
     starts: tuple[int, ...],
     weights: jax.Array,
@@ -236,15 +239,16 @@ def _pull_back_by_slopes(
     d_last: State,
     d_hs: jax.Array,
 ) -> tuple[Any, ...]:
-    """The gradients by W, b, own, first state and x U, from the states and activations of all steps
-    (see :func:`_row`)."""
-    update, hidden, slope = equations.update, equations.hidden, equations.slope
+    """The gradients by W, b, own, first state and x U, from what is kept of all steps (see
+    :func:`_row`)."""
+    update, hidden, pull_back = equations.update, equations.hidden, equations.pull_back
     steps_at_once, together = equations.steps_at_once, equations.together
-    assert slope is not None
+    assert pull_back is not None
     size, unravel = _of_one(equations, first)
     flat = equations.each(lambda state: ravel_pytree(state)[0])(first)
     before = jnp.concatenate([flat[None], rows[:-1, ..., :size]])
-    hidden_size = weights.shape[0]
+    hidden_size, width = weights.shape
+    starts = starts if equations.adds_up else starts[:-1]  # of the activations
     # As in products.py, a product of transposed matrices takes long.
     transposed = barrier(weights.T) if together else None
 
@@ -253,34 +257,40 @@ def _pull_back_by_slopes(
         return state, hidden(state)
 
     @equations.each
-    def step(d_state: State, at: Any) -> tuple[Any, jax.Array]:
+    def step(d_state: State, at: Any) -> tuple[Any, tuple[jax.Array, ...]]:
         before, row, d_h = at
         state = unravel(before)
         gates = jnp.concatenate([row[start : start + hidden_size] for start in starts])
         _, pullback = jax.vjp(updated, own, state, gates)
         d_own_here, d_state, d_gates = pullback((d_state, d_h))
-        d_sum = d_gates * slope(gates)
+        # One of a cell that adds up; of others that by x U + b and that by h W.
+        d_sums = pull_back(gates, row[-width:], d_gates)
         if steps_at_once > 1:
-            both, unravel_both = ravel_pytree((d_sum, d_state))
-            d_sum, d_state = unravel_both(in_one_operation(both))
+            both, unravel_both = ravel_pytree((d_sums, d_state))
+            d_sums, d_state = unravel_both(in_one_operation(both))
         else:
-            d_sum = barrier(d_sum)  # between barriers XLA computes it once for its two uses
+            d_sums = barrier(d_sums)  # between barriers XLA computes it once for its two uses
         _, pull_hidden = jax.vjp(hidden, state)
+        d_sum = d_sums[-1]
         (d_recurrent,) = pull_hidden(d_sum @ transposed if together else weights @ d_sum)
-        return (d_own_here, jax.tree.map(jnp.add, d_state, d_recurrent)), d_sum
+        # What is added up over the steps: the gradients by own, and by a bias that is apart.
+        added = (d_own_here, *d_sums[:-1])
+        return (added, jax.tree.map(jnp.add, d_state, d_recurrent)), d_sums
 
-    def one(carry: Any, at: Any) -> tuple[Any, jax.Array]:
-        d_own, d_state = carry
-        (d_own_here, d_state), d_sum = step(d_state, at)
+    def one(carry: Any, at: Any) -> tuple[Any, tuple[jax.Array, ...]]:
+        added, d_state = carry
+        (added_here, d_state), d_sums = step(d_state, at)
         if together:
-            d_own_here = jax.tree.map(lambda of_each: of_each.sum(0), d_own_here)
-        return (jax.tree.map(jnp.add, d_own, d_own_here), d_state), d_sum
+            added_here = jax.tree.map(lambda of_each: of_each.sum(0), added_here)
+        return (jax.tree.map(jnp.add, added, added_here), d_state), d_sums
 
-    start = (jax.tree.map(jnp.zeros_like, own), d_last)
+    apart = () if equations.adds_up else (weights[0],)  # as long as the bias
+    start = (jax.tree.map(jnp.zeros_like, (own, *apart)), d_last)
     over = (before, rows, d_hs)
-    (d_own, d_first), d_sum = scan_in_one(one, start, over, steps_at_once, reverse=True)
+    ((d_own, *d_bias), d_first), d_sums = scan_in_one(one, start, over, steps_at_once, reverse=True)
     hs_before = jax.vmap(equations.each(lambda row: hidden(unravel(row))))(before)
-    return *by_weights(hs_before, d_sum), d_own, d_first, d_sum
+    d_weights, *by_product = by_weights(hs_before, d_sums[-1])
+    return d_weights, *(d_bias or by_product), d_own, d_first, d_sums[0]
 
 
 def _after(

@@ -36,6 +36,18 @@ def _gru_update(own: Any, h: jax.Array, r: jax.Array, z: jax.Array, n: jax.Array
     return z * h + (1 - z) * n
 
 
+def _gru_pull_back(
+    gates: jax.Array, h_product: jax.Array, d_gates: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The gradients by x U + b and by h W, both [3 H]."""
+    r, z, n = jnp.split(gates, 3)
+    _, d_z, d_n = jnp.split(d_gates, 3)  # r acts on n alone
+    d_n = d_n * (1 - n * n)
+    d_r = d_n * jnp.split(h_product, 3)[2] * (r * (1 - r))
+    d_z = d_z * (z * (1 - z))
+    return jnp.concatenate([d_r, d_z, d_n]), jnp.concatenate([d_r, d_z, d_n * r])
+
+
 @jax.custom_jvp
 def _gru_advance(own: Any, h: jax.Array, x_sum: jax.Array, h_product: jax.Array) -> jax.Array:
     """One step of the GRU from x U + b and h W, both [3 H]."""
@@ -73,6 +85,7 @@ def gru(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell[GatedParams
         initial_state=jnp.zeros,
         hidden=lambda h: h,
         adds_up=False,  # the reset gate acts on the recurrent product alone
+        pull_back=_gru_pull_back,
         advance=_gru_advance,
     )
 
