@@ -14,7 +14,10 @@ from jaxrnn.training.parts import parts_of
 
 ROOT = Path(__file__).parents[1]
 # What is not here was made by an earlier version, as its page says.
-KEPT = ("claims-run", "grid-run", "horizon-run", "notebook-run", "paper-run", "paper-run/readings")
+KEPT = (
+    *("claims-run", "grid-run", "horizon-run", "horizon-run/batches-of-32", "notebook-run"),
+    *("paper-run", "paper-run/readings"),
+)
 
 
 @pytest.mark.parametrize(

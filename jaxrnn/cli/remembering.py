@@ -44,17 +44,17 @@ def horizon(
 
     All cells have about the same number of weights. The same settings tune each cell on each task;
     fresh trials of the best one are reported, and those of one default for all cells.
-    docs/howto/horizon.md describes the protocol. First the command says what it will train and how
-    long that may take. Without a cell it trains eight cells on six tasks. With cells only these are
-    trained, and shown beside the rows that come with jaxrnn. Give the same command again after an
-    interruption.
+    First the command says what it will train and how long that may take. Without a cell it trains
+    eight cells on six tasks. With cells only these are trained, and shown beside the rows that come
+    with jaxrnn. docs/howto/horizon.md names the eight cells and the six tasks, and describes the
+    protocol. Give the same command again after an interruption.
 
     Args:
         cells: The cells to train; your own cell as file.py:name.
         tasks: The tasks to train them on; your own task as file.py:name.
         full: All cells and all tasks.
-        batch_size: Training sequences of an update; a trial gets 20,000, or 10,000 updates if that
-            is more.
+        batch_size: Training sequences of an update; a trial gets 20,000, or those of ten thousand
+            updates if these are more.
         match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
             numbers in its state: weights or state; the rows that come with jaxrnn match weights.
         out: Run directory; runs/horizon, with -state and the batch size where you ask for these.
