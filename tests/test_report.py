@@ -40,6 +40,9 @@ def test_the_report_says_what_solved_means_on_each_task_and_what_guessing_reache
     assert rules(other + own) == [
         "Solved, on adding, mine.py:last: no error above 0.1 in 50 training sequences in a row."
     ]
+    lengths = rows("lstm", 16, [None], task="adding") + rows("lstm", 64, [None], task="adding")
+    (line,) = rules(lengths)
+    assert line.endswith("(guessing gets 15.4% to 15.5% of the sequences right).")
     (line,) = rules(rows("lstm", 40, [None], task="two_sequence_noise"))
     assert line == (
         "Solved, on two_sequence_noise: at most 5 errors above 0.2 in a test set of 256 sequences, "

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from jaxrnn.experiment import OPTIONS
 from jaxrnn.problems import Published, Source
@@ -193,12 +194,17 @@ def _of_source(source: Source, lines: Sequence[Line]) -> str:
 def rules(rows: Sequence[Row]) -> list[str]:
     """One line per task of the rows: the rule for solved, and the share that guessing gets
     right."""
-    tasks: dict[str, list[str]] = {}
+    guessed: dict[tuple[str, Any, str], list[float]] = {}
     for made in dict.fromkeys(row.experiment for row in rows):
-        words = made.criterion()
+        shares = guessed.setdefault((made.task, made.task_options, made.criterion()), [])
         if (share := guessing_of(made)) is not None:
-            words += f" (guessing gets {percent(share)} of the sequences right)"
-        tasks.setdefault(words, []).append(made.task)
+            shares.append(share)
+    tasks: dict[str, list[str]] = {}
+    for (name, _, words), shares in guessed.items():
+        if shares:  # which may differ from length to length
+            span = " to ".join(dict.fromkeys((percent(min(shares)), percent(max(shares)))))
+            words += f" (guessing gets {span} of the sequences right)"
+        tasks.setdefault(words, []).append(name)
     return [
         f"Solved, on {', '.join(dict.fromkeys(names))}: {words}." for words, names in tasks.items()
     ]
