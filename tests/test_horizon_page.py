@@ -88,9 +88,9 @@ class Run(NamedTuple):
     params=[(KEPT, SINGLE), (LARGE, protocol_of(32, "weights"))],
     ids=["one", "batches of 32"],
 )
-def run(request):
+def run(request, rows):
     kept, protocol = request.param
-    return Run(kept, protocol, typed_rows(kept))
+    return Run(kept, protocol, rows if kept == KEPT else typed_rows(kept))
 
 
 def test_the_report_says_of_its_nets_what_their_rows_say(run):
