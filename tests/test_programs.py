@@ -12,12 +12,22 @@ from jaxrnn.experiment import PER_TRIAL
 from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.protocol import Protocol
-from jaxrnn.training import parts, programs
+from jaxrnn.training import parts, programs, trial
 from jaxrnn.training.engine import first_states
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
 
 TRACED, COMPILED = "/jax/core/compile/jaxpr_trace_duration", "backend_compile"
+
+
+@pytest.fixture(autouse=True)
+def no_nets_held():
+    """Each cache of what nets are built of holds the last 256. After more nets in one process one
+    of them may still have what another has lost, and equal nets would differ."""
+    for module in (parts, trial):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
 
 
 @pytest.fixture
