@@ -150,31 +150,38 @@ SIZES = NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS = 7, 6, 5
 SHAPE = 9, NUM_INPUTS
 
 
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("inputs", [random_vectors, random_symbols])
-def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_whose_h_is_no_leaf(
-    inputs,
-):
-    def mixed(own, state, z, n):
-        return {"c": own * z * state["c"] + (1 - z) * n, "last": n}
+# Of a cell whose update has parameters, and whose h is no leaf of its state.
+MIXED = {
+    "update": lambda own, state, z, n: {"c": own * z * state["c"] + (1 - z) * n, "last": n},
+    "initial_state": lambda hidden_size: dict.fromkeys(("c", "last"), jnp.zeros(hidden_size)),
+    "hidden": lambda state: jnp.sin(state["c"]) + state["last"],
+    "own": jnp.ones,
+}
 
-    cell = gated(
-        SIZES,
-        gates=("update", "candidate"),
-        activate=lambda own, state, a: [jax.nn.sigmoid(half) for half in jnp.split(a, 2)],
-        update=mixed,
-        initial_state=lambda hidden_size: dict.fromkeys(("c", "last"), jnp.zeros(hidden_size)),
-        hidden=lambda state: jnp.sin(state["c"]) + state["last"],
-        own=jnp.ones,
-        slope=lambda g: g * (1 - g),
-    )
-    params, xs = random_params(cell), inputs(SHAPE)
+
+def assert_the_fast_path_is_the_plain_one(cell, xs):
+    params = random_params(cell)
     state = random_like(cell.initial_state(params), seed=3)
     assert_trees_close(
         results_and_gradients(cell, params, state, xs),
         results_and_gradients(plain(cell), params, state, xs),
         **FLOAT64,
     )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("inputs", [random_vectors, random_symbols])
+def test_slopes_give_the_gradients_of_a_cell_whose_update_has_parameters_and_whose_h_is_no_leaf(
+    inputs,
+):
+    cell = gated(
+        SIZES,
+        gates=("update", "candidate"),
+        activate=lambda own, state, a: [jax.nn.sigmoid(half) for half in jnp.split(a, 2)],
+        **MIXED,
+        slope=lambda g: g * (1 - g),
+    )
+    assert_the_fast_path_is_the_plain_one(cell, inputs(SHAPE))
 
 
 @pytest.mark.usefixtures("x64")
@@ -191,27 +198,15 @@ def test_pull_back_gives_the_gradients_of_a_cell_that_does_not_add_up(inputs):
         d_r = (d_r + d_n * jnp.split(h_product, 2)[1]) * r * (1 - r)
         return jnp.concatenate([d_r, d_n]), jnp.concatenate([-d_r, d_n * r])
 
-    def mixed(own, state, r, n):
-        return {"c": own * r * state["c"] + (1 - r) * n, "last": n}
-
     cell = gated(
         SIZES,
         gates=("reset", "candidate"),
         activate=activate,
-        update=mixed,
-        initial_state=lambda hidden_size: dict.fromkeys(("c", "last"), jnp.zeros(hidden_size)),
-        hidden=lambda state: jnp.sin(state["c"]) + state["last"],
-        own=jnp.ones,
+        **MIXED,
         adds_up=False,
         pull_back=pull_back,
     )
-    params, xs = random_params(cell), inputs(SHAPE)
-    state = random_like(cell.initial_state(params), seed=3)
-    assert_trees_close(
-        results_and_gradients(cell, params, state, xs),
-        results_and_gradients(plain(cell), params, state, xs),
-        **FLOAT64,
-    )
+    assert_the_fast_path_is_the_plain_one(cell, inputs(SHAPE))
 
 
 @pytest.mark.usefixtures("x64")
@@ -226,13 +221,7 @@ def test_a_cell_that_does_not_add_up_heeds_no_slope():
         adds_up=False,
         slope=lambda candidate: 1 - candidate * candidate,
     )
-    params, xs = random_params(cell), random_symbols(SHAPE)
-    state = random_like(cell.initial_state(params), seed=3)
-    assert_trees_close(
-        results_and_gradients(cell, params, state, xs),
-        results_and_gradients(plain(cell), params, state, xs),
-        **FLOAT64,
-    )
+    assert_the_fast_path_is_the_plain_one(cell, random_symbols(SHAPE))
 
 
 @pytest.mark.parametrize("cell", GATED)

@@ -93,8 +93,7 @@ def _scan_of_sums(
     @equations.each
     def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
         product = vector_product(equations.hidden(state), weights)
-        state = equations.update(own, state, *equations.activate(own, state, summed + product))
-        return state, equations.hidden(state)
+        return _after(equations, own, state, summed + product, ())
 
     return lax.scan(step, state, sums, unroll=equations.steps_at_once)
 
@@ -109,7 +108,7 @@ def _scan_apart(
     zeros: jax.Array,
 ) -> tuple[State, jax.Array]:
     """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
-    activate, update, hidden = equations[:3]
+    hidden = equations.hidden
 
     @equations.each
     def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
@@ -119,8 +118,7 @@ def _scan_apart(
             assert equations.advance is not None
             state = equations.advance(own, state, x_product + bias, h_product)
             return state, hidden(state)
-        state = update(own, state, *activate(own, state, x_product, h_product, bias))
-        return state, hidden(state)
+        return _after(equations, own, state, h_product, (x_product, bias))
 
     return lax.scan(step, state, (products, zeros), unroll=equations.steps_at_once)
 
