@@ -18,7 +18,7 @@ from timing import machine
 
 from jaxrnn import Experiment, run_trials
 from jaxrnn.machine import usable_cores
-from jaxrnn.training.host_loop import Tally
+from jaxrnn.training.members import Tally
 
 BLOCK = 10
 

@@ -37,13 +37,8 @@ GRID = "grid"
 """The name of an experiment whose per-trial settings run through every combination."""
 
 _LEAST = {
-    **dict.fromkeys(
-        (
-            *("length", "hidden_size", "layers", "batch_size", "window", "max_steps", "trials"),
-            "test_every",
-        ),
-        1,
-    ),
+    **dict.fromkeys(("length", "hidden_size", "layers", "batch_size"), 1),
+    **dict.fromkeys(("window", "max_steps", "trials", "test_every"), 1),
     **dict.fromkeys(
         ("join_at", "max_failures", "test_size", "final_test", "warmup", "convolution"), 0
     ),
@@ -279,6 +274,12 @@ class Experiment:
         """
         data = _DATA if self.schedule == CONSTANT else _DATA | {"max_steps": self.max_steps}
         return replace(self.canonical(), **data)
+
+    def batch(self) -> "Experiment":
+        """The experiment without its name, seed, initializer, number of trials and per-trial
+        settings. If two settled experiments differ only in these, one batch can train both."""
+        free = {name: _DATA[name] for name in ("name", "trials", "seed", *PER_TRIAL)}
+        return self._with({**self._ordered(), **free, "initializer": "any"})
 
     def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""

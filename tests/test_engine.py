@@ -65,7 +65,7 @@ def test_only_the_lanes_that_begin_get_first_weights():
     state, _ = program.chunk(program.first_state(trial.init, lanes), lanes)
     trained = jax.device_get(state.params)
     drawn = first_states(trial.init, ONE_DEVICE)(lanes_of(STREAK, [3, 0]))
-    state = program.with_first(state, drawn, np.array([1, 4]))
+    state = program.with_first(state, [(drawn, np.array([1, 4]))])
     for lane in range(5):
         trial = {1: 3, 4: 0}.get(lane)
         expected = of_trial(trained, lane) if trial is None else first_params(STREAK, trial)

@@ -42,9 +42,9 @@ def sweep(tmp_path, monkeypatch):
     def run(*experiments):
         ran = []
 
-        def noted(experiment, *, only, **options):
-            ran.append((experiment, tuple(only)))
-            return prepare(experiment, only=only, **options)
+        def noted(members, **options):
+            ran.extend((one.experiment, tuple(one.trials)) for one in members)
+            return prepare(members, **options)
 
         monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
         monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another

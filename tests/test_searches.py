@@ -1,5 +1,6 @@
 """Searches side by side: which job comes next, and what each search gets."""
 
+import math
 from collections import deque
 from dataclasses import replace
 
@@ -36,6 +37,12 @@ class Script:
         if not self.waiting:
             return None
         return self.waiting.pop() if last else self.waiting.popleft()
+
+    def beside(self, job, fits):
+        taken = []
+        while self.waiting and fits(1, len(self.waiting) - 1):
+            taken.append(self.waiting.popleft())
+        return taken
 
     def on_end(self, job, outcomes, weights, made_on=None):
         self.held.ended.add(job.experiment.length)
@@ -82,6 +89,31 @@ def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(
     jobs.on_end(jobs.next(), [], None)
     assert jobs.next() is None
     assert [one.found for one in searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
+
+
+def test_a_batch_is_of_one_search_and_what_has_not_begun_is_more_than_any_batch(script):
+    _, jobs, begun = script(asks([4, 5, 6]), asks([7, 8]))
+    told = []
+
+    def fits(size, left):
+        told.append(left)
+        return True
+
+    first = jobs.next()
+    others = jobs.beside(first, fits)
+    assert [job.experiment.length for job in others] == [5, 6]
+    assert told == [math.inf, math.inf]
+    one, two = jobs.next(), jobs.next()
+    assert [one.experiment.length, two.experiment.length] == [7, 8]
+    assert jobs.beside(two, fits) == []
+    for job in (first, *others):  # which belong to the first search
+        jobs.on_end(job, [], None)
+    assert begun == [[4, 5, 6], [7, 8]]
+
+    _, jobs, _ = script(asks([4, 5, 6]))
+    told.clear()
+    jobs.beside(jobs.next(), fits)
+    assert told == [1, 0]
 
 
 def test_what_is_there_is_not_asked_for_again(script):

@@ -15,7 +15,8 @@ from jaxrnn.sweeps.work import Job
 
 class Script:
     """Jobs, experiments of these lengths; each is compiled as long as ``compiler`` takes and lasts
-    until ``is_over`` says so. The end of a length brings those that it ``brings``."""
+    until ``is_over`` says so. The end of a length brings those that it ``brings``. If they are
+    ``alike``, one batch can train any of them."""
 
     def __init__(
         self,
@@ -23,20 +24,36 @@ class Script:
         is_over=lambda script, length: True,
         compiler=lambda script, length: None,
         brings=None,
+        alike=False,
     ):
-        self.waiting, self.brings = list(lengths), brings or {}
+        self.waiting, self.brings, self.alike = list(lengths), brings or {}, alike
         self.is_over, self.compiler, self.events = is_over, compiler, []
         self.devices = {}  # of each length
+        self.batches = []  # the lengths in each
 
     def next(self, last=False):
         if not self.waiting:
             return None
-        return Job(replace(STREAK, length=self.waiting.pop(-1 if last else 0)), (0,), None)
+        return self.job(-1 if last else 0)
 
-    def begin(self, job, devices):
-        self.note("compile", job)
-        self.devices[job.experiment.length] = list(devices)
-        return FakeRun(self, job.experiment.length)
+    def job(self, place):
+        return Job(replace(STREAK, length=self.waiting.pop(place)), (0,), None)
+
+    def beside(self, job, fits):
+        steps, jobs = STREAK.max_steps, [job]
+        while self.alike and self.waiting:
+            size = steps * sum(one.experiment.length for one in jobs)
+            if not fits(size + steps * self.waiting[0], steps * sum(self.waiting[1:])):
+                break
+            jobs.append(self.job(0))
+        return jobs[1:]
+
+    def begin(self, jobs, devices):
+        self.note("compile", jobs[0])
+        lengths = [job.experiment.length for job in jobs]
+        self.devices |= {length: list(devices) for length in lengths}
+        self.batches.append(lengths)
+        return FakeRun(self, lengths)
 
     def note(self, event, job):
         self.events.append((event, job.experiment.length))
@@ -52,36 +69,35 @@ class Script:
         self.note("end", job)
         self.waiting += self.brings.get(job.experiment.length, ())
 
-    def run(self):
-        SideBySide(self, self.begin).run()
+    def run(self, **options):
+        SideBySide(self, self.begin, **options).run()
 
     def lengths(self, event):
         return [length for one, length in self.events if one == event]
 
 
 class FakeRun:
-    """Of one experiment in a script."""
+    """Of a batch in a script."""
 
     keep_params = False
 
-    def __init__(self, script, length):
-        self.script, self.length = script, length
+    def __init__(self, script, lengths):
+        self.script, self.lengths, self.length = script, lengths, lengths[0]
 
     @property
     def devices(self):
         return self.script.devices[self.length]
 
-    def train(self, on_chunk):
+    def train(self, on_chunk, on_end):
         yield partial(self.script.compiler, self.script, self.length)
         self.script.events.append(("train", self.length))
         while True:
             yield lambda: time.sleep(0.001)
-            on_chunk(None)
+            on_chunk(0, None)
             if self.script.is_over(self.script, self.length):
                 break
-
-    def outcomes(self):
-        return [self.length]
+        for k, length in enumerate(self.lengths):
+            on_end(k, [length])
 
 
 @pytest.fixture(autouse=True)
@@ -150,8 +166,8 @@ def test_devices_that_a_run_leaves_are_there_for_the_next_one(devices):
     script = Script([4], brings={4: [5]})
     begin = script.begin
 
-    def begin_on_one(job, devices):
-        return begin(job, devices[:1] if job.experiment.length == 4 else devices)
+    def begin_on_one(jobs, devices):
+        return begin(jobs, devices[:1] if jobs[0].experiment.length == 4 else devices)
 
     script.begin = begin_on_one
     script.run()
@@ -191,9 +207,9 @@ def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
     script = Script([4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
     begin = script.begin
 
-    def refuse(job, devices):
-        run = begin(job, devices)
-        if job.experiment.length == 6:
+    def refuse(jobs, devices):
+        run = begin(jobs, devices)
+        if jobs[0].experiment.length == 6:
             raise InputError("a bad one")
         return run
 
@@ -203,3 +219,31 @@ def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
     assert script.lengths("compile").count(6) == 2
     assert script.lengths("begin")[-1] == 6
     assert script.lengths("end") == [7]
+
+
+@pytest.mark.parametrize(
+    ("devices", "batches"),
+    [(1, [27]), (2, [16, 11]), (3, [11, 11, 5])],
+    indirect=["devices"],
+)
+def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batches):
+    script = Script([*range(1000, 1027)], alike=True)
+    script.run()
+    assert [len(batch) for batch in script.batches] == batches
+    assert sorted(script.lengths("end")) == [*range(1000, 1027)]
+    assert script.lengths("begin") == [length for batch in script.batches for length in batch]
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_a_batch_that_the_other_devices_would_wait_for_in_the_end_is_not_made(devices):
+    script = Script([10, 20, 400, 500], alike=True)
+    script.run()
+    assert not any({400, 500} <= {*batch} for batch in script.batches)
+    assert len(script.batches[0]) == 3
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_jobs_are_put_together_only_if_they_may_be(devices):
+    script = Script([4, 5, 6], alike=True)
+    script.run(in_batches=False)
+    assert [len(batch) for batch in script.batches] == [1, 1, 1]

@@ -98,7 +98,7 @@ def test_a_combinations_trials_are_those_of_an_experiment_with_its_settings_alon
 def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkeypatch, capsys):
     asked = []
 
-    def run_none(experiment, *, lanes, **options):
+    def run_none(members, *, lanes, **options):
         asked.append(lanes)
         raise InputError("that will do")
 
@@ -119,11 +119,12 @@ def test_programs_are_compiled_while_others_train_and_a_bad_one_is_refused_in_it
     events = []
     monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
 
-    def noted(experiment, **options):
-        events.append(("prepared", experiment.length))
-        if experiment.length == 7:
+    def noted(members, **options):
+        (length,) = (one.experiment.length for one in members)
+        events.append(("prepared", length))
+        if length == 7:
             raise InputError("a bad one")
-        return prepare(experiment, **options)
+        return prepare(members, **options)
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
     with (
@@ -256,16 +257,16 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
 ):
     told, made = [], [replace(STREAK, trials=2, cell=cell) for cell in ("lstm", "gru")]
 
-    def prepared(experiment, *, only, **options):
+    def prepared(members, *, devices, **options):
+        ((experiment, trials, _),) = members
         told.append(("compile", experiment.cell))
-        outcomes = [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in only]
-        devices = options["devices"]
-        return SimpleNamespace(
-            train=lambda on_chunk: (),
-            devices=devices,
-            outcomes=lambda: outcomes,
-            keep_params=False,
-        )
+        outcomes = [Outcome(trial, "solved", 70, 10, 71, (0.5,)) for trial in trials]
+
+        def train(on_chunk, on_end):
+            on_end(0, outcomes)
+            return ()
+
+        return SimpleNamespace(train=train, devices=devices, keep_params=False)
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", prepared)
     for experiments in (made[:1], made):

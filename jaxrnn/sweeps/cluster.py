@@ -24,7 +24,7 @@ from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, Work
 from jaxrnn.trained import arrays_of
-from jaxrnn.training.host_loop import Tally
+from jaxrnn.training.members import Tally
 from jaxrnn.training.runner import run_trials
 
 CONNECT_SECONDS = 8.0

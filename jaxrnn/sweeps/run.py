@@ -21,6 +21,7 @@ from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
 from jaxrnn.training.host_loop import Run
+from jaxrnn.training.members import Member
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
 
@@ -88,10 +89,10 @@ def run_sweep(
     on_start: OnStart = lambda experiment: None,
     keep_weights: bool = False,
 ) -> list[Values]:
-    """Run the trials that the directory lacks, ``lanes`` of each experiment at once. Returns all
-    its rows, as :func:`jaxrnn.read_rows` gives them.
+    """Run the trials that the directory lacks, ``lanes`` of each batch at once. Returns all its
+    rows, as :func:`jaxrnn.read_rows` gives them.
 
-    Several experiments are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
+    Several batches are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
     directory keeps the final weights of the trials, too, one file per net and length, for
     :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
     compiled. ``on_rows`` is called with every experiment's rows; experiments whose rows were all
@@ -116,18 +117,17 @@ def train_here(jobs: Jobs, lanes: int | None, keep_weights: bool, until: int | N
     """Train all jobs on the devices of this process; see :func:`run_sweep`. ``until`` is that of
     :func:`jaxrnn.run_trials`."""
 
-    def begin(job: Job, devices: Sequence[jax.Device]) -> Run:
+    def begin(batch: list[Job], devices: Sequence[jax.Device]) -> Run:
         return prepare(
-            job.experiment,
-            only=job.trials,
+            [Member(*job) for job in batch],
             lanes=lanes,
             devices=devices,
             keep_params=keep_weights,
-            checkpoint=job.checkpoint,
             until=until,
         )
 
-    SideBySide(jobs, begin).run()
+    # With ``until`` every trial needs a lane, and for all of a batch there may be no memory.
+    SideBySide(jobs, begin, in_batches=until is None).run()
 
 
 class OpenRun:
@@ -257,7 +257,8 @@ def run(
     it also gets the trained nets, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a
     notebook by ipywidgets; without a terminal it prints one line per net and one per minute. If it
     is a :class:`jaxrnn.sweeps.watch.Watch` that is on, this shows the run among others.
-    Up to ``lanes`` trials of each are trained at once, by default as many as is fastest; ``dask``
+    Experiments that differ only in their name, seed, initializer and per-trial settings are trained
+    in one batch. It has up to ``lanes`` trials at once, by default as many as is fastest; ``dask``
     is the address of a scheduler whose workers do the work, by default this process. The rows
     become a table as :func:`jaxrnn.read_rows` says.
 

@@ -1,5 +1,6 @@
 """Searches side by side: each asks for experiments, gets their rows, and asks again."""
 
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -8,8 +9,8 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.work import Job, Weights, Work
-from jaxrnn.training.host_loop import Tally
+from jaxrnn.sweeps.work import Fits, Job, Weights, Work
+from jaxrnn.training.members import Tally
 
 Found = TypeVar("Found")
 
@@ -78,6 +79,16 @@ class Searches:
                 self._under_way[job.experiment] = number
                 return job
         return None
+
+    def beside(self, job: Job, fits: Fits) -> list[Job]:
+        """See :class:`jaxrnn.sweeps.work.Jobs`. While there are searches that have not begun, much
+        more waits than is known."""
+        more = math.inf if len(self._works) < len(self._searches) else 0.0
+        jobs = self._work(job).beside(job, lambda size, left: fits(size, left + more))
+        self._under_way |= dict.fromkeys(
+            (one.experiment for one in jobs), self._under_way[job.experiment]
+        )
+        return jobs
 
     def on_start(self, job: Job) -> None:
         """See :class:`jaxrnn.sweeps.work.Jobs`."""

@@ -14,10 +14,14 @@ from jaxrnn.report.render import console, shortened
 from jaxrnn.report.summary import net_name, summarize
 from jaxrnn.report.table import sentence
 from jaxrnn.store.rows import Row
-from jaxrnn.training.host_loop import Tally
+from jaxrnn.training.members import Tally
 
 NAME_WIDTH = 28
 """Width of a net's name in the live view; in 80 columns this leaves room for bar and time left."""
+
+
+MOST_BARS = 8
+"""Experiments under way that have a bar in the live view."""
 
 
 class _Bars(Progress):
@@ -26,7 +30,10 @@ class _Bars(Progress):
     words = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        yield self.make_tasks_table(self.tasks)
+        shown = self.tasks[: 1 + MOST_BARS]
+        yield self.make_tasks_table(shown)
+        if len(shown) < len(self.tasks):
+            yield Text(f"and {len(self.tasks) - len(shown)} more")
         if self.words:
             yield Text(self.words, no_wrap=True, overflow="ellipsis")
 

@@ -1,7 +1,7 @@
 """The trials that have to be run, and their results, for any kind of trainer."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from jaxrnn.problems import settled
 from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.rows import Row, make_row
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.training.host_loop import Tally
+from jaxrnn.training.members import Tally
 
 Weights = Mapping[str, np.ndarray]
 OnStart = Callable[[Experiment], None]
@@ -21,12 +21,22 @@ OnRows = Callable[[Experiment, list[Row], bool], None]
 """Is told of an experiment's rows, and whether some of them are new."""
 
 
+Fits = Callable[[float, float], bool]
+"""``fits(time steps of a batch, time steps of all that waits)``, each as many as can be: whether a
+batch is to have so many."""
+
+
 class Job(NamedTuple):
     """Some trials of an experiment that are to be trained."""
 
     experiment: Experiment
     trials: tuple[int, ...]
     checkpoint: CheckpointFile
+
+    @property
+    def most_steps(self) -> int:
+        """The time steps of its trials if each goes on to its cap, about."""
+        return len(self.trials) * self.experiment.length * self.experiment.max_steps
 
 
 class Jobs(Protocol):
@@ -38,6 +48,10 @@ class Jobs(Protocol):
 
     def next(self, last: bool = False) -> Job | None:
         """The first job that waits, or the last one; None where none waits now."""
+
+    def beside(self, job: Job, fits: Fits) -> list[Job]:
+        """Other jobs that one batch can train with this one, which ``next`` gave, as many as fit;
+        they wait no longer."""
 
     def on_start(self, job: Job) -> None:
         """A job's program is about to be compiled, or used where it was compiled ahead."""
@@ -57,6 +71,15 @@ class Jobs(Protocol):
 
         ``made_on`` are its versions and its device, if another process ran it.
         """
+
+
+_Batch = tuple[Experiment, Path | None]
+"""What the jobs of a batch share. A job that goes on from a checkpoint has a batch of its own."""
+
+
+def _batch_of(job: Job) -> _Batch:
+    path = job.checkpoint.path
+    return job.experiment.batch(), path if path.exists() else None
 
 
 class Work:
@@ -83,10 +106,10 @@ class Work:
         self._on_start, self._on_chunk, self._on_rows = on_start, on_chunk, on_rows
         directory.admit(list(self._given), keep_weights, here=here)
         to_run = directory.to_run(list(self._given))
-        self._waiting = deque(
-            Job(experiment, trials, directory.checkpoint(experiment, trials))
-            for experiment, trials in to_run.items()
-        )
+        self._waiting: dict[_Batch, list[Job]] = {}
+        for experiment, trials in to_run.items():
+            job = Job(experiment, trials, directory.checkpoint(experiment, trials))
+            self._waiting.setdefault(_batch_of(job), []).append(job)
         # Experiments whose missing trials all belong to another experiment, too, and are run with
         # it.
         self._with_others: list[Experiment] = []
@@ -100,7 +123,28 @@ class Work:
         """See :class:`Jobs`; no end brings new ones."""
         if not self._waiting:
             return None
-        return self._waiting.pop() if last else self._waiting.popleft()
+        batch = next(reversed(self._waiting) if last else iter(self._waiting))
+        return self._take(batch, -1 if last else 0)
+
+    def beside(self, job: Job, fits: Fits) -> list[Job]:
+        """See :class:`Jobs`."""
+        batch, jobs = _batch_of(job), [job]
+        size = job.most_steps
+        left = sum(one.most_steps for others in self._waiting.values() for one in others)
+        while batch in self._waiting:
+            more = self._waiting[batch][0].most_steps
+            size, left = size + more, left - more
+            if not fits(size, left):
+                break
+            jobs.append(self._take(batch, 0))
+        return jobs[1:]
+
+    def _take(self, batch: "_Batch", place: int) -> Job:
+        """The job at this place among those of a batch, which waits no longer."""
+        job = self._waiting[batch].pop(place)
+        if not self._waiting[batch]:
+            del self._waiting[batch]
+        return job
 
     def on_start(self, job: Job) -> None:
         """See :class:`Jobs`."""

@@ -1,7 +1,7 @@
 """Many trials for many updates as one device program: the only vmap, sharding and jit of trials."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -55,25 +55,23 @@ class Program(NamedTuple):
     mixed: Callable[[TrainState, TrainState, Any], TrainState]
 
     def with_first(
-        self, state: TrainState, drawn: Sequence[TrainState], at: np.ndarray
+        self, state: TrainState, drawn: Iterable[tuple[Sequence[TrainState], np.ndarray]]
     ) -> TrainState:
-        """The state with what :class:`FirstStates` has drawn in the lanes ``at``; gives up the
-        memory of the one that it is given."""
-
-        def on_host(old: jax.Array, *some: jax.Array) -> np.ndarray:
-            new = np.zeros(old.shape, old.dtype)
-            new[at] = np.concatenate([np.asarray(one) for one in some])[: len(at)]
-            return new
-
-        new = self.put(jax.tree.map(on_host, state, *drawn))
+        """The state with what each :class:`FirstStates` has drawn for the lanes named beside it;
+        gives up the memory of the one that it is given."""
+        new = jax.tree.map(lambda old: np.zeros(old.shape, old.dtype), state)
         is_new = np.zeros(jax.tree.leaves(new)[0].shape[0], bool)
-        is_new[at] = True
+        for parts, at in drawn:
+            for leaf, *some in zip(*map(jax.tree.leaves, (new, *parts)), strict=True):
+                leaf[at] = np.concatenate(list(map(np.asarray, some)))[: len(at)]
+            is_new[at] = True
+        new = self.put(new)
         return new if is_new.all() else self.mixed(state, new, is_new)
 
     def first_state(self, init: Init, lanes: Lanes) -> TrainState:
         """The state of these lanes at update 0."""
         drawn = first_states(init, self.devices)(lanes)
-        return self.with_first(self.zeros(lanes), drawn, np.arange(len(lanes.trial)))
+        return self.with_first(self.zeros(lanes), [(drawn, np.arange(len(lanes.trial)))])
 
 
 NEVER = np.iinfo(np.int32).max

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
 from jaxrnn.training.engine import (
@@ -21,11 +20,12 @@ from jaxrnn.training.engine import (
     first_states,
     lanes_of,
 )
-from jaxrnn.training.lanes import LaneTable, chunk_updates_of, enough, most_lanes, round_up
+from jaxrnn.training.lanes import IDLE, LaneTable, chunk_updates_of, enough, most_lanes, round_up
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
+from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.programs import program_for, widths_held
-from jaxrnn.training.saved import FINITE, Checkpoint, checked, finite_lanes
+from jaxrnn.training.saved import FINITE, checked, finite_lanes
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
@@ -37,20 +37,6 @@ CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
 # A compiled program is used as it is if it has at most this many times the lanes that are needed.
 # Idle lanes cost as much time as others, but a compilation takes as long as thousands of updates.
 WIDER = 1.5
-
-
-class Tally(NamedTuple):
-    """The progress of a run, for a display."""
-
-    step: int  # training sequences that the furthest running trial has seen
-    solved: int
-    unsolved: int
-    diverged: int
-    running: int  # in a lane or waiting for one
-    trial_steps: int  # training sequences of all trials so far
-    lane_steps: int  # those that the lanes have had time for, idle ones and overrun included
-    steps_taken: int  # updates of each lane
-    steps_left: int  # updates of the lane that is busy longest, if every trial runs to its cap
 
 
 class _Batch(NamedTuple):
@@ -73,29 +59,35 @@ class _InFlight(NamedTuple):
 
 
 class Run:
-    """The state of one call of :func:`jaxrnn.run_trials`."""
+    """Trains the trials of one experiment, or of several that one batch can hold, see
+    :meth:`jaxrnn.Experiment.batch`."""
 
     def __init__(
         self,
-        experiment: Experiment,
-        trials: Sequence[int],
+        members: Sequence[Member],
         lanes: int | None,
         chunk_updates: int | None,
         devices: Sequence[jax.Device],
         keep_params: bool,
-        checkpoint: Checkpoint | None,
         lane_bytes: int,
         until: int | None,
     ) -> None:
         """Begin to compile; the run takes no memory on a device yet.
 
-        ``lane_bytes`` are what ``check_memory`` says of a lane.
+        ``lane_bytes`` are what ``check_memory`` says of a lane. If there are several members, none
+        of them goes on from a checkpoint.
         """
-        self.experiment, self.lanes, self.checkpoint = experiment, lanes, checkpoint
-        # Everywhere else in here a trial goes by its position among them.
-        self.trials = np.asarray(trials, np.int32)
-        self.until = until
-        self.trial = build(experiment, devices[0].platform)
+        self.members, self.lanes, self.until = members, lanes, until
+        # What it needs of an experiment in here is the same for all members.
+        self.experiment = experiment = members[0].experiment
+        every = [lanes_of(one.experiment, np.asarray(one.trials)) for one in members]
+        # In here a trial goes by its position among those of all members.
+        self.every: Lanes = jax.tree.map(lambda *some: np.concatenate(some), *every)
+        self.trials = np.asarray(self.every.trial)
+        self.member = np.repeat(np.arange(len(members)), [len(one.trials) for one in members])
+        self.is_over = np.zeros(len(members), bool)  # whether a member's outcomes were handed over
+        trials = [build(one.experiment, devices[0].platform) for one in members]
+        self.trial = trials[0]
         self.lane_bytes = lane_bytes
         self.keep_params = keep_params
         self.at_end = [name for name, _ in self.trial.tests if name != DECIDING]
@@ -104,16 +96,21 @@ class Run:
         # Those of an update that ends a trial are trained on, but not all of them may count.
         self.most_updates = experiment.updates(experiment.max_steps)
         self.chunk_updates = chunk_updates_of(experiment, self.trial.num_steps, chunk_updates)
-        self.settings = lanes_of(experiment, self.trials).settings
         self.progress = stopping.start(len(self.trials), self.rule)
-        self.lane_steps = 0
+        self.lane_steps = np.zeros(len(members), np.int64)
+        checkpoint = members[0].checkpoint if len(members) == 1 else None
         self.saved = checkpoint.load() if checkpoint is not None else None
         held = np.size((self.saved or {}).get("lane_trial", ()))
         self.batch = self._first_batch(*self._usable(devices, held))
         self.widest = self.batch.width
-        self.first_states = first_states(self.trial.init, self.devices)
+        # One for each way to draw first weights, and which of them draws each trial's.
+        inits = dict.fromkeys(one.init for one in trials)
+        self.first_states = [first_states(init, self.devices) for init in inits]
+        number = {init: k for k, init in enumerate(inits)}
+        self.drawn_by = np.array([number[one.init] for one in trials])[self.member]
         if self.saved is None:
-            self.first_states.compile(self._any(self.batch.width))
+            for one in self.first_states:
+                one.compile(self._any(self.batch.width))
         self.table = LaneTable(self.batch.width, len(self.trials))
 
     @property
@@ -121,8 +118,11 @@ class Run:
         """The devices that it uses, among those that it was given."""
         return self.batch.devices
 
-    def train(self, on_chunk: Callable[[Tally], None]) -> Iterator[Callable[[], Any]]:
+    def train(self, on_chunk: OnTally, on_end: OnEnd) -> Iterator[Callable[[], Any]]:
         """Train, as :func:`jaxrnn.run_trials` says; once.
+
+        ``on_end`` gets the outcomes of a member as soon as its last trial has ended. With ``until``
+        it gets those of the trials that ended by then.
 
         Before it waits for a device or a compiler, it yields a function that returns when the wait
         is over. The caller can run this function on another thread and do something else meanwhile.
@@ -135,7 +135,8 @@ class Run:
         self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
         if self.saved is not None:
             self._restore(self.saved)
-        checkpoint, in_flight = self.checkpoint, None
+        in_flight = None
+        has_checkpoint = any(one.checkpoint is not None for one in self.members)
         next_save = time.monotonic() + CHECKPOINT_SECONDS
         while in_flight is not None or not self._has_come_far():
             self.table.fill()
@@ -146,27 +147,30 @@ class Run:
             if in_flight is not None:
                 yield in_flight.errors.block_until_ready
                 self._fold(in_flight)
-                on_chunk(self._tally())
+                self._tell(in_flight, on_chunk, on_end)
             in_flight = launched
             if in_flight is None:
                 break
-            is_due = checkpoint is not None and time.monotonic() >= next_save
+            is_due = has_checkpoint and time.monotonic() >= next_save
             if is_due or self._has_come_far():
                 # The state on the device is the one after this chunk, so it has to be read first.
                 yield in_flight.errors.block_until_ready
                 self._fold(in_flight)
-                in_flight, start = None, time.monotonic()
-                if checkpoint is not None and is_due:
-                    checkpoint.save(self._arrays())
+                start = time.monotonic()
+                if is_due:
+                    self._save()
                 slowness = max(1.0, (time.monotonic() - start) / SAVE_SECONDS)
                 next_save = time.monotonic() + CHECKPOINT_SECONDS * slowness
-                on_chunk(self._tally())
+                self._tell(in_flight, on_chunk, on_end)
+                in_flight = None
             if (narrower := self._narrower_batch()) is not None:
                 self._move(jax.device_get(self.state), narrower)
             if not (self.progress.status == stopping.RUNNING).any():
                 break  # what is still in flight belongs to trials that have ended
-        if checkpoint is not None and not self._has_ended().all():
-            checkpoint.save(self._arrays())
+        if not self._has_ended().all():
+            self._save()
+        for k in np.flatnonzero(~self.is_over).tolist():
+            on_end(k, self._outcomes(k))
 
     def _has_come_far(self) -> bool:
         """Whether trials are still running, and all of them have come to ``until``."""
@@ -179,12 +183,20 @@ class Run:
         has_ended = self.progress.status != stopping.RUNNING
         return has_ended if self.until is None else has_ended & (self.progress.steps <= self.until)
 
-    def outcomes(self) -> list[Outcome]:
-        """The outcomes of its trials, after ``train``; with ``until``, only of trials that ended by
-        then."""
-        experiment, (devices, program, *_) = self.experiment, self.batch
+    def _tell(self, chunk: _InFlight, on_chunk: OnTally, on_end: OnEnd) -> None:
+        """Report on the members that had trials in a chunk, which has been folded."""
+        for k in np.unique(self.member[chunk.lane_trial[chunk.lane_trial != IDLE]]).tolist():
+            if not self.is_over[k]:
+                on_chunk(k, self._tally(k))
+                if self.until is None and self._has_ended()[self.member == k].all():
+                    self.is_over[k] = True
+                    on_end(k, self._outcomes(k))
+
+    def _outcomes(self, k: int) -> list[Outcome]:
+        """The outcomes of a member's trials; with ``until``, only of those that ended by then."""
+        experiment, (devices, program, *_) = self.members[k].experiment, self.batch
         has_two = self.rule.by_test and experiment.mean_error is not None
-        has_ended = self._has_ended()
+        has_ended = self._has_ended() & (self.member == k)
         progress = stopping.Progress(*(array[has_ended] for array in self.progress))
         outcomes = stopping.outcomes(progress, self.trials[has_ended], has_two)
         last_params = self.last_params and self.last_params.of(has_ended)
@@ -227,8 +239,8 @@ class Run:
 
     def _any(self, width: int) -> Lanes:
         """So many lanes, whatever they hold."""
-        lanes = lanes_of(self.experiment, np.resize(self.trials, width))
-        return lanes._replace(stop=self._never(width))
+        some: Lanes = jax.tree.map(lambda one: np.resize(one, width), self.every)
+        return some._replace(stop=self._never(width))
 
     def _never(self, width: int) -> np.ndarray | None:
         """The update at which each lane stops: never; None if lanes cannot stop."""
@@ -254,19 +266,21 @@ class Run:
         its state."""
         position = np.maximum(self.table.trial, 0)
         update = np.where(self.table.busy, self.table.update, np.int32(0))
-        settings = jax.tree.map(lambda values: values[position], self.settings)
-        seed = np.full(len(position), self.experiment.seed, np.uint32)
-        return Lanes(seed, self.trials[position], update, settings, self._never(len(position)))
+        lanes: Lanes = jax.tree.map(lambda one: one[position], self.every)
+        return lanes._replace(update=update, stop=self._never(len(position)))
 
     def _begin(self) -> Iterator[Callable[[], Any]]:
         """Give every lane at update 0 its trial's first weights; yields as :meth:`train` does."""
-        lanes = self._lanes()
-        at = np.flatnonzero(lanes.update == 0)
-        some: Lanes = jax.tree.map(lambda one: one[at], lanes)
-        yield self.first_states.compile(some).result
-        drawn = self.first_states(some)
-        yield partial(jax.block_until_ready, drawn)
-        self.state = self.batch.program.with_first(self.state, drawn, at)
+        lanes, drawn_by = self._lanes(), self.drawn_by[np.maximum(self.table.trial, 0)]
+        drawn = []
+        for k, states in enumerate(self.first_states):
+            at = np.flatnonzero((lanes.update == 0) & (drawn_by == k))
+            if at.size:
+                some: Lanes = jax.tree.map(lambda one, at=at: one[at], lanes)
+                yield states.compile(some).result
+                drawn.append((states(some), at))
+                yield partial(jax.block_until_ready, drawn[-1][0])
+        self.state = self.batch.program.with_first(self.state, drawn)
 
     def _launch(self) -> _InFlight:
         lanes, program = self._lanes(), self.batch.program
@@ -276,9 +290,12 @@ class Run:
         tests = None if test is None else test(self.state.params, lanes)
         began = before if self.replayable else None
         launched = _InFlight(errors, tests, self.table.trial.copy(), began, lanes)
+        steps = self.chunk_updates * self.experiment.batch_size * len(self.table.trial)
+        busy = np.bincount(
+            self.member[self.table.trial[self.table.busy]], minlength=len(self.members)
+        )
+        self.lane_steps += steps * busy // busy.sum()  # idle lanes count as all others do
         self.table.advance(self.chunk_updates, self.most_updates)
-        sequences = self.chunk_updates * self.experiment.batch_size
-        self.lane_steps += sequences * len(self.table.trial)
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
@@ -303,41 +320,57 @@ class Run:
             self.last_params.take(self.batch.program, chunk.before, chunk.lanes, *ended)
         self.table.free(self.progress.status != stopping.RUNNING)
 
-    def _tally(self) -> Tally:
-        status, steps = self.progress.status, self.progress.steps
+    def _tally(self, k: int) -> Tally:
+        status, steps = (
+            one[self.member == k] for one in (self.progress.status, self.progress.steps)
+        )
         counts = np.bincount(status, minlength=4).tolist()
         running = steps[status == stopping.RUNNING]
         return Tally(
             step=int(running.max() if running.size else steps.max()),
             **dict(zip(("running", *ENDINGS), counts, strict=True)),
             trial_steps=int(steps.sum()),
-            lane_steps=self.lane_steps,
+            lane_steps=int(self.lane_steps[k]),
             steps_taken=self.table.updates_taken,
             steps_left=self.table.updates_left(self.most_updates),
         )
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.state)]
+    def _save(self) -> None:
+        """Save the checkpoints of the members that have lanes."""
+        for k, (_, _, checkpoint) in enumerate(self.members):
+            lanes = np.flatnonzero(self.member[np.maximum(self.table.trial, 0)] == k)
+            if checkpoint is not None and lanes.size and not self.is_over[k]:
+                checkpoint.save(self._arrays(k, lanes))
+
+    def _arrays(self, k: int, lanes: np.ndarray) -> dict[str, np.ndarray]:
+        """What the checkpoint of a member, which has these lanes, keeps: as if it were alone."""
+        is_own = self.member == k
+        first, own = np.int32(is_own.argmax()), int(is_own.sum())
+        leaves = [np.asarray(leaf)[lanes] for leaf in jax.tree.leaves(self.state)]
+        table = self.table.arrays()
         return {
-            **self.progress._asdict(),
-            **self.table.arrays(),
-            "lane_steps": np.array(self.lane_steps),
+            **{name: array[is_own] for name, array in self.progress._asdict().items()},
+            "lane_trial": table["lane_trial"][lanes] - first,
+            "lane_step": table["lane_step"][lanes],
+            "next_trial": np.array(min(max(self.table.next_trial - int(first), 0), own)),
+            "lane_steps": np.array(self.lane_steps[k]),
             FINITE: finite_lanes(leaves),
-            **{f"state_{k}": leaf for k, leaf in enumerate(leaves)},
-            **(self.last_params.arrays() if self.last_params else {}),
+            **{f"state_{j}": leaf for j, leaf in enumerate(leaves)},
+            **(self.last_params.of(is_own).arrays() if self.last_params else {}),
         }
 
     def _restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        one = self.experiment
+        one, _, checkpoint = self.members[0]
         default = f"the checkpoint of {one.cell} at length {one.length}"
-        where = getattr(self.checkpoint, "path", default)
+        where = getattr(checkpoint, "path", default)
         last_params = self.last_params or LastParams(self.state.params, self.trials)
-        arrays = checked(saved, self._arrays() | last_params.arrays(), one, where)
+        usual = self._arrays(0, np.arange(self.batch.width)) | last_params.arrays()
+        arrays = checked(saved, usual, one, where)
         self.progress = stopping.Progress(
             *(np.array(arrays[name]) for name in stopping.Progress._fields)
         )
         self.table.restore(arrays)
-        self.lane_steps = int(arrays["lane_steps"])
+        self.lane_steps[0] = arrays["lane_steps"]
         if self.last_params:
             some_ended = (self.progress.status != stopping.RUNNING).any()
             self.last_params.restore(arrays, bool(some_ended), where)

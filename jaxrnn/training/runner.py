@@ -8,7 +8,9 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.training.host_loop import Run, Tally
+from jaxrnn.training.host_loop import Run
+from jaxrnn.training.lanes import most_lanes
+from jaxrnn.training.members import Member, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.saved import Checkpoint
@@ -79,45 +81,51 @@ def run_trials(
     if only is not None and not len(only):
         _check_sizes(lanes, chunk_steps)
         return []
+    trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
     run = prepare(
-        experiment,
-        only=only,
+        [Member(experiment, trials, checkpoint)],
         lanes=lanes,
         chunk_steps=chunk_steps,
         devices=devices,
         keep_params=keep_params,
-        checkpoint=checkpoint,
         until=until,
     )
-    for _ in run.train(on_chunk):
+    ended: list[Outcome] = []
+    for _ in run.train(
+        lambda _, tally: on_chunk(tally), lambda _, outcomes: ended.extend(outcomes)
+    ):
         pass  # there is nothing else to do meanwhile
-    return run.outcomes()
+    return ended
 
 
 def prepare(
-    experiment: Experiment,
+    members: Sequence[Member],
     *,
-    only: Sequence[int] | None = None,
     lanes: int | None = None,
     chunk_steps: int | None = None,
     devices: Sequence[Any] | None = None,
     keep_params: bool = False,
-    checkpoint: Checkpoint | None = None,
     until: int | None = None,
 ) -> Run:
     """The run of :func:`run_trials`, not yet trained. Another thread compiles its program from now
-    on, so that something else can be trained meanwhile. Raises what run_trials raises."""
+    on, so that something else can be trained meanwhile.
+
+    There may be several members, if :meth:`jaxrnn.Experiment.batch` says the same of all and none
+    goes on from a checkpoint. Raises what run_trials raises.
+    """
     _check_sizes(lanes, chunk_steps)
-    experiment = settled(experiment)
-    trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
+    members = [one._replace(experiment=settled(one.experiment)) for one in members]
+    experiment, counts = members[0].experiment, [len(one.trials) for one in members]
     devices = all_devices() if devices is None else devices
     if until is not None:
         whole_number("until", until, 1)
-        lanes = len(trials)
-    sizes = lanes, chunk_steps, len(trials), keep_params, devices
-    lane_bytes = check_memory(experiment, *sizes)
-    asked = lanes, chunk_steps, devices, keep_params, checkpoint
-    return Run(experiment, trials, *asked, lane_bytes, until)
+        lanes = sum(counts)
+    try:
+        size = check_memory(experiment, lanes, chunk_steps, sum(counts), keep_params, devices)
+    except InputError:  # there may be room for as many lanes as the least of them would have
+        size = check_memory(experiment, lanes, chunk_steps, min(counts), keep_params, devices)
+        lanes = lanes or most_lanes(size, min(counts), devices)
+    return Run(members, lanes, chunk_steps, devices, keep_params, size, until)
 
 
 def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:
