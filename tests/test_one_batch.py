@@ -5,14 +5,15 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, rows_of
+from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, Accelerator, rows_of
 
-from jaxrnn import InputError, load_weights, run_trials
+from jaxrnn import InputError, load_weights
 from jaxrnn.problems import settled
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import run_sweep
+from jaxrnn.sweeps.work import Work
 from jaxrnn.training import host_loop, lanes as sizes, runner
-from jaxrnn.training.members import Member
+from jaxrnn.training.lanes import most_together
 from jaxrnn.training.runner import prepare
 
 BASE = replace(STREAK, trials=2)
@@ -89,11 +90,22 @@ def test_each_has_the_rows_and_weights_that_it_has_alone(base, lanes, batches, t
         jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
 
 
-def test_a_killed_batch_goes_on_from_a_checkpoint_of_each(batches, tmp_path, monkeypatch):
+@pytest.fixture
+def saves_often(monkeypatch):
+    """There is a checkpoint after every chunk, and a chunk is short."""
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(sizes, "CHUNK_SEQUENCES", 20)
-    slow = [replace(one, learning_rate=0.01) for one in ALIKE]
-    experiments = list(map(settled, slow))
+
+
+# One trial of the second ends at once, all others go on for long.
+SLOW = [settled(replace(one, learning_rate=0.01)) for one in ALIKE]
+SLOW[1] = replace(SLOW[1], learning_rate=(1e30, 0.01, 0.01))
+
+
+@pytest.mark.parametrize("keep_weights", [False, True])
+def test_a_killed_batch_goes_on_as_one_from_a_checkpoint_of_each(
+    keep_weights, batches, tmp_path, saves_often
+):
     seen, left = [], tmp_path / "killed"
 
     def kill(experiment, tally):
@@ -102,33 +114,50 @@ def test_a_killed_batch_goes_on_from_a_checkpoint_of_each(batches, tmp_path, mon
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(left, experiments, on_chunk=kill)
-    assert len(list(left.glob("checkpoint-*.npz"))) == 4
+        sweep(left, SLOW, on_chunk=kill, keep_weights=keep_weights)
+    files = [np.load(path) for path in left.glob("checkpoint-*.npz")]
+    assert sorted(file["status"].tolist() for file in files) == [[0], [0, 0], [0, 0], [3, 0, 0]]
     before, seen = dict(seen), []
-    rows = sweep(left, experiments, on_chunk=lambda *of_chunk: seen.append(of_chunk))
-    assert batches == [experiments, *([one] for one in experiments)]
-    for one in experiments:
+    told = {"on_chunk": lambda *of_chunk: seen.append(of_chunk), "keep_weights": keep_weights}
+    rows = sweep(left, SLOW, **told)
+    assert batches == [SLOW, SLOW]
+    for one in SLOW:
         first = next(tally for experiment, tally in seen if experiment == one)
         assert first.trial_steps > before[one]
-    assert rows == sweep(tmp_path / "whole", experiments)
-    assert not list(left.glob("checkpoint-*.npz"))
+    assert rows == sweep(tmp_path / "whole", SLOW, keep_weights=keep_weights)
+    for path in (left, tmp_path / "whole"):
+        assert not list(path.glob("checkpoint-*.npz"))
+    if keep_weights:
+        for one, other in zip(*map(load_weights, (left, tmp_path / "whole")), strict=True):
+            jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
 
 
-def test_a_trial_that_waits_for_a_lane_has_nothing_to_save(batches, tmp_path, monkeypatch):
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(sizes, "CHUNK_SEQUENCES", 20)
-    experiments = [settled(replace(one, learning_rate=0.01)) for one in ALIKE]
+def test_what_goes_on_is_in_one_batch_with_what_is_new(batches, tmp_path, saves_often):
+    def kill(experiment, tally):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path / "killed", SLOW[1:2], on_chunk=kill)
+    rows = sweep(tmp_path / "killed", SLOW)
+    assert batches == [SLOW[1:2], SLOW]
+    assert rows == sweep(tmp_path / "whole", SLOW)
+
+
+def test_trials_that_wait_for_a_lane_lose_nothing(batches, tmp_path, saves_often):
+    left = tmp_path / "killed"
 
     def kill(experiment, tally):
-        if tally.trial_steps > 60:
+        if tally.step > 60:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(tmp_path / "killed", experiments, on_chunk=kill, lanes=3)
-    assert len(list((tmp_path / "killed").glob("checkpoint-*.npz"))) == 2  # of 2 and 3 trials
-    rows = sweep(tmp_path / "killed", experiments)
-    assert [len(batch) for batch in batches] == [4, 1, 1, 2]
-    assert rows == sweep(tmp_path / "whole", experiments)
+        sweep(left, SLOW, on_chunk=kill, lanes=3)
+    files = [np.load(path) for path in left.glob("checkpoint-*.npz")]
+    # The lane of the one that has ended is the next one's.
+    assert sorted(file["status"].tolist() for file in files) == [[0, 0], [3, 0, 0]]
+    assert sorted(file["next_trial"].tolist() for file in files) == [2, 2]
+    assert sweep(left, SLOW) == sweep(tmp_path / "whole", SLOW)
+    assert batches == [SLOW] * 3
 
 
 def test_an_experiment_ends_with_its_last_trial(batches, tmp_path):
@@ -158,21 +187,74 @@ def test_lanes_have_worked_for_all_that_they_hold(batches, tmp_path):
         assert tally.running == 0
 
 
-def test_a_batch_has_no_more_lanes_than_there_is_memory_for(monkeypatch):
-    alone = [run_trials(one) for one in ALIKE]
-    members = [Member(settled(one), range(one.trials)) for one in ALIKE]
-    check_memory = runner.check_memory
+@pytest.mark.parametrize("where", ["estimate", "program"])
+def test_what_has_no_room_together_is_trained_one_by_one(where, batches, tmp_path, monkeypatch):
+    check_memory, check_program = runner.check_memory, host_loop.check_program
 
-    def room_for_two(experiment, lanes, chunk_steps, num_trials, *others):
-        if num_trials > 2:
+    def estimated(experiment, lanes, chunk_steps, num_trials, *others):
+        if num_trials > 3:
             raise InputError("too many")
         return check_memory(experiment, lanes, chunk_steps, num_trials, *others)
 
-    monkeypatch.setattr(runner, "check_memory", room_for_two)
-    run, ended = prepare(members, devices=ONE_DEVICE), {}
-    assert run.batch.width == 3  # the least of a device
-    for _ in run.train(lambda k, tally: None, ended.__setitem__):
-        pass
-    assert [ended[k] for k in range(4)] == alone
-    with pytest.raises(InputError, match="too many"):
-        prepare(members[1:2], devices=ONE_DEVICE)
+    def compiled(experiment, run, width, *others):
+        if width > 3:
+            raise InputError("too many")
+        check_program(experiment, run, width, *others)
+
+    if where == "estimate":
+        monkeypatch.setattr(runner, "check_memory", estimated)
+    else:
+        monkeypatch.setattr(host_loop, "check_program", compiled)
+    rows = sweep(tmp_path / "apart", ALIKE)
+    assert [len(batch) for batch in batches] == [4, 1, 1, 1, 1]
+    monkeypatch.undo()
+    assert rows == sweep(tmp_path / "together", ALIKE)
+
+
+def test_one_that_is_bad_keeps_no_other_from_its_rows(batches, tmp_path):
+    bad = replace(BASE, initializer="none_such")
+    with pytest.raises(InputError, match="unknown initializer"):
+        sweep(tmp_path, [BASE, bad, ALIKE[1]])
+    assert {row["seed"] for row in rows_of(tmp_path)} == {BASE.seed}
+
+
+def test_work_gives_what_fits_in_its_order_and_knows_what_is_left(tmp_path):
+    other = replace(BASE, length=6)
+    made = list(map(settled, [BASE, other, *ALIKE[1:]]))
+    steps = {one: one.trials * one.length * one.max_steps for one in made}
+    told = []
+
+    def fits(jobs, left):
+        told.append(([job.experiment for job in jobs], left))
+        return len(jobs) <= 3
+
+    with RunDirectory(tmp_path, mixed=True) as directory:
+        work = Work(made, directory)
+        assert work.most_steps() == sum(steps.values())
+        job = work.next()
+        taken = [one.experiment for one in work.beside(job, fits)]
+        first, other, *alike = made
+        assert (job.experiment, taken) == (first, alike[:2])
+        left = steps[other]
+        assert told == [
+            ([first, alike[0]], left + steps[alike[1]] + steps[alike[2]]),
+            ([first, *alike[:2]], left + steps[alike[2]]),
+            ([first, *alike], left),
+        ]
+        assert [work.next(last).experiment for last in (True, True)] == [other, alike[2]]
+        assert work.beside(job, fits) == []
+        assert work.next() is None
+
+
+def test_how_many_are_put_together(monkeypatch):
+    assert most_together(ONE_DEVICE, is_replayed=False) == 2 * sizes.LANES_A_CORE
+    assert most_together(ONE_DEVICE, is_replayed=True) == 8
+    for is_replayed in (False, True):
+        assert most_together([Accelerator()] * 2, is_replayed) == 512
+
+
+@pytest.mark.parametrize("replayed", [{}, {"keep_weights": True}])
+def test_a_run_puts_no_more_together(replayed, batches, tmp_path):
+    made = [settled(replace(BASE, seed=seed, trials=6, max_steps=60)) for seed in range(3)]
+    sweep(tmp_path, made, **replayed)
+    assert [len(batch) for batch in batches] == ([1, 1, 1] if replayed else [3])

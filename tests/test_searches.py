@@ -1,6 +1,5 @@
 """Searches side by side: which job comes next, and what each search gets."""
 
-import math
 from collections import deque
 from dataclasses import replace
 
@@ -40,9 +39,12 @@ class Script:
 
     def beside(self, job, fits):
         taken = []
-        while self.waiting and fits(1, len(self.waiting) - 1):
+        while self.waiting and fits([job, *taken, self.waiting[0]], len(self.waiting) - 1):
             taken.append(self.waiting.popleft())
         return taken
+
+    def most_steps(self):
+        return len(self.waiting)
 
     def on_end(self, job, outcomes, weights, made_on=None):
         self.held.ended.add(job.experiment.length)
@@ -91,29 +93,46 @@ def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(
     assert [one.found for one in searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
 
 
-def test_a_batch_is_of_one_search_and_what_has_not_begun_is_more_than_any_batch(script):
-    _, jobs, begun = script(asks([4, 5, 6]), asks([7, 8]))
+def test_a_batch_is_of_one_search_and_the_others_are_something_to_do(script):
+    _, jobs, begun = script(asks([4, 5, 6]), asks([7, 8, 9]), asks([10]))
     told = []
 
-    def fits(size, left):
+    def fits(some, left):
         told.append(left)
         return True
+
+    def steps(*lengths):
+        return STREAK.max_steps * sum(lengths)
 
     first = jobs.next()
     others = jobs.beside(first, fits)
     assert [job.experiment.length for job in others] == [5, 6]
-    assert told == [math.inf, math.inf]
-    one, two = jobs.next(), jobs.next()
-    assert [one.experiment.length, two.experiment.length] == [7, 8]
-    assert jobs.beside(two, fits) == []
+    # Each of the two searches that have not begun counts as much as the batch.
+    assert told == [1 + 2 * steps(4, 5), 0 + 2 * steps(4, 5, 6)]
+    one, last = jobs.next(), jobs.next(last=True)
+    assert [one.experiment.length, last.experiment.length] == [7, 10]
+    told.clear()
+    assert jobs.beside(last, fits) == []
+    assert len(jobs.beside(one, fits)) == 2
+    assert told == [1, 0]
     for job in (first, *others):  # which belong to the first search
         jobs.on_end(job, [], None)
-    assert begun == [[4, 5, 6], [7, 8]]
+    assert begun == [[4, 5, 6], [7, 8, 9], [10]]
 
-    _, jobs, _ = script(asks([4, 5, 6]))
-    told.clear()
-    jobs.beside(jobs.next(), fits)
-    assert told == [1, 0]
+
+def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way(script):
+    """Not even one whose trials are all there, since others had them, too."""
+
+    def asking():
+        yield [replace(STREAK, length=4, trials=trials) for trials in (1, 2)]
+        yield [replace(STREAK, length=5)]
+
+    _, jobs, begun = script(asking())
+    one, other = jobs.next(), jobs.next()
+    jobs.on_end(one, [], None)
+    assert begun == [[4, 4]]
+    jobs.on_end(other, [], None)
+    assert begun == [[4, 4], [5]]
 
 
 def test_what_is_there_is_not_asked_for_again(script):

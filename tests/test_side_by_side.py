@@ -40,12 +40,13 @@ class Script:
         return Job(replace(STREAK, length=self.waiting.pop(place)), (0,), None)
 
     def beside(self, job, fits):
-        steps, jobs = STREAK.max_steps, [job]
+        jobs = [job]
         while self.alike and self.waiting:
-            size = steps * sum(one.experiment.length for one in jobs)
-            if not fits(size + steps * self.waiting[0], steps * sum(self.waiting[1:])):
+            more = self.job(0)
+            if not fits([*jobs, more], STREAK.max_steps * sum(self.waiting)):
+                self.waiting.insert(0, more.experiment.length)
                 break
-            jobs.append(self.job(0))
+            jobs.append(more)
         return jobs[1:]
 
     def begin(self, jobs, devices):
@@ -69,8 +70,8 @@ class Script:
         self.note("end", job)
         self.waiting += self.brings.get(job.experiment.length, ())
 
-    def run(self, **options):
-        SideBySide(self, self.begin, **options).run()
+    def run(self, most_trials=100):
+        SideBySide(self, self.begin, lambda experiment: most_trials).run()
 
     def lengths(self, event):
         return [length for one, length in self.events if one == event]
@@ -93,7 +94,8 @@ class FakeRun:
         self.script.events.append(("train", self.length))
         while True:
             yield lambda: time.sleep(0.001)
-            on_chunk(0, None)
+            for k in range(len(self.lengths)):
+                on_chunk(k, None)
             if self.script.is_over(self.script, self.length):
                 break
         for k, length in enumerate(self.lengths):
@@ -223,7 +225,7 @@ def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
 
 @pytest.mark.parametrize(
     ("devices", "batches"),
-    [(1, [27]), (2, [16, 11]), (3, [11, 11, 5])],
+    [(1, [27]), (2, [14, 13]), (3, [10, 10, 7])],
     indirect=["devices"],
 )
 def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batches):
@@ -231,19 +233,71 @@ def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batche
     script.run()
     assert [len(batch) for batch in script.batches] == batches
     assert sorted(script.lengths("end")) == [*range(1000, 1027)]
-    assert script.lengths("begin") == [length for batch in script.batches for length in batch]
 
 
 @pytest.mark.parametrize("devices", [2], indirect=True)
 def test_a_batch_that_the_other_devices_would_wait_for_in_the_end_is_not_made(devices):
     script = Script([10, 20, 400, 500], alike=True)
     script.run()
-    assert not any({400, 500} <= {*batch} for batch in script.batches)
-    assert len(script.batches[0]) == 3
+    assert script.batches == [[10, 20, 400], [500]]
 
 
 @pytest.mark.parametrize("devices", [1], indirect=True)
-def test_jobs_are_put_together_only_if_they_may_be(devices):
-    script = Script([4, 5, 6], alike=True)
-    script.run(in_batches=False)
-    assert [len(batch) for batch in script.batches] == [1, 1, 1]
+def test_a_batch_has_no_more_jobs_than_fill_its_lanes(devices):
+    script = Script([4, 5, 6, 7, 8], alike=True)
+    script.run(most_trials=2)
+    assert script.batches == [[4, 5], [6, 7], [8]]
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(devices):
+    script = Script([4, 5, 6], lambda script, length: script.lengths("chunk").count(6) == 2)
+    script.alike = True
+    script.run()
+    assert script.events == [
+        *[("begin", 4), ("compile", 4), ("train", 4), ("chunk", 4)],
+        *[("begin", 5), ("chunk", 5), ("begin", 6), ("chunk", 6)],
+        *[("chunk", length) for length in (4, 5, 6)],
+        *[("end", length) for length in (4, 5, 6)],
+    ]
+
+
+@pytest.mark.parametrize("devices", [1], indirect=True)
+@pytest.mark.parametrize("when", ["begin", "train"])
+def test_a_batch_that_is_refused_is_trained_one_by_one(devices, when):
+    script, begin = Script([4, 5, 6], alike=True), Script.begin
+
+    def refuse(jobs, devices):
+        run = begin(script, jobs, devices)
+        bad = [job.experiment.length for job in jobs if len(jobs) > 1 or job.experiment.length == 6]
+        if bad and when == "begin":
+            raise InputError(f"{bad} is refused")
+        if bad:
+            run.train = lambda *told: refused(bad)
+        return run
+
+    def refused(bad):
+        yield lambda: None
+        raise InputError(f"{bad} is refused")
+
+    script.begin = refuse
+    with pytest.raises(InputError, match=r"\[6\] is refused"):
+        script.run()
+    assert script.lengths("begin") == [4, 5, 6]
+    assert script.lengths("end") == [4, 5]
+
+
+@pytest.mark.parametrize("devices", [2], indirect=True)
+def test_a_batch_that_was_to_come_after_another_goes_to_a_device_that_is_idle(devices):
+    def is_over(script, length):
+        """The first one lasts longest; the second until there is a third."""
+        if length == 400:
+            return {50, 10, 11, 12} <= {*script.lengths("end")}
+        return len(script.batches) > 2
+
+    script = Script([400, 10, 11, 12, 50], is_over, alike=True)
+    script.run(most_trials=2)
+    assert script.batches[:2] == [[400], [50, 10]]
+    assert all({*batch} == {11, 12} for batch in script.batches[2:])
+    assert script.lengths("end")[-1] == 400
+    assert script.devices[11] == script.devices[12] == script.devices[50]

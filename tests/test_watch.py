@@ -110,6 +110,17 @@ def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen,
     assert took == ["10.0 s", "15.0 s"]  # each since its own beginning
 
 
+def test_many_experiments_of_a_batch_do_not_fill_the_terminal(seen, clock):
+    view = Watch(30)
+    for length in range(4, 16):
+        experiment = replace(NOTEBOOK.base, length=length)
+        view.on_chunk(experiment, tally(250, 1000, running=10))
+    whole, *bars, more, words = seen(view)
+    assert "0 of 30 nets and lengths" in whole
+    assert [f"T={4 + k} " in bar for k, bar in enumerate(bars)] == [True] * 8
+    assert (more, words) == ("and 4 more", "0 solved, 120 running")
+
+
 @pytest.mark.parametrize("cell", ["lstm", LONG])
 def test_a_finished_net_and_length_is_one_line_with_the_time_it_took(cell, seen, clock):
     view = Watch(1)

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import time
 import webbrowser
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ from jaxrnn.cli.words import (
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.problems import PAPER, SUITES, Source, Suite
+from jaxrnn.problems import PAPER, SUITES, Source, Suite, settled
 from jaxrnn.problems.claim import PUBLISHED
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
@@ -294,7 +295,10 @@ def _run(
     """Run experiments into a directory, watched, and show the report."""
     start = time.monotonic()
     if dask is None:
-        warn_if_small(max((one.trials for one in experiments), default=0), all_devices()[0])
+        trials = Counter[Experiment]()  # of each batch
+        for one in experiments:
+            trials[settled(one).batch()] += one.trials
+        warn_if_small(max(trials.values(), default=0), all_devices()[0])
     run(
         experiments,
         out,

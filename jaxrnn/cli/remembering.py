@@ -13,7 +13,7 @@ from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.horizon import CELLS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import TableRow, console
-from jaxrnn.scorecard.halving import INITIALIZERS, RUNGS, protocol_of
+from jaxrnn.scorecard.halving import RUNGS, protocol_of
 from jaxrnn.scorecard.horizon import (
     ENDS_HEADINGS,
     ENDS_LEGEND,
@@ -66,7 +66,7 @@ def horizon(
     start = time.monotonic()
     protocol = protocol_of(batch_size, match)
     if dask is None:
-        warn_if_small(RUNGS[0][1] // len(INITIALIZERS), all_devices()[0])
+        warn_if_small(RUNGS[0][1], all_devices()[0])
     sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
     out = out or Path("runs/horizon" + sizes)
     chosen = cells or (CELLS if full else SMALL_CELLS)

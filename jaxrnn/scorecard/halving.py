@@ -272,7 +272,7 @@ def _by_initializer(
     base: Experiment, some: Sequence[Setting | None]
 ) -> dict[Experiment, list[Setting | None]]:
     """The experiments of some settings, each with the number of trials of ``base``: one for all
-    settings with the same initializer, which are trained together."""
+    settings with the same initializer."""
     grouped: dict[str, list[Setting | None]] = {}
     for setting in some:
         grouped.setdefault(with_setting(base, setting).initializer, []).append(setting)

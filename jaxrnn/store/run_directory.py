@@ -236,7 +236,7 @@ class RunDirectory:
         """For each experiment with missing trials, the trials to run.
 
         An interrupted experiment goes on with the trials of its checkpoint. An experiment without a
-        checkpoint is left out if another one has all its missing trials, and more.
+        checkpoint is left out if another one has all its missing trials, and more, or comes first.
         """
         missing = {one: self.missing(one) for one in experiments}
         lacking = {}
@@ -249,7 +249,10 @@ class RunDirectory:
             on_file = begun.get(one.canonical(), ())
             if set(trials) <= set(on_file):
                 trials = on_file if trials else ()
-            elif any(lacking[one] < others for others in lacking.values()):
+            elif any(
+                lacking[one] < others or (lacking[one] == others and other in to_run)
+                for other, others in lacking.items()
+            ):
                 trials = ()
             if trials:
                 to_run[one] = trials

@@ -21,6 +21,7 @@ from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
 from jaxrnn.training.host_loop import Run
+from jaxrnn.training.lanes import most_together
 from jaxrnn.training.members import Member
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
@@ -95,8 +96,9 @@ def run_sweep(
     Several batches are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
     directory keeps the final weights of the trials, too, one file per net and length, for
     :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
-    compiled. ``on_rows`` is called with every experiment's rows; experiments whose rows were all
-    there already come first, with ``new`` false. Raises InputError if the directory was begun with
+    compiled, or when it begins in a batch that is being trained. ``on_rows`` is called with every
+    experiment's rows; experiments whose rows were all there already come first, with ``new`` false.
+    Raises InputError if the directory was begun with
     other settings, or with ``keep_weights`` if it holds trials without weights, and what
     :func:`jaxrnn.run_trials` raises.
     """
@@ -126,8 +128,13 @@ def train_here(jobs: Jobs, lanes: int | None, keep_weights: bool, until: int | N
             until=until,
         )
 
-    # With ``until`` every trial needs a lane, and for all of a batch there may be no memory.
-    SideBySide(jobs, begin, in_batches=until is None).run()
+    def most_trials(experiment: Experiment) -> int:
+        if until is not None:  # every trial needs a lane
+            return 0
+        is_replayed = keep_weights or bool(experiment.final_test or experiment.test_lengths)
+        return most_together(all_devices(), is_replayed)
+
+    SideBySide(jobs, begin, most_trials).run()
 
 
 class OpenRun:
@@ -257,10 +264,11 @@ def run(
     it also gets the trained nets, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a
     notebook by ipywidgets; without a terminal it prints one line per net and one per minute. If it
     is a :class:`jaxrnn.sweeps.watch.Watch` that is on, this shows the run among others.
-    Experiments that differ only in their name, seed, initializer and per-trial settings are trained
-    in one batch. It has up to ``lanes`` trials at once, by default as many as is fastest; ``dask``
-    is the address of a scheduler whose workers do the work, by default this process. The rows
-    become a table as :func:`jaxrnn.read_rows` says.
+    Experiments that differ only in name, seed, initializer, trials and per-trial settings share
+    a batch, as long as all cores have enough to do. A batch trains up to ``lanes`` trials at
+    once, by default as many as is fastest. ``dask`` is the address of a scheduler whose workers do
+    the work, each experiment by itself; by default this process does it. The rows become a table as
+    :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
     directory that cannot be written, is in use or was begun under other settings. Where

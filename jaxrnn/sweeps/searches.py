@@ -1,6 +1,5 @@
 """Searches side by side: each asks for experiments, gets their rows, and asks again."""
 
-import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -81,13 +80,19 @@ class Searches:
         return None
 
     def beside(self, job: Job, fits: Fits) -> list[Job]:
-        """See :class:`jaxrnn.sweeps.work.Jobs`. While there are searches that have not begun, much
-        more waits than is known."""
-        more = math.inf if len(self._works) < len(self._searches) else 0.0
-        jobs = self._work(job).beside(job, lambda size, left: fits(size, left + more))
-        self._under_way |= dict.fromkeys(
-            (one.experiment for one in jobs), self._under_way[job.experiment]
-        )
+        """See :class:`jaxrnn.sweeps.work.Jobs`. A search that has not begun counts as much as the
+        batch."""
+        number = self._under_way[job.experiment]
+        others = [work for k, work in self._works.items() if work is not None and k != number]
+        elsewhere = sum(work.most_steps() for work in others)
+        to_begin = len(self._searches) - len(self._works)
+
+        def fits_among_all(jobs: Sequence[Job], left: float) -> bool:
+            more = to_begin * sum(one.most_steps for one in jobs)
+            return fits(jobs, left + elsewhere + more)
+
+        jobs = self._work(job).beside(job, fits_among_all)
+        self._under_way |= {one.experiment: number for one in jobs}
         return jobs
 
     def on_start(self, job: Job) -> None:
@@ -108,7 +113,8 @@ class Searches:
         """Add the rows, and have the search go on if these were the last of what it asked for."""
         work, number = self._work(job), self._under_way.pop(job.experiment)
         work.on_end(job, outcomes, weights, made_on)
-        if not self._searches[number].lacks():
+        # Others may be under way whose trials all belong to those that have ended.
+        if number not in self._under_way.values() and not self._searches[number].lacks():
             work.rows()
             self._go_on(number)
 

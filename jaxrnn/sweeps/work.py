@@ -1,7 +1,6 @@
 """The trials that have to be run, and their results, for any kind of trainer."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,11 +20,6 @@ OnRows = Callable[[Experiment, list[Row], bool], None]
 """Is told of an experiment's rows, and whether some of them are new."""
 
 
-Fits = Callable[[float, float], bool]
-"""``fits(time steps of a batch, time steps of all that waits)``, each as many as can be: whether a
-batch is to have so many."""
-
-
 class Job(NamedTuple):
     """Some trials of an experiment that are to be trained."""
 
@@ -39,6 +33,11 @@ class Job(NamedTuple):
         return len(self.trials) * self.experiment.length * self.experiment.max_steps
 
 
+Fits = Callable[[Sequence[Job], float], bool]
+"""``fits(jobs, left)``: whether one batch may have these jobs while ``left`` time steps wait, if
+each trial goes on to its cap."""
+
+
 class Jobs(Protocol):
     """Gives jobs to a trainer, which reports on their progress.
 
@@ -47,14 +46,16 @@ class Jobs(Protocol):
     """
 
     def next(self, last: bool = False) -> Job | None:
-        """The first job that waits, or the last one; None where none waits now."""
+        """The first job that waits, or the last one; None where none waits now. Those that one
+        batch can train stand together."""
 
     def beside(self, job: Job, fits: Fits) -> list[Job]:
         """Other jobs that one batch can train with this one, which ``next`` gave, as many as fit;
         they wait no longer."""
 
     def on_start(self, job: Job) -> None:
-        """A job's program is about to be compiled, or used where it was compiled ahead."""
+        """A job's program is about to be compiled, or used where it was compiled ahead; or the job
+        begins in a batch that is being trained."""
 
     def on_chunk(self, job: Job, tally: Tally) -> None:
         """A chunk of a job has been read."""
@@ -71,15 +72,6 @@ class Jobs(Protocol):
 
         ``made_on`` are its versions and its device, if another process ran it.
         """
-
-
-_Batch = tuple[Experiment, Path | None]
-"""What the jobs of a batch share. A job that goes on from a checkpoint has a batch of its own."""
-
-
-def _batch_of(job: Job) -> _Batch:
-    path = job.checkpoint.path
-    return job.experiment.batch(), path if path.exists() else None
 
 
 class Work:
@@ -106,10 +98,10 @@ class Work:
         self._on_start, self._on_chunk, self._on_rows = on_start, on_chunk, on_rows
         directory.admit(list(self._given), keep_weights, here=here)
         to_run = directory.to_run(list(self._given))
-        self._waiting: dict[_Batch, list[Job]] = {}
+        self._waiting: dict[Experiment, list[Job]] = {}  # by what one batch can train
         for experiment, trials in to_run.items():
             job = Job(experiment, trials, directory.checkpoint(experiment, trials))
-            self._waiting.setdefault(_batch_of(job), []).append(job)
+            self._waiting.setdefault(experiment.batch(), []).append(job)
         # Experiments whose missing trials all belong to another experiment, too, and are run with
         # it.
         self._with_others: list[Experiment] = []
@@ -128,18 +120,21 @@ class Work:
 
     def beside(self, job: Job, fits: Fits) -> list[Job]:
         """See :class:`Jobs`."""
-        batch, jobs = _batch_of(job), [job]
-        size = job.most_steps
-        left = sum(one.most_steps for others in self._waiting.values() for one in others)
+        batch, jobs = job.experiment.batch(), [job]
+        left = self.most_steps() if batch in self._waiting else 0
         while batch in self._waiting:
-            more = self._waiting[batch][0].most_steps
-            size, left = size + more, left - more
-            if not fits(size, left):
+            more = self._waiting[batch][0]
+            left -= more.most_steps
+            if not fits([*jobs, more], left):
                 break
             jobs.append(self._take(batch, 0))
         return jobs[1:]
 
-    def _take(self, batch: "_Batch", place: int) -> Job:
+    def most_steps(self) -> int:
+        """The time steps of all that waits if each trial goes on to its cap, about."""
+        return sum(one.most_steps for jobs in self._waiting.values() for one in jobs)
+
+    def _take(self, batch: Experiment, place: int) -> Job:
         """The job at this place among those of a batch, which waits no longer."""
         job = self._waiting[batch].pop(place)
         if not self._waiting[batch]:

@@ -1,7 +1,7 @@
 """The host loop: hands trials to lanes, launches chunks, folds their errors, keeps checkpoints."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.programs import program_for, widths_held
-from jaxrnn.training.saved import FINITE, checked, finite_lanes
+from jaxrnn.training.saved import FINITE, Arrays, checked, finite_lanes
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
@@ -74,8 +74,7 @@ class Run:
     ) -> None:
         """Begin to compile; the run takes no memory on a device yet.
 
-        ``lane_bytes`` are what ``check_memory`` says of a lane. If there are several members, none
-        of them goes on from a checkpoint.
+        ``lane_bytes`` are what ``check_memory`` says of a lane.
         """
         self.members, self.lanes, self.until = members, lanes, until
         # What it needs of an experiment in here is the same for all members.
@@ -84,7 +83,9 @@ class Run:
         # In here a trial goes by its position among those of all members.
         self.every: Lanes = jax.tree.map(lambda *some: np.concatenate(some), *every)
         self.trials = np.asarray(self.every.trial)
-        self.member = np.repeat(np.arange(len(members)), [len(one.trials) for one in members])
+        counts = [len(one.trials) for one in members]
+        self.member = np.repeat(np.arange(len(members)), counts)
+        self.own = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts), strict=True)]
         self.is_over = np.zeros(len(members), bool)  # whether a member's outcomes were handed over
         trials = [build(one.experiment, devices[0].platform) for one in members]
         self.trial = trials[0]
@@ -98,9 +99,8 @@ class Run:
         self.chunk_updates = chunk_updates_of(experiment, self.trial.num_steps, chunk_updates)
         self.progress = stopping.start(len(self.trials), self.rule)
         self.lane_steps = np.zeros(len(members), np.int64)
-        checkpoint = members[0].checkpoint if len(members) == 1 else None
-        self.saved = checkpoint.load() if checkpoint is not None else None
-        held = np.size((self.saved or {}).get("lane_trial", ()))
+        self.saved = [one.checkpoint.load() if one.checkpoint else None for one in members]
+        held = sum(np.size((saved or {}).get("lane_trial", ())) for saved in self.saved)
         self.batch = self._first_batch(*self._usable(devices, held))
         self.widest = self.batch.width
         # One for each way to draw first weights, and which of them draws each trial's.
@@ -108,7 +108,7 @@ class Run:
         self.first_states = [first_states(init, self.devices) for init in inits]
         number = {init: k for k, init in enumerate(inits)}
         self.drawn_by = np.array([number[one.init] for one in trials])[self.member]
-        if self.saved is None:
+        if None in self.saved:
             for one in self.first_states:
                 one.compile(self._any(self.batch.width))
         self.table = LaneTable(self.batch.width, len(self.trials))
@@ -133,8 +133,8 @@ class Run:
         check_program(self.experiment, run, width, self.chunk_updates, devices)
         self.state = program.zeros(self._lanes())
         self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
-        if self.saved is not None:
-            self._restore(self.saved)
+        if any(saved is not None for saved in self.saved):
+            self._restore()
         in_flight = None
         has_checkpoint = any(one.checkpoint is not None for one in self.members)
         next_save = time.monotonic() + CHECKPOINT_SECONDS
@@ -185,10 +185,11 @@ class Run:
 
     def _tell(self, chunk: _InFlight, on_chunk: OnTally, on_end: OnEnd) -> None:
         """Report on the members that had trials in a chunk, which has been folded."""
+        has_ended = self._has_ended()
         for k in np.unique(self.member[chunk.lane_trial[chunk.lane_trial != IDLE]]).tolist():
             if not self.is_over[k]:
                 on_chunk(k, self._tally(k))
-                if self.until is None and self._has_ended()[self.member == k].all():
+                if self.until is None and has_ended[self.own[k]].all():
                     self.is_over[k] = True
                     on_end(k, self._outcomes(k))
 
@@ -196,7 +197,8 @@ class Run:
         """The outcomes of a member's trials; with ``until``, only of those that ended by then."""
         experiment, (devices, program, *_) = self.members[k].experiment, self.batch
         has_two = self.rule.by_test and experiment.mean_error is not None
-        has_ended = self._has_ended() & (self.member == k)
+        own = self.own[k]
+        has_ended = own.start + np.flatnonzero(self._has_ended()[own])
         progress = stopping.Progress(*(array[has_ended] for array in self.progress))
         outcomes = stopping.outcomes(progress, self.trials[has_ended], has_two)
         last_params = self.last_params and self.last_params.of(has_ended)
@@ -321,9 +323,8 @@ class Run:
         self.table.free(self.progress.status != stopping.RUNNING)
 
     def _tally(self, k: int) -> Tally:
-        status, steps = (
-            one[self.member == k] for one in (self.progress.status, self.progress.steps)
-        )
+        own = self.own[k]
+        status, steps = self.progress.status[own], self.progress.steps[own]
         counts = np.bincount(status, minlength=4).tolist()
         running = steps[status == stopping.RUNNING]
         return Tally(
@@ -336,46 +337,58 @@ class Run:
         )
 
     def _save(self) -> None:
-        """Save the checkpoints of the members that have lanes."""
+        """Save the checkpoints of all members that have begun and are not over."""
+        self.table.fill()  # or one whose lanes have just become idle would have none
         for k, (_, _, checkpoint) in enumerate(self.members):
+            # The first has the lanes that are idle.
             lanes = np.flatnonzero(self.member[np.maximum(self.table.trial, 0)] == k)
             if checkpoint is not None and lanes.size and not self.is_over[k]:
                 checkpoint.save(self._arrays(k, lanes))
 
     def _arrays(self, k: int, lanes: np.ndarray) -> dict[str, np.ndarray]:
         """What the checkpoint of a member, which has these lanes, keeps: as if it were alone."""
-        is_own = self.member == k
-        first, own = np.int32(is_own.argmax()), int(is_own.sum())
+        own = self.own[k]
         leaves = [np.asarray(leaf)[lanes] for leaf in jax.tree.leaves(self.state)]
-        table = self.table.arrays()
         return {
-            **{name: array[is_own] for name, array in self.progress._asdict().items()},
-            "lane_trial": table["lane_trial"][lanes] - first,
-            "lane_step": table["lane_step"][lanes],
-            "next_trial": np.array(min(max(self.table.next_trial - int(first), 0), own)),
+            **{name: array[own] for name, array in self.progress._asdict().items()},
+            **self.table.arrays(lanes, own),
             "lane_steps": np.array(self.lane_steps[k]),
             FINITE: finite_lanes(leaves),
             **{f"state_{j}": leaf for j, leaf in enumerate(leaves)},
-            **(self.last_params.of(is_own).arrays() if self.last_params else {}),
+            **(self.last_params.of(own).arrays() if self.last_params else {}),
         }
 
-    def _restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        one, _, checkpoint = self.members[0]
-        default = f"the checkpoint of {one.cell} at length {one.length}"
-        where = getattr(checkpoint, "path", default)
-        last_params = self.last_params or LastParams(self.state.params, self.trials)
-        usual = self._arrays(0, np.arange(self.batch.width)) | last_params.arrays()
-        arrays = checked(saved, usual, one, where)
-        self.progress = stopping.Progress(
-            *(np.array(arrays[name]) for name in stopping.Progress._fields)
-        )
-        self.table.restore(arrays)
-        self.lane_steps[0] = arrays["lane_steps"]
-        if self.last_params:
-            some_ended = (self.progress.status != stopping.RUNNING).any()
-            self.last_params.restore(arrays, bool(some_ended), where)
+    def _restore(self) -> None:
+        """Go on from the checkpoints of the members that have one."""
+        states: list[Arrays] = []
+        tables: list[tuple[Arrays, slice]] = []
+        for k, (saved, own) in enumerate(zip(self.saved, self.own, strict=True)):
+            if saved is None:
+                tables.append((self.table.arrays(np.arange(0), own), own))
+                continue
+            one, _, checkpoint = self.members[k]
+            default = f"the checkpoint of {one.cell} at length {one.length}"
+            where = getattr(checkpoint, "path", default)
+            last_params = LastParams(self.state.params, self.trials[own])
+            usual = self._arrays(k, np.arange(self.batch.width)) | last_params.arrays()
+            arrays = checked(saved, usual, one, where)
+            for name, array in self.progress._asdict().items():
+                array[own] = arrays[name]
+            self.lane_steps[k] = arrays["lane_steps"]
+            if self.last_params:
+                some_ended = (self.progress.status[own] != stopping.RUNNING).any()
+                last_params.restore(arrays, bool(some_ended), where)
+                for leaf, saved_leaf in zip(
+                    self.last_params.leaves, last_params.leaves, strict=True
+                ):
+                    leaf[own] = saved_leaf
+            tables.append((arrays, own))
+            states.append(arrays)
+        self.table.restore(tables)
         leaves, treedef = jax.tree.flatten(self.state)
-        state = [arrays[f"state_{k}"] for k in range(len(leaves))]
+        state = [
+            np.concatenate([arrays[f"state_{j}"] for arrays in states]) for j in range(len(leaves))
+        ]
         self._move(jax.tree.unflatten(treedef, state), self.batch)
 
 

@@ -20,8 +20,7 @@ class LaneTable:
         """Every lane idle, every trial waiting."""
         self.trial = np.full(num_lanes, IDLE, np.int32)
         self.update = np.zeros(num_lanes, np.int32)
-        self.num_trials = num_trials
-        self.next_trial = 0
+        self.waiting = np.arange(num_trials, dtype=np.int32)  # trials without a lane so far
         self.updates_taken = 0  # by each lane
         self._half_empty_since: float | None = None
 
@@ -32,10 +31,10 @@ class LaneTable:
 
     def fill(self) -> None:
         """Give each idle lane the next waiting trial, while there is one."""
-        idle = np.flatnonzero(~self.busy)[: self.num_trials - self.next_trial]
-        self.trial[idle] = self.next_trial + np.arange(len(idle))
+        idle = np.flatnonzero(~self.busy)[: len(self.waiting)]
+        self.trial[idle] = self.waiting[: len(idle)]
         self.update[idle] = 0
-        self.next_trial += len(idle)
+        self.waiting = self.waiting[len(idle) :]
 
     def advance(self, updates: int, most: int) -> None:
         """Move every lane on by ``updates``. A trial that has reached update ``most`` frees its
@@ -48,7 +47,7 @@ class LaneTable:
         """The number of updates until all trials have ended, also those that wait for a lane, if
         each trial takes ``most`` updates."""
         left = np.sort(np.where(self.busy, most - self.update, 0))
-        waiting = self.num_trials - self.next_trial
+        waiting = len(self.waiting)
         # Each goes to the lane that is idle first, so the lanes take turns.
         turns = -(-(waiting - np.arange(len(left))) // len(left))
         return int((left + most * np.maximum(turns, 0)).max())
@@ -70,7 +69,7 @@ class LaneTable:
         narrower = width
         while (half := round_up(-(-narrower // 2))) < narrower and busy <= half:
             narrower = half
-        if narrower == width or busy == 0 or self.next_trial < self.num_trials:
+        if narrower == width or busy == 0 or len(self.waiting):
             self._half_empty_since = None
             return None
         if self._half_empty_since is None:
@@ -88,19 +87,32 @@ class LaneTable:
         self._half_empty_since = None
         return lane
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What a checkpoint keeps of it."""
+    def arrays(self, lanes: np.ndarray, own: slice) -> dict[str, np.ndarray]:
+        """What a checkpoint keeps of these lanes and of some trials: as if they were all."""
+        wait = (self.waiting >= own.start) & (self.waiting < own.stop)
+        trial = np.where(self.busy, self.trial - np.int32(own.start), self.trial)
         return {
-            "lane_trial": self.trial,
-            "lane_step": self.update,
-            "next_trial": np.array(self.next_trial),
+            "lane_trial": trial[lanes],
+            "lane_step": self.update[lanes],
+            "next_trial": np.array(own.stop - own.start - wait.sum()),
         }
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on from what a checkpoint kept."""
-        self.trial = np.array(arrays["lane_trial"])
-        self.update = np.array(arrays["lane_step"])
-        self.next_trial = int(arrays["next_trial"])
+    def restore(self, kept: Sequence[tuple[Mapping[str, np.ndarray], slice]]) -> None:
+        """Go on from what checkpoints kept, each of some trials."""
+        trial, update, waiting = zip(
+            *(
+                (
+                    np.where(of["lane_trial"] == IDLE, IDLE, of["lane_trial"] + own.start),
+                    of["lane_step"],
+                    np.arange(own.start + int(of["next_trial"]), own.stop),
+                )
+                for of, own in kept
+            ),
+            strict=True,
+        )
+        self.trial, self.update, self.waiting = (
+            np.concatenate(some).astype(np.int32) for some in (trial, update, waiting)
+        )
         self.updates_taken = int(self.update.max())
 
 
@@ -114,6 +126,8 @@ _MIN_LANES_A_DEVICE = 3
 # LSTM of 20 units at T = 100 (47 kB a trial) 7,700, 10,500, 7,600; of 128 units at T = 50 (392 kB)
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
+
+LANES_REPLAYED = 8
 
 # From this many lanes on a second accelerator pays. On one accelerator the launches take most of an
 # update's time, which is hardly longer for a thousand lanes than for ten (predicted, as below).
@@ -159,6 +173,17 @@ def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int
     # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
     return num_trials if room >= size * num_trials else int(room // size)
+
+
+def most_together(devices: Sequence[jax.Device], is_replayed: bool) -> int:
+    """The number of trials up to which experiments are put together in one batch.
+
+    More would not fill more lanes. If a chunk in which a trial ends ``is_replayed``, for the
+    weights that the trial ends with, a CPU runs it again for all lanes. So it gets few of them.
+    """
+    if devices[0].platform != "cpu":
+        return LANES_AN_ACCELERATOR * len(devices)
+    return LANES_REPLAYED if is_replayed else 2 * LANES_A_CORE
 
 
 def warn_if_small(trials: int, device: jax.Device) -> None:

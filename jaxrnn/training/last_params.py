@@ -55,8 +55,8 @@ class LastParams:
         for last, leaf in zip(self.leaves, jax.tree.leaves(state.params), strict=True):
             last[positions] = np.asarray(leaf)[ended]
 
-    def of(self, some: np.ndarray) -> "LastParams":
-        """Those of some trials, true in a mask."""
+    def of(self, some: np.ndarray | slice) -> "LastParams":
+        """Those of the trials at some positions."""
         some_of = copy(self)
         some_of.trials, some_of.leaves = self.trials[some], [leaf[some] for leaf in self.leaves]
         return some_of

@@ -78,9 +78,9 @@ def check_memory(
     Returns the size of a lane that :func:`jaxrnn.training.lanes.most_lanes` goes by.
 
     ``lanes``, ``keep_params`` and ``devices`` are those of :func:`jaxrnn.run_trials`,
-    ``chunk_updates`` its ``chunk_steps``, ``num_trials`` how many of its trials are run, by default
-    all. The estimate is from shapes alone, with no more than two layers traced, and takes a few
-    hundredths of a second. It counts
+    ``chunk_updates`` its ``chunk_steps``, ``num_trials`` how many trials are run, by default all of
+    the experiment. The estimate is from shapes alone, with no more than two layers traced, and
+    takes a few hundredths of a second. It counts
 
     - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
       sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA

@@ -9,7 +9,6 @@ from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
 from jaxrnn.training.host_loop import Run
-from jaxrnn.training.lanes import most_lanes
 from jaxrnn.training.members import Member, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
@@ -110,22 +109,19 @@ def prepare(
     """The run of :func:`run_trials`, not yet trained. Another thread compiles its program from now
     on, so that something else can be trained meanwhile.
 
-    There may be several members, if :meth:`jaxrnn.Experiment.batch` says the same of all and none
-    goes on from a checkpoint. Raises what run_trials raises.
+    There may be several members, if :meth:`jaxrnn.Experiment.batch` is the same of all. Raises what
+    run_trials raises; of several also where only all together are too large.
     """
     _check_sizes(lanes, chunk_steps)
     members = [one._replace(experiment=settled(one.experiment)) for one in members]
-    experiment, counts = members[0].experiment, [len(one.trials) for one in members]
+    num_trials = sum(len(one.trials) for one in members)
     devices = all_devices() if devices is None else devices
     if until is not None:
         whole_number("until", until, 1)
-        lanes = sum(counts)
-    try:
-        size = check_memory(experiment, lanes, chunk_steps, sum(counts), keep_params, devices)
-    except InputError:  # there may be room for as many lanes as the least of them would have
-        size = check_memory(experiment, lanes, chunk_steps, min(counts), keep_params, devices)
-        lanes = lanes or most_lanes(size, min(counts), devices)
-    return Run(members, lanes, chunk_steps, devices, keep_params, size, until)
+        lanes = num_trials
+    sizes = lanes, chunk_steps, num_trials, keep_params, devices
+    lane_bytes = check_memory(members[0].experiment, *sizes)
+    return Run(members, lanes, chunk_steps, devices, keep_params, lane_bytes, until)
 
 
 def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:

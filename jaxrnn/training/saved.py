@@ -1,4 +1,4 @@
-"""What a checkpoint of a run holds: its arrays by name, their types, shapes and numbers."""
+"""What a checkpoint holds: its arrays by name, their types, shapes and numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
