@@ -33,7 +33,7 @@ from jaxrnn.cli.words import (
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.problems import PAPER, SUITES, Source, Suite, settled
+from jaxrnn.problems import PAPER, SUITES, Source, Suite
 from jaxrnn.problems.claim import PUBLISHED
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
@@ -297,7 +297,7 @@ def _run(
     if dask is None:
         trials = Counter[Experiment]()  # of each batch
         for one in experiments:
-            trials[settled(one).batch()] += one.trials
+            trials[one.batch()] += one.trials
         warn_if_small(max(trials.values(), default=0), all_devices()[0])
     run(
         experiments,
