@@ -98,9 +98,8 @@ def run_sweep(
     :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
     compiled, or when it begins in a batch that is being trained. ``on_rows`` is called with every
     experiment's rows; experiments whose rows were all there already come first, with ``new`` false.
-    Raises InputError if the directory was begun with
-    other settings, or with ``keep_weights`` if it holds trials without weights, and what
-    :func:`jaxrnn.run_trials` raises.
+    Raises InputError if the directory was begun with other settings, or with ``keep_weights`` if it
+    holds trials without weights, and what :func:`jaxrnn.run_trials` raises.
     """
     work = Work(
         experiments,
@@ -264,10 +263,10 @@ def run(
     it also gets the trained nets, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a
     notebook by ipywidgets; without a terminal it prints one line per net and one per minute. If it
     is a :class:`jaxrnn.sweeps.watch.Watch` that is on, this shows the run among others.
-    Experiments that differ only in name, seed, initializer, trials and per-trial settings share
-    a batch, as long as all cores have enough to do. A batch trains up to ``lanes`` trials at
-    once, by default as many as is fastest. ``dask`` is the address of a scheduler whose workers do
-    the work, each experiment by itself; by default this process does it. The rows become a table as
+    Experiments that differ only in name, seed, initializer, trials and per-trial settings share a
+    batch, as long as all cores have enough to do. A batch trains up to ``lanes`` trials at once, by
+    default as many as is fastest. ``dask`` is the address of a scheduler whose workers do the work,
+    each experiment by itself; by default this process does it. The rows become a table as
     :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a

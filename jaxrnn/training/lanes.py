@@ -127,6 +127,7 @@ _MIN_LANES_A_DEVICE = 3
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
+# Trials of a batch that runs chunks again, see most_together; reasoned, not measured.
 LANES_REPLAYED = 8
 
 # From this many lanes on a second accelerator pays. On one accelerator the launches take most of an
