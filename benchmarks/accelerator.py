@@ -32,8 +32,8 @@ from jaxrnn import Experiment
 from jaxrnn.machine import usable_cores
 from jaxrnn.problems import settled
 from jaxrnn.training import stopping
-from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.lanes import CHUNK_SEQUENCES, enough, most_lanes, round_up
+from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,7 +81,7 @@ def time_step(experiment: Experiment, devices: Sequence[jax.Device]) -> Row:
     trial = build(experiment, devices[0].platform)
     trials, wanted = experiment.trials, TRIAL_STEPS_A_CHUNK / experiment.trials
     if devices[0].platform == "cpu":
-        trials = most_lanes(bytes_of(state_of(trial)), trials, devices)
+        trials = most_lanes(check_memory(experiment, devices=devices), trials, devices)
         wanted = STEPS_A_CHUNK / trials / trial.num_steps
     devices = enough(devices, trials)
     width = round_up(trials, len(devices))

@@ -8,6 +8,7 @@ from jaxrnn import Experiment
 from jaxrnn.problems import settled
 from jaxrnn.training.engine import bytes_of, state_of
 from jaxrnn.training.lanes import (
+    LaneSize,
     chunk_updates_of,
     device_memory,
     enough,
@@ -16,6 +17,7 @@ from jaxrnn.training.lanes import (
     steps_at_once,
     together_from,
 )
+from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build
 
 
@@ -35,12 +37,19 @@ def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, 
         ({"trials": 1000}, 64),  # 32 for each core
         ({"trials": 1000, "hidden_size": 70}, 16),  # what fits its cache
         ({"trials": 1000, "hidden_size": 500}, 6),  # and three where nothing does
+        # Long sequences have more residuals than weights.
+        ({"trials": 1000, "task": "adding", "length": 200}, 64),
+        ({"trials": 1000, "task": "adding", "length": 1000}, 18),
+        ({"trials": 1000, "task": "adding", "length": 10_000}, 6),
+        # In batches of 32 one lane at a time has them.
+        ({"trials": 1000, "task": "adding", "length": 1000, "batch_size": 32}, 64),
     ],
 )
 def test_lanes_are_as_many_as_fit_the_caches_of_the_cores(settings, lanes):
-    experiment = Experiment(**settings)
-    size = bytes_of(state_of(build(experiment)))
-    assert most_lanes(size, experiment.trials, jax.devices()[:1] * 2) == lanes
+    experiment, devices = Experiment(**settings), jax.devices()[:1] * 2
+    size = check_memory(experiment, devices=devices)
+    assert size.state == bytes_of(state_of(build(settled(experiment))))
+    assert most_lanes(size, experiment.trials, devices) == lanes
 
 
 def test_a_second_accelerator_is_for_what_one_does_not_do_as_fast():
@@ -62,7 +71,7 @@ def test_a_second_accelerator_is_for_what_one_does_not_do_as_fast():
 )
 def test_accelerators_take_as_many_lanes_as_their_memory_holds(memories, trials, lanes):
     devices = [Accelerator(memory) for memory in memories]
-    assert most_lanes(100, trials, devices) == lanes
+    assert most_lanes(LaneSize(1, 1, arrays=100), trials, devices) == lanes
     assert device_memory([Accelerator()]) == float("inf")
 
 

@@ -20,7 +20,15 @@ from jaxrnn.training.engine import (
     first_states,
     lanes_of,
 )
-from jaxrnn.training.lanes import IDLE, LaneTable, chunk_updates_of, enough, most_lanes, round_up
+from jaxrnn.training.lanes import (
+    IDLE,
+    LaneSize,
+    LaneTable,
+    chunk_updates_of,
+    enough,
+    most_lanes,
+    round_up,
+)
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
 from jaxrnn.training.memory import check_program
@@ -69,12 +77,12 @@ class Run:
         chunk_updates: int | None,
         devices: Sequence[jax.Device],
         keep_params: bool,
-        lane_bytes: int,
+        lane_size: LaneSize,
         until: int | None,
     ) -> None:
         """Begin to compile; the run takes no memory on a device yet.
 
-        ``lane_bytes`` are what ``check_memory`` says of a lane.
+        ``lane_size`` is what ``check_memory`` says of a lane.
         """
         self.members, self.lanes, self.until = members, lanes, until
         # What it needs of an experiment in here is the same for all members.
@@ -89,7 +97,7 @@ class Run:
         self.is_over = np.zeros(len(members), bool)  # whether a member's outcomes were handed over
         trials = [build(one.experiment, devices[0].platform) for one in members]
         self.trial = trials[0]
-        self.lane_bytes = lane_bytes
+        self.lane_size = lane_size
         self.keep_params = keep_params
         self.at_end = [name for name, _ in self.trial.tests if name != DECIDING]
         self.replayable = keep_params or bool(self.at_end)
@@ -212,7 +220,7 @@ class Run:
         """The devices that the running trials can use, and the number of their lanes: at least as
         many as are ``held`` already, even if the devices or the user would want fewer."""
         running = int((self.progress.status == stopping.RUNNING).sum())
-        most = most_lanes(self.lane_bytes, running, devices)
+        most = most_lanes(self.lane_size, running, devices)
         width = min(max(self.lanes or most, held), running)
         return enough(devices, width), width
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +12,14 @@ from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
 
 IDLE = -1
+
+
+class LaneSize(NamedTuple):
+    """Bytes of a lane, which decide how many lanes are fastest."""
+
+    state: int  # what is trained: weights, and what the optimizer keeps besides
+    residuals: int  # of a sequence, for the gradient; 0 where one lane at a time has them
+    arrays: int  # everything
 
 
 class LaneTable:
@@ -127,6 +136,12 @@ _MIN_LANES_A_DEVICE = 3
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
+# The same for what is kept of the sequences for the gradient, which has to fit the cache that the
+# cores share. XLA's arrays take 1.0 to 2.4 times as much, and where this was measured there are 16
+# MiB for each core. At T = 1,024 a time step of a trial takes 2 to 3 times as long with 15 lanes of
+# minGRU as with 4 (benchmarks/long_sequences.py).
+RESIDUAL_BYTES = 6_000_000
+
 # Trials of a batch that runs chunks again, see most_together; reasoned, not measured.
 LANES_REPLAYED = 8
 
@@ -162,18 +177,15 @@ def enough(devices: Sequence[jax.Device], num_lanes: int) -> Sequence[jax.Device
     return devices[: max(1, -(-num_lanes // least))]
 
 
-def most_lanes(size: int, num_trials: int, devices: Sequence[jax.Device]) -> int:
-    """The number of trials at once with the highest speed; at most all.
-
-    ``size`` is the bytes of one trial: on CPUs of its trained state, on accelerators of all its
-    arrays.
-    """
+def most_lanes(size: LaneSize, num_trials: int, devices: Sequence[jax.Device]) -> int:
+    """The number of trials at once with the highest speed; at most all."""
     if devices[0].platform == "cpu":
-        a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, CACHE_BYTES // size))
+        in_caches = CACHE_BYTES // size.state, RESIDUAL_BYTES // max(1, size.residuals)
+        a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, *in_caches))
         return min(num_trials, len(devices) * a_core)
     # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
-    return num_trials if room >= size * num_trials else int(room // size)
+    return num_trials if room >= size.arrays * num_trials else int(room // size.arrays)
 
 
 def most_together(devices: Sequence[jax.Device], is_replayed: bool) -> int:

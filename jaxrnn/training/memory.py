@@ -20,6 +20,7 @@ from jaxrnn.problems import settled
 from jaxrnn.training.checks import drawn_shapes
 from jaxrnn.training.engine import bytes_of
 from jaxrnn.training.lanes import (
+    LaneSize,
     chunk_updates_of,
     device_memory,
     enough,
@@ -72,7 +73,7 @@ def check_memory(
     num_trials: int | None = None,
     keep_params: bool = False,
     devices: Sequence[jax.Device] | None = None,
-) -> int:
+) -> LaneSize:
     """Raise InputError where a run of an experiment needs more memory than there is.
 
     Returns the size of a lane that :func:`jaxrnn.training.lanes.most_lanes` goes by.
@@ -109,11 +110,13 @@ def check_memory(
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
     platform = devices[0].platform
     updates = chunk_updates_of(experiment, lane.num_steps, chunk_updates)
-    size = lane.weights + lane.optimizer
-    if platform != "cpu":
-        size = math.ceil(
-            PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates, platform))
-        )
+    in_turn = platform == "cpu" and _takes_together(experiment, lane, platform)
+    of_one = PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates, platform))
+    size = LaneSize(
+        state=lane.weights + lane.optimizer,
+        residuals=0 if in_turn else lane.residuals,
+        arrays=math.ceil(of_one),
+    )
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
     room, where = _room(devices)
@@ -187,6 +190,11 @@ def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Ne
     ]
 
 
+def _takes_together(experiment: Experiment, lane: Lane, platform: str) -> bool:
+    """Whether the sequences of an update are taken together."""
+    return experiment.batch_size >= together_from(platform, lane.has_together)
+
+
 def _needs_of_lanes(
     experiment: Experiment, lane: Lane, lanes: int, updates: int, platform: str = "cpu"
 ) -> list[Need]:
@@ -194,7 +202,7 @@ def _needs_of_lanes(
     state = lanes * (2 * lane.weights + lane.optimizer)
     sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
     residuals = lanes * lane.residuals // 2
-    if experiment.batch_size >= together_from(platform, lane.has_together):
+    if _takes_together(experiment, lane, platform):
         # On a CPU a lane at a time.
         residuals = (
             (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.residuals // 2

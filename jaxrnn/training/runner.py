@@ -120,8 +120,8 @@ def prepare(
         whole_number("until", until, 1)
         lanes = num_trials
     sizes = lanes, chunk_steps, num_trials, keep_params, devices
-    lane_bytes = check_memory(members[0].experiment, *sizes)
-    return Run(members, lanes, chunk_steps, devices, keep_params, lane_bytes, until)
+    lane_size = check_memory(members[0].experiment, *sizes)
+    return Run(members, lanes, chunk_steps, devices, keep_params, lane_size, until)
 
 
 def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:
