@@ -80,10 +80,7 @@ class Run:
         lane_size: LaneSize,
         until: int | None,
     ) -> None:
-        """Begin to compile; the run takes no memory on a device yet.
-
-        ``lane_size`` is what ``check_memory`` says of a lane.
-        """
+        """Begin to compile; the run takes no memory on a device yet."""
         self.members, self.lanes, self.until = members, lanes, until
         # What it needs of an experiment in here is the same for all members.
         self.experiment = experiment = members[0].experiment
@@ -309,7 +306,7 @@ class Run:
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
-        lanes = np.flatnonzero(chunk.lane_trial >= 0)
+        lanes = np.flatnonzero(chunk.lane_trial != IDLE)
         trials = chunk.lane_trial[lanes]
         errors = _in_order(chunk.errors)[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
@@ -377,7 +374,7 @@ class Run:
             one, _, checkpoint = self.members[k]
             default = f"the checkpoint of {one.cell} at length {one.length}"
             where = getattr(checkpoint, "path", default)
-            last_params = LastParams(self.state.params, self.trials[own])
+            last_params = (self.last_params or LastParams(self.state.params, self.trials)).of(own)
             usual = self._arrays(k, np.arange(self.batch.width)) | last_params.arrays()
             arrays = checked(saved, usual, one, where)
             for name, array in self.progress._asdict().items():
@@ -386,10 +383,6 @@ class Run:
             if self.last_params:
                 some_ended = (self.progress.status[own] != stopping.RUNNING).any()
                 last_params.restore(arrays, bool(some_ended), where)
-                for leaf, saved_leaf in zip(
-                    self.last_params.leaves, last_params.leaves, strict=True
-                ):
-                    leaf[own] = saved_leaf
             tables.append((arrays, own))
             states.append(arrays)
         self.table.restore(tables)

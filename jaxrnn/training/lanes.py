@@ -136,10 +136,10 @@ _MIN_LANES_A_DEVICE = 3
 # 2,100, 1,700, 1,300. Accelerators take all trials that fit their memory.
 LANES_A_CORE, CACHE_BYTES = 32, 750_000
 
-# The same for what is kept of the sequences for the gradient, which has to fit the cache that the
-# cores share. XLA's arrays take 1.0 to 2.4 times as much, and where this was measured there are 16
-# MiB for each core. At T = 1,024 a time step of a trial takes 2 to 3 times as long with 15 lanes of
-# minGRU as with 4 (benchmarks/long_sequences.py).
+# The same for what is kept of sequences for the gradient. That of all lanes has to fit the cache
+# that the cores share, of which there were 16 MiB for each core where this was measured; XLA's
+# arrays take 1.0 to 2.4 times as much. At T = 1,024 a time step of a trial takes three times as
+# long with 27 lanes of minGRU as with 3 (benchmarks/long_sequences.py).
 RESIDUAL_BYTES = 6_000_000
 
 # Trials of a batch that runs chunks again, see most_together; reasoned, not measured.
@@ -181,8 +181,9 @@ def most_lanes(size: LaneSize, num_trials: int, devices: Sequence[jax.Device]) -
     """The number of trials at once with the highest speed; at most all."""
     if devices[0].platform == "cpu":
         in_caches = CACHE_BYTES // size.state, RESIDUAL_BYTES // max(1, size.residuals)
-        a_core = max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, *in_caches))
-        return min(num_trials, len(devices) * a_core)
+        most = len(devices) * max(_MIN_LANES_A_DEVICE, min(LANES_A_CORE, *in_caches))
+        # If all trials go on to their cap, each lane has as many of them.
+        return -(-num_trials // max(1, -(-num_trials // most)))
     # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
     return num_trials if room >= size.arrays * num_trials else int(room // size.arrays)

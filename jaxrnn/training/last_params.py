@@ -56,7 +56,7 @@ class LastParams:
             last[positions] = np.asarray(leaf)[ended]
 
     def of(self, some: np.ndarray | slice) -> "LastParams":
-        """Those of the trials at some positions."""
+        """Those of the trials at some positions; of a slice the same arrays, not copies."""
         some_of = copy(self)
         some_of.trials, some_of.leaves = self.trials[some], [leaf[some] for leaf in self.leaves]
         return some_of
@@ -81,10 +81,11 @@ class LastParams:
         it has none."""
         names = list(self.arrays())
         if set(names) <= set(arrays):
-            saved = [np.array(arrays[name]) for name in names]
-            # Version 0.1.0 kept a row for each trial of the experiment, run or not.
-            of_all = len(saved[0]) != len(self.trials)
-            self.leaves = [leaf[self.trials] for leaf in saved] if of_all else saved
+            for name, leaf in zip(names, self.leaves, strict=True):
+                saved = np.asarray(arrays[name])
+                # Version 0.1.0 kept a row for each trial of the experiment, run or not.
+                of_all = len(saved) != len(self.trials)
+                leaf[:] = saved[self.trials] if of_all else saved
         elif some_ended:
             raise InputError(
                 f"in {where} trials have ended whose weights were not kept: go on without keeping "
