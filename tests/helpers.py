@@ -36,6 +36,14 @@ from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 jit = partial(jax.jit, compiler_options=QUICK)
 
+
+def state_of(trial):
+    """The shapes of what one trial trains."""
+    number = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    settings = Settings(*(number,) * len(Settings._fields))
+    return jax.eval_shape(trial.init, trial_key(0, 0), settings)
+
+
 _NOT_GATED = ("memory_blocks", "one_cell", "self_recurrent", "mgu", "co_rnn")
 _NOT_GATED += ("min_gru", "min_lstm", "ind_rnn", "lru", "mlstm", "s6", "rwkv")
 _NOT_GATED += ("delta_net", "gated_delta_net", "delta_product", "exp_rnn", "sco_rnn")

@@ -9,13 +9,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers import QUICK, Accelerator, promotion, run
+from helpers import QUICK, Accelerator, promotion, run, state_of
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.problems import settled
 from jaxrnn.sweeps.run import product
 from jaxrnn.training import memory
-from jaxrnn.training.engine import NEVER, lanes_of, make_program, state_of
+from jaxrnn.training.engine import NEVER, lanes_of, make_program
 from jaxrnn.training.lanes import chunk_updates_of, most_lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.runner import check

@@ -2,11 +2,11 @@
 
 import jax
 import pytest
-from helpers import Accelerator
+from helpers import Accelerator, state_of
 
 from jaxrnn import Experiment
 from jaxrnn.problems import settled
-from jaxrnn.training.engine import bytes_of, state_of
+from jaxrnn.training.engine import bytes_of
 from jaxrnn.training.lanes import (
     LaneSize,
     chunk_updates_of,

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_params, first_table, number_of_weights, rows_of, run
+from helpers import first_params, first_table, number_of_weights, rows_of, run, state_of
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.experiment import CONDITIONS
 from jaxrnn.problems import PAPER, settled
 from jaxrnn.store.rows import make_settings, read_rows
-from jaxrnn.training.engine import state_of
 from jaxrnn.training.trial import build
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"

@@ -107,13 +107,6 @@ def bytes_of(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def state_of(trial: Trial) -> TrainState:
-    """The shapes of what one trial trains; nothing is computed."""
-    number: Any = jax.ShapeDtypeStruct((), jnp.result_type(float))
-    settings = Settings(*(number,) * len(Settings._fields))
-    return jax.eval_shape(trial.init, trial_key(0, 0), settings)
-
-
 def make_program(
     trial: Trial,
     chunk_updates: int,
