@@ -9,19 +9,18 @@ least (median) of seven; the last column is for the number of lanes that a run t
 """
 
 import statistics
-import time
 from dataclasses import replace
 
 import jax
 import tyro
-from timing import REPEATS, chunks_of, machine
+from timing import machine, time_in_turn
 
 from jaxrnn.machine import usable_cores
+from jaxrnn.problems import settled, task_of
 from jaxrnn.scorecard.halving import SINGLE, net
 from jaxrnn.scorecard.horizon import suite_of
 from jaxrnn.training.lanes import most_lanes
 from jaxrnn.training.memory import check_memory
-from jaxrnn.training.trial import build
 
 TASK, MANY = "temporal_order", 1000
 TIME_STEPS = 60_000  # of all lanes, in one timing
@@ -47,25 +46,17 @@ def main(
             experiment = replace(net(suite_of(TASK), cell, SINGLE), length=length, trials=MANY)
             size = check_memory(experiment)
             own = most_lanes(size, MANY, jax.devices()[:1])
-            ready = []
-            num_steps = build(experiment).num_steps
-            for width in (*lanes, own):
-                updates = max(1, TIME_STEPS // width // num_steps)
-                batch = replace(experiment, trials=width)
-                ready += [(width, updates, [chunks_of(batch, updates, [d]) for d in jax.devices()])]
-            samples: list[list[float]] = [[] for _ in ready]
-            for repeat in range(REPEATS + 2):  # the first two compile and warm up
-                for k, (width, updates, programs) in enumerate(ready):
-                    start = time.perf_counter()
-                    first = repeat * updates
-                    launched = [run(state, first) for run, state in programs]
-                    states = jax.block_until_ready([state for state, _ in launched])
-                    seconds = time.perf_counter() - start
-                    runs = [run for run, _ in programs]
-                    ready[k] = width, updates, list(zip(runs, states, strict=True))
-                    if repeat >= 2:
-                        samples[k].append(seconds / (updates * width * num_steps) * 1e6)
-            times = [f"{min(one):.2f} ({statistics.median(one):.2f})" for one in samples]
+            num_steps = task_of(settled(experiment)).num_steps
+            timed = {
+                width: (replace(experiment, trials=width), max(1, TIME_STEPS // width // num_steps))
+                for width in (*lanes, own)
+            }
+            samples = time_in_turn(timed, devices=jax.devices())
+            times = [
+                f"{min(samples[width]) / width / num_steps:.2f} "
+                f"({statistics.median(samples[width]) / width / num_steps:.2f})"
+                for width in (*lanes, own)
+            ]
             times[-1] += f", {own} lanes"
             kept = size.residuals / 1000
             print(f"| {cell} | {length} | {kept:,.0f} | {' | '.join(times)} |", flush=True)

@@ -50,27 +50,38 @@ def time_steps(
 
 
 def time_in_turn(
-    experiments: Mapping[str, tuple[Experiment, int]], repeats: int = REPEATS
-) -> dict[str, list[float]]:
-    """Microseconds for one update of all trials of each experiment, each of its repeats.
+    experiments: Mapping[Any, tuple[Experiment, int]],
+    repeats: int = REPEATS,
+    devices: Sequence[jax.Device] | None = None,
+) -> dict[Any, list[float]]:
+    """Microseconds for one update of all trials of each experiment, each of its repeats; on each of
+    the devices at the same time, by default on the first.
 
     A call of an experiment has the number of updates beside it. They take turns, so that a busy
     machine slows all of them; a first call of each, which compiles, and a second do not count.
     """
+    each = devices or jax.devices()[:1]
     ready = {}
     for name, (experiment, updates) in experiments.items():
-        run, state = chunks_of(experiment, updates)
-        state, _ = run(state, 0)
-        ready[name] = run, jax.block_until_ready(run(state, updates)[0])
-    samples: dict[str, list[float]] = {name: [] for name in experiments}
+        runs, states = zip(*(chunks_of(experiment, updates, [one]) for one in each), strict=True)
+        for first in (0, updates):
+            states = _on_all(runs, states, first)
+        ready[name] = runs, states
+    samples: dict[Any, list[float]] = {name: [] for name in experiments}
     for repeat in range(repeats):
-        for name, (run, state) in ready.items():
+        for name, (runs, states) in ready.items():
             updates = experiments[name][1]
             start = time.perf_counter()
-            state, _ = jax.block_until_ready(run(state, (repeat + 2) * updates))
+            states = _on_all(runs, states, (repeat + 2) * updates)
             samples[name].append((time.perf_counter() - start) / updates * 1e6)
-            ready[name] = run, state
+            ready[name] = runs, states
     return samples
+
+
+def _on_all(runs: Sequence[Any], states: Sequence[Any], first: int) -> tuple[Any, ...]:
+    """The states after a chunk of each, once all have ended."""
+    launched = [run(state, first) for run, state in zip(runs, states, strict=True)]
+    return tuple(jax.block_until_ready([state for state, _ in launched]))
 
 
 def chunks_of(
