@@ -30,6 +30,8 @@ from jaxrnn.training.trial import build
 
 GPU = Path(__file__).parent / "h100.txtpb"
 
+CHUNK = "jit_all_updates"  # XLA's name for the program of all updates of a chunk
+
 # The kinds of XLA's thunks, its steps of a compiled program: those that start something, and those
 # that hold others.
 OPERATIONS = {"kCopy", "kCublasLtMatmul", "kCuDnn", "kCustomCall", "kCustomKernel", "kGemm"}
@@ -102,7 +104,7 @@ def read_counts(dump: Path) -> Counts:
     """Counts of the one chunk in a folder that XLA has dumped into."""
 
     def text_of(ending: str) -> str:
-        (file,) = dump.glob(f"*jit_all_steps*{ending}")
+        (file,) = dump.glob(f"*{CHUNK}*{ending}")
         return file.read_text()
 
     pattern = r'%(while[\w.-]*) = [^\n]*known_trip_count":\{"n":"(\d+)"'
@@ -130,7 +132,7 @@ def main(
     """
     dump = Path(tempfile.mkdtemp(prefix="device-operations-"))
     # Read when a compiler is first asked for.
-    flags = f"--xla_dump_to={dump} --xla_dump_hlo_as_text --xla_dump_hlo_module_re=all_steps"
+    flags = f"--xla_dump_to={dump} --xla_dump_hlo_as_text --xla_dump_hlo_module_re={CHUNK}"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     jax.config.update("jax_platforms", "cpu")  # what is there is not asked
     try:

@@ -12,7 +12,8 @@ from helpers import WINDOW
 from jaxrnn import CELLS, SUITES, Experiment
 from jaxrnn.nets import chunks
 from jaxrnn.problems import PAPER
-from jaxrnn.training.engine import _CPU_OPTIONS, lanes_of, make_program
+from jaxrnn.training.compiling import CPU_OPTIONS
+from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import cross_entropy
 from jaxrnn.training.optimizers import clipped_sgd
@@ -128,7 +129,7 @@ def test_the_loss_rounds_alike_in_any_batch(length):
 
     for lanes in (8, 16, 32):
         ten, many = (
-            jax.jit(all_steps, compiler_options=_CPU_OPTIONS)(
+            jax.jit(all_steps, compiler_options=CPU_OPTIONS)(
                 *(array[:num].swapaxes(0, 1) for array in (logits, targets))
             )
             for num in (10, lanes)
@@ -169,7 +170,7 @@ def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
 
     for number in range(1, 10):
         gradients = np.random.default_rng(0).normal(size=(96, number)).astype(np.float32)
-        program = jax.jit(jax.vmap(update), compiler_options=_CPU_OPTIONS)
+        program = jax.jit(jax.vmap(update), compiler_options=CPU_OPTIONS)
         expected = np.concatenate([program(some) for some in np.split(gradients, 32)])
         for lanes in (1, 4, 32):
             some = np.split(gradients, 96 // lanes)

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from helpers import ONE_DEVICE, STREAK
+
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.trial import build
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -35,10 +39,15 @@ NAMES = {4: "while.1", 9: "while.2"}
 
 
 @pytest.fixture
-def counts_of(monkeypatch):
+def device_operations(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import device_operations
 
+    return device_operations
+
+
+@pytest.fixture
+def counts_of(device_operations):
     return device_operations.counts_of
 
 
@@ -57,3 +66,9 @@ def test_what_cannot_be_counted_is_refused(counts_of):
         counts_of(THUNKS, {"while.1": 250}, NAMES)
     with pytest.raises(ValueError, match="kNccl"):
         counts_of(THUNKS.replace("kGemm", "kNcclAllReduce"), {}, NAMES)
+
+
+def test_the_program_whose_dump_is_read_has_this_name(device_operations):
+    chunk = make_program(build(STREAK), 3, ONE_DEVICE).chunk
+    text = chunk.compile(lanes_of(STREAK)).result().run.as_text()
+    assert text.startswith(f"HloModule {device_operations.CHUNK},")

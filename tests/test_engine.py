@@ -55,7 +55,8 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     errors = program.chunk(state, lanes)[1]
     assert ahead.done()
     assert ahead.result().seconds > 0
-    state, same = ahead.result().run(program.first_state(once.init, lanes), lanes)
+    sequences = program.chunk.draws(lanes)
+    state, same = ahead.result().run(program.first_state(once.init, lanes), sequences, lanes)
     np.testing.assert_array_equal(errors, same)
 
 
@@ -113,7 +114,8 @@ def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, pre
     lanes = lanes_of(experiment)
     with jax.default_matmul_precision(chosen):
         program = make_program(build(experiment), 3, ONE_DEVICE)
-        text = program.chunk.lower(program.zeros(lanes), lanes).as_text()
+        chunk, state = program.chunk, program.zeros(lanes)
+        text = chunk.updates.lower(state, chunk.draws.outputs(lanes), lanes).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     # h W and h V, and backward two for each; a sum over the other symbols; x U looks rows up
     assert len(products) == 7

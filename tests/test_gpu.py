@@ -11,7 +11,8 @@ from scipy.stats import mannwhitneyu
 
 from jaxrnn import CELLS, SUITES, Experiment, run_trials
 from jaxrnn.training import host_loop
-from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
+from jaxrnn.training.compiling import in_full_precision
+from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
 

@@ -45,26 +45,38 @@ def test_a_trial_whose_last_steps_are_under_way_makes_room():
 def test_a_batch_narrows_to_the_least_half_that_holds_the_busy_lanes(width, busy, narrower):
     table = LaneTable(width, busy)
     table.fill()
-    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0) == narrower
+    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0, most=100) == narrower
 
 
 def test_it_narrows_once_half_has_been_idle_for_as_long_as_a_compilation():
     table = LaneTable(8, 3)
     table.fill()
-    assert table.narrower(in_pairs, now=10.0, compile_seconds=2.0) is None
-    assert table.narrower(in_pairs, now=11.9, compile_seconds=2.0) is None
-    assert table.narrower(in_pairs, now=12.0, compile_seconds=2.0) == 4
-    assert table.narrower(in_pairs, now=12.5, compile_seconds=2.0) == 4  # until it has
+    assert table.narrower(in_pairs, now=10.0, compile_seconds=2.0, most=100) is None
+    assert table.narrower(in_pairs, now=11.9, compile_seconds=2.0, most=100) is None
+    assert table.narrower(in_pairs, now=12.0, compile_seconds=2.0, most=100) == 4
+    assert table.narrower(in_pairs, now=12.5, compile_seconds=2.0, most=100) == 4  # until it has
     table.repack(4)
     table.free(np.arange(3) > 0)
-    assert table.narrower(in_pairs, now=13.0, compile_seconds=2.0) is None  # from the beginning
+    assert (
+        table.narrower(in_pairs, now=13.0, compile_seconds=2.0, most=100) is None
+    )  # from the beginning
+
+
+def test_it_does_not_narrow_where_a_compilation_takes_longer_than_it_would_save():
+    table = LaneTable(8, 3)
+    table.fill()
+    assert table.narrower(in_pairs, now=0.0, compile_seconds=2.0, most=100) is None
+    table.advance(80, most=100)
+    # 80 updates took 8 s, so the last 20 take 2 s; half of the lanes would take half of that.
+    assert table.narrower(in_pairs, now=8.0, compile_seconds=2.0, most=100) is None
+    assert table.narrower(in_pairs, now=8.0, compile_seconds=1.0, most=100) == 4
 
 
 def test_it_does_not_narrow_while_trials_wait():
     table = LaneTable(4, 9)
     table.fill()
     table.free(np.arange(9) < 3)
-    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0) is None
+    assert table.narrower(in_pairs, now=0.0, compile_seconds=0.0, most=100) is None
 
 
 def test_repacking_moves_the_busy_lanes_with_their_steps_to_the_front():

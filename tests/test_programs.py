@@ -13,7 +13,7 @@ from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
 from jaxrnn.scorecard.protocol import Protocol
 from jaxrnn.training import parts, programs, trial
-from jaxrnn.training.engine import first_states
+from jaxrnn.training.engine import first_states, held_draws
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
 
@@ -140,7 +140,28 @@ def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_t
     for one in some:
         run_trials(one, chunk_steps=60)
     assert len(compiled()) == len(some)
-    assert len([name for name in events if COMPILED in name]) == len(some) + 1
+    # One that trains and one that draws sequences for each, and one that draws first weights.
+    assert len([name for name in events if COMPILED in name]) == 2 * len(some) + 1
+
+
+def test_nets_on_one_task_share_the_program_that_draws_their_sequences(events):
+    some = [
+        STREAK,
+        replace(STREAK, cell="simple_rnn"),
+        replace(STREAK, hidden_size=3, optimizer="clipped_adam"),
+        replace(STREAK, final_test=20),  # whose lanes can stop
+    ]
+    for one in some:
+        programs.forget_programs()
+        run_trials(one, chunk_steps=60)  # which compiles JAX's small programs
+    programs.forget_programs()
+    run_trials(some[0], chunk_steps=60)
+    drawn = held_draws.cache_info()
+    for one in some[1:]:
+        run_trials(one, chunk_steps=60)
+    assert held_draws.cache_info().misses == drawn.misses
+    run_trials(replace(STREAK, length=STREAK.length + 1), chunk_steps=60)
+    assert held_draws.cache_info().misses == drawn.misses + 1
 
 
 def test_a_program_is_not_shared_under_other_settings_of_jax():

@@ -13,7 +13,8 @@ from jaxrnn.machine import all_devices
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.problems import Sequence, Task
 from jaxrnn.problems.long_lag import noise_free
-from jaxrnn.training.engine import in_full_precision, lanes_of, make_program
+from jaxrnn.training.compiling import in_full_precision
+from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of

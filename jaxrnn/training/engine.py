@@ -1,42 +1,57 @@
-"""Many trials for many updates as one device program: the only vmap, sharding and jit of trials."""
+"""Many trials for many updates as programs for devices: the only vmap of trials."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import lru_cache, partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices, settings_of_jax, usable_cores
+from jaxrnn.machine import all_devices, settings_of_jax
 from jaxrnn.problems import Sequence as Drawn
+from jaxrnn.training.compiling import (
+    AXIS,
+    LANES,
+    OF_CHUNK,
+    Compiled,
+    Compiles,
+    Lanes,
+    jit_lanes,
+)
 from jaxrnn.training.lanes import round_up
 from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of, trial_key
 
-Result = TypeVar("Result")
 
+class Chunk:
+    """Trains every lane for all updates of a chunk: ``chunk(state, lanes)``.
 
-class Lanes(NamedTuple):
-    """What each of the N lanes of a batch is to run next; a lane holds one trial at a time."""
+    One program draws the sequences, another one trains by them. The first is the same for every
+    cell, and takes about a third of the time to compile (benchmarks/horizon.py).
+    """
 
-    seed: jax.Array | np.ndarray  # uint32 [N], of the experiment that the trial is of
-    trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
-    update: jax.Array | np.ndarray  # int32 [N], its next update
-    settings: Settings  # [N] each
-    # int32 [N], the update from which on it stands still; for a replayable chunk only
-    stop: jax.Array | np.ndarray | None = None
+    def __init__(
+        self, draws: Compiles[Drawn], updates: Compiles[tuple[TrainState, jax.Array]]
+    ) -> None:
+        """``updates(state, sequences, lanes)`` are by the sequences that ``draws(lanes)`` gives."""
+        self.draws, self.updates = draws, updates
 
+    def compile(self, lanes: Lanes) -> Future[Compiled]:
+        """Begin to compile both for so many lanes, if nobody has yet; the program that trains."""
+        return self.updates.compile(lanes, after=self.draws.compile(_drawn_for(lanes)))
 
-class Compiled(NamedTuple):
-    """A function for one number of lanes."""
+    def widths(self) -> list[int]:
+        """The numbers of lanes that both are compiled for."""
+        return self.updates.widths()
 
-    run: jax.stages.Compiled
-    seconds: float  # that tracing and compiling took
+    def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        """The state after the chunk, and the errors; once both are compiled."""
+        self.compile(lanes)
+        return self.updates(state, self.draws(_drawn_for(lanes)), lanes)
 
 
 class Program(NamedTuple):
@@ -47,9 +62,9 @@ class Program(NamedTuple):
     zeros: Callable[[Lanes], TrainState]  # a state of the right shapes
     # (state, lanes) -> (state, errors [C, N], or [C, N, B] of batches); gives up the state's memory
     # unless replayable
-    chunk: "Compiles[tuple[TrainState, jax.Array]]"
+    chunk: Chunk
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
-    tests: "Mapping[str, Compiles[jax.Array]]"
+    tests: Mapping[str, Compiles[jax.Array]]
     put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
     # (state, another, is_of_other [N]) -> the other's lanes where true; gives up the first's memory
     mixed: Callable[[TrainState, TrainState, Any], TrainState]
@@ -76,23 +91,6 @@ class Program(NamedTuple):
 
 NEVER = np.iinfo(np.int32).max
 """No update."""
-
-# XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
-# round differently. So a trial's outcome would depend on the number of trials in the batch. Without
-# these kernels it does not, to the bit, for three or more lanes per device.
-# If the machine has a second core, XLA would cut some loops of a net in two, though each core has
-# its own lanes. Then ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
-# LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
-# 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
-_CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": "",
-    "xla_cpu_multi_thread_eigen": False,
-    "xla_backend_optimization_level": 1,
-    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
-}
-
-_AXIS = ("lanes",)
-_LANES = PartitionSpec(*_AXIS)
 
 
 def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
@@ -122,7 +120,7 @@ def make_program(
     precision unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
-    sharding = NamedSharding(Mesh(np.array(devices), _AXIS), _LANES)
+    sharding = NamedSharding(Mesh(np.array(devices), AXIS), LANES)
     hides_length = devices[0].platform == "cpu"
 
     known: dict[int, TrainState] = {}  # by the number of lanes
@@ -142,14 +140,24 @@ def make_program(
         host = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes(lanes))
         return jax.device_put(host, sharding)
 
-    def all_updates(state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
-        return _chunk(trial, chunk_updates, replayable, hides_length, state, lanes)
+    # Those of two updates at least, see _chunk.
+    drawn = (trial.draw, trial.batch_size, max(2, chunk_updates), tuple(devices))
+    draws = held_draws(*drawn, settings_of_jax())
+
+    def in_chunk(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        shared_out = NamedSharding(sharding.mesh, OF_CHUNK)
+        return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=shared_out)
+
+    def all_updates(
+        state: TrainState, sequences: Drawn, lanes: Lanes
+    ) -> tuple[TrainState, jax.Array]:
+        return _chunk(trial, chunk_updates, replayable, hides_length, state, sequences, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
             return jax.vmap(test)(_keys_of(lanes), params)
 
-        return Compiles(_compile(all_lanes, _LANES, devices), lambda lanes: (shapes(lanes).params,))
+        return Compiles(jit_lanes(all_lanes, LANES, devices), lambda lanes: (shapes(lanes).params,))
 
     def mixed(state: TrainState, other: TrainState, is_of_other: jax.Array) -> TrainState:
         def pick(old: jax.Array, new: jax.Array) -> jax.Array:
@@ -158,64 +166,39 @@ def make_program(
         return jax.tree.map(pick, state, other)
 
     donated = () if replayable else (0,)
-    of_chunk = _LANES, PartitionSpec(None, *_AXIS)
+    updates: Compiles[tuple[TrainState, jax.Array]] = Compiles(
+        jit_lanes(all_updates, (LANES, OF_CHUNK), devices, donated, (LANES, OF_CHUNK, LANES)),
+        lambda lanes: (shapes(lanes), jax.tree.map(in_chunk, draws.outputs(_drawn_for(lanes)))),
+    )
     return Program(
         devices=devices,
         zeros=zeros,
-        chunk=Compiles(
-            _compile(all_updates, of_chunk, devices, donated), lambda lanes: (shapes(lanes),)
-        ),
+        chunk=Chunk(draws, updates),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
-        mixed=_compile(mixed, _LANES, devices, (0,)),
+        mixed=jit_lanes(mixed, LANES, devices, (0,)),
     )
 
 
-# XLA uses more than one core, but less than two, for one program (1.6 where measured).
-_COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
+def _drawn_for(lanes: Lanes) -> Lanes:
+    return lanes._replace(stop=None)  # which only some lanes have
 
 
-class Compiles(Generic[Result]):
-    """A function, whose last argument are lanes, that is compiled on another thread.
+@lru_cache(maxsize=64)
+def held_draws(
+    draw: Callable[[jax.Array, jax.Array], Drawn],
+    batch_size: int,
+    num_updates: int,
+    devices: tuple[jax.Device, ...],
+    settings: Any,
+) -> Compiles[Drawn]:
+    """What draws the sequences of so many updates of the lanes that it is given; the same one for
+    the same arguments and settings of JAX, whatever the cell."""
 
-    It holds its programs itself. When JAX is made to forget its traces, it drops its own programs,
-    even those that a run needs.
-    """
+    def all_sequences(lanes: Lanes) -> Drawn:
+        return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
 
-    def __init__(self, jitted: Any, shapes: Callable[[Lanes], tuple[Any, ...]]) -> None:
-        """``shapes`` are those of the other arguments for some lanes."""
-        self.lower, self._shapes = jitted.lower, shapes
-        self._compiled: dict[int, Future[Compiled]] = {}
-
-    def compile(self, lanes: Lanes) -> Future[Compiled]:
-        """Begin to compile it for so many lanes, if nobody has yet."""
-        width = lanes.trial.shape[0]
-        if width not in self._compiled:
-            start = time.monotonic()
-            # Traced here, since what a user sets in JAX by a context is the thread's own.
-            lowered = self.lower(*self._shapes(lanes), lanes)
-            traced = time.monotonic() - start
-
-            def compiled() -> Compiled:
-                start = time.monotonic()
-                run = lowered.compile()
-                return Compiled(run, traced + time.monotonic() - start)
-
-            self._compiled[width] = _COMPILER.submit(compiled)
-        return self._compiled[width]
-
-    def widths(self) -> list[int]:
-        """The numbers of lanes that it is compiled for."""
-        return [
-            width
-            for width, compiled in self._compiled.items()
-            if compiled.done() and compiled.exception() is None
-        ]
-
-    def __call__(self, *arguments: Any) -> Result:
-        """What it gives, once it is compiled."""
-        result: Result = self.compile(arguments[-1]).result().run(*arguments)
-        return result
+    return Compiles(jit_lanes(all_sequences, OF_CHUNK, devices), lambda lanes: ())
 
 
 # A CPU draws as few first states at a time as can be: more would take longer for a few trials.
@@ -237,7 +220,7 @@ class FirstStates:
         is_cpu = device.platform == "cpu"
         self._at_once = round_up(1, 1) if is_cpu else _DRAWN_ON_ACCELERATORS
         self._some: Compiles[TrainState] = Compiles(
-            _compile(some, _LANES, [device]), lambda lanes: ()
+            jit_lanes(some, LANES, [device]), lambda lanes: ()
         )
 
     def compile(self, lanes: Lanes) -> Future[Compiled]:
@@ -249,7 +232,7 @@ class FirstStates:
         return [self._some(part) for part in self._parts(lanes)]
 
     def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        lanes = lanes._replace(stop=None)  # which only some lanes have
+        lanes = _drawn_for(lanes)
         number, size = len(lanes.trial), self._at_once
         for start in range(0, number, size):
             at = np.arange(start, start + size) % number
@@ -281,14 +264,11 @@ def _chunk(
     replayable: bool,
     hides_length: bool,
     state: TrainState,
+    sequences: Drawn,
     lanes: Lanes,
 ) -> tuple[TrainState, jax.Array]:
     """All updates of a chunk: (state after it, errors [C, N], or [C, N, B] of batches)."""
-    num_lanes = lanes.trial.shape[0]
-    keys = _keys_of(lanes)
-    # Those of two updates at least, see below.
-    num_drawn = max(2, chunk_updates)
-    sequences = _sequences(trial, keys, lanes.update, num_drawn)
+    num_drawn = jax.tree.leaves(sequences)[0].shape[0]
 
     def one_lane(
         state: TrainState, settings: Settings, sequences: Drawn, at: Any
@@ -321,19 +301,26 @@ def _chunk(
     num_updates: Any = np.int32(chunk_updates)
     if hides_length:
         num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
-    errors = jnp.zeros(_axes(trial, num_drawn, num_lanes), jnp.result_type(float))
+    axes = _axes(trial.batch_size, num_drawn, lanes.trial.shape[0])
+    errors = jnp.zeros(axes, jnp.result_type(float))
     state, errors = jax.lax.fori_loop(np.int32(0), num_updates, one, (state, errors))
     return state, errors[:chunk_updates]
 
 
-def _axes(trial: Trial, num_updates: int, num_lanes: int) -> tuple[int, ...]:
+def _axes(batch_size: int, num_updates: int, num_lanes: int) -> tuple[int, ...]:
     """The axes of all sequences of a chunk: (C, N), or (C, N, B) of batches."""
-    return (num_updates, num_lanes, *(() if trial.batch_size == 1 else (trial.batch_size,)))
+    return (num_updates, num_lanes, *(() if batch_size == 1 else (batch_size,)))
 
 
-def _sequences(trial: Trial, keys: jax.Array, update: ArrayLike, num_updates: int) -> Drawn:
+def _sequences(
+    draw: Callable[[jax.Array, jax.Array], Drawn],
+    size: int,
+    keys: jax.Array,
+    update: ArrayLike,
+    num_updates: int,
+) -> Drawn:
     """The sequences of so many updates from ``update`` [N] on: [C, N, ...], or [C, N, B, ...]."""
-    size, axes = trial.batch_size, _axes(trial, num_updates, len(keys))
+    axes = _axes(size, num_updates, len(keys))
     offsets = jnp.repeat(jnp.arange(num_updates, dtype=jnp.int32), len(keys))
     keys, first = jnp.tile(keys, num_updates), jnp.tile(update, num_updates)
     if size > 1:
@@ -342,49 +329,10 @@ def _sequences(trial: Trial, keys: jax.Array, update: ArrayLike, num_updates: in
         )
         offsets = offsets + jnp.tile(jnp.arange(size, dtype=jnp.int32), len(keys) // size)
 
-    def draw(key: jax.Array, first: jax.Array, offset: jax.Array) -> Drawn:
-        return trial.draw(key, first + offset)
+    def one(key: jax.Array, first: jax.Array, offset: jax.Array) -> Drawn:
+        return draw(key, first + offset)
 
     # All in one flat vmap: random numbers are cheaper in bulk, and a nested vmap takes XLA four
     # times as long to compile.
-    sequences = jax.vmap(draw)(keys, first, offsets)
+    sequences = jax.vmap(one)(keys, first, offsets)
     return jax.tree.map(lambda a: a.reshape((*axes, *a.shape[1:])), sequences)
-
-
-def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with matrix products of float32's full precision, unless
-    ``jax_default_matmul_precision`` says otherwise.
-
-    Accelerators would otherwise round the factors to fewer bits, and trials would differ from the
-    CPU's.
-    """
-    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
-    return jax.default_matmul_precision(precision)(function)
-
-
-def _compile(
-    function: Callable[..., Any],
-    out_specs: Any,
-    devices: Sequence[jax.Device],
-    donated: tuple[int, ...] = (),
-) -> Callable[..., Any]:
-    """The function of lanes, and of states of them, shared out over the devices, as one
-    program."""
-    mesh = Mesh(np.array(devices), _AXIS)
-    sharded = jax.shard_map(
-        in_full_precision(function),
-        mesh=mesh,
-        in_specs=_LANES,
-        out_specs=out_specs,
-        check_vma=False,  # a cell's first state need not say that it differs from lane to lane
-    )
-    options = _CPU_OPTIONS if devices[0].platform == "cpu" else None
-    return jax.jit(
-        sharded,
-        # Or an array without elements, as the biases of no outputs, would come back unshared.
-        out_shardings=jax.tree.map(
-            partial(NamedSharding, mesh), out_specs, is_leaf=lambda a: isinstance(a, PartitionSpec)
-        ),
-        donate_argnums=donated,
-        compiler_options=options,
-    )

@@ -257,7 +257,7 @@ class Run:
         """A batch with fewer lanes, if it would be useful and its program is compiled."""
         devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
-        width = self.table.narrower(least, time.monotonic(), waited)
+        width = self.table.narrower(least, time.monotonic(), waited, self.most_updates)
         if width is None or not (compiled := self._compile(program, width)).done():
             return None
         return self.batch._replace(width=width, compiled=compiled)

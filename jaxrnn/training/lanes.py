@@ -32,6 +32,8 @@ class LaneTable:
         self.waiting = np.arange(num_trials, dtype=np.int32)  # trials without a lane so far
         self.updates_taken = 0  # by each lane
         self._half_empty_since: float | None = None
+        # When it was first asked about this width, and the updates that it had taken by then.
+        self._asked: tuple[float, int] | None = None
 
     @property
     def busy(self) -> np.ndarray:
@@ -66,15 +68,18 @@ class LaneTable:
         self.trial[has_ended[np.maximum(self.trial, 0)]] = IDLE
 
     def narrower(
-        self, round_up: Callable[[int], int], now: float, compile_seconds: float
+        self, round_up: Callable[[int], int], now: float, compile_seconds: float, most: int
     ) -> int | None:
         """A smaller number of lanes to go on with, or None: half, or half of that again, once half
         of the lanes have been idle for as long as a compilation takes.
 
-        This wait saves a compilation for a run that ends soon. ``round_up`` gives the least allowed
-        width for a number of lanes; ``now`` is in seconds.
+        This wait saves a compilation for a run that ends soon, as does a look at what is left: if
+        each trial takes ``most`` updates, at the speed of those so far, fewer lanes have to save as
+        much time as a compilation takes. ``round_up`` gives the least allowed width for a number of
+        lanes; ``now`` is in seconds.
         """
         width, busy = len(self.trial), int(self.busy.sum())
+        since, before = self._asked = self._asked or (now, self.updates_taken)
         narrower = width
         while (half := round_up(-(-narrower // 2))) < narrower and busy <= half:
             narrower = half
@@ -83,7 +88,9 @@ class LaneTable:
             return None
         if self._half_empty_since is None:
             self._half_empty_since = now
-        return narrower if now - self._half_empty_since >= compile_seconds else None
+        left = self.updates_left(most) * (now - since) / max(1, self.updates_taken - before)
+        saves = min(now - self._half_empty_since, left * (1 - narrower / width))
+        return narrower if saves >= compile_seconds else None
 
     def repack(self, width: int) -> np.ndarray:
         """Move the busy lanes to the front of ``width`` lanes; the lane [width] each comes from."""
@@ -93,7 +100,7 @@ class LaneTable:
         is_copy = np.arange(width) >= len(order)
         self.trial = np.where(is_copy, np.int32(IDLE), self.trial[lane])
         self.update = self.update[lane]
-        self._half_empty_since = None
+        self._half_empty_since = self._asked = None
         return lane
 
     def arrays(self, lanes: np.ndarray, own: slice) -> dict[str, np.ndarray]:

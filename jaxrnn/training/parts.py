@@ -136,7 +136,8 @@ def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tup
 @lru_cache(maxsize=256)
 def _but_the_weights(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
     """All parts but the optimizer and the initializer, unchecked."""
-    task = task_of(experiment)
+    of_task = {name: getattr(experiment, name) for name in ("task", "task_options", "length")}
+    task = _task_of(Experiment(**of_task), builders[0])
     measure = task.measure if experiment.measure is None else experiment.measure
     if isinstance(measure, str):
         measure = find(MEASURES, "measure", measure)
@@ -146,6 +147,11 @@ def _but_the_weights(experiment: Experiment, builders: tuple[Any, ...]) -> Parts
     )
     cell = _cell(experiment, task, builders[1])
     return Parts(task, cell, xavier(), goal, optax.sgd, tests_of(experiment, task))
+
+
+@lru_cache(maxsize=256)  # the same for every net, so that one program draws their sequences
+def _task_of(experiment: Experiment, builder: Callable[..., Task]) -> Task:
+    return task_of(experiment)
 
 
 def _forget_traces(looks: int) -> None:

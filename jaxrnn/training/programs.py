@@ -2,7 +2,8 @@
 
 Seeds, trials, rates, biases, caps and stop rules are data to a program, and the first weights are
 drawn before it. So one program serves a search, the trials that are reported after it, another seed
-and another initializer.
+and another initializer. The training sequences are drawn by a program of their own, which all nets
+share that are trained on the same task and length.
 """
 
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 
 from jaxrnn.machine import settings_of_jax
-from jaxrnn.training.engine import Program, held_first_states, make_program
+from jaxrnn.training.engine import Program, held_draws, held_first_states, make_program
 from jaxrnn.training.trial import Trial
 
 HELD = 16
@@ -47,6 +48,7 @@ def widths_held(
 def forget_programs() -> None:
     """Hold none."""
     _held.clear()
+    held_draws.cache_clear()
     held_first_states.cache_clear()
 
 

@@ -128,6 +128,11 @@ def _init_of(
     return init
 
 
+@lru_cache(maxsize=256)  # so that one program draws the sequences of a task, whatever the cell
+def _draw_of(draw: Callable[[jax.Array], Sequence]) -> Callable[[jax.Array, jax.Array], Sequence]:
+    return lambda key, number: draw(jax.random.fold_in(key, number))
+
+
 @lru_cache(maxsize=256)  # so that equal nets have one program
 def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> Trial:
     """One trial of a net (:meth:`jaxrnn.Experiment.net`) of these parts.
@@ -147,9 +152,6 @@ def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> 
         parts,
         steps_at_once(task.num_steps, platform),
     )
-
-    def draw(key: jax.Array, number: jax.Array) -> Sequence:
-        return task.draw(jax.random.fold_in(key, number))
 
     def update(
         state: TrainState, settings: Settings, sequences: Sequence, number: jax.Array
@@ -189,7 +191,7 @@ def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> 
 
     return Trial(
         _init_of(cell.init, parts.initializer, parts.optimizer),
-        draw,
+        _draw_of(task.draw),
         update,
         task.num_steps,
         batch_size,

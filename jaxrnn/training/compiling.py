@@ -1,0 +1,150 @@
+"""Functions of the lanes of a batch as programs for devices, compiled on threads of their own."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxrnn.machine import usable_cores
+from jaxrnn.training.trial import Settings
+
+Result = TypeVar("Result")
+
+
+class Lanes(NamedTuple):
+    """What each of the N lanes of a batch is to run next; a lane holds one trial at a time."""
+
+    seed: jax.Array | np.ndarray  # uint32 [N], of the experiment that the trial is of
+    trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
+    update: jax.Array | np.ndarray  # int32 [N], its next update
+    settings: Settings  # [N] each
+    # int32 [N], the update from which on it stands still; for a replayable chunk only
+    stop: jax.Array | np.ndarray | None = None
+
+
+class Compiled(NamedTuple):
+    """A function for one number of lanes."""
+
+    run: jax.stages.Compiled
+    seconds: float  # that tracing and compiling took
+
+
+# XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
+# round differently. So a trial's outcome would depend on the number of trials in the batch. Without
+# these kernels it does not, to the bit, for three or more lanes per device.
+# If the machine has a second core, XLA would cut some loops of a net in two, though each core has
+# its own lanes. Then ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
+# LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
+# 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
+CPU_OPTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": "",
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_backend_optimization_level": 1,
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+}
+
+AXIS = ("lanes",)
+LANES = PartitionSpec(*AXIS)
+OF_CHUNK = PartitionSpec(None, *AXIS)  # of arrays [C, N, ...]
+
+
+# XLA uses more than one core, but less than two, for one program (1.6 where measured).
+_COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
+
+
+class Compiles(Generic[Result]):
+    """A function, whose last argument are lanes, that is compiled on another thread.
+
+    It holds its programs itself. When JAX is made to forget its traces, it drops its own programs,
+    even those that a run needs.
+    """
+
+    def __init__(self, jitted: Any, shapes: Callable[[Lanes], tuple[Any, ...]]) -> None:
+        """``shapes`` are those of the other arguments for some lanes."""
+        self.lower, self._shapes = jitted.lower, shapes
+        self._compiled: dict[int, Future[Compiled]] = {}
+        self._outputs: dict[int, Any] = {}
+
+    def compile(self, lanes: Lanes, after: Future[Compiled] | None = None) -> Future[Compiled]:
+        """Begin to compile it for so many lanes, if nobody has yet; it is done when the one that
+        was begun before, ``after``, is done, too."""
+        width = lanes.trial.shape[0]
+        if width not in self._compiled:
+            start = time.monotonic()
+            # Traced here, since what a user sets in JAX by a context is the thread's own.
+            lowered = self.lower(*self._shapes(lanes), lanes)
+            traced = time.monotonic() - start
+            self._outputs[width] = lowered.out_info
+
+            def compiled() -> Compiled:
+                start = time.monotonic()
+                run = lowered.compile()
+                if after is not None:
+                    after.result()
+                return Compiled(run, traced + time.monotonic() - start)
+
+            self._compiled[width] = _COMPILER.submit(compiled)
+        return self._compiled[width]
+
+    def outputs(self, lanes: Lanes) -> Any:
+        """The shapes of what it gives, as arguments of another function; begins to compile it."""
+        self.compile(lanes)
+        return self._outputs[lanes.trial.shape[0]]
+
+    def widths(self) -> list[int]:
+        """The numbers of lanes that it is compiled for."""
+        return [
+            width
+            for width, compiled in self._compiled.items()
+            if compiled.done() and compiled.exception() is None
+        ]
+
+    def __call__(self, *arguments: Any) -> Result:
+        """What it gives, once it is compiled."""
+        result: Result = self.compile(arguments[-1]).result().run(*arguments)
+        return result
+
+
+def in_full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with matrix products of float32's full precision, unless
+    ``jax_default_matmul_precision`` says otherwise.
+
+    Accelerators would otherwise round the factors to fewer bits, and trials would differ from the
+    CPU's.
+    """
+    precision = jax.config.jax_default_matmul_precision or "highest"  # type: ignore[attr-defined]
+    return jax.default_matmul_precision(precision)(function)
+
+
+def jit_lanes(
+    function: Callable[..., Any],
+    out_specs: Any,
+    devices: Sequence[jax.Device],
+    donated: tuple[int, ...] = (),
+    in_specs: Any = LANES,
+) -> Callable[..., Any]:
+    """The function of lanes, and of states of them, shared out over the devices, as one
+    program."""
+    mesh = Mesh(np.array(devices), AXIS)
+    sharded = jax.shard_map(
+        in_full_precision(function),
+        mesh=mesh,
+        in_specs=in_specs,
+        out_specs=out_specs,
+        check_vma=False,  # a cell's first state need not say that it differs from lane to lane
+    )
+    options = CPU_OPTIONS if devices[0].platform == "cpu" else None
+    return jax.jit(
+        sharded,
+        # Or an array without elements, as the biases of no outputs, would come back unshared.
+        out_shardings=jax.tree.map(
+            partial(NamedSharding, mesh), out_specs, is_leaf=lambda a: isinstance(a, PartitionSpec)
+        ),
+        donate_argnums=donated,
+        compiler_options=options,
+    )
