@@ -115,7 +115,7 @@ def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, pre
     with jax.default_matmul_precision(chosen):
         program = make_program(build(experiment), 3, ONE_DEVICE)
         chunk, state = program.chunk, program.zeros(lanes)
-        text = chunk.updates.lower(state, chunk.draws.outputs(lanes), lanes).as_text()
+        text = chunk.updates.lower(state, chunk.draws.shapes(lanes), lanes).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     # h W and h V, and backward two for each; a sum over the other symbols; x U looks rows up
     assert len(products) == 7

@@ -47,8 +47,8 @@ def size_of_program(experiment, lanes):
     program = make_program(trial, chunk_steps, replayable=has_final_test)
     stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
     given = lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
-    chunk, drawn = program.chunk, program.chunk.draws.outputs(given._replace(stop=None))
-    lowered = chunk.updates.lower(program.zeros(given), drawn, given)
+    chunk = program.chunk
+    lowered = chunk.updates.lower(program.zeros(given), chunk.draws.shapes(given), given)
     compiled = lowered.compile(QUICK).memory_analysis()
     size = compiled.argument_size_in_bytes + compiled.output_size_in_bytes
     return jax.device_count() * (size + compiled.temp_size_in_bytes - compiled.alias_size_in_bytes)

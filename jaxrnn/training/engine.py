@@ -30,28 +30,27 @@ from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of
 class Chunk:
     """Trains every lane for all updates of a chunk: ``chunk(state, lanes)``.
 
-    One program draws the sequences, another one trains by them. The first is the same for every
-    cell, and takes about a third of the time to compile (benchmarks/horizon.py).
+    One program draws the sequences of a few lanes, another one trains all lanes by them. The first
+    is the same for every cell and any number of lanes. Together they take a third more time to
+    compile than the second one alone (docs/tried.md).
     """
 
-    def __init__(
-        self, draws: Compiles[Drawn], updates: Compiles[tuple[TrainState, jax.Array]]
-    ) -> None:
+    def __init__(self, draws: "Draws", updates: Compiles[tuple[TrainState, jax.Array]]) -> None:
         """``updates(state, sequences, lanes)`` are by the sequences that ``draws(lanes)`` gives."""
         self.draws, self.updates = draws, updates
 
     def compile(self, lanes: Lanes) -> Future[Compiled]:
         """Begin to compile both for so many lanes, if nobody has yet; the program that trains."""
-        return self.updates.compile(lanes, after=self.draws.compile(_drawn_for(lanes)))
+        return self.updates.compile(lanes, after=self.draws.compile(lanes))
 
     def widths(self) -> list[int]:
-        """The numbers of lanes that both are compiled for."""
+        """The numbers of lanes that it is compiled for."""
         return self.updates.widths()
 
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         """The state after the chunk, and the errors; once both are compiled."""
         self.compile(lanes)
-        return self.updates(state, self.draws(_drawn_for(lanes)), lanes)
+        return self.updates(state, self.draws(lanes), lanes)
 
 
 class Program(NamedTuple):
@@ -144,13 +143,10 @@ def make_program(
     drawn = (trial.draw, trial.batch_size, max(2, chunk_updates), tuple(devices))
     draws = held_draws(*drawn, settings_of_jax())
 
-    def in_chunk(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-        shared_out = NamedSharding(sharding.mesh, OF_CHUNK)
-        return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=shared_out)
-
     def all_updates(
-        state: TrainState, sequences: Drawn, lanes: Lanes
+        state: TrainState, parts: list[Drawn], lanes: Lanes
     ) -> tuple[TrainState, jax.Array]:
+        sequences = draws.joined(parts, lanes.trial.shape[0])
         return _chunk(trial, chunk_updates, replayable, hides_length, state, sequences, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
@@ -168,7 +164,7 @@ def make_program(
     donated = () if replayable else (0,)
     updates: Compiles[tuple[TrainState, jax.Array]] = Compiles(
         jit_lanes(all_updates, (LANES, OF_CHUNK), devices, donated, (LANES, OF_CHUNK, LANES)),
-        lambda lanes: (shapes(lanes), jax.tree.map(in_chunk, draws.outputs(_drawn_for(lanes)))),
+        lambda lanes: (shapes(lanes), draws.shapes(lanes)),
     )
     return Program(
         devices=devices,
@@ -180,8 +176,59 @@ def make_program(
     )
 
 
-def _drawn_for(lanes: Lanes) -> Lanes:
-    return lanes._replace(stop=None)  # which only some lanes have
+# A CPU draws for as few lanes at a time as can be: more would take longer for a few trials.
+_DRAWN_ON_ACCELERATORS = 32
+
+
+class Draws:
+    """Draws the sequences of so many updates, for a few lanes at a time, by one program for any
+    number of them."""
+
+    def __init__(
+        self,
+        draw: Callable[[jax.Array, jax.Array], Drawn],
+        batch_size: int,
+        num_updates: int,
+        devices: tuple[jax.Device, ...],
+    ) -> None:
+        """Draw on these devices, for the lanes that are shared out over them."""
+
+        def some(lanes: Lanes) -> Drawn:
+            return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
+
+        self._num_devices, self._is_cpu = len(devices), devices[0].platform == "cpu"
+        self._sharding = NamedSharding(Mesh(np.array(devices), AXIS), OF_CHUNK)
+        self._some: Compiles[Drawn] = Compiles(jit_lanes(some, OF_CHUNK, devices), lambda lanes: ())
+
+    def compile(self, lanes: Lanes) -> Future[Compiled]:
+        """Begin to compile it, if nobody has yet."""
+        return self._some.compile(next(self._parts(lanes)))
+
+    def shapes(self, lanes: Lanes) -> list[Drawn]:
+        """The shapes of what it gives for these lanes; begins to compile it."""
+
+        def shared_out(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self._sharding)
+
+        return [jax.tree.map(shared_out, self._some.outputs(part)) for part in self._parts(lanes)]
+
+    def __call__(self, lanes: Lanes) -> list[Drawn]:
+        """The sequences of these lanes, in parts, the last of which is filled up; on their way."""
+        return [self._some(part) for part in self._parts(lanes)]
+
+    @staticmethod
+    def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
+        """The sequences of all lanes of one device, [C, N, ...], from its parts."""
+        joined: Drawn = jax.tree.map(
+            lambda *some: jnp.concatenate(some, axis=1)[:, :num_lanes], *parts
+        )
+        return joined
+
+    def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
+        # Each device has neighbouring lanes, and draws for some of its own.
+        number = len(lanes.trial) // self._num_devices
+        first = number * np.arange(self._num_devices)[:, None]
+        yield from _parts(lanes, first, number, round_up(1, 1) if self._is_cpu else number)
 
 
 @lru_cache(maxsize=64)
@@ -191,18 +238,19 @@ def held_draws(
     num_updates: int,
     devices: tuple[jax.Device, ...],
     settings: Any,
-) -> Compiles[Drawn]:
-    """What draws the sequences of so many updates of the lanes that it is given; the same one for
-    the same arguments and settings of JAX, whatever the cell."""
-
-    def all_sequences(lanes: Lanes) -> Drawn:
-        return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
-
-    return Compiles(jit_lanes(all_sequences, OF_CHUNK, devices), lambda lanes: ())
+) -> Draws:
+    """What draws sequences; the same one for the same arguments and settings of JAX, whatever the
+    cell."""
+    return Draws(draw, batch_size, num_updates, devices)
 
 
-# A CPU draws as few first states at a time as can be: more would take longer for a few trials.
-_DRAWN_ON_ACCELERATORS = 32
+def _parts(lanes: Lanes, first: np.ndarray, number: int, size: int) -> Iterator[Lanes]:
+    """The lanes in parts of ``size``, the last of which is filled up: ``number`` of them, from each
+    of ``first`` on."""
+    lanes = lanes._replace(stop=None)  # which only some lanes have
+    for start in range(0, number, size):
+        at = (first + np.arange(start, start + size) % number).ravel()
+        yield jax.tree.map(lambda one, at=at: one[at], lanes)
 
 
 class FirstStates:
@@ -232,11 +280,7 @@ class FirstStates:
         return [self._some(part) for part in self._parts(lanes)]
 
     def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        lanes = _drawn_for(lanes)
-        number, size = len(lanes.trial), self._at_once
-        for start in range(0, number, size):
-            at = np.arange(start, start + size) % number
-            yield jax.tree.map(lambda one, at=at: one[at], lanes)
+        return _parts(lanes, np.zeros(1, int), len(lanes.trial), self._at_once)
 
 
 def first_states(init: Init, devices: Sequence[jax.Device]) -> FirstStates:
