@@ -49,9 +49,8 @@ CPU_OPTIONS = {
 }
 
 AXIS = ("lanes",)
-LANES = PartitionSpec(*AXIS)
+OF_LANES = PartitionSpec(*AXIS)  # of arrays [N, ...]
 OF_CHUNK = PartitionSpec(None, *AXIS)  # of arrays [C, N, ...]
-
 
 # XLA uses more than one core, but less than two, for one program (1.6 where measured).
 _COMPILER = ThreadPoolExecutor(max(2, usable_cores()), "compile")
@@ -126,7 +125,7 @@ def jit_lanes(
     out_specs: Any,
     devices: Sequence[jax.Device],
     donated: tuple[int, ...] = (),
-    in_specs: Any = LANES,
+    in_specs: Any = OF_LANES,
 ) -> Callable[..., Any]:
     """The function of lanes, and of states of them, shared out over the devices, as one
     program."""

@@ -16,8 +16,8 @@ from jaxrnn.machine import all_devices, settings_of_jax
 from jaxrnn.problems import Sequence as Drawn
 from jaxrnn.training.compiling import (
     AXIS,
-    LANES,
     OF_CHUNK,
+    OF_LANES,
     Compiled,
     Compiles,
     Lanes,
@@ -31,8 +31,8 @@ class Chunk:
     """Trains every lane for all updates of a chunk: ``chunk(state, lanes)``.
 
     One program draws the sequences of a few lanes, another one trains all lanes by them. The first
-    is the same for every cell and any number of lanes. Together they take a third more time to
-    compile than the second one alone (docs/tried.md).
+    is the same for every cell and any number of lanes. In one program with the second, it would be
+    compiled again for each of them (docs/tried.md).
     """
 
     def __init__(self, draws: "Draws", updates: Compiles[tuple[TrainState, jax.Array]]) -> None:
@@ -119,7 +119,7 @@ def make_program(
     precision unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
-    sharding = NamedSharding(Mesh(np.array(devices), AXIS), LANES)
+    sharding = NamedSharding(Mesh(np.array(devices), AXIS), OF_LANES)
     hides_length = devices[0].platform == "cpu"
 
     known: dict[int, TrainState] = {}  # by the number of lanes
@@ -153,7 +153,9 @@ def make_program(
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
             return jax.vmap(test)(_keys_of(lanes), params)
 
-        return Compiles(jit_lanes(all_lanes, LANES, devices), lambda lanes: (shapes(lanes).params,))
+        return Compiles(
+            jit_lanes(all_lanes, OF_LANES, devices), lambda lanes: (shapes(lanes).params,)
+        )
 
     def mixed(state: TrainState, other: TrainState, is_of_other: jax.Array) -> TrainState:
         def pick(old: jax.Array, new: jax.Array) -> jax.Array:
@@ -163,7 +165,9 @@ def make_program(
 
     donated = () if replayable else (0,)
     updates: Compiles[tuple[TrainState, jax.Array]] = Compiles(
-        jit_lanes(all_updates, (LANES, OF_CHUNK), devices, donated, (LANES, OF_CHUNK, LANES)),
+        jit_lanes(
+            all_updates, (OF_LANES, OF_CHUNK), devices, donated, (OF_LANES, OF_CHUNK, OF_LANES)
+        ),
         lambda lanes: (shapes(lanes), draws.shapes(lanes)),
     )
     return Program(
@@ -172,17 +176,13 @@ def make_program(
         chunk=Chunk(draws, updates),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
-        mixed=jit_lanes(mixed, LANES, devices, (0,)),
+        mixed=jit_lanes(mixed, OF_LANES, devices, (0,)),
     )
 
 
-# A CPU draws for as few lanes at a time as can be: more would take longer for a few trials.
-_DRAWN_ON_ACCELERATORS = 32
-
-
 class Draws:
-    """Draws the sequences of so many updates, for a few lanes at a time, by one program for any
-    number of them."""
+    """Draws the sequences of so many updates; on a CPU for a few lanes at a time, so that one
+    program serves any number of them."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class Draws:
         return joined
 
     def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        # Each device has neighbouring lanes, and draws for some of its own.
+        # Each device has lanes that stand side by side, and draws for some of them.
         number = len(lanes.trial) // self._num_devices
         first = number * np.arange(self._num_devices)[:, None]
         yield from _parts(lanes, first, number, round_up(1, 1) if self._is_cpu else number)
@@ -253,6 +253,10 @@ def _parts(lanes: Lanes, first: np.ndarray, number: int, size: int) -> Iterator[
         yield jax.tree.map(lambda one, at=at: one[at], lanes)
 
 
+# A CPU draws as few first states at a time as can be: more would take longer for a few trials.
+_DRAWN_ON_ACCELERATORS = 32
+
+
 class FirstStates:
     """Draws trials' states at update 0, a few at a time, by one program for any number of them.
 
@@ -268,7 +272,7 @@ class FirstStates:
         is_cpu = device.platform == "cpu"
         self._at_once = round_up(1, 1) if is_cpu else _DRAWN_ON_ACCELERATORS
         self._some: Compiles[TrainState] = Compiles(
-            jit_lanes(some, LANES, [device]), lambda lanes: ()
+            jit_lanes(some, OF_LANES, [device]), lambda lanes: ()
         )
 
     def compile(self, lanes: Lanes) -> Future[Compiled]:
