@@ -108,6 +108,19 @@ def test_a_lane_stands_still_from_its_stop_on():
         jax.tree.map(close, of_trial(state.params, lane), of_trial(after[steps], lane))
 
 
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_a_trial_has_its_sequences_however_many_lanes_there_are(num_devices):
+    experiment = replace(STREAK, trials=28)  # more than a program draws for at a time
+    trial, some = build(experiment), [0, 13, 27]
+
+    def errors(trials, devices):
+        program, lanes = make_program(trial, 5, devices), lanes_of(experiment, trials)
+        return np.asarray(program.chunk(program.first_state(trial.init, lanes), lanes)[1])
+
+    every = errors(range(28), jax.devices()[:num_devices])
+    np.testing.assert_array_equal(every[:, some], errors(some, ONE_DEVICE))
+
+
 @pytest.mark.parametrize(("chosen", "precision"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
 def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, precision):
     experiment = Experiment(length=4, trials=2)

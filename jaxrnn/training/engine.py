@@ -30,9 +30,9 @@ from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of
 class Chunk:
     """Trains every lane for all updates of a chunk: ``chunk(state, lanes)``.
 
-    One program draws the sequences of a few lanes, another one trains all lanes by them. The first
-    is the same for every cell and any number of lanes. In one program with the second, it would be
-    compiled again for each of them (docs/tried.md).
+    One program draws the sequences of some lanes, another one trains all lanes by them. The first
+    is the same for every cell, and for most numbers of lanes. In one program with the second, it
+    would be compiled again for each of them (docs/tried.md).
     """
 
     def __init__(self, draws: "Draws", updates: Compiles[tuple[TrainState, jax.Array]]) -> None:
@@ -180,9 +180,15 @@ def make_program(
     )
 
 
+# The lanes that a CPU draws sequences for at a time: few, so that a few programs serve any number
+# of lanes, but more where there are more, since each start of a program takes about 0.1 ms, a
+# hundredth of the shortest chunk of ten lanes.
+_DRAWN_FOR = (round_up(1, 1), 4 * round_up(1, 1))
+
+
 class Draws:
-    """Draws the sequences of so many updates; on a CPU for a few lanes at a time, so that one
-    program serves any number of them."""
+    """Draws the sequences of so many updates; on a CPU for some lanes at a time, so that the same
+    programs serve any number of them."""
 
     def __init__(
         self,
@@ -228,7 +234,8 @@ class Draws:
         # Each device has lanes that stand side by side, and draws for some of them.
         number = len(lanes.trial) // self._num_devices
         first = number * np.arange(self._num_devices)[:, None]
-        yield from _parts(lanes, first, number, round_up(1, 1) if self._is_cpu else number)
+        few, many = _DRAWN_FOR if self._is_cpu else (number, number)
+        yield from _parts(lanes, first, number, few if number <= 2 * few else many)
 
 
 @lru_cache(maxsize=64)
