@@ -57,9 +57,8 @@ def test_it_narrows_once_half_has_been_idle_for_as_long_as_a_compilation():
     assert table.narrower(in_pairs, now=12.5, compile_seconds=2.0, most=100) == 4  # until it has
     table.repack(4)
     table.free(np.arange(3) > 0)
-    assert (
-        table.narrower(in_pairs, now=13.0, compile_seconds=2.0, most=100) is None
-    )  # from the beginning
+    # It waits from the beginning.
+    assert table.narrower(in_pairs, now=13.0, compile_seconds=2.0, most=100) is None
 
 
 def test_it_does_not_narrow_where_a_compilation_takes_longer_than_it_would_save():

@@ -144,16 +144,13 @@ def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_t
     assert len([name for name in events if COMPILED in name]) == 2 * len(some) + 1
 
 
-def test_nets_on_one_task_share_the_program_that_draws_their_sequences(events):
+def test_nets_on_one_task_share_the_program_that_draws_their_sequences():
     some = [
         STREAK,
         replace(STREAK, cell="simple_rnn"),
         replace(STREAK, hidden_size=3, optimizer="clipped_adam"),
         replace(STREAK, final_test=20),  # whose lanes can stop
     ]
-    for one in some:
-        programs.forget_programs()
-        run_trials(one, chunk_steps=60)  # which compiles JAX's small programs
     programs.forget_programs()
     run_trials(some[0], chunk_steps=60)
     drawn = held_draws.cache_info()

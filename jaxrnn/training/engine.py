@@ -49,7 +49,6 @@ class Chunk:
 
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         """The state after the chunk, and the errors; once both are compiled."""
-        self.compile(lanes)
         return self.updates(state, self.draws(lanes), lanes)
 
 
