@@ -15,11 +15,11 @@ from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.problems import settled
 from jaxrnn.sweeps.run import product
 from jaxrnn.training import memory
-from jaxrnn.training.engine import NEVER, lanes_of, make_program
+from jaxrnn.training.engine import lanes_of
 from jaxrnn.training.lanes import chunk_updates_of, most_lanes
 from jaxrnn.training.memory import check_memory
+from jaxrnn.training.programs import program_for
 from jaxrnn.training.runner import check
-from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
 ORDER = SUITES["6a"].at(trials=10)
@@ -39,33 +39,12 @@ def free(monkeypatch):
 # The estimate
 
 
-def chunk_of(experiment, lanes):
-    """The program of a chunk, and the lanes that it is for."""
-    trial = build(experiment)
+def size_of_chunk(experiment, lanes):
+    """What XLA says that a chunk takes on all devices."""
+    trial, devices = build(experiment), jax.devices()
     chunk_steps = chunk_updates_of(experiment, trial.num_steps, None)
-    has_final_test = FINAL in dict(trial.tests)
-    program = make_program(trial, chunk_steps, replayable=has_final_test)
-    stop = np.full(lanes, NEVER, np.int32) if has_final_test else None
-    return program, lanes_of(experiment, np.arange(lanes))._replace(stop=stop)
-
-
-def size_of_training(experiment, lanes):
-    """What XLA says that it takes to train for a chunk, on all devices."""
-    program, given = chunk_of(experiment, lanes)
-    drawn = program.chunk.draws.shapes(given)
-    lowered = program.chunk.updates.lower(program.zeros(given), drawn, given)
-    compiled = lowered.compile(QUICK).memory_analysis()
-    size = compiled.argument_size_in_bytes + compiled.output_size_in_bytes
-    return jax.device_count() * (size + compiled.temp_size_in_bytes - compiled.alias_size_in_bytes)
-
-
-def size_of_drawing(experiment, lanes):
-    """What it says that it takes to draw the sequences of the next chunk meanwhile."""
-    program, given = chunk_of(experiment, lanes)
-    draws = program.chunk.draws
-    compiled = draws.compile(given).result().run.memory_analysis()
-    size = len(draws.shapes(given)) * compiled.output_size_in_bytes
-    return jax.device_count() * (size + compiled.temp_size_in_bytes)
+    program = program_for(trial, chunk_steps, devices, replayable=False)
+    return len(devices) * program.chunk.memory(lanes_of(experiment, np.arange(lanes)))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +68,7 @@ def test_a_chunk_takes_what_is_estimated_and_at_most_three_times_that(experiment
     untested = replace(experiment, final_test=0)  # tests are another program
     needs = memory._needs_of_lanes(untested, memory._lane(experiment), lanes, chunk_steps)
     with promotion(experiment):
-        size = size_of_training(experiment, lanes) + size_of_drawing(experiment, lanes)
+        size = size_of_chunk(untested, lanes)
     assert 1 <= size / memory._total(needs) <= 3
 
 
@@ -185,7 +164,7 @@ def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
 
 def test_what_is_let_pass_is_refused_once_its_program_is_compiled(free):
     experiment = Experiment(trials=600, length=30, max_steps=2000)
-    size = size_of_training(settled(experiment), 600)
+    size = size_of_chunk(settled(experiment), 600)
     free(0.9 * size)
     check_memory(experiment, lanes=600)
     with pytest.raises(InputError, match=r"^lanes 600: this needs more than .*: lower lanes$"):

@@ -1,7 +1,7 @@
 """Functions of the lanes of a batch as programs for devices, compiled on threads of their own."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -32,6 +32,13 @@ class Compiled(NamedTuple):
 
     run: jax.stages.Compiled
     seconds: float  # that tracing and compiling took
+
+
+class Memory(NamedTuple):
+    """The bytes that a function needs on each device, by XLA's own figures."""
+
+    kept: int  # its arguments and what it gives
+    temporary: int
 
 
 # XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
@@ -95,6 +102,14 @@ class Compiles(Generic[Result]):
         self.compile(lanes)
         return self._outputs[lanes.trial.shape[0]]
 
+    def memory(self, lanes: Lanes) -> Memory:
+        """What it needs for so many lanes, once it is compiled; 0 where XLA cannot tell."""
+        analysis = self.compile(lanes).result().run.memory_analysis()
+        if analysis is None:
+            return Memory(0, 0)
+        kept = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+        return Memory(kept - analysis.alias_size_in_bytes, analysis.temp_size_in_bytes)
+
     def widths(self) -> list[int]:
         """The numbers of lanes that it is compiled for."""
         return [
@@ -147,3 +162,56 @@ def jit_lanes(
         donate_argnums=donated,
         compiler_options=options,
     )
+
+
+class InParts(Generic[Result]):
+    """A function of lanes alone that is run for some of them at a time, so that one program serves
+    any number of lanes."""
+
+    def __init__(
+        self,
+        function: Callable[[Lanes], Result],
+        out_spec: PartitionSpec,
+        devices: Sequence[jax.Device],
+        at_once: tuple[int, int] | None,
+    ) -> None:
+        """On each of the devices so many lanes are run at once: the first number, or the second one
+        where there are more than twice the first; all of them where it is None."""
+        self._num_devices, self._at_once = len(devices), at_once
+        self._sharding = NamedSharding(Mesh(np.array(devices), AXIS), out_spec)
+        self._some: Compiles[Result] = Compiles(
+            jit_lanes(function, out_spec, devices), lambda lanes: ()
+        )
+
+    def compile(self, lanes: Lanes) -> Future[Compiled]:
+        """Begin to compile it, if nobody has yet."""
+        return self._some.compile(next(self._parts(lanes)))
+
+    def shapes(self, lanes: Lanes) -> list[Result]:
+        """The shapes of what it gives for these lanes; begins to compile it."""
+
+        def shared_out(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self._sharding)
+
+        return [jax.tree.map(shared_out, self._some.outputs(part)) for part in self._parts(lanes)]
+
+    def memory(self, lanes: Lanes) -> Memory:
+        """What it needs for so many lanes, once it is compiled."""
+        first, *others = self._parts(lanes)
+        kept, temporary = self._some.memory(first)
+        return Memory(kept * (1 + len(others)), temporary)
+
+    def __call__(self, lanes: Lanes) -> list[Result]:
+        """What it gives for these lanes, in parts, the last of which is filled up; on its way."""
+        return [self._some(part) for part in self._parts(lanes)]
+
+    def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
+        lanes = lanes._replace(stop=None)  # which only some lanes have
+        # Each device has lanes that stand side by side, and runs some of them.
+        number = len(lanes.trial) // self._num_devices
+        first = number * np.arange(self._num_devices)[:, None]
+        few, many = self._at_once or (number, number)
+        size = few if number <= 2 * few else many
+        for start in range(0, number, size):
+            at = (first + np.arange(start, start + size) % number).ravel()
+            yield jax.tree.map(lambda one, at=at: one[at], lanes)

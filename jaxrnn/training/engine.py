@@ -1,6 +1,6 @@
 """Many trials for many updates as programs for devices: the only vmap of trials."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from jaxrnn.training.compiling import (
     OF_LANES,
     Compiled,
     Compiles,
+    InParts,
     Lanes,
     jit_lanes,
 )
@@ -35,7 +36,9 @@ class Chunk:
     would be compiled again for each of them (docs/tried.md).
     """
 
-    def __init__(self, draws: "Draws", updates: Compiles[tuple[TrainState, jax.Array]]) -> None:
+    def __init__(
+        self, draws: InParts[Drawn], updates: Compiles[tuple[TrainState, jax.Array]]
+    ) -> None:
         """``updates(state, sequences, lanes)`` are by the sequences that ``draws(lanes)`` gives."""
         self.draws, self.updates = draws, updates
 
@@ -46,6 +49,11 @@ class Chunk:
     def widths(self) -> list[int]:
         """The numbers of lanes that it is compiled for."""
         return self.updates.widths()
+
+    def memory(self, lanes: Lanes) -> int:
+        """The bytes that it needs on each device, by XLA's own figures, once it is compiled: to
+        train so many lanes, and meanwhile to draw the sequences of the next chunk."""
+        return sum(self.updates.memory(lanes)) + sum(self.draws.memory(lanes))
 
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         """The state after the chunk, and the errors; once both are compiled."""
@@ -70,7 +78,7 @@ class Program(NamedTuple):
     def with_first(
         self, state: TrainState, drawn: Iterable[tuple[Sequence[TrainState], np.ndarray]]
     ) -> TrainState:
-        """The state with what each :class:`FirstStates` has drawn for the lanes named beside it;
+        """The state with what each of :func:`first_states` has drawn for the lanes named beside it;
         gives up the memory of the one that it is given."""
         new = jax.tree.map(lambda old: np.zeros(old.shape, old.dtype), state)
         is_new = np.zeros(jax.tree.leaves(new)[0].shape[0], bool)
@@ -145,7 +153,7 @@ def make_program(
     def all_updates(
         state: TrainState, parts: list[Drawn], lanes: Lanes
     ) -> tuple[TrainState, jax.Array]:
-        sequences = draws.joined(parts, lanes.trial.shape[0])
+        sequences = joined(parts, lanes.trial.shape[0])
         return _chunk(trial, chunk_updates, replayable, hides_length, state, sequences, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
@@ -179,62 +187,21 @@ def make_program(
     )
 
 
-# The lanes that a CPU draws sequences for at a time: few, so that a few programs serve any number
-# of lanes, but more where there are more, since each start of a program takes about 0.1 ms, a
-# hundredth of the shortest chunk of ten lanes.
-_DRAWN_FOR = (round_up(1, 1), 4 * round_up(1, 1))
+def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
+    """The sequences of all lanes of one device, [C, N, ...], from parts of them, the last of which
+    is filled up."""
+    sequences: Drawn = jax.tree.map(
+        lambda *some: jnp.concatenate(some, axis=1)[:, :num_lanes], *parts
+    )
+    return sequences
 
 
-class Draws:
-    """Draws the sequences of so many updates; on a CPU for some lanes at a time, so that the same
-    programs serve any number of them."""
-
-    def __init__(
-        self,
-        draw: Callable[[jax.Array, jax.Array], Drawn],
-        batch_size: int,
-        num_updates: int,
-        devices: tuple[jax.Device, ...],
-    ) -> None:
-        """Draw on these devices, for the lanes that are shared out over them."""
-
-        def some(lanes: Lanes) -> Drawn:
-            return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
-
-        self._num_devices, self._is_cpu = len(devices), devices[0].platform == "cpu"
-        self._sharding = NamedSharding(Mesh(np.array(devices), AXIS), OF_CHUNK)
-        self._some: Compiles[Drawn] = Compiles(jit_lanes(some, OF_CHUNK, devices), lambda lanes: ())
-
-    def compile(self, lanes: Lanes) -> Future[Compiled]:
-        """Begin to compile it, if nobody has yet."""
-        return self._some.compile(next(self._parts(lanes)))
-
-    def shapes(self, lanes: Lanes) -> list[Drawn]:
-        """The shapes of what it gives for these lanes; begins to compile it."""
-
-        def shared_out(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self._sharding)
-
-        return [jax.tree.map(shared_out, self._some.outputs(part)) for part in self._parts(lanes)]
-
-    def __call__(self, lanes: Lanes) -> list[Drawn]:
-        """The sequences of these lanes, in parts, the last of which is filled up; on their way."""
-        return [self._some(part) for part in self._parts(lanes)]
-
-    @staticmethod
-    def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
-        """The sequences of all lanes of one device, [C, N, ...], from its parts."""
-        joined: Drawn = jax.tree.map(
-            lambda *some: jnp.concatenate(some, axis=1)[:, :num_lanes], *parts
-        )
-        return joined
-
-    def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        # Each device has lanes that stand side by side, and draws for some of them.
-        number = len(lanes.trial) // self._num_devices
-        first = number * np.arange(self._num_devices)[:, None]
-        few, many = _DRAWN_FOR if self._is_cpu else (number, number)
-        yield from _parts(lanes, first, number, few if number <= 2 * few else many)
+# The lanes that a CPU draws for at a time: few, so that a few programs serve any number of lanes,
+# and more would take longer for a few trials. Sequences are drawn for more at a time where there
+# are more lanes, since each start of a program takes about 0.1 ms, a hundredth of the shortest
+# chunk of ten lanes.
+_FEW = round_up(1, 1)
+_DRAWN_ON_ACCELERATORS = 32  # first states; sequences for all lanes
 
 
 @lru_cache(maxsize=64)
@@ -244,67 +211,37 @@ def held_draws(
     num_updates: int,
     devices: tuple[jax.Device, ...],
     settings: Any,
-) -> Draws:
-    """What draws sequences; the same one for the same arguments and settings of JAX, whatever the
-    cell."""
-    return Draws(draw, batch_size, num_updates, devices)
+) -> InParts[Drawn]:
+    """What draws the sequences of so many updates on these devices; the same one for the same
+    arguments and settings of JAX, whatever the cell."""
+
+    def some(lanes: Lanes) -> Drawn:
+        return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
+
+    is_cpu = devices[0].platform == "cpu"
+    return InParts(some, OF_CHUNK, devices, (_FEW, 4 * _FEW) if is_cpu else None)
 
 
-def _parts(lanes: Lanes, first: np.ndarray, number: int, size: int) -> Iterator[Lanes]:
-    """The lanes in parts of ``size``, the last of which is filled up: ``number`` of them, from each
-    of ``first`` on."""
-    lanes = lanes._replace(stop=None)  # which only some lanes have
-    for start in range(0, number, size):
-        at = (first + np.arange(start, start + size) % number).ravel()
-        yield jax.tree.map(lambda one, at=at: one[at], lanes)
-
-
-# A CPU draws as few first states at a time as can be: more would take longer for a few trials.
-_DRAWN_ON_ACCELERATORS = 32
-
-
-class FirstStates:
-    """Draws trials' states at update 0, a few at a time, by one program for any number of them.
+def first_states(init: Init, devices: Sequence[jax.Device]) -> InParts[TrainState]:
+    """What draws trials' states at update 0 for a run on these devices; the same one for the same
+    ``init``, platform and settings of JAX.
 
     To compile it takes a third of the time of a chunk of the LSTM (jax 0.10.2).
     """
-
-    def __init__(self, init: Init, device: jax.Device) -> None:
-        """Draw on this device."""
-
-        def some(lanes: Lanes) -> TrainState:
-            return jax.vmap(init)(_keys_of(lanes), lanes.settings)
-
-        is_cpu = device.platform == "cpu"
-        self._at_once = round_up(1, 1) if is_cpu else _DRAWN_ON_ACCELERATORS
-        self._some: Compiles[TrainState] = Compiles(
-            jit_lanes(some, OF_LANES, [device]), lambda lanes: ()
-        )
-
-    def compile(self, lanes: Lanes) -> Future[Compiled]:
-        """Begin to compile it, if nobody has yet."""
-        return self._some.compile(next(self._parts(lanes)))
-
-    def __call__(self, lanes: Lanes) -> list[TrainState]:
-        """The states of these lanes, in parts, the last of which is filled up; on their way."""
-        return [self._some(part) for part in self._parts(lanes)]
-
-    def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        return _parts(lanes, np.zeros(1, int), len(lanes.trial), self._at_once)
-
-
-def first_states(init: Init, devices: Sequence[jax.Device]) -> FirstStates:
-    """What draws first states for a run on these devices; the same one for the same ``init``,
-    platform and settings of JAX."""
     platform = devices[0].platform
     device = next((one for one in all_devices() if one.platform == platform), devices[0])
     return held_first_states(init, device, settings_of_jax())
 
 
 @lru_cache(maxsize=64)
-def held_first_states(init: Init, device: jax.Device, settings: Any) -> FirstStates:
+def held_first_states(init: Init, device: jax.Device, settings: Any) -> InParts[TrainState]:
     """See :func:`first_states`."""
-    return FirstStates(init, device)
+
+    def some(lanes: Lanes) -> TrainState:
+        return jax.vmap(init)(_keys_of(lanes), lanes.settings)
+
+    size = _FEW if device.platform == "cpu" else _DRAWN_ON_ACCELERATORS
+    return InParts(some, OF_LANES, [device], (size, size))
 
 
 def _keys_of(lanes: Lanes) -> jax.Array:

@@ -133,9 +133,9 @@ class Run:
         is over. The caller can run this function on another thread and do something else meanwhile.
         """
         yield self.batch.compiled.result
-        devices, program, width, compiled = self.batch
-        run = compiled.result().run
-        check_program(self.experiment, run, width, self.chunk_updates, devices)
+        devices, program, width, _ = self.batch
+        size = program.chunk.memory(self._any(width))
+        check_program(self.experiment, size, width, self.chunk_updates, devices)
         self.state = program.zeros(self._lanes())
         self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
         if any(saved is not None for saved in self.saved):
