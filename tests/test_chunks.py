@@ -27,7 +27,7 @@ over_cells = pytest.mark.parametrize(("name", "options"), CASES.items())
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("num_steps", [1, 16, 37])
+@pytest.mark.parametrize("num_steps", [1, pytest.param(16, marks=pytest.mark.slow), 37])
 @over_cells
 def test_results_and_gradients_are_those_of_the_plain_scan(name, options, num_steps):
     cell = CELLS[name](I, H, O, **options)

@@ -10,7 +10,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import NEVER, first_states, lanes_of, make_program
+from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make_program
 from jaxrnn.training.tests import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
@@ -58,6 +58,14 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     sequences = program.chunk.draws(lanes)
     state, same = ahead.result().run(program.first_state(once.init, lanes), sequences, lanes)
     np.testing.assert_array_equal(errors, same)
+
+
+def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
+    lanes = lanes_of(replace(STREAK, trials=16))
+    chunk = make_program(build(STREAK), 40, ONE_DEVICE).chunk
+    parts = chunk.draws(lanes)
+    assert len(parts) > 1
+    assert chunk.memory(lanes) >= sum(chunk.updates.memory(lanes)) + bytes_of(parts)
 
 
 def test_only_the_lanes_that_begin_get_first_weights():

@@ -232,7 +232,7 @@ def _width(name: str, cell: Cell, num_inputs: int) -> int:
     def hidden(params: Params, x: jax.Array) -> jax.Array:
         return net.step(params, cell.initial_state(params), x)[1]
 
-    params = first_params(name, cell, xavier())
+    params = first_params(name, cell, _ZEROS)
     x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
     return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
 
@@ -247,7 +247,7 @@ def drawn_biases(name: str, cell: Cell) -> set[str]:
         drawn.update(GATE_BIASES[gate] for gate in gates if gate in GATE_BIASES)
         return zero_biases(key, gates, hidden_size)
 
-    first_params(name, cell, xavier()._replace(biases=biases))
+    first_params(name, cell, _ZEROS._replace(biases=biases))
     return drawn
 
 
@@ -258,9 +258,9 @@ def draws_recurrent(name: str, cell: Cell) -> bool:
 
     def recurrent(*sizes: Any) -> jax.Array:
         drawn.append(True)
-        return xavier().recurrent(*sizes)
+        return _ZEROS.recurrent(*sizes)
 
-    first_params(name, cell, xavier()._replace(recurrent=recurrent))
+    first_params(name, cell, _ZEROS._replace(recurrent=recurrent))
     return bool(drawn)
 
 
@@ -271,6 +271,14 @@ def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
         return cell.init(key, initializer)
 
     return called(f"cell {name}", jax.eval_shape, init, _key())
+
+
+def _zeros(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
+    return jnp.zeros((fan_in, num_gates * fan_out))
+
+
+_ZEROS = Initializer(_zeros, _zeros)
+"""Where only shapes are asked for: what draws numbers takes JAX three times as long to trace."""
 
 
 @lru_cache
@@ -296,7 +304,7 @@ def state_size(experiment: Experiment) -> int:
 def _sized(experiment: Experiment, builder: Any) -> tuple[Params, Cell]:
     """The shapes of a net's weights, and the net; ``builder`` as for :func:`_parts`."""
     cell = cell_of(experiment)
-    return first_params(experiment.cell, cell, xavier()), cell
+    return first_params(experiment.cell, cell, _ZEROS), cell
 
 
 def _count(tree: Any) -> int:
