@@ -110,10 +110,11 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
         raise InputError(
             f"cell {cell} has {size(2):,} {words} with one hidden unit and with two{rule}"
         )
-    # It grows at most about with the square of the units. From there on it is low to high units,
-    # unless one has too many already.
+    # It grows about with some power of the units, or not at all from some number of them on. From
+    # this guess on it is low to high units, unless one has too many already.
     first = suite.base.hidden_size
-    low = high = max(1, round(first * (budget / size(first)) ** 0.5))
+    power = max(1.0, math.log2(size(2 * first) / size(first)))
+    low = high = max(1, round(first * (budget / size(first)) ** (1 / power)))
     step = 1
     while size(high) < budget:
         if high > 100 * budget:
