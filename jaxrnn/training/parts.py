@@ -278,7 +278,7 @@ def _zeros(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Arr
 
 
 _ZEROS = Initializer(_zeros, _zeros)
-"""Where only shapes are asked for: what draws numbers takes JAX three times as long to trace."""
+"""Where only shapes are asked for: it takes JAX twice as long to trace what draws numbers."""
 
 
 @lru_cache
