@@ -65,7 +65,9 @@ def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
     chunk = make_program(build(STREAK), 40, ONE_DEVICE).chunk
     parts = chunk.draws(lanes)
     assert len(parts) > 1
-    assert chunk.memory(lanes) >= sum(chunk.updates.memory(lanes)) + bytes_of(parts)
+    drawing = chunk.draws.memory(lanes)
+    assert drawing.kept >= bytes_of(parts)
+    assert chunk.memory(lanes) == sum(chunk.updates.memory(lanes)) + sum(drawing)
 
 
 def test_only_the_lanes_that_begin_get_first_weights():
