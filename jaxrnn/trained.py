@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import Experiment
-from jaxrnn.nets import Cell, xavier
+from jaxrnn.nets import Cell
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import PARAMS, Weights, read_weights
@@ -140,7 +140,7 @@ def _named(tree: Params) -> list[tuple[str, Any]]:
 def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
     """The cell, and its tree of parameters with the weights of the file."""
     cell = cell_of(experiment)
-    tree = first_params(experiment.cell, cell, xavier())
+    tree = first_params(experiment.cell, cell)
     named, leaves = _named(tree), []
     for name, leaf in named:
         array = weights.arrays.get(name)

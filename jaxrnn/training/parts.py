@@ -232,7 +232,7 @@ def _width(name: str, cell: Cell, num_inputs: int) -> int:
     def hidden(params: Params, x: jax.Array) -> jax.Array:
         return net.step(params, cell.initial_state(params), x)[1]
 
-    params = first_params(name, cell, _ZEROS)
+    params = first_params(name, cell)
     x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
     return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
 
@@ -264,21 +264,21 @@ def draws_recurrent(name: str, cell: Cell) -> bool:
     return bool(drawn)
 
 
-def first_params(name: str, cell: Cell, initializer: Initializer) -> Params:
-    """The shapes of the first weights of the cell of this name; InputError where it gives none."""
-
-    def init(key: jax.Array) -> Params:
-        return cell.init(key, initializer)
-
-    return called(f"cell {name}", jax.eval_shape, init, _key())
-
-
 def _zeros(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
     return jnp.zeros((fan_in, num_gates * fan_out))
 
 
 _ZEROS = Initializer(_zeros, _zeros)
 """Where only shapes are asked for: it takes JAX twice as long to trace what draws numbers."""
+
+
+def first_params(name: str, cell: Cell, initializer: Initializer = _ZEROS) -> Params:
+    """The shapes of the first weights of the cell of this name; InputError where it gives none."""
+
+    def init(key: jax.Array) -> Params:
+        return cell.init(key, initializer)
+
+    return called(f"cell {name}", jax.eval_shape, init, _key())
 
 
 @lru_cache
@@ -304,7 +304,7 @@ def state_size(experiment: Experiment) -> int:
 def _sized(experiment: Experiment, builder: Any) -> tuple[Params, Cell]:
     """The shapes of a net's weights, and the net; ``builder`` as for :func:`_parts`."""
     cell = cell_of(experiment)
-    return first_params(experiment.cell, cell, _ZEROS), cell
+    return first_params(experiment.cell, cell), cell
 
 
 def _count(tree: Any) -> int:
