@@ -11,7 +11,7 @@ from rich.text import Text
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
 from jaxrnn.machine import all_devices
-from jaxrnn.problems.horizon import CELLS, SEARCH, SMALL_CELLS, SMALL_TASKS
+from jaxrnn.problems.horizon import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import TableRow, console
 from jaxrnn.scorecard.halving import RUNGS, protocol_of
 from jaxrnn.scorecard.horizon import (
@@ -33,6 +33,7 @@ def horizon(
     cells: Annotated[tuple[str, ...], tyro.conf.Positional, flag("CELL ...", "")] = (),
     tasks: Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: six)")] = None,
     full: bool = False,
+    longest_lag: Count = LAGS[-1],
     batch_size: Count = 1,
     match: Annotated[str, flag("NAME", "(default: weights)")] = "weights",
     out: Out = None,
@@ -53,22 +54,26 @@ def horizon(
         cells: The cells to train; your own cell as file.py:name.
         tasks: The tasks to train them on; your own task as file.py:name.
         full: All cells and all tasks.
+        longest_lag: Neither search nor report goes beyond it: 8, 16, 32, ... or 1024. With 512 the
+            eight cells take an hour on two cores.
         batch_size: Training sequences of an update; a trial gets 20,000, or those of ten thousand
             updates if these are more.
         match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
             numbers in its state: weights or state; the rows that come with jaxrnn match weights.
-        out: Run directory; runs/horizon, with -state and the batch size where you ask for these.
+        out: Run directory; runs/horizon, with the batch size, -state and the longest lag where you
+            ask for these.
         lanes: Trials of a net trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    protocol = protocol_of(batch_size, match)
+    protocol = protocol_of(batch_size, match, longest_lag)
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
     sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
-    out = out or Path("runs/horizon" + sizes)
+    until = f"-to-{longest_lag}" * (longest_lag < LAGS[-1])
+    out = out or Path("runs/horizon" + sizes + until)
     chosen = cells or (CELLS if full else SMALL_CELLS)
     if tasks is None:
         tasks = tuple(TASKS) if full else SMALL_TASKS

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import Experiment
-from jaxrnn.problems.horizon import DEFAULT, FINALIST, SEARCH
+from jaxrnn.problems.horizon import DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.protocol import MATCHES, rank, sized
@@ -83,13 +83,17 @@ class HorizonProtocol:
     max_steps: int = 20_000  # training sequences of a trial
     batch_size: int = 1
     match: str = "weights"  # a name of MATCHES
+    longest_lag: int = LAGS[-1]  # neither the search nor the report goes beyond it
     seed: int = 1  # of the trials reported at the longest lag; one more at each shorter one
     search_seed: int = 1000  # of the rungs and the pilot; the play-off's is one more
     search_version: int = 3  # rows of an earlier one are of other settings or seeds
 
     def __post_init__(self) -> None:
-        """Raise InputError for an unknown match, and for a seed that the search has, too."""
+        """Raise InputError for an unknown match or lag, and for a seed that the search has, too."""
         look_up(MATCHES, "match", self.match)
+        if self.longest_lag not in LAGS:
+            choices = ", ".join(map(str, LAGS))
+            raise InputError(f"longest-lag {self.longest_lag} must be one of {choices}")
         last = self.seed + len(REPORT) - 1
         if self.seed <= self.search_seed + 1 and self.search_seed <= last:
             raise InputError(
@@ -103,11 +107,15 @@ SINGLE = HorizonProtocol()
 LEAST_UPDATES = 10_000
 
 
-def protocol_of(batch_size: int, match: str) -> HorizonProtocol:
+def protocol_of(
+    batch_size: int, match: str, longest_lag: int = HorizonProtocol.longest_lag
+) -> HorizonProtocol:
     """The protocol for a number of sequences per update: at least 10,000 updates, and at least
     20,000 sequences."""
     budget = max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size)
-    return HorizonProtocol(max_steps=budget, batch_size=batch_size, match=match)
+    return HorizonProtocol(
+        max_steps=budget, batch_size=batch_size, match=match, longest_lag=longest_lag
+    )
 
 
 class Setting(NamedTuple):

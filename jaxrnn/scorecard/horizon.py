@@ -85,9 +85,26 @@ def suite_of(task: str) -> Suite:
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
-    """Every cell on every task, task by task."""
-    suites, named = list(map(suite_of, distinct(tasks))), distinct(cells)
-    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
+    """Every cell on every task, task by task, at the lags up to the protocol's longest.
+
+    Raises InputError for a task without such a lag.
+    """
+    suites, named = {task: suite_of(task) for task in distinct(tasks)}, distinct(cells)
+    lags = {
+        task: tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
+        for task, suite in suites.items()
+    }
+    for task, some in lags.items():
+        if not some:
+            raise InputError(
+                f"longest-lag {protocol.longest_lag} must be at least {suites[task].lengths[0]}, "
+                f"the shortest lag of {task}"
+            )
+    return [
+        Net(net(suite, cell, protocol), lags[task])
+        for task, suite in suites.items()
+        for cell in named
+    ]
 
 
 def run_horizon(
@@ -144,9 +161,13 @@ TRIALS, LAGS_TRAINED = 125, 700
 their time steps, in shortest lags times the budget. A net with a longer shortest lag counts more in
 this mean, as it does in the time."""
 
+GROWTH = 0.7
+"""The time steps of these trials up to a lag are about this power of the lag."""
+
 
 def _left(net: Net, protocol: HorizonProtocol) -> Left:
-    steps = LAGS_TRAINED * net.lags[0] * protocol.max_steps
+    share = (net.lags[-1] / LAGS[-1]) ** GROWTH
+    steps = share * LAGS_TRAINED * net.lags[0] * protocol.max_steps
     # A time step of a short sequence would take longer than most do.
     like = replace(net.base, length=net.lags[len(net.lags) // 2], trials=2 * OTHER_TRIALS)
     return Left(TRIALS, steps, like)

@@ -14,7 +14,7 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
 from jaxrnn.names import is_own
-from jaxrnn.problems.horizon import PREFIX, without_role
+from jaxrnn.problems.horizon import LAGS, PREFIX, without_role
 from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, Protocol
@@ -25,6 +25,8 @@ from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 AnyProtocol = Protocol | HorizonProtocol
 
 PROTOCOL = "protocol.json"
+MAY_DIFFER = ("longest_lag",)
+"""Of a protocol, between rows that are laid side by side: these are compared at common lags."""
 SEARCH_DIRECTORY = "search"
 """The directory of the search's rows, within that of the reported ones."""
 PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for seconds of packing
@@ -128,7 +130,7 @@ def differences(
         [
             f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
             for name in made
-            if made[name] != others[name]
+            if made[name] != others[name] and name not in MAY_DIFFER
         ]
         for made, others in zip(_made_with(one, kind), _made_with(other, kind), strict=True)
     )
@@ -188,7 +190,7 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
     if isinstance(protocol, dict):
         # Protocols of older versions do not have these.
         card = {"closing": [0.0], "batch_size": 1, "match": "weights"}
-        older = card if kind is Protocol else {"search_version": 1}
+        older = card if kind is Protocol else {"search_version": 1, "longest_lag": LAGS[-1]}
         protocol = older | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
