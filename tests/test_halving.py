@@ -23,6 +23,7 @@ from jaxrnn.scorecard.halving import (
     settings,
     with_setting,
 )
+from jaxrnn.scorecard.horizon import nets
 
 SUITE = next(suite for suite in SUITES if suite.base.task == "two_sequence")
 TUNED = ("initializer", *PER_TRIAL)
@@ -123,6 +124,21 @@ def test_a_batch_gets_ten_thousand_updates_and_at_least_twenty_thousand_sequence
     assert protocol_of(2, "weights").max_steps == 20_000
     made = net(SUITE, "lstm", protocol_of(32, "weights"))
     assert (made.max_steps, made.batch_size) == (320_000, 32)
+
+
+def test_neither_the_search_nor_the_report_goes_beyond_the_longest_lag():
+    protocol = protocol_of(1, "weights", 128)
+    (one,) = nets(["lstm"], ["two_sequence"], protocol)
+    assert one.lags == (8, 16, 32, 64, 128)
+    found, asked = simulated(lambda setting, lag: 9, lags=one.lags)
+    assert list(map(max, asked)) == [8, 32, 128, 128]
+    assert found.longest == 128
+    assert max(made.length for made in reported(one.base, one.lags, found)) == 128
+    with pytest.raises(InputError, match="longest-lag 16 must be at least 32, the shortest lag of"):
+        nets(["lstm"], ["parity", "temporal_order"], protocol_of(1, "weights", 16))
+    for lag in (4, 100, 2048):
+        with pytest.raises(InputError, match=f"longest-lag {lag} must be one of 8, 16, .*, 1024"):
+            protocol_of(1, "weights", lag)
 
 
 def simulated(is_solved, cell="lstm", lags=LAGS):

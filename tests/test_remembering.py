@@ -110,7 +110,9 @@ def test_the_tasks_and_the_lags_that_they_admit(own, monkeypatch):
     ]
 
 
-def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own, few, monkeypatch):
+def test_it_searches_then_reports_and_the_same_call_trains_nothing(
+    tiny_run, own, few, monkeypatch, tmp_path
+):
     rows = typed_rows(tiny_run)
     roles = {row.experiment.name.rpartition("echo")[2] for row in rows}
     assert {"", "-default", "-search"} <= roles
@@ -121,6 +123,7 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     assert {row.experiment.max_steps for row in rows} == {600}
     kept = json.loads((tiny_run / "protocol.json").read_text())
     assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
+        "longest_lag": 1024,
         "seed": 1,
         "search_seed": 1000,
         "search_version": 3,
@@ -128,6 +131,11 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(tiny_run, own
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", lambda *_, **__: pytest.fail("trained"))
     again = run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY)
     assert again == rows_of(tiny_run)
+    older = tmp_path / "older"  # from before there was a longest lag to choose
+    shutil.copytree(tiny_run, older)
+    del kept["longest_lag"]
+    (older / "protocol.json").write_text(json.dumps(kept))
+    assert run_horizon(["gru"], [f"{own}:echo"], older, TINY) == again
 
 
 def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeypatch):
@@ -154,6 +162,8 @@ def test_a_task_without_kept_rows_is_called_as_the_command_calls_it(own, tmp_pat
 def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     with pytest.raises(InputError, match="was begun with max-steps 600, not 20000"):
         run_horizon(["gru"], [f"{own}:echo"], tiny_run)
+    with pytest.raises(InputError, match="was begun with longest-lag 1024, not 16: use another"):
+        run_horizon(["gru"], [f"{own}:echo"], tiny_run, replace(TINY, longest_lag=16))
     earlier = tmp_path / "earlier"
     earlier.mkdir()
     told = json.loads((tiny_run / "protocol.json").read_text())
@@ -216,11 +226,16 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     (kept / "cost.json").write_text('{"gru": 0.9}')
     ship(kept, tmp_path / "shipped" / "horizon")
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
-    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda size, match: TINY)
+    monkeypatch.setattr(
+        "jaxrnn.cli.remembering.protocol_of",
+        lambda size, match, longest: replace(TINY, longest_lag=longest),
+    )
     monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
     monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
-    assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
+    # The task has no longer lag, so the same trials are run; the kept rows went to 1,024.
+    asked = (f"{own}:mine", "--tasks", f"{own}:echo", "--longest-lag", 32)
+    assert run("horizon", *asked, "--out", out) == 0
     shown = capsys.readouterr().out
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
@@ -250,6 +265,20 @@ def test_no_task_and_an_unknown_cell_are_one_sentence(capsys, tmp_path):
     assert run("horizon", "gruu", "--tasks", "parity", "--out", tmp_path / "out") == 2
     assert "unknown cell 'gruu'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_directory_is_named_after_the_protocol(monkeypatch, capsys):
+    def refuse(cells, tasks, out, *_, **__):
+        raise InputError(f"trains nothing in {out.name}")
+
+    monkeypatch.setattr("jaxrnn.cli.remembering.run_horizon", refuse)
+    for asked, name in {
+        (): "horizon",
+        ("--longest-lag", 512): "horizon-to-512",
+        ("--batch-size", 32, "--match", "state", "--longest-lag", 8): "horizon-32-state-to-8",
+    }.items():
+        assert run("horizon", "lstm", *asked) == 2
+        assert capsys.readouterr().err == f"jaxrnn: trains nothing in {name}\n"
 
 
 def test_the_kept_rows_are_those_of_the_protocol():

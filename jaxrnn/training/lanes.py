@@ -146,9 +146,8 @@ LANES_A_CORE, CACHE_BYTES = 32, 750_000
 # The same for what is kept of sequences for the gradient. That of all lanes has to fit the cache
 # that the cores share, of which there were 16 MiB for each core where this was measured; XLA's
 # arrays take 1.0 to 2.4 times as much. At T = 1,024 a time step of a trial takes three times as
-# long with 27 lanes of minGRU as with 3 (benchmarks/long_sequences.py). It is much less than the
-# cache: with long sequences six lanes are as fast as more, and fewer of them are idle in the end.
-RESIDUAL_BYTES = 2_000_000
+# long with 27 lanes of minGRU as with 3 (benchmarks/long_sequences.py).
+RESIDUAL_BYTES = 6_000_000
 
 # Trials of a batch that runs chunks again, see most_together; reasoned, not measured.
 LANES_REPLAYED = 8

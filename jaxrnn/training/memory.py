@@ -36,8 +36,8 @@ from jaxrnn.training.trial import TEST_BATCH
 LAYER_BYTES = 5_000_000
 """What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
 
-PROGRAM_BYTES = 3.0
-"""What a program takes for each byte of the estimate, at most."""
+PROGRAM_BYTES = 3.3
+"""What a program takes for each byte of the estimate, at most: see :func:`check_memory`."""
 
 OUTCOME_BYTES = 500
 """What Python takes for an outcome, at least."""
@@ -84,18 +84,19 @@ def check_memory(
     takes a few hundredths of a second. It counts
 
     - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
-      sequences of a chunk; half of what JAX keeps of a sequence for the gradient, since XLA
-      computes some of it anew instead; the errors of the tests;
+      sequences of a chunk and of the next one; half of what JAX keeps of a sequence for the
+      gradient, since XLA computes some of it anew instead; the errors of the tests;
     - for each trial, on the host: its progress (the last window where the rule needs it, and the
       learning curve), its outcome, and the weights that it ended with, where they are kept or
       tested;
     - the compiler's own for each layer.
 
     The estimate is meant to be below the real need, so that no run is refused that would fit:
-    programs take 1.0 to 2.6 times as much by ``compile().memory_analysis()``, whole runs 1.3 to 2.9
-    times by the greatest resident memory, over cells, tasks, optimizers, sizes, lengths, layers and
-    lanes (jax 0.10.2 on CPUs). So a run that needs up to three times the available memory may pass
-    at first; :func:`check_program` refuses it once its program is compiled.
+    programs take 1.0 to 3.3 times as much by ``compile().memory_analysis()`` (14 nets with 6, 10
+    and 64 lanes, jax 0.10.2 and 0.12.0.1 on CPUs), whole runs 1.2 to 2.8 times by the greatest
+    resident memory (five nets with 60 to 4,000 lanes, jax 0.10.2). So a run that needs about three
+    times the available memory may pass at first; :func:`check_program` refuses it once its program
+    is compiled.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
@@ -195,7 +196,9 @@ def _needs_of_lanes(
 ) -> list[Need]:
     """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
-    sequences = lanes * updates * experiment.batch_size * (lane.sequence + 4)
+    # Those of the next chunk are drawn meanwhile.
+    number = updates * experiment.batch_size
+    sequences = 2 * lanes * number * (lane.sequence + 4)
     residuals = lanes * lane.residuals // 2
     if _takes_together(experiment, lane, platform):
         # On a CPU a lane at a time.
@@ -209,7 +212,7 @@ def _needs_of_lanes(
         Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
         Need(
             sequences,
-            f"{updates * experiment.batch_size} training sequences in {lanes} lanes",
+            f"{number} training sequences in {lanes} lanes, and the next ones",
             ("length", "batch_size", *OPTIONS),
         ),
         Need(
