@@ -13,11 +13,12 @@ from jaxrnn import InputError, run_horizon
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
 from jaxrnn.problems.horizon import SEARCH, without_role
-from jaxrnn.scorecard.halving import SINGLE
+from jaxrnn.scorecard.halving import SINGLE, HorizonProtocol, protocol_of
 from jaxrnn.scorecard.horizon import TASKS, ends_of_range, nets, suite_of
 from jaxrnn.scorecard.shipped import (
     begun,
     check_protocol,
+    differences,
     ship,
     shipped,
     shipped_beside,
@@ -226,16 +227,11 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     (kept / "cost.json").write_text('{"gru": 0.9}')
     ship(kept, tmp_path / "shipped" / "horizon")
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
-    monkeypatch.setattr(
-        "jaxrnn.cli.remembering.protocol_of",
-        lambda size, match, longest: replace(TINY, longest_lag=longest),
-    )
+    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_: TINY)
     monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
     monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
-    # The task has no longer lag, so the same trials are run; the kept rows went to 1,024.
-    asked = (f"{own}:mine", "--tasks", f"{own}:echo", "--longest-lag", 32)
-    assert run("horizon", *asked, "--out", out) == 0
+    assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
     shown = capsys.readouterr().out
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
@@ -267,18 +263,35 @@ def test_no_task_and_an_unknown_cell_are_one_sentence(capsys, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_directory_is_named_after_the_protocol(monkeypatch, capsys):
-    def refuse(cells, tasks, out, *_, **__):
-        raise InputError(f"trains nothing in {out.name}")
+def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeypatch, capsys):
+    def refuse(cells, tasks, out, protocol, **_):
+        called.append((out.name, protocol))
+        raise InputError("trains nothing")
 
+    called: list = []
     monkeypatch.setattr("jaxrnn.cli.remembering.run_horizon", refuse)
-    for asked, name in {
-        (): "horizon",
-        ("--longest-lag", 512): "horizon-to-512",
-        ("--batch-size", 32, "--match", "state", "--longest-lag", 8): "horizon-32-state-to-8",
-    }.items():
+    for asked in (
+        (),
+        ("--longest-lag", 512),
+        ("--batch-size", 32, "--match", "state", "--longest-lag", 8),
+    ):
         assert run("horizon", "lstm", *asked) == 2
-        assert capsys.readouterr().err == f"jaxrnn: trains nothing in {name}\n"
+        assert capsys.readouterr().err == "jaxrnn: trains nothing\n"
+    assert called == [
+        ("horizon", SINGLE),
+        ("horizon-to-512", replace(SINGLE, longest_lag=512)),
+        ("horizon-32-state-to-8", protocol_of(32, "state", 8)),
+    ]
+
+
+def test_kept_rows_that_went_further_are_not_shown(tiny_run, tmp_path):
+    kept, out = tmp_path / "kept", tmp_path / "out"
+    for one in (kept, out):
+        shutil.copytree(tiny_run, one)
+    told = json.loads((out / "protocol.json").read_text())
+    (out / "protocol.json").write_text(json.dumps(told | {"longest_lag": 16}))
+    # Or a cell that is solved at 16 would count as one that fails at 32.
+    assert differences(kept, out, HorizonProtocol)[0] == ["longest-lag 1024, not 16"]
 
 
 def test_the_kept_rows_are_those_of_the_protocol():

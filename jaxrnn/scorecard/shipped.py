@@ -25,8 +25,6 @@ from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 AnyProtocol = Protocol | HorizonProtocol
 
 PROTOCOL = "protocol.json"
-MAY_DIFFER = ("longest_lag",)
-"""Of a protocol, between rows that are laid side by side: these are compared at common lags."""
 SEARCH_DIRECTORY = "search"
 """The directory of the search's rows, within that of the reported ones."""
 PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for seconds of packing
@@ -130,7 +128,7 @@ def differences(
         [
             f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
             for name in made
-            if made[name] != others[name] and name not in MAY_DIFFER
+            if made[name] != others[name]
         ]
         for made, others in zip(_made_with(one, kind), _made_with(other, kind), strict=True)
     )
