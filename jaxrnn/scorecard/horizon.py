@@ -168,7 +168,7 @@ GROWTH = 0.7
 def _left(net: Net, protocol: HorizonProtocol) -> Left:
     share = (net.lags[-1] / LAGS[-1]) ** GROWTH
     steps = share * LAGS_TRAINED * net.lags[0] * protocol.max_steps
-    # More than half of the time steps are up to this lag. At short ones the host takes most of it.
+    # Most of the time steps are at about this lag. Those of short sequences take longer.
     like = replace(net.base, length=net.lags[-2:][0], trials=2 * OTHER_TRIALS)
     return Left(TRIALS, steps, like)
 
