@@ -71,9 +71,9 @@ def horizon(
     protocol = protocol_of(batch_size, match, longest_lag)
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
-    sizes = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
-    until = f"-to-{longest_lag}" * (longest_lag < LAGS[-1])
-    out = out or Path("runs/horizon" + sizes + until)
+    asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
+    asked += f"-to-{longest_lag}" * (longest_lag < LAGS[-1])
+    out = out or Path("runs/horizon" + asked)
     chosen = cells or (CELLS if full else SMALL_CELLS)
     if tasks is None:
         tasks = tuple(TASKS) if full else SMALL_TASKS

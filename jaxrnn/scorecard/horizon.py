@@ -89,22 +89,21 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
 
     Raises InputError for a task without such a lag.
     """
-    suites, named = {task: suite_of(task) for task in distinct(tasks)}, distinct(cells)
-    lags = {
-        task: tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
-        for task, suite in suites.items()
-    }
-    for task, some in lags.items():
-        if not some:
-            raise InputError(
-                f"longest-lag {protocol.longest_lag} must be at least {suites[task].lengths[0]}, "
-                f"the shortest lag of {task}"
-            )
-    return [
-        Net(net(suite, cell, protocol), lags[task])
-        for task, suite in suites.items()
-        for cell in named
-    ]
+    suites = [_up_to(protocol.longest_lag, task) for task in distinct(tasks)]
+    named = distinct(cells)
+    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
+
+
+def _up_to(longest_lag: int, task: str) -> Suite:
+    """The suite of a task, without longer lags."""
+    suite = suite_of(task)
+    lags = tuple(lag for lag in suite.lengths if lag <= longest_lag)
+    if not lags:
+        raise InputError(
+            f"longest-lag {longest_lag} must be at least {suite.lengths[0]}, the shortest lag of "
+            f"{task}"
+        )
+    return replace(suite, lengths=lags)
 
 
 def run_horizon(

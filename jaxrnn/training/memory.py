@@ -196,8 +196,8 @@ def _needs_of_lanes(
 ) -> list[Need]:
     """What the devices keep of all lanes."""
     state = lanes * (2 * lane.weights + lane.optimizer)
-    # Those of the next chunk are drawn meanwhile.
     number = updates * experiment.batch_size
+    # Those of the next chunk are drawn meanwhile.
     sequences = 2 * lanes * number * (lane.sequence + 4)
     residuals = lanes * lane.residuals // 2
     if _takes_together(experiment, lane, platform):
