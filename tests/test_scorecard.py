@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from helpers import (
     changed,
@@ -27,6 +28,7 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import settled
 from jaxrnn.scorecard import run_scorecard
+from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.nets import nets_table, write_costs
 from jaxrnn.scorecard.plan import (
     show_plan,
@@ -44,7 +46,14 @@ from jaxrnn.scorecard.protocol import (
     searches,
     sized,
 )
-from jaxrnn.scorecard.shipped import differences, ship, shipped, shipped_beside, shipped_rows
+from jaxrnn.scorecard.shipped import (
+    differences,
+    in_json,
+    ship,
+    shipped,
+    shipped_beside,
+    shipped_rows,
+)
 from jaxrnn.store.rows import row_from, typed_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
@@ -465,11 +474,18 @@ def test_the_protocol_is_on_disk_before_the_first_row_and_not_after_a_refusal(
         ({"learning_rates": {"clipped_sgd": ()}}, "clipped_sgd must have at least one value"),
         ({"match": "size"}, "unknown match 'size': choose from state, weights"),
         ({"learning_rates": {}}, "learning-rates must name at least one optimizer"),
+        ({"max_steps": 2e4}, "max-steps 20000.0 must be a whole number"),
     ],
 )
 def test_a_protocol_that_cannot_be_fair_is_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(SMALL, **settings)
+
+
+@pytest.mark.parametrize("protocol", [SMALL, SINGLE])
+def test_a_protocol_can_be_written_with_whole_numbers_of_another_library(protocol):
+    same = replace(protocol, max_steps=np.int64(protocol.max_steps), seed=np.int32(protocol.seed))
+    assert json.dumps(in_json(same)) == json.dumps(in_json(protocol))
 
 
 def test_what_matches_states_is_not_mixed_with_what_matches_weights(tiny_run, tmp_path):

@@ -36,7 +36,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.problems.horizon import DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.protocol import MATCHES, rank, sized
+from jaxrnn.scorecard.protocol import MATCHES, rank, settle_whole_numbers, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.sweeps.searches import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
@@ -89,7 +89,9 @@ class HorizonProtocol:
     search_version: int = 3  # rows of an earlier one are of other settings or seeds
 
     def __post_init__(self) -> None:
-        """Raise InputError for an unknown match or lag, and for a seed that the search has, too."""
+        """Raise InputError for an unknown match or lag, for a seed that the search has, too, and
+        for what is no whole number."""
+        settle_whole_numbers(self)
         look_up(MATCHES, "match", self.match)
         if self.longest_lag not in LAGS:
             choices = ", ".join(map(str, LAGS))

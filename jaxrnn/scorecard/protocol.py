@@ -15,10 +15,11 @@ The conditions of each task are those of :mod:`jaxrnn.problems.card`.
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
-from jaxrnn.errors import InputError, Note, look_up
-from jaxrnn.experiment import Experiment
+from jaxrnn.errors import InputError, Note, look_up, whole_number
+from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Suite, settled
 from jaxrnn.problems.card import SCORECARD
@@ -59,7 +60,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Raise InputError where there is nothing to choose from, or the report would see what the
-        search has seen, or for an unknown match."""
+        search has seen, or for an unknown match, or for what is no whole number."""
+        settle_whole_numbers(self)
         look_up(MATCHES, "match", self.match)
         choices = {"keeping": self.keeping, "closing": self.closing, **self.learning_rates}
         if lacking := [name for name, values in choices.items() if not values]:
@@ -71,6 +73,15 @@ class Protocol:
                 f"search-seed {self.search_seed} must differ from seed {self.seed}: the reported "
                 "trials would have the weights and the sequences of the search"
             )
+
+
+def settle_whole_numbers(protocol: Any) -> None:
+    """Make a protocol's whole numbers Python's own, which can be written as JSON. Raises InputError
+    for what is no whole number."""
+    for one in fields(protocol):
+        if one.type is int:
+            value = whole_number(flag_name(one.name), getattr(protocol, one.name))
+            object.__setattr__(protocol, one.name, value)
 
 
 SMALL = Protocol()
