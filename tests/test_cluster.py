@@ -17,6 +17,7 @@ from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.machine import device, versions
 from jaxrnn.problems import settled
 from jaxrnn.store.archives import CheckpointFile
+from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
 from jaxrnn.sweeps.cluster import run_sweep_on_dask, train_on_dask
@@ -96,6 +97,23 @@ def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, loca
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock", *weights}
     with RunDirectory(tmp_path) as directory:  # nothing is left, so no scheduler is asked
         run_sweep_on_dask(SMALL, directory, "nowhere")
+
+
+def test_searches_on_a_cluster_find_what_they_find_here(cluster, tmp_path):
+    def asking(cell):
+        few = Experiment(cell=cell, length=4, trials=2, window=50, max_steps=3000)
+        rows = yield [replace(few, learning_rate=rate) for rate in (0.1, 0.3)]
+        best = min(rows, key=lambda row: row.outcome.steps).experiment
+        again = yield [replace(best, seed=1)]
+        return [row.outcome.steps for row in [*rows, *again]]
+
+    found = {}
+    for where, address in (("here", None), ("cluster", cluster.scheduler_address)):
+        with open_run(tmp_path / where, dask=address, report=False) as opened:
+            found[where] = opened.search([asking("lstm"), asking("simple_rnn")])
+    assert found["cluster"] == found["here"]
+    assert [len(steps) for steps in found["here"]] == [5, 5]
+    assert read_rows(tmp_path / "cluster") == read_rows(tmp_path / "here")
 
 
 def where_it_runs(cluster):
