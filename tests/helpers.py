@@ -214,7 +214,7 @@ def settings_of_one(experiment: Experiment) -> Settings:
 def first_params(experiment: Experiment, trial: int = 0) -> Any:
     """One trial's first weights."""
     settings = of_trial(settings_of(experiment), trial)
-    return jax.jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
+    return jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
 
 
 def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
@@ -260,7 +260,7 @@ def assert_uniform(values: np.ndarray, low: int, high: int) -> None:
 def drawn_from(task: Task, num: int, seed: int = 0) -> Sequence:
     """Sequences of a task whose inputs and targets are symbols, as NumPy arrays [num, T]."""
     keys = jax.random.split(jax.random.key(seed), num)
-    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
+    drawn = jax.tree.map(np.asarray, jit(jax.vmap(task.draw))(keys))
     for symbols, size in ((drawn.inputs, task.num_inputs), (drawn.targets, task.num_outputs)):
         assert symbols.shape == (num, task.num_steps)
         assert symbols.dtype == np.int32

@@ -11,16 +11,15 @@ from helpers import printed, rows_ending_at, run, write_rows
 
 from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
-from jaxrnn.problems.horizon import LAGS
+from jaxrnn.problems.horizon import CELLS, LAGS
 from jaxrnn.report.document import parts_of, pictures_of
+from jaxrnn.report.drawing import COLORS
 from jaxrnn.report.horizon import octaves
-from jaxrnn.report.horizon_card import (
-    expected_best,
+from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows
+from jaxrnn.report.horizon_pictures import (
     growth,
     growth_picture,
     horizon_picture,
-    horizon_rows,
-    luck_rows,
     shares_picture,
 )
 from jaxrnn.report.remembered import card_of, share_if_chosen_again
@@ -164,7 +163,7 @@ def test_the_table_says_what_the_functions_say():
     assert first["tuning gains"] == f"{gain.mean:+.1f}"
     assert "against the first" not in first
     assert second["horizon"] == "≥1,024"
-    assert second["95%"] == "1,024-"
+    assert second["95%"] == "≥1,024"
     gap = octaves_between(gru, lstm, lags)
     assert second["against the first"] == f"{gap.mean:+.1f}" == "+3.0"
     assert second["its 95%"] == f"{gap.low:+.1f} to {gap.high:+.1f}"
@@ -174,14 +173,14 @@ def test_the_table_says_what_the_functions_say():
 
 def test_a_net_that_learns_no_lag_has_a_horizon_below_the_first():
     line = horizon_rows(card_of(chosen("adding", "lstm", {16: (0, 9)})))[0].cells
-    assert (line["horizon"], line["95%"]) == ("<16", "-16")
+    assert (line["horizon"], line["95%"]) == ("<16", "<16")
 
 
 def test_a_net_whose_shares_are_a_half_or_more_on_the_whole_remembers_the_longest_lag():
     rows = chosen("copying", "lstm", {8: (4, 9), 16: (4, 6)})
     (line,) = horizon_rows(card_of(rows))
     assert line.cells["horizon"] == "≥16"
-    assert growth(only(rows), CAP)[-1] == (CAP, 16)
+    assert growth(only(rows), CAP)[-1] == (CAP, 16, True)
 
 
 def test_the_chance_of_the_best_of_some_settings_is_that_of_all_ways_to_draw_them():
@@ -216,10 +215,11 @@ def test_the_horizon_grows_with_the_sequences():
     rows += trials("copying", "lstm", 64, [None] * 9, learning_rate=0.01)
     curve = growth(only(rows), CAP)
     assert curve[0][0] > 1000  # before that not even the shortest is solved
-    for number, point in curve:
+    for number, point, is_beyond in curve:
+        assert not is_beyond
         longest = 8 if number < 4000 else 16 if number < 15_000 else 32
         assert point == pytest.approx(longest * math.sqrt(2))
-    assert curve[-1] == (CAP, pytest.approx(32 * math.sqrt(2)))
+    assert curve[-1] == (CAP, pytest.approx(32 * math.sqrt(2)), False)
 
 
 def test_the_pictures_hold_the_numbers():
@@ -233,7 +233,7 @@ def test_the_pictures_hold_the_numbers():
     assert values[1, 0] == 8  # half of the shortest
     assert np.ma.getmaskarray(np.ma.masked_invalid(values))[1, 1]  # nothing was run
     words = {text.get_text() for text in axes.texts}
-    assert words == {f"{point:.0f}", "128-256", "≥1,024", "1,024-", "<16", "-16"}
+    assert words == {f"{point:.0f}", "128-256", "≥1,024", "<16"}
 
     panels = shares_picture(card, rows).axes
     assert [axes.get_title() for axes in panels[:2]] == ["adding", "copying"]
@@ -242,8 +242,41 @@ def test_the_pictures_hold_the_numbers():
     assert lstm.get_ydata().tolist() == pytest.approx([1, 1, 1, 0], abs=0.02)
 
     panels = growth_picture(card, rows).axes
-    (line,) = panels[0].lines
+    line, beyond = panels[0].lines
     assert line.get_ydata()[-1] == pytest.approx(point)
+    assert len(beyond.get_ydata()) == 0
+    line, beyond = panels[1].lines
+    assert beyond.get_ydata().tolist() == line.get_ydata().tolist()
+    assert beyond.get_ydata()[-1] == 1024
+
+
+def test_a_horizon_that_may_be_longer_is_hatched():
+    rows = chosen("copying", "lstm", {8: (6, 6)}) + chosen(
+        "copying", "gru", {8: (6, 6), 16: (0, 6)}
+    )
+    rows += chosen("adding", "lstm", {1024: (6, 6)}) + chosen("adding", "gru", {16: (0, 6)})
+    card = card_of(rows)
+    (hatched,) = horizon_picture(card, rows).axes[0].patches
+    assert hatched.get_hatch() == "//"
+    assert hatched.get_xy() == (0.5, -0.5)  # of the LSTM on copying
+
+
+def test_a_panel_without_a_curve_says_why():
+    rows = chosen("adding", "gru", {16: (0, 6)}) + chosen("copying", "gru", {16: (6, 6)})
+    said = [
+        [text.get_text() for text in axes.texts]
+        for axes in growth_picture(card_of(rows), rows).axes
+    ]
+    assert said == [["none learns the\nshortest lag"], []]
+
+
+def test_more_cells_than_colours_have_other_lines():
+    names = CELLS[: len(COLORS) + 1]
+    rows = [row for cell in names for row in chosen("adding", cell, {16: (6, 6), 32: (0, 6)})]
+    first, *_, last = shares_picture(card_of(rows), rows).axes[0].lines[: len(names)]
+    assert first.get_color() == last.get_color() == COLORS[0]
+    assert (first.get_linestyle(), last.get_linestyle()) == ("-", "--")
+    assert first.get_marker() != last.get_marker()
 
 
 def test_a_report_has_this_view_alone_and_the_rules(tmp_path, capsys):

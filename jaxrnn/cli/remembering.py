@@ -53,9 +53,10 @@ def horizon(
     Args:
         cells: The cells to train; your own cell as file.py:name.
         tasks: The tasks to train them on; your own task as file.py:name.
-        full: All cells and all tasks.
+        full: All 25 cells and all 16 tasks.
         longest_lag: Neither search nor report goes beyond it: 8, 16, 32, ... or 1024. Long lags
-            cost most: with 512 it takes about two thirds of the time, with 128 a quarter.
+            cost most: those up to 512 have about two thirds of the time steps, those up to 128 a
+            quarter.
         batch_size: Training sequences of an update; a trial gets 20,000, or those of ten thousand
             updates if these are more.
         match: Choose the units of each cell so that it has as many weights as the LSTM, or as many

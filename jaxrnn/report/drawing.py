@@ -96,14 +96,14 @@ def table_of_colors(
     for (y, x), pair in words.items():
         color = "black" if norm(values[y, x]) > 0.6 else "white"
         for text, beyond, va, letters in zip(
-            pair, (-0.03, 0.03), ("bottom", "top"), (8, 6), strict=True
+            pair, (0, 0.05), ("bottom", "top"), (9, 7), strict=True
         ):
             axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
     rows, columns = names
     axes.set_xticks(range(len(columns)), [plain(name.replace("_", "\n")) for name in columns])
-    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7, length=0)
+    axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=8, length=0)
     axes.set_yticks(range(len(rows)), [*map(plain, rows)])
-    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.tick_params(axis="y", labelsize=9, length=0)
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", lw=1)

@@ -1,61 +1,26 @@
-"""View: how far back each cell remembers on each task; tables and pictures.
+"""View: how far back each cell remembers on each task; its tables.
 
 It suits rows of the horizon's protocol. It does not rank cells: it says how far each remembers, how
 sure that is, and whether it can be told apart from the first cell.
 """
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Container, Iterable, Sequence
 
-import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-from jaxrnn.problems.horizon import (
-    CELL_FAMILIES,
-    LAGS,
-    PREFIX,
-    SEARCH,
-    TASK_FAMILIES,
+from jaxrnn.problems.horizon import SEARCH
+from jaxrnn.report.horizon import Octaves, horizon, octaves_between
+from jaxrnn.report.horizon_pictures import growth_picture, horizon_picture, shares_picture
+from jaxrnn.report.remembered import (
+    Card,
+    Remembered,
+    best_guess,
+    bounds,
+    card_of,
+    counts,
+    default_rate,
 )
-from jaxrnn.report.drawing import (
-    COLORS,
-    GREY,
-    label_outer_panels,
-    plain,
-    put_heading,
-    put_legend,
-    table_of_colors,
-)
-from jaxrnn.report.horizon import Horizon, Octaves, horizon, octaves_between
-from jaxrnn.report.remembered import Card, Remembered, card_of, counts, default_rate
-from jaxrnn.report.render import Picture, Table, TableRow, Words, all_shortened, short
+from jaxrnn.report.render import Picture, Table, TableRow, Words, short
 from jaxrnn.report.summary import Rows, Study, View
-from jaxrnn.store.rows import Row
-
-
-def bounds(one: Horizon) -> str:
-    """The interval in words: "32-128"; a side that the data leave open is empty."""
-    low, high = ("" if bound is None else f"{bound:,}" for bound in one[:2])
-    return f"{low}-{high}"
-
-
-def best_guess(
-    one: Horizon, at: Sequence[int], solved: Sequence[int], trials: Sequence[int]
-) -> tuple[str, float]:
-    """The horizon of these lags and trials in words and as a number for drawing; at an end of the
-    lags it is only known to lie beyond."""
-    if one.point is not None:
-        return f"{one.point:.0f}", one.point
-    # The regression, whose mean is that of the trials, is below 1/2 at all lags or at none.
-    if sum(solved) / sum(trials) < 0.5:
-        return f"<{at[0]}", at[0] / 2
-    return f"≥{at[-1]:,}", float(at[-1])
-
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%"),
@@ -71,15 +36,15 @@ LEGEND = (
     "Horizon: the longest lag, in time steps, at which at least half of all trials would be solved "
     "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: "
     "its exact interval, at least - below, widened where another search might have chosen another "
-    "finalist. An empty side: the data leave it open. Against the first: how many more octaves "
-    "(doublings of the lag) it solves than the task's first net. This adds up the shares of solved "
-    "trials at all lags, so its sign may differ from that of the best guesses. A longer lag than "
-    "was tried counts half as much as the one before it, a shorter one is half as far from all "
-    "solved as the one after it. If 0 is in the interval, the two cannot be told apart. Default: "
-    "the horizon under the settings that are declared for all cells. Tuning gains: how many more "
-    "octaves the chosen settings solve. "
-    "Rate, clip, initializer, biases: the chosen settings, the gates' first biases at the longest "
-    "lag shown. Diverged: fresh trials that did."
+    "finalist. ≥ and <: the data bound it on one side only; -: on neither. Against the first: how "
+    "many more octaves (doublings of the lag) it solves than the task's first net. This adds up "
+    "the shares of solved trials at all lags, so its sign may differ from that of the best "
+    "guesses. Lags that were not tried are filled in: at each longer lag the share halves, at each "
+    "shorter one the share of failures halves. If 0 is in the interval, the two cannot be told "
+    "apart. Default: the horizon under the settings that are declared for all cells. Tuning gains: "
+    "how many more octaves the chosen setting solves. Rate, clip, initializer, biases: the chosen "
+    "setting. The gates' first biases grow with the lag: these are of the longest lag with fresh "
+    "trials; chrono adds them to its own. Diverged: fresh trials that did."
 )
 
 
@@ -87,7 +52,7 @@ def horizon_rows(card: Card) -> list[TableRow]:
     """A row for each cell on each task."""
     lines = []
     for task in card.tasks:
-        nets = dict(_of_task(card, task))
+        nets = dict(card.of_task(task))
         first, lags = next(iter(nets.values())), lags_of(nets.values())
         for cell, net in nets.items():
             about = {"task": task, "cell": cell}
@@ -142,7 +107,7 @@ def solved_table(card: Card, cells: Container[str]) -> Table:
     only these cells."""
     lines, lags = [], lags_of(card.nets.values())
     for task in card.tasks:
-        for cell, net in _of_task(card, task):
+        for cell, net in card.of_task(task):
             shown = {f"{lag:,}": f"{rows.solved}/{len(rows)}" for lag, rows in net.chosen.items()}
             about = {"task": task, "cell": cell}
             lines.append(TableRow({"task": task, "net": cell} | shown, task, about))
@@ -197,145 +162,6 @@ def expected_best(solved: int, tried: int, number: int) -> float:
     """
     number = min(number, tried)
     return 1 - math.comb(tried - solved, number) / math.comb(tried, number)
-
-
-def _title(card: Card, rows: Sequence[Row]) -> str:
-    cells, tasks = len(card.cells), len(card.tasks)
-    caps = sorted({row.experiment.max_steps for row in rows})
-    sizes = sorted({row.experiment.batch_size for row in rows})
-    each = " or ".join(str(size) for size in sizes)
-    return (
-        f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, at most "
-        f"{' or '.join(f'{cap:,}' for cap in caps)} training sequences, {each} an update"
-    )
-
-
-def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
-    """Cells by tasks, in families: the horizon as colour on a logarithmic scale, as number and with
-    its interval."""
-    cells, tasks = card.cells, card.tasks
-    size = max(5.5, 2.1 + 0.78 * len(tasks)), 2.0 + 0.36 * len(cells)
-    figure = Figure(figsize=size, layout="constrained")
-    values = np.full((len(cells), len(tasks)), np.nan)
-    words = {}
-    for (task, cell), net in card.nets.items():
-        at = cells.index(cell), tasks.index(task)
-        guess, values[at] = best_guess(net.horizon, *counts(net.chosen))
-        words[at] = guess, bounds(net.horizon)
-    labels = list(all_shortened(cells, 24).values())
-    norm = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
-    axes, image = table_of_colors(figure, (labels, tasks), values, norm, words)
-    for line in _family_ends(cells, CELL_FAMILIES):
-        axes.axhline(line, color="black", lw=1.2)
-    names = {
-        family: [suite.base.name.removeprefix(PREFIX) for suite in suites]
-        for family, suites in TASK_FAMILIES.items()
-    }
-    for line in _family_ends(tasks, names):
-        axes.axvline(line, color="black", lw=1.2)
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02)
-    bar.set_ticks(LAGS, labels=[f"{lag:,}" for lag in LAGS], minor=False)
-    bar.ax.minorticks_off()
-    bar.set_label("horizon in time steps; below each its 95 % interval", size=8)
-    bar.ax.tick_params(labelsize=7)
-    put_heading(figure, size[0], f"How far back: {_title(card, rows)}")
-    return figure
-
-
-def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) -> list[float]:
-    """Between which of the names, in their order, one family ends and another begins."""
-    of = {name: family for family, members in families.items() for name in members}
-    return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
-
-
-PANELS_ACROSS = 3
-MARKERS = "osD^vP"
-
-
-def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.ndarray]:
-    columns = min(PANELS_ACROSS, len(card.tasks))
-    lines = -(-len(card.tasks) // columns)
-    size = max(5.5, 1.0 + 3.0 * columns), 1.9 + 2.1 * lines
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, task in zip(panels.flat, card.tasks, strict=False):
-        axes.set_title(plain(task), fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.25)
-    looks = [_look(card, cell) for cell in card.cells]
-    handles = [Line2D([], [], ms=4, **look) for look in looks]
-    put_legend(figure, handles, card.cells)
-    put_heading(figure, size[0], f"{title}: {_title(card, rows)}")
-    return figure, panels
-
-
-def _look(card: Card, cell: str) -> dict[str, Any]:
-    """A colour and a marker for each cell: the markers change where the colours begin again."""
-    turn, number = divmod(card.cells.index(cell), len(COLORS))
-    return {"color": COLORS[number], "marker": MARKERS[turn % len(MARKERS)]}
-
-
-def _of_task(card: Card, task: str) -> list[tuple[str, Remembered]]:
-    return [(cell, card.nets[task, cell]) for cell in card.cells if (task, cell) in card.nets]
-
-
-def shares_picture(card: Card, rows: Sequence[Row]) -> Figure:
-    """The share of fresh trials that were solved against the lag: a panel a task, a line a cell."""
-    figure, panels = _panels(card, rows, "Share of trials solved against lag")
-    for axes, task in zip(panels.flat, card.tasks, strict=False):
-        nets = _of_task(card, task)
-        for number, (cell, net) in enumerate(nets):
-            at, solved, trials = counts(net.chosen)
-            # Lines that lie on each other are told apart by a small shift.
-            shift = 0.03 * (number - (len(nets) - 1) / 2) / max(1, len(nets) - 1)
-            shares = np.array(solved) / trials + shift
-            axes.plot(at, shares, ms=3.5, lw=1, **_look(card, cell))
-        axes.axhline(0.5, color=GREY, lw=0.8, ls="--")
-    panels[0, 0].set(xscale="log", xlim=(LAGS[0] / 1.3, LAGS[-1] * 1.3), ylim=(-0.06, 1.06))
-    _lag_ticks(panels[0, 0].xaxis)
-    panels[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    label_outer_panels(panels, len(card.tasks), "lag (time steps)", "solved")
-    return figure
-
-
-def _lag_ticks(axis: object) -> None:
-    axis.set_major_locator(LogLocator(base=2, numticks=12))  # type: ignore[attr-defined]
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))  # type: ignore[attr-defined]
-    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
-
-
-POINTS = 16  # of a curve
-
-
-def growth(net: Remembered, cap: int) -> list[tuple[int, float]]:
-    """The horizon within each of some numbers of training sequences, from the times of the fresh
-    trials. Where it is shorter than the shortest lag that has some, it is not known."""
-    curve, (at, _, trials) = [], counts(net.chosen)
-    times = {lag: net.chosen[lag].times for lag in at}
-    for number in np.unique(np.geomspace(cap / 50, cap, POINTS).astype(int)).tolist():
-        solved = [sum(time <= number for time in times[lag]) for lag in at]
-        words, point = best_guess(horizon(at, solved, trials), at, solved, trials)
-        if not words.startswith("<"):
-            curve.append((number, point))
-    return curve
-
-
-def growth_picture(card: Card, rows: Sequence[Row]) -> Figure:
-    """The horizon against the number of training sequences: a panel a task, a line a cell."""
-    figure, panels = _panels(card, rows, "Horizon against training sequences")
-    cap = max(row.experiment.max_steps for row in rows)
-    for axes, task in zip(panels.flat, card.tasks, strict=False):
-        for cell, net in _of_task(card, task):
-            if curve := growth(net, cap):
-                axes.plot(*zip(*curve, strict=True), ms=2.5, lw=1, **_look(card, cell))
-    panels[0, 0].set(xscale="log", yscale="log", ylim=(LAGS[0] / 1.3, LAGS[-1] * 1.3))
-    panels[0, 0].set_xlim(cap / 55, cap * 1.1)
-    _lag_ticks(panels[0, 0].yaxis)
-    panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panels[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    panels[0, 0].xaxis.set_minor_formatter(NullFormatter())
-    label_outer_panels(panels, len(card.tasks), "training sequences", "horizon (time steps)")
-    return figure
 
 
 def _parts(study: Study) -> list[Table | Words]:

@@ -133,12 +133,38 @@ def counts(by_lag: Mapping[int, Rows]) -> tuple[list[int], list[int], list[int]]
     return at, [by_lag[lag].solved for lag in at], [len(by_lag[lag]) for lag in at]
 
 
+def bounds(one: Horizon) -> str:
+    """The interval in words: "32-128" is at least 32 and below 128; "≥32" and "<128" have one
+    bound, "-" has none."""
+    low, high = ("" if bound is None else f"{bound:,}" for bound in one[:2])
+    if low and high:
+        return f"{low}-{high}"
+    return f"≥{low}" if low else f"<{high}" if high else "-"
+
+
+def best_guess(
+    one: Horizon, at: Sequence[int], solved: Sequence[int], trials: Sequence[int]
+) -> tuple[str, float]:
+    """The horizon of these lags and trials in words and as a number for drawing; at an end of the
+    lags it is only known to lie beyond."""
+    if one.point is not None:
+        return f"{one.point:.0f}", one.point
+    # The regression, whose mean is that of the trials, is below 1/2 at all lags or at none.
+    if sum(solved) / sum(trials) < 0.5:
+        return f"<{at[0]}", at[0] / 2
+    return f"≥{at[-1]:,}", float(at[-1])
+
+
 class Card(NamedTuple):
     """The nets of some rows, and the order in which they are shown."""
 
     nets: dict[Net, Remembered]
     tasks: list[str]
     cells: list[str]
+
+    def of_task(self, task: str) -> list[tuple[str, Remembered]]:
+        """The cells that a task has, each with what is known of it."""
+        return [(cell, self.nets[task, cell]) for cell in self.cells if (task, cell) in self.nets]
 
 
 def card_of(rows: Iterable[Row]) -> Card:
