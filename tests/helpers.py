@@ -32,10 +32,6 @@ from jaxrnn.store.rows import PACKED, Row, make_row, row_from
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
-# Programs that run once, so that compiling is all their time; test_trial.py has the engine's.
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-jit = partial(jax.jit, compiler_options=QUICK)
-
 
 def state_of(trial):
     """The shapes of what one trial trains."""
@@ -158,7 +154,7 @@ def random_sum(results: tuple[Any, jax.Array]) -> jax.Array:
     return jnp.vdot(jnp.asarray(factors(flat.size), flat.dtype), flat)
 
 
-@partial(jit, static_argnums=(0, 4))
+@partial(jax.jit, static_argnums=(0, 4))
 def results_and_gradients(
     cell: Cell, params: Any, state: Any, xs: jax.Array, steps_at_once: int = 1
 ) -> Any:
@@ -214,7 +210,7 @@ def settings_of_one(experiment: Experiment) -> Settings:
 def first_params(experiment: Experiment, trial: int = 0) -> Any:
     """One trial's first weights."""
     settings = of_trial(settings_of(experiment), trial)
-    return jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
+    return jax.jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
 
 
 def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
@@ -260,7 +256,7 @@ def assert_uniform(values: np.ndarray, low: int, high: int) -> None:
 def drawn_from(task: Task, num: int, seed: int = 0) -> Sequence:
     """Sequences of a task whose inputs and targets are symbols, as NumPy arrays [num, T]."""
     keys = jax.random.split(jax.random.key(seed), num)
-    drawn = jax.tree.map(np.asarray, jit(jax.vmap(task.draw))(keys))
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
     for symbols, size in ((drawn.inputs, task.num_inputs), (drawn.targets, task.num_outputs)):
         assert symbols.shape == (num, task.num_steps)
         assert symbols.dtype == np.int32

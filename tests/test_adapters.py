@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import FLOAT64, assert_trees_close, jit, of_trial, random_like, random_params
+from helpers import FLOAT64, assert_trees_close, of_trial, random_like, random_params
 
 from jaxrnn import CELLS, Experiment, InputError, lstm, run_trials, stack, unroll, xavier
 from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
@@ -133,7 +133,7 @@ def outputs_and_gradients(net: Any, params: Any, xs: jax.Array) -> tuple[jax.Arr
 def test_outputs_and_gradients_are_ours_from_the_same_weights(build):
     net, xs = build(*SIZES), random_vectors()
     params = without_their_own_bias(build, random_params(net))
-    run = jit(outputs_and_gradients, static_argnums=0)
+    run = jax.jit(outputs_and_gradients, static_argnums=0)
     ys, gradients = run(net, params, xs)
     expected = run(ours_of(build), in_ours(build, params), xs)
     assert_trees_close((ys, in_ours(build, gradients)), expected, **FLOAT64)
@@ -143,7 +143,7 @@ def test_outputs_and_gradients_are_ours_from_the_same_weights(build):
 def test_first_weights_are_their_own_and_the_initializer_draws_the_outputs(build):
     net, keys = build(*SIZES), jax.random.split(jax.random.key(3))
 
-    @jit
+    @jax.jit
     def draw(scale: jax.Array) -> Any:
         drawn = xavier()._replace(weights=lambda *sizes: scale * xavier().weights(*sizes))
         return jax.vmap(partial(net.init, initializer=drawn))(keys)

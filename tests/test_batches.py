@@ -15,7 +15,6 @@ from helpers import (
     Memory,
     assert_trees_close,
     first_params,
-    jit,
     promotion,
     rows_of,
     run as command,
@@ -64,8 +63,8 @@ def by_hand(experiment, trial):
     a window: the rule in so many words, sequence by sequence."""
     functions = build(experiment)
     key, settings = trial_key(experiment.seed, trial), settings_of_one(experiment)
-    state = jit(functions.init)(key, settings)
-    update, draw = jit(functions.update), jit(functions.draw)
+    state = jax.jit(functions.init)(key, settings)
+    update, draw = jax.jit(functions.update), jax.jit(functions.draw)
     errors, last_above, status = [], 0, None
     for number in range(10**6):
         numbers = range(number * experiment.batch_size, (number + 1) * experiment.batch_size)
@@ -106,7 +105,7 @@ def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
             trial.draw(trial_key(0, 0), np.int32(number)) for number in range(2 * size, 3 * size)
         ]
         batch = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
-        after, errors = jit(trial.update)(state, settings, batch, np.int32(2))
+        after, errors = jax.jit(trial.update)(state, settings, batch, np.int32(2))
         net = notebook.from_jaxrnn(state.params)
         ours = notebook.from_jaxrnn(after.params)
     symbols = [np.append(one.inputs, one.targets[-1]) for one in drawn]
@@ -205,8 +204,8 @@ def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():
     for four, thirty_two in zip(*firsts, strict=True):
         assert four.curve[:3] == pytest.approx(thirty_two.curve[:3], rel=1e-5)
     trial, key = build(SMALL), trial_key(0, 3)
-    one = jit(trial.draw)(key, np.int32(17))
-    other = jit(build(replace(SMALL, batch_size=1)).draw)(key, np.int32(17))
+    one = jax.jit(trial.draw)(key, np.int32(17))
+    other = jax.jit(build(replace(SMALL, batch_size=1)).draw)(key, np.int32(17))
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 

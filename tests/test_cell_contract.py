@@ -20,7 +20,6 @@ from helpers import (
     central_differences,
     factors,
     in_equations,
-    jit,
     name_of,
     net_of,
     of_kind,
@@ -48,13 +47,23 @@ NETS = [*KINDS, "simple_rnn, 3 layers", "lstm, 3 layers"]
 BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ", "delta_net, ", "s6, ")
 BY_EQUATIONS += ("delta_product, ",)
 over_all = pytest.mark.parametrize("kind", NETS)
-over_most = pytest.mark.parametrize("kind", [k for k in NETS if not k.startswith(BY_EQUATIONS)])
+MOST = [kind for kind in NETS if not kind.startswith(BY_EQUATIONS)]
+over_most = pytest.mark.parametrize("kind", MOST)
 ONE_LAYER = [kind for kind in KINDS if not kind.startswith(BY_EQUATIONS)]
 
 
 def some_at_once(kinds: Iterable[str], *few: str) -> list[Any]:
-    """Kinds, all of them slow but for a few: one for each way to write a backward pass."""
+    """Kinds, all of them slow but for a few."""
     return [kind if kind in few else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+
+
+OF_LAYERS = ("lstm, 3 layers", "gru, 2 layers")
+# One for each way to write a scan. The others are slow where another test, or the transcriptions,
+# would tell as much.
+FEW = ("lstm", "lstm_peephole", "lstm_layer_norm", "gru", "min_lstm", "one_cell", "sco_rnn")
+FEW += ("delta_net", *OF_LAYERS)
+
+over_few = pytest.mark.parametrize("kind", some_at_once(MOST, *FEW))
 
 
 def build(kind: str, sizes: tuple = SIZES, change: Any = lambda cell: cell) -> Cell:
@@ -95,7 +104,7 @@ def case(kind: str) -> Case:
 
 # Programs are compiled once for several tests, since to compile is all their time.
 
-run = jit(unroll, static_argnums=0)
+run = jax.jit(unroll, static_argnums=0)
 
 
 @cache
@@ -113,7 +122,7 @@ def results(
         return results_and_gradients(cell, params, states[state], xs[inputs], steps_at_once)
 
 
-@partial(jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def look_and_step(cell: Cell, params: Any, state: Any, x: jax.Array) -> Any:
     seen = cell.activations(params, state, x) if cell.activations else {}
     state, y = cell.step(params, state, x)
@@ -132,8 +141,14 @@ def stepped(kind: str, state: str = "another") -> Any:
         return last, *jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
 
 
-@pytest.mark.parametrize("inputs", ["vectors", "symbols"])
-@over_all
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [(kind, "vectors") for kind in NETS]
+    # That symbols act as vectors is tested for each.
+    + [
+        pytest.param(kind, "symbols", marks=[pytest.mark.slow] * (kind not in FEW)) for kind in NETS
+    ],
+)
 def test_the_fast_path_gives_the_results_and_gradients_of_the_plain_scan(kind, inputs):
     expected = results(kind, inputs, is_plain=True)
     assert_trees_close(results(kind, inputs), expected, **FLOAT64)
@@ -150,11 +165,6 @@ def test_step_by_step_gives_what_unroll_gives(kind):
     for state in ("first", "another"):
         last, outputs, _ = stepped(kind, state)
         assert_trees_close((last, outputs), results(kind, "vectors", state)[0], **FLOAT64)
-
-
-OF_LAYERS = ("lstm, 3 layers", "gru, 2 layers")
-# One for each way to write a scan.
-FEW = ("lstm", "lstm_peephole", "gru", "min_lstm", "one_cell", "sco_rnn", "delta_net", *OF_LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,7 @@ def test_what_is_done_apart_on_accelerators_gives_the_same(kind, monkeypatch):
 
 
 @pytest.mark.usefixtures("x64")
-@over_most
+@over_few
 def test_unroll_starts_from_the_initial_state_of_the_cell(kind):
     def moved(state: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf + 0.3, state)
@@ -231,10 +241,10 @@ def test_a_sequence_cut_in_parts_goes_on_from_the_state(kind):
     assert_trees_close((last, jnp.concatenate(outputs)), results(kind)[0], **FLOAT64)
 
 
-@over_most
+@over_few
 def test_rows_of_a_batch_do_not_touch_each_other(kind):
     cell = case(kind).cell
-    run_batch = jit(jax.vmap(partial(unroll, cell)))
+    run_batch = jax.jit(jax.vmap(partial(unroll, cell)))
 
     def stacked(trees: list) -> Any:
         return jax.tree.map(lambda *rows: jnp.stack(rows), *trees)
@@ -254,7 +264,7 @@ def test_rows_of_a_batch_do_not_touch_each_other(kind):
         assert_trees_close(*(jax.tree.map(itemgetter(row), b) for b in (poisoned, batch)), 0, 0)
 
 
-@over_most
+@over_few
 def test_results_and_gradients_have_the_precision_of_the_parameters(kind):
     cell, params, _, inputs = case(kind)
 
@@ -276,7 +286,7 @@ def test_results_and_gradients_have_the_precision_of_the_parameters(kind):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", ONE_LAYER)
+@pytest.mark.parametrize("kind", some_at_once(ONE_LAYER, *FEW))
 def test_forward_derivatives_are_those_of_reverse_mode_or_refused(kind):
     cell, params, states, inputs = case(kind)
     xs, at = inputs["vectors"], (params, states["another"])
@@ -293,7 +303,7 @@ def test_forward_derivatives_are_those_of_reverse_mode_or_refused(kind):
             with pytest.raises(InputError, match="_replace"):
                 forward(partial(total, cell), at, direction)
     for form in [plain(cell)] if is_gated else [plain(cell), cell]:
-        _, forward = jit(lambda form=form: jax.jvp(partial(total, form), at, direction))()
+        _, forward = jax.jit(lambda form=form: jax.jvp(partial(total, form), at, direction))()
         np.testing.assert_allclose(forward, slope, rtol=1e-10)
 
 
@@ -315,8 +325,8 @@ def test_the_hessian_and_forward_mode_of_the_gradient_are_those_of_the_plain_sca
         _, along = jax.jvp(jax.grad(of_fast), (weights,), (direction,))
         return jax.hessian(of_fast)(weights), along
 
-    fast, along = jit(both)(weights)
-    expected = jit(jax.hessian(partial(total, plain(cell))))(weights)
+    fast, along = jax.jit(both)(weights)
+    expected = jax.jit(jax.hessian(partial(total, plain(cell))))(weights)
     np.testing.assert_allclose(fast, expected, rtol=1e-10, atol=1e-12)
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(along, expected @ direction, rtol=1e-9, atol=1e-11)

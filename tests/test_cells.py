@@ -17,7 +17,6 @@ from helpers import (
     assert_trees_close,
     central_differences,
     first_params,
-    jit,
     net_of,
     of_kind,
     plain,
@@ -88,7 +87,7 @@ def one_step(cell: str, layers: int, length: int, wide: bool) -> tuple[Step, Ste
         def settings(clip: float) -> Settings:
             return settings_of_one(Experiment(learning_rate=LEARNING_RATE, clip=clip, trials=1))
 
-        @jit
+        @jax.jit
         def run(params: Any, settings: Settings) -> tuple:
             _, logits = unroll(net, params, drawn.inputs)
             losses, _ = cross_entropy(logits, drawn.targets)
@@ -267,10 +266,20 @@ def test_another_type_error_in_a_cell_is_its_own():
 # Training and stacks
 
 
+# One for each way to write a scan; the others by name.
+FEW = ("lstm", "gru", "min_gru", "one_cell", "memory_blocks", "exp_rnn", "mlstm")
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("cell", "layers"),
-    [(cell, 1) for cell in (*GATED, "mgu", "co_rnn")] + [(cell, 3) for cell in notebook.BUILDERS],
+    [
+        pytest.param(cell, layers, marks=[pytest.mark.slow] * (cell not in FEW))
+        for cell, layers in (
+            *((cell, 1) for cell in (*GATED, "mgu", "co_rnn")),
+            *((cell, 3) for cell in notebook.BUILDERS),
+        )
+    ],
 )
 def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeypatch):
     monkeypatch.setitem(
@@ -286,12 +295,19 @@ def test_cell_that_is_only_a_step_trains_like_the_fast_one(cell, layers, monkeyp
         drawn = Sequence(
             jnp.array([4, 0, 1, 2, 3], jnp.int32), jnp.array([0, 1, 2, 3, 4], jnp.int32)
         )
-        updated.append(jit(trial.update)(state, settings, drawn, np.int32(0)))
+        updated.append(jax.jit(trial.update)(state, settings, drawn, np.int32(0)))
     assert_trees_close(*updated, **FLOAT64)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("cell", [name for name in CELLS if name != "lru"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(cell, marks=[pytest.mark.slow] * (cell not in FEW))
+        for cell in CELLS
+        if cell != "lru"
+    ],
+)
 def test_a_stack_that_passes_on_hidden_units_is_one_of_outputs_that_are_the_hidden_units(cell):
     width = HIDDEN_SIZE * KINDS[cell].get("block_size", 1)
     below, above = (of_kind(cell, (i, HIDDEN_SIZE, o)) for i, o in ((7, 0), (width, 5)))
@@ -302,7 +318,7 @@ def test_a_stack_that_passes_on_hidden_units_is_one_of_outputs_that_are_the_hidd
     of_outputs = ("output_weights", "output_bias", "direct_weights")
     own = {name: value for name, value in params[0]._asdict().items() if name not in of_outputs}
     copying = copying._replace(**own, output_weights=jnp.eye(width))
-    run = jit(unroll, static_argnums=0)
+    run = jax.jit(unroll, static_argnums=0)
     for form in (lambda net: net, plain):
         hidden = stack(*map(form, (below, above)), hidden=True)
         outputs = stack(*map(form, (shown, above)))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from helpers import (
     assert_trees_close,
-    jit,
     random_like,
     random_params,
     random_symbols,
@@ -72,7 +71,7 @@ def test_hundreds_of_steps_that_forget_all_are_finite(name, options):
     def total(params, cell):
         return jnp.sum(unroll(cell, params, xs)[1] ** 2)
 
-    both = jit(jax.value_and_grad(total), static_argnums=1)
+    both = jax.jit(jax.value_and_grad(total), static_argnums=1)
     loss, gradients = both(params, cell)
     expected, slopes = both(params, cell._replace(unroll=None))
     np.testing.assert_allclose(loss, expected, rtol=1e-4)

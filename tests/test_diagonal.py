@@ -7,7 +7,6 @@ import pytest
 from helpers import (
     KINDS,
     assert_trees_close,
-    jit,
     name_of,
     of_kind,
     of_trial,
@@ -78,7 +77,7 @@ def test_a_thousand_steps_stay_finite_and_equal_step_by_step(kind):
         results = unroll(cell, params, xs)
         return (results[1] ** 2).mean(), results
 
-    run_both = jit(jax.grad(run, argnums=1, has_aux=True), static_argnums=0)
+    run_both = jax.jit(jax.grad(run, argnums=1, has_aux=True), static_argnums=0)
     ours, stepped = run_both(cell, params), run_both(plain(cell), params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(ours))
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(stepped))

@@ -7,7 +7,6 @@ from itertools import permutations
 import jax
 import numpy as np
 import pytest
-from helpers import jit
 
 from jaxrnn import TASKS, Experiment, InputError, run_trials
 from jaxrnn.problems import temporal_order
@@ -51,7 +50,7 @@ def drawn(name, **options):
     task = TASKS[name](length, shortest=shortest, **OPTIONS.get(name, {}), **options)
     keys = jax.random.split(jax.random.key(3), NUM)
     lengths = jax.vmap(length_drawn(name, shortest, length, 1))(keys)
-    sequences = jax.device_get(jit(jax.vmap(task.draw))(keys))
+    sequences = jax.device_get(jax.jit(jax.vmap(task.draw))(keys))
     each = [jax.tree.map(lambda leaf: leaf[k], sequences) for k in range(NUM)]  # noqa: B023
     return list(zip(each, np.asarray(lengths).tolist(), strict=True))
 

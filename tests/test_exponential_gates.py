@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import jit, plain, random_params
+from helpers import plain, random_params
 
 from jaxrnn import InputError, unroll, xavier
 from jaxrnn.nets.xlstm import slstm
@@ -48,7 +48,7 @@ def test_outputs_of_great_inputs_are_those_of_the_equations_in_logarithms(forget
     xs = 30 * xs
     expected = in_logarithms(cells_numpy.from_jaxrnn("slstm", params), forget_gate, xs)
     for form in (cell, plain(cell)):
-        _, outputs = jit(partial(unroll, form))(params, jnp.asarray(xs))
+        _, outputs = jax.jit(partial(unroll, form))(params, jnp.asarray(xs))
         np.testing.assert_allclose(outputs, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -64,9 +64,9 @@ def test_one_bias_more_of_the_input_gate_cancels(forget_gate):
         return unroll(form, params, jnp.asarray(xs))[1]
 
     for form in (cell, plain(cell)):
-        run = jit(partial(outputs, form))
+        run = jax.jit(partial(outputs, form))
         np.testing.assert_allclose(run(shut), run(params), rtol=1e-12, atol=1e-13)
-        slope = jit(jax.grad(lambda params, form=form: jnp.sum(outputs(form, params) ** 2)))
+        slope = jax.jit(jax.grad(lambda params, form=form: jnp.sum(outputs(form, params) ** 2)))
         np.testing.assert_allclose(slope(params).bias[: SIZES[1]], 0, atol=1e-13)
 
 
@@ -78,7 +78,7 @@ def test_values_and_gradients_stay_finite_over_long_sequences(forget_gate, gate,
     # exp(200) is no number of float32, and the others are random
     bias = params.bias.at[gate * SIZES[1] : (gate + 1) * SIZES[1]].set(sign * 200)
 
-    @jit
+    @jax.jit
     def run(params):
         def loss(params):
             state, ys = unroll(cell, params, jnp.asarray(xs, jnp.float32))

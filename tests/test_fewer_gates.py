@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import first_params, jit, random_params
+from helpers import first_params, random_params
 
 from jaxrnn import Experiment, unroll
 from jaxrnn.nets.gru import janet, mgu, ugrnn
@@ -19,7 +19,7 @@ def test_open_and_shut_gates_have_finite_values_and_gradients(builder, size):
     cell = builder(*SIZES)
     params = jax.tree.map(lambda leaf: size * leaf, random_params(cell))
     xs = jnp.asarray(np.random.default_rng(0).standard_normal((50, 4)), jnp.float32)
-    run = jit(jax.value_and_grad(lambda params: jnp.mean(unroll(cell, params, xs)[1] ** 2)))
+    run = jax.jit(jax.value_and_grad(lambda params: jnp.mean(unroll(cell, params, xs)[1] ** 2)))
     value, gradients = run(params)
     assert value > 0
     assert all(np.isfinite(leaf).all() for leaf in (value, *jax.tree.leaves(gradients)))

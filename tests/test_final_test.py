@@ -12,7 +12,6 @@ from helpers import (
     ONE_DEVICE,
     WINDOW,
     first_params,
-    jit,
     of_trial,
     params_after,
     promotion,
@@ -144,7 +143,7 @@ def test_the_tests_have_sequences_that_no_step_has():
     trial, key = build(BY_TEST), trial_key(WINDOW.seed, 1)
     params = first_params(BY_TEST, 1)
     for test, stream, count in ((DECIDING, 2, 24), (FINAL, 3, 40)):
-        errors = jit(dict(trial.tests)[test])(key, params)
+        errors = jax.jit(dict(trial.tests)[test])(key, params)
         np.testing.assert_allclose(errors, errors_on(stream, count)(1, params), rtol=1e-5)
 
 
@@ -157,9 +156,9 @@ def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
         errors = ranking_error(outputs, sequence.judged_targets)
         return jnp.max(errors, where=sequence.mask, initial=0.0)
 
-    errors = jit(dict(build(experiment).tests)[DECIDING])(trial_key(0, 0), params)
+    errors = jax.jit(dict(build(experiment).tests)[DECIDING])(trial_key(0, 0), params)
     assert errors.shape == (512,)
-    np.testing.assert_allclose(errors, jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
+    np.testing.assert_allclose(errors, jax.jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
 
 
 def test_no_more_trials_are_tested_at_once_than_were_trained():

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import GATED, jit, net_of
+from helpers import GATED, net_of
 from scipy.stats import kstest
 
 from jaxrnn.errors import InputError
@@ -115,7 +115,7 @@ def first_params(*experiments: Experiment) -> list[Any]:
     trials = np.tile(np.arange(first.trials), len(experiments))
     keys = jax.vmap(lambda trial: trial_key(first.seed, trial))(trials)
     settings = jax.tree.map(lambda *values: np.concatenate(values), *map(settings_of, experiments))
-    params = jit(jax.vmap(build(first).init))(keys, settings).params
+    params = jax.jit(jax.vmap(build(first).init))(keys, settings).params
     of_each = [slice(k, k + first.trials) for k in range(0, len(trials), first.trials)]
     return [
         jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], params) for part in of_each
@@ -124,7 +124,7 @@ def first_params(*experiments: Experiment) -> list[Any]:
 
 def init(net: Cell, initializer: Initializer, seed: int) -> Any:
     """The first weights of one net, as one program."""
-    return jit(lambda key: net.init(key, initializer))(jax.random.key(seed))
+    return jax.jit(lambda key: net.init(key, initializer))(jax.random.key(seed))
 
 
 def test_uniform_has_the_scale_as_its_limit_whatever_the_fans():

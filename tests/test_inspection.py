@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Memory, jit, net_of, random_params
+from helpers import Memory, net_of, random_params
 from jax import lax
 
 from jaxrnn import (
@@ -41,8 +41,8 @@ from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 
-norms_of = jit(gradient_norms, static_argnums=0)
-look_at = jit(look, static_argnums=0)
+norms_of = jax.jit(gradient_norms, static_argnums=0)
+look_at = jax.jit(look, static_argnums=0)
 
 TINY = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
 
@@ -99,7 +99,7 @@ def test_gradient_norms_are_those_by_perturbations_of_the_state_before_each_step
         return jnp.log(jnp.exp(ys[-1, target]) / jnp.sum(jnp.exp(ys[-1])))
 
     none = jax.tree.map(lambda a: jnp.zeros((len(xs), *a.shape)), cell.initial_state(params))
-    gradient = jit(jax.grad(log_p))(none)
+    gradient = jax.jit(jax.grad(log_p))(none)
     expected = np.linalg.norm(np.concatenate(jax.tree.leaves(gradient), axis=1), axis=1)
     norms = norms_of(cell, params, xs, target)
     np.testing.assert_allclose(norms, expected, rtol=1e-10)
@@ -382,7 +382,7 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
             return parts.goal.objective(y[None], target)[0][0]
 
         state, _ = unroll(parts.cell, params, inputs[:-1])
-        gradient = jit(jax.grad(loss_of))(state)
+        gradient = jax.jit(jax.grad(loss_of))(state)
         flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)])
         assert norms[-1] == pytest.approx(np.linalg.norm(flat), rel=1e-4)
     both = [np.asarray(seen.sequences.targets[k][: ends[k]]) for k in range(2)]

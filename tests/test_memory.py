@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers import QUICK, Accelerator, promotion, run, state_of
+from helpers import Accelerator, promotion, run, state_of
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
 from jaxrnn.problems import settled
@@ -89,7 +89,7 @@ def test_a_test_takes_what_is_estimated_and_at_most_six_times_that(experiment):
     )
     with promotion(experiment):
         lowered = jax.jit(jax.vmap(trial.tests[0][1])).lower(keys, params)
-    taken = lowered.compile(QUICK).memory_analysis().temp_size_in_bytes
+    taken = lowered.compile().memory_analysis().temp_size_in_bytes
     needs = memory._needs_of_lanes(experiment, memory._lane(experiment), lanes, 1)
     (estimated,) = [need.size for need in needs if "tests" in need.what]
     assert 1 <= taken / estimated <= 6

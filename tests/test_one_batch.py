@@ -66,8 +66,17 @@ def test_what_differs_in_more_than_its_trials_has_a_batch_of_its_own(change):
     assert settled(replace(BASE, **change)).batch() != settled(BASE).batch()
 
 
-@pytest.mark.parametrize("base", [STREAK, WINDOW, BY_TEST], ids=["streak", "window", "by test"])
-@pytest.mark.parametrize("lanes", [None, 4])
+@pytest.mark.parametrize(
+    ("base", "lanes"),
+    [
+        pytest.param(STREAK, None, id="None-streak"),
+        pytest.param(WINDOW, None, id="None-window"),
+        pytest.param(BY_TEST, 4, id="4-by test"),
+        pytest.param(STREAK, 4, id="4-streak", marks=pytest.mark.slow),
+        pytest.param(WINDOW, 4, id="4-window", marks=pytest.mark.slow),
+        pytest.param(BY_TEST, None, id="None-by test", marks=pytest.mark.slow),
+    ],
+)
 def test_each_has_the_rows_and_weights_that_it_has_alone(base, lanes, batches, tmp_path):
     names = ("name", "seed", "trials", "initializer", "learning_rate", "forget_bias")
     changes = [{n: getattr(one, n) for n in names} for one in ALIKE]

@@ -237,7 +237,7 @@ def old_runs():
 def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
     kind, tmp_path, monkeypatch, capsys
 ):
-    drawn = []  # what would take its time
+    drawn, reports = [], {}  # what would take its time
     monkeypatch.setattr(
         "jaxrnn.report.document.write_figure", lambda path, figure: drawn.append(path.name)
     )
@@ -256,11 +256,15 @@ def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
             for line in lines:
                 line["steps"] = min(line["steps"], line.get("max_steps", 100_000))
                 line["final_wrong"] = 3 if line.get("final_test") else None
+            if (known := json.dumps(lines, sort_keys=True)) in reports:  # most have the default
+                written.append(reports[known])
+                continue
             write(tmp_path, lines)
             drawn.clear()
             assert run("report", tmp_path) == 0
             shown, report = capsys.readouterr().out, (tmp_path / "report.md").read_text()
             written.append((read_rows(tmp_path), shown, report, tuple(drawn)))
+            reports[known] = written[-1]
             assert drawn
         assert written[0] == written[1], name
         assert all(row[name] == default for row in written[0][0])

@@ -79,7 +79,9 @@ def test_a_chunk_longer_than_all_steps_is_cut(outcomes):
     assert tallies[-1].lane_steps == 6 * STREAK.max_steps  # five lanes are six on two devices
 
 
-@pytest.mark.parametrize("kill_at", [1, 3, 9, 14])
+@pytest.mark.parametrize(
+    "kill_at", [1, 9, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 14))]
+)
 def test_a_killed_run_goes_on_to_the_same_outcomes(kill_at, experiment, outcomes, monkeypatch):
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     memory, seen, again = Memory(), [], []

@@ -14,11 +14,11 @@ import pytest
 from helpers import (
     changed,
     contents,
-    first_params,
     number_of_weights,
     rows_ending_at,
     rows_of,
     run,
+    state_of,
     write_rows,
 )
 from rich.console import Console
@@ -59,6 +59,7 @@ from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.parts import parts_of, state_size
 from jaxrnn.training.timing import seconds_a_time_step
+from jaxrnn.training.trial import build
 
 TINY = Protocol(
     max_steps=200, trials=2, learning_rates={"clipped_sgd": (0.1, 0.3)}, keeping=(1.0, 3.0)
@@ -79,7 +80,7 @@ def test_every_cell_but_the_oldest_and_the_newest_is_on_the_card():
 
 
 def weights(base, units):
-    return number_of_weights(first_params(replace(base, hidden_size=units, trials=1)))
+    return number_of_weights(state_of(build(replace(base, hidden_size=units, trials=1))).params)
 
 
 @pytest.mark.parametrize(

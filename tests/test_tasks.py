@@ -12,7 +12,7 @@ import jax
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import SIGMAS, assert_uniform, drawn_from, jit
+from helpers import SIGMAS, assert_uniform, drawn_from
 
 from jaxrnn import TASKS, Experiment, InputError, problems, run_trials, simple_rnn, unroll
 from jaxrnn.problems import long_lag, reber, two_sequence
@@ -42,7 +42,7 @@ def draw(name: str, length: int, **arguments):
     """
     task = TASKS[name](length, **arguments)
     keys = jax.random.split(jax.random.key(length), NUM_KEYS)
-    drawn = jax.tree.map(np.asarray, jit(jax.vmap(task.draw))(keys))
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
     num_inputs, num_outputs, num_steps = task[1:4]
     assert drawn.inputs.shape[:2] == drawn.targets.shape[:2] == (NUM_KEYS, num_steps)
     for array, size in ((drawn.inputs, num_inputs), (drawn.targets, num_outputs)):
@@ -251,7 +251,7 @@ def test_embedded_reber_draws_the_training_strings_equally_often():
     task = TASKS["embedded_reber"](40, seed=1)
     assert task[1:4] == (7, 7, 39)
     keys = jax.random.split(jax.random.key(0), NUM_KEYS)
-    drawn = jax.tree.map(np.asarray, jit(jax.vmap(task.draw))(keys))
+    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
     training, _ = reber_strings(40, 1)
     lengths = drawn.mask.sum(1) + 1
     assert (drawn.mask == (np.arange(39) < lengths[:, None] - 1)).all()
@@ -303,12 +303,12 @@ def test_no_regularities_has_equal_ends_and_a_uniform_middle():
 def test_no_regularities_is_trained_at_every_step_and_judged_by_the_last():
     trial = build(Experiment(task="no_regularities", length=5, cell="simple_rnn", trials=1))
     settings = jax.tree.map(lambda a: a[0], settings_of(Experiment(trials=1)))
-    state = jit(trial.init)(trial_key(0, 0), settings)
-    sequence = jit(trial.draw)(trial_key(0, 0), np.int32(0))
+    state = jax.jit(trial.init)(trial_key(0, 0), settings)
+    sequence = jax.jit(trial.draw)(trial_key(0, 0), np.int32(0))
     assert sequence.mask is None
     _, outputs = unroll(simple_rnn(5, 20, 5), state.params, sequence.inputs)
     p = jax.nn.softmax(outputs)
-    after, error = jit(trial.update)(state, settings, sequence, np.int32(0))
+    after, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
     assert error == pytest.approx(1 - float(p[-1, sequence.targets[-1]]), rel=1e-5)
     # The derivative of the mean loss by the output bias; the notebook's learning rate is 1.
     gradient = (p - jax.nn.one_hot(sequence.targets, 5)).mean(0)
@@ -650,12 +650,12 @@ def test_copying_is_trained_at_its_steps_and_judged_by_the_last(name, counted):
     )
     trial = build(experiment)
     settings = jax.tree.map(lambda a: a[0], settings_of(experiment))
-    state = jit(trial.init)(trial_key(0, 0), settings)
-    sequence = jit(trial.draw)(trial_key(0, 0), np.int32(0))
+    state = jax.jit(trial.init)(trial_key(0, 0), settings)
+    sequence = jax.jit(trial.draw)(trial_key(0, 0), np.int32(0))
     num_outputs = TASKS[name](5, num_symbols=4).num_outputs
     _, outputs = unroll(simple_rnn(6, 20, num_outputs), state.params, sequence.inputs)
     p = jax.nn.softmax(outputs)
-    after, error = jit(trial.update)(state, settings, sequence, np.int32(0))
+    after, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
     of_copies = [1 - float(p[step, sequence.targets[step]]) for step in (-3, -2, -1)]
     assert error == pytest.approx(max(of_copies), rel=1e-5)
     gradient = (p - jax.nn.one_hot(sequence.targets, num_outputs))[counted].mean(0)
@@ -699,7 +699,7 @@ def test_guessing_is_what_the_best_guess_gets_right(name):
         options = {"vocabulary": 8, "num_pairs": 2}
     # Short, so that the first pair is chosen often.
     task = TASKS[name](12 if name in ("adding", "multiplication") else 40, **options)
-    drawn = jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
+    drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
     drawn = jax.tree.map(np.asarray, drawn)
     judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
     answers = drawn.targets if drawn.judged_targets is None else drawn.judged_targets
@@ -721,7 +721,7 @@ def test_guessing_is_what_the_best_guess_gets_right(name):
 @over_tasks
 def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
     trial = build(Experiment(task=name, length=SMALL[name], objective="half_squared_error"))
-    draw_steps = jit(jax.vmap(trial.draw, (None, 0)))
+    draw_steps = jax.jit(jax.vmap(trial.draw, (None, 0)))
     steps = np.arange(20, dtype=np.int32)
     many = draw_steps(trial_key(0, 3), steps)
     again = draw_steps(trial_key(0, 3), steps[::-1])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import FLOAT64, assert_trees_close, jit, random_like, random_params
+from helpers import FLOAT64, assert_trees_close, random_like, random_params
 
 from jaxrnn import SUITES
 from jaxrnn.nets import CELLS, stack, unroll
@@ -26,6 +26,7 @@ def inputs_of(kind):
     return jax.random.randint(jax.random.key(1), (B, T), 0, I, jnp.int32)
 
 
+FEW = ("lstm", "gru", "slstm")
 HAVING = [name for name in SUITES["card-adding"].cells if net(name).together is not None]
 
 
@@ -37,11 +38,18 @@ def test_the_cells_of_gates_have_a_way_of_their_own():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", ["vectors", "symbols"])
-@pytest.mark.parametrize(("name", "layers"), [*((name, 1) for name in HAVING), ("lstm", 2)])
+@pytest.mark.parametrize(
+    ("name", "layers", "kind"),
+    [
+        *((name, 1, "vectors") for name in HAVING),
+        *(  # which all cells take in one way
+            pytest.param(name, 1, "symbols", marks=[pytest.mark.slow] * (name not in FEW))
+            for name in HAVING
+        ),
+        ("lstm", 2, "vectors"),
+    ],
+)
 def test_outputs_and_gradients_are_those_of_each_sequence_alone(name, layers, kind):
-    if layers == 2 and kind == "symbols":
-        kind = "vectors"
     cell, xs = net(name, layers), inputs_of(kind)
     assert cell.together is not None
     params = random_params(cell)
@@ -57,7 +65,7 @@ def test_outputs_and_gradients_are_those_of_each_sequence_alone(name, layers, ki
 
     by = (0, 1) if kind == "vectors" else 0
     ours, theirs = (
-        jit(jax.grad(function, by, has_aux=True))(params, xs) for function in (together, apart)
+        jax.jit(jax.grad(function, by, has_aux=True))(params, xs) for function in (together, apart)
     )
     assert ours[1].shape == (B, T, O)
     assert_trees_close(ours, theirs, **FLOAT64)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import test_last_params
-from helpers import claim, first_params, jit, rows_of, run
+from helpers import claim, first_params, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
 from jaxrnn.problems import settled
@@ -65,7 +65,7 @@ def test_the_nets_of_a_file_do_again_what_their_rows_say(fresh):
     assert (nets.experiment, nets.trials) == (TESTED.canonical(), (0, 1, 2))
     (same,) = load_weights(str(path / next(iter(files))))
     jax.tree.map(np.testing.assert_array_equal, nets.params, same.params)
-    final_test = jit(jax.vmap(dict(build(TESTED).tests)[FINAL]))
+    final_test = jax.jit(jax.vmap(dict(build(TESTED).tests)[FINAL]))
     keys = jax.vmap(lambda trial: trial_key(TESTED.seed, trial))(np.arange(3))
     wrong = (np.asarray(final_test(keys, nets.params)) > TESTED.threshold).sum(1)
     assert [row["final_wrong"] for row in rows_of(path)] == wrong.tolist()
