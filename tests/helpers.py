@@ -29,6 +29,7 @@ from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, make_row, row_from
+from jaxrnn.training.compiling import CPU_OPTIONS
 from jaxrnn.training.engine import lanes_of, make_program
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
@@ -208,9 +209,10 @@ def settings_of_one(experiment: Experiment) -> Settings:
 
 
 def first_params(experiment: Experiment, trial: int = 0) -> Any:
-    """One trial's first weights."""
+    """One trial's first weights, to the last bit."""
     settings = of_trial(settings_of(experiment), trial)
-    return jax.jit(build(experiment).init)(trial_key(experiment.seed, trial), settings).params
+    init = jax.jit(build(experiment).init, compiler_options=CPU_OPTIONS)
+    return init(trial_key(experiment.seed, trial), settings).params
 
 
 def params_after(experiment: Experiment, steps: Iterable[int]) -> dict[int, Any]:
