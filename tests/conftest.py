@@ -11,17 +11,27 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)  # faults.py has one
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-# Most programs run once, so that compiling is all their time. Those of the engine have a level of
-# their own.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Nobody reads from which lines of code a program came.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 import jax  # noqa: E402
+
+# Most programs run once, so that compiling is all their time: they are not optimized, and XLA's
+# older emitters compile in two thirds of the time. A newer XLA lacks these, and refuses the flag.
+_LEVEL = "xla_backend_optimization_level"
+_OLDER = "--xla_cpu_use_fusion_emitters=false" if jax.__version_info__ < (0, 11) else ""
+os.environ.setdefault("XLA_FLAGS", f"--{_LEVEL}=0 {_OLDER}")
 
 # Nothing may rely on implicit promotion of types or ranks.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 import pytest  # noqa: E402
+
+from jaxrnn.training.compiling import CPU_OPTIONS  # noqa: E402
+
+_OF_USERS = CPU_OPTIONS | ({"xla_cpu_use_fusion_emitters": True} if _OLDER else {})
+CPU_OPTIONS[_LEVEL] = 0
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +40,20 @@ def no_programs_held():
     from jaxrnn.training.programs import forget_programs
 
     forget_programs()
+
+
+def _as_users_have_it():
+    """The engine's programs, here and in processes that it starts, are compiled as users have them:
+    for tests of how they round, or that compare the two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XLA_FLAGS")
+        for name, value in _OF_USERS.items():
+            patch.setitem(CPU_OPTIONS, name, value)
+        yield
+
+
+as_users_have_it = pytest.fixture(_as_users_have_it)
+module_as_users_have_it = pytest.fixture(_as_users_have_it, scope="module")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ def accelerator(monkeypatch):
     return accelerator
 
 
+@pytest.mark.slow
 def test_without_an_accelerator_it_times_the_cpu(tmp_path):
     command = [sys.executable, BENCHMARKS / "accelerator.py", "--results", tmp_path]
     command += ["--cells", "simple_rnn", "--lengths", "4", "5", "--trials", "3", "70"]

@@ -27,6 +27,7 @@ from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.usefixtures("module_as_users_have_it")
 
 SMALL = [
     Experiment(cell=cell, length=length, trials=3, window=50, max_steps=3000, batch_size=size)

@@ -8,6 +8,8 @@ import pytest
 from jaxrnn.nets.elementary import SHORT, exp, sigmoid, tanh
 from jaxrnn.training.compiling import CPU_OPTIONS
 
+pytestmark = pytest.mark.usefixtures("as_users_have_it")
+
 FUNCTIONS = {
     "tanh": (tanh, np.tanh, jnp.tanh, 5),
     "exp": (exp, np.exp, jnp.exp, 1),

@@ -14,6 +14,8 @@ from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make
 from jaxrnn.training.tests import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
+pytestmark = pytest.mark.usefixtures("as_users_have_it")
+
 
 @pytest.mark.parametrize("cell", [pytest.param("simple_rnn", marks=pytest.mark.slow), "lstm"])
 @pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])

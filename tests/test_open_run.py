@@ -149,6 +149,7 @@ def test_without_a_terminal_each_net_is_a_line_and_each_minute_one(tmp_path, mon
     assert any(line.startswith("1 of 2 nets and lengths") for line in lines)
 
 
+@pytest.mark.slow
 def test_the_search_of_a_scorecard_is_no_silence(tmp_path, monkeypatch, capsys):
     from jaxrnn.cli import scoring
 

@@ -2,7 +2,6 @@
 
 from itertools import permutations
 
-import jax
 import numpy as np
 import pytest
 from helpers import SIGMAS, assert_uniform, drawn_from
@@ -10,14 +9,6 @@ from helpers import SIGMAS, assert_uniform, drawn_from
 from jaxrnn import TASKS, InputError
 
 NUM = 4000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Nothing here runs long enough to be worth XLA's optimizations."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def positions_in(several, choices):

@@ -18,14 +18,6 @@ from jaxrnn.training.parts import parts_of
 NUM = 3000
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Nothing here runs long enough to be worth XLA's optimizations."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 # Parity
 
 
