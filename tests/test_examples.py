@@ -62,7 +62,8 @@ def test_importing_the_package_makes_no_array_and_changes_no_setting():
 def test_kept_trials_end_as_they_did(kept):
     """One of each cell, at random among those that take seconds, trained by today's code.
 
-    Sums over more than 512 time steps depend on the processor, see docs/howto/run_directory.md, so
+    On another processor than the one that made them some end elsewhere, and this fails there: see
+    docs/howto/run_directory.md. Sums over more than 512 time steps depend most on the processor, so
     trials of such lengths are left out.
     """
     of_cell: dict = {}
