@@ -18,6 +18,7 @@ from test_sweep import AXES, BASE
 from jaxrnn import NOTEBOOK, SUITES, Experiment, InputError, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import settled
+from jaxrnn.scorecard.protocol import CARDS
 from jaxrnn.store import run_directory
 from jaxrnn.store.config import settings_in_words
 from jaxrnn.store.rows import make_row, make_settings
@@ -261,6 +262,23 @@ def test_a_checkpoint_of_an_older_version_is_found_by_what_it_holds(tmp_path):
         assert file.path == old
         assert list(file.load()) == ["lane_steps"]
         assert directory.checkpoint(replace(experiment, clip=1.0)).path != old
+
+
+def test_the_cells_of_a_tuned_suite_have_one_budget_and_their_own_rates(tmp_path):
+    suite = CARDS["two_sequence"]
+    one, other = (
+        settled(replace(suite.at(cell, trials=1), max_steps=200)) for cell in ("lstm", "gru")
+    )
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([one])
+        directory.add(rows_ending_at(one, [None]))
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([replace(other, learning_rate=0.3)])
+    with (
+        RunDirectory(tmp_path) as directory,
+        pytest.raises(InputError, match="was begun with max-steps 200, not 300"),
+    ):
+        directory.admit([replace(other, max_steps=300)])
 
 
 def test_going_on_under_other_versions_is_said_and_kept(sweep, tmp_path, monkeypatch):

@@ -15,7 +15,6 @@ from jaxrnn.scorecard.protocol import (
     SMALL,
     Protocol,
     distinct,
-    found,
     note_untuned,
     reported,
     searches,
@@ -85,9 +84,7 @@ def run_scorecard(
             every = [one for of_cell in sought for one in of_cell]
             tried = by_net(search(every))
             final = [
-                reported(
-                    base, found(of_cell, tried[of_cell[0].name, base.cell, base.length]), protocol
-                )
+                reported(base, tried[of_cell[0].name, base.cell, base.length], protocol)
                 for base, of_cell in zip(of_task, sought, strict=True)
             ]
             rows += [row.values() for row in report(final)]

@@ -21,7 +21,7 @@ from typing import Any
 from jaxrnn.errors import InputError, Note, look_up, whole_number
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import is_own
-from jaxrnn.problems import SUITES, Suite, settled
+from jaxrnn.problems import SUITES, Suite
 from jaxrnn.problems.card import SCORECARD
 from jaxrnn.problems.horizon import SEARCH
 from jaxrnn.report.compare import restricted_mean
@@ -159,12 +159,6 @@ def searches(base: Experiment, protocol: Protocol) -> list[Experiment]:
         )
         for optimizer, rates in protocol.learning_rates.items()
     ]
-
-
-def found(sought: Sequence[Experiment], rows: Iterable[Row]) -> list[Row]:
-    """The rows that belong to these searches, without those of an earlier, wider search."""
-    own = {(one, trial) for each in sought for trial, one in enumerate(settled(each).each_alone())}
-    return [row for row in rows if row.trial in own]
 
 
 def remembering(base: Experiment, protocol: Protocol) -> list[list[dict[str, float]]]:
