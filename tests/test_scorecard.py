@@ -634,6 +634,12 @@ def test_what_comes_with_the_package_is_the_examples_and_of_its_protocol(name, p
     for (task, cell), rows in of_net.items():
         # what was reported is what the kept search found, for every net
         base = sized(CARDS[task], cell)
+        own = {
+            (alone, trial)
+            for one in searches(base, protocol)
+            for trial, alone in enumerate(settled(one).each_alone())
+        }
+        assert {row.trial for row in sought[task, cell]} == own
         expected = reported(base, sought[task, cell], protocol)
         assert [row["trial"] for row in rows] == list(range(protocol.trials))
         assert {row.experiment for row in rows} == {settled(expected).alone(0)}
