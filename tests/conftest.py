@@ -34,12 +34,17 @@ _OF_USERS = CPU_OPTIONS | ({"xla_cpu_use_fusion_emitters": True} if _OLDER else 
 CPU_OPTIONS[_LEVEL] = 0
 
 
-@pytest.fixture(autouse=True)
-def no_programs_held():
-    """What a test compiles it compiles itself, whatever ran before it."""
+@pytest.fixture
+def fresh_programs():
+    """The test compiles its programs itself, whatever ran before it."""
     from jaxrnn.training.programs import forget_programs
 
     forget_programs()
+
+
+@pytest.fixture(autouse=True)
+def no_programs_held(fresh_programs):
+    """What a test compiles it compiles itself, whatever ran before it."""
 
 
 def _as_users_have_it():
