@@ -3,7 +3,6 @@ trial, and reproduces the classic long-time-lag experiments."""
 
 import ast
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ __all__ = list(_MODULES)
 def __getattr__(name: str) -> Any:
     """Import a public name, or a module of the package; the version is looked up."""
     if name == "__version__":
+        from importlib.metadata import version  # most of this module's time
+
         return version(__name__)
     if name in _MODULES:
         from jaxrnn.machine import jax_importable

@@ -1,15 +1,11 @@
 """The command line."""
 
 import errno
-import math
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jaxrnn.errors import InputError, Note
 
@@ -29,10 +25,6 @@ _ADVICE = {
     ),
 }
 
-# Of an interruption that comes while something is imported.
-WAIT_SECONDS = 0.01
-PATIENCE_SECONDS = 3.0  # an import that takes longer counts as one that never ends
-
 
 def main() -> None:
     """Run the command line.
@@ -44,9 +36,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # whose encoding may lack a letter
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
     try:
-        with heeded():
-            _run()
+        _run()
     except BrokenPipeError:  # the reader of the output has closed it: `jaxrnn list | head`
         _drop_output()
         sys.exit(1)
@@ -58,61 +51,26 @@ def main() -> None:
         advice = [_ADVICE[error.errno]] if error.errno in _ADVICE else []
         _refuse(": ".join([*place, error.strerror or str(error), *advice]))
     except KeyboardInterrupt as interruption:
-        print("jaxrnn: interrupted; the same command goes on from here", file=sys.stderr)
-        _drop_output()
-        # Not by sys.exit: one of JAX's threads may still compile a program, and it crashes when
-        # Python deletes JAX's client.
-        os._exit(128 + (interruption.args or (signal.SIGINT,))[0])
+        leave(*interruption.args)
 
 
-@contextmanager
-def heeded() -> Iterator[None]:
-    """Within it SIGINT and SIGTERM raise KeyboardInterrupt with their number, sooner or later.
+def leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:
+    """Handle SIGINT or SIGTERM: say so in one sentence, and leave at once with 128 plus its number.
 
-    Python by itself raises the exception at any instruction. During an import, this ends in a
-    strange ImportError or in a crash. In a callback of the garbage collector (JAX has one) or of a
-    weak reference, Python prints the exception and drops it. In these cases the exception is raised
-    again a little later. An import that takes longer than ``PATIENCE_SECONDS`` from the signal on
-    is interrupted.
+    Nothing is lost but the chunks in flight: files are replaced as a whole, and rows are on disk
+    as soon as they are there. An exception in place of this would end an import half-way, and in a
+    callback from C Python prints it and drops it. Only the driver of a cluster raises one, since
+    the scheduler would keep what is not deleted there.
     """
-    if not hasattr(signal, "setitimer"):  # on Windows
-        yield
-        return
-    waiting, since = signal.SIGINT, math.inf
-    tell = sys.unraisablehook
-
-    def take(number: int, frame: FrameType | None) -> None:
-        nonlocal waiting, since
-        if number != signal.SIGALRM:
-            waiting, since = signal.Signals(number), min(since, time.monotonic())
-        if not _is_importing(frame) or time.monotonic() - since > PATIENCE_SECONDS:
-            raise KeyboardInterrupt(waiting)
-        signal.setitimer(signal.ITIMER_REAL, WAIT_SECONDS)
-
-    def lost(unraisable: Any) -> None:
-        if unraisable.exc_type is KeyboardInterrupt:
-            signal.setitimer(signal.ITIMER_REAL, WAIT_SECONDS)
-        else:
-            tell(unraisable)
-
-    numbers = (signal.SIGALRM, signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, take) for number in numbers}
-    sys.unraisablehook = lost
-    try:
-        yield
+    cluster = sys.modules.get("jaxrnn.sweeps.cluster")
+    if frame is not None and getattr(cluster, "is_driving", False):
+        raise KeyboardInterrupt(number)
+    try:  # by the descriptors, since print may have been interrupted
+        if os.isatty(1):
+            os.write(1, b"\x1b[?25h\n")  # the cursor, which the live view hides
+        os.write(2, b"jaxrnn: interrupted; the same command goes on from here\n")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        sys.unraisablehook = tell
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+        os._exit(128 + number)
 
 
 def _run() -> None:

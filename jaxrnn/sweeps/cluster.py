@@ -31,6 +31,9 @@ CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two tallies of a job, to spare the scheduler
 SAVED, ENDED = "saved", "ended"
 
+is_driving = False
+"""Whether this process has something on a scheduler that it has to delete before it goes."""
+
 _one_job = Lock()  # a worker process has one set of devices, however many threads
 
 
@@ -82,6 +85,7 @@ def train_on_dask(
     All jobs are submitted at once and wait on the scheduler. Raises what :func:`run_sweep_on_dask`
     raises.
     """
+    global is_driving
     if (job := jobs.next()) is None:
         return
     with _connected(address) as client:
@@ -105,6 +109,7 @@ def train_on_dask(
 
         variables: list[Any] = []
         under_way: dict[int, _Submitted] = {}
+        is_driving = True
         try:
             while job is not None or under_way:
                 while job is not None:
@@ -133,6 +138,7 @@ def train_on_dask(
                     else:
                         raise _given_up(one.job.experiment)
         finally:
+            is_driving = False
             for variable in variables:
                 variable.delete()
 
