@@ -36,7 +36,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.problems.horizon import DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.protocol import MATCHES, rank, settle_whole_numbers, sized
+from jaxrnn.scorecard.protocol import MATCHES, check_seeds, rank, settle_whole_numbers, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.sweeps.searches import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
@@ -73,7 +73,15 @@ INITIALIZERS = ("xavier", "orthogonal", "chrono")
 SEARCHED = ("learning_rate", "clip", "forget_bias", "input_bias")
 """Besides the initializer, which all trials of an experiment share."""
 
-OCTAVES_OF_SOBOL = 7  # of the number of its points
+SOBOL = (
+    (64, 32, 16, 8, 4, 2, 1),
+    (64, 96, 80, 120, 68, 102, 85),
+    (64, 96, 48, 72, 116, 46, 71),
+    (64, 96, 16, 40, 124, 58, 81),
+    (64, 32, 16, 88, 124, 110, 61),
+)
+"""The first direction numbers of Sobol's sequence in each dimension, times 128. Source: Joe & Kuo
+2008, file new-joe-kuo-6.21201."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +97,10 @@ class HorizonProtocol:
     search_version: int = 3  # rows of an earlier one are of other settings or seeds
 
     def __post_init__(self) -> None:
-        """Raise InputError for an unknown match or lag, for a seed that the search has, too, and
-        for what is no whole number."""
+        """Raise InputError for an unknown match or lag, for seeds out of range or that the search
+        has, too, and for what is no whole number."""
         settle_whole_numbers(self)
+        check_seeds(self, seed=len(REPORT), search_seed=2)
         look_up(MATCHES, "match", self.match)
         if self.longest_lag not in LAGS:
             choices = ", ".join(map(str, LAGS))
@@ -133,11 +142,17 @@ class Setting(NamedTuple):
 @cache
 def settings() -> tuple[Setting, ...]:
     """All settings that a cell can get, in their order: the first points of Sobol's sequence,
-    without the origin, a corner of the ranges."""
-    from scipy.stats.qmc import Sobol
+    without the origin, a corner of the ranges.
 
-    points = Sobol(len(Setting._fields), scramble=False).random_base2(OCTAVES_OF_SOBOL)
-    return tuple(Setting(*map(float, point)) for point in points[1 : 1 + NUM_SETTINGS])
+    Point n is point n - 1 with the bits of one direction number turned, that of the lowest bit of
+    n (Antonov & Saleev 1979).
+    """
+    points, place = [], [0] * len(SOBOL)
+    for n in range(1, NUM_SETTINGS + 1):
+        lowest = (n & -n).bit_length() - 1
+        place = [one ^ numbers[lowest] for one, numbers in zip(place, SOBOL, strict=True)]
+        points.append(Setting(*(one / 128 for one in place)))
+    return tuple(points)
 
 
 def with_setting(base: Experiment, setting: Setting | None) -> Experiment:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from jaxrnn.errors import InputError, Note, look_up, whole_number
+from jaxrnn.errors import InputError, Note, look_up, shown, whole_number
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Suite
@@ -60,8 +60,10 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Raise InputError where there is nothing to choose from, or the report would see what the
-        search has seen, or for an unknown match, or for what is no whole number."""
+        search has seen, or for an unknown match, a seed out of range, or what is no whole
+        number."""
         settle_whole_numbers(self)
+        check_seeds(self, seed=1, search_seed=1)
         look_up(MATCHES, "match", self.match)
         choices = {"keeping": self.keeping, "closing": self.closing, **self.learning_rates}
         if lacking := [name for name, values in choices.items() if not values]:
@@ -82,6 +84,19 @@ def settle_whole_numbers(protocol: Any) -> None:
         if one.type is int:
             value = whole_number(flag_name(one.name), getattr(protocol, one.name))
             object.__setattr__(protocol, one.name, value)
+
+
+NUM_SEEDS = 2**32  # from 0 on, as Experiment has it
+
+
+def check_seeds(protocol: Any, **used: int) -> None:
+    """Refuse a first seed if it, or one of as many as are ``used`` from it on, is out of range. An
+    experiment would refuse it, too, but only after the search."""
+    for name, number in used.items():
+        first, most = getattr(protocol, name), NUM_SEEDS - number
+        if not 0 <= first <= most:
+            more = f", since {number} seeds from it on are used" * (number > 1)
+            raise InputError(f"{flag_name(name)} {shown(first)} must be from 0 to {most}{more}")
 
 
 SMALL = Protocol()
