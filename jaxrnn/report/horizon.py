@@ -21,6 +21,9 @@ ERROR = 0.025
 CONTRADICTION = 0.005
 """The same of the intervals that contradict a share that does not rise."""
 
+MOST = 2**31 - 1
+"""The greatest length, and number of trials."""
+
 DRAWS = 10_000
 """Of the shares, for the intervals of octaves."""
 
@@ -93,9 +96,9 @@ def _checked(
             f"a horizon needs solved and trials for each length: there are {len(lengths)} lengths, "
             f"{len(solved)} solved and {len(trials)} trials"
         )
-    at = [whole_number("length", one, 1) for one in lengths]
-    y = [whole_number("solved", one, 0) for one in solved]
-    n = [whole_number("trials", one, 1) for one in trials]
+    at = [_counted("length", one, 1) for one in lengths]
+    y = [_counted("solved", one, 0) for one in solved]
+    n = [_counted("trials", one, 1) for one in trials]
     if len(set(at)) < len(at):
         raise InputError(f"lengths {shown(at)} must differ")
     for one, of in zip(y, n, strict=True):
@@ -103,6 +106,14 @@ def _checked(
             raise InputError(f"solved {one} must not be above trials {of}")
     order = np.argsort(at)
     return np.array(at)[order], np.array(y)[order], np.array(n)[order]
+
+
+def _counted(name: str, value: Any, least: int) -> int:
+    """A whole number that NumPy can count with."""
+    number = whole_number(name, value, least)
+    if number > MOST:
+        raise InputError(f"{name} {shown(number)} must be at most {MOST}")
+    return number
 
 
 def passed_low(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
@@ -227,7 +238,7 @@ def _octaves(
     at: np.ndarray, y: np.ndarray, n: np.ndarray, over: Sequence[int] | None, stream: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sum of the shares, over the lengths ``at`` or others, and ``DRAWS`` of it."""
-    every = at if over is None else np.array(sorted(whole_number("length", one, 1) for one in over))
+    every = at if over is None else np.array(sorted(_counted("length", one, 1) for one in over))
     if len(every) < 2:
         raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
     drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
