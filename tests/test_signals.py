@@ -1,7 +1,5 @@
-"""An interruption is heeded once, and never half-way through an import or a callback."""
+"""An interruption ends a command at any moment, in one sentence; then the command goes on."""
 
-import gc
-import importlib
 import os
 import signal
 import subprocess
@@ -9,150 +7,134 @@ import sys
 import time
 
 import pytest
-from helpers import run
 
-from jaxrnn.cli import heeded
+from jaxrnn import cli
+from jaxrnn.store.run_directory import LOCK
 
 SENTENCE = "jaxrnn: interrupted; the same command goes on from here\n"
-
-
-def wait():
-    """Some seconds, in which an interruption comes."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        time.sleep(0.001)
-
-
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+FOREVER = "import sys, time\nsys.stderr.write('begun\\n')\nwhile True: time.sleep(0.01)\n"
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_raises_and_the_handlers_are_handed_back(number):
-    numbers = (*NUMBERS, signal.SIGALRM)
-    before = [signal.getsignal(one) for one in numbers]
-    with pytest.raises(KeyboardInterrupt) as caught, heeded():
-        signal.raise_signal(number)
-    assert caught.value.args == (number,)
-    assert [signal.getsignal(one) for one in numbers] == before
+def started(*words, program="from jaxrnn.cli import main; main()", **options):
+    """The command in a process of its own, which heeds the interrupt even in the background."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
 
 
-def test_no_signal_comes_after_the_end():
-    def interrupted_import():
-        signal.raise_signal(signal.SIGINT)
-
-    code = interrupted_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")
-    interrupted_import.__code__ = code
-    with heeded():
-        interrupted_import()
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+def ended(process):
+    """Its status and what it said as an error; it is killed if it goes on."""
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, error
 
 
-def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost():
-    seen = []
-
-    class Cycle:
-        def __init__(self):
-            self.itself = self
-
-        def __del__(self):
-            seen.append(self)
-            signal.raise_signal(signal.SIGTERM)
-
-    def collect():
-        Cycle()  # only here, since Python may collect it at once, and the signal would end it
-        gc.collect()
-        assert len(seen) == 1
-        wait()
-
-    with pytest.raises(KeyboardInterrupt) as caught, heeded():
-        collect()
+def test_a_clusters_driver_alone_unwinds(monkeypatch):
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr(os, "write", lambda *_: None)
+    monkeypatch.setattr("jaxrnn.sweeps.cluster.is_driving", True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cli.leave(signal.SIGTERM, sys._getframe())
     assert caught.value.args == (signal.SIGTERM,)
+    assert left == []
+    monkeypatch.setattr("jaxrnn.sweeps.cluster.is_driving", False)
+    cli.leave(signal.SIGTERM, sys._getframe())
+    assert left == [143]
 
 
-def test_other_errors_in_callbacks_are_told_as_ever(monkeypatch):
-    class Faulty:
-        def __del__(self):
-            raise ValueError("in vain")
-
-    told = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda one: told.append(str(one.exc_value)))
-    with heeded():
-        Faulty()  # gone at once
-    assert told == ["in vain"]
-
-
+@pytest.mark.integration
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_waits_until_a_module_is_imported(number, tmp_path, monkeypatch):
-    name = f"interrupted_by_{number}"
-    text = f"import signal\nsignal.raise_signal({number})\nWHOLE = True\n"
-    (tmp_path / f"{name}.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def import_it():
-        assert importlib.import_module(name).WHOLE
-        wait()
-
-    with pytest.raises(KeyboardInterrupt) as caught, heeded():
-        import_it()
-    assert caught.value.args == (number,)
-
-
-@pytest.mark.parametrize("how", ["file", "module", "helper", "builder"])
-def test_code_of_ones_own_that_never_returns_is_interrupted(how, tmp_path):
-    forever = "import sys, time\nsys.stderr.write('begun\\n')\nwhile True: time.sleep(0.01)\n"
-    never = "".join(f"    {line}\n" for line in forever.splitlines())
-    text = {"helper": "import forever\n", "builder": f"def mine(i, h, o):\n{never}"}
-    (tmp_path / "forever.py").write_text(forever)
-    (tmp_path / "mine.py").write_text(text.get(how, forever))
-    name = {"module": "forever:mine"}.get(how, "mine.py:mine")
-    command = [sys.executable, "-m", "jaxrnn", "sweep", "--cells", name, "--lengths", "4"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as one:
-        assert one.stderr.readline() == "begun\n"
-        one.send_signal(signal.SIGTERM)
-        try:
-            assert one.wait(60) == 128 + signal.SIGTERM
-        finally:
-            one.kill()  # or leaving the block would wait for it
-        assert one.stderr.read() == SENTENCE
-    assert not list(tmp_path.glob("runs/*"))
-
-
-def test_an_interruption_while_it_starts_is_one_sentence(tmp_path):
-    # Of a command that takes seconds, since the interruption may be taken a hundredth of a second
-    # after the last import.
+@pytest.mark.parametrize("where", ["import", "collector", "C"])
+def test_a_signal_is_not_lost_where_python_drops_exceptions(where, number, tmp_path):
+    # In C, scipy's Cython would have printed it; ctypes does the same.
+    raised = {
+        "import": "sys.meta_path.insert(0, Interruption())",
+        "collector": "import gc; gc.callbacks.append(strike)",
+        "C": "import ctypes; ctypes.CFUNCTYPE(None)(strike)()",
+    }[where]
     program = f"""
 import signal, sys
+
+def strike(*_):
+    signal.raise_signal({int(number)})
 
 class Interruption:
     def find_spec(self, name, path=None, target=None):
         if name == "jax":
-            sys.meta_path.remove(self)
-            signal.raise_signal(signal.SIGINT)
+            strike()
 
-sys.argv = "jaxrnn sweep --cells simple_rnn --lengths 4 --out {tmp_path}".split()
-from jaxrnn.cli import main
-sys.meta_path.insert(0, Interruption())
-main()
+sys.argv = "jaxrnn sweep --cells simple_rnn --lengths 4".split()
+from jaxrnn import cli
+begin = cli._run
+
+def begun():
+    {raised}
+    begin()
+
+cli._run = begun
+cli.main()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", SENTENCE)
+    assert ended(started(program=program, cwd=tmp_path)) == (128 + number, SENTENCE)
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("number", "where"),
-    [
-        (signal.SIGTERM, "training.host_loop.program_for"),
-        (signal.SIGINT, "report.document.pictures_of"),
-    ],
-)
-def test_an_interruption_anywhere_is_one_sentence_and_the_run_goes_on(
-    number, where, tmp_path, monkeypatch, capsys
-):
-    flags = ["--cells", "simple_rnn", "--lengths", "4", "--trials", "2", "--window", "50"]
-    flags += ["--max-steps", "500", "--out", tmp_path]
-    with monkeypatch.context() as patch:
-        patch.setattr(f"jaxrnn.{where}", lambda *_, **__: signal.raise_signal(number))
-        patch.setattr(os, "_exit", sys.exit)  # it would end the tests
-        assert run("sweep", *flags) == 128 + number
-    assert capsys.readouterr().err == SENTENCE
-    assert run("sweep", *flags) == 0
+@pytest.mark.integration
+@pytest.mark.parametrize("how", ["file", "module", "helper", "builder"])
+def test_code_of_ones_own_that_never_returns_is_interrupted(how, tmp_path):
+    never = "".join(f"    {line}\n" for line in FOREVER.splitlines())
+    text = {"helper": "import forever\n", "builder": f"def mine(i, h, o):\n{never}"}
+    (tmp_path / "forever.py").write_text(FOREVER)
+    (tmp_path / "mine.py").write_text(text.get(how, FOREVER))
+    name = {"module": "forever:mine"}.get(how, "mine.py:mine")
+    process = started("sweep", "--cells", name, "--lengths", "4", cwd=tmp_path)
+    assert process.stderr.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, SENTENCE)
+    assert {path.name for path in tmp_path.glob("runs/*/*")} == {LOCK}
+
+
+@pytest.mark.integration
+def test_a_horizon_is_interrupted_at_any_moment(tmp_path):
+    words = ("horizon", "lstm", "--tasks", "two_sequence", "--out", tmp_path)
+    begun = time.monotonic()
+    process = started(*words)
+    while not list(tmp_path.glob("checkpoint-*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    whole = time.monotonic() - begun  # from the start into its training
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, SENTENCE)
+    for share, number in zip((0.05, 0.2, 0.4, 0.6, 0.8), 3 * NUMBERS, strict=False):
+        process = started(*words)
+        time.sleep(share * whole)
+        process.send_signal(number)
+        assert ended(process) == (128 + number, SENTENCE), share
+
+
+@pytest.mark.integration
+def test_an_interrupted_driver_leaves_nothing_on_the_scheduler(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as one:
+        words = ("sweep", "--cells", "lstm", "--lengths", "20", "--max-steps", 10**7)
+        address = one.scheduler_address
+        process = started(*words, "--out", tmp_path, "--dask", address)
+        kept = one.scheduler.extensions["variables"].variables
+        deadline = time.monotonic() + 120
+        while not kept or not list(tmp_path.glob("checkpoint-*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (130, SENTENCE)
+        while kept:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
