@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from helpers import rows_of
 
 from jaxrnn import cli
 from jaxrnn.store.run_directory import LOCK
@@ -118,6 +119,35 @@ def test_a_horizon_is_interrupted_at_any_moment(tmp_path):
         time.sleep(share * whole)
         process.send_signal(number)
         assert ended(process) == (128 + number, SENTENCE), share
+
+
+@pytest.mark.integration
+def test_killed_and_interrupted_the_rows_are_those_of_an_uninterrupted_run(tmp_path):
+    # Hopeless at length 20, so that it runs to the cap: some seconds and several checkpoints.
+    words = ["sweep", "--cells", "lstm", "--lengths", "4", "20", "--trials", "3"]
+    words += ["--max-steps", "150000", "--out"]
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}  # as users have it
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    assert ended(started(*words, whole, env=env)) == (0, "")
+    before = None
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+        process = started(*words, out, env=env)
+        while (held := saved_at(out)) in (None, before):  # until it has saved more
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        expected = (-9, "") if number == signal.SIGKILL else (128 + number, SENTENCE)
+        assert ended(process) == expected
+        assert len(rows_of(out)) == 3  # length 4 is kept
+        before = held
+    assert ended(started(*words, out, env=env)) == (0, "")
+    assert (out / "trials.jsonl").read_bytes() == (whole / "trials.jsonl").read_bytes()
+    assert saved_at(out) is None
+
+
+def saved_at(out):
+    """When the checkpoint of length 20 was written, if it is there."""
+    return next((path.stat().st_mtime_ns for path in out.glob("checkpoint-*-20-*.npz")), None)
 
 
 @pytest.mark.integration
