@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 from filelock import FileLock
-from helpers import clopper_pearson, random_params, rows_of, run
+from helpers import first_table, random_params, rows_of, run
 
 from jaxrnn import CELLS, INITIALIZERS, OBJECTIVES, OPTIMIZERS, TASKS, Experiment, run_trials
 from jaxrnn.cli.commands import COMMANDS
@@ -38,16 +38,13 @@ def finished(tmp_path_factory):
     return out
 
 
+def contents_of(out):
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.name != LOCK}
+
+
 def test_a_sweep_writes_rows_config_report_and_plots(finished):
-    names = {path.name for path in finished.iterdir()}
-    assert names - {LOCK} == {
-        "trials.jsonl",
-        "config.json",
-        "report.html",
-        "report.md",
-        "steps_to_solution.png",
-        "learning_curves.png",
-    }
+    names = {"trials.jsonl", "config.json", "report.html", "report.md"}
+    assert contents_of(finished).keys() == names | {"steps_to_solution.png", "learning_curves.png"}
     config = json.loads((finished / "config.json").read_text())
     assert config["settings"]["lengths"] == [4, 5]
     assert config["settings"]["clip"] == 5.0
@@ -72,23 +69,18 @@ def test_rows_say_what_run_trials_returns_and_every_setting(finished):
     assert rows[0] | settings | {"optimizer": "clipped_sgd"} == rows[0]
 
 
-def test_the_same_command_again_runs_nothing(finished, monkeypatch, capsys):
-    before = (finished / "trials.jsonl").read_bytes()
+def test_a_sweep_again_trains_nothing_and_its_report_is_rebuilt(finished, monkeypatch, capsys):
+    rows, report = ((finished / name).read_bytes() for name in ("trials.jsonl", "report.md"))
+    for name in ("report.md", "learning_curves.png"):
+        (finished / name).unlink()
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)  # a call would fail
-    assert run("sweep", *SMALL, "--out", finished) == 0
-    assert (finished / "trials.jsonl").read_bytes() == before
-    assert "from an earlier call" in capsys.readouterr().out
-
-
-def test_report_rebuilds_what_the_sweep_wrote(finished, monkeypatch, capsys):
-    written = (finished / "report.md").read_bytes()
-    (finished / "report.md").unlink()
-    (finished / "learning_curves.png").unlink()
-    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", None)
     assert run("report", finished) == 0
-    assert (finished / "report.md").read_bytes() == written
+    assert (finished / "report.md").read_bytes() == report
     assert (finished / "learning_curves.png").stat().st_size > 10_000
     assert "lstm" in capsys.readouterr().out
+    assert run("sweep", *SMALL, "--out", finished) == 0
+    assert (finished / "trials.jsonl").read_bytes() == rows
+    assert "from an earlier call" in capsys.readouterr().out
 
 
 def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkeypatch):
@@ -158,25 +150,6 @@ def test_few_trials_on_an_accelerator_are_one_sentence(platform, trials, is_said
     ]
 
 
-def test_two_experiments_side_by_side(tmp_path, capsys):
-    out = tmp_path / "both"
-    flags = ["--cells", "lstm", "--lengths", "4", "--trials", "2", "--window", "50"]
-    flags += ["--max-steps", "3000", "--experiment", "notebook", "better"]
-    assert run("sweep", *flags, "--out", out) == 0
-    rows = rows_of(out)
-    settings = ("experiment", "hidden_size", "initializer", "loss_reduction", "seed")
-    assert [tuple(row[name] for name in settings) for row in rows] == [
-        ("notebook", 20, "notebook_xavier", "mean", 0),
-        ("notebook", 20, "notebook_xavier", "mean", 0),
-        ("better", 128, "long_memory", "sum", 1),
-        ("better", 128, "long_memory", "sum", 1),
-    ]
-    slow, fast = ([row["solved_at"] for row in rows[k : k + 2]] for k in (0, 2))
-    assert max(fast) < min(slow)
-    assert "better" in capsys.readouterr().out
-    assert "| lstm (better) | 4 | 2/2 |" in (out / "report.md").read_text()
-
-
 @pytest.mark.parametrize("flags", [(), pytest.param(("--cost",), marks=pytest.mark.slow)])
 def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to_cost(
     flags, capsys, monkeypatch
@@ -234,6 +207,9 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
     assert all((out / name).stat().st_size > 10_000 for name in names)
 
 
+NEEDS, WINDOW = "needs a cell with that gate: ", "the experiment's window"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -254,12 +230,18 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
         ("sweep --schedule linear", "unknown schedule 'linear': choose from constant, cosine, "),
         ("sweep --warmup -1", "warmup -1 must not be negative"),
         ("sweep --optimizer-options momentum=2", "momentum 2 must be a number from 0 to below 1"),
-        ("sweep --lengths 5 --task-options shortest=4", "shortest 4 needs num_symbols, since the"),
+        ("sweep --task-options shortest=4", "shortest 4 needs num_symbols, since the alphabet"),
         ("grid --learning-rate 1 nan", "learning-rate nan must be a positive number"),
         ("grid --initial-scale 1 -2", "initial-scale -2.0 must be a positive number"),
         ("grid --forget-bias inf", "forget-bias inf must be a finite number"),
-        ("grid --cell simple_rnn --forget-bias 1", "forget-bias 1.0 needs a cell with that gate: "),
-        ("grid --cell gru --input-bias 0 -1", "input-bias -1.0 needs a cell with that gate: gru"),
+        (
+            "grid --cell simple_rnn --forget-bias 1",
+            f"forget-bias 1.0 {NEEDS}simple_rnn has cand",
+        ),
+        (
+            "grid --cell gru --input-bias 0 -1",
+            f"input-bias -1.0 {NEEDS}gru has reset, updat",
+        ),
         ("grid --trials -2", "trials -2 must be at least 1"),
         ("grid --clipping value", "unknown clipping 'value': choose from element, none, norm"),
         ("grid --optimizer adam", "unknown optimizer 'adam': choose from clipped_adam, clipped_ad"),
@@ -271,7 +253,7 @@ def test_inspect_draws_each_net_and_the_gradients(tmp_path, capsys):
         ("paper 4 --cost", "cost needs the list, so name no experiments: jaxrnn paper --c"),
         ("paper --trials 3", "trials 3 needs the name of an experiment, such as 6a"),
         ("paper --keep-weights", "keep-weights True needs the name of an experiment, such as 6a"),
-        ("paper 4 --max-sequences 100", "the experiment's window 2000 must not be above max-seq"),
+        ("paper 4 --max-sequences 100", f"{WINDOW} 2000 must not be above max-sequences 100"),
         ("paper 3a --max-sequences 99", "max-sequences 99 must be at least 100, the sequences b"),
         ("inspect --trial -1", "trial -1 must not be negative"),
         ("inspect --experiment best", "unknown experiment 'best': choose from 1, 1-3x2-0.1"),
@@ -285,10 +267,6 @@ def test_a_bad_flag_is_one_sentence_and_leaves_no_directory(words, sentence, tmp
     assert error.startswith(f"jaxrnn: {sentence}")
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
-
-
-def contents_of(out):
-    return {path.name: path.read_bytes() for path in out.iterdir() if path.name != LOCK}
 
 
 def refused(out, capsys, *flags):
@@ -386,35 +364,20 @@ def test_a_grids_rows_carry_their_own_settings_and_outcomes(finished_grid):
     assert (settings["experiment"], settings["initial_scale"]) == (["grid"], 2.0)
 
 
-def steps_in_words(value):
-    return f"{value:,.0f}" if math.isfinite(value) else "never"
-
-
 def test_a_grids_report_has_a_line_for_each_combination_best_first(finished_grid):
     steps = defaultdict(list)
     for row in rows_of(finished_grid):
-        solved_at = math.inf if row["solved_at"] is None else row["solved_at"]
-        steps[row["learning_rate"], row["forget_bias"]].append(solved_at)
-    expected = {}
-    for (rate, bias), values in steps.items():
-        finite = [value for value in values if math.isfinite(value)]
-        low, high = clopper_pearson(len(finite), 3)
-        line = [f"{len(finite)}/3", f"{100 * low:.0f}-{100 * high:.0f}"]
-        line += [steps_in_words(np.mean(finite)) if finite else "-"]
-        line += [steps_in_words(np.median(values)), steps_in_words(max(values))]
-        place = -len(finite), np.median(values)
-        expected[f"{rate:g}", f"{bias:g}"] = place, line
-
+        end = math.inf if row["solved_at"] is None else row["solved_at"]
+        steps[f"{row['learning_rate']:g}", f"{row['forget_bias']:g}"].append(end)
+    place = {one: (-sum(map(math.isfinite, ends)), np.median(ends)) for one, ends in steps.items()}
     text = (finished_grid / "report.md").read_text()
-    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    header, _, *body = cells
+    header, _, *body = first_table(text)
     assert header[:4] == ["net", "T", "learning rate", "forget bias"]
-    assert len(body) == 4
-    assert {(line[2], line[3]) for line in body} == expected.keys()
+    assert {(line[2], line[3]) for line in body} == place.keys()
     for line in body:
         assert line[:2] == ["lstm", "5"]
-        assert line[4:] == expected[line[2], line[3]][1]
-    places = [expected[line[2], line[3]][0] for line in body]
+        assert line[4] == f"{-place[line[2], line[3]][0]}/3"
+    places = [place[line[2], line[3]] for line in body]
     assert places == sorted(places)
     assert places[0] < places[-1]  # the combinations differ, so the order says something
     assert "](grid.png)" in text
@@ -448,6 +411,16 @@ def asked(monkeypatch):
     return taken
 
 
+def test_two_experiments_are_side_by_side_with_their_own_settings(asked):
+    words = "--cells lstm --lengths 4 --layers 3 --trials 2 --experiment notebook better"
+    assert run("sweep", *words.split()) == 0
+    settings = ("name", "hidden_size", "initializer", "loss_reduction", "seed", "layers")
+    assert [tuple(getattr(one, name) for name in settings) for one in asked] == [
+        ("notebook", 20, "notebook_xavier", "mean", 0, 3),
+        ("better", 128, "long_memory", "sum", 1, 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -469,14 +442,14 @@ def test_a_recipe_is_a_few_flags(tmp_path):
     words += " --optimizer clipped_rmsprop --optimizer-options decay=0.99 eps-in-sqrt=false"
     words += " --schedule steps --schedule-options every=10 factor=0.5 --warmup 5"
     words += " --max-failures 3 --mean-error 0.4 --test-size 0 --final-test 10 --join-at 8"
-    assert run(*words.split(), "--out", tmp_path) == 0
+    assert run(*words.split(), "--clipping", "none", "--out", tmp_path) == 0
     for row in rows_of(tmp_path):
         assert row["task_options"] == {"num_informative": 2, "shortest": 5}
         assert row["optimizer_options"] == {"decay": 0.99, "eps_in_sqrt": False}
         assert row["schedule_options"] == {"every": 10, "factor": 0.5}
         given = {"schedule": "steps", "warmup": 5, "max_failures": 3, "mean_error": 0.4}
         given |= {"test_size": 0, "final_test": 10, "join_at": 8, "batch_size": 4}
-        assert row == row | given
+        assert row == row | given | {"clipping": "none"}
 
 
 def test_options_are_added_to_those_of_the_experiment(asked):

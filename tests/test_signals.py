@@ -18,13 +18,12 @@ FOREVER = "import sys, time\nsys.stderr.write('begun\\n')\nwhile True: time.slee
 
 
 def started(*words, program="from jaxrnn.cli import main; main()", **options):
-    """The command in a process of its own, which heeds the interrupt even in the background."""
+    """The command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **options,
     )
 
