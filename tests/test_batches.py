@@ -1,7 +1,6 @@
 """Batches: what an update by several sequences is, and what does not depend on their number."""
 
 from dataclasses import replace
-from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +10,8 @@ import pytest
 from helpers import (
     BY_TEST,
     FLOAT64,
-    WINDOW,
-    Memory,
     assert_trees_close,
     first_params,
-    promotion,
     rows_of,
     run as command,
     settings_of_one,
@@ -25,13 +21,7 @@ from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.inspection import trained_params
 from jaxrnn.outcome import curve_edges
 from jaxrnn.problems import settled
-from jaxrnn.scorecard.protocol import CARDS, Protocol, searches
-from jaxrnn.scorecard.shipped import begun, in_json
 from jaxrnn.store.files import name_of
-from jaxrnn.store.rows import experiment_of, make_row
-from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import run, run_sweep
-from jaxrnn.training import host_loop, lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build, trial_key
 
@@ -48,14 +38,10 @@ SMALL = settled(
 )
 
 
-by_name = partial(pytest.param, marks=pytest.mark.slow)
-"""A parameter that is tried by name, in minutes."""
-
-
-@cache
-def outcomes(experiment):
-    with promotion(experiment):
-        return run_trials(experiment)
+@pytest.fixture(scope="module")
+def outcomes():
+    """What SMALL comes to."""
+    return run_trials(SMALL)
 
 
 def by_hand(experiment, trial):
@@ -86,7 +72,7 @@ def by_hand(experiment, trial):
 
 
 @pytest.mark.parametrize("cell", notebook.BUILDERS)
-@pytest.mark.parametrize(("size", "clip"), [(2, 0.02), (4, 1e30), (4, 0.02), (16, 1e30)])
+@pytest.mark.parametrize(("size", "clip"), [(2, 0.02), (16, 1e30)])
 def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
     """Against NumPy, element by element clipped after the mean is taken."""
     with jax.enable_x64(True):
@@ -119,9 +105,9 @@ def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
     assert errors.shape == (size,)
 
 
-def test_errors_count_one_by_one_and_a_trial_ends_within_an_update():
+def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(outcomes):
     kept = run_trials(SMALL, keep_params=True)
-    assert kept == outcomes(SMALL)
+    assert kept == outcomes
     solved = [one for one in kept if one.status == "solved"]
     assert len(solved) >= 2
     assert any(one.steps % 4 for one in solved)
@@ -136,7 +122,9 @@ def test_errors_count_one_by_one_and_a_trial_ends_within_an_update():
         )
 
 
-@pytest.mark.parametrize("batch_size", [*map(by_name, (4, 32)), 7])
+@pytest.mark.parametrize(
+    "batch_size", [7, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 32))]
+)
 def test_a_cap_that_is_no_number_of_whole_updates(batch_size):
     hopeless = replace(SMALL, batch_size=batch_size, max_steps=90, window=90, threshold=1e-6)
     for one in run_trials(hopeless, keep_params=True):
@@ -147,52 +135,6 @@ def test_a_cap_that_is_no_number_of_whole_updates(batch_size):
         assert status == "unsolved"
         assert one.curve[-1] == pytest.approx(np.mean(errors[curve_edges(90)[-1] :]), rel=1e-3)
         assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
-
-
-OVER = {
-    "streak": SMALL,
-    "window": replace(WINDOW, batch_size=4),
-    "test": replace(BY_TEST, batch_size=4),
-    "lstm": replace(SMALL, cell="lstm", max_steps=2000, batch_size=32, trials=4),
-    "gru by Adam": replace(
-        SMALL, cell="gru", optimizer="clipped_adam", learning_rate=0.01, batch_size=32, trials=4
-    ),
-}
-
-
-OVER_QUICKLY = [one if one in ("streak", "lstm") else by_name(one) for one in OVER]
-
-
-@pytest.mark.parametrize("name", OVER_QUICKLY)
-@pytest.mark.parametrize(("num_lanes", "chunk", "devices"), [(3, 7, 2), (64, 1, 1)])
-def test_outcomes_depend_neither_on_lanes_nor_on_chunks_nor_on_devices(
-    name, num_lanes, chunk, devices
-):
-    experiment = OVER[name]
-    with promotion(experiment):
-        cut = run_trials(
-            experiment, lanes=num_lanes, chunk_steps=chunk, devices=jax.devices()[:devices]
-        )
-    assert cut == outcomes(experiment)
-
-
-@pytest.mark.parametrize("name", OVER_QUICKLY)
-def test_a_killed_run_goes_on_to_the_same_outcomes(name, monkeypatch):
-    experiment = OVER[name]
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    memory, seen = Memory(), []
-
-    def kill(tally):
-        seen.append(tally)
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-
-    options = {"lanes": 3, "chunk_steps": 2, "checkpoint": memory}
-    with promotion(experiment):
-        with pytest.raises(KeyboardInterrupt):
-            run_trials(experiment, on_chunk=kill, **options)
-        assert memory.saves[-1]["lane_step"].max() > 0
-        assert run_trials(experiment, **options) == outcomes(experiment)
 
 
 def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():
@@ -210,9 +152,8 @@ def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():
 
 
 def test_a_test_set_is_looked_at_after_the_updates_that_test_every_takes():
-    experiment = replace(OVER["test"], batch_size=8)  # every 20 sequences: after 24
-    with promotion(experiment):
-        ends = {one.steps for one in run_trials(experiment) if one.status == "solved"}
+    experiment = replace(BY_TEST, batch_size=8)  # every 20 sequences: after 24
+    ends = {one.steps for one in run_trials(experiment) if one.status == "solved"}
     assert ends
     assert all(steps % 24 == 0 for steps in ends)
     rule = "must be at least 24, the sequences before the first look at the test set"
@@ -230,24 +171,7 @@ def test_units_join_with_the_first_update_that_begins_late_enough():
         assert changed == moves, steps
 
 
-def test_a_directory_grows_and_goes_on(tmp_path):
-    fewer = replace(SMALL, trials=2)
-    with RunDirectory(tmp_path) as directory:
-        run_sweep([fewer], directory, keep_weights=True)
-        rows = run_sweep([SMALL], directory, keep_weights=True)
-    assert [row["solved_at"] for row in rows] == [one.solved_at for one in outcomes(SMALL)]
-    assert {row["batch_size"] for row in rows} == {4}
-    with pytest.raises(InputError, match="was begun with batch-size 4, not 1"):
-        run(replace(SMALL, batch_size=1), tmp_path)
-
-
-def test_a_row_without_a_batch_size_has_one_and_files_keep_their_names(tmp_path):
-    one = replace(SMALL, batch_size=1, trials=1)
-    row = make_row(one, outcomes(SMALL)[0]).values()
-    assert row.pop("batch_size") == 1
-    assert experiment_of(row | {"batch_size": 1}) == one.alone(0)
-    assert experiment_of(row) == one.alone(0)
-    # As version 0.1.0 spelled it.
+def test_files_are_named_by_a_batch_size_other_than_one():
     usual = settled(Experiment())
     name = name_of("weights", replace(usual, objective=None))
     assert name == "weights-notebook-lstm-10-7876f796.npz"
@@ -278,26 +202,6 @@ def test_commands_that_train_take_a_batch_size_and_a_grid_takes_several(tmp_path
     assert [row["batch_size"] for row in rows_of(tmp_path / "c")] == [500]
 
 
-def test_a_scorecard_of_batches_is_another_protocol(tmp_path, monkeypatch, capsys):
-    tiny = Protocol(
-        max_steps=3000,
-        trials=1,
-        learning_rates={"clipped_sgd": (0.1,)},
-        keeping=(1.0,),
-        closing=(0.0,),
-    )
-    assert {
-        one.batch_size for one in searches(CARDS["adding"].at(), replace(tiny, batch_size=8))
-    } == {8}
-    assert in_json(tiny)["batch_size"] == 1
-    monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", tiny)
-    card = ["scorecard", "--cells", "simple_rnn", "--tasks", "noise_free", "--out", tmp_path]
-    with begun(tmp_path, tiny):
-        pass
-    assert command(*card, "--batch-size", "8") == 2
-    assert "was begun with batch-size 1, not 8" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -309,8 +213,3 @@ def test_a_scorecard_of_batches_is_another_protocol(tmp_path, monkeypatch, capsy
 def test_a_wrong_batch_size_is_one_sentence(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(replace(SMALL, window=10), **settings)
-
-
-def test_a_chunk_has_as_many_sequences_as_without_batches():
-    for size, updates in ((1, 250), (4, 62), (32, 7), (1000, 1)):
-        assert lanes.chunk_updates_of(Experiment(batch_size=size), 10, None) == updates

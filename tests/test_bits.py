@@ -1,5 +1,6 @@
 """What the documentation promises: a trial computes the same to the bit, whatever the lanes, the
-length of the chunks and the number of devices. It is XLA that breaks it, so every cell is tried."""
+length of the chunks and the number of devices. It is XLA that breaks it, so every cell is tried,
+and every way to update; a few of them here, all by name."""
 
 import itertools
 from dataclasses import replace
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("as_users_have_it")
 LENGTHS, LANES = (4, 5, 10, 20, 50, 100), (1, 2, 3, 5, 8, 10, 32)
 CHUNKS, DEVICES = (1, 2, 7, 40), (1, 2)
 STEPS = 40  # what rounds in other ways shows after 1 to 26 updates
-REFERENCE = (10, 40, 1)
 SETTINGS = {
     "memory_blocks": {"cell_options": {"block_size": 2}},
     # Else its sums make all errors 1 at T = 50.
@@ -55,148 +55,28 @@ def errors_of(experiment, lanes, chunk, devices):
 
 
 def assert_same(experiment, ways):
-    expected = errors_of(experiment, *REFERENCE)
+    """The first of the ways is what the others are compared with."""
+    expected = errors_of(experiment, *ways[0])
     assert np.ptp(expected[-1]) > 0  # the trials differ
-    for way in ways:
+    for way in ways[1:]:
         errors = errors_of(experiment, *way)
         shared = min(errors.shape[1], expected.shape[1])
         np.testing.assert_array_equal(errors[:, :shared], expected[:, :shared], err_msg=f"{way}")
 
 
-# Of each cell one length, that at which most cells of a version of jax have differed.
-CASES = list(zip(CELLS, itertools.cycle((10, 4)), strict=False))
+TEN = (10, STEPS, 1)
 
-QUICK = ("lstm", "gru")  # the others by name
-
-
-def some_ways(case):
-    """Two ways for a case, one of 8 lanes at most: all cases together have every pair of lanes and
-    chunk, of lanes and devices, and of chunk and devices."""
-    pairs = list(itertools.product(LANES, CHUNKS))
-    half = len(pairs) // 2
-    return [
-        (*pairs[k], DEVICES[(k + k // len(CHUNKS)) % 2]) for k in (case % half, case % half + half)
-    ]
-
-
-def test_the_ways_of_the_short_run_hold_every_pair():
-    ways = {way for case in range(len(CASES)) for way in some_ways(case)}
-    for one, other in itertools.combinations(range(3), 2):
-        values = (LANES, CHUNKS, DEVICES)
-        pairs = set(itertools.product(values[one], values[other]))
-        assert {(way[one], way[other]) for way in ways} == pairs
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=f"{cell}-{length}", marks=[pytest.mark.slow] * (cell not in QUICK))
-        for case, (cell, length) in enumerate(CASES)
-    ],
-)
-def test_a_trial_computes_the_same_in_some_ways_to_ride(case):
-    ways = some_ways(case)
-    assert min(lanes for lanes, _, _ in ways) <= 8
-    assert_same(experiment_of(*CASES[case]), ways)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("length", [4, 20, 50])
-@pytest.mark.parametrize("cell", ["mlstm", "delta_net", "gated_delta_net", "delta_product"])
-def test_a_trial_computes_the_same_where_its_memory_takes_chunks_of_steps(cell, length):
-    experiment = replace(experiment_of(cell, length), hidden_size=chunks.FROM)
-    steps = chunks.STEPS // (2 if cell == "delta_product" else 1)
-    num_chunks = -(-(length - 1) // steps)  # XLA may do otherwise if there are as many lanes
-    assert_same(experiment, [(1, 7, 1), (3, 40, 2), (8, 2, 1), (32, 40, 2), (num_chunks, STEPS, 1)])
-
-
-@pytest.mark.parametrize("length", [4, 5])
-def test_the_loss_rounds_alike_in_any_batch(length):
-    """XLA's own exp does not: jax 0.12.0.1 computes 4 columns in vectors where the rows are a
-    multiple of 8, and then adds products after rounding them."""
-    steps, rng = 500, np.random.default_rng(0)
-    logits = rng.normal(size=(32, steps, length - 1, length)).astype(np.float32)
-    targets = rng.integers(0, length, size=(32, steps, length - 1)).astype(np.int32)
-
-    def gradients(logits, targets):
-        def loss(logits):
-            losses, errors = cross_entropy(logits, targets)
-            return losses.mean(), errors.max()
-
-        return jax.grad(loss, has_aux=True)(logits)
-
-    def all_steps(logits, targets):  # in a loop, as in a chunk
-        def one(carry, at):
-            return carry, jax.vmap(gradients)(*at)
-
-        return jax.lax.scan(one, 0, (logits, targets))[1]
-
-    for lanes in (8, 16, 32):
-        ten, many = (
-            jax.jit(all_steps, compiler_options=CPU_OPTIONS)(
-                *(array[:num].swapaxes(0, 1) for array in (logits, targets))
-            )
-            for num in (10, lanes)
-        )
-        shared = min(lanes, 10)
-        for one, other in zip(ten, many, strict=True):
-            np.testing.assert_array_equal(one[:, :shared], other[:, :shared])
-
-
-BOUNDED = list(itertools.product(("clipped_sgd", "clipped_adam"), ("element", "norm", "none")))
-QUICK_BOUNDED = (("clipped_sgd", "norm"), ("clipped_adam", "element"))
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "clipping"),
-    [pytest.param(*one, marks=[pytest.mark.slow] * (one not in QUICK_BOUNDED)) for one in BOUNDED],
-)
-def test_every_optimizer_rounds_alike_on_any_lanes_and_devices(optimizer, clipping):
-    """XLA divides in other ways on several devices than on one, and with jax 0.12.0.1 rounds a
-    product before it adds it, or not, as 8 or more lanes have it on an axis of 4."""
-    experiment = replace(
-        experiment_of("lstm", 5),
-        hidden_size=7,
-        optimizer=optimizer,
-        clipping=clipping,
-        clip=0.3,
-        learning_rate=0.3 if optimizer == "clipped_sgd" else 0.01,
-    )
-    assert_same(experiment, [(8, STEPS, 1), (32, 7, 2)])
-
-
-def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
-    """XLA adds 5 to 8 squares in vectors if there are 4, 8 or 16 lanes (jax 0.10.2)."""
-    optimizer = clipped_sgd(1.0, 0.3, "norm")
-
-    def update(gradient):
-        return optimizer.update(gradient, optimizer.init(gradient))[0]
-
-    for number in range(1, 10):
-        gradients = np.random.default_rng(0).normal(size=(96, number)).astype(np.float32)
-        program = jax.jit(jax.vmap(update), compiler_options=CPU_OPTIONS)
-        expected = np.concatenate([program(some) for some in np.split(gradients, 32)])
-        for lanes in (1, 4, 32):
-            some = np.split(gradients, 96 // lanes)
-            np.testing.assert_array_equal(np.concatenate(list(map(program, some))), expected)
-
-
-def test_a_net_with_a_bias_of_eight_outputs_rounds_alike_on_any_lanes():
-    experiment = Experiment(
-        task="associative_recall",
-        task_options={"vocabulary": 8, "num_pairs": 2, "power": 1.0},
-        cell="min_gru",
-        length=8,
-        hidden_size=66,
-        clipping="norm",
-        clip=0.3,
-        learning_rate=0.1,
-        trials=32,
-    )
-    assert_same(experiment, [(1, 40, 1), (8, 7, 2), (32, 40, 1)])
-
-
+BASE = replace(experiment_of("lstm", 5), hidden_size=7, clip=0.3)
 UPDATES = {
+    **{
+        f"{optimizer}-{clipping}": {
+            "optimizer": optimizer,
+            "clipping": clipping,
+            "learning_rate": 0.3 if optimizer == "clipped_sgd" else 0.01,
+        }
+        for optimizer in ("clipped_sgd", "clipped_adam")
+        for clipping in ("element", "norm", "none")
+    },
     "nesterov": {
         "optimizer_options": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.03},
         "learning_rate": 0.03,
@@ -230,43 +110,26 @@ def hooked(num_inputs, hidden_size, num_outputs):
     cell = lstm(num_inputs, hidden_size, num_outputs)
     return cell._replace(rate_factors=factors, project=projected)
 """
-
-
-QUICK_UPDATES = ("rmsprop", "gru in batches")
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param(one, id=name, marks=[pytest.mark.slow] * (name not in QUICK_UPDATES))
-        for name, one in UPDATES.items()
-    ],
+# XLA adds 5 to 8 squares in vectors if there are 4, 8 or 16 lanes (jax 0.10.2).
+EIGHT_OUTPUTS = Experiment(
+    task="associative_recall",
+    task_options={"vocabulary": 8, "num_pairs": 2, "power": 1.0},
+    cell="min_gru",
+    length=8,
+    hidden_size=66,
+    clipping="norm",
+    clip=0.3,
+    learning_rate=0.1,
+    trials=32,
 )
-def test_every_way_to_update_rounds_alike_on_any_lanes_and_devices(settings, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "hooks.py").write_text(HOOKS)
-    experiment = replace(experiment_of("lstm", 5), hidden_size=7, learning_rate=0.3, clip=0.3)
-    assert_same(replace(experiment, **settings), [(8, STEPS, 1), (3, 1, 1), (32, 7, 2)])
-
-
-def test_vectors_as_inputs_are_multiplied_alike_in_chunks_of_one_step():
-    assert_same(WINDOW, [(5, 1, 1), (3, 1, 2)])
-
-
 OF_1997 = [name for name, suite in SUITES.items() if suite.source is PAPER and "best" not in name]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name != "6a")) for name in OF_1997],
-)
-def test_the_papers_nets_round_alike_in_any_batch(name):
-    """On axes of two, of a block's cells, jax 0.12.0.1 rounds a product before it adds it, or not,
-    as 4, 8 or more lanes have it."""
-    experiment = SUITES[name].at(trials=32)
-    expected = errors_of(experiment, 3, STEPS, 1)
-    for way in ((4, STEPS, 1), (16, 7, 1), (16, STEPS, 2), (32, STEPS, 1)):
-        np.testing.assert_array_equal(errors_of(experiment, *way)[:, :3], expected, f"{way}")
+def in_chunks(cell, length):
+    """Ways for a cell whose memory takes chunks of steps."""
+    steps = chunks.STEPS // (2 if cell == "delta_product" else 1)
+    num_chunks = -(-(length - 1) // steps)  # XLA may do otherwise if there are as many lanes
+    return [TEN, (1, 7, 1), (3, 40, 2), (8, 2, 1), (32, 40, 2), (num_chunks, STEPS, 1)]
 
 
 def many_ways(cell, length):
@@ -280,7 +143,54 @@ def many_ways(cell, length):
     ]
 
 
-def test_the_ways_of_the_long_run_hold_every_pair_for_each_cell_and_each_length_and_every_way():
+# XLA divides in other ways on several devices than on one, and with jax 0.12.0.1 rounds a product
+# before it adds it, or not, as 8 or more lanes have it on an axis of 4. On axes of two, of the
+# cells of a block, it does so as 4, 8 or more lanes have it.
+CASES = {
+    **{
+        name: (replace(BASE, **settings), [TEN, (8, STEPS, 1), (3, 1, 1), (32, 7, 2)])
+        for name, settings in UPDATES.items()
+    },
+    "vectors in chunks of one update": (WINDOW, [TEN, (5, 1, 1), (3, 1, 2)]),
+    "eight outputs": (EIGHT_OUTPUTS, [TEN, (1, 40, 1), (8, 7, 2), (32, 40, 1)]),
+    **{
+        name: (
+            SUITES[name].at(trials=32),
+            [(3, STEPS, 1), (4, STEPS, 1), (16, 7, 1), (16, STEPS, 2), (32, STEPS, 1)],
+        )
+        for name in OF_1997
+    },
+    **{
+        f"{cell}-{length} in chunks": (
+            replace(experiment_of(cell, length), hidden_size=chunks.FROM),
+            in_chunks(cell, length),
+        )
+        for cell in ("mlstm", "delta_net", "gated_delta_net", "delta_product")
+        for length in (4, 20, 50)
+    },
+    **{
+        f"{cell}-{length}": (experiment_of(cell, length), [TEN, *many_ways(cell, length)])
+        for cell in CELLS
+        for length in LENGTHS
+    },
+}
+QUICK = ("clipped_sgd-norm", "clipped_adam-element", "gru in batches", "6a", "lstm-10")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "ways"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, case in CASES.items()
+    ],
+)
+def test_a_trial_computes_the_same_in_any_way_to_ride(experiment, ways, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    assert_same(experiment, ways)
+
+
+def test_the_ways_hold_every_pair_for_each_cell_and_each_length_and_every_way():
     pairs, ways = set(itertools.product(LANES, CHUNKS)), set()
     for cell in CELLS:
         assert {way[:2] for length in LENGTHS for way in many_ways(cell, length)} == pairs
@@ -291,8 +201,50 @@ def test_the_ways_of_the_long_run_hold_every_pair_for_each_cell_and_each_length_
     assert ways == set(itertools.product(LANES, CHUNKS, DEVICES))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("length", LENGTHS)
-def test_a_trial_computes_the_same_in_many_ways_to_ride(cell, length):
-    assert_same(experiment_of(cell, length), many_ways(cell, length))
+@pytest.mark.parametrize("length", [4, pytest.param(5, marks=pytest.mark.slow)])
+def test_the_loss_rounds_alike_in_any_batch(length):
+    """XLA's own exp does not: jax 0.12.0.1 computes 4 columns in vectors where the rows are a
+    multiple of 8, and then adds products after rounding them."""
+    steps, rng = 500, np.random.default_rng(0)
+    logits = rng.normal(size=(32, steps, length - 1, length)).astype(np.float32)
+    targets = rng.integers(0, length, size=(32, steps, length - 1)).astype(np.int32)
+
+    def gradients(logits, targets):
+        def loss(logits):
+            losses, errors = cross_entropy(logits, targets)
+            return losses.mean(), errors.max()
+
+        return jax.grad(loss, has_aux=True)(logits)
+
+    def all_steps(logits, targets):  # in a loop, as in a chunk
+        def one(carry, at):
+            return carry, jax.vmap(gradients)(*at)
+
+        return jax.lax.scan(one, 0, (logits, targets))[1]
+
+    for lanes in (8, 16, 32):
+        ten, many = (
+            jax.jit(all_steps, compiler_options=CPU_OPTIONS)(
+                *(array[:num].swapaxes(0, 1) for array in (logits, targets))
+            )
+            for num in (10, lanes)
+        )
+        shared = min(lanes, 10)
+        for one, other in zip(ten, many, strict=True):
+            np.testing.assert_array_equal(one[:, :shared], other[:, :shared])
+
+
+def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
+    """See EIGHT_OUTPUTS."""
+    optimizer = clipped_sgd(1.0, 0.3, "norm")
+
+    def update(gradient):
+        return optimizer.update(gradient, optimizer.init(gradient))[0]
+
+    for number in range(1, 10):
+        gradients = np.random.default_rng(0).normal(size=(96, number)).astype(np.float32)
+        program = jax.jit(jax.vmap(update), compiler_options=CPU_OPTIONS)
+        expected = np.concatenate([program(some) for some in np.split(gradients, 32)])
+        for lanes in (1, 4, 32):
+            some = np.split(gradients, 96 // lanes)
+            np.testing.assert_array_equal(np.concatenate(list(map(program, some))), expected)

@@ -16,18 +16,16 @@ import pytest
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.machine import device, versions
 from jaxrnn.problems import settled
-from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
-from jaxrnn.sweeps.cluster import run_sweep_on_dask, train_on_dask
+from jaxrnn.sweeps.cluster import run_sweep_on_dask
 from jaxrnn.sweeps.run import open_run, run, run_sweep
-from jaxrnn.sweeps.work import Job
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 
 distributed = pytest.importorskip("distributed")
-pytestmark = pytest.mark.usefixtures("module_as_users_have_it")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("module_as_users_have_it")]
 
 SMALL = [
     Experiment(cell=cell, length=length, trials=3, window=50, max_steps=3000, batch_size=size)
@@ -234,38 +232,6 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
     assert (tmp_path / "trials.jsonl").read_bytes() == local["long"]
     assert 0 < step <= steps[0]
     assert names_in(tmp_path) == {"trials.jsonl", "config.json", ".lock"}
-
-
-class Chain:
-    """Jobs of some experiments, each brought by the end of the one before it."""
-
-    def __init__(self, experiments, out):
-        self.waiting = [
-            Job(settled(one), (0, 1), CheckpointFile(out / f"{k}.npz", (settled(one), (0, 1))))
-            for k, one in enumerate(experiments)
-        ]
-        self.free, self.ended = True, []
-
-    def next(self, last=False):
-        if not (self.free and self.waiting):
-            return None
-        self.free = False
-        return self.waiting.pop(0)
-
-    def on_chunk(self, job, tally):
-        assert not self.free
-
-    def on_end(self, job, outcomes, weights, made_on):
-        assert weights is None
-        assert made_on == (versions(), device())
-        self.ended.append(outcomes)
-        self.free = True
-
-
-def test_an_end_may_bring_jobs(cluster, tmp_path):
-    chain = Chain(SMALL[:2], tmp_path)
-    train_on_dask(chain, cluster.scheduler_address, lanes=None, keep_weights=False)
-    assert chain.ended == [run_trials(one, only=(0, 1)) for one in SMALL[:2]]
 
 
 def test_jobs_stop_at_until_and_go_on(cluster, local, tmp_path):

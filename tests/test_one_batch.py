@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, Accelerator, rows_of
+from helpers import ONE_DEVICE, STREAK, Accelerator, rows_of
 
 from jaxrnn import InputError, load_weights
 from jaxrnn.problems import settled
@@ -66,37 +66,25 @@ def test_what_differs_in_more_than_its_trials_has_a_batch_of_its_own(change):
     assert settled(replace(BASE, **change)).batch() != settled(BASE).batch()
 
 
-@pytest.mark.parametrize(
-    ("base", "lanes"),
-    [
-        pytest.param(STREAK, None, id="None-streak"),
-        pytest.param(WINDOW, None, id="None-window"),
-        pytest.param(BY_TEST, 4, id="4-by test"),
-        pytest.param(STREAK, 4, id="4-streak", marks=pytest.mark.slow),
-        pytest.param(WINDOW, 4, id="4-window", marks=pytest.mark.slow),
-        pytest.param(BY_TEST, None, id="None-by test", marks=pytest.mark.slow),
-    ],
-)
-def test_each_has_the_rows_and_weights_that_it_has_alone(base, lanes, batches, tmp_path):
-    names = ("name", "seed", "trials", "initializer", "learning_rate", "forget_bias")
-    changes = [{n: getattr(one, n) for n in names} for one in ALIKE]
-    if base is not STREAK:  # its cell has no gates
-        changes = [change | {"forget_bias": 0.0} for change in changes]
-    experiments = [settled(replace(base, **change)) for change in changes]
-    sweep(tmp_path / "together", experiments, lanes=lanes, keep_weights=True)
+def assert_same_rows_and_weights(*paths):
+    rows, others = map(rows_of, paths)
+    assert rows == others
+    nets = list(map(load_weights, paths))
+    assert [one.trials for one in nets[0]] == [one.trials for one in nets[1]]
+    for one, other in zip(*nets, strict=True):
+        assert one.experiment == other.experiment
+        jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
+
+
+def test_each_has_the_rows_and_weights_that_it_has_alone(batches, tmp_path):
+    experiments = list(map(settled, ALIKE))
+    sweep(tmp_path / "together", experiments, keep_weights=True)
     assert batches == [experiments]
     for k, one in enumerate(experiments):
         sweep(tmp_path / "alone", experiments[: k + 1], keep_weights=True)
         assert batches[1 + k] == [one]
-    together, alone = (rows_of(tmp_path / name) for name in ("together", "alone"))
-    assert together == alone
-    assert len(together) == 8
-    nets = [load_weights(tmp_path / name) for name in ("together", "alone")]
-    assert [(one.experiment, one.trials) for one in nets[0]] == [
-        (one.experiment, one.trials) for one in nets[1]
-    ]
-    for one, other in zip(*nets, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
+    assert len(rows_of(tmp_path / "alone")) == 8
+    assert_same_rows_and_weights(tmp_path / "together", tmp_path / "alone")
 
 
 @pytest.fixture
@@ -111,62 +99,44 @@ SLOW = [settled(replace(one, learning_rate=0.01)) for one in ALIKE]
 SLOW[1] = replace(SLOW[1], learning_rate=(1e38, 0.01, 0.01))
 
 
-@pytest.mark.parametrize("keep_weights", [False, True])
-def test_a_killed_batch_goes_on_as_one_from_a_checkpoint_of_each(
-    keep_weights, batches, tmp_path, saves_often
-):
-    seen, left = [], tmp_path / "killed"
+def statuses(path):
+    """Of the trials of each checkpoint."""
+    return sorted(np.load(file)["status"].tolist() for file in path.glob("checkpoint-*.npz"))
+
+
+def test_a_killed_batch_goes_on_as_one_with_what_is_new(batches, tmp_path, saves_often):
+    seen, left, whole = [], tmp_path / "killed", tmp_path / "whole"
 
     def kill(experiment, tally):
         seen.append((experiment, tally.trial_steps))
-        if len(seen) == 12:
+        if len(seen) == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(left, SLOW, on_chunk=kill, keep_weights=keep_weights)
-    files = [np.load(path) for path in left.glob("checkpoint-*.npz")]
-    assert sorted(file["status"].tolist() for file in files) == [[0], [0, 0], [0, 0], [3, 0, 0]]
-    before, seen = dict(seen), []
-    told = {"on_chunk": lambda *of_chunk: seen.append(of_chunk), "keep_weights": keep_weights}
-    rows = sweep(left, SLOW, **told)
-    assert batches == [SLOW, SLOW]
-    for one in SLOW:
-        first = next(tally for experiment, tally in seen if experiment == one)
-        assert first.trial_steps > before[one]
-    assert rows == sweep(tmp_path / "whole", SLOW, keep_weights=keep_weights)
-    for path in (left, tmp_path / "whole"):
+        sweep(left, SLOW[:3], on_chunk=kill, keep_weights=True)
+    assert statuses(left) == [[0, 0], [0, 0], [3, 0, 0]]
+    before, first = dict(seen), {}
+    told = {"on_chunk": lambda one, tally: first.setdefault(one, tally)}
+    sweep(left, SLOW, **told, keep_weights=True)
+    assert batches == [SLOW[:3], SLOW]
+    assert all(first[one].trial_steps > before[one] for one in SLOW[:3])
+    sweep(whole, SLOW, keep_weights=True)
+    assert_same_rows_and_weights(left, whole)
+    for path in (left, whole):
         assert not list(path.glob("checkpoint-*.npz"))
-    if keep_weights:
-        for one, other in zip(*map(load_weights, (left, tmp_path / "whole")), strict=True):
-            jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-
-
-def test_what_goes_on_is_in_one_batch_with_what_is_new(batches, tmp_path, saves_often):
-    def kill(experiment, tally):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        sweep(tmp_path / "killed", SLOW[1:2], on_chunk=kill)
-    rows = sweep(tmp_path / "killed", SLOW)
-    assert batches == [SLOW[1:2], SLOW]
-    assert rows == sweep(tmp_path / "whole", SLOW)
 
 
 def test_trials_that_wait_for_a_lane_lose_nothing(batches, tmp_path, saves_often):
-    left = tmp_path / "killed"
-
     def kill(experiment, tally):
         if tally.diverged:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(left, SLOW, on_chunk=kill, lanes=3)
-    files = [np.load(path) for path in left.glob("checkpoint-*.npz")]
+        sweep(tmp_path, SLOW, on_chunk=kill, lanes=3)
     # The lane of the one that has ended is the next one's.
-    assert sorted(file["status"].tolist() for file in files) == [[0, 0], [3, 0, 0]]
+    assert statuses(tmp_path) == [[0, 0], [3, 0, 0]]
+    files = [np.load(path) for path in tmp_path.glob("checkpoint-*.npz")]
     assert sorted(file["next_trial"].tolist() for file in files) == [2, 2]
-    assert sweep(left, SLOW) == sweep(tmp_path / "whole", SLOW)
-    assert batches == [SLOW] * 3
 
 
 def test_an_experiment_ends_with_its_last_trial(batches, tmp_path, saves_often):

@@ -72,6 +72,7 @@ class Script:
 
     def run(self, most_trials=100):
         SideBySide(self, self.begin, lambda experiment: most_trials).run()
+        return self
 
     def lengths(self, event):
         return [length for one, length in self.events if one == event]
@@ -102,17 +103,19 @@ class FakeRun:
             on_end(k, [length])
 
 
-@pytest.fixture(autouse=True)
-def devices(request, monkeypatch):
-    """So many devices, by number."""
-    devices = list(range(request.param))
-    monkeypatch.setattr(jax, "devices", lambda: devices)
+@pytest.fixture
+def on(monkeypatch):
+    """A script on so many devices, which go by their numbers."""
+
+    def made(num_devices, *lengths, **script):
+        monkeypatch.setattr(jax, "devices", lambda: list(range(num_devices)))
+        return Script(*lengths, **script)
+
+    return made
 
 
-@pytest.mark.parametrize("devices", [1], indirect=True)
-def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_another_trains(devices):
-    script = Script([4, 5, 6])
-    script.run()
+def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_another_trains(on):
+    script = on(1, [4, 5, 6]).run()
     assert script.events == [
         *[("begin", 4), ("compile", 4), ("train", 4), ("compile", 5), ("chunk", 4), ("end", 4)],
         *[("begin", 5), ("train", 5), ("compile", 6), ("chunk", 5), ("end", 5)],
@@ -120,8 +123,7 @@ def test_on_one_device_they_are_trained_in_their_order_each_compiled_while_anoth
     ]
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(devices):
+def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(on):
     give_up = time.monotonic() + 10
 
     def is_over(script, length):
@@ -129,8 +131,7 @@ def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(devic
             return 8 in script.lengths("chunk")
         return length < 8 or 7 in script.lengths("end") or time.monotonic() > give_up
 
-    script = Script([4, 5, 6, 7, 8], is_over)
-    script.run()
+    script = on(2, [4, 5, 6, 7, 8], is_over).run()
     assert script.lengths("begin")[:2] == [4, 8]
     assert script.lengths("end") == [4, 5, 6, 7, 8]
     # What was compiled to come after 8 is not left to wait for it.
@@ -138,36 +139,29 @@ def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(devic
     assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1]}
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_the_first_trains_before_the_others_are_begun(devices):
-    script = Script([4, 5], lambda script, length: length == 5 or 5 in script.lengths("end"))
-    script.run()
+def test_the_first_trains_before_the_others_are_begun(on):
+    script = on(2, [4, 5], lambda script, length: length == 5 or 5 in script.lengths("end")).run()
     assert script.events[:4] == [("begin", 4), ("compile", 4), ("train", 4), ("begin", 5)]
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_the_others_do_not_wait_long_for_the_first_to_be_compiled(devices):
+def test_the_others_do_not_wait_long_for_the_first_to_be_compiled(on):
     def compiler(script, length):
         give_up = time.monotonic() + 10
         while length == 4 and 5 not in script.lengths("end") and time.monotonic() < give_up:
             time.sleep(0.01)
 
-    script = Script([4, 5], compiler=compiler)
-    script.run()
+    script = on(2, [4, 5], compiler=compiler).run()
     assert script.lengths("end") == [5, 4]
 
 
-@pytest.mark.parametrize("devices", [5], indirect=True)
-def test_fewer_experiments_than_devices_share_them_out(devices):
-    script = Script([4, 5], lambda script, length: length == 4 or 4 in script.lengths("end"))
-    script.run()
+def test_fewer_experiments_than_devices_share_them_out(on):
+    script = on(5, [4, 5], lambda script, length: length == 4 or 4 in script.lengths("end")).run()
     assert script.devices[4] == [0, 2, 4]
     assert script.devices[5] == [1, 3]
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_devices_that_a_run_leaves_are_there_for_the_next_one(devices):
-    script = Script([4], brings={4: [5]})
+def test_devices_that_a_run_leaves_are_there_for_the_next_one(on):
+    script = on(2, [4], brings={4: [5]})
     begin = script.begin
 
     def begin_on_one(jobs, devices):
@@ -178,37 +172,29 @@ def test_devices_that_a_run_leaves_are_there_for_the_next_one(devices):
     assert (script.devices[4], sorted(script.devices[5])) == ([0], [0, 1])
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_what_an_end_brings_is_trained_after_it_on_all_devices_that_are_idle(devices):
-    script = Script([4], brings={4: [5], 5: [6, 7]})
-    script.run()
+def test_what_an_end_brings_is_trained_after_it_on_all_devices_that_are_idle(on):
+    script = on(2, [4], brings={4: [5], 5: [6, 7]}).run()
     assert script.lengths("begin") == [4, 5, 6, 7]
     assert sorted(script.lengths("end")) == [4, 5, 6, 7]
     devices = {length: sorted(devices) for length, devices in script.devices.items()}
     assert devices == {4: [0, 1], 5: [0, 1], 6: [0], 7: [1]}
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_what_an_end_brings_need_not_wait_for_what_is_under_way(devices):
+def test_what_an_end_brings_need_not_wait_for_what_is_under_way(on):
     def is_over(script, length):
         """4 lasts until all others have ended."""
         return length != 4 or len(script.lengths("end")) == 3
 
-    script = Script([4, 5], is_over, brings={5: [6], 6: [7]})
-    script.run()
+    script = on(2, [4, 5], is_over, brings={5: [6], 6: [7]}).run()
     assert script.lengths("end") == [5, 6, 7, 4]
 
 
-@pytest.mark.parametrize("devices", [3], indirect=True)
-def test_none_are_none(devices):
-    script = Script([])
-    script.run()
-    assert script.events == []
+def test_none_are_none(on):
+    assert on(3, []).run().events == []
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
-    script = Script([4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
+def test_what_fails_ahead_of_its_turn_fails_in_its_turn(on):
+    script = on(2, [4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
     begin = script.begin
 
     def refuse(jobs, devices):
@@ -225,37 +211,26 @@ def test_what_fails_ahead_of_its_turn_fails_in_its_turn(devices):
     assert script.lengths("end") == [7]
 
 
-@pytest.mark.parametrize(
-    ("devices", "batches"),
-    [(1, [27]), (2, [14, 13]), (3, [10, 10, 7])],
-    indirect=["devices"],
-)
-def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batches):
-    script = Script([*range(1000, 1027)], alike=True)
-    script.run()
+@pytest.mark.parametrize(("devices", "batches"), [(1, [27]), (2, [14, 13]), (3, [10, 10, 7])])
+def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batches, on):
+    script = on(devices, range(1000, 1027), alike=True).run()
     assert [len(batch) for batch in script.batches] == batches
     assert sorted(script.lengths("end")) == [*range(1000, 1027)]
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_a_batch_that_the_other_devices_would_wait_for_in_the_end_is_not_made(devices):
-    script = Script([10, 20, 400, 500], alike=True)
-    script.run()
-    assert script.batches == [[10, 20, 400], [500]]
+def test_a_batch_that_the_other_devices_would_wait_for_in_the_end_is_not_made(on):
+    assert on(2, [10, 20, 400, 500], alike=True).run().batches == [[10, 20, 400], [500]]
 
 
-@pytest.mark.parametrize("devices", [1], indirect=True)
-def test_a_batch_has_no_more_jobs_than_fill_its_lanes(devices):
-    script = Script([4, 5, 6, 7, 8], alike=True)
-    script.run(most_trials=2)
-    assert script.batches == [[4, 5], [6, 7], [8]]
+def test_a_batch_has_no_more_jobs_than_fill_its_lanes(on):
+    assert on(1, [4, 5, 6, 7, 8], alike=True).run(2).batches == [[4, 5], [6, 7], [8]]
 
 
-@pytest.mark.parametrize("devices", [1], indirect=True)
-def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(devices):
-    script = Script([4, 5, 6], lambda script, length: script.lengths("chunk").count(6) == 2)
-    script.alike = True
-    script.run()
+def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(on):
+    def is_over(script, length):
+        return script.lengths("chunk").count(6) == 2
+
+    script = on(1, [4, 5, 6], is_over, alike=True).run()
     assert script.events == [
         *[("begin", 4), ("compile", 4), ("train", 4), ("chunk", 4)],
         *[("begin", 5), ("chunk", 5), ("begin", 6), ("chunk", 6)],
@@ -264,10 +239,9 @@ def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(device
     ]
 
 
-@pytest.mark.parametrize("devices", [1], indirect=True)
 @pytest.mark.parametrize("when", ["begin", "train"])
-def test_a_batch_that_is_refused_is_trained_one_by_one(devices, when):
-    script, begin = Script([4, 5, 6], alike=True), Script.begin
+def test_a_batch_that_is_refused_is_trained_one_by_one(on, when):
+    script, begin = on(1, [4, 5, 6], alike=True), Script.begin
 
     def refuse(jobs, devices):
         run = begin(script, jobs, devices)
@@ -289,15 +263,14 @@ def test_a_batch_that_is_refused_is_trained_one_by_one(devices, when):
     assert script.lengths("end") == [4, 5]
 
 
-@pytest.mark.parametrize("devices", [2], indirect=True)
-def test_a_batch_that_was_to_come_after_another_goes_to_a_device_that_is_idle(devices):
+def test_a_batch_that_was_to_come_after_another_goes_to_a_device_that_is_idle(on):
     def is_over(script, length):
         """The first one lasts longest; the second until there is a third."""
         if length == 400:
             return {50, 10, 11, 12} <= {*script.lengths("end")}
         return len(script.batches) > 2
 
-    script = Script([400, 10, 11, 12, 50], is_over, alike=True)
+    script = on(2, [400, 10, 11, 12, 50], is_over, alike=True)
     script.run(most_trials=2)
     assert script.batches[:2] == [[400], [50, 10]]
     assert all({*batch} == {11, 12} for batch in script.batches[2:])

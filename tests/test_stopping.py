@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from jaxrnn import Experiment
 from jaxrnn.problems import settled
@@ -15,17 +15,27 @@ from jaxrnn.training.stopping import Rule
 NAMES = {"solved": stopping.SOLVED, "unsolved": stopping.UNSOLVED, "diverged": stopping.DIVERGED}
 
 
-def brute_force(errors, threshold, window, max_steps):
-    """(status, steps, last_above, solved_at) of one trial, one step at a time."""
-    last_above = 0
-    for k, error in enumerate(errors[:max_steps]):
+def brute_force(errors, rule):
+    """(Status, steps, last above, correct at, solved at) of one trial, one sequence at a time: by
+    the notebook's rule, or by the windows of the 1997 paper's experiments."""
+    last_above, correct_at = 0, -1
+    for k, error in enumerate(errors[: rule.max_steps]):
         if not math.isfinite(error):
-            return "diverged", k + 1, k, -1
-        if error > threshold:
+            return "diverged", k + 1, k, correct_at, -1
+        if error > rule.threshold:
             last_above = k
-        if k - last_above >= window:
-            return "solved", k + 1, last_above, k
-    return "unsolved", max_steps, last_above, -1
+        recent = errors[max(0, k + 1 - rule.window) : k + 1]
+        if stopping.needs_recent(rule):
+            failures = sum(e > rule.threshold for e in recent)
+            is_correct = len(recent) == rule.window and failures <= rule.max_failures
+            is_solved = is_correct and math.fsum(recent) < rule.mean_error * rule.window
+        else:  # which counts the first sequence as a failure
+            is_correct = is_solved = k - last_above >= rule.window
+        if is_correct and correct_at < 0:
+            correct_at = k
+        if is_solved:
+            return "solved", k + 1, last_above, correct_at, k
+    return "unsolved", rule.max_steps, last_above, correct_at, -1
 
 
 error_values = st.one_of(
@@ -33,26 +43,30 @@ error_values = st.one_of(
 )
 
 
+@settings(max_examples=200)
 @given(
-    errors=st.lists(st.lists(error_values, min_size=3, max_size=3), min_size=12, max_size=12),
+    errors=st.lists(st.lists(error_values, min_size=3, max_size=3), min_size=14, max_size=14),
     window=st.integers(1, 6),
-    max_steps=st.integers(6, 12),
-    cuts=st.lists(st.integers(1, 11), max_size=4),
+    max_steps=st.integers(6, 14),
+    limits=st.one_of(
+        st.just((0, math.inf)),
+        st.tuples(st.integers(0, 2), st.sampled_from([0.05, 0.11, 0.3, math.inf])),
+    ),
+    cuts=st.lists(st.integers(1, 13), max_size=5),
 )
-def test_fold_equals_brute_force_however_the_stream_is_cut(errors, window, max_steps, cuts):
-    errors = np.array(errors)
-    rule = Rule(0.25, window, max_steps)
+def test_fold_equals_brute_force_however_the_stream_is_cut(errors, window, max_steps, limits, cuts):
+    # In float32, as devices give them, every one of these is a whole number of the fold's units.
+    errors = np.array(errors, np.float32).astype(np.float64)
+    rule = Rule(0.25, window, max_steps, *limits)
     progress = stopping.start(3, rule)
     for chunk in np.split(errors, sorted(set(cuts))):
         progress = stopping.fold(progress, chunk, rule)
     for trial in range(3):
-        status, steps, last_above, solved_at = brute_force(
-            errors[:, trial].tolist(), 0.25, window, max_steps
-        )
+        status, steps, *at = brute_force(errors[:, trial].tolist(), rule)
+        found = progress.last_above, progress.correct_at, progress.solved_at
         assert progress.status[trial] == NAMES[status]
         assert progress.steps[trial] == steps
-        assert progress.last_above[trial] == last_above
-        assert progress.solved_at[trial] == solved_at
+        assert [one[trial] for one in found] == at
         finite = [e for e in errors[:steps, trial] if math.isfinite(e)]
         assert progress.curve_count[trial].sum() == len(finite)
         assert progress.curve_sum[trial].sum() == pytest.approx(sum(finite))
@@ -88,47 +102,6 @@ def test_a_curve_is_the_mean_error_of_each_bin():
     for number, (low, high) in enumerate(pairwise(edges)):
         mean = progress.curve_sum[0, number] / progress.curve_count[0, number]
         assert mean == pytest.approx(errors[low:high, 0].mean())
-
-
-def brute_force_window(errors, rule):
-    """The window rule of the 1997 paper's experiments, one step at a time."""
-    correct_at = -1
-    for k, error in enumerate(errors[: rule.max_steps]):
-        if not math.isfinite(error):
-            return "diverged", k + 1, correct_at, -1
-        recent = errors[max(0, k + 1 - rule.window) : k + 1]
-        enough = len(recent) == rule.window
-        if enough and sum(e > rule.threshold for e in recent) <= rule.max_failures:
-            correct_at = k if correct_at < 0 else correct_at
-            if math.fsum(recent) < rule.mean_error * rule.window:
-                return "solved", k + 1, correct_at, k
-    return "unsolved", rule.max_steps, correct_at, -1
-
-
-@given(
-    errors=st.lists(st.lists(error_values, min_size=3, max_size=3), min_size=14, max_size=14),
-    window=st.integers(1, 6),
-    max_failures=st.integers(0, 2),
-    mean_error=st.sampled_from([0.05, 0.11, 0.3, math.inf]),
-    cuts=st.lists(st.integers(1, 13), max_size=5),
-)
-def test_windows_with_failures_and_a_mean_equal_brute_force(
-    errors, window, max_failures, mean_error, cuts
-):
-    if max_failures == 0 and mean_error == math.inf:
-        return  # the notebook's rule, which counts the first step as a failure
-    rule = Rule(0.25, window, 12, max_failures, mean_error)
-    # In float32, as devices give them, every one of these is a whole number of the fold's units.
-    errors = np.array(errors, np.float32).astype(np.float64)
-    progress = stopping.start(3, rule)
-    for chunk in np.split(errors, sorted(set(cuts))):
-        progress = stopping.fold(progress, chunk, rule)
-    for trial in range(3):
-        status, steps, correct_at, solved_at = brute_force_window(errors[:, trial].tolist(), rule)
-        assert progress.status[trial] == NAMES[status]
-        assert progress.steps[trial] == steps
-        assert progress.correct_at[trial] == correct_at
-        assert progress.solved_at[trial] == solved_at
 
 
 def test_a_mean_at_its_limit_is_not_below_it_however_the_sum_is_cut():

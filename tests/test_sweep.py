@@ -1,27 +1,19 @@
 """Grids: every combination of some per-trial settings as the trials of one experiment."""
 
 import itertools
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import chex
 import jax
 import pytest
 from helpers import ONE_DEVICE, STREAK, rows_of, run
 
-from jaxrnn import Experiment, InputError, Outcome, run_trials
+from jaxrnn import Experiment, InputError, Outcome
 from jaxrnn.problems import SUITES
-from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run as run_all, run_sweep
 from jaxrnn.training import host_loop
-from jaxrnn.training.lanes import LaneTable
-from jaxrnn.training.runner import prepare
-from jaxrnn.training.trial import build
 
 # Two trials of six combinations; as wide as the grid of the command line, so one program for both.
 BASE = Experiment(length=5, trials=2, window=60, max_steps=500)
@@ -54,39 +46,6 @@ def test_a_grid_without_settings_is_one_combination():
     assert product(BASE, {}) == replace(BASE, name="grid")
 
 
-@pytest.fixture(scope="module")
-def grid_outcomes():
-    """What the grid comes to; one program, traced once."""
-
-    def build_counting(experiment, platform):
-        trial = build(experiment, platform)
-        return trial._replace(
-            draw=chex.assert_max_traces(trial.draw, n=1),
-            update=chex.assert_max_traces(trial.update, n=1),
-        )
-
-    chex.clear_trace_counter()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host_loop, "build", build_counting)
-        # A batch that narrows when few trials are left is compiled again, as in any experiment.
-        patch.setattr(LaneTable, "narrower", lambda *arguments: None)
-        return run_trials(product(BASE, AXES))
-
-
-def test_the_whole_grid_is_one_program_whose_trials_all_differ(grid_outcomes):
-    assert len({outcome.curve for outcome in grid_outcomes}) == 12
-
-
-@pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
-def test_a_combinations_trials_are_those_of_an_experiment_with_its_settings_alone(k, grid_outcomes):
-    outcomes = grid_outcomes
-    alone = run_trials(replace(BASE, trials=12, **COMBINATIONS[k]))
-    assert outcomes[2 * k : 2 * k + 2] == alone[2 * k : 2 * k + 2]
-    # The next trials had other settings in the grid.
-    other = (2 * k + 2) % 12
-    assert outcomes[other : other + 2] != alone[other : other + 2]
-
-
 # Many experiments into one directory
 
 
@@ -108,42 +67,6 @@ def test_the_lanes_asked_for_are_those_trained_at_once(command, tmp_path, monkey
         assert capsys.readouterr().err == "jaxrnn: that will do\n"
         assert asked[-1] == lanes
     assert len(asked) == 2
-
-
-def test_programs_are_compiled_while_others_train_and_a_bad_one_is_refused_in_its_turn(
-    tmp_path, monkeypatch
-):
-    experiments = [
-        Experiment(length=length, trials=2, window=50, max_steps=500) for length in range(4, 9)
-    ]
-    events = []
-    monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
-
-    def noted(members, **options):
-        (length,) = (one.experiment.length for one in members)
-        events.append(("prepared", length))
-        if length == 7:
-            raise InputError("a bad one")
-        return prepare(members, **options)
-
-    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
-    with (
-        RunDirectory(tmp_path / "run") as directory,
-        pytest.raises(InputError, match="a bad one"),
-    ):
-        run_sweep(
-            experiments,
-            directory,
-            on_start=lambda experiment: events.append(("begun", experiment.length)),
-            on_rows=lambda experiment, rows, new: events.append(("done", experiment.length)),
-        )
-    at = events.index
-    for length in (5, 6, 7):
-        assert at(("prepared", length)) < at(("done", length - 1))  # each while another trains
-    assert at(("done", 6)) < at(("begun", 7))
-    assert events.count(("prepared", 7)) == 2  # and again when it was to begin
-    assert [events.count(("prepared", length)) for length in (4, 5, 6)] == [1, 1, 1]
-    assert {row["length"] for row in read_rows(tmp_path / "run")} == {4, 5, 6}
 
 
 @pytest.fixture
@@ -310,45 +233,3 @@ def test_a_refused_run_leaves_no_directory_unless_it_was_there(tmp_path):
         with pytest.raises(InputError, match=r"^unknown cell"):
             run_all(bad, path)
     assert list(tmp_path.iterdir()) == []
-
-
-MANY = """
-import gc, json, os, sys
-from pathlib import Path
-from jaxrnn import Experiment, run, run_trials
-
-def held():
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    counts = [len(os.listdir(f"/proc/self/{kind}")) for kind in ("task", "fd")]
-    return [pages * os.sysconf("SC_PAGE_SIZE") / 1e6, *counts]
-
-cells = ["lstm", "gru", "simple_rnn", "min_gru", "ind_rnn"]
-for k in range(300):
-    experiment = Experiment(
-        cell=cells[k % 5],
-        length=(5, 7, 9, 12)[k // 5 % 4],
-        hidden_size=3 + k // 20,
-        optimizer=("clipped_sgd", "clipped_adam")[k // 2 % 2],
-        learning_rate=0.1 + 0.001 * k,
-        window=50,
-        max_steps=300,
-        trials=2 + k % 2,
-    )
-    if k % 2:  # so that the threads of a run have ended where they are counted
-        run_trials(experiment)
-    else:
-        run(experiment, f"{sys.argv[1]}/{k}", report=False)
-    if k + 1 in (30, 100, 200, 300):
-        print(json.dumps(held()), flush=True)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux what it holds")
-def test_a_process_of_hundreds_of_experiments_does_not_grow(tmp_path):
-    command = [sys.executable, "-c", MANY, str(tmp_path)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    megabytes, threads, descriptors = zip(*map(json.loads, done.stdout.splitlines()), strict=True)
-    assert megabytes[-1] - megabytes[0] < 0.3 * 270
-    assert len(set(threads)) == len(set(descriptors)) == 1
