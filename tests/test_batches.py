@@ -1,6 +1,7 @@
 """Batches: what an update by several sequences is, and what does not depend on their number."""
 
 from dataclasses import replace
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -38,37 +39,36 @@ SMALL = settled(
 )
 
 
-@pytest.fixture(scope="module")
-def outcomes():
-    """What SMALL comes to."""
-    return run_trials(SMALL)
+@cache
+def functions_of(experiment):
+    """(First state, update, sequences of an update) of one trial."""
+    trial, size = build(experiment), experiment.batch_size
+
+    def sequences(key, update):
+        return jax.vmap(partial(trial.draw, key))(size * update + np.arange(size, dtype=np.int32))
+
+    return jax.jit(trial.init), jax.jit(trial.update), jax.jit(sequences)
 
 
 def by_hand(experiment, trial):
     """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
     a window: the rule in so many words, sequence by sequence."""
-    functions = build(experiment)
+    init, update, sequences = functions_of(experiment)
     key, settings = trial_key(experiment.seed, trial), settings_of_one(experiment)
-    state = jax.jit(functions.init)(key, settings)
-    update, draw = jax.jit(functions.update), jax.jit(functions.draw)
-    errors, last_above, status = [], 0, None
+    state, errors, last_above = init(key, settings), [], 0
     for number in range(10**6):
-        numbers = range(number * experiment.batch_size, (number + 1) * experiment.batch_size)
-        drawn = [draw(key, np.int32(one)) for one in numbers]
-        batch = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
-        state, of_batch = update(state, settings, batch, np.int32(number))
-        for k, error in zip(numbers, np.asarray(of_batch), strict=True):
-            if status:
-                continue
+        state, of_batch = update(
+            state, settings, sequences(key, np.int32(number)), np.int32(number)
+        )
+        for error in np.asarray(of_batch):
+            k = len(errors)
             errors.append(error)
             if error > experiment.threshold:
                 last_above = k
             if k - last_above >= experiment.window:
-                status, solved_at = "solved", k
-            elif k == experiment.max_steps - 1:
-                status, solved_at = "unsolved", None
-        if status:
-            return status, len(errors), solved_at, last_above, errors, state.params
+                return "solved", k + 1, k, last_above, errors, state.params
+            if k == experiment.max_steps - 1:
+                return "unsolved", k + 1, None, last_above, errors, state.params
 
 
 @pytest.mark.parametrize("cell", notebook.BUILDERS)
@@ -105,36 +105,37 @@ def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
     assert errors.shape == (size,)
 
 
-def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(outcomes):
-    kept = run_trials(SMALL, keep_params=True)
-    assert kept == outcomes
-    solved = [one for one in kept if one.status == "solved"]
-    assert len(solved) >= 2
-    assert any(one.steps % 4 for one in solved)
-    for one in solved[:3]:
-        status, steps, solved_at, last_above, errors, params = by_hand(SMALL, one.trial)
-        assert (one.status, one.steps) == (status, steps)
-        assert (one.solved_at, one.last_above) == (solved_at, last_above)
-        assert one.curve[0] == pytest.approx(errors[0], rel=1e-4)
-        assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
-        jax.tree.map(
-            np.testing.assert_array_equal, one.params, trained_params(SMALL, one.trial, one.steps)
-        )
+HOPELESS = replace(SMALL, trials=3, max_steps=90, window=90, threshold=1e-6)
 
 
 @pytest.mark.parametrize(
-    "batch_size", [7, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 32))]
+    "experiment",
+    [
+        pytest.param(SMALL, id="solved"),
+        # A cap that is no number of whole updates.
+        pytest.param(replace(HOPELESS, batch_size=7), id="unsolved-7"),
+        *(
+            pytest.param(
+                replace(HOPELESS, batch_size=size), id=f"unsolved-{size}", marks=pytest.mark.slow
+            )
+            for size in (4, 32)
+        ),
+    ],
 )
-def test_a_cap_that_is_no_number_of_whole_updates(batch_size):
-    hopeless = replace(SMALL, batch_size=batch_size, max_steps=90, window=90, threshold=1e-6)
-    for one in run_trials(hopeless, keep_params=True):
-        assert (one.status, one.steps, one.last_above) == ("unsolved", 90, 89)
-        after_all = trained_params(hopeless, one.trial, 90)
-        jax.tree.map(np.testing.assert_array_equal, one.params, after_all)
-        status, _, _, _, errors, params = by_hand(hopeless, one.trial)
-        assert status == "unsolved"
-        assert one.curve[-1] == pytest.approx(np.mean(errors[curve_edges(90)[-1] :]), rel=1e-3)
+def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(experiment):
+    kept = run_trials(experiment, keep_params=True)
+    assert any(one.steps % experiment.batch_size for one in kept)
+    solved = [one for one in kept if one.status == "solved"]
+    assert len(solved) >= 2 or experiment is not SMALL
+    for one in (solved or kept)[:3]:
+        *ending, errors, params = by_hand(experiment, one.trial)
+        assert [one.status, one.steps, one.solved_at, one.last_above] == ending
+        edge = curve_edges(experiment.max_steps)[len(one.curve) - 1]
+        assert one.curve[0] == pytest.approx(errors[0], rel=1e-4)
+        assert one.curve[-1] == pytest.approx(np.mean(errors[edge:]), rel=1e-3)
         assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
+        replayed = trained_params(experiment, one.trial, one.steps)
+        jax.tree.map(np.testing.assert_array_equal, one.params, replayed)
 
 
 def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():

@@ -167,24 +167,24 @@ def test_lanes_have_worked_for_all_that_they_hold(batches, tmp_path):
         assert tally.running == 0
 
 
-@pytest.mark.parametrize("where", ["estimate", "program"])
-def test_what_has_no_room_together_is_trained_one_by_one(where, batches, tmp_path, monkeypatch):
-    check_memory, check_program = runner.check_memory, host_loop.check_program
+@pytest.mark.parametrize(
+    ("where", "name", "place"),
+    [
+        pytest.param(runner, "check_memory", 3, id="estimate"),
+        pytest.param(host_loop, "check_program", 2, id="program"),
+    ],
+)
+def test_what_has_no_room_together_is_trained_one_by_one(
+    where, name, place, batches, tmp_path, monkeypatch
+):
+    checks = getattr(where, name)
 
-    def estimated(experiment, lanes, chunk_steps, num_trials, *others):
-        if num_trials > 3:
+    def checked(*arguments):
+        if arguments[place] > 3:  # the number of trials, or of lanes
             raise InputError("too many")
-        return check_memory(experiment, lanes, chunk_steps, num_trials, *others)
+        return checks(*arguments)
 
-    def compiled(experiment, run, width, *others):
-        if width > 3:
-            raise InputError("too many")
-        check_program(experiment, run, width, *others)
-
-    if where == "estimate":
-        monkeypatch.setattr(runner, "check_memory", estimated)
-    else:
-        monkeypatch.setattr(host_loop, "check_program", compiled)
+    monkeypatch.setattr(where, name, checked)
     rows = sweep(tmp_path / "apart", ALIKE)
     assert [len(batch) for batch in batches] == [4, 1, 1, 1, 1]
     monkeypatch.undo()

@@ -1,10 +1,12 @@
 """Sequences that are taken together: what each gives alone, and the gradient of all."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import FLOAT64, assert_trees_close, random_like, random_params
+from helpers import FLOAT64, assert_trees_close, random_params
 
 from jaxrnn import SUITES
 from jaxrnn.nets import CELLS, stack, unroll
@@ -21,12 +23,13 @@ def net(name, layers=1):
 
 
 def inputs_of(kind):
+    rng = np.random.default_rng(1)
     if kind == "vectors":
-        return jax.random.normal(jax.random.key(1), (B, T, I))
-    return jax.random.randint(jax.random.key(1), (B, T), 0, I, jnp.int32)
+        return jnp.asarray(rng.standard_normal((B, T, I)))
+    return jnp.asarray(rng.integers(I, size=(B, T)), jnp.int32)
 
 
-FEW = ("lstm", "gru", "slstm")
+FEW = ("lstm", "gru", "slstm")  # the others by name
 HAVING = [name for name in SUITES["card-adding"].cells if net(name).together is not None]
 
 
@@ -37,13 +40,17 @@ def test_the_cells_of_gates_have_a_way_of_their_own():
     assert together_from("gpu", False) == together_from("gpu", True) == 2
 
 
+def apart(cell, params, xs):
+    return jax.vmap(lambda x: unroll(cell, params, x)[1])(xs)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("name", "layers", "kind"),
     [
-        *((name, 1, "vectors") for name in HAVING),
-        *(  # which all cells take in one way
-            pytest.param(name, 1, "symbols", marks=[pytest.mark.slow] * (name not in FEW))
+        *(
+            pytest.param(name, 1, kind, marks=[pytest.mark.slow] * (name not in FEW))
+            for kind in ("vectors", "symbols")
             for name in HAVING
         ),
         ("lstm", 2, "vectors"),
@@ -53,20 +60,17 @@ def test_outputs_and_gradients_are_those_of_each_sequence_alone(name, layers, ki
     cell, xs = net(name, layers), inputs_of(kind)
     assert cell.together is not None
     params = random_params(cell)
-    weights = random_like(jnp.zeros((B, T, O)), 5)
+    weights = np.random.default_rng(5).standard_normal((B, T, O))
 
-    def together(params, xs):
-        ys = unroll_together(cell, params, xs)
-        return jnp.sum(weights * ys), ys
+    def results(outputs):
+        def summed(params, xs):
+            ys = outputs(cell, params, xs)
+            return jnp.sum(weights * ys), ys
 
-    def apart(params, xs):
-        ys = jax.vmap(lambda x: unroll(cell, params, x)[1])(xs)
-        return jnp.sum(weights * ys), ys
+        by = (0, 1) if kind == "vectors" else 0
+        return jax.jit(jax.grad(summed, by, has_aux=True))(params, xs)
 
-    by = (0, 1) if kind == "vectors" else 0
-    ours, theirs = (
-        jax.jit(jax.grad(function, by, has_aux=True))(params, xs) for function in (together, apart)
-    )
+    ours, theirs = results(unroll_together), results(apart)
     assert ours[1].shape == (B, T, O)
     assert_trees_close(ours, theirs, **FLOAT64)
 
@@ -76,5 +80,5 @@ def test_a_cell_without_one_is_taken_sequence_by_sequence():
     cell, xs = net("lru"), inputs_of("vectors")
     assert cell.together is None
     params = random_params(cell)
-    alone = jnp.stack([unroll(cell, params, x)[1] for x in xs])
-    np.testing.assert_allclose(unroll_together(cell, params, xs), alone, **FLOAT64)
+    ours, alone = (jax.jit(partial(ys, cell))(params, xs) for ys in (unroll_together, apart))
+    np.testing.assert_allclose(ours, alone, **FLOAT64)

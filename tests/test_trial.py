@@ -1,15 +1,15 @@
 """Training runs against the notebook's own, and what one trial draws, sees and is judged by."""
 
 import re
-from operator import itemgetter
+from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import ONE_DEVICE, STREAK, settings_of_one
+from helpers import ONE_DEVICE, STREAK, of_trial, settings_of_one
+from scipy.special import expit
 
 from jaxrnn import SUITES, TASKS, Experiment, unroll
 from jaxrnn.training.engine import Lanes, make_program
@@ -30,12 +30,12 @@ class Beginning(NamedTuple):
 
 def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int) -> list:
     """The beginning of each of the trials; the settings are those of all of them."""
-    draw_many = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0)))
+    draw_many, init = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0))), jax.jit(trial.init)
     found = []
     for k, number in enumerate(numbers):
         key = trial_key(SEED, number)
-        params = trial.init(key, jax.tree.map(itemgetter(k), settings)).params
-        inputs = np.asarray(draw_many(key, jnp.arange(steps, dtype=jnp.int32)).inputs)
+        params = init(key, of_trial(settings, k)).params
+        inputs = np.asarray(draw_many(key, np.arange(steps, dtype=np.int32)).inputs)
         coins = inputs[:, 0] == inputs.shape[1] - 1  # T-2, sequence A's first symbol
         found.append(Beginning(notebook.from_jaxrnn(params), coins.tolist()))
     return found
@@ -98,7 +98,7 @@ def test_trials_are_solved_at_the_notebooks_step(cell):
 def test_sequences_of_a_trial_are_fair_coins_independent_of_each_other_and_of_other_trials():
     trial = build(Experiment(length=4))
     num_steps = 4000
-    steps = jnp.arange(num_steps, dtype=jnp.int32)
+    steps = np.arange(num_steps, dtype=np.int32)
     draw_many = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0)))
     ours, others = (
         np.asarray(draw_many(trial_key(SEED, number), steps).inputs)[:, 0] for number in (0, 1)
@@ -111,13 +111,13 @@ def test_sequences_of_a_trial_are_fair_coins_independent_of_each_other_and_of_ot
 def test_keys_are_those_of_the_contract():
     key = jax.random.fold_in(jax.random.key(3, impl="threefry2x32"), 7)
     assert (jax.random.key_data(trial_key(3, 7)) == jax.random.key_data(key)).all()
-    drawn = build(STREAK).draw(key, 11)
-    task = TASKS["noise_free"](5)
-    np.testing.assert_array_equal(drawn.inputs, task.draw(jax.random.fold_in(key, 11)).inputs)
+    drawn = jax.jit(build(STREAK).draw)(key, np.int32(11))
+    of_task = jax.jit(TASKS["noise_free"](5).draw)(jax.random.fold_in(key, 11))
+    np.testing.assert_array_equal(drawn.inputs, of_task.inputs)
     # The first weights have a key that no step has.
     parts, weights_key = parts_of(STREAK), jax.random.fold_in(key, np.uint32(2**32 - 1))
-    first = build(STREAK).init(key, settings_of_one(STREAK)).params
-    expected = parts.cell.init(weights_key, parts.initializer)
+    first = jax.jit(build(STREAK).init)(key, settings_of_one(STREAK)).params
+    expected = jax.jit(parts.cell.init, static_argnums=1)(weights_key, parts.initializer)
     jax.tree.map(np.testing.assert_array_equal, first, expected)
 
 
@@ -143,27 +143,29 @@ def test_noisy_targets_are_trained_and_clean_ones_judged():
     state = jax.jit(trial.init)(key, settings)
     sequence = jax.jit(trial.draw)(key, np.int32(0))
     _, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
-    _, outputs = unroll(parts_of(experiment).cell, state.params, sequence.inputs)
+    _, outputs = jax.jit(partial(unroll, parts_of(experiment).cell))(state.params, sequence.inputs)
     last = int(sequence.mask.argmax())
     clean = 0.2 if sequence.inputs[0, 0] > 0 else 0.8
     assert abs(float(sequence.targets[last, 0]) - clean) > 0.01
-    assert error == pytest.approx(abs(float(jax.nn.sigmoid(outputs[last, 0])) - clean), rel=1e-5)
+    assert error == pytest.approx(abs(expit(float(outputs[last, 0])) - clean), rel=1e-5)
 
 
 def test_before_it_joins_the_hidden_part_is_neither_seen_nor_trained():
     experiment = SUITES["2a"].at(length=6, trials=1, join_at=3)
     trial, key = build(experiment), trial_key(0, 0)
     settings = settings_of_one(experiment)
+    draw, update = jax.jit(trial.draw), jax.jit(trial.update)
+    outputs_of = jax.jit(partial(unroll, parts_of(experiment).cell))
     states = [jax.jit(trial.init)(key, settings)]
-    for step in range(5):
-        sequence = trial.draw(key, jnp.int32(step))
-        state, error = jax.jit(trial.update)(states[-1], settings, sequence, np.int32(step))
+    for step in map(np.int32, range(5)):
+        sequence = draw(key, step)
+        state, error = update(states[-1], settings, sequence, step)
         params = states[-1].params
         if step < 3:
-            params = params._replace(output_weights=jnp.zeros_like(params.output_weights))
-        _, outputs = unroll(parts_of(experiment).cell, params, sequence.inputs)
-        missed = jnp.abs(jax.nn.sigmoid(outputs) - jax.nn.one_hot(sequence.targets, 6))
-        assert error == pytest.approx(float(missed.max()), rel=1e-5)
+            params = params._replace(output_weights=np.zeros_like(params.output_weights))
+        _, outputs = outputs_of(params, sequence.inputs)
+        missed = np.abs(expit(outputs) - np.eye(6)[np.asarray(sequence.targets)])
+        assert error == pytest.approx(missed.max(), rel=1e-5)
         states.append(state)
     before, joined, after = (states[k].params for k in (0, 3, 5))
     for name in ("input_weights", "output_weights"):

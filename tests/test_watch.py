@@ -71,22 +71,8 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(cell, length, see
     assert max(map(len, (whole, one, words))) <= 80
 
 
-def test_the_next_experiment_is_compiled_in_its_turn(seen, clock):
-    first, second = (replace(NOTEBOOK.base, length=length) for length in (5, 6))
-    view = Watch(2)
-    view.on_start(first)
-    view.on_chunk(first, tally(250, 750))
-    view.on_rows(first, rows("lstm", 5, [1100, None]), True)
-    (whole,) = seen(view)
-    assert "1 of 2 nets and lengths" in whole
-    view.on_start(second)
-    _, one = seen(view)
-    assert "T=6" in one
-    assert "compiling" in one
-
-
 def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen, clock):
-    first, second = (replace(NOTEBOOK.base, length=length) for length in (100, 50))
+    first, second, third = (replace(NOTEBOOK.base, length=length) for length in (100, 50, 6))
     view = Watch(3)
     view.on_start(first)
     view.on_start(second)
@@ -108,6 +94,12 @@ def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen,
     view.on_rows(second, rows("lstm", 50, [1100, None]), True)
     took = [line.rpartition("  ")[2] for line in seen.printed()]
     assert took == ["10.0 s", "15.0 s"]  # each since its own beginning
+    (whole,) = seen(view)
+    assert "2 of 3 nets and lengths" in whole
+    view.on_start(third)  # and is compiled in its turn
+    _, one = seen(view)
+    assert "T=6" in one
+    assert "compiling" in one
 
 
 def test_many_experiments_of_a_batch_do_not_fill_the_terminal(seen, clock):
