@@ -13,8 +13,6 @@ from helpers import (
     FLOAT64,
     assert_trees_close,
     first_params,
-    rows_of,
-    run as command,
     settings_of_one,
 )
 
@@ -185,22 +183,6 @@ def test_the_more_sequences_an_update_has_the_more_memory_it_needs(monkeypatch):
     check_memory(long, lanes=3)
     with pytest.raises(InputError, match="batch-size 5000"):
         check_memory(replace(long, batch_size=5000, max_steps=5000), lanes=3)
-
-
-def test_commands_that_train_take_a_batch_size_and_a_grid_takes_several(tmp_path):
-    small = ["--trials", "2", "--window", "20", "--max-steps", "40", "--hidden-size", "4"]
-    small += ["--batch-size", "3"]
-    assert (
-        command("sweep", "--cells", "lstm", "--lengths", "4", *small, "--out", tmp_path / "a") == 0
-    )
-    assert {row["batch_size"] for row in rows_of(tmp_path / "a")} == {3}
-    grid = ["--cells", "lstm", "--lengths", "4", *small, "8", "--clip", "1", "2"]
-    assert command("grid", *grid, "--out", tmp_path / "b") == 0
-    found = sorted((row["batch_size"], row["clip"]) for row in rows_of(tmp_path / "b"))
-    assert found == sorted([(size, clip) for size in (3, 8) for clip in (1.0, 2.0)] * 2)
-    paper = ["6a", "--trials", "1", "--max-sequences", "2000", "--length", "20"]
-    assert command("paper", *paper, "--batch-size", "500", "--out", tmp_path / "c") == 0
-    assert [row["batch_size"] for row in rows_of(tmp_path / "c")] == [500]
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,20 @@ def test_a_grid_takes_several_values_of_every_setting(expanded, standard_promoti
     }
 
 
+def test_commands_that_train_take_a_batch_size_and_a_grid_takes_several(expanded):
+    (one,), _ = expanded(*("sweep", "--cells", "lstm", "--lengths", "4", "--batch-size", "3"))
+    assert one.batch_size == 3
+    grid, _ = expanded(
+        *("grid", "--cells", "lstm", "--lengths", "4", "--trials", "2"),
+        *("--batch-size", "3", "8", "--clip", "1", "2"),
+    )
+    assert [(one.batch_size, one.clip) for one in grid] == [
+        (size, (1.0, 1.0, 2.0, 2.0)) for size in (3, 8)
+    ]
+    (one,), _ = expanded("paper", "6a", "--max-sequences", "2000", "--batch-size", "500")
+    assert (one.batch_size, one.max_steps) == (500, 2000)
+
+
 def test_another_task_begins_with_its_own_objective_and_without_the_others_options(expanded):
     (one,), out = expanded(*["sweep", "--task", "adding", "--cells", "lstm", "--lengths", "50"])
     assert (one.task, one.length, one.objective, one.max_steps) == ("adding", 50, None, 100_000)
@@ -206,8 +220,8 @@ def test_an_experiment_is_announced_before_it_is_compiled_and_a_kept_one_is_not(
 
 
 def test_rows_do_not_depend_on_what_is_trained_side_by_side(tmp_path, monkeypatch):
-    one = Experiment(trials=4, window=50, max_steps=900)
-    experiments = [replace(one, length=length) for length in (4, 5, 9, 20)]
+    one = Experiment(cell="simple_rnn", hidden_size=6, trials=4, window=50, max_steps=900)
+    experiments = [replace(one, length=length) for length in (4, 5, 9)]
     for path in ("several", "alone"):
         with RunDirectory(tmp_path / path) as directory:
             run_sweep(experiments, directory)

@@ -57,10 +57,10 @@ WAYS = {
         "streak", [Leg(None, 20, 1, 40), Leg(3, 20, 1, 30), Leg(3, 20, 2)], keeps=True
     ),
     "narrower": Way("streak", [Leg(None, 20)], narrows=True),
-    "a final test": Way("window", [Leg(3, 7, 1, 9), Leg(8, 250)], keeps=True),
+    "a final test": Way("window", [Leg(8, 7, 1, 9), Leg(3)], keeps=True),
     "a test set, on fewer devices": Way("test", [Leg(None, None, 2, 30), Leg(3)]),
     "chunks of one update": Way("adam", [Leg(4, 1, 2)], trials=[(2, 0), (1, 3), ()]),
-    "several sequences an update": Way("batches", [Leg(3, 7, 1, 12), Leg(None, 7)], keeps=True),
+    "several sequences an update": Way("batches", [Leg(5, 7, 2, 12), Leg(3)], keeps=True),
 }
 
 
