@@ -185,6 +185,12 @@ class Experiment:
                 batch_size=self.batch_size,
                 max_steps=self.max_steps,
             )
+        num_updates = self.updates(self.max_steps)
+        if self.warmup > num_updates:
+            raise InputError(
+                f"{{warmup}} must not be above {num_updates}, the updates that a trial has",
+                warmup=self.warmup,
+            )
         if (self.window or 0) > self.max_steps and not self.test_size:
             raise InputError(
                 "{window} must not be above {max_steps}",

@@ -215,7 +215,7 @@ NEEDS, WINDOW = "needs a cell with that gate: ", "the experiment's window"
     [
         # A rule each, whichever command it is of.
         ("sweep --lengths 2", "length 2 is too short for task noise_free: it needs at least 3"),
-        ("sweep --lengths", "name at least one experiment, one cell and one length"),
+        ("sweep --lengths", "--lengths takes whole numbers, such as: --lengths 5 6 7 (not '')"),
         ("sweep --lengths 4 -1", "length -1 must be at least 1"),
         ("sweep --cells elman", "unknown cell 'elman': choose from co_rnn, delta_net, "),
         ("sweep --cells memory_blocks", "cell memory_blocks needs its option block_size: take an"),

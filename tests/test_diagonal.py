@@ -181,11 +181,11 @@ def test_before_joining_no_output_sees_the_units(kind):
 @pytest.mark.parametrize(
     ("kind", "options", "sentence"),
     [
-        ("ind_rnn", {"recurrent_range": (1.0, 0.0)}, r"recurrent-range \(1.0, 0.0\) must begin"),
-        ("lru", {"r_min": 1.0}, "r-min 1.0 and r-max 1.0 must be a ring"),
-        ("lru", {"r_max": 1.1}, "r-min 0.0 and r-max 1.1 must be a ring"),
-        ("lru", {"r_min": -0.1}, "r-min -0.1 and r-max 1.0 must be a ring"),
-        ("lru", {"max_phase": 0.0}, "max-phase 0.0 must be a positive number"),
+        ("ind_rnn", {"recurrent_range": (1.0, 0.0)}, r"recurrent_range \(1.0, 0.0\) must begin"),
+        ("lru", {"r_min": 1.0}, "r_min 1.0 and r_max 1.0 must be a ring"),
+        ("lru", {"r_max": 1.1}, "r_max 1.1 must be a number from 0 to 1"),
+        ("lru", {"r_min": -0.1}, "r_min -0.1 must be a number from 0 to 1"),
+        ("lru", {"max_phase": 0.0}, "max_phase 0.0 must be a positive number"),
     ],
 )
 def test_an_option_out_of_its_bounds_is_refused(kind, options, sentence):

@@ -111,5 +111,5 @@ def test_the_first_step_takes_what_it_gets_however_little_is_let_in(forget_gate,
 
 
 def test_another_forget_gate_is_refused():
-    with pytest.raises(InputError, match=r"^unknown forget-gate 'tanh': choose from exponential, "):
+    with pytest.raises(InputError, match=r"^unknown forget_gate 'tanh': choose from exponential, "):
         slstm(*SIZES, forget_gate="tanh")

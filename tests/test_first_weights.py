@@ -173,9 +173,9 @@ def test_chrono_makes_the_decay_slow():
         (
             "exp_rnn",
             {"first_angles": "haar"},
-            "unknown first-angles 'haar': choose from cayley, he",
+            "unknown first_angles 'haar': choose from cayley, he",
         ),
-        ("exp_rnn", {"skew_rate": 0.0}, "skew-rate 0.0 must be positive"),
+        ("exp_rnn", {"skew_rate": 0.0}, "skew_rate 0.0 must be a positive number"),
         ("sco_rnn", {"num_negative": 9}, "num_negative 9 must not be above 8 hidden units"),
         ("sco_rnn", {"num_negative": -1}, "num_negative -1 must not be negative"),
     ],

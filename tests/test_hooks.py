@@ -69,7 +69,7 @@ def test_the_indrnn_keeps_its_recurrent_weights_within_their_bound():
     options = {"recurrent_range": (-0.9, 1.0), "recurrent_bound": 0.3}
     _, after = weights_after(5, cell="ind_rnn", cell_options=options, learning_rate=0.05)
     assert np.abs(after.recurrent_weights).max() == np.float32(0.3)
-    with pytest.raises(InputError, match="recurrent-bound 0 must be positive"):
+    with pytest.raises(InputError, match="recurrent_bound 0 must be a positive number"):
         ind_rnn(3, 3, 3, recurrent_bound=0)
 
 

@@ -181,13 +181,13 @@ def test_gate_biases_stand_where_they_are_asked_for():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"block_size": 0}, "block-size 0 must be at least 1"),
-        ({"block_size": 1, "hidden_bias": "some"}, "unknown hidden-bias 'some': choose from all,"),
+        ({"block_size": 0}, "block_size 0 must be at least 1"),
+        ({"block_size": 1, "hidden_bias": "some"}, "unknown hidden_bias 'some': choose from all,"),
         (
             {"block_size": 1, "hidden_bias": "none", "input_biases": (-1.0,)},
-            "gate biases .* need a hidden-bias: choose from all, gates",
+            "gate biases .* need a hidden_bias: choose from all, gates",
         ),
-        ({"block_size": 1, "h_bound": 0}, "g-bound 2.0 and h-bound 0 must be positive"),
+        ({"block_size": 1, "h_bound": 0}, "h_bound 0 must be a positive number"),
     ],
 )
 def test_a_bad_argument_is_refused(arguments, sentence):

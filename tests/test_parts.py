@@ -48,7 +48,7 @@ from jaxrnn.training.parts import parts_of
         ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from co_rnn, .* memory_bl"),
         (
             {"cell": "memory_blocks", "cell_options": {"block_size": 0}},
-            "block-size 0 must be at least 1",
+            "block_size 0 must be at least 1",
         ),
         ({"task_options": {"num_informative": 0}}, "num_informative 0 must be at least 1"),
         (

@@ -38,14 +38,17 @@ class Unreadable(NamedTuple):
 
 
 def _reader(
-    read: Callable[[str], Any], rule: str, metavar: str, several: bool = False
+    read: Callable[[str], Any], rule: str, metavar: str, several: bool = False, least: int = 0
 ) -> PrimitiveConstructorSpec[Any]:
-    """How a flag reads its words, each by ``read``, which raises ValueError where it cannot."""
+    """How a flag reads its words, each by ``read``, which raises ValueError where it cannot; at
+    ``least`` so many, if it takes several."""
 
     def read_all(words: list[str]) -> Any:
         try:
             values = tuple(map(read, words))
         except ValueError:
+            return Unreadable(words, rule)
+        if len(words) < least:
             return Unreadable(words, rule)
         return values if several else values[0]
 
@@ -90,9 +93,11 @@ def _one_of(about: str, table: Iterable[str]) -> Any:
 
 
 _INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
-_INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True)
+_INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True, 1)
 _NUMBER = _reader(float, "takes a number, such as: {flag} 0.5", "FLOAT")
-_NUMBERS = _reader(float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True)
+_NUMBERS = _reader(
+    float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True, 1
+)
 _OPTIONS = _reader(_option, "takes options, such as: {flag} order=16", "NAME=VALUE ...", True)
 _RULE = "takes a directory, not a file, such as: {flag} runs/mine"
 

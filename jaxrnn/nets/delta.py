@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxrnn.errors import whole_number
 from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.nets.initializers import Initializer, small_steps
 from jaxrnn.nets.products import add_bias, barrier, product, vector_product
 from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.options import Count, checked
 
 
 class DeltaParams(NamedTuple):
@@ -43,6 +43,7 @@ class DeltaInputs(NamedTuple):
     query: jax.Array  # q [H], of norm 1
 
 
+@checked
 def delta_net(
     num_inputs: int, hidden_size: int, num_outputs: int, *, negative: bool = False
 ) -> Cell:
@@ -65,6 +66,7 @@ def delta_net(
     return _delta((num_inputs, hidden_size, num_outputs), 1, negative, decays=False)
 
 
+@checked
 def gated_delta_net(
     num_inputs: int, hidden_size: int, num_outputs: int, *, negative: bool = False
 ) -> Cell:
@@ -82,12 +84,13 @@ def gated_delta_net(
     return _delta((num_inputs, hidden_size, num_outputs), 1, negative, decays=True)
 
 
+@checked
 def delta_product(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    num_updates: int = 2,
+    num_updates: Count = 2,
     negative: bool = True,
     decays: bool = False,
 ) -> Cell:
@@ -97,13 +100,10 @@ def delta_product(
     so many reflections: with two of them a rotation. With ``decays`` the memory decays once a step,
     before the first correction, as in :func:`gated_delta_net`.
 
-    Raises InputError for ``num_updates`` below 1.
-
     Source: Siems et al. 2025 (2502.10297), section 3.
 
     Differs from it as :func:`delta_net` does.
     """
-    num_updates = whole_number("num_updates", num_updates, 1)
     return _delta((num_inputs, hidden_size, num_outputs), num_updates, negative, decays)
 
 

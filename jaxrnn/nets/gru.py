@@ -17,6 +17,7 @@ from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.lstm import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
 from jaxrnn.nets.products import split, vector_product
 from jaxrnn.nets.recurrent import recurrent, sums
+from jaxrnn.options import AnyNumber, checked
 
 
 def _gru_gates(
@@ -99,7 +100,8 @@ _with_one_gate = partial(
 )
 
 
-def janet(num_inputs: int, hidden_size: int, num_outputs: int, *, beta: float = 1.0) -> Cell:
+@checked
+def janet(num_inputs: int, hidden_size: int, num_outputs: int, *, beta: AnyNumber = 1.0) -> Cell:
     """JANET, the LSTM with a forget gate alone, which lets in a little more than it forgets.
 
     s = a_f(t), f = sigmoid(s), g = tanh(a_g(t)), h(t) = f h(t-1) + (1 - sigmoid(s - beta)) g; the

@@ -21,6 +21,7 @@ from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import add_bias, product, split
 from jaxrnn.nets.recurrences import Complex, linear_cell
 from jaxrnn.nets.recurrent import sums
+from jaxrnn.options import FromZeroToOne, Positive, checked
 
 # The minimal GRU and LSTM
 
@@ -71,6 +72,7 @@ def _minimal(
     return cell._replace(activations=activations)
 
 
+@checked
 def min_gru(num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False) -> Cell:
     """The minimal gated recurrent unit, whose gate and candidate see the input alone.
 
@@ -92,6 +94,7 @@ def min_gru(num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bo
     return _minimal(sizes, ("input", "candidate"), activate, positive)
 
 
+@checked
 def min_lstm(
     num_inputs: int, hidden_size: int, num_outputs: int, *, positive: bool = False
 ) -> Cell:
@@ -134,14 +137,15 @@ class LRUParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
+@checked
 def lru(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    r_min: float = 0.0,
-    r_max: float = 1.0,
-    max_phase: float = 6.28,
+    r_min: FromZeroToOne = 0.0,
+    r_max: FromZeroToOne = 1.0,
+    max_phase: Positive = 6.28,
 ) -> Cell:
     """The linear recurrent unit: H complex numbers that turn and decay, each by itself.
 
@@ -151,8 +155,7 @@ def lru(
     exp(gamma_log) = sqrt(1 - |lambda|^2), and B and C are normal with variances 1 / I and 2 / H.
     The initializer changes none of this. Before the units join, C is 0.
 
-    Raises InputError for another ring than 0 <= r_min < r_max <= 1, and a phase that is not
-    positive.
+    Raises InputError for an ``r_min`` that is not below ``r_max``.
 
     Source: Orvieto et al. 2023, section 3, lemma 3.2, and the listing of appendix A.
 
@@ -160,10 +163,8 @@ def lru(
     channel, so it needs as many outputs as inputs), and that there is one layer, with nothing
     before or after it.
     """
-    if not 0 <= r_min < r_max <= 1:
-        raise InputError(f"r-min {r_min} and r-max {r_max} must be a ring: 0 <= r-min < r-max <= 1")
-    if not max_phase > 0:
-        raise InputError(f"max-phase {max_phase} must be a positive number")
+    if not r_min < r_max:
+        raise InputError(f"r_min {r_min} and r_max {r_max} must be a ring: r_min below r_max")
 
     def init(key: jax.Array, initializer: Initializer) -> LRUParams:
         keys = jax.random.split(key, 6)

@@ -6,17 +6,18 @@ The orthogonal matrix is computed once an update, before the scan.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError, look_up, whole_number
+from jaxrnn.errors import InputError
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import product, vector_product
 from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.options import OneOf, Positive, Whole, checked
 
 
 class OrthogonalParams(NamedTuple):
@@ -29,13 +30,27 @@ class OrthogonalParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
+def _henaff(key: jax.Array, size: int) -> jax.Array:
+    return jax.random.uniform(key, (size,), minval=-math.pi, maxval=math.pi)
+
+
+def _cayley(key: jax.Array, size: int) -> jax.Array:
+    angles = jnp.cos(jax.random.uniform(key, (size,), minval=0.0, maxval=math.pi / 2))
+    return -jnp.sqrt((1 - angles) / (1 + angles))
+
+
+_ANGLES = {"cayley": _cayley, "henaff": _henaff}
+Angles = Annotated[str, OneOf(tuple(_ANGLES))]
+
+
+@checked
 def exp_rnn(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    first_angles: str = "henaff",
-    skew_rate: float = 0.1,
+    first_angles: Angles = "henaff",
+    skew_rate: Positive = 0.1,
 ) -> Cell:
     """expRNN: a net whose recurrent matrix is the exponential of a skew-symmetric matrix.
 
@@ -47,8 +62,6 @@ def exp_rnn(
     ``skew_rate`` times that of the others.
 
     W is NaN, and the trial has diverged, once a column of |A| sums up to more than 100.
-
-    Raises InputError for other ``first_angles`` and a ``skew_rate`` that is not positive.
 
     Source: Lezcano-Casado & Martinez-Rubio 2019 (1901.08428), section 4; first weights and rates:
     section 5 and their code.
@@ -62,14 +75,15 @@ def exp_rnn(
     return _orthogonal(hidden_size, num_outputs, _exponential, first, first_angles, skew_rate)
 
 
+@checked
 def sco_rnn(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    num_negative: int | None = None,
-    first_angles: str = "cayley",
-    skew_rate: float = 0.1,
+    num_negative: Annotated[int, Whole(0)] | None = None,
+    first_angles: Angles = "cayley",
+    skew_rate: Positive = 0.1,
 ) -> Cell:
     """scoRNN: a net whose recurrent matrix is the scaled Cayley transform of a skew-symmetric one.
 
@@ -77,14 +91,13 @@ def sco_rnn(
     them are -1 by default. The other equations, ``first_angles`` and ``skew_rate`` are those of
     :func:`exp_rnn`. At first U is uniform in [-0.01, 0.01], and b is 0.
 
-    Raises InputError for a ``num_negative`` that is not from 0 to H, other ``first_angles``, and a
-    ``skew_rate`` that is not positive.
+    Raises InputError for a ``num_negative`` above H.
 
     Source: Helfrich, Willmott & Ye 2018 (1707.09520), section 3; first weights and rates: their
     code.
     """
     negative = hidden_size // 2 if num_negative is None else num_negative
-    if whole_number("num_negative", negative, 0) > hidden_size:
+    if negative > hidden_size:
         raise InputError(f"num_negative {negative} must not be above {hidden_size} hidden units")
     signs = np.where(np.arange(hidden_size) < hidden_size - negative, 1.0, -1.0)
 
@@ -158,18 +171,6 @@ def _exponential(A: jax.Array) -> jax.Array:
     return jnp.where(is_exact, W, jnp.nan)
 
 
-def _henaff(key: jax.Array, size: int) -> jax.Array:
-    return jax.random.uniform(key, (size,), minval=-math.pi, maxval=math.pi)
-
-
-def _cayley(key: jax.Array, size: int) -> jax.Array:
-    angles = jnp.cos(jax.random.uniform(key, (size,), minval=0.0, maxval=math.pi / 2))
-    return -jnp.sqrt((1 - angles) / (1 + angles))
-
-
-_ANGLES = {"henaff": _henaff, "cayley": _cayley}
-
-
 def _orthogonal(
     hidden_size: int,
     num_outputs: int,
@@ -178,9 +179,7 @@ def _orthogonal(
     first_angles: str,
     skew_rate: float,
 ) -> Cell:
-    angles_of = look_up(_ANGLES, "first-angles", first_angles)
-    if not skew_rate > 0:
-        raise InputError(f"skew-rate {skew_rate} must be positive")
+    angles_of = _ANGLES[first_angles]
     above = tuple(one.astype(np.int32) for one in np.triu_indices(hidden_size, 1))
     blocks = np.arange(0, hidden_size - 1, 2, dtype=np.int32)
 

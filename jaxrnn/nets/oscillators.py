@@ -10,6 +10,7 @@ from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import join, vector_product
 from jaxrnn.nets.recurrent import recurrent, sums
+from jaxrnn.options import NotNegative, Positive, checked
 
 
 class OscillatorParams(NamedTuple):
@@ -29,14 +30,15 @@ class OscillatorState(NamedTuple):
     velocity: jax.Array  # z [H]
 
 
+@checked
 def co_rnn(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    dt: float = 0.042,
-    gamma: float = 2.7,
-    epsilon: float = 4.7,
+    dt: Positive = 0.042,
+    gamma: NotNegative = 2.7,
+    epsilon: NotNegative = 4.7,
 ) -> Cell:
     """The coupled oscillatory net: damped oscillators that drive each other.
 

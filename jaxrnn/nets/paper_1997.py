@@ -5,18 +5,19 @@ see the inputs, too.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.errors import InputError, whole_number
+from jaxrnn.errors import InputError
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import SHORT, sigmoid, tanh
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import barrier, join, product, split, vector_product
 from jaxrnn.nets.recurrent import recurrent as skeleton
+from jaxrnn.options import Count, Numbers, OneOf, Positive, checked
 
 
 class BlockParams(NamedTuple):
@@ -105,21 +106,22 @@ def _advance(
     return BlockState(s, units), units[2 * len(s) :]
 
 
+@checked
 def memory_blocks(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    block_size: int,
-    input_biases: tuple[float, ...] | None = None,
-    output_biases: tuple[float, ...] | None = None,
-    hidden_bias: str = "all",
+    block_size: Count,
+    input_biases: Annotated[tuple[float, ...], Numbers()] | None = None,
+    output_biases: Annotated[tuple[float, ...], Numbers()] | None = None,
+    hidden_bias: Annotated[str, OneOf(("all", "gates", "none"))] = "all",
     output_bias: bool = True,
     truncated: bool = True,
     recurrent: bool = True,
     gates_seen: bool = True,
-    g_bound: float = 2.0,
-    h_bound: float = 1.0,
+    g_bound: Positive = 2.0,
+    h_bound: Positive = 1.0,
 ) -> Cell:
     """The 1997 net: B blocks of S memory cells that share two gates, no forget gate.
 
@@ -145,16 +147,17 @@ def memory_blocks(
     Three more options are for other readings of the paper. Without ``gates_seen``, what W sees of
     y(t-1) are the cells alone, not the gates. ``g_bound`` and ``h_bound`` are the ends of g and h.
 
-    Raises InputError for a block size below 1, an unknown word, biases that are not one per block,
-    and a bound that is not positive.
+    Raises InputError for biases that are not one per block.
 
     Source: Hochreiter & Schmidhuber 1997, equations 3 to 9 and appendix A.1.
     """
     num_blocks = hidden_size
-    _check_options(num_blocks, block_size, (input_biases, output_biases), hidden_bias)
+    for given in (input_biases, output_biases):
+        if given is not None and hidden_bias == "none":
+            raise InputError(f"gate biases {given} need a hidden_bias: choose from all, gates")
+        if given is not None and len(given) != num_blocks:
+            raise InputError(f"gate biases {given} must be one for each of {num_blocks} blocks")
     bounds = g_bound, h_bound
-    if min(bounds) <= 0:
-        raise InputError(f"g-bound {g_bound} and h-bound {h_bound} must be positive")
     num_units = num_blocks * (2 + block_size)
     num_seen = num_units if gates_seen else num_blocks * block_size
     num_biases = {"all": num_units, "gates": 2 * num_blocks, "none": 0}[hidden_bias]
@@ -211,24 +214,6 @@ def memory_blocks(
     )
 
 
-def _check_options(
-    num_blocks: int,
-    block_size: int,
-    gate_biases: tuple[tuple[float, ...] | None, ...],
-    hidden_bias: str,
-) -> None:
-    whole_number("block-size", block_size, 1)
-    if hidden_bias not in ("all", "gates", "none"):
-        raise InputError(f"unknown hidden-bias {hidden_bias!r}: choose from all, gates, none")
-    for given in gate_biases:
-        if given is None:
-            continue
-        if hidden_bias == "none":
-            raise InputError(f"gate biases {given} need a hidden-bias: choose from all, gates")
-        if len(given) != num_blocks:
-            raise InputError(f"gate biases {given} must be one for each of {num_blocks} blocks")
-
-
 class OneCellParams(NamedTuple):
     """Parameters of :func:`one_cell`: input gates and cells side by side."""
 
@@ -250,6 +235,7 @@ def _direct_readout(params: Any, h: jax.Array, projected: Any) -> jax.Array:
     return projected[1] + h @ params.output_weights
 
 
+@checked
 def one_cell(num_inputs: int, hidden_size: int, num_outputs: int, *, bipolar: bool = False) -> Cell:
     """Memory cells with an input gate each that see the inputs alone, as the outputs do, too.
 

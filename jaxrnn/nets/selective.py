@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.errors import whole_number
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid
 from jaxrnn.nets.initializers import Initializer, small_steps
 from jaxrnn.nets.products import add_bias, product
 from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.options import Count, checked
 
 # S6, the state space of Mamba
 
@@ -40,12 +40,13 @@ class Selected(NamedTuple):
     reading: jax.Array  # C [N]
 
 
+@checked
 def s6(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    state_size: int = 16,
+    state_size: Count = 16,
     negative: bool = False,
 ) -> Cell:
     """S6, the selective state space of Mamba: each unit has N numbers that decay and are added to.
@@ -60,15 +61,12 @@ def s6(
     U and V. A small delta keeps what is there and lets in little, so it is the gate "update" here,
     exp(-delta); a first bias of it is taken from b.
 
-    Raises InputError for a ``state_size`` below 1.
-
     Source: Gu & Dao 2023, algorithm 2 and section 3.6, first weights as in their code;
     ``negative``: Grazzi et al. 2025 (2411.12537).
 
     Differs from them in that the cell is not in a block: no convolution before it, no second branch
     that gates h, no normalisation.
     """
-    num_state = whole_number("state_size", state_size, 1)
     rank = math.ceil(hidden_size / 16)
 
     def init(key: jax.Array, initializer: Initializer) -> SelectiveParams:
@@ -78,14 +76,14 @@ def s6(
             limit = fan_in**-0.5
             return jax.random.uniform(key, (fan_in, fan_out), minval=-limit, maxval=limit)
 
-        numbers = jnp.arange(1.0, num_state + 1)
+        numbers = jnp.arange(1.0, state_size + 1)
         return SelectiveParams(
             initializer.weights(keys[0], 1, num_inputs, hidden_size),
-            uniform(keys[1], hidden_size, rank + 2 * num_state),
+            uniform(keys[1], hidden_size, rank + 2 * state_size),
             uniform(keys[2], rank, hidden_size),
             small_steps(keys[3], hidden_size)
             - initializer.biases(keys[4], ("update",), hidden_size),
-            jnp.broadcast_to(jnp.log(numbers), (hidden_size, num_state)),
+            jnp.broadcast_to(jnp.log(numbers), (hidden_size, state_size)),
             jnp.ones(hidden_size),
             initializer.weights(keys[5], 1, hidden_size, num_outputs),
             jnp.zeros(num_outputs),
@@ -93,7 +91,7 @@ def s6(
 
     def project(params: SelectiveParams, x: jax.Array) -> Selected:
         u = product(x, params.input_weights)
-        a, B, C = jnp.split(u @ params.selecting_weights, [rank, rank + num_state], axis=-1)
+        a, B, C = jnp.split(u @ params.selecting_weights, [rank, rank + state_size], axis=-1)
         return Selected(
             jax.nn.softplus(add_bias(a @ params.step_weights, params.step_bias)), u, B, C
         )

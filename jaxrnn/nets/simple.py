@@ -1,6 +1,6 @@
 """The simple nets, which have no gates. Letters as in :mod:`jaxrnn.nets.lstm`."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer, require_initializer
 from jaxrnn.nets.recurrences import rectified_recurrence
 from jaxrnn.nets.recurrent import recurrent, sums
+from jaxrnn.options import Numbers, Positive, checked
 
 
 def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -79,13 +80,14 @@ class IndependentParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
+@checked
 def ind_rnn(
     num_inputs: int,
     hidden_size: int,
     num_outputs: int,
     *,
-    recurrent_range: tuple[float, float] = (0.0, 1.0),
-    recurrent_bound: float | None = None,
+    recurrent_range: Annotated[tuple[float, float], Numbers(2)] = (0.0, 1.0),
+    recurrent_bound: Positive | None = None,
 ) -> Cell:
     """The independently recurrent net: rectified units, a recurrent weight u each.
 
@@ -95,8 +97,7 @@ def ind_rnn(
     training keeps every u within [-c, c]: an update that leads out of it ends at its bound. The
     authors take 2^(1/T).
 
-    Raises InputError for a range that does not begin below its end, and a bound that is not
-    positive.
+    Raises InputError for a range that does not begin below its end.
 
     Source: Li et al. 2018, section 3; the first u: their code, for rectified units.
 
@@ -105,9 +106,7 @@ def ind_rnn(
     """
     low, high = recurrent_range
     if not low < high:
-        raise InputError(f"recurrent-range {recurrent_range} must begin below its end")
-    if recurrent_bound is not None and not recurrent_bound > 0:
-        raise InputError(f"recurrent-bound {recurrent_bound} must be positive")
+        raise InputError(f"recurrent_range {recurrent_range} must begin below its end")
 
     def init(key: jax.Array, initializer: Initializer) -> IndependentParams:
         input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)

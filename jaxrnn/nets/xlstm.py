@@ -1,13 +1,12 @@
 """The two cells of xLSTM: sLSTM, with exponential gates, and mLSTM, whose memory is a matrix."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxrnn.errors import InputError, shown
 from jaxrnn.nets import chunks
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid, tanh
@@ -15,6 +14,7 @@ from jaxrnn.nets.gated import GatedParams, gated
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import add_bias, join, product, split, vector_product
 from jaxrnn.nets.recurrent import recurrent
+from jaxrnn.options import OneOf, checked
 
 
 class ExponentialState(NamedTuple):
@@ -37,8 +37,12 @@ def _log_sigmoid(a: jax.Array) -> jax.Array:
     return jnp.minimum(a, 0) - jnp.log1p(exp(-jnp.abs(a)))
 
 
+ForgetGate = Annotated[str, OneOf(("exponential", "sigmoid"))]
+
+
+@checked
 def slstm(
-    num_inputs: int, hidden_size: int, num_outputs: int, *, forget_gate: str = "sigmoid"
+    num_inputs: int, hidden_size: int, num_outputs: int, *, forget_gate: ForgetGate = "sigmoid"
 ) -> Cell:
     """The sLSTM of xLSTM: an LSTM with an exponential input gate, its memory cell normalised.
 
@@ -50,17 +54,12 @@ def slstm(
 
     A bias of the input gate is a factor of c and of n, and cancels: no bias closes this gate.
 
-    Raises InputError for any other ``forget_gate``.
-
     Source: Beck et al. 2024 (xLSTM), equations 8 to 17.
 
     Differs from it in that there is one head, so every unit sees all others.
     Differs from it in that the cell is not in a block: no convolution before the gates, no group
     normalisation, no projection up and down, no residual connection.
     """
-    if forget_gate not in ("sigmoid", "exponential"):
-        choices = "choose from exponential, sigmoid"
-        raise InputError(f"unknown forget-gate {shown(forget_gate)}: {choices}")
     is_sigmoid = forget_gate == "sigmoid"
 
     def activate(own: Any, state: ExponentialState, a: jax.Array) -> list[jax.Array]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from jaxrnn.options import checked
 from jaxrnn.problems.paper_1997 import (
     BASE,
     FOR_REAL_TARGETS,
@@ -20,6 +21,7 @@ from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     REAL_TARGETS,
     Sequence,
+    Shortest,
     Solved,
     Task,
     at_last_step,
@@ -32,7 +34,8 @@ _THRESHOLD = 0.04
 FIRST_MARKED = 10  # the first marker is on one of this many first pairs
 
 
-def adding(length: int, *, shortest: int | None = None) -> Task:
+@checked
+def adding(length: int, *, shortest: Shortest = None) -> Task:
     """Add two marked real numbers of a long sequence of pairs (value, marker).
 
     The values are independent and uniform on [-1, 1). The number of pairs is uniform on
@@ -73,7 +76,8 @@ def adding(length: int, *, shortest: int | None = None) -> Task:
     )
 
 
-def multiplication(length: int, *, shortest: int | None = None) -> Task:
+@checked
+def multiplication(length: int, *, shortest: Shortest = None) -> Task:
     """Multiply two marked real numbers of a long sequence of pairs (value, marker).
 
     As :func:`adding`, errors included, with values uniform on [0, 1) and the target prod(X), where
@@ -106,7 +110,8 @@ def multiplication(length: int, *, shortest: int | None = None) -> Task:
 _BASELINE = 1 / 6
 
 
-def adding_halves(length: int, *, shortest: int | None = None) -> Task:
+@checked
+def adding_halves(length: int, *, shortest: Shortest = None) -> Task:
     """Add two marked numbers, one of each half of a long sequence of pairs (value, marker).
 
     This is the adding problem in the form that is usual since 2015. There are T = ``length`` pairs.

@@ -1,14 +1,26 @@
 """Repeat symbols in their order, a long time after they were seen."""
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import whole_number
-from jaxrnn.problems.task import ONE_IN_A_HUNDRED, Sequence, Task, draw_integers, length_drawn
+from jaxrnn.options import Count, Whole, checked
+from jaxrnn.problems.task import (
+    ONE_IN_A_HUNDRED,
+    Sequence,
+    Shortest,
+    Task,
+    draw_integers,
+    length_drawn,
+)
+
+Symbols = Annotated[int, Whole(2)]
 
 
+@checked
 def copying(
-    length: int, *, num_symbols: int = 8, num_copied: int = 10, shortest: int | None = None
+    length: int, *, num_symbols: Symbols = 8, num_copied: Count = 10, shortest: Shortest = None
 ) -> Task:
     """Repeat a few symbols in their order, a long time after they were seen.
 
@@ -38,7 +50,6 @@ def copying(
     Source: Arjovsky, Shah & Bengio 2016, section 5.1, after Hochreiter & Schmidhuber 1997; that no
     output stands for the delimiter is their code's.
     """
-    num_symbols, num_copied = _checked(num_symbols, num_copied)
     draw_length = length_drawn("copying", shortest, length, 1)
     blank, delimiter = num_symbols, num_symbols + 1
     num_steps = length + 2 * num_copied
@@ -62,8 +73,9 @@ def copying(
     return Task(draw, *sizes, solved=ONE_IN_A_HUNDRED, guessing=num_symbols**-num_copied)
 
 
+@checked
 def selective_copying(
-    length: int, *, num_symbols: int = 14, num_copied: int = 16, shortest: int | None = None
+    length: int, *, num_symbols: Symbols = 14, num_copied: Count = 16, shortest: Shortest = None
 ) -> Task:
     """Repeat the few symbols that stand among noise, in their order, once it is over.
 
@@ -95,7 +107,6 @@ def selective_copying(
 
     Source: Gu & Dao 2023, section 4.1.1 and appendix E.1, after Jing et al. 2019.
     """
-    num_symbols, num_copied = _checked(num_symbols, num_copied)
     draw_length = length_drawn("selective_copying", shortest, length, 1)
     marker = num_symbols + 1
     num_steps = length + 2 * num_copied
@@ -128,11 +139,6 @@ def selective_copying(
 
     sizes = num_symbols + 2, num_symbols + 2, num_steps
     return Task(draw, *sizes, solved=ONE_IN_A_HUNDRED, guessing=num_symbols**-num_copied)
-
-
-def _checked(num_symbols: int, num_copied: int) -> tuple[int, int]:
-    """The options as whole numbers; raises InputError for what does not fit."""
-    return whole_number("num_symbols", num_symbols, 2), whole_number("num_copied", num_copied, 1)
 
 
 TASKS = (copying, selective_copying)

@@ -1,14 +1,15 @@
 """The first symbol decides the last: with a fixed, a random and a very long random middle."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError, whole_number
+from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
+from jaxrnn.options import Count, Whole, checked
 from jaxrnn.problems.paper_1997 import (
     BASE,
     BY_CROSS_ENTROPY,
@@ -21,6 +22,7 @@ from jaxrnn.problems.suite import Published, Suite
 from jaxrnn.problems.task import (
     Length,
     Sequence,
+    Shortest,
     Solved,
     Task,
     at_last_step,
@@ -29,12 +31,13 @@ from jaxrnn.problems.task import (
 )
 
 
+@checked
 def noise_free(
     length: int,
-    num_symbols: int | None = None,
+    num_symbols: Annotated[int, Whole(3)] | None = None,
     *,
     only_last: bool = False,
-    shortest: int | None = None,
+    shortest: Shortest = None,
 ) -> Task:
     """Predict the next symbol of one of two sequences that differ in their first and last symbol.
 
@@ -91,15 +94,16 @@ def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int
     """The size of the alphabet: the length, or what was asked for."""
     if num_symbols is None and shortest is not None:
         raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
-    return length if num_symbols is None else whole_number("num_symbols", num_symbols, 3)
+    return length if num_symbols is None else num_symbols
 
 
+@checked
 def no_regularities(
     length: int,
     only_last: bool = False,
-    num_symbols: int | None = None,
+    num_symbols: Annotated[int, Whole(3)] | None = None,
     *,
-    shortest: int | None = None,
+    shortest: Shortest = None,
 ) -> Task:
     """As noise_free, but the symbols between the first and the last are drawn at random.
 
@@ -143,8 +147,12 @@ LONGEST_TAIL = 131
 """The most distractors between those and e; a longer tail has probability 0.9^132 = 9.1e-7."""
 
 
+@checked
 def very_long_lag(
-    length: int, num_distractors: int | None = None, *, shortest: int | None = None
+    length: int,
+    num_distractors: Count | None = None,
+    *,
+    shortest: Shortest = None,
 ) -> Task:
     """Recall the second symbol after a long, random stretch of distractors that ends by chance.
 
@@ -170,7 +178,6 @@ def very_long_lag(
     """
     draw_length = length_drawn("very_long_lag", shortest, length, 1)
     p = length if num_distractors is None else num_distractors
-    p = whole_number("num_distractors", p, 1)
     max_steps = 2 + length + LONGEST_TAIL + 1
 
     def draw(key: jax.Array) -> Sequence:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
+from jaxrnn.options import Whole, checked
 from jaxrnn.problems.paper_1997 import BASE, as_written, blocks, departure, standard_lstm
 from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import Sequence, Solved, Task, require_length
@@ -46,7 +47,8 @@ class ReberStrings(NamedTuple):
     legal: np.ndarray  # bool [strings, L-1, 7], what may follow each symbol but the last
 
 
-def embedded_reber(length: int, seed: int = 0) -> Task:
+@checked
+def embedded_reber(length: int, seed: Annotated[int, Whole(0, 2**32)] = 0) -> Task:
     """Predict the next symbol of strings of the embedded Reber grammar.
 
     Each sequence is one of 256 training strings, each with probability 1/256: those of

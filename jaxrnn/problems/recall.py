@@ -1,15 +1,18 @@
 """Recall what stood beside a symbol when it was last seen."""
 
 import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.errors import InputError, whole_number
+from jaxrnn.options import Count, Positive, Whole, checked
 from jaxrnn.problems.task import (
     ONE_IN_A_HUNDRED,
     Sequence,
+    Shortest,
     Task,
     at_last_step,
     draw_integers,
@@ -17,13 +20,14 @@ from jaxrnn.problems.task import (
 )
 
 
+@checked
 def associative_recall(
     length: int,
     *,
-    vocabulary: int = 64,
-    num_pairs: int = 4,
-    power: float = 0.01,
-    shortest: int | None = None,
+    vocabulary: Annotated[int, Whole()] = 64,
+    num_pairs: Count = 4,
+    power: Positive = 0.01,
+    shortest: Shortest = None,
 ) -> Task:
     """Recall the value of each key, when the key comes again.
 
@@ -59,13 +63,10 @@ def associative_recall(
     Source: Arora et al. 2023 (Zoology), section 3, and their generator ``multiquery_ar.py``; the
     task is known as multi-query associative recall, MQAR.
     """
-    num_pairs = whole_number("num_pairs", num_pairs, 1)
-    vocabulary = whole_number("vocabulary", vocabulary, 2 * num_pairs + 2)
+    whole_number("vocabulary", vocabulary, 2 * num_pairs + 2)
     if vocabulary % 2:
         raise InputError(f"vocabulary {vocabulary} must be even: one half are values")
     half = vocabulary // 2
-    if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power < math.inf:
-        raise InputError(f"power {shown(power)} must be a positive number")
     draw_length = length_drawn("associative_recall", shortest, length, 4 * num_pairs)
     asked = 2 * num_pairs  # the first step at which a key may come again
     gap = np.arange((length - asked) // 2, dtype=np.int32)
@@ -92,7 +93,10 @@ def associative_recall(
     return Task(draw, vocabulary, vocabulary, length, solved=ONE_IN_A_HUNDRED, guessing=guessing)
 
 
-def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None) -> Task:
+@checked
+def induction(
+    length: int, *, vocabulary: Annotated[int, Whole(2)] = 16, shortest: Shortest = None
+) -> Task:
     """Recall the symbol that came after the special symbol, when the special symbol comes again.
 
     With T = ``length`` and V = ``vocabulary`` the symbols are 0, ..., V-1, and the special symbol
@@ -119,7 +123,6 @@ def induction(length: int, *, vocabulary: int = 16, shortest: int | None = None)
 
     Source: Fu et al. 2023 (H3), section 3.1; Gu & Dao 2023, section 4.1.2 and appendix E.1.
     """
-    vocabulary = whole_number("vocabulary", vocabulary, 2)
     draw_length = length_drawn("induction", shortest, length, 3)
 
     def draw(key: jax.Array) -> Sequence:

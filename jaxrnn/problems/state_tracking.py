@@ -3,16 +3,19 @@
 import statistics
 from functools import lru_cache
 from itertools import combinations, permutations
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError
+from jaxrnn.options import OneOf, checked
 from jaxrnn.problems.task import (
     ONE_IN_A_HUNDRED,
     Length,
     Sequence,
+    Shortest,
     Task,
     draw_integers,
     length_drawn,
@@ -21,7 +24,8 @@ from jaxrnn.problems.task import (
 _LEAST = 2  # steps; with one the answer is the input
 
 
-def parity(length: int, *, every_step: bool = False, shortest: int | None = None) -> Task:
+@checked
+def parity(length: int, *, every_step: bool = False, shortest: Shortest = None) -> Task:
     """Tell whether the number of ones among the bits so far is odd.
 
     The inputs x [T], T = ``length``, are bits, 0 or 1, independent and with probability 1/2 each.
@@ -60,17 +64,22 @@ def parity(length: int, *, every_step: bool = False, shortest: int | None = None
 
 
 GROUPS = {
-    "Z60": (1, False, 60),
     "A4xZ5": (4, True, 5),
     "A5": (5, True, 1),
     "S3": (3, False, 1),
     "S5": (5, False, 1),
+    "Z60": (1, False, 60),
 }
 """The groups (n, only even, k): all or the even permutations of n, times the cyclic group of k."""
 
 
+@checked
 def group_words(
-    length: int, *, group: str = "S3", generators: bool = False, shortest: int | None = None
+    length: int,
+    *,
+    group: Annotated[str, OneOf(tuple(GROUPS))] = "S3",
+    generators: bool = False,
+    shortest: Shortest = None,
 ) -> Task:
     """Multiply the elements of a finite group that were seen so far.
 
@@ -113,7 +122,6 @@ def group_words(
     Source: Merrill, Petty & Sabharwal 2024, section 5; for S3 Siems et al. 2025 (DeltaProduct).
     """
     draw_length = length_drawn("group_words", shortest, length, _LEAST)
-    look_up(GROUPS, "group", group)
     if generators and not group.startswith("S"):
         raise InputError(f"generators needs the group S3 or S5, not {group}")
     table = multiplication_table(group)

@@ -1,13 +1,14 @@
 """What a task is, and what the families of tasks share."""
 
 from collections.abc import Callable, Sequence as Sequence_
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
+from jaxrnn.options import Whole
 
 
 class Sequence(NamedTuple):
@@ -78,6 +79,9 @@ def require_length(task: str, length: int, least: int) -> None:
         raise InputError(f"length {length} is too short for task {task}: it needs at least {least}")
 
 
+Shortest = Annotated[int, Whole()] | None
+"""A task's option ``shortest``; the least is the task's least length."""
+
 SHORTEST = "shortest"
 """The option of tasks by which each sequence has a length of its own."""
 
@@ -101,7 +105,6 @@ def length_drawn(
     require_length(task, length, least)
     if shortest is None:
         return lambda key: length
-    shortest = whole_number(SHORTEST, shortest)
     if not least <= shortest <= length:
         raise InputError(
             f"shortest {shortest} must lie between the least length of task {task}, {least}, and "

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from jaxrnn.options import checked
 from jaxrnn.problems.paper_1997 import (
     BASE,
     BY_CROSS_ENTROPY,
@@ -16,6 +17,7 @@ from jaxrnn.problems.paper_1997 import (
 from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     Sequence,
+    Shortest,
     Solved,
     Task,
     at_last_step,
@@ -31,7 +33,8 @@ X, START, END = SYMBOLS.index("X"), SYMBOLS.index("E"), SYMBOLS.index("B")
 LEAST_LENGTH = 20  # from here on the first window begins behind the start symbol
 
 
-def temporal_order(length: int, *, shortest: int | None = None) -> Task:
+@checked
+def temporal_order(length: int, *, shortest: Shortest = None) -> Task:
     """Tell in which order two relevant symbols came among distractors.
 
     The symbols a, b, c, d, X, Y, E, B are 0, ..., 7. The number of symbols is uniform on
@@ -60,7 +63,8 @@ def temporal_order(length: int, *, shortest: int | None = None) -> Task:
     return _temporal_order("temporal_order", shortest, length, ((10, 20), (50, 60)))
 
 
-def temporal_order_three(length: int, *, shortest: int | None = None) -> Task:
+@checked
+def temporal_order_three(length: int, *, shortest: Shortest = None) -> Task:
     """Tell in which order three relevant symbols came among distractors.
 
     As :func:`temporal_order`, errors included, with three positions: at ``length`` 100 t1 is

@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import whole_number
+from jaxrnn.options import Count, checked
 from jaxrnn.problems.paper_1997 import BASE, FOR_REAL_TARGETS, as_written, blocks, standard_lstm
 from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     REAL_TARGETS,
     Sequence,
+    Shortest,
     Solved,
     Task,
     at_last_step,
@@ -24,7 +25,8 @@ INPUT_VARIANCE = 0.2
 TARGET_VARIANCE = 0.1
 
 
-def two_sequence(length: int, num_informative: int = 3, *, shortest: int | None = None) -> Task:
+@checked
+def two_sequence(length: int, num_informative: Count = 3, *, shortest: Shortest = None) -> Task:
     """Tell at the end of a noisy sequence whether its first elements were +1 or -1.
 
     With N = ``num_informative``: class 1 and class 2 have probability 1/2 each; elements 1, ..., N
@@ -50,8 +52,9 @@ def two_sequence(length: int, num_informative: int = 3, *, shortest: int | None 
     return _two_sequence("two_sequence", shortest, length, num_informative, solved)
 
 
+@checked
 def two_sequence_noise(
-    length: int, num_informative: int = 3, *, shortest: int | None = None
+    length: int, num_informative: Count = 3, *, shortest: Shortest = None
 ) -> Task:
     """As two_sequence, with the noise on the informative elements, too.
 
@@ -70,8 +73,9 @@ def two_sequence_noise(
     return _two_sequence("two_sequence_noise", *rule, noise_everywhere=True)
 
 
+@checked
 def two_sequence_target_noise(
-    length: int, num_informative: int = 3, *, shortest: int | None = None
+    length: int, num_informative: Count = 3, *, shortest: Shortest = None
 ) -> Task:
     """As two_sequence, with targets 0.2 and 0.8 that are themselves noisy.
 
@@ -109,7 +113,6 @@ def _two_sequence(
     noise_everywhere: bool = False,
     target_noise: bool = False,
 ) -> Task:
-    num_informative = whole_number("num_informative", num_informative, 1)
     draw_length = length_drawn(name, shortest, length, num_informative + 1)
     max_steps = longest(length)
 

@@ -1,6 +1,5 @@
 """The optimizers: plain optax chains. Add one here and a line to ``OPTIMIZERS``."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,9 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.errors import InputError, look_up, shown
+from jaxrnn.errors import InputError, look_up
 from jaxrnn.nets.products import barrier
+from jaxrnn.options import FromZeroToBelowOne, NotNegative, checked
 
 
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
@@ -41,14 +41,15 @@ CLIPPINGS: dict[str, Callable[[ArrayLike], optax.GradientTransformation]] = {
 """What the bound limits: each element of the gradient, its norm over all weights, or nothing."""
 
 
+@checked
 def clipped_sgd(
     learning_rate: ArrayLike,
     clip: ArrayLike,
     clipping: str = "element",
     *,
-    momentum: float = 0.0,
+    momentum: FromZeroToBelowOne = 0.0,
     nesterov: bool = False,
-    weight_decay: float = 0.0,
+    weight_decay: NotNegative = 0.0,
 ) -> optax.GradientTransformation:
     """Gradient descent on gradients kept within a bound, with momentum if asked.
 
@@ -68,18 +69,19 @@ def clipped_sgd(
     return _descent(learning_rate, bound, _momentum(momentum, nesterov), weight_decay)
 
 
+@checked
 def clipped_rmsprop(
     learning_rate: ArrayLike,
     clip: ArrayLike,
     clipping: str = "element",
     *,
-    decay: float = 0.9,
-    eps: float = 1e-8,
-    initial_scale: float = 0.0,
+    decay: FromZeroToBelowOne = 0.9,
+    eps: NotNegative = 1e-8,
+    initial_scale: NotNegative = 0.0,
     eps_in_sqrt: bool = True,
-    momentum: float = 0.0,
+    momentum: FromZeroToBelowOne = 0.0,
     nesterov: bool = False,
-    weight_decay: float = 0.0,
+    weight_decay: NotNegative = 0.0,
 ) -> optax.GradientTransformation:
     """RMSprop on gradients kept within a bound.
 
@@ -98,23 +100,21 @@ def clipped_rmsprop(
     Source: Tieleman & Hinton 2012, lecture 6.5; names of the options: optax's ``rmsprop``.
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    _share("decay", decay)
-    _not_negative("eps", eps)
-    _not_negative("initial_scale", initial_scale)
     means = _scale_by_rms(decay, eps, initial_scale, eps_in_sqrt)
     directions = optax.chain(means, _momentum(momentum, nesterov))
     return _descent(learning_rate, bound, directions, weight_decay)
 
 
+@checked
 def clipped_adam(
     learning_rate: ArrayLike,
     clip: ArrayLike,
     clipping: str = "element",
     *,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
+    b1: FromZeroToBelowOne = 0.9,
+    b2: FromZeroToBelowOne = 0.999,
+    eps: NotNegative = 1e-8,
+    weight_decay: NotNegative = 0.0,
 ) -> optax.GradientTransformation:
     """Adam on gradients kept within a bound.
 
@@ -129,21 +129,19 @@ def clipped_adam(
     Source: Kingma & Ba 2015, algorithm 1.
     """
     bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    _share("b1", b1)
-    _share("b2", b2)
-    _not_negative("eps", eps)
     return _descent(learning_rate, bound, _scale_by_adam(b1, b2, eps), weight_decay)
 
 
+@checked
 def clipped_adamw(
     learning_rate: ArrayLike,
     clip: ArrayLike,
     clipping: str = "element",
     *,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
+    b1: FromZeroToBelowOne = 0.9,
+    b2: FromZeroToBelowOne = 0.999,
+    eps: NotNegative = 1e-8,
+    weight_decay: NotNegative = 0.01,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay: :func:`clipped_adam` with another default, which is
     Torch's.
@@ -162,7 +160,6 @@ def _descent(
     weight_decay: float,
 ) -> optax.GradientTransformation:
     """w <- w - learning_rate * (direction of the bounded gradient + weight_decay * w)."""
-    _not_negative("weight_decay", weight_decay)
     rules = [bound, direction]
     if weight_decay:
         rules.append(_decayed(weight_decay))
@@ -184,7 +181,6 @@ def _decayed(weight_decay: float) -> optax.GradientTransformation:
 
 def _momentum(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     """Like ``optax.trace``."""
-    _share("momentum", momentum)
     if not momentum:
         if nesterov:
             raise InputError("nesterov needs a momentum above 0")
@@ -247,20 +243,6 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(optax.scale_by_adam().init, update)
-
-
-def _share(name: str, value: Any) -> None:
-    if not (_is_number(value) and 0 <= value < 1):
-        raise InputError(f"{name} {shown(value)} must be a number from 0 to below 1")
-
-
-def _not_negative(name: str, value: Any) -> None:
-    if not (_is_number(value) and 0 <= value < math.inf):
-        raise InputError(f"{name} {shown(value)} must be a number of at least 0")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {

@@ -6,6 +6,7 @@ warm-up itself, unless ``schedule_options`` says otherwise.
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import CONSTANT, Experiment
 from jaxrnn.names import called, check_options, options_of
 from jaxrnn.nets.products import barrier
+from jaxrnn.options import BetweenZeroAndOne, Count, FromZeroToOne, Whole, checked
 
 Schedule = Callable[[ArrayLike], ArrayLike]
 """``schedule(number of the update) -> factor of the learning rate``."""
@@ -29,7 +31,8 @@ def constant() -> Schedule:
     return optax.constant_schedule(1.0)
 
 
-def steps(*, every: int, factor: float = 0.1, least: float = 0.0) -> Schedule:
+@checked
+def steps(*, every: Count, factor: BetweenZeroAndOne = 0.1, least: FromZeroToOne = 0.0) -> Schedule:
     """The rate falls in steps: at update k after the warm-up max(least, factor^floor(k / every)).
 
     Source: the usual step decay; Li et al. 2018 train the IndRNN by it.
@@ -37,7 +40,8 @@ def steps(*, every: int, factor: float = 0.1, least: float = 0.0) -> Schedule:
     return optax.exponential_decay(1.0, every, factor, staircase=True, end_value=least)
 
 
-def cosine(*, updates: int, final: float = 0.0) -> Schedule:
+@checked
+def cosine(*, updates: Count, final: FromZeroToOne = 0.0) -> Schedule:
     """Half a cosine: at update k of K = ``updates`` after the warm-up
     final + (1 - final) (1 + cos(pi min(k, K) / K)) / 2.
 
@@ -48,7 +52,8 @@ def cosine(*, updates: int, final: float = 0.0) -> Schedule:
     return optax.cosine_decay_schedule(1.0, updates, final)
 
 
-def inverse_root(*, warmup: int) -> Schedule:
+@checked
+def inverse_root(*, warmup: Annotated[int, Whole(0)]) -> Schedule:
     """The rate falls with the root: at update k after a warm-up of W updates sqrt(W / (W + k)),
     W at least 1.
 
