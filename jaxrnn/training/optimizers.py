@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
 
@@ -15,14 +16,25 @@ from jaxrnn.options import FromZeroToBelowOne, NotNegative, checked
 
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     """Like ``optax.clip_by_global_norm``, but with a single factor: XLA computes optax's quotient
-    and product on several devices in another way than on one."""
+    and product on several devices in another way than on one. A finite gradient whose squares
+    overflow is bounded, too."""
 
     def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
-        norm = jnp.sqrt(optax.tree.sum(jax.tree.map(_squares, gradients)))
-        factor = jnp.minimum(1, jnp.asarray(bound) / norm)
-        return jax.tree.map(lambda g: g * factor, gradients)
+        norm = _norm(gradients)
+        # So small that no square overflows, and a power of two, so that nothing is rounded.
+        small = np.array(2.0 ** -(5 * jnp.finfo(norm.dtype).maxexp // 8), norm.dtype)
+        norm_of_small = _norm(jax.tree.map(lambda g: g * small, gradients))
+        overflows = jnp.isinf(norm) & jnp.isfinite(norm_of_small)
+        scale = jnp.where(overflows, small, np.ones_like(small))
+        norm = jnp.where(overflows, norm_of_small, norm)
+        factor = jnp.minimum(1 / scale, jnp.asarray(bound) / norm)
+        return jax.tree.map(lambda g: g * scale * factor, gradients)
 
     return optax.stateless(clipped)
+
+
+def _norm(gradients: optax.Updates) -> jax.Array:
+    return jnp.sqrt(optax.tree.sum(jax.tree.map(_squares, gradients)))
 
 
 def _squares(g: jax.Array) -> jax.Array:
