@@ -3,7 +3,8 @@
 ``file.py:name`` is a name in a file, whose path starts where the command is given. ``module:name``
 is a name in a module that Python finds, also in the current directory. ``__main__:name`` is a name
 in a script or a notebook; a script may name its own file, too. Code is imported when such a name is
-looked up. Only a run of the experiment does that; reading its rows does not.
+looked up. Only a call that gives the name does that; a row, a checkpoint or any other file never
+does.
 """
 
 import ast
@@ -12,7 +13,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -54,6 +55,12 @@ def own_names(experiments: Iterable[Experiment]) -> list[str]:
     """The names of users' own code among the parts of the experiments, each once."""
     names = (getattr(experiment, part) for experiment in experiments for part in NAMED)
     return [name for name in dict.fromkeys(names) if is_own(name)]
+
+
+def are_named(experiment: Experiment, names: Collection[str]) -> bool:
+    """Whether these ``names``, which a call gives, include all of an experiment's
+    :func:`own_names`: only then may its code be imported for its rows."""
+    return {*own_names([experiment])} <= {*names}
 
 
 def digests(experiments: Iterable[Experiment]) -> dict[str, str]:

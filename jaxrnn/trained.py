@@ -182,12 +182,15 @@ class KeptTrial(NamedTuple):
     def load(self, own: Mapping[str, Sequence[str]]) -> tuple[Experiment, Outcome]:
         """The experiment, with the names of users' own code from ``own``, and the outcome with the
         parameters."""
-        nets = nets_in(self.path, {"cell": (), "task": (), "objective": (), **own})
+        needed = dict.fromkeys(("cell", "task", "objective", "measure"), ())
+        nets = nets_in(self.path, {**needed, **own})
         params = jax.tree.map(lambda leaf: leaf[self.position], nets.params)
-        # Neither matters any more, and either may be somebody's own code.
-        experiment = replace(
-            nets.experiment.alone(self.position), initializer="xavier", optimizer="clipped_sgd"
-        )
+        # None of these matters any more, and each may be somebody's own code.
+        usual = Experiment()
+        trained_by = ("initializer", "optimizer", "optimizer_options", "schedule")
+        trained_by += ("schedule_options", "warmup")
+        without: dict[str, Any] = {name: getattr(usual, name) for name in trained_by}
+        experiment = replace(nets.experiment.alone(self.position), **without)
         return experiment, replace(self.row.outcome, params=params)
 
 

@@ -21,6 +21,7 @@ def inspect(
     cells: Names = None,
     task: Name = None,
     objective: Name = None,
+    measure: Name = None,
     length: Integer = None,
     trial: Count = 0,
     seed: Integer = None,
@@ -45,6 +46,7 @@ def inspect(
         task: The task to train on instead of the experiment's. For a run: the task that is your own
             code, which is imported only if you name it here.
         objective: The objective to train with, named in the same way.
+        measure: The measure of errors, named in the same way.
         length: Length of the sequences; by default 20 if an experiment has it, else its first, and
             for a run its longest.
         trial: Which of the trials.
@@ -63,19 +65,20 @@ def inspect(
     with console.status("") as status:
         if run is None:
             warn_if_small(1, all_devices()[0])
-            settings: dict[str, Any] = {"task": task, "objective": objective}
+            settings: dict[str, Any] = {"task": task, "objective": objective, "measure": measure}
             settings |= {"seed": seed, "batch_size": batch_size, "max_steps": max_steps}
             experiments = _experiments(experiment, cells, length, settings)
             out = out or Path("runs/inspect")
             pictures = inspection.inspect(experiments, trial, out, status.update)
         else:
-            given = {"task": task, "objective": objective, "seed": seed}
+            given = {"task": task, "objective": objective, "measure": measure, "seed": seed}
             given |= {"batch-size": batch_size, "max-steps": max_steps}
             for name, value in given.items():
                 if value is not None and ":" not in str(value):
                     raise InputError(f"{name} {value} is for nets to train: {run} has its own")
             choice = inspection.Choice(experiment, cells, length, trial)
             own = {"cell": cells or (), "task": [task or ""], "objective": [objective or ""]}
+            own["measure"] = [measure or ""]
             pictures = inspection.inspect_run(
                 run, choice, out or run / "inspect", own, status.update
             )

@@ -1,7 +1,7 @@
 """The command ``jaxrnn horizon``."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +19,12 @@ from jaxrnn.scorecard.horizon import (
     ENDS_LEGEND,
     TASKS,
     ends_of_range,
-    run_horizon,
+    trained_horizon,
 )
-from jaxrnn.scorecard.nets import HEADINGS, LEGEND, nets_table, write_costs
+from jaxrnn.scorecard.nets import HEADINGS, LEGEND, known_cells, nets_table, write_costs
 from jaxrnn.scorecard.shipped import lay_beside, shipped_beside
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import Row, typed_rows
+from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
 
@@ -78,35 +78,42 @@ def horizon(
     chosen = cells or (CELLS if full else SMALL_CELLS)
     if tasks is None:
         tasks = tuple(TASKS) if full else SMALL_TASKS
-    run_horizon(chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
-    rows = typed_rows(out)
-    trained = list(dict.fromkeys(row.experiment.cell for row in rows))
-    with console.status("timing an update of each cell"):
-        costs = write_costs(trained, out, match)
-    lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS), out)
-    _show(rows, costs, out)
+    with trained_horizon(
+        chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True
+    ) as directory:
+        directory.put_in_order()
+        rows, names = directory.rows, (*chosen, *tasks)
+        with console.status("timing an update of each cell"):
+            costs = write_costs(known_cells(rows, names), out, match)
+        lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS), out)
+        _show(rows, costs, names, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
-def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
+def _show(
+    rows: Sequence[Row], costs: Mapping[str, float], names: Collection[str], out: Path
+) -> None:
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import terminal_table
 
-    nets, text = notes(rows, costs)
+    nets, text = notes(rows, costs, names)
     write_whole(out / NOTES, text.encode())
     show_report(out, terminal_table(nets, HEADINGS), Text(LEGEND, style="dim"))
 
 
-def notes(rows: Sequence[Row], costs: Mapping[str, float]) -> tuple[list[TableRow], str]:
-    """The table of the nets, and what the report says of them and of the search."""
+def notes(
+    rows: Sequence[Row], costs: Mapping[str, float], names: Collection[str] = ()
+) -> tuple[list[TableRow], str]:
+    """The table of the nets, and what the report says of them and of the search. Users' own code is
+    imported only if it is among the ``names``."""
     from jaxrnn.report.remembered import chosen_rows
     from jaxrnn.report.render import markdown_table
 
     fresh = chosen_rows(rows)
     sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
     first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
-    nets = nets_table(list(first.values())[::-1], sought, costs)
-    ends = ends_of_range(fresh)
+    nets = nets_table(list(first.values())[::-1], sought, costs, names)
+    ends = ends_of_range(fresh, names)
     text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
     return nets, text + f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"

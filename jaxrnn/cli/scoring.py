@@ -1,7 +1,7 @@
 """The command ``jaxrnn scorecard``."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,20 +13,21 @@ from jaxrnn.cli.words import Address, AllOrNames, Count, Lanes, Out, flag
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.card import CELLS
 from jaxrnn.report.render import console
-from jaxrnn.scorecard import run_scorecard
+from jaxrnn.scorecard import trained_scorecard
 from jaxrnn.scorecard.nets import (
     ENDS_HEADINGS,
     ENDS_LEGEND,
     HEADINGS,
     LEGEND,
     ends_of_grid,
+    known_cells,
     nets_table,
     write_costs,
 )
 from jaxrnn.scorecard.protocol import FULL, SMALL
-from jaxrnn.scorecard.shipped import SEARCH_DIRECTORY, lay_beside, shipped_beside
+from jaxrnn.scorecard.shipped import lay_beside, shipped_beside
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import Row, typed_rows
+from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
 
@@ -70,23 +71,30 @@ def scorecard(
         searched = rates * len(protocol.keeping) * len(protocol.closing)
         warn_if_small(max(protocol.trials, searched * protocol.search_trials), all_devices()[0])
     out = out or Path("runs/scorecard" + "-full" * full + "-state" * (match == "state"))
-    run_scorecard(cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True)
-    rows = typed_rows(out)
-    trained = list(dict.fromkeys(row.experiment.cell for row in rows))
-    with console.status("timing an update of each cell"):
-        costs = write_costs(trained, out, match)
-    lay_beside(shipped_beside(protocol, rows, out, CELLS), out)
-    _show(rows, costs, out)
+    with trained_scorecard(
+        cells, tasks, out, protocol, lanes=lanes, dask=dask, progress=True
+    ) as card:
+        card.report.put_in_order()
+        rows, names = card.report.rows, cells or ()
+        with console.status("timing an update of each cell"):
+            costs = write_costs(known_cells(rows, names), out, match)
+        lay_beside(shipped_beside(protocol, rows, out, CELLS), out)
+        _show(rows, card.search.rows, costs, names, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
-def _show(rows: Sequence[Row], costs: Mapping[str, float], out: Path) -> None:
+def _show(
+    rows: Sequence[Row],
+    tried: Sequence[Row],
+    costs: Mapping[str, float],
+    names: Collection[str],
+    out: Path,
+) -> None:
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import markdown_table, terminal_table
 
-    tried = typed_rows(out / SEARCH_DIRECTORY)
-    nets = nets_table(rows, tried, costs)
+    nets = nets_table(rows, tried, costs, names)
     text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
     if ends := ends_of_grid(rows, tried):
         text += f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"

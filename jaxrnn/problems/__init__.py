@@ -33,6 +33,7 @@ from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
     "BETTER",
+    "LEFT_TO_TASK",
     "NOTEBOOK",
     "PAPER",
     "SUITES",
@@ -79,6 +80,10 @@ SUITES: dict[str, Suite] = {
 }
 
 
+LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size")
+"""The settings that an experiment may leave to its task."""
+
+
 def task_of(experiment: Experiment) -> Task:
     """The experiment's task; raises InputError for an unknown one, options that are not its own,
     and a length that it refuses or for which its numbers are too large."""
@@ -99,8 +104,7 @@ def settled(experiment: Experiment) -> Experiment:
     These are the objective and the settings of the rule for solved that :class:`Experiment`
     describes.
     """
-    names = ("objective", "threshold", "window", "max_failures", "test_size")
-    left = [name for name in names if getattr(experiment, name) is None]
+    left = [name for name in LEFT_TO_TASK if getattr(experiment, name) is None]
     if not left:
         return experiment
     task = task_of(experiment)

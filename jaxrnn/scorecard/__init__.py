@@ -1,13 +1,12 @@
 """The scorecard: what every recurrent cell remembers, under one :mod:`protocol` for all."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.machine import all_devices
 from jaxrnn.report.summary import by_net
 from jaxrnn.scorecard.plan import show_plan, trials_left
 from jaxrnn.scorecard.protocol import (
@@ -21,7 +20,8 @@ from jaxrnn.scorecard.protocol import (
     sized,
 )
 from jaxrnn.scorecard.shipped import SEARCH_DIRECTORY, begun
-from jaxrnn.store.rows import Values, read_lines
+from jaxrnn.store.rows import Row, Values
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import open_run
 from jaxrnn.sweeps.watch import Watch
 
@@ -51,41 +51,65 @@ def run_scorecard(
     or was begun with another protocol.
     """
     protocol = replace(protocol, match=match or protocol.match)
+    options: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": progress}
+    with trained_scorecard(cells, tasks, Path(out), protocol, **options) as card:
+        return [row.values() for row in card.rows]
+
+
+class Card(NamedTuple):
+    """A scorecard whose directories are held."""
+
+    rows: list[Row]  # reported ones, of what was asked for
+    report: RunDirectory
+    search: RunDirectory
+
+
+@contextmanager
+def trained_scorecard(
+    cells: Sequence[str] | None,
+    tasks: Sequence[str] | None,
+    out: Path,
+    protocol: Protocol,
+    *,
+    lanes: int | None,
+    dask: str | None,
+    progress: bool,
+) -> Iterator[Card]:
+    """Do :func:`run_scorecard`, and hold the directories so that the results can be written,
+    too."""
     chosen = [look_up(CARDS, "task", task) for task in distinct(CARDS if tasks is None else tasks)]
     named = distinct(CARDS[chosen[0].base.task].cells if cells is None else cells)
-    out, names = Path(out), {suite.base.name for suite in CARDS.values()}
-    if others := {row.experiment.name for row, _ in read_lines(out).values()} - names:
-        raise InputError(
-            f"{out} holds rows of {min(others)}, not of a scorecard: use another --out"
-        )
     bases = [[sized(suite, cell, protocol.match) for cell in named] for suite in chosen]
     note_untuned(bases[0])
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False, "mixed": False}
-    rows: list[Values] = []
-    all_devices()  # or the directory would be begun for nothing
-    with ExitStack() as stack:
-        stack.enter_context(begun(out, protocol))
+    rows: list[Row] = []
+    with ExitStack() as watching:
         if progress:
             number = (len(protocol.learning_rates) + 1) * sum(map(len, bases))
             told = {suite.base.name for suite in chosen}
             watch = Watch(number, lambda experiment: experiment.name in told)
-            options["progress"] = stack.enter_context(watch)
-        search = stack.enter_context(open_run(out / SEARCH_DIRECTORY, **options))
-        report = stack.enter_context(open_run(out, **options))
-        if progress:
-            every_net = [base for of_task in bases for base in of_task]
-            left = trials_left(every_net, protocol, search.directory, report.directory)
-            watch.progress.words = "timing a net of each cell" * (dask is None)
-            how = "if no trial is solved, which ends a trial sooner"
-            show_plan(left, how, lanes, timed=dask is None)
-            watch.progress.words = ""
-        for of_task in bases:
-            sought = [searches(base, protocol) for base in of_task]
-            every = [one for of_cell in sought for one in of_cell]
-            tried = by_net(search(every))
-            final = [
-                reported(base, tried[of_cell[0].name, base.cell, base.length], protocol)
-                for base, of_cell in zip(of_task, sought, strict=True)
-            ]
-            rows += [row.values() for row in report(final)]
-    return rows
+            options["progress"] = watching.enter_context(watch)
+        with open_run(out, **options) as report:
+            names = {suite.base.name for suite in CARDS.values()}
+            if others := {row.experiment.name for row in report.directory.rows} - names:
+                raise InputError(
+                    f"{out} holds rows of {min(others)}, not of a scorecard: use another --out"
+                )
+            with begun(out, protocol), open_run(out / SEARCH_DIRECTORY, **options) as search:
+                if progress:
+                    every_net = [base for of_task in bases for base in of_task]
+                    left = trials_left(every_net, protocol, search.directory, report.directory)
+                    watch.progress.words = "timing a net of each cell" * (dask is None)
+                    how = "if no trial is solved, which ends a trial sooner"
+                    show_plan(left, how, lanes, timed=dask is None)
+                    watch.progress.words = ""
+                for of_task in bases:
+                    sought = [searches(base, protocol) for base in of_task]
+                    every = [one for of_cell in sought for one in of_cell]
+                    tried = by_net(search(every))
+                    rows += report(
+                        reported(base, tried[of_cell[0].name, base.cell, base.length], protocol)
+                        for base, of_cell in zip(of_task, sought, strict=True)
+                    )
+                watching.close()
+                yield Card(rows, report.directory, search.directory)

@@ -2,16 +2,15 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices
-from jaxrnn.names import digests, is_own
+from jaxrnn.names import are_named, is_own
 from jaxrnn.problems import Suite, Task, task_of
 from jaxrnn.problems.horizon import (
     LAGS,
@@ -37,7 +36,8 @@ from jaxrnn.scorecard.halving import (
 from jaxrnn.scorecard.plan import Left, show_plan
 from jaxrnn.scorecard.protocol import distinct, note_untuned
 from jaxrnn.scorecard.shipped import begun
-from jaxrnn.store.rows import Row, Values, read_lines
+from jaxrnn.store.rows import Row, Values
+from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.searches import Asking, Search
 from jaxrnn.sweeps.watch import Watch
@@ -128,31 +128,51 @@ def run_horizon(
     Raises what :func:`jaxrnn.run` raises, and InputError if ``out`` holds other experiments' rows
     or was begun with another protocol.
     """
-    out = Path(out)
+    options: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": progress}
+    with trained_horizon(cells, tasks, Path(out), protocol, **options) as directory:
+        return [row.values() for row in directory.rows]
+
+
+@contextmanager
+def trained_horizon(
+    cells: Sequence[str],
+    tasks: Sequence[str],
+    out: Path,
+    protocol: HorizonProtocol,
+    *,
+    lanes: int | None,
+    dask: str | None,
+    progress: bool,
+) -> Iterator[RunDirectory]:
+    """Do :func:`run_horizon`, and hold the directory so that its results can be written, too."""
     every = nets(cells, tasks, protocol)
-    check_rows(out, every)
+    check_names(base for base, _ in every)
     note_untuned(base for base, _ in every)
-    all_devices()  # or the directory would be begun for nothing
-    with ExitStack() as stack:
-        stack.enter_context(begun(out, protocol))
+    with ExitStack() as watching:
         options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
         if progress:
-            options["progress"] = watch = stack.enter_context(Watch())
-        run = stack.enter_context(open_run(out, **options))
-        if progress:
-            watch.progress.words = "timing a net of each cell" * (dask is None)
-            left = {
-                one.base: _left(one, protocol) for one in every if not is_done(one, protocol, run)
-            }
-            show_plan(
-                left,
-                "besides compiling, if they learn as the kept nets do on average",
-                lanes,
-                timed=dask is None,
-            )
-            watch.progress.words = ""
-        run.search(_trials_of(one, protocol) for one in every)
-        return [row.values() for row in run.directory.rows]
+            options["progress"] = watch = watching.enter_context(Watch())
+        with open_run(out, **options) as run:
+            held = [row.experiment for row in run.directory.rows]
+            if others := [one.name for one in held if not one.name.startswith(PREFIX)]:
+                raise InputError(
+                    f"{out} holds rows of {min(others)}, not of a horizon: use another --out"
+                )
+            check_names([*held, *(base for base, _ in every)])
+            with begun(out, protocol):
+                if progress:
+                    watch.progress.words = "timing a net of each cell" * (dask is None)
+                    left = {
+                        one.base: _left(one, protocol)
+                        for one in every
+                        if not is_done(one, protocol, run)
+                    }
+                    how = "besides compiling, if they learn as the kept nets do on average"
+                    show_plan(left, how, lanes, timed=dask is None)
+                    watch.progress.words = ""
+                run.search(_trials_of(one, protocol) for one in every)
+            watching.close()
+            yield run.directory
 
 
 TRIALS, LAGS_TRAINED = 125, 700
@@ -186,24 +206,16 @@ def is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
     return not Search(_trials_of(net, protocol), run.directory).go_on()
 
 
-def check_rows(out: Path, asked: Iterable[Net]) -> None:
-    """Refuse a directory that holds rows of other experiments or of code that is gone, and two
-    tasks of one name."""
-    held = [row.experiment for row, _ in read_lines(out).values()]
-    if others := [one.name for one in held if not one.name.startswith(PREFIX)]:
-        raise InputError(f"{out} holds rows of {min(others)}, not of a horizon: use another --out")
+def check_names(experiments: Iterable[Experiment]) -> None:
+    """Refuse two tasks of one name."""
     called: dict[str, str] = {}
-    for one in (*held, *(base for base, _ in asked)):
+    for one in experiments:
         name = without_role(one.name).removeprefix(PREFIX)
         if called.setdefault(name, one.task) != one.task:
             raise InputError(
                 f"{called[name]} and {one.task} would both be called {name}: use another --out, or "
                 "another file name"
             )
-    try:
-        digests(held)
-    except InputError as error:
-        raise InputError(f"{error}, though {out} holds its rows: use another --out") from None
 
 
 ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")
@@ -216,8 +228,9 @@ ENDS_LEGEND = (
 )
 
 
-def ends_of_range(rows: Iterable[Row]) -> list[TableRow]:
-    """How often a chosen setting lies at an end of what was searched, from the fresh trials."""
+def ends_of_range(rows: Iterable[Row], names: Collection[str] = ()) -> list[TableRow]:
+    """How often a chosen setting lies at an end of what was searched, from the fresh trials. Users'
+    own code is imported only if it is among the ``names``."""
     by_rate = {with_setting(SUITES[0].base, one).learning_rate: one for one in settings()}
     chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
     counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
@@ -225,7 +238,9 @@ def ends_of_range(rows: Iterable[Row]) -> list[TableRow]:
         if (setting := by_rate.get(one.learning_rate)) is None:
             continue  # the declared default
         for name, count in counts.items():
-            if name == "memory" and not drawn_biases(one.cell, cell_of(one)):
+            if name == "memory" and not (
+                are_named(one, names) and drawn_biases(one.cell, cell_of(one))
+            ):
                 continue
             share = getattr(setting, name)
             ends = int(share <= END), int(share >= 1 - END)

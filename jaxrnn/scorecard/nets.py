@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.names import are_named, is_own
 from jaxrnn.problems import Suite
 from jaxrnn.problems.horizon import without_role
 from jaxrnn.report.render import TableRow, spaced
@@ -19,6 +20,13 @@ from jaxrnn.training.timing import seconds_a_time_step
 
 COST = "cost.json"
 COST_STEPS, CHUNK = 500, 50  # of ten trials
+
+
+def known_cells(rows: Sequence[Row], names: Collection[str]) -> list[str]:
+    """The cells of the rows that may be imported: the package's, and users' own among the
+    ``names``."""
+    cells = dict.fromkeys(row.experiment.cell for row in rows)
+    return [cell for cell in cells if not is_own(cell) or cell in names]
 
 
 def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
@@ -63,6 +71,9 @@ def _relative_cost(suite: Suite, cell: str, match: str) -> float:
 
 HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")
 
+UNNAMED = "-"
+"""For the weights and the state of a net whose code the call does not name."""
+
 LEGEND = (
     "Weights, state and units: from the least to the most of the tasks. State: the numbers that "
     "the net carries from one time step to the next. Tuned by: trials of its search on each task. "
@@ -72,11 +83,14 @@ LEGEND = (
 
 
 def nets_table(
-    rows: Sequence[Row], tried: Sequence[Row], costs: Mapping[str, float]
+    rows: Sequence[Row],
+    tried: Sequence[Row],
+    costs: Mapping[str, float],
+    names: Collection[str] = (),
 ) -> list[TableRow]:
     """For each cell: its weights, state and units, from the least to the most of its tasks, the
     trials of its search on each task (in ``tried``), and the cost of an update in units of the
-    LSTM's."""
+    LSTM's. Users' own code is imported only if it is among the ``names``."""
     searched = Counter((row.experiment.cell, without_role(row.experiment.name)) for row in tried)
     lines = []
     known = CARDS["adding"].cells  # first, in their order
@@ -85,18 +99,18 @@ def nets_table(
         made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, without_role(one.name)] for one in made]
         cost = f"{costs[cell]:g}" if cell in costs else "-"
-        shown = {"net": cell} | sizes(made) | {"tuned by": _range(trials), "step": cost}
+        shown = {"net": cell} | sizes(made, names) | {"tuned by": _range(trials), "step": cost}
         lines.append(TableRow(shown, None))
     return lines
 
 
-def sizes(nets: Collection[Experiment]) -> dict[str, str]:
-    """The weights, state and units of a cell's nets, from the least to the most."""
-    return {
-        "weights": _range(map(num_weights, nets)),
-        "state": _range(map(state_size, nets)),
-        "units": _range(one.hidden_size for one in nets),
-    }
+def sizes(nets: Collection[Experiment], names: Collection[str]) -> dict[str, str]:
+    """The weights, state and units of a cell's nets, from the least to the most; of nets whose code
+    is not among the ``names`` only the units."""
+    weights = state = UNNAMED
+    if all(are_named(one, names) for one in nets):
+        weights, state = _range(map(num_weights, nets)), _range(map(state_size, nets))
+    return {"weights": weights, "state": state, "units": _range(one.hidden_size for one in nets)}
 
 
 ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.text import Text
 
 from jaxrnn.experiment import Experiment
+from jaxrnn.names import own_names
 from jaxrnn.problems import settled
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.scorecard.nets import sizes
@@ -54,7 +55,7 @@ def show_plan(
     for cell in dict.fromkeys(net.cell for net in left):
         of_cell = {net: one for net, one in left.items() if net.cell == cell}
         trials = sum(one.trials for one in of_cell.values())
-        shown = {"net": cell} | sizes(of_cell) | {"trials": f"{trials:,}"}
+        shown = {"net": cell} | sizes(of_cell, own_names(of_cell)) | {"trials": f"{trials:,}"}
         if timed:
             first, *_ = of_cell.values()
             steps = sum(one.time_steps for one in of_cell.values())

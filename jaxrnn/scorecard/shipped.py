@@ -4,7 +4,7 @@ import json
 import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
 from jaxrnn.names import is_own
-from jaxrnn.problems.horizon import LAGS, PREFIX, without_role
+from jaxrnn.problems.horizon import PREFIX, without_role
 from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
 from jaxrnn.scorecard.protocol import FULL, Protocol
@@ -45,8 +45,7 @@ def ship(directory: Path, into: Path) -> None:
     """Write the part of a scorecard's directory that comes with the package: its reported rows,
     packed and without their learning curves, and how they were made."""
     into.mkdir(parents=True, exist_ok=True)
-    # The lines as they are in the file, without settings that were added in later versions.
-    rows = (json.loads(line) | {"curve": []} for _, line in read_lines(directory).values())
+    rows = (row.values() | {"curve": []} for row, _ in read_lines(directory).values())
     write_whole(into / PACKED, lzma.compress(_text(rows), preset=PRESET))
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
@@ -157,25 +156,18 @@ def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
 
 @contextmanager
 def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
-    """Write the protocol into a directory before its first row. If the run is refused before that
-    row, the protocol is deleted again. Raises InputError if the directory was begun with another
-    protocol, or holds rows and none."""
+    """Write the protocol into a directory, which this process holds, before its first row. If the
+    run is refused before that row, the protocol is deleted again. Raises InputError if the
+    directory was begun with another protocol, or holds rows and none."""
     check_protocol(protocol, directory)
-    path, is_new = directory / PROTOCOL, not directory.exists()
+    path = directory / PROTOCOL
     is_first = not path.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
-    except OSError as error:
-        raise InputError(f"cannot write to {directory}: {error.strerror or error}") from None
+    write_whole(path, json.dumps(in_json(protocol), indent=2).encode() + b"\n")
     try:
         yield
     except InputError:
         if is_first and not any((directory / one).exists() for one in (SEARCH_DIRECTORY, ROWS)):
             path.unlink(missing_ok=True)
-            if is_new:
-                with suppress(OSError):  # somebody else has put something there
-                    directory.rmdir()
         raise
 
 
@@ -185,11 +177,6 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         protocol = None
-    if isinstance(protocol, dict):
-        # Protocols of older versions do not have these.
-        card = {"closing": [0.0], "batch_size": 1, "match": "weights"}
-        older = card if kind is Protocol else {"search_version": 1, "longest_lag": LAGS[-1]}
-        protocol = older | protocol
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol

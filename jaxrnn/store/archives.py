@@ -2,19 +2,20 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrnn.errors import InputError, corrupt, fault_of_whole_number, shown
+from jaxrnn.errors import InputError, Note, corrupt
 from jaxrnn.experiment import PER_TRIAL, Experiment
 from jaxrnn.store.files import name_of, read_arrays, write_arrays
 from jaxrnn.store.rows import EXPERIMENT, Trial, experiment_in
 
 _RUNNING = "running"
-_BEGIN_ANEW = "delete it to begin this length anew"
+_BEGIN_ANEW = "this length is begun anew"
 
 Owner = tuple[Experiment, tuple[int, ...]]
 """The canonical experiment that a checkpoint belongs to, and those of its trials."""
@@ -28,11 +29,17 @@ class CheckpointFile:
         self.path, self.owner = path, owner
 
     def load(self) -> dict[str, np.ndarray] | None:
-        """The arrays of the last save, None before the first."""
+        """The arrays of the last save, None before the first; a damaged file counts as none, and a
+        warning says so."""
         if not self.path.exists():
             return None
-        arrays = read_arrays(self.path, _BEGIN_ANEW, [EXPERIMENT])
-        if _owner_in(self.path, arrays) != self.owner:
+        try:
+            arrays = read_arrays(self.path, _BEGIN_ANEW, [EXPERIMENT])
+            owner = _owner_in(self.path, arrays)
+        except InputError as damage:
+            warnings.warn(str(damage), Note, stacklevel=2)
+            return None
+        if owner != self.owner:
             raise InputError(
                 f"{self.path} belongs to other settings or trials: delete it or use another --out"
             )
@@ -51,33 +58,16 @@ class CheckpointFile:
 
 
 def owner_of(path: Path) -> Owner:
-    """The owner of the checkpoint in a file; InputError if it is not a checkpoint, or has
-    changed."""
+    """The owner of the checkpoint in a file; InputError if it is damaged."""
     return _owner_in(path, read_arrays(path, _BEGIN_ANEW, [EXPERIMENT], rest=False))
 
 
 def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
     try:
         experiment, settings = experiment_in(arrays)
-        running = settings.get(_RUNNING, range(experiment.trials))
-        _check_trials(running, experiment.trials)
-    except InputError as fault:
-        raise corrupt(path, _BEGIN_ANEW, fault.sentence) from None
-    return experiment.canonical(), tuple(running)
-
-
-def _check_trials(running: Any, num_trials: int) -> None:
-    """Raise unless these are numbers of trials, each once."""
-    if not isinstance(running, list | range):
-        raise InputError(f"{EXPERIMENT} names {shown(running)} as its trials")
-    for trial in running:
-        rule = fault_of_whole_number(trial, 0)
-        if rule is None and trial >= num_trials:
-            rule = f"must be below {num_trials}"
-        if rule:
-            raise InputError(f"{EXPERIMENT} names trial {shown(trial)}, which {rule}")
-    if len({*running}) < len(running):
-        raise InputError(f"{EXPERIMENT} names a trial twice")
+        return experiment.canonical(), tuple(settings[_RUNNING])
+    except (InputError, KeyError, TypeError):
+        raise corrupt(path, _BEGIN_ANEW) from None
 
 
 # Weights
@@ -86,7 +76,6 @@ PARAMS = "params"
 """What the names of the weights' arrays begin with; a tree path follows."""
 
 _TRIALS = "trials"
-_NUMBERS = "biufcV"  # kinds of types; V are those that NumPy's files do not know
 _LOST = "the weights in it are lost, move it away"
 
 
@@ -115,36 +104,11 @@ def read_weights(path: Path, arrays: bool = True) -> Weights:
     """Read a file, without its ``arrays`` if these are not wanted; InputError if it is damaged."""
     read = read_arrays(path, _LOST, [EXPERIMENT, _TRIALS], rest=arrays)
     try:
-        return _checked(read, arrays)
+        experiment, _ = experiment_in(read)
     except InputError as fault:
         raise corrupt(path, _LOST, fault.sentence) from None
-
-
-def _checked(read: dict[str, np.ndarray], arrays: bool) -> Weights:
-    """What a file holds; InputError that begins with the name of an array that is wrong."""
-    experiment, _ = experiment_in(read)
-    count, trials = experiment.trials, read[_TRIALS]
     params = {name: array for name, array in read.items() if name not in (EXPERIMENT, _TRIALS)}
-    if trials.dtype.kind not in "iu" or trials.shape != (count,):
-        raise InputError(f"{_TRIALS} {_is(trials)}, not whole numbers [{count}]")
-    for trial in trials.tolist():
-        if not 0 <= trial < 2**31:
-            raise InputError(f"{_TRIALS} has {trial}, which is no number of a trial")
-    weights = Weights(experiment, tuple(trials.tolist()), params)
-    if len({*weights.known()}) < count:
-        raise InputError(f"{_TRIALS} has one trial twice")
-    if arrays and not params:
-        raise InputError(f"{PARAMS} is missing")
-    for name, array in params.items():
-        if not name.startswith(PARAMS):
-            raise InputError(f"{name} is none of a net's weights")
-        if array.dtype.kind not in _NUMBERS or array.shape[:1] != (count,):
-            raise InputError(f"{name} {_is(array)}, not numbers [{count}, ...]")
-    return weights
-
-
-def _is(array: np.ndarray) -> str:
-    return f"is {array.dtype} {list(array.shape)}"
+    return Weights(experiment, tuple(read[_TRIALS].tolist()), params)
 
 
 def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[str, np.ndarray]]:

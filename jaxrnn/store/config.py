@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, Note
-from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
+from jaxrnn.experiment import OPTIONS, Experiment
 from jaxrnn.machine import processor_of
 
 CONFIG = "config.json"
@@ -19,6 +19,9 @@ SOURCES = "sources"
 
 PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
 """The settings that are always lists there, even with one value, and their names there."""
+
+LENGTHS = "test_lengths"
+"""A setting that has several values, or none; there it is the list of all of them."""
 
 
 def read_config(directory: Path) -> dict[str, Any] | None:
@@ -108,8 +111,9 @@ def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
         found: list[Any] = []
         for experiment in experiments:
             value = getattr(experiment, field.name)
-            several = field.name in PER_TRIAL and isinstance(value, tuple)
-            found += value if several else [dict(value) if field.name in OPTIONS else value]
+            if field.name in OPTIONS:
+                value = dict(value)
+            found += value if isinstance(value, tuple) else [value]  # one a trial, or test lengths
         config |= _in_words(field.name, found)
     return json.loads(json.dumps(config))  # as it is read back
 
@@ -120,14 +124,21 @@ def _in_words(name: str, values: Iterable[Any]) -> dict[str, Any]:
     for value in values:
         if value not in distinct:
             distinct.append(value)
-    is_list = name in PLURAL or name in PLURAL.values() or len(distinct) != 1
+    is_list = name in PLURAL or name in PLURAL.values() or name == LENGTHS or len(distinct) != 1
     return {PLURAL.get(name, name): distinct if is_list else distinct[0]}
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of what a directory held and of what was added to it."""
+    """The settings of what a directory held and of what was added to it. Their values are sorted,
+    so that they do not depend on how often this was interrupted."""
     both: dict[str, Any] = {}
     for name, value in new.items():
         lists = (one if isinstance(one, list) else [one] for one in (old.get(name, []), value))
-        both |= _in_words(name, itertools.chain(*lists))
+        both |= _in_words(name, sorted(itertools.chain(*lists), key=_rank))
     return both
+
+
+def _rank(value: Any) -> tuple[Any, ...]:
+    """What values of one setting are sorted by, whatever types they have: numbers by size."""
+    is_number = isinstance(value, int | float)
+    return (not is_number, value if is_number else json.dumps(value))

@@ -3,15 +3,13 @@
 import errno
 import hashlib
 import io
-import math
 import os
 import re
 import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -21,18 +19,10 @@ from jaxrnn.experiment import Experiment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only pictures need it
 
-_LATER = (
-    *("stack_hidden", "measure", "batch_size", "test_lengths"),
-    *("optimizer_options", "schedule", "schedule_options", "warmup", "convolution"),
-)
-"""Settings that are left out of a file's name at their defaults: older versions lack them."""
-
 _COMMENT = len("sha256:") + 64  # bytes
-_DEFLATED = 1032  # bytes at most that one byte of a .npz file stands for
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")
+"""The end of the name of a file that :func:`write_whole` has not yet put in its place."""
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -41,20 +31,27 @@ def write_whole(path: Path, data: bytes) -> None:
     A symbolic link is replaced, and its target stays as it is. If the file cannot be written, it
     raises OSError that names the file; the old content is then still there, and no other file.
     """
+    try:
+        try:
+            _replace(path, data)
+        except FileNotFoundError:  # a run that begins has taken the new file for a leftover
+            _replace(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     # A name of its own for each writer; "x" opens no file that is there, nor follows a link.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def append(path: Path, data: bytes) -> None:
@@ -87,18 +84,19 @@ def read_arrays(
 ) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz file that are ``needed``, and the ``rest``.
 
-    Raises InputError that ends with the ``advice`` where the file has changed since it was written,
-    or holds something else. Files without a digest, as older versions wrote them, are read, too.
-    A file that cannot be read for lack of a permission or of memory does not count as damaged.
+    Raises InputError that ends with the ``advice`` where the file is not as it was written, and
+    where it lacks one of them. A file that cannot be read for lack of a permission or of memory
+    does not count as damaged.
     """
     try:
         # A lone array, which is no archive, would be mapped and so takes no memory.
         with np.load(path, mmap_mode="r", allow_pickle=False) as file:
-            _check_digest(file.zip)
+            if _comment_for(file.zip.fp) != file.zip.fp.read():
+                raise ValueError
             for name in needed:
                 if name not in file.files:
                     raise InputError(f"{name} is missing")
-            return {name: _array(file, name) for name in (file.files if rest else needed)}
+            return {name: file[name] for name in (file.files if rest else needed)}
     except InputError as fault:
         raise corrupt(path, advice, fault.sentence) from None
     except OSError as error:
@@ -123,53 +121,17 @@ def _comment_for(file: IO[bytes]) -> bytes:
     return f"sha256:{digest.hexdigest()}".encode()
 
 
-def _check_digest(archive: Any) -> None:
-    """Raise if an archive does not match the digest in its comment, with the array's name if it is
-    known."""
-    if archive.comment and _comment_for(archive.fp) != archive.fp.read():
-        changed = archive.testzip()
-        if changed is None:
-            raise ValueError
-        raise InputError(f"{changed.removesuffix('.npy')} has changed since it was written")
-
-
-def _array(file: Any, name: str) -> np.ndarray:
-    """One array of an open .npz file."""
-    try:
-        _check_size(file.zip, name)
-        return file[name]
-    except (InputError, OSError, MemoryError):
-        raise
-    except Exception:
-        raise InputError(f"{name} cannot be read") from None
-
-
-def _check_size(archive: Any, name: str) -> None:
-    """Raise if an array is smaller than its header says: NumPy would take memory for the whole
-    array before it reads a number."""
-    info = archive.getinfo(f"{name}.npy")
-    with archive.open(info) as member:
-        read_header = _HEADERS[np.lib.format.read_magic(member)]
-        shape, _, dtype = read_header(member)
-        has = info.file_size - member.tell()
-    if dtype.hasobject:
-        raise InputError(f"{name} holds Python objects, not numbers")
-    most = _DEFLATED * archive.fp.seek(0, io.SEEK_END)
-    if math.prod(shape) * dtype.itemsize != has or has > most:
-        raise InputError(f"{name} claims {math.prod(shape)} entries and does not have them")
-
-
 def name_of(kind: str, experiment: Experiment) -> str:
     """The name of an .npz file that belongs to an experiment, told apart by all its settings."""
-    words = f"{experiment.name}-{experiment.cell}"[:100]
-    values = {field: getattr(experiment, field.name) for field in fields(experiment)}
-    settings = ", ".join(
-        f"{field.name}={value!r}"
-        for field, value in values.items()
-        if field.name not in _LATER or value != field.default
-    )
-    digest = hashlib.sha256(f"Experiment({settings})".encode()).hexdigest()[:8]
-    return re.sub(r"[^\w.+-]", "_", f"{kind}-{words}-{experiment.length}-{digest}") + ".npz"
+    digest = hashlib.sha256(repr(experiment).encode()).hexdigest()[:8]
+    words = file_name(f"{kind}-{experiment.name}-{experiment.cell}", 100)
+    return f"{words}-{experiment.length}-{digest}.npz"
+
+
+def file_name(words: str, most: int = 200) -> str:
+    """The words as a part of a file's name, in at most so many bytes: a name has at most 255."""
+    safe = re.sub(r"[^\w.+-]", "_", words)
+    return safe.encode()[:most].decode(errors="ignore")
 
 
 def write_figure(path: Path, figure: "Figure") -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import orjson  # reads a row in a quarter of the time that json takes
 from jaxrnn.errors import InputError, Note, shown, whole_number
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
-from jaxrnn.problems import settled
+from jaxrnn.problems import LEFT_TO_TASK
 
 ROWS = "trials.jsonl"
 PACKED = "trials.jsonl.xz"
@@ -35,18 +34,10 @@ _OF_A_TRIAL = tuple(name for name in _SETTINGS if name != "trials")
 _OF_ROWS = tuple({"name": "experiment"}.get(name, name) for name in _OF_A_TRIAL)
 _in_order = itemgetter(*_OF_ROWS)
 _RESULTS = tuple(field.name for field in dataclasses.fields(Outcome) if field.name != "params")
-
-_NEEDED = (
-    *("experiment", "cell", "length", "trial", "seed"),
-    *("status", "solved_at", "last_above", "steps", "curve"),
-)
-"""What a row of every version has."""
+_FIELDS = dict.fromkeys((*_OF_ROWS, *_RESULTS))
 
 EXPERIMENT = "experiment"
 """The array, in files of arrays, that has the settings of the experiment that they belong to."""
-
-_OF_FILES = ("cell", "length", "trials")
-"""The settings that such a file of every version has."""
 
 
 def make_settings(experiment: Experiment) -> dict[str, Any]:
@@ -60,11 +51,6 @@ def make_settings(experiment: Experiment) -> dict[str, Any]:
 def _as_json(value: Any) -> Any:
     """An option's value as it is read back."""
     return [*map(_as_json, value)] if isinstance(value, tuple) else value
-
-
-_DEFAULTS = make_settings(settled(Experiment()))
-del _DEFAULTS["name"], _DEFAULTS["trials"]  # a row has neither of the two
-"""The settings of a row of an older version that does not name them."""
 
 
 Values = dict[str, Any]
@@ -125,26 +111,28 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
 
 
 def row_from(values: Any) -> Row:
-    """The row that a line describes, with settings filled in that came in later versions. Raises
-    InputError that begins with the field that breaks its rule."""
+    """The row that a line describes. Raises InputError that begins with the field that is missing
+    or breaks its rule."""
     if not isinstance(values, dict):
         raise InputError("it is not a JSON object")
     experiment = _check(values)
-    given = {name: values[name] for name in _RESULTS if name in values}
+    given = {name: values[name] for name in _RESULTS}
     given["curve"] = tuple(given["curve"])
-    if (wrong := given.get("wrong_at_lengths")) is not None:
+    if (wrong := given["wrong_at_lengths"]) is not None:
         given["wrong_at_lengths"] = tuple(wrong)
     return Row(experiment, Outcome(**given))
 
 
 def experiment_from(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment with these settings, which were read back; settings that an older version
-    lacks are filled in. Raises InputError as Experiment does."""
-    given = _DEFAULTS | {name: settings[name] for name in _SETTINGS if name in settings}
-    for name, default in _DEFAULTS.items():
-        if given[name] is None and default is not None:  # which an experiment may leave to its task
+    """The experiment with these settings, which were read back. Raises InputError as Experiment
+    does, for a setting that is missing, and for one that was left to the task."""
+    for name in _SETTINGS:
+        if name not in settings:
+            raise InputError(f"{flag_name(name)} is missing")
+    for name in LEFT_TO_TASK:
+        if settings[name] is None:
             raise InputError(f"{flag_name(name)} must not be null")
-    return Experiment(**given)
+    return Experiment(**{name: settings[name] for name in _SETTINGS})
 
 
 def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[str, Any]]:
@@ -156,7 +144,7 @@ def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[st
         settings = json.loads(str(arrays[EXPERIMENT]))
     except (ValueError, RecursionError):
         settings = None
-    if not isinstance(settings, dict) or any(name not in settings for name in _OF_FILES):
+    if not isinstance(settings, dict):
         raise InputError(f"{EXPERIMENT} is not an experiment's settings as JSON")
     try:
         return experiment_from(settings), settings
@@ -167,20 +155,15 @@ def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[st
 def experiment_of(row: Mapping[str, Any]) -> Experiment:
     """The experiment of a row's trial alone; raises InputError for a value against its rule."""
     try:
-        settings = _in_order(row)
-    except KeyError:  # of an older version
-        settings = tuple(map(row.get, _OF_ROWS, repeat(...)))
-    try:
         # As bytes, in which 1 and true differ, so that the same settings are checked only once.
-        return _experiment_of(marshal.dumps(settings, 2))
+        return _experiment_of(marshal.dumps(_in_order(row), 2))
     except ValueError as error:
         raise InputError(f"it holds a value that JSON cannot store: {error}") from None
 
 
 @lru_cache(maxsize=4096)
 def _experiment_of(settings: bytes) -> Experiment:
-    pairs = zip(_OF_A_TRIAL, marshal.loads(settings), strict=True)
-    given = {name: value for name, value in pairs if value is not ...}
+    given = dict(zip(_OF_A_TRIAL, marshal.loads(settings), strict=True))
     return experiment_from(given | {"trials": 1}).alone(0)
 
 
@@ -201,7 +184,11 @@ def read_rows(directory: Path | str) -> list[Values]:
 
 def typed_rows(directory: Path | str) -> list[Row]:
     """:func:`read_rows`, typed."""
-    if not any((Path(directory) / name).exists() for name in (ROWS, PACKED)):
+    try:
+        is_there = any((Path(directory) / name).exists() for name in (ROWS, PACKED))
+    except (TypeError, OSError):  # no path at all, or a name that is too long
+        is_there = False
+    if not is_there:
         raise InputError(f"{directory} holds no {ROWS}: name a run directory")
     return [row for row, _ in read_lines(Path(directory)).values()]
 
@@ -285,9 +272,8 @@ def _parsed(line: bytes) -> Any:
 
 def _check(row: Values) -> Experiment:
     """Hold a row against the rules of experiments and outcomes; its experiment."""
-    for name in _NEEDED:
-        if name not in row:
-            raise InputError(f"its {name!r} is missing")
+    if not _FIELDS.keys() <= row.keys():
+        raise InputError(f"its {next(name for name in _FIELDS if name not in row)!r} is missing")
     if row["status"] not in ENDINGS:
         *first, last = ENDINGS
         choices = f"{', '.join(first)} or {last}"
@@ -303,7 +289,7 @@ def _check(row: Values) -> Experiment:
     if not 1 <= steps <= experiment.max_steps:
         raise InputError(f"its steps {shown(steps)} are not from 1 to its max_steps")
     for name in ("solved_at", "correct_at", "last_above"):
-        if (step := row.get(name)) is not None and step >= steps:
+        if (step := row[name]) is not None and step >= steps:
             raise InputError(f"its {name} {shown(step)} must be below its steps {steps}")
     _check_numbers(row, experiment)
     return experiment
@@ -311,16 +297,16 @@ def _check(row: Values) -> Experiment:
 
 def _check_numbers(row: Values, experiment: Experiment) -> None:
     """Hold a row's errors, and what the final test counted, against their rules."""
-    wrong, curve = row.get("final_wrong"), row["curve"]
+    wrong, curve = row["final_wrong"], row["curve"]
     _whole(row, "final_wrong", none=True)
     if wrong is not None and wrong > experiment.final_test:
         raise InputError(f"its final_wrong {shown(wrong)} is above its final_test")
     if wrong is None and experiment.final_test and row["status"] == "solved":
         raise InputError("its final_wrong is missing, though it had a final_test")
-    _check_lengths(row.get("wrong_at_lengths"), row["status"], experiment)
+    _check_lengths(row["wrong_at_lengths"], row["status"], experiment)
     if not isinstance(curve, list) or len(curve) > len(curve_edges(experiment.max_steps)):
         raise InputError("its curve is not a list of the errors in bins of its max_steps")
-    final = row.get("final_error")
+    final = row["final_error"]
     if final is None and _are_errors(curve):
         return
     for name, errors in (("curve", curve), ("final_error", [] if final is None else [final])):
@@ -351,6 +337,6 @@ def _check_lengths(wrong: Any, status: str, experiment: Experiment) -> None:
 
 def _whole(row: Values, name: str, none: bool = False) -> None:
     """Raise where it is not a whole number from 0 on, or None where there may be none."""
-    value = row.get(name)
+    value = row[name]
     if not (none and value is None) and not (type(value) is int and value >= 0):
         whole_number(f"its {name}", value, 0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
@@ -33,8 +34,8 @@ from jaxrnn.store.config import (
     settings_in_words,
     spelled,
 )
-from jaxrnn.store.files import append, name_of, write_whole
-from jaxrnn.store.rows import ROWS, Row, read_lines
+from jaxrnn.store.files import TEMPORARY, append, name_of, write_whole
+from jaxrnn.store.rows import BESIDE, ROWS, Row, read_lines
 
 LOCK = ".lock"
 
@@ -81,10 +82,10 @@ class RunDirectory:
             if read_config(self.path) is None and (self.path / ROWS).exists():
                 raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
             self._lines = read_lines(self.path)
-            for file in sorted(self.path.glob("checkpoint-*.npz")):
-                self._checkpoints[file] = owner_of(file)
+            self._read_checkpoints()
+            self._sweep()
         except BaseException:
-            self._lock.release()
+            self._give_back()
             raise
         return self
 
@@ -92,10 +93,35 @@ class RunDirectory:
         """Put the rows in order and release the directory. If it was made for a run that was then
         refused, it is deleted again."""
         try:
-            if not self._in_order:
-                self._write_rows()
+            self.put_in_order()
+            self._sweep()
         finally:
             self._give_back()
+
+    def _read_checkpoints(self) -> None:
+        """Learn whose checkpoints it holds; a damaged one is deleted, and a warning says so."""
+        for file in sorted(self.path.glob("checkpoint-*.npz")):
+            try:
+                self._checkpoints[file] = owner_of(file)
+            except InputError as damage:
+                warnings.warn(str(damage), Note, stacklevel=4)
+                file.unlink()
+
+    def _sweep(self) -> None:
+        """Delete what kills have left: parts of files, and checkpoints without a trial that is
+        still to end. Other checkpoints stay, since their experiment may be asked for again."""
+        for file, (experiment, trials) in list(self._checkpoints.items()):
+            if not {*trials} & {*self.missing(experiment)}:
+                file.unlink(missing_ok=True)
+                del self._checkpoints[file]
+        for file in (*self.path.glob("*.tmp"), *(self.path / BESIDE).glob("*.tmp")):
+            if TEMPORARY.search(file.name):
+                file.unlink(missing_ok=True)
+
+    def put_in_order(self) -> None:
+        """Put the rows of the file in the order of :attr:`rows`."""
+        if not self._in_order:
+            self._write_rows()
 
     def _give_back(self) -> None:
         if is_empty := not (self.path / CONFIG).exists():
@@ -122,7 +148,9 @@ class RunDirectory:
         with ``keep_weights`` if it holds one of their trials without its weights. With ``here`` it
         warns if missing trials will be run under other versions than those it holds.
         """
-        self._admitted |= dict.fromkeys(experiments)
+        for experiment in experiments:  # in the order of the last calls, as the rows are
+            self._admitted.pop(experiment, None)
+            self._admitted[experiment] = None
         self._calls += 1
         for number in reversed(range(len(experiments))):  # a trial of several has the first's
             for trial, one in enumerate(experiments[number].each_alone()):
@@ -211,7 +239,7 @@ class RunDirectory:
                     f"{self.path} holds trials of {name} as it was before its code changed: use "
                     "another --out, or change it back"
                 )
-        return before | now
+        return dict(sorted((before | now).items()))
 
     def _refuse(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Say in which setting they differ."""

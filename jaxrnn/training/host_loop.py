@@ -33,7 +33,7 @@ from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.programs import program_for, widths_held
-from jaxrnn.training.saved import FINITE, Arrays, checked, finite_lanes
+from jaxrnn.training.saved import Arrays, fitted
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
@@ -358,7 +358,6 @@ class Run:
             **{name: array[own] for name, array in self.progress._asdict().items()},
             **self.table.arrays(lanes, own),
             "lane_steps": np.array(self.lane_steps[k]),
-            FINITE: finite_lanes(leaves),
             **{f"state_{j}": leaf for j, leaf in enumerate(leaves)},
             **(self.last_params.of(own).arrays() if self.last_params else {}),
         }
@@ -376,7 +375,7 @@ class Run:
             where = getattr(checkpoint, "path", default)
             last_params = (self.last_params or LastParams(self.state.params, self.trials)).of(own)
             usual = self._arrays(k, np.arange(self.batch.width)) | last_params.arrays()
-            arrays = checked(saved, usual, one, where)
+            arrays = fitted(saved, usual, where)
             for name, array in self.progress._asdict().items():
                 array[own] = arrays[name]
             self.lane_steps[k] = arrays["lane_steps"]

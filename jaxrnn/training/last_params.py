@@ -82,10 +82,7 @@ class LastParams:
         names = list(self.arrays())
         if set(names) <= set(arrays):
             for name, leaf in zip(names, self.leaves, strict=True):
-                saved = np.asarray(arrays[name])
-                # Version 0.1.0 kept a row for each trial of the experiment, run or not.
-                of_all = len(saved) != len(self.trials)
-                leaf[:] = saved[self.trials] if of_all else saved
+                leaf[:] = arrays[name]
         elif some_ended:
             raise InputError(
                 f"in {where} trials have ended whose weights were not kept: go on without keeping "
