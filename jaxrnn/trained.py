@@ -15,6 +15,7 @@ from jaxrnn.nets import Cell
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import PARAMS, Weights, read_weights
+from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.training.last_params import as_typed
 from jaxrnn.training.parts import cell_of, first_params
@@ -61,7 +62,7 @@ def load_weights(
                     f"{setting} {shown(name)} is not somebody's own code, such as file.py:name: "
                     "leave it out, the file names the package's own parts"
                 )
-    paths = weights_in(Path(path))
+    paths = weights_in(path_of(path))
     made = [read_weights(one, arrays=False).experiment for one in paths]
     held = {name for one in made for name in (one.cell, one.task)}
     return [nets_in(one, own, held) for one in paths]
@@ -187,9 +188,13 @@ class KeptTrial(NamedTuple):
         params = jax.tree.map(lambda leaf: leaf[self.position], nets.params)
         # None of these matters any more, and each may be somebody's own code.
         usual = Experiment()
-        trained_by = ("initializer", "optimizer", "optimizer_options", "schedule")
-        trained_by += ("schedule_options", "warmup")
-        without: dict[str, Any] = {name: getattr(usual, name) for name in trained_by}
+        without: dict[str, Any] = {
+            name: getattr(usual, name)
+            for name in (
+                *("initializer", "optimizer", "optimizer_options"),
+                *("schedule", "schedule_options", "warmup"),
+            )
+        }
         experiment = replace(nets.experiment.alone(self.position), **without)
         return experiment, replace(self.row.outcome, params=params)
 

@@ -1,7 +1,6 @@
 """See trained nets remember: trains or reads them, records them and writes their pictures."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from jaxrnn.inspection.record import (
 from jaxrnn.inspection.sequences import draw_look, reach_of
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.store.files import write_figure
+from jaxrnn.store.files import file_name, write_figure
 from jaxrnn.trained import Choice, chosen
 from jaxrnn.training.parts import state_size
 from jaxrnn.training.runner import check, run_trials
@@ -118,7 +117,7 @@ def inspect_run(
 
 def _paths(experiments: Sequence[Experiment], out: Path) -> list[Path]:
     """The path of each net's picture, and at the end that of the picture of all nets."""
-    names = [re.sub(r"[^\w.+-]", "_", f"{e.cell}-{e.name}-{e.length}.png") for e in experiments]
+    names = [f"{file_name(f'{e.cell}-{e.name}')}-{e.length}.png" for e in experiments]
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{name} would show {count} nets: let name, cell or length differ")

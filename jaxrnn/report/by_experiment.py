@@ -126,7 +126,7 @@ def _curves(rows: Sequence[Row]) -> list[Picture]:
     return [
         Picture(
             f"Learning curves on {task}",
-            f"learning_curves-{re.sub(r'[^A-Za-z0-9_.]', '-', task)}",
+            f"learning_curves-{re.sub(r'[^A-Za-z0-9_.]', '-', task)[:200]}",
             partial(curves_by_experiment, of_task),
         )
         for task, of_task in tasks.items()

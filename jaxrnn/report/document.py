@@ -23,7 +23,7 @@ from jaxrnn.report.page import page, svg
 from jaxrnn.report.render import Document, Part, Picture, console, markdown, terminal
 from jaxrnn.report.summary import Line, Study, View
 from jaxrnn.store.config import read_config
-from jaxrnn.store.files import write_figure, write_whole
+from jaxrnn.store.files import path_of, write_figure, write_whole
 from jaxrnn.store.rows import ROWS, rows_beside, typed_rows
 
 REPORT = "report.md"
@@ -68,7 +68,7 @@ def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Lin
     InputError for other formats, for damaged rows or a damaged configuration, and if there are no
     rows.
     """
-    study, _ = _write(Path(directory), formats)
+    study, _ = _write(path_of(directory), formats)
     return study.lines
 
 

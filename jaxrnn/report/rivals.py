@@ -133,7 +133,7 @@ def curves(rows: Sequence[Row]) -> list[Picture]:
         if len({net[0].net for nets in panels for net in nets}) > len(COLORS):
             continue
         for start in range(0, len(panels), PANELS):
-            name = stem = f"solved_by_step-{re.sub(r'[^A-Za-z0-9]+', '_', task)}"
+            name = stem = f"solved_by_step-{re.sub(r'[^A-Za-z0-9]+', '_', task)[:200]}"
             while name in pictures:  # a task of one's own may be called by a file's name
                 name = f"{stem}-{len(pictures) + 1}"
             draw = partial(_picture, task, panels[start : start + PANELS])

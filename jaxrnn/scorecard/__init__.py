@@ -20,6 +20,7 @@ from jaxrnn.scorecard.protocol import (
     sized,
 )
 from jaxrnn.scorecard.shipped import SEARCH_DIRECTORY, begun
+from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import open_run
@@ -52,7 +53,7 @@ def run_scorecard(
     """
     protocol = replace(protocol, match=match or protocol.match)
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": progress}
-    with trained_scorecard(cells, tasks, Path(out), protocol, **options) as card:
+    with trained_scorecard(cells, tasks, path_of(out), protocol, **options) as card:
         return [row.values() for row in card.rows]
 
 

@@ -36,6 +36,7 @@ from jaxrnn.scorecard.halving import (
 from jaxrnn.scorecard.plan import Left, show_plan
 from jaxrnn.scorecard.protocol import distinct, note_untuned
 from jaxrnn.scorecard.shipped import begun
+from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import OpenRun, open_run
@@ -129,7 +130,7 @@ def run_horizon(
     or was begun with another protocol.
     """
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": progress}
-    with trained_horizon(cells, tasks, Path(out), protocol, **options) as directory:
+    with trained_horizon(cells, tasks, path_of(out), protocol, **options) as directory:
         return [row.values() for row in directory.rows]
 
 

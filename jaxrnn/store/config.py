@@ -31,8 +31,11 @@ def read_config(directory: Path) -> dict[str, Any] | None:
         return None
     try:
         config = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError):
-        raise InputError(f"{path} is not a run's configuration: it is not JSON") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "a number or a nesting without end")
+        raise InputError(
+            f"{path} is not a run's configuration: it is not JSON ({reason})"
+        ) from None
     fault = _fault(config, {"settings": dict} | _MADE_WITH)
     for one in [] if fault else config.get("resumed", []):  # what else it went on with
         fault = fault or _fault(one, _MADE_WITH)

@@ -9,11 +9,11 @@ import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError, corrupt
+from jaxrnn.errors import InputError, corrupt, shown
 from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -23,6 +23,24 @@ _COMMENT = len("sha256:") + 64  # bytes
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")
 """The end of the name of a file that :func:`write_whole` has not yet put in its place."""
+
+
+def path_of(given: Any) -> Path:
+    """The path that a caller gives; InputError for what is none, and for a name that no file can
+    have."""
+    try:
+        path = Path(given)
+        path.exists()
+        is_name = "\0" not in str(path)
+    except TypeError:
+        is_name = False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        is_name = False
+    if not is_name:
+        raise InputError(f"{shown(given)} is not a path: name a file or a directory")
+    return path
 
 
 def write_whole(path: Path, data: bytes) -> None:

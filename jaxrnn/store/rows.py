@@ -21,6 +21,7 @@ from jaxrnn.errors import InputError, Note, shown, whole_number
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
 from jaxrnn.problems import LEFT_TO_TASK
+from jaxrnn.store.files import path_of
 
 ROWS = "trials.jsonl"
 PACKED = "trials.jsonl.xz"
@@ -184,13 +185,10 @@ def read_rows(directory: Path | str) -> list[Values]:
 
 def typed_rows(directory: Path | str) -> list[Row]:
     """:func:`read_rows`, typed."""
-    try:
-        is_there = any((Path(directory) / name).exists() for name in (ROWS, PACKED))
-    except (TypeError, OSError):  # no path at all, or a name that is too long
-        is_there = False
-    if not is_there:
-        raise InputError(f"{directory} holds no {ROWS}: name a run directory")
-    return [row for row, _ in read_lines(Path(directory)).values()]
+    path = path_of(directory)
+    if not any((path / name).exists() for name in (ROWS, PACKED)):
+        raise InputError(f"{path} holds no {ROWS}: name a run directory")
+    return [row for row, _ in read_lines(path).values()]
 
 
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:

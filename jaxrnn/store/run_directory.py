@@ -34,7 +34,7 @@ from jaxrnn.store.config import (
     settings_in_words,
     spelled,
 )
-from jaxrnn.store.files import TEMPORARY, append, name_of, write_whole
+from jaxrnn.store.files import TEMPORARY, append, name_of, path_of, write_whole
 from jaxrnn.store.rows import BESIDE, ROWS, Row, read_lines
 
 LOCK = ".lock"
@@ -54,7 +54,7 @@ class RunDirectory:
         each may be asked for by itself."""
         from filelock import FileLock  # which the help does not need
 
-        self.path, self.mixed = path, mixed = Path(path), mixed
+        self.path, self.mixed = path_of(path), mixed
         self._lines: dict[Trial, tuple[Row, str]] = {}
         self._appends = False  # whether the file of rows ends with a whole line that is known
         self._in_order = True  # whether it has them in the order of what was admitted
@@ -62,7 +62,7 @@ class RunDirectory:
         self._admitted: dict[Experiment, None] = {}
         self._position_of: dict[Trial, tuple[int, int]] = {}  # in which call, which experiment
         self._calls = 0
-        self._lock = FileLock(path / LOCK)
+        self._lock = FileLock(self.path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
         """Take the directory."""

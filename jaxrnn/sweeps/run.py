@@ -235,14 +235,14 @@ def open_run(
     of :func:`run`; raises InputError as that does.
     """
     all_devices()  # a driver of Dask's workers checks and traces what it sends, too
-    with RunDirectory(Path(out), mixed) as directory, ExitStack() as stack:
+    with RunDirectory(out, mixed) as directory, ExitStack() as stack:
         watch = stack.enter_context(Watch()) if progress is True else progress or None
         yield OpenRun(directory, watch, lanes, keep_weights, dask)
         is_empty = not directory.rows
     if report and not is_empty:
         from jaxrnn.report.document import write_report  # and so is matplotlib
 
-        write_report(Path(out))
+        write_report(out)
 
 
 def run(
