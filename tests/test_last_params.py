@@ -90,20 +90,6 @@ def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(kept, monk
     assert_same_params(run_trials(PLAIN, checkpoint=first, **CUT), kept)
 
 
-def test_a_checkpoint_of_all_trials_is_read_where_only_some_run(kept, monkeypatch):
-    """As version 0.1.0 wrote it, of an experiment with a final test that grew."""
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    memory, only = Memory(), [1, 3]
-    run_trials(PLAIN, only=only, checkpoint=memory, **CUT)
-    for name, array in memory.saves[-1].items():
-        if name.startswith("final_"):
-            of_all = np.zeros((PLAIN.trials, *array.shape[1:]), array.dtype)
-            of_all[only] = array
-            memory.saves[-1][name] = of_all
-    resumed = run_trials(PLAIN, only=only, checkpoint=memory, **CUT)
-    assert_same_params(resumed, [kept[1], kept[3]])
-
-
 def test_a_diverged_trial_keeps_what_exploded_and_disturbs_no_other(kept):
     rates, clips = [1.0] * 10, [5.0] * 10
     rates[2], clips[2] = 3e38, 1e30
