@@ -93,6 +93,19 @@ def test_no_link_is_written_through(tmp_path):
     assert content(tmp_path) == {"theirs": b"theirs", "rows": b"mine", "rows.tmp": b"theirs"}
 
 
+def test_a_file_that_is_swept_before_it_is_in_its_place_is_written_again(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def swept(temporary, path):
+        monkeypatch.setattr(os, "replace", replace)
+        os.unlink(temporary)
+        replace(temporary, path)
+
+    monkeypatch.setattr(os, "replace", swept)
+    write_whole(tmp_path / "report.md", b"new")
+    assert content(tmp_path) == {"report.md": b"new"}
+
+
 def test_writers_of_one_name_do_not_meet(tmp_path):
     faults = []
 

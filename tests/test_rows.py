@@ -2,15 +2,18 @@
 
 import json
 import lzma
-import shutil
+from functools import partial
 
 import pytest
-from helpers import grid_rows, paper_rows, rows, rows_ending_at, run
+from helpers import paper_rows, rows, run
 
-from jaxrnn import InputError
-from jaxrnn.problems import NOTEBOOK, SUITES, settled
+import jaxrnn
+from jaxrnn import Experiment, InputError, load_weights, write_report
+from jaxrnn.errors import Note
+from jaxrnn.problems import NOTEBOOK, settled
 from jaxrnn.store.config import settings_in_words
-from jaxrnn.store.rows import PACKED, ROWS, experiment_of, make_settings, read_rows
+from jaxrnn.store.rows import PACKED, ROWS, experiment_of, read_rows
+from jaxrnn.store.run_directory import RunDirectory
 
 # As they stand in a file.
 (TESTED,) = (
@@ -46,10 +49,6 @@ def write(out, lines, config=CONFIG):
 
 def changed(**values):
     return [LINES[0], LINES[1] | values, *LINES[2:]]
-
-
-def without(*names):
-    return [LINES[0], {k: v for k, v in LINES[1].items() if k not in names}, *LINES[2:]]
 
 
 HUGE = 10**400
@@ -98,11 +97,6 @@ def test_a_value_against_its_rule_is_refused_with_file_line_and_field(name, tmp_
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        *(
-            (without(name), f"line 2 is not a row of a trial: its '{name}' is missing")
-            for name in ("experiment", "cell", "length", "trial", "seed", "status", "solved_at")
-        ),
-        (without("curve"), "its 'curve' is missing"),
         (changed(status="solved"), "its status and solved_at contradict each other"),
         (changed(solved_at=5), "its status and solved_at contradict each other"),
         (changed(status="solved", solved_at=70, steps=70), "solved_at 70 must be below its steps"),
@@ -124,11 +118,22 @@ def test_a_value_against_its_rule_is_refused_with_file_line_and_field(name, tmp_
 )
 def test_a_damaged_line_is_refused(lines, sentence, tmp_path, capsys):
     write(tmp_path, lines)
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
     assert run("report", tmp_path) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"jaxrnn: {tmp_path / 'trials.jsonl'} line ")
     assert sentence in error
     assert error.count("\n") == 1
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", LINES[0])
+def test_a_field_that_is_missing_is_named(name, tmp_path):
+    write(tmp_path, [LINES[0], {k: v for k, v in LINES[1].items() if k != name}])
+    with pytest.raises(InputError) as refused:
+        read_rows(tmp_path)
+    where = f"{tmp_path / 'trials.jsonl'} line 2"
+    assert str(refused.value) == f"{where} is not a row of a trial: its '{name}' is missing"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,7 @@ def test_a_damaged_line_is_refused(lines, sentence, tmp_path, capsys):
         CONFIG | {"resumed": 3},
         CONFIG | {"resumed": [3]},
         CONFIG | {"resumed": [{"versions": {}}]},
+        json.dumps(CONFIG).replace('"trials": 10', f'"trials": {"9" * 5000}'),
     ],
 )
 def test_a_damaged_configuration_is_refused(config, tmp_path, capsys):
@@ -191,9 +197,31 @@ def test_text_from_files_is_shown_as_it_stands(field, tmp_path, capsys, monkeypa
     assert "task \\[/x\\] \\|  \\[31m \\<script\\> next" in text
 
 
+def test_a_configuration_may_hold_any_number_that_json_can(tmp_path):
+    settings = {name: [10**4000, -(10**400), 0.5] for name in CONFIG["settings"]}
+    write(tmp_path, LINES, CONFIG | {"settings": settings})
+    write_report(tmp_path)
+    other = Experiment(name="other", length=4, hidden_size=2, trials=1, window=9, max_steps=9)
+    with pytest.warns(Note, match="was begun with"), RunDirectory(tmp_path) as directory:
+        directory.admit([settled(other)])
+    held = json.loads((tmp_path / "config.json").read_text())["settings"]
+    assert held["hidden_size"] == [-(10**400), 0.5, 2, 10**4000]
+
+
 def test_rows_are_read_of_a_run_directory_only(tmp_path):
     with pytest.raises(InputError, match=r"none holds no trials\.jsonl: name a run directory"):
         read_rows(tmp_path / "none")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "x" * 300, "a\0b"])
+@pytest.mark.parametrize(
+    "taken", [read_rows, write_report, load_weights, partial(jaxrnn.run, jaxrnn.NOTEBOOK.base)]
+)
+def test_what_is_no_path_is_refused(taken, path):
+    with pytest.raises(InputError) as refused:
+        taken(path)
+    assert str(refused.value).endswith(" is not a path: name a file or a directory")
+    assert str(refused.value).isprintable()
 
 
 def test_packed_rows_are_read_where_there_are_no_others(written, tmp_path):
@@ -220,88 +248,7 @@ def test_a_row_is_known_by_what_it_says_not_by_how(written):
     assert experiment_of(row) != experiment_of(row | {"clip": 4.0})
 
 
-def old_runs():
-    """Rows of each kind of report."""
-    on_card = [
-        one
-        for task in ("adding", "copying")
-        for cell in ("lstm", "gru")
-        for one in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=2), [900, None])
-    ]
-    by_length = rows("lstm", 4, [1100, None]) + rows("gru", 9, [None, 1090])
-    by_experiment = paper_rows("2a", 100, [30_000]) + paper_rows("6a", 100, [3000, None])
-    return {"length": by_length, "experiment": by_experiment, "task": on_card, "grid": grid_rows()}
-
-
-@pytest.mark.parametrize("kind", ["length", "experiment", "task", "grid"])
-def test_a_row_without_a_setting_has_its_default_in_every_table_and_picture(
-    kind, tmp_path, monkeypatch, capsys
-):
-    drawn, reports = [], {}  # what would take its time
-    monkeypatch.setattr(
-        "jaxrnn.report.document.write_figure", lambda path, figure: drawn.append(path.name)
-    )
-    monkeypatch.setattr("jaxrnn.report.document.svg", lambda figure, name: "")
-    made = [row.values() for row in old_runs()[kind]]
-    needed = {"experiment", "cell", "length", "trial", "seed"}
-    names = [name for name in make_settings(NOTEBOOK.base) if name not in {*needed, "name"}]
-    names.remove("trials")
-    assert len(names) > 20
-    for name in names:
-        # What came with a setting came with what it counts.
-        lacking = [{k: v for k, v in row.items() if k != name} for row in made]
-        default = make_settings(settled(NOTEBOOK.base))[name]
-        written = []
-        for lines in (lacking, [row | {name: default} for row in made]):
-            for line in lines:
-                line["steps"] = min(line["steps"], line.get("max_steps", 100_000))
-                line["final_wrong"] = 3 if line.get("final_test") else None
-            if (known := json.dumps(lines, sort_keys=True)) in reports:  # most have the default
-                written.append(reports[known])
-                continue
-            write(tmp_path, lines)
-            drawn.clear()
-            assert run("report", tmp_path) == 0
-            shown, report = capsys.readouterr().out, (tmp_path / "report.md").read_text()
-            written.append((read_rows(tmp_path), shown, report, tuple(drawn)))
-            reports[known] = written[-1]
-            assert drawn
-        assert written[0] == written[1], name
-        assert all(row[name] == default for row in written[0][0])
-
-
-def test_rows_survive_json(written):
+def test_rows_survive_json_and_need_no_line_break_at_the_end(written, tmp_path):
     assert read_rows(written) == LINES
-
-
-def test_lines_of_a_file_may_end_without_a_line_break(written, tmp_path):
-    shutil.copytree(written, tmp_path / "copy")
-    path = tmp_path / "copy" / "trials.jsonl"
-    path.write_bytes(path.read_bytes()[:-1])
-    assert read_rows(tmp_path / "copy") == LINES
-
-
-@pytest.mark.parametrize(
-    ("line", "change"),
-    [
-        (2, {"solved_at": 1300}),  # and yet unsolved
-        (1, {"solved_at": None}),  # and yet solved
-        (3, {"status": "diverged"}),
-        (2, {"status": "done"}),
-        (1, {"steps": "many"}),
-    ],
-)
-def test_a_row_that_contradicts_itself_is_refused_by_its_line(line, change, tmp_path, capsys):
-    path = tmp_path / "trials.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in LINES))
-    assert run("report", tmp_path) == 0
-    written = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
-    changed = [row | change if number == line else row for number, row in enumerate(LINES, 1)]
-    written[path.name] = "".join(json.dumps(row) + "\n" for row in changed).encode()
-    path.write_bytes(written[path.name])
-    capsys.readouterr()
-    assert run("report", tmp_path) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"jaxrnn: {path} line {line} ")
-    assert error.count("\n") == 1
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == written
+    (tmp_path / ROWS).write_bytes((written / ROWS).read_bytes()[:-1])
+    assert read_rows(tmp_path) == LINES

@@ -1,6 +1,5 @@
 """What a run directory holds, and how it grows."""
 
-import io
 import json
 import platform
 import re
@@ -10,18 +9,29 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import jax
-import numpy as np
 import pytest
 from helpers import ONE_DEVICE, Memory, rows, rows_ending_at, rows_of
 from test_sweep import AXES, BASE
 
-from jaxrnn import NOTEBOOK, SUITES, Experiment, InputError, run_trials
+import jaxrnn
+from jaxrnn import (
+    NOTEBOOK,
+    SUITES,
+    Experiment,
+    InputError,
+    run_horizon,
+    run_scorecard,
+    run_trials,
+)
 from jaxrnn.errors import Note
 from jaxrnn.problems import settled
-from jaxrnn.scorecard.protocol import CARDS
+from jaxrnn.scorecard.halving import SINGLE
+from jaxrnn.scorecard.protocol import CARDS, SMALL as SCORECARD
+from jaxrnn.scorecard.shipped import begun
 from jaxrnn.store import run_directory
 from jaxrnn.store.config import settings_in_words
-from jaxrnn.store.rows import make_row, make_settings
+from jaxrnn.store.files import name_of
+from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
@@ -80,7 +90,7 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_pa
     assert config["lengths"] == [5, 6]
     assert config["cells"] == ["lstm", "simple_rnn"]
     assert config["experiment"] == ["notebook", "other"]
-    assert config["learning_rate"] == [1.0, 0.5]
+    assert config["learning_rate"] == [0.5, 1.0]
 
 
 def test_rows_are_in_the_order_of_what_was_asked_last(sweep, tmp_path):
@@ -248,22 +258,6 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
-def test_a_checkpoint_of_an_older_version_is_found_by_what_it_holds(tmp_path):
-    """Which named it without its settings, had no running trials, and fewer settings."""
-    experiment = replace(SMALL, trials=2)
-    owner = json.loads(json.dumps(make_settings(experiment)))
-    owner |= {"task_options": [], "cell_options": []}  # pairs
-    buffer = io.BytesIO()
-    np.savez(buffer, experiment=np.array(json.dumps(owner)), lane_steps=np.array(7))
-    old = tmp_path / "checkpoint-notebook-lstm-5.npz"
-    old.write_bytes(buffer.getvalue())
-    with RunDirectory(tmp_path) as directory:
-        file = directory.checkpoint(experiment, (0, 1))
-        assert file.path == old
-        assert list(file.load()) == ["lane_steps"]
-        assert directory.checkpoint(replace(experiment, clip=1.0)).path != old
-
-
 def test_the_cells_of_a_tuned_suite_have_one_budget_and_their_own_rates(tmp_path):
     suite = CARDS["two_sequence"]
     one, other = (
@@ -352,15 +346,89 @@ def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
         assert directory.to_run([b]) == {}
 
 
-def test_a_directory_of_an_older_version_goes_on(sweep, tmp_path):
-    """Whose rows name fewer settings."""
-    sweep(SMALL)
-    path = tmp_path / "trials.jsonl"
-    later = ("task_options", "cell_options", "join_at", "max_failures", "mean_error", "test_size")
-    later += ("test_every", "final_test", "correct_at", "final_wrong", "final_error")
-    old = [{k: v for k, v in row.items() if k not in later} for row in rows_of(tmp_path)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in old))
-    assert sweep(SMALL) == []
-    more = replace(SMALL, trials=4)
-    assert sweep(more) == [(more, (3,))]
-    assert rows_of(tmp_path) == [*old, *expected(more)[3:]]  # rows already written stay
+def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(tmp_path):
+    """Of a directory that is begun, and of one that is grown."""
+    one, two, three = (
+        replace(SMALL, learning_rate=rate, test_lengths=lengths, trials=1)
+        for rate, lengths in ((0.3, ()), (0.1, (9, 7)), (0.2, (7,)))
+    )
+    held = replace(SMALL, cell="gru", learning_rate=0.7, test_lengths=(6, 8))
+    every = [one, two, three]
+    # Each list is a process, which is killed at its end; the last one comes to the end.
+    whole, other, killed = (
+        [[[one], [two], [three], every]],
+        [[[three], [two], [one], every]],
+        [[[three], [one]], [[two], [one]], [[one], [two], every]],
+    )
+    for grows in (False, True):
+        written = []
+        for number, processes in enumerate((whole, other, killed)):
+            out = tmp_path / f"{grows}-{number}"
+            if grows:
+                with RunDirectory(out) as directory:
+                    directory.admit([held])
+                    directory.add(rows_ending_at(held, [20] * 3, wrong_at_lengths=[(1, 2)] * 3))
+            for calls in processes:
+                with RunDirectory(out, mixed=True) as directory:
+                    for asked in calls:
+                        directory.admit(asked)
+                        ends = [(1,) * len(asked[0].test_lengths) or None]
+                        if directory.missing(asked[0]):
+                            directory.add(rows_ending_at(asked[0], [30], wrong_at_lengths=ends))
+            written.append((out / "config.json").read_bytes())
+        assert len({*written}) == 1
+        settings = json.loads(written[0])["settings"]
+        assert settings["test_lengths"] == ([6, 7, 8, 9] if grows else [9, 7])
+        assert settings["learning_rate"] == ([0.1, 0.2, 0.3, 0.7] if grows else [0.3, 0.1, 0.2])
+
+
+def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
+    ended, begun = replace(SMALL, trials=1), replace(SMALL, length=7)
+    left = ["trials.jsonl.0123abcd.tmp", "report.html.89abcdef.tmp", "beside/a.01234567.tmp"]
+    (tmp_path / "beside").mkdir()
+
+    def litter(directory):
+        for name in left:
+            (tmp_path / name).write_text("")
+        directory.checkpoint(ended, (0,)).save({})
+
+    def is_swept():
+        kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+        return not kept & {*left, name_of("checkpoint", ended.canonical())}
+
+    with RunDirectory(tmp_path) as directory:
+        directory.admit([ended, begun])
+        directory.add(rows_ending_at(ended, [20]))
+        directory.leave(directory.checkpoint(ended, (0,)))
+        litter(directory)
+        still = directory.checkpoint(begun, (0, 1, 2))
+        still.save({})
+        (tmp_path / "mine.tmp").write_text("of the user")
+    assert is_swept()
+    litter(directory)
+    with RunDirectory(tmp_path):
+        assert is_swept()
+        assert still.path.exists()
+        assert (tmp_path / "mine.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("take", "protocol"),
+    [
+        (lambda out: run_horizon(["gru"], ["adding"], out), SINGLE),
+        (lambda out: run_scorecard(["gru"], ["adding"], out), SCORECARD),
+        (lambda out: jaxrnn.run(SMALL, out), None),
+    ],
+    ids=["horizon", "scorecard", "run"],
+)
+def test_who_comes_second_is_refused_before_anything_is_written_or_deleted(
+    take, protocol, tmp_path
+):
+    with RunDirectory(tmp_path / "out"), ExitStack() as stack:
+        if protocol is not None:
+            stack.enter_context(begun(tmp_path / "out", protocol))
+        before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        with pytest.raises(InputError, match="out is in use by another sweep: wait, or use anoth"):
+            take(tmp_path / "out")
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert protocol is None or "protocol.json" in before

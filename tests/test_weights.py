@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import test_last_params
-from helpers import claim, first_params, rows_of, run
+from helpers import first_params, rows_of, run
 
 from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
 from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
+from jaxrnn.store.files import write_arrays
+from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
-from jaxrnn.trained import Choice, chosen, with_own
+from jaxrnn.trained import Choice, arrays_of, chosen, with_own
 from jaxrnn.training import host_loop
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
@@ -175,101 +177,83 @@ def test_weights_that_were_not_kept_cannot_be_asked_for_later(tmp_path):
         load_weights(tmp_path)
 
 
-def damaged(files, tmp_path, change):
-    (name,) = files
-    path = tmp_path / name
-    path.write_bytes(files[name])
+def rewritten(path, files, change):
+    """A file with other arrays, as it might have been written."""
+    (content,) = files.values()
+    path.write_bytes(content)
     with np.load(path) as file:
-        arrays = dict(file)
-    change(arrays)
-    np.savez(path, **arrays)
-    return path
+        write_arrays(path, change(dict(file)))
 
 
-def with_(name, change):
-    """A change of one array of a file."""
+def without(name):
+    return lambda arrays: {one: array for one, array in arrays.items() if one != name}
 
-    def changed(arrays):
-        arrays[name] = np.asarray(change(arrays[name]))
 
-    return changed
+def lone_array(path, files):
+    with path.open("wb") as file:
+        fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+        np.lib.format.write_array_header_1_0(file, fields)
+
+
+def misplaced(path, files):
+    """An archive that points before its beginning."""
+    (content,) = files.values()
+    end = content.rindex(b"PK\5\6")  # of its central directory, whose place is 16 bytes further on
+    changed = bytearray(content)
+    place = int.from_bytes(changed[end + 16 : end + 20], "little")
+    changed[end + 16 : end + 20] = (place + 2**20).to_bytes(4, "little")
+    path.write_bytes(changed)
+
+
+def undigested(path, files):
+    rewritten(path, files, lambda arrays: arrays)
+    with np.load(path) as file:
+        np.savez(path, **file)
 
 
 def settings(**changes):
-    return with_("experiment", lambda text: json.dumps(json.loads(str(text)) | changes))
+    """Of an experiment that keeps no rule of its settings."""
+
+    def changed(arrays):
+        text = json.dumps(json.loads(str(arrays["experiment"])) | changes)
+        return arrays | {"experiment": np.array(text)}
+
+    return lambda path, files: rewritten(path, files, changed)
 
 
-def without(*names):
-    return lambda arrays: [arrays.pop(name) for name in names or list(arrays)[:-2]]
-
-
-def added(arrays):
-    arrays["more"] = np.zeros(3)
-
-
-WRONG = {
-    "no settings": (without("experiment"), "experiment is missing"),
-    "no trials": (without("trials"), "trials is missing"),
-    "no weights": (without(), "params is missing"),
-    "one array more": (added, "more is none of a net's weights"),
-    "float trials": (with_("trials", np.float64), "trials is float64 [3], not whole numbers [3]"),
-    "true trials": (with_("trials", lambda a: a > 0), "trials is bool [3], not whole numbers [3]"),
-    "two trials": (with_("trials", lambda a: a[:2]), "trials is int64 [2], not whole numbers [3]"),
-    "a row": (with_("trials", lambda a: a[None]), "trials is int64 [1, 3], not whole numbers [3]"),
-    "trial -1": (with_("trials", lambda a: a - 1), "trials has -1, which is no number of a trial"),
-    "trial 2**31": (with_("trials", lambda a: a + 2**31), "trials has 2147483648, which is no"),
-    "a trial twice": (with_("trials", lambda a: a % 2), "trials has one trial twice"),
-    "objects": (with_("trials", lambda _: np.array([0, {}])), "trials holds Python objects, not"),
-    "text": (with_("params.bias", lambda a: a.astype(str)), "params.bias is <U32 [3, 6], not num"),
-    "a number": (with_("params.bias", lambda _: 1.0), "params.bias is float64 [], not numbers [3"),
-    "two biases": (with_("params.bias", lambda a: a[:2]), "params.bias is float32 [2, 6], not num"),
-    "no JSON": (with_("experiment", lambda _: "{"), "experiment is not an experiment's settings"),
-    "a list": (with_("experiment", lambda _: "[]"), "experiment is not an experiment's settings"),
-    "none": (with_("experiment", lambda _: "{}"), "experiment is not an experiment's settings as"),
-    "length 0": (settings(length=0), "experiment breaks a rule, length 0 must be at least 1"),
-    "of four": (settings(trials=4), "trials is int64 [3], not whole numbers [4]"),
+DAMAGE = {
+    "cut": (lambda path, files: path.write_bytes(next(iter(files.values()))[:-100]), ""),
+    "a lone array": (lone_array, ""),
+    "misplaced": (misplaced, ""),
+    "no digest": (undigested, ""),
+    "no trials": (
+        lambda path, files: rewritten(path, files, without("trials")),
+        ", its array trials is missing",
+    ),
+    "length 0": (settings(length=0), ", its array experiment breaks a rule, length 0 must be at"),
+    "no JSON": (
+        lambda path, files: rewritten(path, files, lambda a: a | {"experiment": np.array("{")}),
+        ", its array experiment is not an experiment's settings as JSON",
+    ),
 }
 LOST = "the weights in it are lost, move it away"
 
 
-def refused(path):
-    """The sentence about a file, and about a directory that is to have more of its weights."""
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_file_that_is_not_as_it_was_written_is_refused(name, fresh, tmp_path):
+    """By itself, and in a directory that is to have more of its weights; it stays."""
+    damage, fault = DAMAGE[name]
+    path = tmp_path / next(iter(fresh[1]))
+    damage(path, fresh[1])
+    before = path.read_bytes()
     with pytest.raises(InputError) as caught:
         load_weights(path)
-    assert "\n" not in str(caught.value)
-    before = path.read_bytes()
-    with pytest.raises(InputError) as again, RunDirectory(path.parent) as directory:
+    with pytest.raises(InputError) as again, RunDirectory(tmp_path) as directory:
         directory.admit([TESTED], keep_weights=True)
     assert path.read_bytes() == before
     assert str(again.value) == str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_array_is_told_by_its_name(name, fresh, tmp_path):
-    change, fault = WRONG[name]
-    path = damaged(fresh[1], tmp_path, change)
-    sentence = refused(path)
-    assert sentence.startswith(f"{path} is corrupt, its array {fault}")
-    assert sentence.endswith(f": {LOST}")
-
-
-@pytest.mark.parametrize("lies", [False, True], ids=["header", "archive"])
-def test_an_array_that_claims_more_than_it_has_takes_no_memory(lies, fresh, tmp_path):
-    path = damaged(fresh[1], tmp_path, lambda arrays: None)
-    claim(path, "params.bias", 10**12, lies)
-    fault = "its array params.bias claims 1000000000000 entries and does not have them"
-    assert refused(path) == f"{path} is corrupt, {fault}: {LOST}"
-
-
-def test_a_file_that_was_cut_or_is_a_lone_array_is_told(fresh, tmp_path):
-    path = damaged(fresh[1], tmp_path, lambda arrays: None)
-    path.write_bytes(path.read_bytes()[:-100])
-    assert refused(path) == f"{path} is corrupt: {LOST}"
-    with path.open("wb") as file:
-        fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
-        np.lib.format.write_array_header_1_0(file, fields)
-    assert refused(path) == f"{path} is corrupt: {LOST}"
+    assert str(caught.value).startswith(f"{path} is corrupt{fault}")
+    assert str(caught.value).endswith(f": {LOST}")
 
 
 def test_a_bit_that_flips_anywhere_is_told(fresh, tmp_path):
@@ -281,19 +265,7 @@ def test_a_bit_that_flips_anywhere_is_told(fresh, tmp_path):
         flipped[place] ^= 1 << place % 8
         with pytest.raises(InputError) as caught:
             load_weights(path)
-        assert f"{path} is corrupt" in str(caught.value)
-        assert str(caught.value).endswith(f": {LOST}")
-    flipped[content.index(b"params.bias.npy") + 160] ^= 1
-    path.write_bytes(flipped)
-    fault = "its array params.bias has changed since it was written"
-    assert refused(path) == f"{path} is corrupt, {fault}: {LOST}"
-
-
-def test_a_file_without_a_digest_is_read(fresh, tmp_path):
-    path = damaged(fresh[1], tmp_path, lambda arrays: None)
-    assert path.read_bytes() != fresh[1][path.name]
-    read, (expected,) = load_weights(path)[0], load_weights(fresh[0])
-    jax.tree.map(np.testing.assert_array_equal, read.params, expected.params)
+        assert str(caught.value) == f"{path} is corrupt: {LOST}"
 
 
 def test_the_weights_of_another_net_are_not_added_to(fresh, tmp_path):
@@ -307,15 +279,19 @@ def test_the_weights_of_another_net_are_not_added_to(fresh, tmp_path):
 
 def test_weights_of_other_shapes_than_their_cells_are_refused(fresh, tmp_path):
     def longer(arrays):
-        arrays["params.bias"] = np.repeat(arrays["params.bias"], 2, axis=1)
+        return arrays | {"params.bias": np.repeat(arrays["params.bias"], 2, axis=1)}
 
     def more(arrays):
-        arrays["params.more"] = arrays["params.bias"]
+        return arrays | {"params.more": arrays["params.bias"]}
 
-    with pytest.raises(InputError, match=r"its params.bias is float32 \[12\], the cell's .*\[6\]"):
-        load_weights(damaged(fresh[1], tmp_path, longer))
-    with pytest.raises(InputError, match=r"cell simple_rnn, which has no params.more"):
-        load_weights(damaged(fresh[1], tmp_path, more))
+    for change, sentence in (
+        (longer, r"its params.bias is float32 \[12\], the cell's .*\[6\]"),
+        (more, "cell simple_rnn, which has no params.more"),
+        (without("params.bias"), r"its params.bias is none, the cell's float32 \[6\]"),
+    ):
+        rewritten(tmp_path / "weights-mine.npz", fresh[1], change)
+        with pytest.raises(InputError, match=sentence):
+            load_weights(tmp_path)
 
 
 def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, monkeypatch):
@@ -410,6 +386,27 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
         assert error.count("\n") == 1
 
 
+def test_inspect_imports_no_part_that_only_the_file_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("evil.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
+    trained_by = dict.fromkeys(("initializer", "optimizer", "schedule"), "evil.py:part")
+    trained_by |= {"optimizer_options": {"rise": 3}, "schedule_options": {"rise": 3}}
+    one = replace(settled(SMALL), trials=1)
+    (outcome,) = run_trials(one, keep_params=True)
+    for name, changes in (("run", {}), ("measured", {"measure": "evil.py:errors"})):
+        with RunDirectory(name) as directory:
+            made = replace(one, **trained_by, **changes)
+            directory.add([make_row(made, outcome)], arrays_of([outcome]))
+    assert len(load_weights("run")) == 1
+    assert run("inspect", "run", "--out", "seen") == 0
+    assert len(list(Path("seen").glob("*.png"))) == 2
+    assert run("inspect", "measured") == 2
+    assert "measure 'evil.py:errors' is somebody's own code" in capsys.readouterr().err
+    assert not Path("imported").exists()
+    assert run("inspect", "measured", "--measure", "evil.py:errors") == 2
+    assert Path("imported").exists()
+
+
 def test_inspect_needs_kept_weights(tmp_path, capsys):
     sweep(tmp_path, SMALL, keep_weights=False)
     assert run("inspect", tmp_path) == 2
@@ -436,14 +433,3 @@ def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, 
     for flags in ([], ["--keep-weights"]):
         assert run(*command, *flags, "--out", tmp_path) == 2
     assert asked == [False, True]
-
-
-def test_an_archive_that_points_before_its_beginning_is_told(fresh, tmp_path):
-    ((name, content),) = fresh[1].items()
-    end = content.rindex(b"PK\5\6")  # of its central directory, whose place is 16 bytes further on
-    changed = bytearray(content)
-    place = int.from_bytes(changed[end + 16 : end + 20], "little")
-    changed[end + 16 : end + 20] = (place + 2**20).to_bytes(4, "little")
-    (tmp_path / name).write_bytes(changed)
-    path = tmp_path / name
-    assert refused(path) == f"{path} is corrupt: {LOST}"
