@@ -153,6 +153,7 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
         run_horizon(["gru"], [f"{own}:echo"], tiny_run)
     with pytest.raises(InputError, match="was begun with longest-lag 1024, not 16: use another"):
         run_horizon(["gru"], [f"{own}:echo"], tiny_run, replace(TINY, longest_lag=16))
+    shutil.copy(tiny_run / "config.json", tmp_path)
     for base, sentence in (
         (jaxrnn.NOTEBOOK.base, "holds rows of notebook, not of a horizon: use another --out"),
         (TASKS["adding"].base, "holds rows of no protocol: use another --out"),  # of a sweep
@@ -160,11 +161,13 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
         write_rows(tmp_path, rows_ending_at(replace(base, trials=1), [5]))
         with pytest.raises(InputError, match=sentence):
             run_horizon(["gru"], ["adding"], tmp_path)
-        assert {path.name for path in tmp_path.iterdir()} == {".lock", "trials.jsonl"}
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {".lock", "config.json", "trials.jsonl"}
 
 
 def test_a_protocol_is_on_disk_from_before_the_first_row_unless_that_never_comes(tmp_path):
     def refused(out, *rows):
+        out.mkdir()
         with begun(out, TINY):
             assert json.loads((out / "protocol.json").read_text())["max_steps"] == 600
             for name in rows:
@@ -173,7 +176,7 @@ def test_a_protocol_is_on_disk_from_before_the_first_row_unless_that_never_comes
 
     with pytest.raises(InputError, match="no longer"):
         refused(tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+    assert [*(tmp_path / "new").iterdir()] == []
     with pytest.raises(InputError, match="no longer"):
         refused(tmp_path / "out", "config.json", "trials.jsonl")
     with pytest.raises(InputError, match="was begun with max-steps 600"):
