@@ -29,6 +29,8 @@ autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 copybutton_prompt_text = "$ "
 myst_heading_anchors = 3
+# A line that begins with % is a comment to MyST; on our pages it is a number of percent.
+myst_disable_syntax = ["myst_line_comment"]
 nb_execution_mode = "off"  # tests run the notebooks; the site shows what they have stored
 
 NOTEBOOKS = list((ROOT / "examples").glob("*.ipynb"))
