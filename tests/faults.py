@@ -1,9 +1,11 @@
 """Single faults: each is put into a copy of the code, and a test has to fail.
 
 ``python tests/faults.py`` goes through faults.toml, which takes its time, with NAMES through some
-of it; ``--check`` only looks whether every fault still has its place. The exit status is 1 if a
-fault lives. An entry is a fault's name, the file in ``jaxrnn/``, an old text that occurs in it
-once, the new one, and the tests that are to catch it, as pytest names them in ``tests/``.
+of it; ``--part 1/2`` takes every second one, so that another process can take ``2/2``; ``--check``
+only looks whether every fault still has its place. The exit status is 1 if a fault lives. An entry
+is a fault's name, the file in ``jaxrnn/``, an old text that occurs in it once, the new one, and the
+tests that are to catch it, as pytest names them in ``tests/``. A slow test does not count: it does
+not run at every landing.
 """
 
 import argparse
@@ -63,7 +65,7 @@ def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[s
         "PYTHONDONTWRITEBYTECODE": "1",  # a fault may leave a file's size and second as they were
         "JAX_COMPILATION_CACHE_DIR": str(tree / ".compiled"),  # what a fault leaves as it was
     }
-    options = ["-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", ""]  # the slow ones, too
+    options = ["-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", "not slow"]
     command = [sys.executable, "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
     try:
         return subprocess.run(
@@ -120,6 +122,7 @@ def main() -> int:
     """Run the command line; 1 if a fault lives or has lost its place, 2 for an unknown name."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of faults; by default all")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts")
     parser.add_argument("--check", action="store_true", help="only look for their places")
     arguments = parser.parse_args()
     faults = read_faults()
@@ -128,6 +131,8 @@ def main() -> int:
         if name not in known:
             parser.error(f"unknown fault {name!r}: choose from {', '.join(known)}")
     chosen = [fault for fault in faults if not arguments.names or fault.name in arguments.names]
+    part, parts = map(int, arguments.part.split("/"))
+    chosen = chosen[part - 1 :: parts]
     if lost := misfits(chosen):
         print("\n".join(lost), file=sys.stderr)
         return 1

@@ -1,6 +1,8 @@
-"""The site is built without a warning, names everything that is public, and fits a screen."""
+"""The site is built without a warning, loses no text, names everything that is public, and fits a
+screen."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,27 @@ def site(tmp_path_factory):
     return built
 
 
+def test_no_line_of_a_page_is_a_comment():
+    """As one would be to MyST that begins with %."""
+    parser = pytest.importorskip("myst_parser.parsers.mdit").create_md_parser
+    from myst_parser.config.main import MdParserConfig
+    from myst_parser.mdit_to_docutils.base import DocutilsRenderer
+
+    conf = runpy.run_path(str(DOCS / "conf.py"))
+    ours = MdParserConfig(disable_syntax=conf["myst_disable_syntax"])
+
+    def comments(text, config):
+        tokens = parser(config, DocutilsRenderer).parse(text)
+        return [token.content for token in tokens if token.type == "myst_line_comment"]
+
+    lost = comments("95\n% of them, and\n\n- 90\n  % of these\n", MdParserConfig())
+    assert lost == [" of them, and", " of these"]
+    pages = [*DOCS.rglob("*.md"), *(conf["ROOT"] / page for page in conf["ORIGINS"].values())]
+    assert len(pages) > 30
+    for page in pages:
+        assert not comments(f"{page.read_text()}\n\n% of the last line\n", ours), page
+
+
 def test_the_reference_has_every_public_name_once():
     text = (DOCS / "api.md").read_text()
     named = re.findall(r"^\.\. (?:auto\w+|data):: (?:[\w.]+\.)?(\w+)$", text, re.M)
@@ -32,22 +55,24 @@ def test_the_reference_has_every_public_name_once():
     assert sorted(named) == sorted({*jaxrnn.__all__, *(name for one in tables for name in one)})
 
 
-def test_every_public_name_has_a_signature_and_its_source(site):
+@pytest.mark.integration
+def test_the_site_has_every_public_name_with_its_source_and_every_page(site):
     text = (site / "api.html").read_text()
     for name in jaxrnn.__all__:
         entry = text[text.index(f'id="jaxrnn.{name}"') :]
         if not isinstance(getattr(jaxrnn, name), dict | jaxrnn.Suite):
             assert "[source]" in entry[: entry.index("</dt>")], name
-
-
-def test_every_page_is_found_from_the_first(site):
     first = (site / "index.html").read_text()
     pages = [page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")]
     assert len(pages) > 20
     for page in pages:
         assert f'href="{page.as_posix()}"' in first or page.name == "index.html", page
+    card = re.sub(r"<[^>]*>|\s+", " ", (site / "horizon.html").read_text())
+    assert "Below it is its interval at 95 %: 64-256" in re.sub(r" +", " ", card)
+    assert "table: tasks" not in card
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("width", [1200, 400])
 def test_every_page_fits_a_screen(site, browser, width):
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
