@@ -1,16 +1,22 @@
 """The examples and the benchmarks' checks run as they stand."""
 
 import random
+import runpy
+import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jaxrnn import Experiment, run_trials
+from jaxrnn import SUITES, Experiment, run_trials
 from jaxrnn.store.rows import typed_rows
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.trial import build, settings_of, trial_key
 
 ROOT = Path(__file__).parents[1]
 # What is not here was made by an earlier version, as its page says.
@@ -48,13 +54,66 @@ def test_the_benchmarked_formulations_compute_the_same(cell, monkeypatch):
 
 
 def test_importing_the_package_makes_no_array_and_changes_no_setting():
-    import subprocess
-
     program = (
         "import jax; before = dict(jax.config.values); import jaxrnn, jaxrnn.cli; "
         "assert dict(jax.config.values) == before; assert not jax.live_arrays()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / "examples")
+    OF_1997 = runpy.run_path(str(ROOT / "examples/readings.py"))
+    EACH_STEP = runpy.run_path(str(ROOT / "examples/each_step.py"))
+    del sys.modules["readings"]
+
+
+def test_no_two_readings_are_the_same_and_the_first_is_that_of_the_command():
+    for experiment in OF_1997["READINGS"]:
+        first, *others = OF_1997["readings"](experiment).values()
+        base = SUITES[experiment].base
+        for name in ("objective", "learning_rate", "cell_options", "join_at", "task_options"):
+            assert getattr(first, name) == getattr(base, name)
+        assert len({replace(one, name="reading") for one in (first, *others)}) == 1 + len(others)
+
+
+def test_every_reading_with_updates_after_each_step_is_there():
+    expected = [(name, words) for name, every in EACH_STEP["READINGS"].items() for words in every]
+    assert [(one["experiment"], one["reading"]) for one in EACH_STEP["held"]()] == expected
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    ("experiment", "words", "at", "changed"),
+    [
+        ("1", "full-gradient", 7000, None),
+        ("2b", "g-bipolar last-step", 7000, None),
+        ("2b", "as jaxrnn reads it", 0, ["direct_weights"]),  # before the cell joins
+    ],
+)
+def test_small_changes_after_each_step_add_up_to_the_gradient_of_the_sequence(
+    experiment, words, at, changed
+):
+    made = replace(OF_1997["readings"](experiment)[words], length=20, learning_rate=2.0**-30)
+    parts, trial, key = parts_of(made), build(made), trial_key(0, 0)
+    params = trial.init(key, jax.tree.map(lambda a: a[0], settings_of(made))).params
+    sequence, number = trial.draw(key, jnp.array(at)), jnp.array(at)
+    after, _ = jax.jit(EACH_STEP["updater"](made))(params, sequence, number)
+    if changed is not None:
+        pairs = zip(params._fields, params, after, strict=True)
+        assert [name for name, old, new in pairs if (old != new).any()] == changed
+        return
+
+    @jax.jit
+    @jax.grad
+    def gradient(params):
+        step, state = partial(parts.cell.step, params), parts.cell.initial_state(params)
+        _, ys = jax.lax.scan(step, state, sequence[0])
+        return EACH_STEP["loss_and_error"](parts.goal, ys, sequence)[0]
+
+    leaves = map(jax.tree.leaves, (params, after, gradient(params)))
+    for old, new, slope in zip(*leaves, strict=True):
+        np.testing.assert_allclose((old - new) * 2.0**30, slope, atol=1e-5)
 
 
 @pytest.mark.slow

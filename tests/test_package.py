@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import run
 
 import jaxrnn
 
@@ -103,6 +102,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
+@pytest.mark.integration
 def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     with zipfile.ZipFile(built / f"{NAME}-py3-none-any.whl") as wheel:
         names = wheel.namelist()
@@ -120,6 +120,7 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     assert "URL" not in head.upper()  # there is none yet
 
 
+@pytest.mark.integration
 def test_the_sdist_holds_what_is_kept_and_nothing_that_was_made(built, tree):
     with tarfile.open(built / f"{NAME}.tar.gz") as sdist:
         names = {one.name.removeprefix(f"{NAME}/") for one in sdist.getmembers() if one.isfile()}
@@ -132,7 +133,9 @@ def test_the_sdist_holds_what_is_kept_and_nothing_that_was_made(built, tree):
 
 
 @pytest.mark.slow
-def test_type_checkers_see_into_an_installed_package(installed, cache, tmp_path):
+def test_type_checkers_see_into_an_installed_package_and_it_says_its_version(
+    installed, cache, tmp_path
+):
     names = [*jaxrnn.__all__, "__version__"]
     reveal = [f"reveal_type(jaxrnn.{name})" for name in names]
     (tmp_path / "script.py").write_text("\n".join([SCRIPT, *reveal]))
@@ -161,24 +164,16 @@ def test_type_checkers_see_into_an_installed_package(installed, cache, tmp_path)
     assert len(seen) == len(names)
     assert "Any" not in seen
 
+    for code in ("-m", "jaxrnn", "--version"), ("-c", "import jaxrnn; print(jaxrnn.__version__)"):
+        done = execute(installed, *code, cwd=tmp_path)
+        assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
+
     found = json.loads(told["basedpyright"])["generalDiagnostics"]
     errors = [one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"]
     assert errors == WRONG, found
     seen = [one["message"] for one in found if one["severity"] == "information"]
     assert len(seen) == len(names)
     assert not [message for message in seen if "Unknown" in message]
-
-
-@pytest.mark.slow
-def test_the_version_is_told_in_every_way(installed, capsys, tmp_path):
-    for words in (
-        ["-m", "jaxrnn", "--version"],
-        ["-c", "import jaxrnn; print(jaxrnn.__version__)"],
-    ):
-        done = execute(installed, *words, cwd=tmp_path)
-        assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
-    assert run("--version") == 0
-    assert capsys.readouterr().out == f"jaxrnn {PROJECT['version']}\n"
 
 
 def test_ci_takes_the_lowest_version_of_everything_that_is_required():
