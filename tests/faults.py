@@ -118,11 +118,19 @@ def try_all(faults: Sequence[Fault]) -> list[Fault]:
     return living
 
 
+def part(text: str) -> tuple[int, int]:
+    """K and N of a K/N."""
+    number, parts = map(int, text.split("/"))
+    if not 1 <= number <= parts:
+        raise ValueError
+    return number, parts
+
+
 def main() -> int:
     """Run the command line; 1 if a fault lives or has lost its place, 2 for an unknown name."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of faults; by default all")
-    parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts")
+    parser.add_argument("--part", type=part, default=(1, 1), metavar="K/N", help="of them")
     parser.add_argument("--check", action="store_true", help="only look for their places")
     arguments = parser.parse_args()
     faults = read_faults()
@@ -131,8 +139,8 @@ def main() -> int:
         if name not in known:
             parser.error(f"unknown fault {name!r}: choose from {', '.join(known)}")
     chosen = [fault for fault in faults if not arguments.names or fault.name in arguments.names]
-    part, parts = map(int, arguments.part.split("/"))
-    chosen = chosen[part - 1 :: parts]
+    number, parts = arguments.part
+    chosen = chosen[number - 1 :: parts]
     if lost := misfits(chosen):
         print("\n".join(lost), file=sys.stderr)
         return 1

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import faults
@@ -69,3 +71,16 @@ def test_every_fault_of_the_table_has_its_place_and_its_tests():
     assert faults.misfits(table) == []
     lost = table[0]._replace(old="nowhere to be found", tests=["test_layout.py::test_of_nothing"])
     assert len(faults.misfits([lost])) == 2
+
+
+def test_faults_are_shared_out_and_none_is_caught_by_tests_that_do_not_run(monkeypatch, capsys):
+    said, every = [], len(faults.read_faults())
+    for part in ("1/2", "2/2"):
+        monkeypatch.setattr(sys, "argv", ["faults.py", "--check", "--part", part])
+        assert faults.main() == 0
+        said.append(capsys.readouterr().out)
+    assert said == [
+        f"{number} faults have their places\n" for number in (-(-every // 2), every // 2)
+    ]
+    slow = subprocess.CompletedProcess([], 5, "1 deselected in 0.1s\n", "")
+    assert faults.verdict(slow) == (False, "LIVES: no test ran: 1 deselected in 0.1s")

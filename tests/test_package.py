@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import run
 
 import jaxrnn
 
@@ -174,6 +175,11 @@ def test_type_checkers_see_into_an_installed_package_and_it_says_its_version(
     seen = [one["message"] for one in found if one["severity"] == "information"]
     assert len(seen) == len(names)
     assert not [message for message in seen if "Unknown" in message]
+
+
+def test_the_command_says_its_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"jaxrnn {PROJECT['version']}\n"
 
 
 def test_ci_takes_the_lowest_version_of_everything_that_is_required():

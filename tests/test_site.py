@@ -67,9 +67,6 @@ def test_the_site_has_every_public_name_with_its_source_and_every_page(site):
     assert len(pages) > 20
     for page in pages:
         assert f'href="{page.as_posix()}"' in first or page.name == "index.html", page
-    card = re.sub(r"<[^>]*>|\s+", " ", (site / "horizon.html").read_text())
-    assert "Below it is its interval at 95 %: 64-256" in re.sub(r" +", " ", card)
-    assert "table: tasks" not in card
 
 
 @pytest.mark.integration
