@@ -29,6 +29,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 import pytest  # noqa: E402
 
 from jaxrnn.training.compiling import CPU_OPTIONS  # noqa: E402
+from jaxrnn.training.programs import forget_programs  # noqa: E402
 
 _OF_USERS = CPU_OPTIONS | ({"xla_cpu_use_fusion_emitters": True} if _OLDER else {})
 CPU_OPTIONS[_LEVEL] = 0
@@ -36,15 +37,8 @@ CPU_OPTIONS[_LEVEL] = 0
 
 @pytest.fixture
 def fresh_programs():
-    """The test compiles its programs itself, whatever ran before it."""
-    from jaxrnn.training.programs import forget_programs
-
+    """The test compiles its programs itself, whatever ran before it; others share them."""
     forget_programs()
-
-
-@pytest.fixture(autouse=True)
-def no_programs_held(fresh_programs):
-    """What a test compiles it compiles itself, whatever ran before it."""
 
 
 def _as_users_have_it():
@@ -54,25 +48,13 @@ def _as_users_have_it():
         patch.delenv("XLA_FLAGS")
         for name, value in _OF_USERS.items():
             patch.setitem(CPU_OPTIONS, name, value)
+        forget_programs()  # which were compiled otherwise
         yield
+    forget_programs()
 
 
 as_users_have_it = pytest.fixture(_as_users_have_it)
 module_as_users_have_it = pytest.fixture(_as_users_have_it, scope="module")
-
-
-@pytest.fixture(scope="module")
-def rows(request):
-    """The kept rows of the run that a module's page is about, in its KEPT."""
-    from jaxrnn.store.rows import typed_rows
-
-    return typed_rows(request.module.KEPT)
-
-
-@pytest.fixture(scope="module")
-def text(request):
-    """That page."""
-    return (request.module.KEPT / "README.md").read_text()
 
 
 @pytest.fixture
