@@ -11,7 +11,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from importlib.resources import files
@@ -80,8 +80,6 @@ def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
     """The report as HTML, with ``drawings`` of its pictures. The trials have a table of their own,
     and every row of the other tables leads there."""
-    from markdown_it import MarkdownIt  # which rich needs, too
-
     body = [_settings(document.settings)] if document.settings else []
     body += [f"<p class=dim>{escape(line)}</p>" for line in document.made]
     for picture, drawing in zip(document.pictures, drawings, strict=True):
@@ -90,12 +88,32 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         body.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
     for part in document.parts:
         body.append(f"<p>{escape(part.text)}</p>" if isinstance(part, Words) else _table(part))
-    if document.notes:  # with nothing in it taken for HTML
-        body.append(MarkdownIt("js-default").render(document.notes))
+    body.append(_notes(document.notes))
     text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
     # Within a script "</" would end it.
     trials = json.dumps(_trials(study), separators=(",", ":")).replace("<", "\\u003c")
     return Template(text).substitute(body="\n".join(body), trials=trials)
+
+
+_BESIDE = re.compile(r"[\w.][\w./%-]*")
+"""An address that can only be of a file beside the page, or in a folder there."""
+
+
+def _notes(text: str) -> str:
+    """Markdown as HTML, and nothing in it is taken for HTML. The page needs no network, so an image
+    that is not a file beside it is shown as its words or its address."""
+    from markdown_it import MarkdownIt  # which rich needs, too
+    from markdown_it.renderer import RendererHTML
+
+    parser = MarkdownIt("js-default")
+    renderer, blocks = RendererHTML(parser), parser.parse(text)
+    for token in (one for block in blocks for one in block.children or ()):
+        address = str(token.attrs.get("src", ""))
+        if token.type == "image" and not _BESIDE.fullmatch(address):
+            token.type = "text"
+            token.content = renderer.renderInlineAsText(token.children, parser.options, {})
+            token.content = token.content or address
+    return renderer.render(blocks, parser.options, {})
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
@@ -122,12 +140,18 @@ def _table(table: Table) -> str:
         return " class=name" if is_name(heading) else ""
 
     head = "".join(f"<th{left(one)}>{escape(spaced(one))}</th>" for one in table.headings)
+    shown = {one: [row.cells.get(one, "-") for row in table.rows] for one in table.headings}
+    places = {
+        one: {text: f" data-place={place}" for place, text in enumerate(in_order(one, texts))}
+        for one, texts in shown.items()
+    }
     rows = []
-    for row in table.rows:
+    for number, row in enumerate(table.rows):
         cells = ""
         for one in table.headings:
             about = {**row.about, **table.about[one]} if one in table.about else {}
-            cells += f"<td{left(one)}{of(about)}>{escape(row.cells.get(one, '-'))}</td>"
+            text = shown[one][number]
+            cells += f"<td{left(one)}{places[one].get(text, '')}{of(about)}>{escape(text)}</td>"
         rows.append(f"<tr{of(row.about)}>{cells}</tr>")
     legend = f"<p class=dim>{escape(table.legend)}</p>" if table.legend else ""
     return (
@@ -136,8 +160,35 @@ def _table(table: Table) -> str:
     )
 
 
+_NUMBER = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
+_BEGINS = re.compile(rf"([<≤>≥]?)=?{_NUMBER}(?:/(\d+))?(?!\.?\w)")
+_SIDES = {"<": -1, "≤": -1, "": 0, "≥": 1, ">": 1}
+
+
+def in_order(heading: str, texts: Iterable[str]) -> list[str]:
+    """The texts of a column, each once, as a click on its heading sorts them. A text that stands
+    for nothing is left out: it comes last both ways.
+
+    Names are sorted by their letters, others by the numbers in them: n/m counts as a share, and <8
+    comes before 8, ≥8 after it. A text that begins with no number follows those that do.
+    """
+
+    def key(text: str) -> tuple[Any, ...]:
+        begins = None if is_name(heading) else _BEGINS.match(text)
+        if begins is None:
+            return 1, text.casefold(), text
+        side, of = begins.groups()
+        value, *others = (
+            float(one.replace(",", "")) for one in re.findall(rf"(?<!\d){_NUMBER}", text)
+        )
+        return 0, value / float(of) if of and float(of) else value, _SIDES[side], others, text
+
+    return sorted({*texts} - {"", "-", "never", "none"}, key=key)
+
+
 def _trials(study: Study) -> dict[str, Any]:
-    """Every trial as a row of the page's last table, without what all have in common."""
+    """Every trial as a row of the page's last table, without what all have in common; and the texts
+    of each column :func:`in_order`."""
     made = list(dict.fromkeys(row.experiment for row in study.rows))
     names = [field.name for field in fields(Experiment) if field.name not in ("name", "trials")]
     differ = [name for name in names if len({getattr(one, name) for one in made}) > 1]
@@ -149,17 +200,23 @@ def _trials(study: Study) -> dict[str, Any]:
         for one, values in settings
     }
     number = {one: k for k, one in enumerate(made)}
+    ends: list[list[Any]] = [
+        [
+            number[row.experiment],
+            row.outcome.trial,
+            row.outcome.status,
+            int(steps_to_solution(row)) if row.solved else None,
+            row.outcome.steps,
+        ]
+        for row in study.rows
+    ]
+    headings = ["net", *columns.values(), "trial", "ended", "at", "trained for"]
+    texts: list[Sequence[str]] = [*zip(*of.values(), strict=True)]
+    for column in [*zip(*ends, strict=True)][1:]:
+        texts.append([str(one) for one in column if one is not None])
     return {
-        "headings": ["net", *columns.values(), "trial", "ended", "at", "trained for"],
+        "headings": headings,
+        "orders": [in_order(*column) for column in zip(headings, texts, strict=True)],
         "experiments": list(of.values()),
-        "trials": [
-            [
-                number[row.experiment],
-                row.outcome.trial,
-                row.outcome.status,
-                steps_to_solution(row) if row.solved else None,
-                row.outcome.steps,
-            ]
-            for row in study.rows
-        ],
+        "trials": ends,
     }

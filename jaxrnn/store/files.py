@@ -154,19 +154,22 @@ def file_name(words: str, most: int = 200) -> str:
 
 def write_figure(path: Path, figure: "Figure") -> None:
     """Draw a figure into a file, which is replaced as a whole: SVG or PDF by its suffix, else a PNG
-    of 256 colours.
+    of 256 colours. The same figure is the same bytes whenever it is drawn.
 
     Its lines, also those in legends, keep their exact colours. The rest of the 256 colours are for
     everything else.
     """
+    from matplotlib import rc_context
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D
     from PIL import Image
     from scipy.spatial import KDTree
 
     drawn, written = io.BytesIO(), io.BytesIO()
-    if path.suffix in (".svg", ".pdf"):
-        figure.savefig(drawn, format=path.suffix[1:])
+    date = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix)
+    if date is not None:
+        with rc_context({"svg.hashsalt": path.stem}):  # else its ids are drawn anew each time
+            figure.savefig(drawn, format=path.suffix[1:], metadata={date: None})
         write_whole(path, drawn.getvalue())
         return
     figure.savefig(drawn, dpi=130, pil_kwargs={"compress_level": 0})  # it is packed below
