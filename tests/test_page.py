@@ -1,17 +1,30 @@
 """The page of a report: what stands in it, and in a real browser what can be done with it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from html import unescape
 from xml.etree import ElementTree
 
 import pytest
-from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at, run, write_rows
+from helpers import (
+    changed,
+    figures_of,
+    grid_rows,
+    paper_rows,
+    rows,
+    rows_ending_at,
+    run,
+    write_rows,
+)
 
 from jaxrnn import SUITES
 from jaxrnn.report.document import write_report
-from jaxrnn.report.page import SVG
-from jaxrnn.report.render import NAME_WIDTH
+from jaxrnn.report.page import SVG, in_order, page, svg
+from jaxrnn.report.render import NAME_WIDTH, Document, Table, TableRow
+from jaxrnn.report.summary import Study
 
 NETS = [
     *rows("lstm", 4, [1100, None, 1300]),
@@ -24,12 +37,39 @@ CARD = [
     for task in ("adding", "noise_free")
     for row in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=3), [2900, None, 3100])
 ]
+OWN = "</script><img class=own>.py:f"
+NOTED = [*NETS, *(changed(row, cell=OWN) for row in NETS[:2])]
+NOTES = """<img class=own> ![a *dot*](http://a.b/c.png) ![](//a.b/c.png) [![in](ftp://c)](https://d)
+
+| a |
+|--|
+| <b class=own>1</b> ![][far] ![beside](pictures/own.png) |
+
+[far]: https://a.b/far.png
+"""
 
 
 def page_of(made, directory):
     write_rows(directory, made)
     write_report(directory)
     return (directory / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def noted(tmp_path_factory):
+    """A run with notes and names that would do harm as HTML, and its report in all formats."""
+    directory = tmp_path_factory.mktemp("noted")
+    write_rows(directory, NOTED)
+    (directory / "notes.md").write_text(NOTES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("webbrowser.open", pytest.fail)
+        assert run("report", directory, "--format", "svg", "pdf") == 0
+    return directory
+
+
+@pytest.fixture(scope="module")
+def text(noted):
+    return (noted / "report.html").read_text()
 
 
 def drawings(text):
@@ -41,36 +81,42 @@ def told(drawing):
     return [one.text for one in drawing.iter(f"{{{SVG}}}title")]
 
 
-def test_each_dot_says_its_trial(tmp_path):
-    steps, curves, *_ = drawings(page_of(NETS, tmp_path))
+def trials_in(text):
+    return json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
+
+
+def test_each_dot_says_its_trial(text):
+    steps, curves, *_ = drawings(text)
     assert sorted(told(steps)) == sorted(
         f"{row['cell']}, T = {row['length']}, trial {row['trial']}, seed 0: "
         + (f"solved at {row['solved_at']:,}" if row.solved else f"unsolved after {row['steps']:,}")
-        for row in NETS
+        for row in NOTED
     )
-    assert len(told(curves)) == len(NETS)
-    (dots, *_) = drawings(page_of(paper_rows("2a", 101, [14_999, None, 11_999]), tmp_path))
-    assert [text.rpartition(": ")[2] for text in told(dots)] == [
-        "solved at 5,000",
-        "solved at 2,000",
-    ]
+    assert len(told(curves)) == len(NOTED)
+    figures = figures_of(paper_rows("2a", 101, [14_999, None, 11_999]))
+    (dots,) = drawings(svg(figures["sequences_to_success.png"], "paper"))
+    assert [one.rpartition(": ")[2] for one in told(dots)] == ["solved at 5,000", "solved at 2,000"]
 
 
-def test_a_page_is_the_same_whenever_it_is_made_and_needs_nothing_else(tmp_path):
-    text = page_of(NETS, tmp_path)
-    assert page_of(NETS, tmp_path) == text
-    assert not re.search(r'(src|href)="(?!data:|#)', text)
+def test_a_page_needs_nothing_else(text):
+    outer = {*re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', text)}
+    assert outer == {"https://d", "pictures/own.png"}  # a link, and a file beside it
     meant = {*re.findall(r'(?:href="#|url\(#)([^")]+)', text)}
     assert len(meant) > 3
     for name in meant:  # or a picture would show another one's dots
         assert text.count(f' id="{name}"') == 1
 
 
-def test_each_row_of_a_grid_leads_to_its_own_trials(tmp_path):
+def test_each_row_of_a_grid_leads_to_its_own_trials(tmp_path, monkeypatch):
     made = [*grid_rows(), *rows("lstm", 7, [500], name="grid", task_options={"num_symbols": 9})]
     made += rows("lstm", 7, [600, None], name="grid", task_options={"num_symbols": 8})
-    text = page_of(made, tmp_path)
-    trials = json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
+    write_rows(tmp_path, made)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert run("report", tmp_path, "--open") == 0
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    text = (tmp_path / "report.html").read_text()
+    trials = trials_in(text)
     places = {name: number for number, name in enumerate(trials["headings"])}
     counts = []
     for about in re.findall(r'<tr data-about="([^"]+)">', text):
@@ -84,54 +130,117 @@ def test_each_row_of_a_grid_leads_to_its_own_trials(tmp_path):
     assert sorted(counts) == [1, 2, 2, 2, 2, 2, 3]
 
 
-def test_text_from_files_stays_text(tmp_path):
-    own = "</script><img class=own>.py:f"
-    made = [changed(row, cell=own) for row in NETS[:2]] + NETS[2:]
-    (tmp_path / "notes.md").write_text("<img class=own>\n\n| a |\n|--|\n| <b class=own>1</b> |\n")
-    text = page_of(made, tmp_path)
+def test_text_from_files_stays_text(text):
     assert "<img class=own" not in text
     assert "<b class=own" not in text
     assert text.count("</script>") == 2
-    assert "<td>&lt;b class=own&gt;1&lt;/b&gt;</td>" in text  # in a table of the notes
-    trials = json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
-    assert any(own in one for one in trials["experiments"])
+    assert "<td>&lt;b class=own&gt;1&lt;/b&gt;" in text  # in a table of the notes
+    assert any(OWN in one for one in trials_in(text)["experiments"])
 
 
-def test_a_drawing_of_too_many_points_is_pixels(tmp_path, monkeypatch):
+def test_an_image_of_the_notes_that_is_not_beside_them_is_its_words_or_its_address(text):
+    assert '> a dot //a.b/c.png <a href="https://d">in</a></p>' in unescape(text)
+    assert 'https://a.b/far.png <img src="pictures/own.png" alt="beside"></td>' in text
+
+
+def test_a_drawing_of_too_many_points_is_pixels(monkeypatch):
+    figure = figures_of(NETS)["steps_to_solution.png"]
     monkeypatch.setattr("jaxrnn.report.page.MOST", 100)
-    text = page_of(NETS, tmp_path)
-    assert "<svg" not in text
-    assert text.count('src="data:image/png;base64,') == 3
+    assert svg(figure, "steps").startswith('<img alt="" src="data:image/png;base64,')
 
 
-def test_papers_get_their_formats(tmp_path, capsys):
-    page_of(NETS, tmp_path)
-    assert not [*tmp_path.glob("*.svg"), *tmp_path.glob("*.pdf")]
-    assert run("report", tmp_path, "--format", "svg", "pdf") == 0
-    stems = {path.stem for path in tmp_path.glob("*.png")}
+def test_papers_get_their_formats(noted, tmp_path, capsys):
+    stems = {path.stem for path in noted.glob("*.png")}
     for suffix, begin in (("svg", b"<?xml"), ("pdf", b"%PDF")):
-        files = [*tmp_path.glob(f"*.{suffix}")]
+        files = [*noted.glob(f"*.{suffix}")]
         assert {path.stem for path in files} == stems
         assert all(path.read_bytes().startswith(begin) for path in files)
+    page_of(grid_rows(), tmp_path)
+    assert not [*tmp_path.glob("*.svg"), *tmp_path.glob("*.pdf")]
     assert run("report", tmp_path, "--format", "jpg") == 2
     assert "format jpg is not one of pdf, svg" in capsys.readouterr().err
 
 
-def test_the_browser_is_opened_if_asked_for(tmp_path, monkeypatch):
-    opened = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    write_rows(tmp_path, NETS)
-    assert run("report", tmp_path) == 0
-    assert not opened
-    assert run("report", tmp_path, "--open") == 0
-    assert opened == [(tmp_path / "report.html").as_uri()]
+# In the order of a click on a heading; what stands for nothing has no place, so it comes last.
+HORIZONS = [
+    *("-0.4 (-1.0 to +0.2)", "0.0195%", "+0.3 (-0.4 to +1.0)", "1/2 (1 diverged)", "9/9", "10/10"),
+    *("<8", "8", "<16", "16", "16-99", "16-100", "≥16", "927", "≥1,024", "1,089", "2.5e+03", "2c"),
+]
+
+
+def test_columns_are_sorted_by_their_numbers_and_names_by_their_letters():
+    assert in_order("horizon", ["never", "-", *HORIZONS[::-1], "none", ""]) == HORIZONS
+    assert in_order("p", ["0.02", "1.000", "<0.001", "1e-05"]) == [
+        "1e-05",
+        "<0.001",
+        "0.02",
+        "1.000",
+    ]
+    assert in_order("net", ["lstm", "2a", "Gru", "10b", "2a"]) == ["10b", "2a", "Gru", "lstm"]
+
+
+def horizons_page():
+    """A page with a table of horizons, from the greatest to the least."""
+    shown = [TableRow({"net": f"net {one}", "horizon": one}, None) for one in HORIZONS[::-1]]
+    shown = [*shown[:3], TableRow({"net": "none"}, None), *shown[3:]]
+    return page(Document({}, [], [Table(["net", "horizon"], shown)], "", []), Study(NETS), [])
+
+
+def test_a_page_says_the_place_of_each_cell_and_trial():
+    text = horizons_page()
+    shown = re.findall(
+        r"<td(?: data-place=(\d+))?>(.*)</td></tr>", text.replace("</tr>", "</tr>\n")
+    )
+    expected = [(str(place), one) for place, one in enumerate(HORIZONS)][::-1]
+    assert [(place, unescape(one)) for place, one in shown] == [
+        *(*expected[:3], ("", "-"), *expected[3:])
+    ]
+    trials = trials_in(text)
+    of = dict(zip(trials["headings"], trials["orders"], strict=True))
+    assert of["at"] == ["1100", "1200", "1250", "1300", "1400", "1500", "1600"]
+    assert (of["net"], of["T"]) == (["gru", "lstm"], ["4", "5"])
+    assert (of["trial"], of["ended"]) == (["0", "1", "2"], ["solved", "unsolved"])
+
+
+SWEEP_AND_REPORT = """
+import os, sys
+from jaxrnn.cli import main
+from jaxrnn.store.run_directory import RunDirectory
+if sys.argv.pop() == "killed":
+    add = RunDirectory.add
+    RunDirectory.add = lambda *rows: (add(*rows), os._exit(9))
+main()
+sys.argv[1:] = ["report", sys.argv[-1], "--format", "svg", "pdf"]
+main()
+"""
+
+
+@pytest.mark.integration
+def test_a_run_that_was_killed_has_the_same_report_to_the_byte(tmp_path):
+    sweep = ["sweep", "--cells", "simple_rnn", "gru", "--lengths", "5", "--trials", "2"]
+    sweep += ["--window", "60", "--max-steps", "300", "--out"]
+
+    def left_by(name, *ends):
+        for number, end in enumerate(ends):
+            command = [sys.executable, "-c", SWEEP_AND_REPORT, *sweep, str(tmp_path / name), end]
+            hashed = os.environ | {"PYTHONHASHSEED": str(len(name) + number)}
+            code = subprocess.run(command, env=hashed).returncode
+            assert code == (9 if end == "killed" else 0)
+            if end == "killed":
+                assert (tmp_path / name / "trials.jsonl").read_text().count("\n") == 2
+        return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+
+    whole, killed = left_by("whole", "whole"), left_by("killed", "killed", "gone on")
+    assert len(whole) > 12
+    assert [name for name in whole if whole[name] != killed.get(name)] == []
+    assert whole.keys() == killed.keys()
 
 
 # In a browser
 
 
-def opened(browser, made, directory):
-    page_of(made, directory)
+def opened(browser, text, directory):
+    (directory / "report.html").write_text(text)
     browser.get((directory / "report.html").as_uri())
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []  # no error
@@ -154,8 +263,9 @@ def opened(browser, made, directory):
     return texts, click
 
 
+@pytest.mark.integration
 def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
-    texts, click = opened(browser, NETS, tmp_path)
+    texts, click = opened(browser, page_of(NETS, tmp_path), tmp_path)
     first = ".data:not(#of-trials) tbody"
     nets = f"{first} tr td:first-child"
     assert texts(nets)[:3] == ["lstm", "gru", "lstm"]
@@ -167,9 +277,10 @@ def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
     of_trials = "#of-trials tbody tr"
     assert len(texts(of_trials)) == len(NETS)
     at = texts("#of-trials th").index("at")
-    click("#of-trials th", at)
-    ends = texts(f"{of_trials} td:nth-child({at + 1})")
-    assert ends == ["1100", "1200", "1250", "1300", "1400", "1500", "1600", "never"]
+    ends = ["1100", "1200", "1250", "1300", "1400", "1500", "1600"]
+    for expected in ([*ends, "never"], [*ends[::-1], "never"]):
+        click("#of-trials th", at)
+        assert texts(f"{of_trials} td:nth-child({at + 1})") == expected
     click(f"{first} tr")
     assert len(texts(of_trials)) == 3
     assert texts("#shown") == ["3 of 8: lstm, 4"]
@@ -187,18 +298,29 @@ def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
     assert browser.execute_script(hidden) == []
 
 
+@pytest.mark.integration
+def test_a_browser_sorts_horizons_by_their_numbers(browser, tmp_path):
+    texts, click = opened(browser, horizons_page(), tmp_path)
+    for expected in (HORIZONS, HORIZONS[::-1]):
+        click(".data th", 1)
+        assert texts(".data:not(#of-trials) td:nth-child(2)") == [*expected, "-"]
+
+
+@pytest.mark.integration
 def test_a_browser_leads_from_a_cell_of_the_card_to_its_trials(browser, tmp_path):
-    texts, click = opened(browser, CARD, tmp_path)
+    texts, click = opened(browser, page_of(CARD, tmp_path), tmp_path)
     click(".data tbody tr:nth-child(2) td:nth-child(3)")
     assert texts("#shown") == ["3 of 12: gru, adding"]
     assert all("gru" in row and "adding" in row for row in texts("#of-trials tbody tr"))
 
 
-@pytest.mark.parametrize("width", [1200, 400])
-def test_a_browser_shows_all_of_it_in_its_width(width, browser, tmp_path):
+@pytest.mark.integration
+def test_a_browser_shows_all_of_it_in_its_width(browser, tmp_path):
     name = f"a_directory/{'of_ones_own' * 5}.py:f"
     assert len(name) > NAME_WIDTH
-    browser.set_window_size(width, 900)
-    opened(browser, [*NETS, *(changed(row, cell=name) for row in NETS[:3])], tmp_path)
+    text = page_of([*NETS, *(changed(row, cell=name) for row in NETS[:3])], tmp_path)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(wide) <= 0
+    for width in (1200, 400):
+        browser.set_window_size(width, 900)
+        opened(browser, text, tmp_path)
+        assert browser.execute_script(wide) <= 0

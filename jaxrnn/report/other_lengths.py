@@ -130,7 +130,7 @@ def _panel(
             tell(dots[0], net.rows, net_name(*net.net))
         means = [right.mean() for right in net.right.values()]
         axes.plot(positions, means, "-", color=colors[net.net])
-    for share in {guessing_of(net.rows[0].experiment) for net in nets}:
+    for share in dict.fromkeys(guessing_of(net.rows[0].experiment) for net in nets):
         if share is not None:
             axes.axhline(share, color=GREY, ls="--")
     axes.axvline(at.position[length], color=GREY, ls=":")
