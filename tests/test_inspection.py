@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Memory, net_of, random_params
+from helpers import Memory, drawn_from, net_of, of_trial, random_params
 from jax import lax
+from scipy.special import softmax
 
 from jaxrnn import (
     CELLS,
@@ -45,6 +46,7 @@ norms_of = jax.jit(gradient_norms, static_argnums=0)
 look_at = jax.jit(look, static_argnums=0)
 
 TINY = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
+UNSOLVED = Outcome(1, "unsolved", None, 9, 12_000, ())
 
 
 def step_only(*sizes: int) -> Cell:
@@ -152,8 +154,8 @@ def test_both_sequences_are_those_of_the_task():
     cell = lstm(6, 3, 6)
     params = random_params(cell)
     record, norms, sequences, errors = look_at_both(experiment, params)
-    draws = [noise_free(6).draw(jax.random.key(seed)) for seed in range(8)]
-    found = {int(drawn.inputs[0]): drawn for drawn in draws}
+    drawn = drawn_from(noise_free(6), 8)
+    found = {int(drawn.inputs[k, 0]): of_trial(drawn, k) for k in range(8)}
     assert sorted(found) == [4, 5]
     for k, first in enumerate((4, 5)):
         expected = look_at(cell, params, found[first].inputs)
@@ -161,7 +163,7 @@ def test_both_sequences_are_those_of_the_task():
         expected = norms_of(cell, params, found[first].inputs, found[first].targets[-1])
         np.testing.assert_allclose(norms[k], expected, rtol=1e-4)
         np.testing.assert_array_equal(sequences.inputs[k], found[first].inputs)
-        p = jax.nn.softmax(record.outputs[k])[np.arange(5), found[first].targets]
+        p = softmax(record.outputs[k], axis=-1)[np.arange(5), found[first].targets]
         np.testing.assert_allclose(errors[k], 1 - p.min(), rtol=1e-5)
 
 
@@ -194,29 +196,36 @@ def test_inspect_trains_a_trial_once_to_its_end_and_draws_it(tmp_path, monkeypat
     assert stages[0] == "Training trial 1 of simple_rnn (notebook) at length 4."
 
 
-@pytest.mark.parametrize(
-    ("cell", "rows"),
-    [
-        ("simple_rnn", ["hidden"]),
-        ("lstm", ["cell", "input", "forget", "output", "candidate", "hidden"]),
-    ],
-)
+GATES = ["cell", "input", "forget", "output", "candidate", "hidden"]
+
+
+@pytest.mark.parametrize(("cell", "rows"), [("simple_rnn", ["hidden"]), ("lstm", GATES)])
 def test_picture_of_a_net_holds_its_record(cell, rows):
     experiment = replace(TINY, cell=cell)
     record = look_at_both(experiment, random_params(net_of(cell, (4, 3, 4)))).record
-    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
+    figure = draw_record(experiment, UNSOLVED, record)
     title = f"{cell} (notebook), length 4, trial 1, not solved after 12,000 training sequences"
     assert figure.get_suptitle() == title
     heat_maps = [axes for axes in figure.axes if axes.images]
     assert len(heat_maps) == 3 * len(rows)
     for (name, column), axes in zip(product(rows, range(3)), heat_maps, strict=True):
         both = np.asarray({**record.states, **record.gates}[name])
-        expected = both[column] if column < 2 else both[1] - both[0]
-        np.testing.assert_array_equal(axes.images[0].get_array(), expected.T)
+        shown = np.asarray(axes.images[0].get_array())
+        np.testing.assert_array_equal(shown, [*both, both[1] - both[0]][column].T)
     first, second = heat_maps[0].images[0], heat_maps[1].images[0]
     assert first.get_clim() == second.get_clim()
-    p = jax.nn.softmax(record.outputs[1, -1])[3]
+    p = softmax(record.outputs[1, -1])[3]
     assert heat_maps[1].get_title() == f"first symbol 3\np(3) at the last step: {p:.2f}"
+
+
+def test_units_that_are_shown_of_many_have_their_own_numbers():
+    hidden = np.random.default_rng(0).standard_normal((2, 3, 50))
+    record = Record({"hidden": hidden}, {}, np.zeros((2, 3, 4)))
+    axes = draw_record(replace(TINY, hidden_size=50), UNSOLVED, record).axes[0]
+    units = [int(label.get_text()) for label in axes.get_yticklabels()]
+    assert len(units) == 4
+    shown = np.asarray(axes.images[0].get_array())[axes.get_yticks().astype(int)]
+    np.testing.assert_array_equal(shown, hidden[0].T[units])
 
 
 class Outer(NamedTuple):
@@ -255,7 +264,7 @@ def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps(monkeypatch):
     experiment = replace(TINY, cell="outer", length=20, hidden_size=6)
     params = random_params(build(20, 6, 20))
     record = jax.device_get(look_at_both(experiment, params).record)
-    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
+    figure = draw_record(experiment, UNSOLVED, record)
     memory = record.states["memory"]
     panels = figure.axes[:3]  # before the hidden units
     assert panels[0].get_ylabel() == "memory\n5 by 4"
@@ -278,7 +287,7 @@ def test_a_matrix_is_drawn_up_to_the_last_step_that_counts(monkeypatch):
     monkeypatch.setitem(CELLS, "outer", outer(5, 5))
     experiment = SUITES["card-adding"].at("outer", length=40, hidden_size=6, trials=1)
     seen = jax.device_get(look_at_both(experiment, random_params(parts_of(experiment).cell)))
-    figure = draw_look(experiment, Outcome(0, "unsolved", None, 9, 12_000, ()), seen)
+    figure = draw_look(experiment, UNSOLVED, seen)
     ends = ends_of(seen)
     assert ends[0] != ends[1]
     for panel, memory, end in zip(
@@ -307,37 +316,20 @@ def test_a_net_on_another_task_is_not_called_the_suites():
     assert label(replace(TINY, name="mine", task="adding")) == f"{TINY.cell} (mine)"
 
 
-def test_units_that_are_shown_of_many_have_their_own_numbers():
-    experiment = replace(TINY, cell="simple_rnn", hidden_size=50)
-    record = look_at_both(experiment, random_params(net_of("simple_rnn", (4, 50, 4)))).record
-    figure = draw_record(experiment, Outcome(1, "unsolved", None, 9, 12_000, ()), record)
-    axes = figure.axes[0]
-    hidden = np.asarray(record.states["hidden"])
-    (shown,) = np.asarray(axes.images[0].get_array())[None]
-    for place, text in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
-        np.testing.assert_array_equal(shown[int(place)], hidden[0, :, int(text.get_text())])
-    assert len(axes.get_yticks()) == 4
-
-
 def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean():
     norms = np.array([[1e-200, 2.0, 4.0], [1e-200, 1.0, 0.5]])
-    (axes,) = draw_gradient_norms({"one": norms, "two": norms[:, 1:]}).axes
-    one, two, halved = (line.get_ydata() for line in axes.lines)
+    with warnings.catch_warnings(action="error"):
+        (axes,) = draw_gradient_norms(
+            {"one": norms, "two": norms[:, 1:], "dead": np.zeros((2, 3))}
+        ).axes
+    names = ["one", "two", "dead (gradient 0)", "halved by every step"]
+    assert [line.get_label() for line in axes.lines] == names
+    one, two, _, halved = (line.get_ydata() for line in axes.lines)
     np.testing.assert_allclose(one[1:], [1.0, 1.0])
     assert len(two) == 2
     np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
     assert axes.get_yscale() == "log"
-    assert [line.get_label() for line in axes.lines] == ["one", "two", "halved by every step"]
-
-
-def test_a_net_without_gradients_is_named_so():
-    dead = {"dead": np.zeros((2, 3)), "alive": np.ones((2, 3))}
-    with warnings.catch_warnings(action="error"):
-        (axes,) = draw_gradient_norms(dead).axes
-    assert [line.get_label() for line in axes.lines[:2]] == ["dead (gradient 0)", "alive"]
-
-
-def test_a_picture_that_counts_from_the_end_has_the_steps_that_all_sequences_have():
+    # Counted from the end it has the steps that all sequences have.
     norms = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
     (axes,) = draw_gradient_norms({"one": norms}, from_end=True).axes
     one, _ = axes.lines
@@ -354,7 +346,7 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
     parts = parts_of(experiment)
     params = random_params(parts.cell)
     seen = jax.device_get(look_at_both(experiment, params))
-    figure = draw_look(experiment, Outcome(0, "unsolved", None, 9, 12_000, ()), seen)
+    figure = draw_look(experiment, UNSOLVED, seen)
     assert "not solved after 12,000 training sequences" in figure.get_suptitle()
     panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     ends = ends_of(seen)
@@ -400,14 +392,7 @@ def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypa
         inspect(TINY, replace(TINY, task="copy", name="mine"))
     with pytest.raises(InputError, match=r"lstm-notebook-4.png would show 2 nets"):
         inspect(TINY, replace(TINY, forget_bias=5.0))
-    assert not (tmp_path / "none").exists()
-    diverged = Outcome(0, "diverged", None, 16, 17, ())
-    monkeypatch.setattr(inspection, "run_trials", lambda experiment, **options: [diverged])
-    with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
-        inspect(TINY)
 
-
-def test_a_cell_without_a_state_has_nothing_to_look_at(tmp_path, monkeypatch):
     def stateless(num_inputs, hidden_size, num_outputs):
         def init(key, initializer):
             return initializer.weights(key, 1, num_inputs, num_outputs)
@@ -418,9 +403,13 @@ def test_a_cell_without_a_state_has_nothing_to_look_at(tmp_path, monkeypatch):
         return Cell(init, lambda params: (), step)
 
     monkeypatch.setitem(CELLS, "stateless", stateless)
-    monkeypatch.setattr(inspection, "run_trials", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises(InputError, match=r"^cell stateless has no state to look at"):
-        inspection.inspect([replace(TINY, cell="stateless")], 0, tmp_path)
+        inspect(replace(TINY, cell="stateless"))
+    assert not (tmp_path / "none").exists()
+    diverged = Outcome(0, "diverged", None, 16, 17, ())
+    monkeypatch.setattr(inspection, "run_trials", lambda experiment, **options: [diverged])
+    with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
+        inspect(TINY)
 
 
 def test_only_the_trials_before_the_one_inspected_are_trained_with_it():
