@@ -143,14 +143,19 @@ def test_each_net_is_compared_with_the_first_of_its_task():
 
 def test_the_report_of_such_rows_is_such_a_table_and_two_pictures(tmp_path, capsys):
     made = card_rows()
-    write_rows(tmp_path, made)
+    (tmp_path / BESIDE).mkdir()
+    for directory, own in ((tmp_path, made), (tmp_path / BESIDE, made[:6])):
+        write_rows(directory, own)
+    assert rows_beside(tmp_path, made[3:]) == made[:3]  # no net that it has run itself
     assert run("report", tmp_path) == 0
     report = (tmp_path / "report.md").read_text()
+    shown = capsys.readouterr().out
+    assert "4/6" not in shown + report
     rows = first_table(report)
     assert [row[0] for row in rows[2:]] == ["lstm", "gru", "simple_rnn", "mine.py:mgu"]
     for line in times_rows(made):
         assert f"| {line.cells['task']} | {line.cells['net']} |" in report
-    assert "2/3" in capsys.readouterr().out
+    assert "2/3" in shown
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "solved_by_task.png",
         "times_to_success.png",
@@ -171,14 +176,3 @@ def test_a_grid_and_other_experiments_are_no_such_table():
     assert not Study([*made, *shorter]).is_card  # two lengths of one task are not one share
     capped = rows_ending_at(SUITES["card-adding"].at("janet", trials=3, max_steps=9000), [900] * 3)
     assert not Study([*made, *capped]).is_card  # which is no comparison
-
-
-def test_what_a_directory_has_run_itself_is_not_laid_beside(tmp_path, capsys):
-    made = card_rows()
-    for directory, rows in ((tmp_path, made), (tmp_path / BESIDE, made[:6])):
-        directory.mkdir(exist_ok=True)
-        write_rows(directory, rows)
-    assert rows_beside(tmp_path, made[3:]) == made[:3]
-    assert run("report", tmp_path) == 0
-    assert "4/6" not in capsys.readouterr().out
-    assert "4/6" not in (tmp_path / "report.md").read_text()

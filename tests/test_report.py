@@ -8,6 +8,12 @@ from jaxrnn.report.summary import summarize
 from jaxrnn.report.table import rules, sentence, table
 
 
+def body_of(made):
+    """The cells of each row of the Markdown table, under its headings."""
+    headings, _, *body = ([*map(str.strip, line.split("|")[1:-1])] for line in summary_of(made))
+    return [dict(zip(headings, cells, strict=True)) for cells in body]
+
+
 def test_the_markdown_table_shows_both_sides():
     made = rows("lstm", 9, [7000, None, 9000]) + rows("lstm", 50, [None])
     header, _, nine, fifty = summary_of(made)
@@ -15,15 +21,7 @@ def test_the_markdown_table_shows_both_sides():
     assert header.split(" | ")[7:] == ["notebook", "its median", "p |"]
     assert nine.startswith("| lstm | 9 | 2/3 | 9-99 | 8,000 | 9,000 | never | 10/10 | 11,676 |")
     assert fifty == "| lstm | 50 | 0/1 | 0-98 | - | never | never | - | - | - |"
-
-
-def body_of(made):
-    """The cells of each row of the Markdown table, under its headings."""
-    headings, _, *body = ([*map(str.strip, line.split("|")[1:-1])] for line in summary_of(made))
-    return [dict(zip(headings, cells, strict=True)) for cells in body]
-
-
-def test_the_notebooks_unsolved_trials_are_counted_as_such():
+    # The notebook's unsolved trials are counted as such.
     (nine,) = body_of(rows("simple_rnn", 9, [7000, None]))
     assert (nine["notebook"], nine["its median"]) == ("8/10", "7,488")
 
@@ -100,23 +98,17 @@ MANY = (
 
 
 def test_the_published_row_stands_above_ours_of_the_same_length():
-    headings, _, *rows = ([*map(str.strip, row.split("|")[1:-1])] for row in summary_of(MANY))
-    assert headings[:4] == ["net", "T", "solved", "95%"]
-    assert headings[-3:] == ["ST1", "its mean", "wrong"]
-    assert [tuple(row[:2]) for row in rows] == [
-        ("published", "50"),
-        ("2c", "50"),
-        ("2c-feedforward", "50"),
-        ("published", "100"),
-        ("2c", "100"),
-        ("2c-feedforward", "100"),
-        ("published", "100"),
-        ("3a", "100"),
+    body = body_of(MANY)
+    assert list(body[0])[:4] == ["net", "T", "solved", "95%"]
+    assert list(body[0])[-3:] == ["ST1", "its mean", "wrong"]
+    assert [(row["net"], row["T"]) for row in body] == [
+        *((net, "50") for net in ("published", "2c", "2c-feedforward")),
+        *((net, "100") for net in ("published", "2c", "2c-feedforward", "published", "3a")),
     ]
-    means = [row[headings.index("mean")] for row in rows]
-    assert means == ["30,000", "50,001", "30,001", "31,000", "-", "35,001", "39,850", "2,000,000"]
-    last = [row[headings.index("its mean") :] for row in rows[-2:]]
-    assert last == [["27,380", "0.0195%"], ["1,000,001", "0.117%"]]
+    means = ["30,000", "50,001", "30,001", "31,000", "-", "35,001", "39,850", "2,000,000"]
+    assert [row["mean"] for row in body] == means
+    last = [(row["its mean"], row["wrong"]) for row in body[-2:]]
+    assert last == [("27,380", "0.0195%"), ("1,000,001", "0.117%")]
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -20,17 +20,11 @@ from jaxrnn.report.table import legend
 
 
 def test_the_notebook_against_itself_is_no_different():
-    printed = {
-        length: published.trials
-        for (cell, length), published in NOTEBOOK.published.items()
-        if cell == "simple_rnn"
-    }
-    all_rows = [
-        row for length, steps in printed.items() for row in rows("simple_rnn", length, steps)
-    ]
-    for line in summarize(all_rows):
-        assert line.p_value == pytest.approx(1.0, abs=0.03)
-        assert line.solved == sum(s is not None for s in printed[line.length])
+    for (cell, length), published in NOTEBOOK.published.items():
+        if cell == "simple_rnn":
+            (line,) = summarize(rows(cell, length, published.trials))
+            assert line.p_value == pytest.approx(1.0, abs=0.03)
+            assert line.solved == sum(s is not None for s in published.trials)
 
 
 def test_p_is_that_of_ranks_with_unsolved_last():
@@ -75,31 +69,30 @@ def test_the_median_is_never_where_the_middle_is_unsolved():
     assert median([4, 1, 3, 2]) == 2.5
 
 
-def test_other_settings_are_not_compared_with_the_notebook():
-    (as_published,) = summarize(rows("lstm", 4, [1100, 1101], seed=5))
-    (other,) = summarize(rows("lstm", 4, [1100, 1101], hidden_size=10))
-    assert as_published.published == NOTEBOOK.published["lstm", 4]
-    assert other.published is None
-    assert other.p_value is None
-
-
 @pytest.mark.parametrize(
-    "changes", [{"max_steps": 100_001}, {"window": 999}, {"threshold": 0.3}, {"clip": 4.0}]
+    "changes",
+    [
+        {"max_steps": 100_001},
+        {"window": 999},
+        {"threshold": 0.3},
+        {"clip": 4.0},
+        {"hidden_size": 9},
+    ],
 )
 def test_the_notebooks_numbers_stand_beside_rows_of_the_same_settings_only(changes):
-    (ours,) = summarize(rows("lstm", 4, [1100, None], **changes))
-    assert ours.published is None
+    (as_published,) = summarize(rows("lstm", 4, [1100, None], seed=5))
+    assert as_published.published == NOTEBOOK.published["lstm", 4]
+    (other,) = summarize(rows("lstm", 4, [1100, None], **changes))
+    assert other.published is other.p_value is None
 
 
 def test_published_means_stand_beside_rows_of_the_same_settings_only():
     cap = {"max_steps": SUITES["6a"].at().max_steps - 1}
     for name, settings in (("6a", cap), ("6a", {"window": 1999}), ("6a-best", cap)):
-        experiment = SUITES[name].at(trials=2, **settings)
-        (ours,) = summarize(rows_ending_at(experiment, [30_000, None], final_wrong=[1, 2]))
-        assert ours.published is None
-        experiment = SUITES[name].at(trials=2, seed=7)
-        (ours,) = summarize(rows_ending_at(experiment, [30_000, None], final_wrong=[1, 2]))
-        assert ours.published.mean == 31_390
+        for changes, mean in ((settings, None), ({"seed": 7}, 31_390)):
+            experiment = SUITES[name].at(trials=2, **changes)
+            (ours,) = summarize(rows_ending_at(experiment, [30_000, None], final_wrong=[1, 2]))
+            assert (ours.published and ours.published.mean) == mean
 
 
 def test_published_numbers_stand_beside_no_mixture_of_settings():
@@ -139,12 +132,9 @@ def test_rows_are_summarized_by_the_settings_that_differ_best_first():
         assert all(line.published is None for line in lines)
 
 
-def test_lengths_come_in_order_whenever_they_were_added():
+def test_lengths_come_in_order_and_more_solved_trials_before_a_lower_median():
     made = [row for length in (10, 5, 7) for row in rows("lstm", length, [1200])]
     assert [line.length for line in summarize(made)] == [5, 7, 10]
-
-
-def test_more_solved_trials_come_before_a_lower_median():
     clips = (1.0, 1.0, 1.0, 5.0, 5.0, 5.0)
     fast, sure = [200, 300, None], [700, 800, 900]
     for steps in (fast + sure, sure + fast):
@@ -161,10 +151,7 @@ def test_a_line_counts_sequences_and_lays_them_beside_the_published_row():
     assert line.wrong == pytest.approx(1 / 2560)
     assert line.published.mean == 39_850
     assert line.p_value is None  # the paper prints no trial's own
-
-
-def test_a_length_that_was_not_published_is_counted_and_explained_all_the_same():
-    (line,) = summarize(paper_rows("6a", 77, [9_999], final_wrong=[0]))
+    (line,) = summarize(paper_rows("6a", 77, [9_999], final_wrong=[0]))  # as was not published
     assert (line.mean, line.published) == (10_000, None)
     assert "training sequences until" in legend([line])
 
