@@ -61,12 +61,6 @@ def test_the_other_way_round_it_is_the_complement():
     assert (other.log_rank, other.mann_whitney) == pytest.approx((one.log_rank, one.mann_whitney))
 
 
-def test_a_trial_solved_at_the_last_step_is_sooner_than_an_unsolved_one():
-    result = compare(net("lstm", [100]), net("gru", [None]))
-    assert (result.sooner, result.restricted_mean) == (1, (100, 100))
-    assert result.log_rank == pytest.approx(2 * norm.sf(1))
-
-
 def test_one_trial_each():
     result = compare(net("lstm", [10]), net("gru", [20]))
     assert result.sooner == 1
@@ -74,6 +68,10 @@ def test_one_trial_each():
     assert result.log_rank == pytest.approx(2 * norm.sf(1))
     # With one pair p (1 - p) z^2 = (1 - p)^2.
     assert result.interval == pytest.approx((1 / (1 + norm.ppf(0.975) ** 2), 1), abs=1e-6)
+    # Solved at the last step is sooner than unsolved.
+    result = compare(net("lstm", [100]), net("gru", [None]))
+    assert (result.sooner, result.restricted_mean) == (1, (100, 100))
+    assert result.log_rank == pytest.approx(2 * norm.sf(1))
 
 
 @pytest.mark.parametrize("step", [None, 50])
@@ -197,22 +195,15 @@ def test_adjusted_p_values_are_holms():
     assert holm([]) == []
 
 
-def test_the_table_has_adjusted_p_values_beside_the_plain_ones():
-    made = [*net("lstm", [*range(5, 15)]), *net("gru", [*range(30, 40)])]
-    pairs = comparisons([*made, *net("janet", [*range(6, 16)])])
+def test_the_table_has_adjusted_p_values_beside_the_plain_ones_and_none_is_zero():
+    made = [*net("lstm", [*range(5, 25)]), *net("gru", [*range(30, 50)])]
+    pairs = comparisons([*made, *net("janet", [*range(6, 26)])])
     plain = [pair.result.log_rank for pair in pairs]
-    shown = [row["log-rank Holm"] for row in body_of(pairs)]
-    assert shown == [p_in_words(p) for p in holm(plain)] == ["<0.001", p_in_words(plain[1])]
-
-
-def test_a_small_p_is_not_shown_as_none():
-    pairs = comparisons(net("lstm", [*range(5, 25)]) + net("gru", [*range(30, 50)]))
-    (shown,) = body_of(pairs)
-    assert (shown["sooner"], shown["95%"], shown["Mann-Whitney p"]) == ("0%", "0-10", "<0.001")
-
-
-def test_a_grids_combinations_are_not_compared_with_each_other():
-    assert comparisons(grid_rows()) == []
+    first, second = body_of(pairs)
+    assert first["log-rank Holm"] == first["Mann-Whitney p"] == "<0.001"
+    assert second["log-rank Holm"] == p_in_words(holm(plain)[1]) == p_in_words(plain[1])
+    assert (first["sooner"], first["95%"]) == ("0%", "0-10")
+    assert comparisons(grid_rows()) == []  # a grid's combinations are not compared
 
 
 def test_what_is_no_row_is_refused():
@@ -274,19 +265,12 @@ def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(so
     assert band[:, 1].max() == pytest.approx(interval(0, 3)[1])
 
 
-def test_many_lengths_are_more_than_one_picture():
-    made = [
-        row
-        for length in range(4, 17)
-        for cell in ("lstm", "gru")
-        for row in rows(cell, length, [20], **SMALL)
-    ]
+def test_many_lengths_are_more_than_one_picture_and_more_nets_than_colours_none():
+    nets = [(cell, length) for length in range(4, 17) for cell in ("lstm", "gru")]
+    made = [row for cell, length in nets for row in rows(cell, length, [20], **SMALL)]
     figures = [one.draw() for one in curves(made)]
     shown = [sum(axes.get_visible() for axes in figure.axes) for figure in figures]
     assert shown == [12, 1]
-
-
-def test_of_more_nets_than_colours_tell_apart_there_are_no_curves():
     made = [row for k in range(len(COLORS) + 1) for row in rows(f"cell{k}", 5, [20], **SMALL)]
     assert len(curves(made[:-1])) == 1
     assert curves(made) == []

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import changed, figures_of, grid_rows, paper_rows, rows, rows_ending_at
+from helpers import changed, figures_of, paper_rows, rows, rows_ending_at
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
+from jaxrnn import NOTEBOOK, SUITES, Published, Source, Suite
 from jaxrnn.report.drawing import length_axis
 from jaxrnn.store.files import write_figure
 
@@ -43,16 +43,10 @@ def is_between(xs, place):
 SIMPLE, LSTM_4, LSTM_9 = [1200, None, 5000, 1400, 1300], [1100, 1190, 1110], [8000, 9000, 20000]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def steps_figure():
     made = rows("simple_rnn", 9, SIMPLE) + rows("lstm", 4, LSTM_4) + rows("lstm", 9, LSTM_9)
     return figures_of(made)["steps_to_solution.png"]
-
-
-@pytest.fixture
-def steps_axes(steps_figure):
-    _, axes = steps_figure.axes
-    return axes
 
 
 def places_of(axes):
@@ -65,43 +59,43 @@ def colors_of_nets(table):
     return {label.get_text(): label.get_color() for label in table.get_yticklabels()}
 
 
-def test_every_trial_is_a_dot_at_its_step_and_length_and_an_unsolved_one_above_the_cap(
-    steps_figure,
-):
+def test_every_trial_is_a_dot_in_its_nets_colour_and_a_published_one_a_ring(steps_figure):
     table, axes = steps_figure.axes
     colors, places = colors_of_nets(table), places_of(axes)
     assert list(places) == [4, 9]
-    dots = lines_with(axes, ".")
-    assert [line.get_color() for line in dots] == [
-        colors[net] for net in ("simple_rnn", "lstm", "lstm")
-    ]
     assert colors["simple_rnn"] != colors["lstm"]
-    expected = [[1200, UNSOLVED, 5000, 1400, 1300], LSTM_4, LSTM_9]
-    assert [points(line)[1] for line in dots] == expected
-    for line, length in zip(dots, (9, 4, 9), strict=True):
-        assert is_between(line.get_xdata(), places[length])
+    nets = [("simple_rnn", 9, SIMPLE), ("lstm", 4, LSTM_4), ("lstm", 9, LSTM_9)]
+    dots, rings = lines_with(axes, "."), lines_with(axes, "o")
+    for (cell, length, ours), dot, ring in zip(nets, dots, rings, strict=True):
+        for line, steps in ((dot, ours), (ring, NOTEBOOK.published[cell, length].trials)):
+            assert points(line)[1] == [UNSOLVED if step is None else step for step in steps]
+            assert is_between(line.get_xdata(), places[length])
+        assert dot.get_color() == ring.get_markeredgecolor() == colors[cell]
+        assert ring.get_markerfacecolor() == "none"
     assert max(dots[0].get_xdata()) < min(dots[2].get_xdata())  # nets do not overlap
-    caps = [points(line)[1] for line in lines_with(axes, style="--")]
-    assert caps == [[CAP, CAP]]
+    assert [points(line)[1] for line in lines_with(axes, style="--")] == [[CAP, CAP]]
     low, high = axes.get_ylim()
-    assert low < 1100
-    assert high > UNSOLVED
+    assert low < 1100 < UNSOLVED < high
     assert axes.get_yscale() == "log"
+    assert "notebook's own trials" in colors_in(steps_figure.legends[0])
+    # A line joins each net's medians; an unsolved trial counts as never.
+    (simple,), (lstm,) = lines_with(axes, "_", "-"), lines_with(axes, style="-")
+    assert (simple.get_label(), lstm.get_label()) == ("simple_rnn", "lstm")
+    assert (points(simple)[1], points(lstm)[1]) == ([1400], [1110, 9000])
+    assert np.abs(np.subtract(points(lstm)[0], [places[4], places[9]])).max() < 0.5
 
 
 def test_a_table_above_says_how_many_of_each_net_and_length_were_solved(steps_figure):
     table, axes = steps_figure.axes
-    nets = [label.get_text() for label in table.get_yticklabels()]
     colors, places = colors_of_nets(table), places_of(axes)
     found = {
-        (nets[round(y)], x): (text.get_text(), text.get_color())
+        ([*colors][round(y)], x): (text.get_text(), text.get_color())
         for text in table.texts
         for x, y in [text.get_position()]
     }
+    counts = {("simple_rnn", 9): "4/5", ("lstm", 4): "3/3", ("lstm", 9): "3/3"}
     assert found == {
-        ("simple_rnn", places[9]): ("4/5", colors["simple_rnn"]),
-        ("lstm", places[4]): ("3/3", colors["lstm"]),
-        ("lstm", places[9]): ("3/3", colors["lstm"]),
+        (net, places[length]): (count, colors[net]) for (net, length), count in counts.items()
     }
     assert table.get_shared_x_axes().joined(table, axes)
 
@@ -110,53 +104,28 @@ def test_the_title_says_net_task_length_trials_and_cap(steps_figure):
     title = " ".join(steps_figure.get_suptitle().split())
     expected = "simple_rnn and lstm on noise_free, lengths 4 to 9: 3 to 5 trials each, cap 100,000"
     assert title.startswith(f"Steps to solution: {expected} sequences")
-    alone = rows("mine.py:a_cell", 9, [1100], name="mine", max_steps=3000)
-    for figure in figures_of(alone).values():
-        title = " ".join(figure.get_suptitle().split())
-        assert (
-            "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 sequences" in title
-        )
+    expected = "mine.py:a_cell (mine) on noise_free, length 9: 1 trial, cap 3,000 sequences"
+    for figure in figures_of(
+        rows("mine.py:a_cell", 9, [1100], name="mine", max_steps=3000)
+    ).values():
+        assert expected in " ".join(figure.get_suptitle().split())
 
 
-def test_a_line_joins_each_nets_medians(steps_axes):
-    (simple,), (lstm,) = lines_with(steps_axes, "_", "-"), lines_with(steps_axes, style="-")
-    assert (simple.get_label(), lstm.get_label()) == ("simple_rnn", "lstm")
-    assert points(simple)[1] == [1400]  # the unsolved one counts as never
-    assert points(lstm)[1] == [1110, 9000]
-    places = places_of(steps_axes)
-    assert np.abs(np.subtract(points(lstm)[0], [places[4], places[9]])).max() < 0.5
-
-
-def test_rings_are_the_published_trials_of_the_same_net_and_length(steps_figure):
-    table, axes = steps_figure.axes
-    colors, places = colors_of_nets(table), places_of(axes)
-    rings = lines_with(axes, "o")
-    nets = [("simple_rnn", 9), ("lstm", 4), ("lstm", 9)]
-    for ring, (cell, length) in zip(rings, nets, strict=True):
-        theirs = [UNSOLVED if s is None else s for s in NOTEBOOK.published[cell, length].trials]
-        assert points(ring)[1] == theirs
-        assert is_between(ring.get_xdata(), places[length])
-        assert (ring.get_markeredgecolor(), ring.get_markerfacecolor()) == (colors[cell], "none")
-    assert "notebook's own trials" in colors_in(steps_figure.legends[0])
+def suite_with(published, **settings):
+    """A suite of one net with a published result."""
+    base = replace(NOTEBOOK.base, **settings)
+    named = {"source": Source("Somebody 2026"), "published": {("lstm", base.length): published}}
+    return Suite(base=base, cells=("lstm",), lengths=(base.length,), **named)
 
 
 def test_an_unsolved_trial_is_above_the_published_mean_and_the_cap_is_seen(monkeypatch):
-    own = Experiment(name="own", length=9, max_steps=1000)
-    suite = Suite(
-        base=own,
-        cells=("lstm",),
-        lengths=(9,),
-        source=Source("S"),
-        published={("lstm", 9): Published(mean=12_000)},
-    )
+    suite = suite_with(Published(mean=12_000), name="own", length=9, max_steps=1000)
     monkeypatch.setitem(SUITES, "own", suite)
     made = rows("lstm", 9, [None, None], name="own", max_steps=1000)
     _, axes = figures_of(made)["steps_to_solution.png"].axes
     (dots,) = lines_with(axes, ".")
-    assert min(dots.get_ydata()) > 12_000
     low, high = axes.get_ylim()
-    assert low < 1000
-    assert max(dots.get_ydata()) < high
+    assert low < 1000 < 12_000 < min(dots.get_ydata()) <= max(dots.get_ydata()) < high
 
 
 def test_other_settings_than_the_published_have_no_rings():
@@ -166,14 +135,7 @@ def test_other_settings_than_the_published_have_no_rings():
 
 
 def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_apart(monkeypatch):
-    suite = Suite(
-        base=replace(NOTEBOOK.base, name="mine"),
-        cells=("lstm",),
-        lengths=(4,),
-        source=Source("Somebody 2026"),
-        published={("lstm", 4): Published(1234)},
-    )
-    monkeypatch.setitem(SUITES, "mine", suite)
+    monkeypatch.setitem(SUITES, "mine", suite_with(Published(1234), name="mine", length=4))
     made = rows("lstm", 4, LSTM_4) + rows("lstm", 4, LSTM_4, name="mine")
     table, axes = figures_of(made)["steps_to_solution.png"].axes
     (diamond,) = lines_with(axes, "D")
@@ -191,11 +153,7 @@ def test_a_published_mean_is_a_diamond_and_nets_of_several_experiments_are_told_
         ([9], [], ""),
         ([4, 5, 6, 8], [], ""),
         ([10, 20, 50, 100], [], " (logarithmic)"),
-        (
-            [4, 5, 6, 7, 8, 9, 10, 20, 50, 100],
-            [10],
-            " (4 to 10 linear, 20 to 100 logarithmic)",
-        ),
+        ([*range(4, 11), 20, 50, 100], [10], " (4 to 10 linear, 20 to 100 logarithmic)"),
         ([3, 17, 18, 400, 401, 402, 5000], [3, 18, 402], None),
     ],
 )
@@ -307,9 +265,7 @@ def test_a_curve_is_drawn_from_step_1_on_in_its_lengths_panel_and_its_nets_colou
         assert points(threshold)[1] == [0.25, 0.25]
         assert threshold.get_color() == colors["threshold"]
     assert len({*colors.values()}) == 3
-
-
-def test_each_threshold_of_a_panel_has_its_line():
+    # Each threshold of a panel has its line.
     made = rows("lstm", 9, [1100, 1200]) + rows("simple_rnn", 9, [1100], threshold=0.1)
     (axes,) = figures_of(made)["learning_curves.png"].axes
     lines = lines_with(axes, style="--")
@@ -319,41 +275,33 @@ def test_each_threshold_of_a_panel_has_its_line():
 # Sequences to success, and the curves of experiments that stand each for itself
 
 
-@pytest.fixture
-def paper_figures():
+def test_every_experiment_is_a_line_of_dots_with_their_mean_and_the_published_one():
     # Of 2a the 10,000 sequences that prove it are not counted.
     made = paper_rows("2a", 101, [14_999, 19_999, 11_999, None])
-    made += paper_rows("2a-ce", 101, [11_499])
-    made += paper_rows("2a-best", 101, [None, None])
-    return figures_of(made)
-
-
-def test_every_experiment_is_a_line_of_dots_with_their_mean_and_the_published_one(paper_figures):
-    (axes,) = paper_figures["sequences_to_success.png"].axes
+    made += paper_rows("2a-ce", 101, [11_499]) + paper_rows("2a-best", 101, [None, None])
+    figure = figures_of(made)["sequences_to_success.png"]
+    (axes,) = figure.axes
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["2a, T = 101", "2a-ce, T = 101", "2a-best, T = 101"]
     first, second = lines_with(axes, ".")
     assert points(first)[0] == [5000, 10_000, 2000]
     assert is_between(first.get_ydata(), 0)
     assert points(second) == ([1500], [1])
-    bars = [points(line) for line in lines_with(axes, "|")]
-    assert bars == [([pytest.approx(17_000 / 3)], [0]), ([1500], [1])]
-    caps = [points(line) for line in lines_with(axes, "4")]  # where any was given up
-    assert caps == [([50_400], [0]), ([50_400], [2])]  # as the steps are counted
-    diamonds = [points(line) for line in lines_with(axes, "D")]
-    assert diamonds == [([5040], [place]) for place in range(3)]
+    marks = {
+        "|": [(pytest.approx(17_000 / 3), 0), (1500, 1)],
+        "4": [(50_400, 0), (50_400, 2)],  # the cap, as steps are counted, where any was given up
+        "D": [(5040, place) for place in range(3)],
+    }
+    for marker, expected in marks.items():
+        drawn = [points(line) for line in lines_with(axes, marker)]
+        assert [(x, y) for (x,), (y,) in drawn] == expected
     solved = [(text.get_text(), text.xy[1]) for text in axes.texts if "/" in text.get_text()]
     assert solved == [("3/4", 0), ("1/1", 1), ("0/2", 2)]
     low, high = axes.get_xlim()
-    assert low < 1500
-    assert high > 10_000
+    assert low < 1500 < 10_000 < high
     assert axes.get_ylim() == (2.5, -0.5)  # the first on top
-
-
-def test_dots_have_the_colour_of_their_condition(paper_figures):
-    figure = paper_figures["sequences_to_success.png"]
+    # Dots have the colour of their condition.
     colors = colors_in(figure.legends[0])
-    first, second = lines_with(figure.axes[0], ".")
     assert first.get_color() == colors["as written"]
     assert second.get_color() == colors["departures of the 1997 net"]
     conditions = {colors[c] for c in colors if "mean" not in c and "cap" not in c}
@@ -391,10 +339,6 @@ def test_the_legend_names_a_median_only_where_there_is_one():
         marks = lines_with(figure.axes[1], "_", "-")  # at a single length no line would show
         shown = [y for line in marks for y in line.get_ydata() if np.isfinite(y)]
         assert shown == ([1300.0] if "median" in names else [])
-
-
-def test_a_grid_has_its_heat_map_alone():
-    assert list(figures_of(grid_rows())) == ["grid.png"]
 
 
 MANY = [0.5 * np.random.default_rng(seed).random(60) + 0.4 for seed in range(24)]
