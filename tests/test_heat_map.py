@@ -1,7 +1,7 @@
 """The pictures hold the numbers of their rows."""
 
 import numpy as np
-from helpers import figures_of, rows
+from helpers import figures_of, grid_rows, rows
 
 from jaxrnn.report.grid import heat_map, nets_and_lengths
 from jaxrnn.report.render import all_shortened
@@ -39,6 +39,7 @@ def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same(
     made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
     _, steps, *_ = heat_map(made, summarize(made)).axes
     assert [text.get_text() for text in steps.texts] == ["700"]
+    assert list(figures_of(grid_rows())) == ["grid.png"]  # and no other picture
 
 
 def test_every_net_and_length_of_a_grid_is_in_its_picture():

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from helpers import printed, rows_ending_at, run, write_rows
+from scipy.stats import beta
 
 from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
@@ -28,6 +29,11 @@ from jaxrnn.report.summary import Rows, Study
 CAP = 20_000
 
 
+def ends(solved, number):
+    """So many solved of so many, all at step 2,000."""
+    return [2000] * solved + [None] * (number - solved)
+
+
 def trials(task, cell, lag, steps, role="", **settings):
     """Rows of a cell on a task at a lag, solved at these steps or not."""
     suite = SUITES[f"horizon-{task}"]
@@ -36,12 +42,10 @@ def trials(task, cell, lag, steps, role="", **settings):
 
 
 def chosen(task, cell, by_lag, **settings):
-    """Fresh trials of a setting: so many solved of so many at each lag, all at step 2,000."""
-    rows = []
-    for lag, (solved, number) in by_lag.items():
-        steps = [2000] * solved + [None] * (number - solved)
-        rows += trials(task, cell, lag, steps, learning_rate=0.01, **settings)
-    return rows
+    """Fresh trials of a setting: so many solved of so many at each lag."""
+    settings = {"learning_rate": 0.01} | settings
+    every = [trials(task, cell, lag, ends(*counts), **settings) for lag, counts in by_lag.items()]
+    return [row for rows in every for row in rows]
 
 
 STEEP = {32: (6, 6), 64: (6, 6), 128: (9, 9), 256: (0, 9)}
@@ -96,19 +100,15 @@ def with_finalists(by_lag, lag, others, sought):
     trials in the search, the chosen one's first."""
     rows = chosen("adding", "lstm", by_lag)
     for rate, solved in zip((0.02, 0.03), others, strict=True):
-        steps = [2000] * solved + [None] * (6 - solved)
-        rows += trials("adding", "lstm", lag, steps, "-finalist", learning_rate=rate)
+        rows += trials("adding", "lstm", lag, ends(solved, 6), "-finalist", learning_rate=rate)
     for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
-        steps = [2000] * solved + [None] * (3 - solved)
-        rows += trials("adding", "lstm", 64, steps[:1], "-search", learning_rate=rate)
-        # The play-off's.
-        rows += trials("adding", "lstm", 64, steps[1:], "-search", learning_rate=rate, seed=1001)
+        steps, one = ends(solved, 3), {"role": "-search", "learning_rate": rate}
+        rows += trials("adding", "lstm", 64, steps[:1], **one)
+        rows += trials("adding", "lstm", 64, steps[1:], **one, seed=1001)  # the play-off's
         # A longer lag has decided nothing, neither in the rungs nor in the pilot.
-        steps = [2000] * 2 if rate == 0.01 else [None] * 2
-        rows += trials("adding", "lstm", 256, steps, "-search", learning_rate=rate)
+        rows += trials("adding", "lstm", 256, ends(2 * (rate == 0.01), 2), **one)
     # What left the search earlier is no finalist.
-    rows += trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
-    return rows
+    return rows + trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
 
 
 @pytest.mark.parametrize(
@@ -129,16 +129,14 @@ def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, 
 
 def test_the_share_if_chosen_again_is_the_mixture_that_can_be_computed():
     def rows(solved, number):
-        return Rows(trials("adding", "lstm", 64, [2000] * solved + [None] * (number - solved)))
+        return Rows(trials("adding", "lstm", 64, ends(solved, number)))
 
     # One finalist: Jeffreys' interval of its share.
-    from scipy.stats import beta
-
-    low, high = share_if_chosen_again([rows(3, 3)], [rows(7, 9)])
-    assert (low, high) == pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
+    of_the_first = pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
+    assert share_if_chosen_again([rows(3, 3)], [rows(7, 9)]) == of_the_first
     # The second is hardly ever chosen, so the mixture is the first's.
-    low, high = share_if_chosen_again([rows(60, 60), rows(0, 60)], [rows(7, 9), rows(0, 9)])
-    assert (low, high) == pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
+    sought = [rows(60, 60), rows(0, 60)]
+    assert share_if_chosen_again(sought, [rows(7, 9), rows(0, 9)]) == of_the_first
     # Two that are the same in the search: the second is chosen too often to leave it out.
     low, high = share_if_chosen_again([rows(3, 3), rows(3, 3)], [rows(9, 9), rows(0, 9)])
     assert low < 0.01
@@ -171,12 +169,10 @@ def test_the_table_says_what_the_functions_say():
     assert "default" not in second
 
 
-def test_a_net_that_learns_no_lag_has_a_horizon_below_the_first():
-    line = horizon_rows(card_of(chosen("adding", "lstm", {16: (0, 9)})))[0].cells
-    assert (line["horizon"], line["95%"]) == ("<16", "<16")
-
-
-def test_a_net_whose_shares_are_a_half_or_more_on_the_whole_remembers_the_longest_lag():
+def test_a_horizon_may_lie_below_the_first_lag_or_at_the_longest():
+    (line,) = horizon_rows(card_of(chosen("adding", "lstm", {16: (0, 9)})))
+    assert (line.cells["horizon"], line.cells["95%"]) == ("<16", "<16")
+    # Its shares are a half or more on the whole.
     rows = chosen("copying", "lstm", {8: (4, 9), 16: (4, 6)})
     (line,) = horizon_rows(card_of(rows))
     assert line.cells["horizon"] == "≥16"
@@ -194,10 +190,9 @@ def test_luck_is_a_mean_over_tasks_of_the_first_rung_without_the_default():
     rows = []
     for task, solved in (("adding", 3), ("copying", 27)):
         rows += chosen(task, "lstm", {16: (9, 9)})
-        steps = [2000] * solved + [None] * (27 - solved)
         rates = tuple(0.01 + 0.001 * k for k in range(27))
         first = 16 if task == "adding" else 8
-        rows += trials(task, "lstm", first, steps, "-search", learning_rate=rates)
+        rows += trials(task, "lstm", first, ends(solved, 27), "-search", learning_rate=rates)
         rows += trials(task, "lstm", first, [None], "-search")  # the default's
         # The play-off's.
         rows += trials(task, "lstm", first, [2000] * 3, "-search", learning_rate=0.01, seed=1001)
@@ -250,23 +245,16 @@ def test_the_pictures_hold_the_numbers():
     assert beyond.get_ydata()[-1] == 1024
 
 
-def test_a_horizon_that_may_be_longer_is_hatched():
-    rows = chosen("copying", "lstm", {8: (6, 6)}) + chosen(
-        "copying", "gru", {8: (6, 6), 16: (0, 6)}
-    )
+def test_a_horizon_that_may_be_longer_is_hatched_and_a_panel_without_a_curve_says_why():
+    rows = chosen("copying", "lstm", {8: (6, 6)})
+    rows += chosen("copying", "gru", {8: (6, 6), 16: (0, 6)})
     rows += chosen("adding", "lstm", {1024: (6, 6)}) + chosen("adding", "gru", {16: (0, 6)})
-    card = card_of(rows)
-    (hatched,) = horizon_picture(card, rows).axes[0].patches
+    (hatched,) = horizon_picture(card_of(rows), rows).axes[0].patches
     assert hatched.get_hatch() == "//"
     assert hatched.get_xy() == (0.5, -0.5)  # of the LSTM on copying
-
-
-def test_a_panel_without_a_curve_says_why():
     rows = chosen("adding", "gru", {16: (0, 6)}) + chosen("copying", "gru", {16: (6, 6)})
-    said = [
-        [text.get_text() for text in axes.texts]
-        for axes in growth_picture(card_of(rows), rows).axes
-    ]
+    panels = growth_picture(card_of(rows), rows).axes
+    said = [[text.get_text() for text in axes.texts] for axes in panels]
     assert said == [["none learns the\nshortest lag"], []]
 
 
