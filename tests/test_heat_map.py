@@ -35,13 +35,6 @@ def test_the_heat_map_has_every_number_at_its_place():
     assert written == {((0, 0), "150"), ((0, 1), "300"), ((1, 1), "500"), ((2, 1), "600")}
 
 
-def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same():
-    made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
-    _, steps, *_ = heat_map(made, summarize(made)).axes
-    assert [text.get_text() for text in steps.texts] == ["700"]
-    assert list(figures_of(grid_rows())) == ["grid.png"]  # and no other picture
-
-
 def test_every_net_and_length_of_a_grid_is_in_its_picture():
     made = [
         *rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0)),
@@ -67,7 +60,12 @@ def test_every_net_and_length_of_a_grid_is_in_its_picture():
     assert ticks == [["1", "5"], ["1", "5"], ["1", "2", "5"], []]
 
 
-def test_what_is_not_a_number_has_a_place_too():
+def test_a_grid_of_which_one_combination_was_solved_has_its_number_all_the_same():
+    made = rows("lstm", 5, [700, None], name="grid", clip=(1.0, 5.0))
+    _, steps, *_ = heat_map(made, summarize(made)).axes
+    assert [text.get_text() for text in steps.texts] == ["700"]
+    assert list(figures_of(grid_rows())) == ["grid.png"]  # and no other picture
+    # What is not a number has a place, too.
     made = rows("lstm", 5, [700, None], name="mine", task="noise_free")
     made += rows("lstm", 5, [300, 500], name="mine", task="no_regularities", clip=1.0)
     solved, steps = heat_map(made, summarize(made)).axes

@@ -4,13 +4,12 @@ import math
 import warnings
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Memory, drawn_from, net_of, of_trial, random_params
+from helpers import Memory, assert_trees_close, drawn_from, net_of, of_trial, random_params
 from jax import lax
 from scipy.special import softmax
 
@@ -133,20 +132,17 @@ def test_look_keeps_what_single_steps_give(net):
     params = random_params(cell)
     xs = inputs_of(net, jnp.array([4, 0, 2, 1]), SIZES[0])
     record = look_at(cell, params, xs)
+    assert (net in ("simple_rnn", "lstm")) == bool(record.gates)
     state = cell.initial_state(params)
     for t, x in enumerate(xs):
         gates = cell.activations(params, state, x) if cell.activations else {}
         state, y = cell.step(params, state, x)
-        states = {
-            "simple_rnn": lambda s: {"hidden": s},
-            "stack": lambda s: {"layer 1 hidden": s[0], "layer 2 hidden": s[1]},
-        }.get(net, lambda s: s._asdict())(state)
-        expected = Record(states, gates, y)
+        if net == "stack":
+            states = {"layer 1 hidden": state[0], "layer 2 hidden": state[1]}
+        else:
+            states = {"hidden": state} if net == "simple_rnn" else state._asdict()
         here = jax.tree.map(lambda a, t=t: a[t], record)
-        assert jax.tree.structure(here) == jax.tree.structure(expected)
-        for a, b in zip(jax.tree.leaves(here), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert (net in ("simple_rnn", "lstm")) == bool(record.gates)
+        assert_trees_close(here, Record(states, gates, y), rtol=1e-5, atol=1e-6)
 
 
 def test_both_sequences_are_those_of_the_task():
@@ -228,29 +224,6 @@ def test_units_that_are_shown_of_many_have_their_own_numbers():
     np.testing.assert_array_equal(shown, hidden[0].T[units])
 
 
-class Outer(NamedTuple):
-    memory: jax.Array  # [R, C]
-    hidden: jax.Array  # [H]
-
-
-def outer(rows, columns):
-    """A builder of cells that keep a sum of matrices beside their hidden units."""
-
-    def build(num_inputs, hidden_size, num_outputs):
-        one = net_of("simple_rnn", (num_inputs, hidden_size, num_outputs))
-
-        def step(params, state, x):
-            hidden, y = one.step(params, state.hidden, x)
-            memory = 0.9 * state.memory + jnp.outer(hidden[:rows], hidden[-columns:])
-            return Outer(memory, hidden), y
-
-        return Cell(
-            one.init, lambda params: Outer(jnp.zeros((rows, columns)), jnp.zeros(hidden_size)), step
-        )
-
-    return build
-
-
 def snapshots(panel):
     """The matrices that are drawn in a panel, by their steps; and their limits of colour."""
     drawn = [axes for axes in panel.child_axes if axes.images]
@@ -259,44 +232,38 @@ def snapshots(panel):
     return dict(zip(steps, arrays, strict=True)), {axes.images[0].get_clim() for axes in drawn}
 
 
-def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps(monkeypatch):
-    monkeypatch.setitem(CELLS, "outer", build := outer(5, 4))
-    experiment = replace(TINY, cell="outer", length=20, hidden_size=6)
-    params = random_params(build(20, 6, 20))
-    record = jax.device_get(look_at_both(experiment, params).record)
-    figure = draw_record(experiment, UNSOLVED, record)
-    memory = record.states["memory"]
+def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
+    rng = np.random.default_rng(0)
+    memory, hidden = rng.standard_normal((2, 19, 5, 4)), rng.standard_normal((2, 19, 6))
+    record = Record({"memory": memory, "hidden": hidden}, {}, np.zeros((2, 19, 20)))
+    figure = draw_record(replace(TINY, length=20), UNSOLVED, record)
     panels = figure.axes[:3]  # before the hidden units
     assert panels[0].get_ylabel() == "memory\n5 by 4"
     limits = []
     for panel, expected in zip(panels, [*memory, memory[1] - memory[0]], strict=True):
         drawn, colors = snapshots(panel)
         assert list(drawn) == [0, 3, 5, 8, 10, 13, 15, 18]  # evenly spaced in 19 steps
-        for step, array in drawn.items():
-            np.testing.assert_array_equal(array, expected[step])
+        np.testing.assert_array_equal([*drawn.values()], expected[[*drawn]])
         assert len(colors) == 1
         limits += colors
     assert limits[0] == limits[1] == (-np.abs(memory).max(), np.abs(memory).max())
     assert limits[2][1] == np.abs(memory[1] - memory[0]).max()
-    (hidden,) = figure.axes[3].images
-    np.testing.assert_array_equal(hidden.get_array(), record.states["hidden"][0].T)
+    (image,) = figure.axes[3].images
+    np.testing.assert_array_equal(image.get_array(), hidden[0].T)
     assert len(figure.axes[3].get_xticklabels()) > 2  # the panels above took no ticks away
 
 
-def test_a_matrix_is_drawn_up_to_the_last_step_that_counts(monkeypatch):
-    monkeypatch.setitem(CELLS, "outer", outer(5, 5))
-    experiment = SUITES["card-adding"].at("outer", length=40, hidden_size=6, trials=1)
+def test_a_matrix_is_drawn_up_to_the_last_step_that_counts():
+    experiment = SUITES["card-adding"].at("simple_rnn", length=40, hidden_size=6, trials=1)
     seen = jax.device_get(look_at_both(experiment, random_params(parts_of(experiment).cell)))
-    figure = draw_look(experiment, UNSOLVED, seen)
-    ends = ends_of(seen)
+    memory = np.random.default_rng(0).standard_normal((*seen.record.outputs.shape[:2], 5, 5))
+    seen = seen._replace(record=seen.record._replace(states={"memory": memory}))
+    panels, ends = draw_look(experiment, UNSOLVED, seen).axes[2:4], ends_of(seen)
     assert ends[0] != ends[1]
-    for panel, memory, end in zip(
-        figure.axes[2:4], seen.record.states["memory"], ends, strict=True
-    ):
+    for panel, of_one, end in zip(panels, memory, ends, strict=True):
         drawn, _ = snapshots(panel)
         assert list(drawn)[:: len(drawn) - 1] == [0, end - 1]
-        for step, array in drawn.items():
-            np.testing.assert_array_equal(array, memory[step])
+        np.testing.assert_array_equal([*drawn.values()], of_one[[*drawn]])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Nets at other lengths than they were trained at: the table and what is drawn."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import rows, rows_ending_at, run
 
 from jaxrnn import Experiment, read_rows
-from jaxrnn.report.document import write_report
 from jaxrnn.report.other_lengths import VIEW, lengths_picture, lengths_rows
 from jaxrnn.report.summary import Study
 
@@ -24,13 +25,8 @@ def test_each_length_has_a_line_with_the_share_that_is_right():
 
 
 def test_the_picture_has_a_dot_a_trial_a_line_a_net_and_the_length_in_training():
-    longer = rows_ending_at(
-        Experiment(
-            task="temporal_order", length=40, cell="gru", trials=1, test_lengths=(30, 50, 80)
-        ),
-        [2500],
-        wrong_at_lengths=[(0, 10, 20)],
-    )
+    longer = replace(ORDER, length=40, cell="gru", trials=1, test_lengths=(30, 50, 80))
+    longer = rows_ending_at(longer, [2500], wrong_at_lengths=[(0, 10, 20)])
     figure = lengths_picture([*longer, *TESTED])
     first, second = figure.axes
     for axes, title, ticks, shares in (
@@ -49,20 +45,18 @@ def test_the_picture_has_a_dot_a_trial_a_line_a_net_and_the_length_in_training()
 
 
 def test_a_sweep_tests_at_other_lengths_and_says_so(tmp_path, capsys):
-    settings = ("--lengths", 5, "--cells", "lstm", "--trials", 2, "--max-steps", 60, "--window", 60)
-    assert run("sweep", *settings, "--test-lengths", 7, "--out", tmp_path / "bad") == 2
-    assert "test-lengths 7 needs a task with as many inputs and outputs there" in (
-        capsys.readouterr().err
-    )
-    settings = ("--task", "temporal_order", "--lengths", 20, *settings[2:])
-    assert run("sweep", *settings, "--test-lengths", 20, 25, "--out", tmp_path / "run") == 0
+    sizes = ("--cells", "simple_rnn", "--trials", 2, "--max-steps", 60, "--window", 60)
+    out = tmp_path / "run"
+    assert run("sweep", "--lengths", 5, *sizes, "--test-lengths", 7, "--out", out) == 2
+    refusal = "test-lengths 7 needs a task with as many inputs and outputs there"
+    assert refusal in capsys.readouterr().err
+    task = ("--task", "temporal_order", "--lengths", 20, "--test-lengths", 20, 25)
+    assert run("sweep", *task, *sizes, "--out", out) == 0
     assert "at trials" in " ".join(capsys.readouterr().out.split())
-    made = read_rows(tmp_path / "run")
+    made = read_rows(out)
     assert all(row["test_lengths"] == [20, 25] for row in made)
     assert all(len(row["wrong_at_lengths"]) == 2 for row in made)
-    (tmp_path / "run" / "test_lengths.png").unlink()
-    write_report(tmp_path / "run")
-    report = (tmp_path / "run" / "report.md").read_text()
+    report = (out / "report.md").read_text()
     assert "| net | T | tested at | trials | right | least | most |" in report
     assert "![Sequences right at other lengths](test_lengths.png)" in report
-    assert (tmp_path / "run" / "test_lengths.png").exists()
+    assert (out / "test_lengths.png").exists()
