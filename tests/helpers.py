@@ -385,6 +385,7 @@ def run(*arguments: Any) -> int:
     """Run the command line in this process and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["jaxrnn", *map(str, arguments)])
+        patch.setattr("signal.signal", lambda *_: None)  # an interruption is still pytest's
         try:
             cli.main()
         except SystemExit as exit_:

@@ -31,7 +31,7 @@ def started(*words, program="from jaxrnn.cli import main; main()", **options):
 def ended(process):
     """Its status and what it said as an error; it is killed if it goes on."""
     try:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
     finally:
         process.kill()
     return process.returncode, error
@@ -55,7 +55,7 @@ def test_a_clusters_driver_alone_unwinds(monkeypatch):
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("where", ["import", "collector", "C"])
 def test_a_signal_is_not_lost_where_python_drops_exceptions(where, number, tmp_path):
-    # In C, scipy's Cython would have printed it; ctypes does the same.
+    # A callback from C stands for Cython, which prints an exception and drops it, too.
     raised = {
         "import": "sys.meta_path.insert(0, Interruption())",
         "collector": "import gc; gc.callbacks.append(strike)",
