@@ -58,8 +58,12 @@ class Number(NamedTuple):
 
     def holds(self, value: Any) -> bool:
         """Whether a value is such a number."""
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        return is_number and bool(self.least <= value <= self.most)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return False
+        try:
+            return self.least <= float(value) <= self.most
+        except OverflowError:  # an integer of more than 308 digits
+            return False
 
     def __repr__(self) -> str:
         """The words, as above."""

@@ -1,5 +1,7 @@
 """Losses and errors of each step against formulas by hand, and what stands in front of them all."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import notebook_numpy as notebook
@@ -41,12 +43,14 @@ def random_case(seed: int = 0, scale: float = 2.0) -> tuple[np.ndarray, np.ndarr
 
 def of_sequence(name, outputs, targets, mask=None, reduction="mean"):
     """Loss and error of a sequence, and the gradient of the loss by the outputs."""
+    return _of_sequence(name, reduction, outputs, targets, mask)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _of_sequence(name, reduction, outputs, targets, mask):
     goal = Goal(OBJECTIVES[name], REDUCTIONS[reduction], None)
-    steps = None if mask is None else jnp.asarray(mask)
-    sequence = Sequence(jnp.zeros(NUM_STEPS), jnp.asarray(targets), steps)
-    return jax.value_and_grad(lambda o: loss_and_error(goal, o, sequence), has_aux=True)(
-        jnp.asarray(outputs)
-    )
+    sequence = Sequence(jnp.zeros(NUM_STEPS), targets, mask)
+    return jax.value_and_grad(lambda o: loss_and_error(goal, o, sequence), has_aux=True)(outputs)
 
 
 def step_by_hand(name: str, outputs: np.ndarray, target) -> tuple[float, float]:

@@ -4,16 +4,12 @@ and every distribution within 4.5 standard errors."""
 from collections import Counter
 from itertools import permutations, product
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import SIGMAS, assert_uniform, drawn_from
+from helpers import assert_uniform, drawn_from
 
-from jaxrnn import TASKS, Experiment, InputError
+from jaxrnn import TASKS
 from jaxrnn.problems.state_tracking import GROUPS, multiplication_table
-from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import parts_of
 
 NUM = 3000
 
@@ -162,64 +158,7 @@ def test_what_guessing_gets_right_with_generators(group):
     assert TASKS["group_words"](300, **options).guessing == pytest.approx(1 / len(elements))
 
 
-def test_the_best_guess_of_whoever_saw_only_the_last_generator():
-    task = TASKS["group_words"](6, generators=True)
-    drawn = drawn_from(task, NUM)
-    last = list(zip(drawn.inputs[:, -1].tolist(), drawn.targets[:, -1].tolist(), strict=True))
-    counts = Counter(last)
-    best = sum(max(counts[letter, state] for state in range(6)) for letter in range(2))
-    share = task.guessing
-    assert abs(best / NUM - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM)
-
-
 @pytest.mark.parametrize("group", GROUPS)
 def test_what_guessing_gets_right_without(group):
     task = TASKS["group_words"](5, group=group, shortest=2)
     assert task.guessing == pytest.approx(1 / task.num_outputs, rel=1e-12)
-
-
-# Both
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "counted"),
-    [
-        ("parity", {}, slice(-1, None)),
-        ("parity", {"every_step": True}, slice(None)),
-        ("group_words", {}, slice(None)),
-    ],
-)
-def test_a_net_is_trained_at_the_steps_that_count_and_judged_by_the_last(name, options, counted):
-    parts = parts_of(Experiment(task=name, task_options=options, length=5))
-    sequence = parts.task.draw(jax.random.key(0))
-    outputs = np.random.default_rng(0).normal(size=(5, parts.task.num_outputs)).astype(np.float32)
-    loss, error = loss_and_error(parts.goal, jnp.asarray(outputs), sequence)
-    p = np.asarray(jax.nn.softmax(outputs))[np.arange(5), sequence.targets]
-    assert loss == pytest.approx(-np.log(p[counted]).mean(), rel=1e-5)
-    assert error == pytest.approx(1 - p[-1], rel=1e-5)
-
-
-@pytest.mark.parametrize("name", ["parity", "group_words"])
-def test_a_net_that_is_trained_at_drawn_lengths_is_tested_at_longer_ones(name):
-    experiment = Experiment(
-        task=name, task_options={"shortest": 3}, length=40, test_lengths=(80, 256)
-    )
-    tests = parts_of(experiment).tests
-    assert [test.task.num_steps for test in tests] == [80, 256]
-    for test in tests:
-        drawn = drawn_from(test.task, 3)
-        judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
-        assert judged.argmax(1).tolist() == [test.task.num_steps - 1] * 3
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"group": "S4"}, "unknown group 'S4': choose from A4xZ5, A5, S3, S5, Z60"),
-        ({"group": "A5", "generators": True}, "generators needs the group S3 or S5, not A5"),
-    ],
-)
-def test_other_groups_are_refused_in_one_sentence(options, sentence):
-    with pytest.raises(InputError) as refusal:
-        TASKS["group_words"](10, **options)
-    assert str(refusal.value) == sentence

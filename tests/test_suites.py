@@ -78,8 +78,8 @@ def test_departures_name_a_change_and_are_laid_beside_a_row():
         assert bool(suite.departure) == (suite.beside is not None)
         assert (suite.base.name, suite.lengths, suite.caps) == (name, row.lengths, row.caps)
         assert row is SUITES[row.base.name]
+        build(suite.at())
         for length in suite.lengths:
-            build(suite.at(length=length))
             assert suite.published_at(suite.cells[0], length) == row.published[row.cells[0], length]
 
 
