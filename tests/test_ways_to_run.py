@@ -162,7 +162,8 @@ def test_a_trial_ends_as_it_ends_alone(way, monkeypatch):
     assert_as_alone(way, ended)
 
 
-SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 2)) for seed in range(200)]
+QUICK = (2, 6)  # which draw whole batches that become narrower, one of them killed
+SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] * (seed not in QUICK)) for seed in range(200)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
