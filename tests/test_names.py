@@ -9,12 +9,22 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers import rows_ending_at, run as command, write_rows
+from test_rows import CONFIG
 
 import jaxrnn
-from jaxrnn import CELLS, Experiment, InputError, read_rows, run, run_trials
+from jaxrnn import CELLS, NOTEBOOK, Experiment, InputError, Outcome, open_run, run, run_trials
 from jaxrnn.errors import Note
-from jaxrnn.names import carried, digests, find, own_names, sources
-from jaxrnn.report.document import write_report
+from jaxrnn.names import NAMED, carried, digests, find, own_names, sources
+from jaxrnn.problems import settled
+from jaxrnn.problems.claims import CLAIMS
+from jaxrnn.problems.horizon import PREFIX
+from jaxrnn.scorecard import horizon
+from jaxrnn.scorecard.halving import SINGLE
+from jaxrnn.scorecard.protocol import CARDS, Protocol
+from jaxrnn.scorecard.shipped import in_json
+from jaxrnn.store.archives import CheckpointFile
+from jaxrnn.store.rows import typed_rows
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.trial import build
 
@@ -25,120 +35,85 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import jaxrnn
-from jaxrnn import Sequence, Task
-from jaxrnn.training.objectives import half_squared_error
+from jaxrnn.training.objectives import half_squared_error as loss
 
+sgd = jaxrnn.clipped_sgd
+first = jaxrnn.notebook_xavier
 
-def lstm(num_inputs, hidden_size, num_outputs):
-    return jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
-
+def lstm(*sizes):
+    return jaxrnn.lstm(*sizes)
 
 def last(length):
-    task = jaxrnn.noise_free(length)
-    return task._replace(objective="half_squared_error")
-
-
-def loss(outputs, targets):
-    return half_squared_error(outputs, targets)
-
-
-def sgd(learning_rate, clip, clipping):
-    return jaxrnn.clipped_sgd(learning_rate, clip, clipping)
-
-
-def first(num_steps):
-    return jaxrnn.notebook_xavier(num_steps)
-
+    return jaxrnn.noise_free(length)._replace(objective="half_squared_error")
 
 def raises(*sizes):
     return undefined
 
-
 def number(*sizes):
     return 3
-
 
 def one_more(num_inputs, hidden_size, num_outputs):
     return jaxrnn.lstm(num_inputs, hidden_size, num_outputs + 1)
 
-
-def whole_outputs(num_inputs, hidden_size, num_outputs):
-    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+def whole_outputs(*sizes):
+    cell = jaxrnn.lstm(*sizes)
     def step(params, state, x):
         state, y = cell.step(params, state, x)
         return state, y.astype(jnp.int32)
     return cell._replace(step=step, unroll=None)
 
+def whole_weights(*sizes):
+    cell = jaxrnn.lstm(*sizes)
+    return cell._replace(
+        init=lambda key, initializer: (cell.init(key, initializer), jnp.int32(3)),
+        step=lambda params, state, x: cell.step(params[0], state, x),
+        initial_state=lambda params: cell.initial_state(params[0]),
+        unroll=None,
+    )
 
-def whole_weights(num_inputs, hidden_size, num_outputs):
-    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
-    def step(params, state, x):
-        return cell.step(params[0], state, x)
-    def init(key, initializer):
-        return cell.init(key, initializer), jnp.int32(3)
-    def state(params):
-        return cell.initial_state(params[0])
-    return cell._replace(init=init, step=step, unroll=None, initial_state=state)
-
-
-def forgets_its_state(num_inputs, hidden_size, num_outputs):
-    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
+def forgets_its_state(*sizes):
+    cell = jaxrnn.lstm(*sizes)
     return cell._replace(step=lambda p, s, x: (s.hidden, cell.step(p, s, x)[1]), unroll=None)
 
+def drawing(task, **changes):
+    return task._replace(draw=lambda key: task.draw(key)._replace(**changes))
 
 def masked_by_numbers(length):
-    task = jaxrnn.noise_free(length)
-    def draw(key):
-        return task.draw(key)._replace(mask=jnp.ones(length - 1))
-    return task._replace(draw=draw)
-
+    return drawing(jaxrnn.noise_free(length), mask=jnp.ones(length - 1))
 
 def true_inputs(length):
-    task = jaxrnn.noise_free(length)
-    def draw(key):
-        return task.draw(key)._replace(inputs=jnp.ones((length - 1, length), bool))
-    return task._replace(draw=draw)
-
+    return drawing(jaxrnn.noise_free(length), inputs=jnp.ones((length - 1, length), bool))
 
 def halving(learning_rate, clip, clipping):
     return jaxrnn.clipped_sgd(learning_rate, clip, clipping).update
 
+def any_key():
+    return jax.random.key(np.random.randint(1000))
 
 def drawn_by_numpy(length):
     task = jaxrnn.noise_free(length)
-    def draw(key):
-        return task.draw(jax.random.key(np.random.randint(1000)))
-    return task._replace(draw=draw)
+    return task._replace(draw=lambda key: task.draw(any_key()))
 
-
-def begun_by_numpy(num_inputs, hidden_size, num_outputs):
-    cell = jaxrnn.lstm(num_inputs, hidden_size, num_outputs)
-    def init(key, initializer):
-        return cell.init(jax.random.key(np.random.randint(1000)), initializer)
-    return cell._replace(init=init)
-
+def begun_by_numpy(*sizes):
+    cell = jaxrnn.lstm(*sizes)
+    return cell._replace(init=lambda key, initializer: cell.init(any_key(), initializer))
 
 def in_half(learning_rate, clip, clipping):
     def update(updates, state, params=None):
         return updates, jnp.float16(0)
     return optax.GradientTransformation(lambda params: jnp.float32(0), update)
 
-
-def exits(num_inputs, hidden_size, num_outputs):
+def exits(*sizes):
     raise SystemExit(3)
-
 
 class Odd(BaseException):
     pass
 
-
-def odd(num_inputs, hidden_size, num_outputs):
+def odd(*sizes):
     raise Odd("to no rule")
 
-
 def errors(outputs, targets):
-    return half_squared_error(outputs, targets)[1]
-
+    return loss(outputs, targets)[1]
 
 def measured(length):
     return jaxrnn.noise_free(length)._replace(measure=errors)
@@ -155,23 +130,23 @@ def own(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("place", ["mine", "sub/mine.py"])
-def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypatch):
+def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
+    """From a module, and from a file."""
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     Path("sub").mkdir()
     Path("sub/mine.py").write_text(OWN)
     theirs = replace(EXPERIMENT, objective="half_squared_error")
     named = replace(
         EXPERIMENT,
-        cell=f"{place}:lstm",
-        task=f"{place}:last",
-        optimizer=f"{place}:sgd",
-        initializer=f"{place}:first",
+        cell="mine:lstm",
+        task="sub/mine.py:last",
+        optimizer="mine:sgd",
+        initializer="sub/mine.py:first",
     )
     assert run_trials(named) == run_trials(theirs)
-    assert run_trials(replace(theirs, objective=f"{place}:loss")) == run_trials(theirs)
-    measured = run_trials(replace(EXPERIMENT, measure=f"{place}:errors"))
-    assert measured == run_trials(replace(EXPERIMENT, task=f"{place}:measured"))
+    assert run_trials(replace(theirs, objective="mine:loss")) == run_trials(theirs)
+    measured = run_trials(replace(EXPERIMENT, measure="sub/mine.py:errors"))
+    assert measured == run_trials(replace(EXPERIMENT, task="mine:measured"))
     assert measured != run_trials(EXPERIMENT)
 
 
@@ -183,11 +158,14 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(place, own, monkeypat
         ({"cell": "none:lstm"}, "none fails with ModuleNotFoundError: No module named 'none'"),
         ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
         ({"cell": "exits.py:x"}, r"exits.py fails with SystemExit: 3 \(exits.py line 2\)"),
-        ({"cell": "mine.py:gru"}, "cell mine.py:gru: mine.py has no 'gru', it has begun_.*"),
+        (
+            {"cell": "mine.py:gru"},
+            "cell mine.py:gru: mine.py has no 'gru', it has any_key, begun_.*",
+        ),
         (
             {"cell": "mine.py:raises"},
             "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
-            r"\(mine.py line 34\)",
+            r"\(mine.py line 20\)",
         ),
         ({"cell": "mine.py:exits"}, r"cell .* fails with SystemExit: 3 \(mine.py line \d+\)"),
         ({"cell": "mine.py:odd"}, r"cell .* fails with Odd: to no rule \(mine.py line \d+\)"),
@@ -338,11 +316,112 @@ def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own):
     assert len(run(replace(named, trials=4), "out", report=False)) == 7
 
 
-def test_reading_rows_and_reporting_on_them_imports_nothing_that_they_name(own):
-    named = replace(EXPERIMENT, cell="mine.py:lstm", objective="mine.py:loss")
-    rows = run(named, "out", report=False)
-    Path("mine.py").write_text("import pathlib\npathlib.Path('imported').touch()\n")
-    assert read_rows("out") == rows
-    write_report(Path("out"))
-    assert "mine.py:lstm" in Path("out/report.md").read_text()
+EVIL = (
+    "from pathlib import Path\nPath('imported').touch()\n\ndef part(*sizes):\n    raise OSError\n"
+)
+NAMED_BY_ROWS = ("evilmod:part", "evil.py:part")
+
+
+@pytest.fixture
+def evil(tmp_path, monkeypatch):
+    """A module and a file that leave a mark when they are imported."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("evilmod.py", "evil.py"):
+        Path(name).write_text(EVIL)
+    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
+    monkeypatch.setattr("jaxrnn.scorecard.nets.seconds_a_time_step", lambda *_, **size: 1e-6)
+    yield
     assert not Path("imported").exists()
+    assert "evilmod" not in sys.modules
+    with pytest.raises(InputError, match="cell evilmod:part fails with OSError"):
+        parts_of(replace(EXPERIMENT, cell="evilmod:part"))
+    assert Path("imported").exists()
+    del sys.modules["evilmod"]
+
+
+def untrained(jobs, *_):
+    """Ends all trials at their caps."""
+    while (job := jobs.next()) is not None:
+        steps = job.experiment.max_steps
+        ends = [Outcome(trial, "unsolved", None, 0, steps, (0.5,)) for trial in job.trials]
+        jobs.on_end(job, ends, None)
+
+
+def held(out, suite, protocol=None):
+    """A directory whose rows, checkpoint and configuration name code for every part."""
+    base = settled(replace(suite.at(suite.cells[0]), trials=1, max_steps=1100))
+    if protocol is None:
+        base = replace(base, name="mine")
+    parts = NAMED if protocol is None else ("cell",)
+    own = [replace(base, **dict.fromkeys(parts, name)) for name in NAMED_BY_ROWS]
+    if base.name.startswith(PREFIX):
+        own.append(replace(base, cell="gru", task="evil.py:part", name=f"{PREFIX}evil.part"))
+    out.mkdir()
+    write_rows(out, [row for one in own for row in rows_ending_at(one, [70])])
+    sources = dict.fromkeys(NAMED_BY_ROWS, "0" * 16)
+    (out / "config.json").write_text(json.dumps(CONFIG | {"sources": sources}))
+    begun = replace(own[0], seed=5), (0,)
+    CheckpointFile(out / "checkpoint-mine.npz", begun).save({})
+    if protocol is not None:
+        (out / "protocol.json").write_text(json.dumps(in_json(protocol)))
+    return out
+
+
+TINY = ("--cells", "simple_rnn", "--lengths", "4", "--trials", "1")
+TINY += ("--max-steps", "60", "--window", "50")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sweep", *TINY),
+        pytest.param(("grid", *TINY, "--clip", "1", "5"), marks=pytest.mark.slow),
+        pytest.param(("paper", "2a", "--trials", "1"), marks=pytest.mark.slow),
+        pytest.param(("claims", next(iter(CLAIMS))), marks=pytest.mark.slow),
+        ("scorecard", "--cells", "simple_rnn", "--tasks", "two_sequence"),
+        ("horizon", "simple_rnn", "--tasks", "copying", "--longest-lag", "8"),
+        ("report",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_command_imports_what_only_rows_name(words, evil, tmp_path, monkeypatch, capsys):
+    name, *flags = words
+    suite, protocol = NOTEBOOK, None
+    monkeypatch.setattr("jaxrnn.sweeps.run.train_here", untrained)
+    if name == "scorecard":
+        protocol = Protocol(max_steps=1100, trials=1, learning_rates={"clipped_sgd": (0.1,)})
+        monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", protocol)
+        suite = CARDS["two_sequence"]
+    if name == "horizon":
+        protocol = replace(SINGLE, max_steps=1100, longest_lag=8)
+        monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_: protocol)
+        monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
+        monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 2, 1), (2, 1, 1)))
+        monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
+        suite = horizon.TASKS["copying"]
+    out = held(tmp_path / "out", suite, protocol)
+    place = [out] if name == "report" else ["--out", out]
+    assert command(name, *flags, *place) == 0, capsys.readouterr().err
+    report = (out / "report.md").read_text()
+    assert all(one in report for one in NAMED_BY_ROWS)
+    assert (out / "checkpoint-mine.npz").exists()
+    if protocol is not None:  # their weights and state are not known
+        lines = [line.split("|") for line in (out / "notes.md").read_text().splitlines()]
+        shown = {
+            line[1].strip(): [cell.strip() for cell in line[2:5]] for line in lines if len(line) > 5
+        }
+        assert shown["evilmod:part"] == ["-", "-", str(suite.base.hidden_size)]
+        assert "-" not in shown["simple_rnn"]
+
+
+def test_nothing_from_python_imports_what_only_rows_name(evil, tmp_path):
+    out = held(tmp_path / "out", NOTEBOOK)
+    rows = typed_rows(out)
+    assert {row["cell"] for row in rows} == {*NAMED_BY_ROWS}
+    assert len(run(EXPERIMENT, out, report=False)) == len(rows) + EXPERIMENT.trials
+    with open_run(out, report=False) as asked:
+        assert len(asked(replace(EXPERIMENT, trials=4))) == 4
+    assert {line.cell for line in jaxrnn.write_report(out)} == {"lstm", *NAMED_BY_ROWS}
+    assert {line.cell for line in jaxrnn.summarize(rows)} == {*NAMED_BY_ROWS}
+    with pytest.raises(InputError, match="holds no weights"):
+        jaxrnn.load_weights(out)
