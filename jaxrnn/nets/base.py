@@ -22,6 +22,8 @@ from jaxrnn.nets.initializers import Initializer
 
 Params = Any
 State = Any
+Mask = jax.Array | None
+"""Which time steps count [T], or one of these; None: all of them."""
 P = TypeVar("P")
 """The parameters of a cell, such as :class:`jaxrnn.nets.gated.GatedParams`."""
 S = TypeVar("S")
@@ -39,8 +41,9 @@ class Cell(NamedTuple, Generic[P, S]):
         One time step, x ``[I]`` (or a symbol, an integer below I; all cells of the package take
         both), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
-        Optional: a faster way to compute the same as that scan, for symbols and for vectors. If it
-        uses a scan, too, it may take ``steps_at_once`` as a keyword, see :func:`unroll`.
+        Optional: a faster way to compute the same as that scan, for symbols and for vectors. It may
+        take the keywords ``steps_at_once`` and ``mask``, see :func:`unroll`; without the latter a
+        mask takes the scan.
     ``gates``
         The gates by name, in the order in which they lie side by side in the weights.
     ``activations(params, state, x) -> {gate: [H]}``
@@ -55,7 +58,7 @@ class Cell(NamedTuple, Generic[P, S]):
         a CPU.
     ``shared(params, state, xs) -> (state, ys)``
         Optional: what ``unroll`` computes, faster under a ``vmap`` over sequences that share the
-        weights.
+        weights; it may take ``mask``, too.
     ``rate_factors(params) -> factors``
         Optional: the factor of the learning rate of each weight, a tree as the parameters, each
         leaf a number or an array of the weights' shape.
@@ -94,17 +97,17 @@ def unroll(
 
     ``state`` is the state before the first step, by default the cell's initial state. With
     ``reverse`` the sequence is read from its end; ys keep the order of xs. ``mask`` [T] says with
-    True which steps count. All others are skipped: they leave the state as it is, and their ys are
-    0. So a padded sequence gives the state after its last real step; with ``reverse`` it begins
-    there. Outputs before the padding do not need the mask, and without it the fast path is taken.
+    True which steps count. All others are skipped: their xs are not read, they leave the state as
+    it is, and their ys are 0. So a padded sequence gives the state after its last real step; with
+    ``reverse`` it begins there. NaN, or a symbol that is none, may stand in skipped steps.
 
-    Without a mask this takes a fast path of the cell where it has one, else ``lax.scan`` of its
-    step. A cell that :func:`jaxrnn.gated` builds has two: one for a ``vmap`` over sequences that
-    share the weights, and one for all else. (A ``vmap`` around a ``jit`` of your own cannot be
-    seen; put the ``jit`` around the ``vmap``.) One iteration of the compiled loop does
-    ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``. With a larger number the
-    result is the same but for rounding, and the compilation takes longer. It is faster where
-    starting a kernel takes longer than running it, as on an accelerator.
+    This takes a fast path of the cell where it has one, else ``lax.scan`` of its step; with a mask
+    a path that takes masks, as those of most cells do. A cell that :func:`jaxrnn.gated` builds has
+    two: one for a ``vmap`` over sequences that share the weights, and one for all else. (A ``vmap``
+    around a ``jit`` of your own cannot be seen; put the ``jit`` around the ``vmap``.) One iteration
+    of the compiled loop does ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``.
+    With a larger number the result is the same but for rounding, and the compilation takes longer.
+    It is faster where starting a kernel takes longer than running it, as on an accelerator.
 
     Raises InputError for a batch, for a mask, a state or inputs of the wrong shape or type, for
     parameters that are not the cell's, and for a symbol beyond the alphabet. (The last cannot be
@@ -117,27 +120,34 @@ def unroll(
     """
     if not isinstance(cell, Cell):
         raise InputError(f"unroll takes a cell, such as lstm(10, 20, 10), not {shown(cell)}")
-    xs = checked_inputs(xs)
-    first: S = checked_state(cell, params, xs, state)
+    inputs = checked_inputs(xs)
+    first: S = checked_state(cell, params, inputs, state)
+    counts = None if mask is None else checked_mask(mask, len(inputs))
+    if counts is not None:
+        # A skipped step is computed, too, and a NaN in it times 0 would be NaN in the gradient.
+        inputs = _or_zero(counts, inputs)
     if reverse:
-        xs = jnp.flip(xs, 0)
-    if mask is None:
-        if cell.shared is not None and steps_at_once == 1 and _share_weights(params, xs):
-            last, ys = cell.shared(params, first, xs)
-        else:
-            last, ys = run(cell, params, xs, first, steps_at_once=steps_at_once)
-        return last, jnp.flip(ys, 0) if reverse else ys
-    mask = checked_mask(mask, len(xs))
-
-    def step(state: S, at: tuple[jax.Array, jax.Array]) -> tuple[S, jax.Array]:
-        x, counts = at
-        new, y = cell.step(params, state, x)
-        state = jax.tree.map(lambda new, old: jnp.where(counts, new, old), new, state)
-        return state, jnp.where(counts, y, jnp.zeros_like(y))
-
-    over = (xs, jnp.flip(mask, 0) if reverse else mask)
-    last, ys = lax.scan(step, first, over, unroll=steps_at_once)
+        inputs, counts = jax.tree.map(partial(jnp.flip, axis=0), (inputs, counts))
+    own = cell.unroll
+    if cell.shared is not None and steps_at_once == 1 and _share_weights(params, inputs):
+        own = cell.shared
+    last, ys = run(cell, params, inputs, first, own=own, mask=counts, steps_at_once=steps_at_once)
+    if counts is not None:
+        ys = _or_zero(counts, ys)
     return last, jnp.flip(ys, 0) if reverse else ys
+
+
+def _or_zero(mask: jax.Array, rows: jax.Array) -> jax.Array:
+    """Rows [T, ...], those of skipped steps 0."""
+    counts = mask.reshape(-1, *(1,) * (rows.ndim - 1))
+    return jnp.where(counts, rows, jnp.zeros_like(rows))
+
+
+def after_step(counts: Mask, new: S, old: S) -> S:
+    """The state after a step, which a skipped step does not change."""
+    if counts is None:
+        return new
+    return jax.tree.map(lambda new, old: jnp.where(counts, new, old), new, old)
 
 
 def _share_weights(params: Params, xs: jax.Array) -> bool:
@@ -161,16 +171,34 @@ def _share_weights(params: Params, xs: jax.Array) -> bool:
 
 
 def run(
-    cell: Cell[P, S], params: P, xs: jax.Array, state: S, *, steps_at_once: int = 1
+    cell: Cell[P, S],
+    params: P,
+    xs: jax.Array,
+    state: S,
+    *,
+    own: Callable[..., tuple[S, jax.Array]] | None = None,
+    mask: Mask = None,
+    steps_at_once: int = 1,
 ) -> tuple[S, jax.Array]:
-    """:func:`unroll` of what is known to fit, without a mask."""
-    if cell.unroll is None:
-        return lax.scan(partial(cell.step, params), state, xs, unroll=steps_at_once)
-    own: Callable[..., tuple[S, jax.Array]] = cell.unroll
-    if steps_at_once > 1 and "steps_at_once" in signature(own).parameters:
-        own = partial(own, steps_at_once=steps_at_once)
+    """:func:`unroll` of what is known to fit, by ``own``, a form of the cell, or its ``unroll``.
+
+    The ys of skipped steps are any finite numbers, if their xs are.
+    """
+    form: Callable[..., tuple[S, jax.Array]] | None = own or cell.unroll
+    takes = signature(form).parameters if form is not None else {}
+    if form is None or (mask is not None and "mask" not in takes):
+
+        def step(state: S, at: tuple[jax.Array, Mask]) -> tuple[S, jax.Array]:
+            after, y = cell.step(params, state, at[0])
+            return after_step(at[1], after, state), y
+
+        return lax.scan(step, state, (xs, mask), unroll=steps_at_once)
+    if mask is not None:
+        form = partial(form, mask=mask)
+    if steps_at_once > 1 and "steps_at_once" in takes:
+        form = partial(form, steps_at_once=steps_at_once)
     try:
-        return own(params, state, xs)
+        return form(params, state, xs)
     except TypeError as error:
         if "forward-mode" not in str(error):
             raise
@@ -232,11 +260,19 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
         return tuple(new_state), x
 
     def fast(
-        params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
+        params: Params,
+        state: State,
+        xs: jax.Array,
+        steps_at_once: int = 1,
+        mask: Mask = None,
+        shared: bool = False,
     ) -> tuple[State, jax.Array]:
         new_state = []
         for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            layer_state, xs = run(cell, layer, xs, layer_state, steps_at_once=steps_at_once)
+            own = cell.shared if shared else cell.unroll
+            layer_state, xs = run(
+                cell, layer, xs, layer_state, own=own, mask=mask, steps_at_once=steps_at_once
+            )
             new_state.append(layer_state)
         return tuple(new_state), xs
 
@@ -247,14 +283,6 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
 
     # A whole layer at a time lets each layer take its cell's own fast path.
     have_shared = all(cell.shared is not None for cell in cells)
-
-    def all_shared(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
-        new_state = []
-        for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            assert cell.shared is not None
-            layer_state, xs = cell.shared(layer, layer_state, xs)
-            new_state.append(layer_state)
-        return tuple(new_state), xs
 
     all_fast = all(cell.unroll is not None for cell in cells)
     gates = tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates))
@@ -282,7 +310,7 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
         fast if all_fast else None,
         gates,
         together=together,
-        shared=all_shared if have_shared else None,
+        shared=partial(fast, shared=True) if have_shared else None,
         rate_factors=factors if have_factors else None,
         project=projected if have_projections else None,
     )

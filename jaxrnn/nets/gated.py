@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.nets.base import Cell, State
+from jaxrnn.nets.base import Cell, Mask, State
 from jaxrnn.nets.gated_scan import Equations, gated_scan
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import affine, product
@@ -110,12 +110,14 @@ def gated(
         state = advance(params.own, state, *operands)
         return state, hidden(state)
 
-    def scan(params: GatedParams, state: State, projected: jax.Array, at_once: int) -> Any:
-        operands = (params.recurrent_weights, params.bias, params.own, state, projected)
+    def scan(
+        params: GatedParams, state: State, projected: jax.Array, at_once: int, mask: Mask = None
+    ) -> Any:
+        operands = (params.recurrent_weights, params.bias, params.own, state, projected, mask)
         return gated_scan(equations._replace(steps_at_once=at_once), *operands)
 
     def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
-        operands = (params.recurrent_weights, params.bias, params.own, states, projected)
+        operands = (params.recurrent_weights, params.bias, params.own, states, projected, None)
         return gated_scan(equations._replace(together=True), *operands)[1]
 
     def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:

@@ -15,7 +15,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
-from jaxrnn.nets.base import State
+from jaxrnn.nets.base import Mask, State, after_step
 from jaxrnn.nets.products import add_bias, barrier, by_weights, vector_product
 
 
@@ -75,32 +75,38 @@ def _plain_scan(
     own: Any,
     state: State,
     products: jax.Array,
+    mask: Mask,
 ) -> tuple[State, jax.Array]:
     """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H]).
 
-    Of sequences that are taken together it is [T, B, G H], [B, ...] and [T, B, H].
+    Of sequences that are taken together it is [T, B, G H], [B, ...] and [T, B, H]. With a mask [T],
+    which those do not have, a skipped step leaves the state as it is. Nothing may depend on the
+    hidden units of such a step.
     """
     if equations.adds_up:
-        return _scan_of_sums(equations, weights, own, state, add_bias(products, bias))
-    return _scan_apart(equations, weights, bias, own, state, products, jnp.zeros_like(products))
+        return _scan_of_sums(equations, weights, mask, own, state, add_bias(products, bias))
+    zeros = jnp.zeros_like(products)
+    return _scan_apart(equations, weights, mask, bias, own, state, products, zeros)
 
 
 def _scan_of_sums(
-    equations: Equations, weights: jax.Array, own: Any, state: State, sums: jax.Array
+    equations: Equations, weights: jax.Array, mask: Mask, own: Any, state: State, sums: jax.Array
 ) -> tuple[State, jax.Array]:
     """The same over x U + b, of a cell that adds up."""
 
     @equations.each
-    def step(state: State, summed: jax.Array) -> tuple[State, jax.Array]:
+    def step(state: State, at: tuple[jax.Array, Mask]) -> tuple[State, jax.Array]:
+        summed, counts = at
         product = vector_product(equations.hidden(state), weights)
-        return _after(equations, own, state, summed + product, ())
+        return _after(equations, own, state, summed + product, (), counts)
 
-    return lax.scan(step, state, sums, unroll=equations.steps_at_once)
+    return lax.scan(step, state, (sums, mask), unroll=equations.steps_at_once)
 
 
 def _scan_apart(
     equations: Equations,
     weights: jax.Array,
+    mask: Mask,
     bias: jax.Array,
     own: Any,
     state: State,
@@ -111,16 +117,16 @@ def _scan_apart(
     hidden = equations.hidden
 
     @equations.each
-    def step(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
-        x_product, zero = at
+    def step(state: State, at: tuple[jax.Array, jax.Array, Mask]) -> tuple[State, jax.Array]:
+        x_product, zero, counts = at
         h_product = vector_product(hidden(state), weights) + zero
         if equations.together:
             assert equations.advance is not None
             state = equations.advance(own, state, x_product + bias, h_product)
             return state, hidden(state)
-        return _after(equations, own, state, h_product, (x_product, bias))
+        return _after(equations, own, state, h_product, (x_product, bias), counts)
 
-    return lax.scan(step, state, (products, zeros), unroll=equations.steps_at_once)
+    return lax.scan(step, state, (products, zeros, mask), unroll=equations.steps_at_once)
 
 
 # The scan is differentiated only by the sum that h W is added to, and one product afterwards gives
@@ -137,23 +143,23 @@ def _scan_forward(
     if equations.pull_back is not None and (equations.adds_up or one_by_one):
         forward = _forward_in_rows
     else:
-        forward = _forward_in_few if in_few else _forward_plain
+        forward = _forward_in_few if in_few and rest[-1] is None else _forward_plain
     return forward(equations, weights, bias, *rest)
 
 
 def _scan_backward(equations: Equations, pull_back: Partial, cotangents: Any) -> tuple[Any, ...]:
-    return pull_back(*cotangents)
+    return *pull_back(*cotangents), None  # no gradient by the mask
 
 
 def _forward_plain(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
-    own, first, products = rest
+    own, first, products, mask = rest
     operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
     if not equations.adds_up:
         operands = (bias, own, first, products, jnp.zeros_like(products))
     scan = _scan_of_sums if equations.adds_up else _scan_apart
-    (last, hs), pullback = jax.vjp(partial(scan, equations, weights), *operands)
+    (last, hs), pullback = jax.vjp(partial(scan, equations, weights, mask), *operands)
     before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
     return (last, hs), Partial(partial(_pull_back_plain, equations), pullback, before)
 
@@ -174,13 +180,14 @@ def _forward_in_rows(
 ) -> tuple[Any, Partial]:
     """The forward scan of cells with ``pull_back``: only the states and the activations are kept,
     and h W if the cell does not add up."""
-    own, first, products = rest
+    own, first, products, mask = rest
     size, unravel = _of_one(equations, first)
     starts: tuple[int, ...] = ()
 
     @equations.each
-    def step(state: State, x_product: jax.Array) -> tuple[State, jax.Array]:
+    def step(state: State, at: tuple[jax.Array, Mask]) -> tuple[State, jax.Array]:
         nonlocal starts
+        x_product, counts = at
         h_product = vector_product(equations.hidden(state), weights)
         if equations.together:
             x_product = x_product + bias  # in one pass with what comes after it
@@ -189,8 +196,11 @@ def _forward_in_rows(
         else:
             gates = equations.activate(own, state, x_product, h_product, bias)
             kept = [*gates, h_product]
-        state = equations.update(own, state, *gates)
-        row, starts = _row(state, kept)
+        after = equations.update(own, state, *gates)
+        row, starts = _row(after, kept)
+        state = after_step(counts, after, state)
+        if counts is not None:
+            row = jnp.concatenate([ravel_pytree(state)[0], row[size:]])
         if equations.steps_at_once > 1:
             row = in_one_operation(row)
             state = unravel(row[:size])
@@ -199,10 +209,10 @@ def _forward_in_rows(
     # In one array: each array that a scan writes takes XLA's CPU back end as long as one gate.
     if equations.adds_up and not equations.together:
         products = add_bias(products, bias)
-    last, rows = scan_in_one(step, first, products, equations.steps_at_once)
+    last, rows = scan_in_one(step, first, (products, mask), equations.steps_at_once)
     hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
     pull_back = partial(_pull_back_in_rows, equations, starts)
-    return (last, hs), Partial(pull_back, weights, own, first, rows)
+    return (last, hs), Partial(pull_back, weights, own, first, rows, mask)
 
 
 def _of_one(equations: Equations, first: State) -> tuple[int, Callable[[jax.Array], State]]:
@@ -234,6 +244,7 @@ def _pull_back_in_rows(
     own: Any,
     first: State,
     rows: jax.Array,
+    mask: Mask,
     d_last: State,
     d_hs: jax.Array,
 ) -> tuple[Any, ...]:
@@ -256,8 +267,11 @@ def _pull_back_in_rows(
 
     @equations.each
     def step(d_state: State, at: Any) -> tuple[Any, tuple[jax.Array, ...]]:
-        before, row, d_h = at
+        before, row, d_h, counts = at
         state = unravel(before)
+        if counts is not None:  # a skipped step passes the gradient on, and makes all others 0
+            zeros = jax.tree.map(jnp.zeros_like, d_state)
+            passed_on, d_state = after_step(counts, (zeros, d_state), (d_state, zeros))
         gates = jnp.concatenate([row[start : start + hidden_size] for start in starts])
         _, pullback = jax.vjp(updated, own, state, gates)
         d_own_here, d_state, d_gates = pullback((d_state, d_h))
@@ -271,9 +285,12 @@ def _pull_back_in_rows(
         _, pull_hidden = jax.vjp(hidden, state)
         d_sum = d_sums[-1]
         (d_recurrent,) = pull_hidden(d_sum @ transposed if together else weights @ d_sum)
+        d_state = jax.tree.map(jnp.add, d_state, d_recurrent)
+        if counts is not None:
+            d_state = jax.tree.map(jnp.add, d_state, passed_on)
         # What is added up over the steps: the gradients by own, and by a bias that is apart.
         added = (d_own_here, *d_sums[:-1])
-        return (added, jax.tree.map(jnp.add, d_state, d_recurrent)), d_sums
+        return (added, d_state), d_sums
 
     def one(carry: Any, at: Any) -> tuple[Any, tuple[jax.Array, ...]]:
         added, d_state = carry
@@ -284,7 +301,7 @@ def _pull_back_in_rows(
 
     apart = () if equations.adds_up else (weights[0],)  # as long as the bias
     start = (jax.tree.map(jnp.zeros_like, (own, *apart)), d_last)
-    over = (before, rows, d_hs)
+    over = (before, rows, d_hs, mask)
     ((d_own, *d_bias), d_first), d_sums = scan_in_one(one, start, over, steps_at_once, reverse=True)
     hs_before = jax.vmap(equations.each(lambda row: hidden(unravel(row))))(before)
     d_weights, *by_product = by_weights(hs_before, d_sums[-1])
@@ -292,12 +309,18 @@ def _pull_back_in_rows(
 
 
 def _after(
-    equations: Equations, own: Any, state: State, summed: jax.Array, apart: tuple[jax.Array, ...]
+    equations: Equations,
+    own: Any,
+    state: State,
+    summed: jax.Array,
+    apart: tuple[jax.Array, ...],
+    counts: Mask = None,
 ) -> tuple[State, jax.Array]:
     """State and hidden units after a step, from the sum a(t); or, for a cell that does not add up,
     from h W and, in ``apart``, x U and b."""
     operands = (apart[0], summed, apart[1]) if apart else (summed,)
-    state = equations.update(own, state, *equations.activate(own, state, *operands))
+    after = equations.update(own, state, *equations.activate(own, state, *operands))
+    state = after_step(counts, after, state)
     return state, equations.hidden(state)
 
 
@@ -306,7 +329,7 @@ def _forward_in_few(
 ) -> tuple[Any, Partial]:
     """The forward scan of other cells on accelerators: the sums are kept beside the states, and the
     activations are computed again."""
-    own, first, products = rest
+    own, first, products, _ = rest
     adds_up = equations.adds_up
     if adds_up:
         products = add_bias(products, bias)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell
+from jaxrnn.nets.base import Cell, Mask, after_step
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.recurrent import recurrent
 
@@ -33,21 +33,23 @@ def _times(a: Any, b: Any) -> Any:
     return Complex(a.real * b.real - a.imag * b.imag, a.real * b.imag + a.imag * b.real)
 
 
-def _scan(steps_at_once: int, a: Numbers, b: Numbers, h: Numbers) -> tuple[Any, Any]:
-    """h(t) = a(t) h(t-1) + b(t), a [T, H], or [H] if always the same: (last h, all h [T, H])."""
+def _scan(
+    steps_at_once: int, a: Numbers, b: Numbers, h: Numbers, mask: Mask = None
+) -> tuple[Any, Any]:
+    """:func:`linear_recurrence`, as JAX itself differentiates it."""
     if _is_fixed(a):
 
-        def step(h: Any, b: Any) -> tuple[Any, Any]:
-            h = _plus(_times(a, h), b)
+        def step(h: Any, at: tuple[Any, Mask]) -> tuple[Any, Any]:
+            h = after_step(at[1], _plus(_times(a, h), at[0]), h)
             return h, h
 
-        return lax.scan(step, h, b, unroll=steps_at_once)
+        return lax.scan(step, h, (b, mask), unroll=steps_at_once)
 
-    def step_with(h: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
-        h = _plus(_times(at[0], h), at[1])
+    def step_with(h: Any, at: tuple[Any, Any, Mask]) -> tuple[Any, Any]:
+        h = after_step(at[2], _plus(_times(at[0], h), at[1]), h)
         return h, h
 
-    return lax.scan(step_with, h, (a, b), unroll=steps_at_once)
+    return lax.scan(step_with, h, (a, b, mask), unroll=steps_at_once)
 
 
 def _is_fixed(a: Numbers) -> bool:
@@ -72,10 +74,18 @@ def _varying_recurrence_jvp(steps_at_once: int, primals: Any, tangents: Any) -> 
 
 
 def linear_recurrence(
-    a: Numbers, b: Numbers, h: Numbers, steps_at_once: int = 1
+    a: Numbers, b: Numbers, h: Numbers, steps_at_once: int = 1, mask: Mask = None
 ) -> tuple[Any, Any]:
-    """h(t) = a(t) h(t-1) + b(t), a [T, H], or [H] if always the same: (last h, all h [T, H])."""
-    return (_scan if _is_fixed(a) else _varying_recurrence)(steps_at_once, a, b, h)
+    """h(t) = a(t) h(t-1) + b(t), a [T, H], or [H] if always the same: (last h, all h [T, H]).
+
+    The steps that are False in ``mask`` [T] leave h as it is.
+    """
+    if isinstance(a, Complex) or isinstance(b, Complex) or _is_fixed(a):
+        return _scan(steps_at_once, a, b, h, mask)
+    if mask is not None:
+        counts = mask[:, None]
+        a, b = jnp.where(counts, a, 1), jnp.where(counts, b, 0)
+    return _varying_recurrence(steps_at_once, a, b, h)
 
 
 def _before(h: jax.Array, hs: jax.Array) -> jax.Array:
@@ -119,7 +129,9 @@ def linear_cell(
         h = _plus(_times(at[0], h), at[1])
         return h, h
 
-    def scan(params: Any, h: Any, of_all: tuple[Any, Any], at_once: int) -> tuple[Any, Any]:
-        return linear_recurrence(*of_all, h, at_once)
+    def scan(
+        params: Any, h: Any, of_all: tuple[Any, Any], at_once: int, mask: Mask = None
+    ) -> tuple[Any, Any]:
+        return linear_recurrence(*of_all, h, at_once, mask)
 
     return recurrent(init, initial_state, coefficients, advance, scan=scan, **others)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell, Params, State, without_outputs
+from jaxrnn.nets.base import Cell, Mask, Params, State, after_step, without_outputs
 from jaxrnn.nets.initializers import Initializer, require_initializer
 from jaxrnn.nets.products import add_bias, product
 
@@ -30,7 +31,7 @@ def recurrent(
     advance: Callable[[Any, State, Any], tuple[State, Any]],
     readout: Callable[[Params, Any, Any], jax.Array] = outputs,
     *,
-    scan: Callable[[Params, State, Any, int], tuple[State, Any]] | None = None,
+    scan: Callable[..., tuple[State, Any]] | None = None,
     scan_together: Callable[[Params, State, Any], Any] | None = None,
     advance_shared: Callable[[Params, State, Any], tuple[State, Any]] | None = None,
     gates: tuple[str, ...] = (),
@@ -45,9 +46,10 @@ def recurrent(
     of them (with ``scan_together`` those of B sequences, [T, B, ...], too), and the fast path does
     each for all time steps at once; ``advance`` alone stays in the scan.
     ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than that
-    scan, see :func:`jaxrnn.unroll`, and ``scan_together(params, states [B, ...], all p)`` all h
-    [T, B, ...] of B sequences. With ``advance_shared``, which computes what ``advance`` does, the
-    cell has a fast path for sequences that share the weights; its readout is then :func:`outputs`.
+    scan, see :func:`jaxrnn.unroll`; it may take ``mask`` as a keyword.
+    ``scan_together(params, states [B, ...], all p)`` may compute all h [T, B, ...] of B sequences.
+    With ``advance_shared``, which computes what ``advance`` does, the cell has a fast path for
+    sequences that share the weights; its readout is then :func:`outputs`.
     ``look(params, s(t-1), p(t))`` gives the activations of the ``gates``, in their order.
     ``advance`` and ``look`` get ``prepare(params)`` in place of the parameters, which is computed
     once, before the scan. ``init`` and ``before_joining`` are the :class:`Cell`'s.
@@ -57,8 +59,19 @@ def recurrent(
         require_initializer(initializer)
         return init(key, initializer)
 
-    def plain(params: Params, state: State, projected: Any, at_once: int) -> tuple[State, Any]:
-        return lax.scan(partial(advance, prepare(params)), state, projected, unroll=at_once)
+    def plain(
+        params: Params, state: State, projected: Any, at_once: int, mask: Mask = None
+    ) -> tuple[State, Any]:
+        prepared = prepare(params)
+
+        def one(state: State, at: tuple[Any, Any]) -> tuple[State, Any]:
+            after, h = advance(prepared, state, at[0])
+            return after_step(at[1], after, state), h
+
+        return lax.scan(one, state, (projected, mask), unroll=at_once)
+
+    scan = scan or plain
+    masked = scan if "mask" in signature(scan).parameters else plain
 
     activations = None
     if look is not None:
@@ -75,21 +88,29 @@ def recurrent(
             return state, readout(params, h, projected)
 
         def unroll(
-            params: Params, state: State, xs: jax.Array, steps_at_once: int = 1
+            params: Params,
+            state: State,
+            xs: jax.Array,
+            steps_at_once: int = 1,
+            mask: Mask = None,
         ) -> tuple[State, jax.Array]:
             projected = project(params, xs)
-            last, hs = (scan or plain)(params, state, projected, steps_at_once)
+            run = scan if mask is None else partial(masked, mask=mask)
+            last, hs = run(params, state, projected, steps_at_once)
             return last, readout(params, hs, projected)
 
-        def shared(params: Params, state: State, xs: jax.Array) -> tuple[State, jax.Array]:
+        def shared(
+            params: Params, state: State, xs: jax.Array, mask: Mask = None
+        ) -> tuple[State, jax.Array]:
             # With the projection inside of the scan: to keep that of all time steps in memory
             # takes longer than to compute it in many small products.
             assert advance_shared is not None
 
-            def one(state: State, x: jax.Array) -> tuple[State, Any]:
-                return advance_shared(params, state, project(params, x))
+            def one(state: State, at: tuple[jax.Array, Any]) -> tuple[State, Any]:
+                after, h = advance_shared(params, state, project(params, at[0]))
+                return after_step(at[1], after, state), h
 
-            last, hs = lax.scan(one, state, xs)
+            last, hs = lax.scan(one, state, (xs, mask))
             return last, readout_shared(params, hs, None)
 
         def together(params: Params, xs: jax.Array) -> jax.Array:
