@@ -18,6 +18,22 @@ _CPU_DEVICES = "JAX_NUM_CPU_DEVICES"
 _IN_64_BITS = " in float64"
 _ROOT = Path("/")  # where the kernel's files are
 
+# Results depend on these options of XLA, so every jit of the package takes them on a CPU.
+# XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
+# round differently. So a trial's outcome would depend on the number of trials in the batch. Without
+# these kernels it does not, to the bit, for three or more lanes per device. Fused by YNNPACK, some
+# sums of large batches are even wrong: of jax 0.10.2 by 13 % where measured (jax-ml/jax#39103).
+# If the machine has a second core, XLA would cut some loops of a net in two, though each core has
+# its own lanes. Then ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
+# LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
+# 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
+CPU_OPTIONS: dict[str, bool | int | str] = {
+    "xla_cpu_experimental_ynn_fusion_type": "",
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_backend_optimization_level": 1,
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+}
+
 
 def versions() -> dict[str, str]:
     """What the numbers were made with."""
@@ -74,6 +90,12 @@ def all_devices() -> "list[jax.Device]":
             fault = f"JAX_PLATFORMS {shown(named)} {rule}"
         reason = str(error).rsplit(" (", 1)[0]  # JAX's own advice follows
         raise InputError(f"{fault} ({reason})" if reason else fault) from None
+
+
+def compiler_options(**others: bool | int | str) -> dict[str, bool | int | str]:
+    """The options of ``jax.jit`` for JAX's own choice of a device: ``others``, and on a CPU
+    ``CPU_OPTIONS``."""
+    return (CPU_OPTIONS if all_devices()[0].platform == "cpu" else {}) | others
 
 
 def _fault_of_cpu_devices() -> str | None:

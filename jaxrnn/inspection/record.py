@@ -1,6 +1,7 @@
 """See a trained net remember: its states and gates over time, and how far its gradient reaches."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices
+from jaxrnn.machine import all_devices, compiler_options
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.problems import Sequence, Task
 from jaxrnn.problems.long_lag import noise_free
@@ -147,7 +148,7 @@ def look_at_both(experiment: Experiment, params: Params) -> Look:
         _both(experiment.length) if experiment.task == "noise_free" else two_drawn(parts.task)
     )
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=compiler_options())
     @in_full_precision
     @jax.vmap
     def look_at(sequence: Sequence) -> tuple[Record, jax.Array, jax.Array]:
@@ -188,7 +189,8 @@ def two_drawn(task: Task) -> Sequence:
     read back from the end, differ soonest from those of the first. If the task is to tell classes
     apart, it is of another class.
     """
-    drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(0), DRAWN))
+    draw = jax.jit(jax.vmap(task.draw), compiler_options=compiler_options())
+    drawn = draw(jax.random.split(jax.random.key(0), DRAWN))
     targets = np.asarray(drawn.targets)
     masks = np.ones(targets.shape[:2], bool) if drawn.mask is None else np.asarray(drawn.mask)
     first, *others = (one[mask][::-1] for one, mask in zip(targets, masks, strict=True))

@@ -11,13 +11,12 @@ import optax
 
 from jaxrnn.errors import InputError, Note, shown
 from jaxrnn.experiment import Experiment
+from jaxrnn.machine import compiler_options
 from jaxrnn.names import called
 from jaxrnn.nets import Cell, Initializer
 from jaxrnn.nets.base import Params, run
 from jaxrnn.problems.task import Sequence, Task, are_symbols
 from jaxrnn.training.objectives import OBJECTIVES, Goal, Objective
-
-_QUICK = {"xla_backend_optimization_level": 0}  # compiled in half the time, and run once
 
 LOOKED_AT = 256
 """Sequences whose symbols are looked at."""
@@ -168,7 +167,8 @@ def check_draws(name: str, task: Task) -> None:
     keys = jax.random.split(jax.random.key(0), LOOKED_AT)
     # This is done on the host. If sequences share a part, XLA would compute it while it compiles;
     # with long sequences this takes seconds, and XLA says so on the terminal.
-    draw = jax.jit(jax.vmap(task.draw), compiler_options=_QUICK)
+    quick = compiler_options(xla_backend_optimization_level=0)  # it is run once
+    draw = jax.jit(jax.vmap(task.draw), compiler_options=quick)
     drawn = jax.device_get(draw(keys))
     if all((array == array[:1]).all() for array in (drawn.inputs, drawn.targets)):
         raise InputError(

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxrnn.machine import usable_cores
+from jaxrnn.machine import CPU_OPTIONS, usable_cores
 from jaxrnn.training.trial import Settings
 
 Result = TypeVar("Result")
@@ -40,20 +40,6 @@ class Memory(NamedTuple):
     kept: int  # its arguments and what it gives
     temporary: int
 
-
-# XLA chooses its YNNPACK and multi-threaded Eigen kernels by the size of the whole batch, and they
-# round differently. So a trial's outcome would depend on the number of trials in the batch. Without
-# these kernels it does not, to the bit, for three or more lanes per device.
-# If the machine has a second core, XLA would cut some loops of a net in two, though each core has
-# its own lanes. Then ten trials of the LSTM at T = 100 on one device of two took 1.17 of the time.
-# LLVM's level 3, the default, unrolls loops over short axes before it can vectorise them: at level
-# 1 a program is compiled in 0.6 of the time, and an update at T = 10 takes 0.9 of it.
-CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": "",
-    "xla_cpu_multi_thread_eigen": False,
-    "xla_backend_optimization_level": 1,
-    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
-}
 
 AXIS = ("lanes",)
 OF_LANES = PartitionSpec(*AXIS)  # of arrays [N, ...]
