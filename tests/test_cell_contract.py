@@ -40,30 +40,21 @@ from jaxrnn import Cell, InputError, unroll
 SIZES = 4, 3, 2
 SHAPE = 9, 4  # T, I
 
-STACKS = {"simple_rnn, 3 layers": 3, "lstm, 3 layers": 3, "gru, 2 layers": 2}
-NETS = [*KINDS, "simple_rnn, 3 layers", "lstm, 3 layers"]
-# They differ from their cell in a number or a function of its equations alone, so that they are
-# left out of what such a thing cannot change.
-BY_EQUATIONS = ("janet, ", "co_rnn, ", "slstm, ", "one_cell, ", "delta_net, ", "s6, ")
-BY_EQUATIONS += ("delta_product, ",)
-over_all = pytest.mark.parametrize("kind", NETS)
-MOST = [kind for kind in NETS if not kind.startswith(BY_EQUATIONS)]
-over_most = pytest.mark.parametrize("kind", MOST)
-ONE_LAYER = [kind for kind in KINDS if not kind.startswith(BY_EQUATIONS)]
-
-
-def some_at_once(kinds: Iterable[str], *few: str) -> list[Any]:
-    """Kinds, all of them slow but for a few."""
-    return [kind if kind in few else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
-
-
-OF_LAYERS = ("lstm, 3 layers", "gru, 2 layers")
-# One for each way to write a scan. The others are slow where another test, or the transcriptions,
-# would tell as much.
+STACKS = {"simple_rnn, 3 layers": 3, "lstm, 3 layers": 3}
+NETS = [*KINDS, *STACKS]
+# One for each way to write a scan; of the others the transcriptions tell as much. And a few of them
+# for what does not depend on how a scan is written.
 FEW = ("lstm", "lstm_peephole", "lstm_layer_norm", "gru", "min_lstm", "one_cell", "sco_rnn")
-FEW += ("delta_net", *OF_LAYERS)
+FEW += ("delta_net", "lstm, 3 layers")
+FEWER = ("lstm", "min_lstm", "lstm, 3 layers")
 
-over_few = pytest.mark.parametrize("kind", some_at_once(MOST, *FEW))
+
+def over(kinds: Iterable[str], few: Iterable[str]) -> Any:
+    """A test of some kinds, all of them slow but for a few."""
+    return pytest.mark.parametrize(
+        "kind",
+        [kind if kind in few else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds],
+    )
 
 
 def build(kind: str, sizes: tuple = SIZES, change: Any = lambda cell: cell) -> Cell:
@@ -74,11 +65,11 @@ def build(kind: str, sizes: tuple = SIZES, change: Any = lambda cell: cell) -> C
 
 
 class Case(NamedTuple):
-    """A cell with random parameters, none of them 0, and what it may begin with; all float64."""
+    """A cell with random parameters, none of them 0, and a state to begin with; all float64."""
 
     cell: Cell
     params: Any
-    states: dict[str, Any]
+    state: Any
     inputs: dict[str, jax.Array]
 
 
@@ -89,115 +80,141 @@ def case(kind: str) -> Case:
         # Numbers with which rectified units are on at first and no exponential becomes large.
         params = random_params(cell, seed=6)
         assert all(np.all(np.asarray(leaf) != 0) for leaf in jax.tree.leaves(params))
-        first, symbols = cell.initial_state(params), random_symbols(SHAPE)
+        symbols = random_symbols(SHAPE)
         return Case(
             cell,
             params,
-            {"first": first, "another": random_like(first, seed=7)},
+            random_like(jax.eval_shape(cell.initial_state, params), seed=7),
             {
                 "vectors": random_vectors(SHAPE),
                 "symbols": symbols,
-                "one-hot": jax.nn.one_hot(symbols, SIZES[0]),
+                "one-hot": jnp.eye(SIZES[0])[symbols],
             },
         )
 
 
-# Programs are compiled once for several tests, since to compile is all their time.
+# Against the transcriptions of cells_numpy
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+MASK = np.array([0, 1, 1, 0, 1, 1, 1, 0, 0], bool)
+
+
+@partial(jax.jit, static_argnums=0)
+def everything(cell: Cell, params: Any, state: Any, xs: jax.Array, masked: jax.Array) -> Any:
+    """In one program, since to compile is all its time: results and gradients from a state; the
+    same with a mask, from the cell's own state; last state, outputs and gates step by step."""
+
+    def step(state: Any, x: jax.Array) -> Any:
+        seen = cell.activations(params, state, x) if cell.activations else {}
+        state, y = cell.step(params, state, x)
+        return state, (y, seen)
+
+    def summed(params: Any) -> tuple[jax.Array, Any]:
+        last, ys = unroll(cell, params, masked, mask=MASK)
+        return random_sum((last, ys[np.flatnonzero(MASK)])), (last, ys)
+
+    last, (ys, seen) = lax.scan(step, state, xs)
+    by_params, with_mask = jax.grad(summed, has_aux=True)(params)
+    return results_and_gradients(cell, params, state, xs), (with_mask, by_params), (last, ys), seen
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kind", NETS)
+def test_results_and_gradients_are_the_transcriptions(kind):
+    """Outputs, last state, gates, and the gradients of a random sum of outputs and last state; with
+    a mask, too, where what is skipped is not a number."""
+    cell, params, state, inputs = case(kind)
+    xs = np.asarray(inputs["vectors"])
+    (results, gradients), (masked, of_masked), stepped, seen = everything(
+        cell, params, state, xs, np.where(MASK[:, None], xs, np.nan)
+    )
+
+    def transcribed(params: Any, state: Any, xs: np.ndarray = xs) -> cells_numpy.Run:
+        return cells_numpy.run(name_of(kind), params, xs, state, **KINDS.get(kind, {}))
+
+    def total(one: cells_numpy.Run) -> float:
+        leaves = jax.tree.leaves((one.state, one.outputs))
+        flat = np.concatenate([np.ravel(leaf) for leaf in leaves])
+        return factors(flat.size) @ flat  # as random_sum of helpers
+
+    def known(state: Any) -> Any:
+        return jax.tree.map(np.asarray, in_equations(state))
+
+    begun = known(state)
+    expected = transcribed(params, begun)
+    for last, ys in (results, stepped):
+        assert ys.dtype == np.float64
+        np.testing.assert_allclose(ys, expected.outputs, **EXACT)
+        assert_trees_close(known(last), expected.state, **EXACT)
+    named: list[str] = []
+    if cell.activations is not None:
+        jax.eval_shape(lambda x: named.extend(cell.activations(params, state, x)), xs[0])
+        assert_trees_close(seen, expected.gates, **EXACT)
+    assert tuple(named) == (() if cell.activations is None else cell.gates)
+
+    zeros = jax.tree.map(np.zeros_like, begun)
+    expected = transcribed(params, zeros, xs[MASK])
+    np.testing.assert_allclose(masked[1][MASK], expected.outputs, **EXACT)
+    assert not masked[1][~MASK].any()
+    assert_trees_close(known(masked[0]), expected.state, **EXACT)
+
+    if kind == "memory_blocks":  # its gradient is truncated; test_memory_blocks.py has it
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of_masked))
+        return
+    close = {"rtol": 1e-6, "atol": 1e-9}
+    slopes = central_differences(lambda params: total(transcribed(params, begun)), params)
+    assert_trees_close(gradients[0], slopes, **close)
+    slopes = central_differences(lambda moved: total(transcribed(params, known(moved))), state)
+    assert_trees_close(gradients[1], slopes, **close)
+    slopes = central_differences(lambda params: total(transcribed(params, zeros, xs[MASK])), params)
+    assert_trees_close(of_masked, slopes, **close)
+
+
+# The forms of a cell against each other
 
 run = jax.jit(unroll, static_argnums=0)
 
 
 @cache
 def results(
-    kind: str,
-    inputs: str = "vectors",
-    state: str = "another",
-    is_plain: bool = False,
-    steps_at_once: int = 1,
+    kind: str, inputs: str = "vectors", is_plain: bool = False, steps_at_once: int = 1
 ) -> Any:
     """(Last state, outputs), and the gradients by parameters and state."""
-    cell, params, states, xs = case(kind)
+    cell, params, state, xs = case(kind)
     cell = plain(cell) if is_plain else cell
     with jax.enable_x64(True):
-        return results_and_gradients(cell, params, states[state], xs[inputs], steps_at_once)
+        return results_and_gradients(cell, params, state, xs[inputs], steps_at_once)
 
 
-@partial(jax.jit, static_argnums=0)
-def look_and_step(cell: Cell, params: Any, state: Any, x: jax.Array) -> Any:
-    seen = cell.activations(params, state, x) if cell.activations else {}
-    state, y = cell.step(params, state, x)
-    return state, (y, seen)
+@over(NETS, FEW)
+def test_the_fast_path_of_symbols_is_the_plain_scan_of_their_one_hot_vectors(kind):
+    expected = results(kind, "one-hot", is_plain=True)
+    assert_trees_close(results(kind, "symbols"), expected, **FLOAT64)
 
 
-@cache
-def stepped(kind: str, state: str = "another") -> Any:
-    """Last state, outputs and activations, step by step."""
-    cell, params, states, inputs = case(kind)
-    last, rows = states[state], []
+@over(NETS, ("lstm", "lstm_peephole", "gru", "one_cell", "sco_rnn", "lstm, 3 layers"))
+def test_several_steps_at_once_give_the_same(kind):
+    cell, params, state, xs = case(kind)
     with jax.enable_x64(True):
-        for x in inputs["vectors"]:
-            last, row = look_and_step(cell, params, last, x)
-            rows.append(row)
-        return last, *jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+        traced = results_and_gradients.trace(cell, params, state, xs["symbols"], 4)
+    # A sum of all that was let in needs no loop, and the elimination goes row by row.
+    expected = {"one_cell": set(), "sco_rnn": {"1", "4"}}.get(name_of(kind), {"4"})
+    assert set(re.findall(r"unroll=(\d+)", str(traced.jaxpr))) == expected
+    ours = results(kind, "symbols", steps_at_once=4)
+    assert_trees_close(ours, results(kind, "symbols"), **FLOAT64)
 
 
-@pytest.mark.parametrize(
-    ("kind", "inputs"),
-    [(kind, "vectors") for kind in NETS]
-    # That symbols act as vectors is tested for each.
-    + [
-        pytest.param(kind, "symbols", marks=[pytest.mark.slow] * (kind not in FEW)) for kind in NETS
-    ],
-)
-def test_the_fast_path_gives_the_results_and_gradients_of_the_plain_scan(kind, inputs):
-    expected = results(kind, inputs, is_plain=True)
-    assert_trees_close(results(kind, inputs), expected, **FLOAT64)
-
-
-@over_all
-def test_symbols_act_as_their_one_hot_vectors(kind):
-    expected = results(kind, "one-hot", "first")
-    assert_trees_close(results(kind, "symbols", "first"), expected, **FLOAT64)
-
-
-@over_all
-def test_step_by_step_gives_what_unroll_gives(kind):
-    for state in ("first", "another"):
-        last, outputs, _ = stepped(kind, state)
-        assert_trees_close((last, outputs), results(kind, "vectors", state)[0], **FLOAT64)
-
-
-@pytest.mark.parametrize(
-    ("kind", "is_plain"),
-    [
-        pytest.param(kind, False, id=f"{kind}-fast", marks=[pytest.mark.slow] * (kind not in FEW))
-        for kind in (*ONE_LAYER, *OF_LAYERS)
-    ]
-    # The plain scan is the same one whatever the cell.
-    + [pytest.param(kind, True, id=f"{kind}-plain") for kind in ("lstm", "gru", *OF_LAYERS)],
-)
-def test_several_steps_at_once_give_the_same(kind, is_plain):
-    inputs = "vectors" if is_plain else "symbols"
-    cell, params, states, xs = case(kind)
-    with jax.enable_x64(True):
-        traced = partial(results_and_gradients.trace, plain(cell) if is_plain else cell)
-        loops = str(traced(params, states["another"], xs[inputs], 4).jaxpr)
-    # A sum of all that was let in needs no loop.
-    expected = set() if kind.startswith("one_cell") and not is_plain else {"4"}
-    if kind == "sco_rnn":
-        expected = {"1", "4"}  # the elimination goes row by row
-    assert set(re.findall(r"unroll=(\d+)", loops)) == expected
+@pytest.mark.parametrize("kind", ["gru", "lstm, 3 layers"])
+def test_several_steps_at_once_of_the_plain_scan_give_the_same(kind):
     assert_trees_close(
-        results(kind, inputs, is_plain=is_plain, steps_at_once=4),
-        results(kind, inputs, is_plain=is_plain),
-        **FLOAT64,
+        results(kind, is_plain=True, steps_at_once=4), results(kind, is_plain=True), **FLOAT64
     )
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", GATED)
+@over(GATED, ("lstm", "lstm_peephole", "gru"))
 def test_what_is_done_apart_on_accelerators_gives_the_same(kind, monkeypatch):
-    _, params, states, inputs = case(kind)
+    _, params, state, inputs = case(kind)
     expected = results(kind, "symbols")
     on_cpu, chosen = lax.platform_dependent, []
 
@@ -207,41 +224,31 @@ def test_what_is_done_apart_on_accelerators_gives_the_same(kind, monkeypatch):
 
     monkeypatch.setattr(lax, "platform_dependent", of_others)
     # A cell of its own, for which nothing has been traced yet.
-    ours = results_and_gradients(build(kind), params, states["another"], inputs["symbols"], 4)
+    ours = results_and_gradients(build(kind), params, state, inputs["symbols"], 4)
     assert_trees_close(ours, expected, **FLOAT64)
     assert {"apart", "by_product"} <= set(chosen)
 
 
 @pytest.mark.usefixtures("x64")
-@over_few
+@over(NETS, FEWER)
 def test_unroll_starts_from_the_initial_state_of_the_cell(kind):
-    def moved(state: Any) -> Any:
-        return jax.tree.map(lambda leaf: leaf + 0.3, state)
-
     def shifted(one: Cell) -> Cell:
-        return one._replace(initial_state=lambda params: moved(one.initial_state(params)))
+        def moved(params: Any) -> Any:
+            return jax.tree.map(lambda leaf: leaf + 0.3, one.initial_state(params))
 
-    cell, params, states, inputs = case(kind)
-    xs = inputs["vectors"]
-    ours = run(build(kind, change=shifted), params, xs)
-    expected, _ = results_and_gradients(cell, params, moved(states["first"]), xs)
+        return one._replace(initial_state=moved)
+
+    cell, params, _, inputs = case(kind)
+    other = build(kind, change=shifted)
+    ours = run(other, params, inputs["vectors"])
+    expected, _ = results_and_gradients(
+        cell, params, other.initial_state(params), inputs["vectors"]
+    )
     assert_trees_close(ours, expected, **FLOAT64)
-    (_, from_usual_state), _ = results(kind, "vectors", "first")
-    assert abs(ours[1] - from_usual_state)[0].max() > 1e-3
+    assert abs(ours[1] - run(cell, params, inputs["vectors"])[1])[0].max() > 1e-3
 
 
-@pytest.mark.usefixtures("x64")
-@over_most
-def test_a_sequence_cut_in_parts_goes_on_from_the_state(kind):
-    cell, params, states, inputs = case(kind)
-    last, outputs = states["another"], []
-    for part in jnp.split(inputs["vectors"], 3):  # of one length, so that one program runs them
-        last, ys = run(cell, params, part, last)
-        outputs.append(ys)
-    assert_trees_close((last, jnp.concatenate(outputs)), results(kind)[0], **FLOAT64)
-
-
-@over_few
+@over(NETS, FEWER)
 def test_rows_of_a_batch_do_not_touch_each_other(kind):
     cell = case(kind).cell
     run_batch = jax.jit(jax.vmap(partial(unroll, cell)))
@@ -264,18 +271,18 @@ def test_rows_of_a_batch_do_not_touch_each_other(kind):
         assert_trees_close(*(jax.tree.map(itemgetter(row), b) for b in (poisoned, batch)), 0, 0)
 
 
-@over_few
+@over(NETS, FEWER)
 def test_results_and_gradients_have_the_precision_of_the_parameters(kind):
-    cell, params, _, inputs = case(kind)
+    cell, params, state, inputs = case(kind)
 
     def in_precision(dtype: Any) -> tuple[Any, Any]:
         cast = partial(jax.tree.map, lambda leaf: leaf.astype(dtype))
-        both = cast((params, inputs["vectors"]))
-        of_sum = jax.grad(lambda *both: jnp.sum(unroll(cell, *both)[1]))
+        three = cast((params, inputs["vectors"], state))
+        of_sum = jax.grad(lambda *three: jnp.sum(unroll(cell, *three)[1]))
         # The gradients' types are known from a trace, without another program to compile.
-        return run(cell, *both), jax.eval_shape(of_sum, *both)
+        return run(cell, *three), jax.eval_shape(of_sum, *three)
 
-    exact, (in_params, _) = results(kind, "vectors", "first")
+    exact, (in_params, _) = results(kind)
     assert {leaf.dtype for leaf in jax.tree.leaves((exact, in_params))} == {jnp.dtype("float64")}
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(exact))
     # Of bfloat16's 8 bits one or two are lost on the way.
@@ -286,10 +293,10 @@ def test_results_and_gradients_have_the_precision_of_the_parameters(kind):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", some_at_once(ONE_LAYER, *FEW))
+@over(KINDS, ("lstm", "lstm_layer_norm", "min_lstm", "one_cell", "sco_rnn"))
 def test_forward_derivatives_are_those_of_reverse_mode_or_refused(kind):
-    cell, params, states, inputs = case(kind)
-    xs, at = inputs["vectors"], (params, states["another"])
+    cell, params, state, inputs = case(kind)
+    xs, at = inputs["vectors"], (params, state)
     direction = random_like(at, seed=2)
 
     def total(form: Cell, params: Any, state: Any) -> jax.Array:
@@ -308,7 +315,7 @@ def test_forward_derivatives_are_those_of_reverse_mode_or_refused(kind):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", some_at_once(ONE_LAYER, "lstm", "gru", "min_lstm", "one_cell"))
+@over(KINDS, ("lstm", "gru", "min_lstm"))
 def test_the_hessian_and_forward_mode_of_the_gradient_are_those_of_the_plain_scan(kind):
     cell = build(kind, (2, 2, 2))
     params, xs = random_params(cell), random_vectors((3, 2))
@@ -330,65 +337,3 @@ def test_the_hessian_and_forward_mode_of_the_gradient_are_those_of_the_plain_sca
     np.testing.assert_allclose(fast, expected, rtol=1e-10, atol=1e-12)
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(along, expected @ direction, rtol=1e-9, atol=1e-11)
-
-
-# Against the transcriptions of cells_numpy
-
-EXACT = {"rtol": 1e-12, "atol": 1e-12}
-over_states = pytest.mark.parametrize("state", ["first", "another"])
-
-
-def transcribed(kind: str, params: Any, state: Any) -> cells_numpy.Run:
-    xs = np.asarray(case(kind).inputs["vectors"])
-    return cells_numpy.run(name_of(kind), params, xs, state, **KINDS.get(kind, {}))
-
-
-def first_or_another(kind: str, state: str) -> Any:
-    """A state as the equations know it; the first is zeros, not what the cell says it is."""
-    with jax.enable_x64(True):
-        arrays = jax.tree.map(np.asarray, in_equations(case(kind).states[state]))
-    return jax.tree.map(np.zeros_like, arrays) if state == "first" else arrays
-
-
-@over_states
-@over_all
-def test_outputs_and_last_state_are_the_transcriptions(kind, state):
-    expected = transcribed(kind, case(kind).params, first_or_another(kind, state))
-    for last, ys, *_ in (results(kind, "vectors", state)[0], stepped(kind, state)):
-        assert ys.dtype == np.float64
-        np.testing.assert_allclose(ys, expected.outputs, **EXACT)
-        with jax.enable_x64(True):
-            assert_trees_close(in_equations(last), expected.state, **EXACT)
-
-
-@pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if of_kind(kind, SIZES).gates])
-def test_activations_are_the_gates_of_every_step(kind):
-    cell, params, states, inputs = case(kind)
-    named: list[str] = []
-    look = partial(cell.activations, params, states["another"])
-    jax.eval_shape(lambda x: named.extend(look(x)), inputs["vectors"][0])
-    assert tuple(named) == cell.gates
-    *_, gates = stepped(kind)
-    expected = transcribed(kind, params, first_or_another(kind, "another")).gates
-    assert_trees_close(gates, expected, **EXACT)
-
-
-@pytest.mark.usefixtures("x64")
-@over_states
-@pytest.mark.parametrize("kind", [k for k in NETS if k != "memory_blocks"])
-def test_gradient_is_the_slope_of_the_transcription(kind, state):
-    # That of memory blocks is truncated; test_memory_blocks.py has it.
-    def total(params: Any, state: Any) -> float:
-        one = transcribed(kind, params, jax.tree.map(np.asarray, in_equations(state)))
-        leaves = jax.tree.leaves((one.state, one.outputs))
-        flat = np.concatenate([np.ravel(leaf) for leaf in leaves])
-        return factors(flat.size) @ flat  # as random_sum of helpers
-
-    _, params, states, _ = case(kind)
-    _, (in_params, in_state) = results(kind, "vectors", state)
-    slopes = central_differences(lambda params: total(params, states[state]), params)
-    assert_trees_close(in_params, slopes, rtol=1e-6, atol=1e-9)
-    if state == "another":  # at the first there may be -inf, and curves too sharp for a difference
-        slopes = central_differences(lambda moved: total(params, moved), states[state])
-        assert_trees_close(in_state, slopes, rtol=1e-6, atol=1e-9)
