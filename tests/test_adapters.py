@@ -60,7 +60,14 @@ def equinox_gru(num_inputs, hidden_size, num_outputs):
 
 LSTMS = (nnx_lstm, nnx_optimized_lstm, linen_lstm, equinox_lstm)
 GRUS = (nnx_gru, linen_gru, equinox_gru)
-over_adapters = pytest.mark.parametrize("build", [*LSTMS, *GRUS])
+FEW = (nnx_gru, linen_lstm, equinox_gru)  # one of each library
+over_adapters = pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(build, marks=[pytest.mark.slow] * (build not in FEW))
+        for build in (*LSTMS, *GRUS)
+    ],
+)
 
 SIZES = NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS = 7, 6, 5
 NUM_STEPS = 9
@@ -187,9 +194,8 @@ def test_weights_and_states_are_of_jaxs_default_type_and_symbols_act_as_vectors(
 SHORT = Experiment(length=4, trials=2, hidden_size=10, max_steps=6000, initializer="xavier")
 
 
-@pytest.mark.parametrize(
-    "build", [nnx_gru, *(pytest.param(b, marks=pytest.mark.slow) for b in (*LSTMS, *GRUS[1:]))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [*LSTMS, *GRUS])
 def test_each_solves_a_short_length(build, monkeypatch):
     monkeypatch.setitem(CELLS, "theirs", build)
     outcomes = run_trials(replace(SHORT, cell="theirs"))

@@ -1,5 +1,7 @@
 """A causal convolution in front of a cell: its equations, in a stack, and as a setting."""
 
+from functools import partial
+
 import cells_numpy
 import jax
 import jax.numpy as jnp
@@ -30,22 +32,23 @@ def by_hand(params, xs, width):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("width", [2, 4])
-@pytest.mark.parametrize("name", ["lstm", "gru", "delta_net"])
+@pytest.mark.parametrize(("name", "width"), [("lstm", 2), ("gru", 4), ("delta_net", 4)])
 def test_the_cell_sees_the_convolution_of_its_last_inputs(name, width):
     cell = convolved(CELLS[name](D, H, O), I, D, width)
     params, xs = random_params(cell, seed=3), random_vectors((T, I))
     first = jax.tree.map(np.asarray, cell.initial_state(params).cell)
     state = first if isinstance(first, tuple) else (first,)
     expected = cells_numpy.run(name, params.cell, by_hand(params, xs, width), state)
-    last, ys = unroll(cell, params, xs)
+    last, ys = jax.jit(partial(unroll, cell))(params, xs)
     np.testing.assert_allclose(ys, expected.outputs, rtol=1e-12, atol=1e-12)
     e = np.asarray(xs) @ np.asarray(params.embedding)
     np.testing.assert_allclose(last.before, e[T - width + 1 :], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", ["lstm", "gru", "lru", "exp_rnn"])
+@pytest.mark.parametrize(
+    "name", ["lstm", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gru", "lru", "exp_rnn"))]
+)
 def test_every_way_to_compute_it_gives_the_same(name):
     cell = convolved(CELLS[name](D, H, O), I, D)
     params = random_params(cell, seed=3)

@@ -1,15 +1,20 @@
-"""The first weights of the cells of this decade, as their sources have them; and their options."""
+"""The first weights of cells, as their sources have them, and their options; gates open and shut,
+and memories that nothing drives."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from helpers import first_params, random_params
 
 from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
-from jaxrnn.nets.initializers import chrono, small_steps
+from jaxrnn.nets.gru import janet, mgu, ugrnn
+from jaxrnn.nets.initializers import chrono, small_steps, uniform
 from jaxrnn.nets.orthogonal import _exponential, _inverse
-from jaxrnn.training.trial import build, settings_of, trial_key
+from jaxrnn.nets.oscillators import OscillatorState, co_rnn
 
 KEY, I, O = jax.random.key(0), 5, 3  # noqa: E741
 
@@ -109,7 +114,7 @@ def test_a_long_memory_keeps_its_norm(name):
     skew = 0.3 * jax.random.normal(KEY, params.skew.shape)
     params = params._replace(skew=skew, bias=jnp.zeros(H))
     h = jax.random.normal(jax.random.key(1), (H,))
-    last, _ = unroll(cell, params, jnp.zeros((1000, I)), h)
+    last, _ = jax.jit(partial(unroll, cell))(params, jnp.zeros((1000, I)), h)
     assert np.linalg.norm(last) == pytest.approx(np.linalg.norm(h), rel=2e-3)
     factors = cell.rate_factors(params)
     assert factors.skew == 0.1
@@ -136,7 +141,7 @@ def test_the_inverse_and_its_derivatives_are_those_of_lapack(size):
         def loss(A):
             return jnp.sum(jnp.sin(inverse(A)) ** 2)
 
-        return jax.grad(loss)(A), jax.jvp(loss, (A,), (A,))[1]
+        return jax.jit(lambda A: (jax.grad(loss)(A), jax.jvp(loss, (A,), (A,))[1]))(A)
 
     for ours, lapacks in zip(derivatives(_inverse), derivatives(jnp.linalg.inv), strict=True):
         np.testing.assert_allclose(ours, lapacks, atol=1e-4 * np.max(np.abs(lapacks)))
@@ -152,9 +157,7 @@ def test_the_inverse_and_its_derivatives_are_those_of_lapack(size):
 )
 def test_a_first_bias_of_what_is_kept_makes_them_keep_more(cell, leaf, change):
     def params(bias):
-        experiment = Experiment(cell=cell, length=5, forget_bias=bias, trials=1)
-        settings = jax.tree.map(lambda a: a[0], settings_of(experiment))
-        return build(experiment).init(trial_key(0, 0), settings).params
+        return first_params(Experiment(cell=cell, length=5, forget_bias=bias, trials=1))
 
     np.testing.assert_allclose(leaf(params(1.0)) - leaf(params(0.0)), change, rtol=1e-5)
 
@@ -163,6 +166,77 @@ def test_chrono_makes_the_decay_slow():
     far = first("gated_delta_net", 8, chrono(1000)).gate_bias[1]
     near = first("gated_delta_net", 8, chrono(3)).gate_bias[1]
     assert far < near - 1
+
+
+@pytest.mark.parametrize("size", [pytest.param(1e2, marks=pytest.mark.slow), 1e4])
+@pytest.mark.parametrize("builder", [janet, ugrnn, mgu])
+def test_open_and_shut_gates_have_finite_values_and_gradients(builder, size):
+    cell = builder(I, 3, O)
+    params = jax.tree.map(lambda leaf: size * leaf, random_params(cell))
+    xs = jnp.asarray(np.random.default_rng(0).standard_normal((50, I)), jnp.float32)
+    run = jax.jit(jax.value_and_grad(lambda params: jnp.mean(unroll(cell, params, xs)[1] ** 2)))
+    value, gradients = run(params)
+    assert value > 0
+    assert all(np.isfinite(leaf).all() for leaf in (value, *jax.tree.leaves(gradients)))
+
+
+@pytest.mark.parametrize(("builder", "sign"), [(janet, 1), (ugrnn, 1), (mgu, -1)])
+def test_chrono_makes_every_cell_of_one_gate_keep_what_it_has(builder, sign):
+    size, num_steps = 2000, 101
+    params = builder(3, size, 3).init(jax.random.key(0), chrono(num_steps))
+    gate, candidate = np.split(np.asarray(params.bias), 2)
+    # exp of them uniform on [1, 100]
+    times = np.exp(sign * gate)
+    assert times.min() >= 1 - 1e-5
+    assert times.max() <= 100 * (1 + 1e-5)
+    assert times.mean() == pytest.approx(50.5, abs=4 * 99 / np.sqrt(12 * size))
+    np.testing.assert_array_equal(candidate, np.zeros(size))
+    # In a step of no input from h = 1 to the candidate 0, of weights 0, a part 1 / u is lost.
+    zeros = params._replace(
+        input_weights=jnp.zeros_like(params.input_weights),
+        recurrent_weights=jnp.zeros_like(params.recurrent_weights),
+    )
+    h, _ = builder(3, size, 3).step(zeros, jnp.ones(size), jnp.zeros(3))
+    np.testing.assert_allclose(h, times / (1 + times), rtol=1e-5)
+
+
+def test_the_setting_input_bias_is_the_minimal_gated_units():
+    usual = Experiment(cell="mgu", length=5, hidden_size=4, trials=1)
+    told = first_params(Experiment(cell="mgu", length=5, hidden_size=4, trials=1, input_bias=-2.0))
+    added = np.asarray(told.bias) - np.asarray(first_params(usual).bias)
+    np.testing.assert_array_equal(added, [-2.0] * 4 + [0.0] * 4)
+
+
+@pytest.mark.parametrize("initializer", [xavier(), uniform()])
+def test_first_weights_and_biases_are_the_papers_whatever_the_initializer(initializer):
+    num_inputs, hidden_size, num_outputs = 40, 30, 50
+    params = co_rnn(num_inputs, hidden_size, num_outputs).init(jax.random.key(0), initializer)
+    inner, outer = (1 / np.sqrt(fan_in) for fan_in in (40 + 2 * 30, 30))
+    limits = (inner, inner, inner, outer, outer)
+    sizes = ((40, 30), (60, 30), (30,), (30, 50), (50,))
+    for values, limit, shape in zip(map(np.asarray, params), limits, sizes, strict=True):
+        assert values.shape == shape
+        assert np.abs(values).max() <= limit
+        # Each misses once in a thousand times or less, but the keys are fixed.
+        assert np.abs(values).max() > limit * (1 - 7 / values.size)
+        assert abs(values.mean()) < 3.5 * limit / np.sqrt(3 * values.size)
+    everything = np.concatenate(
+        [np.ravel(leaf) / limit for leaf, limit in zip(params, limits, strict=True)]
+    )
+    assert len(np.unique(everything)) > 0.99 * everything.size
+
+
+def test_undriven_oscillators_are_damped():
+    cell = co_rnn(1, 2, 1)
+    params = jax.tree.map(jnp.zeros_like, cell.init(jax.random.key(0), xavier()))
+    start = OscillatorState(jnp.array([1.0, -2.0]), jnp.array([0.0, 1.0]))
+    run = jax.jit(partial(unroll, cell))
+    last, _ = run(params, jnp.zeros((1000, 1)), start)
+    # y'' = -gamma y - epsilon y', whose slower root is the rate; dt is small beside it
+    rate = (4.7 - np.sqrt(4.7**2 - 4 * 2.7)) / 2
+    before, _ = run(params, jnp.zeros((900, 1)), start)
+    ratio = np.asarray(last.hidden) / np.asarray(before.hidden)
+    np.testing.assert_allclose(np.log(ratio), -rate * 100 * 0.042, rtol=0.02)
 
 
 @pytest.mark.parametrize(

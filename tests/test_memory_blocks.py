@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import assert_trees_close
 from jax.flatten_util import ravel_pytree
 
 from jaxrnn import InputError
@@ -16,6 +17,7 @@ from jaxrnn.nets.paper_1997 import BlockParams, memory_blocks
 
 B, S, NUM_INPUTS, NUM_OUTPUTS, T = 2, 3, 4, 2, 7
 SIZES = NUM_INPUTS, B, NUM_OUTPUTS
+KEY = jax.random.key(0)
 blocks = partial(memory_blocks, *SIZES, block_size=S)
 
 
@@ -88,9 +90,22 @@ def paper_step_by_step(
     return np.stack(outputs), gradient
 
 
-def loss(cell, params, xs, targets):
-    _, outputs = unroll(cell, params, xs)
-    return 0.5 * jnp.sum((jax.nn.sigmoid(outputs) - targets) ** 2)
+@partial(jax.jit, static_argnums=0)
+def run(cell, params, xs, targets):
+    """(Last state, outputs), and the gradient of the loss."""
+
+    def loss(params):
+        last, outputs = unroll(cell, params, xs)
+        return 0.5 * jnp.sum((jax.nn.sigmoid(outputs) - targets) ** 2), (last, outputs)
+
+    gradient, results = jax.grad(loss, has_aux=True)(params)
+    return results, gradient
+
+
+def close(ours, expected, rtol, names=BlockParams._fields):
+    for name in names:
+        one, other = getattr(ours, name), getattr(expected, name)
+        np.testing.assert_allclose(one, other, rtol, 1e-13, err_msg=name)
 
 
 @pytest.mark.usefixtures("x64")
@@ -102,71 +117,57 @@ def loss(cell, params, xs, targets):
 def test_outputs_and_truncated_gradient_are_the_papers(hidden_bias, bounds, fast):
     cell = blocks(hidden_bias=hidden_bias, g_bound=bounds[0], h_bound=bounds[1])
     cell = cell if fast else cell._replace(unroll=None)
-    params, xs, targets = random_case(hidden_bias)
-    expected, gradient = paper_step_by_step(params, xs, targets, *bounds)
-    _, outputs = unroll(cell, params, jnp.asarray(xs))
+    case = random_case(hidden_bias)
+    expected, gradient = paper_step_by_step(*case, *bounds)
+    (_, outputs), ours = run(cell, *case)
     np.testing.assert_allclose(outputs, expected, rtol=1e-12, atol=1e-13)
-    ours = jax.grad(partial(loss, cell))(params, jnp.asarray(xs), jnp.asarray(targets))
-    for name, leaf in gradient._asdict().items():
-        np.testing.assert_allclose(getattr(ours, name), leaf, rtol=1e-11, atol=1e-13, err_msg=name)
+    close(ours, gradient, 1e-11)
 
 
 @pytest.mark.usefixtures("x64")
 def test_the_full_gradient_is_another_than_the_truncated():
     # test_cell_contract.py has that it is the slope of the equations.
-    arguments = random_case("all")
-    full, truncated = (
-        jax.grad(partial(loss, blocks(truncated=t)))(*arguments) for t in (False, True)
-    )
+    full, truncated = (run(blocks(truncated=t), *random_case("all"))[1] for t in (False, True))
     assert abs(ravel_pytree(full)[0] - ravel_pytree(truncated)[0]).max() > 1e-2
 
 
+OTHERS = tuple(name for name in BlockParams._fields if name != "recurrent_weights")
+over_forms = pytest.mark.parametrize(
+    ("truncated", "fast"),
+    [(True, True), (False, False)]
+    + [pytest.param(*form, marks=pytest.mark.slow) for form in ((True, False), (False, True))],
+)
+
+
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("truncated", [True, False])
+@over_forms
 def test_not_recurrent_is_the_net_whose_recurrent_weights_are_0(truncated, fast):
-    params, xs, targets = random_case("all")
-    xs, targets = jnp.asarray(xs), jnp.asarray(targets)
+    params, *rest = random_case("all")
     without = params._replace(recurrent_weights=jnp.zeros((0, 0)))
-    params = params._replace(recurrent_weights=jnp.zeros_like(params.recurrent_weights))
-    plain = blocks(truncated=truncated, recurrent=False)
-    assert plain.init(jax.random.key(0), uniform()).recurrent_weights.shape == (0, 0)
-    plain = plain if fast else plain._replace(unroll=None)
-    (last, ours), (expected_last, expected) = (
-        unroll(cell, p, xs) for cell, p in ((plain, without), (blocks(), params))
-    )
-    np.testing.assert_allclose(ours, expected, rtol=1e-12)
-    for leaf, expected_leaf in zip(last, expected_last, strict=True):
-        np.testing.assert_allclose(leaf, expected_leaf, rtol=1e-12)
-    ours = jax.grad(partial(loss, plain))(without, xs, targets)
-    expected = jax.grad(partial(loss, blocks()))(params, xs, targets)
-    for name in ("input_weights", "bias", "output_weights", "output_bias"):
-        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
+    zeroed = params._replace(recurrent_weights=jnp.zeros_like(params.recurrent_weights))
+    cell = blocks(truncated=truncated, recurrent=False)
+    assert jax.eval_shape(lambda: cell.init(KEY, uniform())).recurrent_weights.shape == (0, 0)
+    results, ours = run(cell if fast else cell._replace(unroll=None), without, *rest)
+    expected_results, expected = run(blocks(), zeroed, *rest)
+    assert_trees_close(results, expected_results, 1e-12, 1e-15)
+    close(ours, expected, 1e-9, OTHERS)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("truncated", [True, False])
+@over_forms
 def test_unseen_gates_are_gates_whose_weights_into_the_next_step_are_0(truncated, fast):
-    params, xs, targets = random_case("all")
-    xs, targets = jnp.asarray(xs), jnp.asarray(targets)
+    params, *rest = random_case("all")
     from_cells = params.recurrent_weights[2 * B :]
     unseen = params._replace(recurrent_weights=from_cells)
     zeroed = params._replace(recurrent_weights=params.recurrent_weights.at[: 2 * B].set(0))
     cell = blocks(truncated=truncated, gates_seen=False)
-    shapes = jax.eval_shape(lambda key: cell.init(key, uniform()), jax.random.key(0))
-    assert shapes.recurrent_weights.shape == from_cells.shape
-    cell = cell if fast else cell._replace(unroll=None)
-    beside = blocks(truncated=truncated)
-    ours, expected = (unroll(of, p, xs)[1] for of, p in ((cell, unseen), (beside, zeroed)))
-    np.testing.assert_allclose(ours, expected, rtol=1e-12)
-    ours, expected = (
-        jax.grad(partial(loss, of))(p, xs, targets) for of, p in ((cell, unseen), (beside, zeroed))
-    )
-    of_cells = expected.recurrent_weights[2 * B :]
-    np.testing.assert_allclose(ours.recurrent_weights, of_cells, rtol=1e-9, atol=1e-15)
-    for name in ("input_weights", "bias", "output_weights", "output_bias"):
-        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9)
+    shape = jax.eval_shape(lambda: cell.init(KEY, uniform())).recurrent_weights.shape
+    assert shape == from_cells.shape
+    (_, ys), ours = run(cell if fast else cell._replace(unroll=None), unseen, *rest)
+    (_, expected_ys), expected = run(blocks(truncated=truncated), zeroed, *rest)
+    np.testing.assert_allclose(ys, expected_ys, rtol=1e-12)
+    of_cells = expected._replace(recurrent_weights=expected.recurrent_weights[2 * B :])
+    close(ours, of_cells, 1e-9)
 
 
 def test_gate_biases_stand_where_they_are_asked_for():
