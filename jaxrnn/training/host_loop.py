@@ -135,7 +135,7 @@ class Run:
         yield self.batch.compiled.result
         devices, program, width, _ = self.batch
         size = program.chunk.memory(self._any(width))
-        check_program(self.experiment, size, width, self.chunk_updates, devices)
+        check_program(self.experiment, size, width, devices)
         self.state = program.zeros(self._lanes())
         self.last_params = LastParams(self.state.params, self.trials) if self.replayable else None
         if any(saved is not None for saved in self.saved):

@@ -19,7 +19,7 @@ class LaneSize(NamedTuple):
 
     state: int  # what is trained: weights, and what the optimizer keeps besides
     residuals: int  # of a sequence, for the gradient; 0 where one lane at a time has them
-    arrays: int  # everything
+    arrays: int  # everything, at most: decides on accelerators
 
 
 class LaneTable:
@@ -237,7 +237,7 @@ def chunk_updates_of(experiment: Experiment, num_steps: int, chosen: int | None)
     return min(chosen, experiment.updates(experiment.max_steps))
 
 
-def together_from(platform: str, has_together: bool | int) -> int:
+def together_from(platform: str, has_together: bool) -> int:
     """The least number of sequences per update that are taken together on a platform, for a cell
     with or without its own way to do so."""
     if platform != "cpu":

@@ -1,9 +1,9 @@
-"""Checks that a run fits into the available memory, from shapes, before any large array is made."""
+"""Checks that a run fits into the available memory: before its program is compiled by the shapes of
+its arrays, and afterwards by XLA's own figures."""
 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.machine import all_devices, free_memory
 from jaxrnn.nets.base import run
 from jaxrnn.outcome import SIZE_AT_LENGTHS, curve_edges
-from jaxrnn.problems import settled
-from jaxrnn.training.checks import drawn_shapes
+from jaxrnn.problems import TASKS, settled
+from jaxrnn.training.checks import LOOKED_AT, drawn_shapes
 from jaxrnn.training.engine import bytes_of
 from jaxrnn.training.lanes import (
     LaneSize,
@@ -29,18 +29,19 @@ from jaxrnn.training.lanes import (
     together_from,
 )
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import Parts, first_params, parts_of
+from jaxrnn.training.parts import Parts, first_params, num_weights, parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
-from jaxrnn.training.trial import TEST_BATCH
 
 LAYER_BYTES = 5_000_000
 """What XLA takes to compile one more layer, at least: 8 to 14 MB where this was measured."""
 
-PROGRAM_BYTES = 3.3
-"""What a program takes for each byte of the estimate, at most: see :func:`check_memory`."""
-
 OUTCOME_BYTES = 500
 """What Python takes for an outcome, at least."""
+
+PROGRAM_BYTES = 3.3
+"""What a program takes for each byte of a lane's shapes, at most: 1.0 to 3.3 for 14 nets with 6, 10
+and 64 lanes (jax 0.10.2 and 0.12.0.1 on CPUs), by half of the residuals, since XLA computes some of
+them anew."""
 
 SIZES = ("hidden_size", "layers", "length", *OPTIONS)
 """The settings that the shapes of a net and of its sequences follow from."""
@@ -54,18 +55,6 @@ class Need(NamedTuple):
     names: tuple[str, ...]  # of the settings that it grows with
 
 
-class Lane(NamedTuple):
-    """Bytes of one lane, whatever its trial."""
-
-    weights: int
-    optimizer: int  # what it keeps besides
-    sequence: int
-    residuals: int  # what JAX keeps of one sequence for the gradient, the weights apart
-    tested: int  # the same of the sequences of a test that are run at once
-    has_together: int  # whether the cell takes sequences together in a way of its own
-    num_steps: int  # time steps T
-
-
 def check_memory(
     experiment: Experiment,
     lanes: int | None = None,
@@ -74,85 +63,87 @@ def check_memory(
     keep_params: bool = False,
     devices: Sequence[jax.Device] | None = None,
 ) -> LaneSize:
-    """Raise InputError where a run of an experiment needs more memory than there is.
+    """Raise InputError where the arrays that a run begins with need more memory than there is.
 
     Returns the size of a lane that :func:`jaxrnn.training.lanes.most_lanes` goes by.
 
     ``lanes``, ``keep_params`` and ``devices`` are those of :func:`jaxrnn.run_trials`,
     ``chunk_updates`` its ``chunk_steps``, ``num_trials`` how many trials are run, by default all of
-    the experiment. The estimate is from shapes alone, with no more than two layers traced, and
-    takes a few hundredths of a second. It counts
-
-    - for each lane, on the devices: the weights, their gradient and the optimizer's own; the
-      sequences of a chunk and of the next one; half of what JAX keeps of a sequence for the
-      gradient, since XLA computes some of it anew instead; the errors of the tests;
-    - for each trial, on the host: its progress (the last window where the rule needs it, and the
-      learning curve), its outcome, and the weights that it ended with, where they are kept or
-      tested;
-    - the compiler's own for each layer.
-
-    The estimate is meant to be below the real need, so that no run is refused that would fit:
-    programs take 1.0 to 3.3 times as much by ``compile().memory_analysis()`` (14 nets with 6, 10
-    and 64 lanes, jax 0.10.2 and 0.12.0.1 on CPUs), whole runs 1.2 to 2.8 times by the greatest
-    resident memory (five nets with 60 to 4,000 lanes, jax 0.10.2). So a run that needs about three
-    times the available memory may pass at first; :func:`check_program` refuses it once its program
-    is compiled.
+    the experiment. By shapes alone it counts, on the devices, each lane's weights, their gradients,
+    what the optimizer keeps, and the sequences of a chunk; on the host what it keeps of each trial.
+    A program needs more than that, so a run that passes may still be too large:
+    :func:`check_program` knows once the program is compiled.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
     devices = all_devices() if devices is None else devices
-    # Before anything is traced, which may make arrays as long as there are hidden units.
     check_trials(experiment, trials)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
-            lane = _lane(experiment)
-    except (OverflowError, MemoryError) as error:
-        names, given = _culprits(experiment, SIZES)
-        raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
-    platform = devices[0].platform
-    updates = chunk_updates_of(experiment, lane.num_steps, chunk_updates)
-    in_turn = platform == "cpu" and _takes_together(experiment, lane, platform)
-    of_one = PROGRAM_BYTES * _total(_needs_of_lanes(experiment, lane, 1, updates, platform))
+    (room, where), is_cpu = _room(devices), devices[0].platform == "cpu"
+    weights, state, sequence, residuals, parts = _shapes(experiment, room, where)
+    updates = chunk_updates_of(experiment, parts.task.num_steps, chunk_updates)
+    drawn = updates * experiment.batch_size * (sequence + 4)  # each has an error
+    of_program = weights + state + 2 * drawn + experiment.batch_size * residuals // 2
+    together = together_from(devices[0].platform, parts.cell.together is not None)
     size = LaneSize(
-        state=lane.weights + lane.optimizer,
-        residuals=0 if in_turn else lane.residuals,
-        arrays=math.ceil(of_one),
+        state=state,
+        residuals=0 if is_cpu and experiment.batch_size >= together else residuals,
+        arrays=math.ceil(PROGRAM_BYTES * of_program),
     )
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
-    room, where = _room(devices)
-    others = _needs_of_trials(experiment, trials, width) if platform == "cpu" else []
 
-    def needs_with(lanes: int) -> list[Need]:
+    def of_lanes(lanes: int) -> list[Need]:
+        sequences = max(lanes * drawn, LOOKED_AT * sequence)
+        number = updates * experiment.batch_size
+        what, names = f"{number} training sequences in {lanes} lanes", ("length", "batch_size")
         return [
-            *_needs_of_lanes(experiment, lane, lanes, updates, platform),
-            _need_at_end(experiment, lane, trials, keep_params),
+            Need(lanes * (weights + state), f"the weights of {lanes} lanes", SIZES),
+            Need(sequences, what, (*names, *OPTIONS)),
+            Need(4 * lanes * experiment.test_size, f"the tests of {lanes} lanes", ("test_size",)),
         ]
 
-    needs = needs_with(width)
-    if _total([*others, *needs_with(round_up(1, 1))]) <= room:
+    of_trials = _needs_of_trials(experiment, trials, width)
+    if keep_params or experiment.final_test or experiment.test_lengths:
+        what = "the last weights of all trials"
+        of_trials.append(Need(trials * weights, what, ("trials", *SIZES)))
+    if not is_cpu:
+        _require(experiment, width, of_trials, free_memory())
+        of_trials = []
+    needs = of_lanes(width)
+    if _total([*of_trials, *of_lanes(round_up(1, 1))]) <= room:
         needs = [need._replace(names=("lanes",)) for need in needs]
-    _require(experiment, width, [*others, *needs], room, where)
+    _require(experiment, width, [*of_trials, *needs], room, where)
     return size
 
 
+def _shapes(experiment: Experiment, room: float, where: str) -> tuple[int, int, int, int, Parts]:
+    """The bytes of a lane's weights, of all that is trained, of a sequence, and of what JAX keeps
+    of it for the gradient; and the parts that have them."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
+            # Before a time step is traced, which may make arrays as long as there are hidden units.
+            weights = 8 * round_up(1, 1) * num_weights(experiment)
+            _require(experiment, 0, [Need(weights, "the weights", SIZES)], room, where)
+            parts = parts_of(experiment)
+            params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))
+            rate = jax.ShapeDtypeStruct((), jnp.result_type(float))
+            kept = jax.eval_shape(lambda *of: parts.optimizer(*of).init(params), rate, rate)
+    except (OverflowError, MemoryError) as error:
+        names, given = _culprits(experiment, SIZES)
+        raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
+    weights = bytes_of(params)
+    return weights, weights + bytes_of(kept), bytes_of(sequence), residuals, parts
+
+
 def check_program(
-    experiment: Experiment,
-    size: int,
-    lanes: int,
-    chunk_updates: int,
-    devices: Sequence[jax.Device],
+    experiment: Experiment, size: int, lanes: int, devices: Sequence[jax.Device]
 ) -> None:
     """Raise InputError if a chunk for this number of lanes, ready to run, needs more memory than
     there is. ``size`` is what it needs on each of the devices, by XLA's own figures."""
     size *= len(devices)
     room, where = _room(devices)
-    if size <= room:
-        return
-    platform = devices[0].platform
-    greatest = max(_needs_of_lanes(experiment, _lane(experiment), lanes, chunk_updates, platform))
-    names = greatest.names if size / lanes * round_up(1, 1) > room else ("lanes",)
-    _require(experiment, lanes, [Need(size, greatest.what, names)], room, where)
+    names = ("lanes",) if size / lanes * round_up(1, 1) <= room else ("batch_size", *SIZES)
+    _require(experiment, lanes, [Need(size, f"training {lanes} lanes", names)], room, where)
 
 
 def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
@@ -163,14 +154,15 @@ def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
-    """The part of :func:`check_memory` that needs only the numbers of trials and hidden units."""
+    """The part of :func:`check_memory` that builds neither a task nor a net, which may take very
+    long."""
     experiment = settled(experiment)
-    least, trials = round_up(1, 1), experiment.trials if num_trials is None else num_trials
-    # Each unit has two weights at least, and there are their gradients.
-    units = 16 * least * experiment.layers * experiment.hidden_size
-    weights = Need(units, "the weights of the hidden units", ("hidden_size", "layers"))
-    needs = [*_needs_of_trials(experiment, trials, least), weights]
-    _require(experiment, 0, needs, free_memory(), "")
+    trials = experiment.trials if num_trials is None else num_trials
+    needs = _needs_of_trials(experiment, trials, round_up(1, 1))
+    if experiment.task in TASKS:  # whose sequences have length - 1 time steps at least
+        size = 4 * LOOKED_AT * (experiment.length - 1)
+        needs.append(Need(size, f"the {LOOKED_AT} sequences that are looked at", ("length",)))
+    _require(experiment, 0, needs, free_memory())
 
 
 def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Need]:
@@ -179,105 +171,20 @@ def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Ne
     # Of each trial that is in a lane there are three copies, at least, while it is folded.
     window = 8 * rule.window * needs_recent(rule) * (trials + 3 * min(lanes, trials))
     progress = 16 * len(curve_edges(rule.max_steps)) + OUTCOME_BYTES
+    tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
     return [
         Need(trials * progress, f"the progress of {trials} trials", ("trials",)),
         Need(window, "the last window of every trial", ("trials", "window")),
+        Need(4 * trials * tested, "the final tests of all trials", ("trials", "final_test")),
         Need(LAYER_BYTES * experiment.layers, "compiling the layers", ("layers",)),
     ]
-
-
-def _takes_together(experiment: Experiment, lane: Lane, platform: str) -> bool:
-    """Whether the sequences of an update are taken together."""
-    return experiment.batch_size >= together_from(platform, lane.has_together)
-
-
-def _needs_of_lanes(
-    experiment: Experiment, lane: Lane, lanes: int, updates: int, platform: str = "cpu"
-) -> list[Need]:
-    """What the devices keep of all lanes."""
-    state = lanes * (2 * lane.weights + lane.optimizer)
-    number = updates * experiment.batch_size
-    # Those of the next chunk are drawn meanwhile.
-    sequences = 2 * lanes * number * (lane.sequence + 4)
-    residuals = lanes * lane.residuals // 2
-    if _takes_together(experiment, lane, platform):
-        # On a CPU a lane at a time.
-        residuals = (
-            (1 if platform == "cpu" else lanes) * experiment.batch_size * lane.residuals // 2
-        )
-    # So many sequences at a time are only run, which takes 0.28 to 1.4 of what is kept of each for
-    # the gradient (memory blocks, embedded Reber; simple RNN, two sequences; jax 0.10.2 on CPUs).
-    tests = lanes * (4 * experiment.test_size + lane.tested // 4)
-    return [
-        Need(state, f"the weights of {lanes} lanes and their gradients", SIZES),
-        Need(
-            sequences,
-            f"{number} training sequences in {lanes} lanes, and the next ones",
-            ("length", "batch_size", *OPTIONS),
-        ),
-        Need(
-            residuals,
-            f"the gradients of {lanes} lanes over {lane.num_steps} time steps",
-            ("batch_size", *SIZES),
-        ),
-        Need(
-            tests,
-            f"the tests of {lanes} lanes",
-            ("test_size", "final_test", "test_lengths", *SIZES),
-        ),
-    ]
-
-
-def _need_at_end(experiment: Experiment, lane: Lane, trials: int, keep_params: bool) -> Need:
-    """Memory for all trials at the end: their last weights, and the errors of a final test."""
-    num_tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
-    weights = lane.weights * (keep_params or num_tested > 0)
-    size = trials * (weights + 4 * num_tested)
-    if num_tested:
-        return Need(size, "the final tests of all trials", ("trials", "final_test", *SIZES))
-    return Need(size, "the last weights of all trials", ("trials", *SIZES))
-
-
-def _lane(experiment: Experiment) -> Lane:
-    """A lane, of which all layers above the first are alike."""
-    experiment = experiment.net()
-    first = _lane_of(experiment, 1)
-    if experiment.layers == 1:
-        return first
-    second = _lane_of(experiment, 2)
-    above = experiment.layers - 1
-    return Lane(*(a + above * (b - a) for a, b in zip(first, second, strict=True)))
-
-
-def _lane_of(experiment: Experiment, layers: int) -> Lane:
-    # Other code checks whether the hidden units can join. The caller multiplies by the batch size
-    # B, so one trace serves every batch size.
-    passes_on = experiment.stack_hidden and layers > 1
-    experiment = replace(experiment, layers=layers, stack_hidden=passes_on, join_at=0, batch_size=1)
-    parts = parts_of(experiment)
-    params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))
-    number = jax.ShapeDtypeStruct((), jnp.result_type(float))
-    optimizer = jax.eval_shape(lambda *rates: parts.optimizer(*rates).init(params), number, number)
-    at_once = (
-        min(TEST_BATCH, test.size) * test.task.num_steps / parts.task.num_steps
-        for test in parts.tests
-    )
-    return Lane(
-        weights=bytes_of(params),
-        optimizer=bytes_of(optimizer),
-        sequence=bytes_of(sequence),
-        residuals=residuals,
-        tested=int(residuals * max(at_once, default=0)),
-        has_together=int(parts.cell.together is not None),
-        num_steps=parts.task.num_steps,
-    )
 
 
 @lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
 def _residuals(parts: Parts) -> tuple[Any, Any, int]:
     """The shapes of the parameters and of a sequence, and the bytes that JAX keeps of it for the
     gradient."""
-    params = first_params("net", parts.cell, parts.initializer)
+    params = first_params("net", parts.cell)
     sequence = drawn_shapes("net", parts.task)
 
     def pullback(params: Any, sequence: Any) -> Any:
@@ -299,7 +206,7 @@ def _residuals(parts: Parts) -> tuple[Any, Any, int]:
 
 
 def _require(
-    experiment: Experiment, lanes: int, needs: Sequence[Need], room: float, where: str
+    experiment: Experiment, lanes: int, needs: Sequence[Need], room: float, where: str = ""
 ) -> None:
     total = _total(needs)
     if total <= room:
