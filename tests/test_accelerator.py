@@ -34,7 +34,6 @@ def test_without_an_accelerator_it_times_the_cpu(tmp_path):
     assert f"| simple_rnn | 5 | 70 | {us[5, 70]:,.1f} |" in text
     assert "--lengths 4 5 --trials 3 70" in text
     assert kept["machine"] in text
-    assert {path.name for path in tmp_path.iterdir()} == {"accelerator.md", "accelerator.json"}
 
 
 def test_a_part_that_fails_or_hangs_loses_only_itself(accelerator, tmp_path):
@@ -62,19 +61,14 @@ def test_a_case_that_fails_leaves_the_others(accelerator, monkeypatch, capsys):
     assert rows[0]["error"] == "MemoryError: too large"
 
 
-@pytest.mark.parametrize(
-    ("found", "parts"),
-    [
-        ({"platform": "cpu", "count": 2, "machine": "EPYC"}, []),
-        (
-            {"platform": "gpu", "count": 1, "machine": "1 gpu device (NVIDIA H100)"},
-            ["one accelerator", "one, loops in command buffers"],
-        ),
-        ({"platform": "tpu", "count": 4, "machine": "TPU"}, ["one accelerator", "all 4"]),
-    ],
-)
-def test_each_kind_of_device_has_its_parts(accelerator, found, parts):
-    assert [part.name for part in accelerator.accelerated(found)] == parts
+def test_each_kind_of_device_has_its_parts(accelerator):
+    for platform, count, machine, parts in (
+        ("cpu", 2, "EPYC", []),
+        ("gpu", 1, "NVIDIA H100", ["one accelerator", "one, loops in command buffers"]),
+        ("tpu", 4, "TPU", ["one accelerator", "all 4"]),
+    ):
+        found = {"platform": platform, "count": count, "machine": machine}
+        assert [part.name for part in accelerator.accelerated(found)] == parts
 
 
 @pytest.mark.parametrize(

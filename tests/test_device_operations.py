@@ -46,22 +46,12 @@ def device_operations(monkeypatch):
     return device_operations
 
 
-@pytest.fixture
-def counts_of(device_operations):
-    return device_operations.counts_of
-
-
-def test_what_stands_in_the_loops_is_counted_as_often_as_it_is_run(counts_of):
-    trips = {"while.1": 250, "while.2": 9}
+def test_what_stands_in_the_loops_is_counted_as_often_as_it_is_run(device_operations):
+    trips, counts_of = {"while.1": 250, "while.2": 9}, device_operations.counts_of
     assert counts_of(THUNKS, trips, NAMES) == (4 + 2 * 9, 3 + 2 * 9)
     assert counts_of(THUNKS, trips | {"while.2": 1}, NAMES) == (4 + 2, 3 + 2)
-
-
-def test_a_loop_that_does_not_know_its_length_asks_each_time(counts_of):
+    # A loop that does not know its length asks each time.
     assert counts_of(THUNKS, {"while.2": 9}, NAMES) == (5 + 2 * 9, 4 + 2 * 9)
-
-
-def test_what_cannot_be_counted_is_refused(counts_of):
     with pytest.raises(ValueError, match="unknown length: 009: kWhile"):
         counts_of(THUNKS, {"while.1": 250}, NAMES)
     with pytest.raises(ValueError, match="kNccl"):

@@ -160,17 +160,8 @@ def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_setting
     assert {lanes.trial.dtype, lanes.update.dtype, some.trial.dtype} == {np.dtype(np.int32)}
 
 
-def test_a_trial_without_tests_has_no_programs_for_them():
-    program = make_program(build(STREAK), 3, ONE_DEVICE)
-    assert not program.tests
-    program = make_program(build(BY_TEST), 3, ONE_DEVICE)
-    lanes = lanes_of(BY_TEST)
-    params = program.zeros(lanes).params
-    assert program.tests[DECIDING](params, lanes).shape == (5, 24)
-    assert program.tests[FINAL](params, lanes).shape == (5, 40)
-
-
 def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
+    assert not make_program(build(STREAK), 3, ONE_DEVICE).tests
     trial, lanes = build(BY_TEST), lanes_of(BY_TEST)
     chex.clear_trace_counter()
 
@@ -178,9 +169,11 @@ def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
     def test(key, params):
         return dict(trial.tests)[DECIDING](key, params)
 
-    once = trial._replace(tests=((DECIDING, test),))
+    once = trial._replace(tests=((DECIDING, test), (FINAL, dict(trial.tests)[FINAL])))
     program = make_program(once, 3, ONE_DEVICE)
     params = program.first_state(once.init, lanes).params
     errors = program.tests[DECIDING](params, lanes)
+    assert errors.shape == (5, 24)
+    assert program.tests[FINAL](params, lanes).shape == (5, 40)
     jax.clear_caches()
     np.testing.assert_array_equal(program.tests[DECIDING](params, lanes), errors)

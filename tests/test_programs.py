@@ -17,6 +17,8 @@ from jaxrnn.training.engine import first_states, held_draws
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
 
+pytestmark = pytest.mark.usefixtures("fresh_programs")
+
 TRACED, COMPILED = "/jax/core/compile/jaxpr_trace_duration", "backend_compile"
 
 
@@ -32,18 +34,17 @@ def no_nets_held():
 
 @pytest.fixture
 def events(monkeypatch):
-    """The names of what JAX has spent time on since the test began. Meanwhile it is not made to
-    forget its traces, or it would compile small programs of its own again."""
+    """What JAX has spent time on since the test began. Meanwhile it forgets no traces, or it would
+    compile small programs of its own again."""
     monkeypatch.setattr(parts, "FORGET_AFTER", sys.maxsize)
-    seen, is_on = [], [True]
+    seen = []
 
     def note(name, seconds, **_):
-        if is_on:
-            seen.append(name)
+        seen.append(name)
 
     jax.monitoring.register_event_duration_secs_listener(note)
     yield seen
-    is_on.clear()
+    jax.monitoring.unregister_event_duration_listener(note)
 
 
 def compiled():
@@ -71,10 +72,9 @@ def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
     base = settled(STREAK)
     assert {*DATA, *other, "stack_hidden"} == {field.name for field in fields(Experiment)}
     assert set(PER_TRIAL) <= set(DATA)
-    for name, value in DATA.items():
-        assert replace(base, **{name: value}).net() == base.net(), name
-    for name, value in other.items():
-        assert replace(base, **{name: value}).net() != base.net(), name
+    for name, value in (DATA | other).items():
+        is_same = replace(base, **{name: value}).net() == base.net()
+        assert is_same == (name in DATA), name
     deep = replace(base, layers=2)
     assert replace(deep, stack_hidden=True).net() != deep.net()
     # A schedule may end at the cap, which is data to all other nets.
@@ -87,19 +87,18 @@ def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
 
 
 def test_experiments_that_differ_in_data_share_one_program(events):
-    settings = {"threshold": 0.4, "window": 50, "max_steps": 600}
+    rates = (0.3, 1.0, 0.5, 0.2, 2.0)
     some = [
         replace(STREAK, seed=7),
-        replace(STREAK, learning_rate=(0.3, 1.0, 0.5, 0.2, 2.0), forget_bias=1.0),
-        replace(STREAK, **settings),
-        replace(STREAK, trials=4),  # in lanes for five
+        replace(STREAK, learning_rate=rates, forget_bias=1.0, threshold=0.4, window=50),
+        replace(STREAK, trials=4, max_steps=600),  # in lanes for five
     ]
     first = run_trials(STREAK, chunk_steps=60)
     events.clear()
     shared = [run_trials(one, chunk_steps=60) for one in some]
     assert len(compiled()) == 1
     assert not [name for name in events if COMPILED in name]
-    assert shared[3] == first[:4]
+    assert shared[2] == run_trials(replace(STREAK, max_steps=600), chunk_steps=60)[:4]
     assert shared[0] != first
     for one, outcomes in zip(some, shared, strict=True):
         programs.forget_programs()
@@ -151,14 +150,11 @@ def test_nets_on_one_task_share_the_program_that_draws_their_sequences():
         replace(STREAK, hidden_size=3, optimizer="clipped_adam"),
         replace(STREAK, final_test=20),  # whose lanes can stop
     ]
-    programs.forget_programs()
-    run_trials(some[0], chunk_steps=60)
-    drawn = held_draws.cache_info()
-    for one in some[1:]:
+    for one in some:
         run_trials(one, chunk_steps=60)
-    assert held_draws.cache_info().misses == drawn.misses
+    assert held_draws.cache_info().misses == 1
     run_trials(replace(STREAK, length=STREAK.length + 1), chunk_steps=60)
-    assert held_draws.cache_info().misses == drawn.misses + 1
+    assert held_draws.cache_info().misses == 2
 
 
 def test_a_program_is_not_shared_under_other_settings_of_jax():

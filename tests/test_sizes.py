@@ -21,13 +21,10 @@ from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build
 
 
-@pytest.mark.parametrize(
-    ("lanes", "devices", "rounded"),
-    [(1, 1, 3), (5, 1, 5), (1, 2, 6), (5, 2, 6), (7, 2, 8), (9, 4, 12)],
-)
-def test_devices_share_the_lanes_evenly_and_have_three_at_least(lanes, devices, rounded):
+def test_devices_share_the_lanes_evenly_and_have_three_at_least():
     # Fewer are compiled differently, and a trial would not be to the bit what it is else.
-    assert round_up(lanes, devices) == rounded
+    sizes = [(1, 1), (5, 1), (1, 2), (5, 2), (7, 2), (9, 4)]
+    assert [round_up(*one) for one in sizes] == [3, 5, 6, 6, 8, 12]
 
 
 @pytest.mark.parametrize(
@@ -76,12 +73,10 @@ def test_accelerators_take_as_many_lanes_as_their_memory_holds(memories, trials,
     assert device_memory([Accelerator()]) == float("inf")
 
 
-@pytest.mark.parametrize(
-    ("num_steps", "at_once"), [(1, 1), (9, 9), (16, 16), (19, 9), (49, 16), (99, 11), (999, 9)]
-)
-def test_an_accelerator_takes_several_time_steps_at_once_and_leaves_few_over(num_steps, at_once):
-    assert steps_at_once(num_steps, "gpu") == at_once
-    assert steps_at_once(num_steps, "cpu") == 1
+def test_an_accelerator_takes_several_time_steps_at_once_and_leaves_few_over():
+    lengths = (1, 9, 16, 19, 49, 99, 999)
+    assert [steps_at_once(one, "gpu") for one in lengths] == [1, 9, 16, 9, 16, 11, 9]
+    assert {steps_at_once(one, "cpu") for one in lengths} == {1}
 
 
 @pytest.mark.parametrize(
@@ -105,8 +100,6 @@ def test_a_chunk_has_fewer_updates_of_long_sequences_and_of_batches(
     assert chunk_updates_of(experiment, num_steps, chosen) == updates
 
 
-@pytest.mark.parametrize(
-    ("platform", "has_together", "least"), [("cpu", True, 4), ("cpu", False, 16), ("gpu", True, 2)]
-)
-def test_a_cpu_takes_few_sequences_one_by_one(platform, has_together, least):
-    assert together_from(platform, has_together) == least
+def test_a_cpu_takes_few_sequences_one_by_one():
+    for platform, has_together, least in (("cpu", True, 4), ("cpu", False, 16), ("gpu", True, 2)):
+        assert together_from(platform, has_together) == least

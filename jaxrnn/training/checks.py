@@ -169,7 +169,8 @@ def check_draws(name: str, task: Task) -> None:
     # with long sequences this takes seconds, and XLA says so on the terminal.
     quick = compiler_options(xla_backend_optimization_level=0)  # it is run once
     draw = jax.jit(jax.vmap(task.draw), compiler_options=quick)
-    drawn = jax.device_get(draw(keys))
+    # Compiled by hand: JAX would hold the program.
+    drawn = jax.device_get(draw.lower(keys).compile()(keys))
     if all((array == array[:1]).all() for array in (drawn.inputs, drawn.targets)):
         raise InputError(
             f"task {name} draws one and the same sequence from {LOOKED_AT} keys: draw it with "

@@ -203,8 +203,12 @@ def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
 _FEW = round_up(1, 1)
 _DRAWN_ON_ACCELERATORS = 32  # first states; sequences for all lanes
 
+DRAWING = 16
+"""At most so many programs that draw sequences are held, and as many that draw first states, those
+used last: as many as two searches have at a time. One takes about 4 MB."""
 
-@lru_cache(maxsize=64)
+
+@lru_cache(maxsize=DRAWING)
 def held_draws(
     draw: Callable[[jax.Array, jax.Array], Drawn],
     batch_size: int,
@@ -233,7 +237,7 @@ def first_states(init: Init, devices: Sequence[jax.Device]) -> InParts[TrainStat
     return held_first_states(init, device, settings_of_jax())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=DRAWING)
 def held_first_states(init: Init, device: jax.Device, settings: Any) -> InParts[TrainState]:
     """See :func:`first_states`."""
 

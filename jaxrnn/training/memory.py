@@ -143,7 +143,7 @@ def check_program(
     size *= len(devices)
     room, where = _room(devices)
     names = ("lanes",) if size / lanes * round_up(1, 1) <= room else ("batch_size", *SIZES)
-    _require(experiment, lanes, [Need(size, f"training {lanes} lanes", names)], room, where)
+    _require(experiment, lanes, [Need(size, f"the program of {lanes} lanes", names)], room, where)
 
 
 def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:

@@ -34,9 +34,8 @@ GATE_BIASES = {
 """The setting of the first bias of each gate; an update gate, as the GRU's, keeps what is there as
 a forget gate does."""
 
-FORGET_AFTER = 50
-"""After this many looks at the parts of new experiments JAX is made to forget its traces. A run
-takes two looks: at its experiment, and at one trial of it for the memory that a lane needs."""
+FORGET_AFTER = 25
+"""After this many looks at the parts of new experiments JAX is made to forget its traces."""
 
 _OF_UPDATES: dict[str, Any] = {
     **{"optimizer": "any", "optimizer_options": (), "clipping": "any"},

@@ -16,7 +16,7 @@ from jaxrnn.machine import settings_of_jax
 from jaxrnn.training.engine import Program, held_draws, held_first_states, make_program
 from jaxrnn.training.trial import Trial
 
-HELD = 16
+HELD = 8
 """At most this many programs are held, those used last. One takes about 12 MB (the LSTM, jax
 0.10.2)."""
 
