@@ -203,7 +203,7 @@ def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
 _FEW = round_up(1, 1)
 _DRAWN_ON_ACCELERATORS = 32  # first states; sequences for all lanes
 
-DRAWING = 16
+DRAWING = 12
 """At most so many programs that draw sequences are held, and as many that draw first states, those
 used last: as many as two searches have at a time. One takes about 4 MB."""
 

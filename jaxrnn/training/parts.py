@@ -34,7 +34,7 @@ GATE_BIASES = {
 """The setting of the first bias of each gate; an update gate, as the GRU's, keeps what is there as
 a forget gate does."""
 
-FORGET_AFTER = 25
+FORGET_AFTER = 10
 """After this many looks at the parts of new experiments JAX is made to forget its traces."""
 
 _OF_UPDATES: dict[str, Any] = {
