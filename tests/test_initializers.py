@@ -84,9 +84,13 @@ def test_first_weights_have_the_limits_of_their_own_fans(cell, num_gates, initia
 
 # Those whose papers leave the first weights open.
 OF_GATES = [*(cell for cell in GATED if cell != "irnn"), "mgu"]
+FEW = ("simple_rnn", "lstm", "lstm_layer_norm", "gru")
+over_gated = pytest.mark.parametrize(
+    "cell", [pytest.param(one, marks=[pytest.mark.slow] * (one not in FEW)) for one in OF_GATES]
+)
 
 
-@pytest.mark.parametrize("cell", OF_GATES)
+@over_gated
 def test_no_two_matrices_share_their_random_numbers(cell):
     size = 12  # inputs, hidden units and outputs, so that the same key would give the same numbers
     params = net_of(cell, (size, size, size), layers=3).init(jax.random.key(5), xavier())
@@ -185,7 +189,8 @@ def test_chrono_of_a_sequence_too_short_to_forget_is_zero(num_steps):
     np.testing.assert_array_equal(biases, np.zeros(18))
 
 
-@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in OF_GATES), ("lstm", 2)])
+@over_gated
+@pytest.mark.parametrize("layers", [1, 2])
 def test_chrono_biases_lie_in_the_forget_and_the_input_gate_of_every_cell(cell, layers):
     params = init(net_of(cell, (3, 400, 3), layers), INITIALIZERS["chrono"](10), seed=8)
     drawn = []
@@ -227,9 +232,8 @@ CONSTANTS = {
 SCALES = (0.5, 1.0, 4.0)
 
 
-@pytest.mark.parametrize(
-    ("cell", "initializer"), [(cell, "notebook_xavier") for cell in OF_GATES] + [("lstm", "chrono")]
-)
+@over_gated
+@pytest.mark.parametrize("initializer", ["notebook_xavier", "chrono"])
 def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(cell, initializer):
     hidden_size = 5
     setting = {gate: f"{gate}_bias" for gate in gates_of(cell)} | {"update": "forget_bias"}

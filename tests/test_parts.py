@@ -319,7 +319,8 @@ def test_a_cell_whose_outputs_are_not_the_tasks_is_refused(monkeypatch):
 def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
     for name in CELLS:
         options = {"block_size": 2} if name == "memory_blocks" else {}
-        parts_of(Experiment(cell=name, cell_options=options, length=5, join_at=3))
+        assert CELLS[name](5, 3, 5, **options).before_joining is not None
+    parts_of(Experiment(length=5, join_at=3))
     with pytest.raises(InputError, match="lstm of 2 layers cannot"):
         parts_of(Experiment(length=5, layers=2, join_at=3))
 

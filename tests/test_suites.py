@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_params, first_table, number_of_weights, rows_of, run, state_of
+from helpers import first_params, first_table, rows_of, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.experiment import CONDITIONS
 from jaxrnn.problems import PAPER, settled
 from jaxrnn.store.rows import make_settings, read_rows
-from jaxrnn.training.trial import build
+from jaxrnn.training.parts import num_weights, parts_of
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
 # What the sources printed, in a copy of its own.
@@ -41,9 +41,7 @@ WEIGHTS = {  # experiment, length -> number of weights that follows from the pap
 
 @pytest.mark.parametrize(("name", "length"), WEIGHTS)
 def test_number_of_weights_is_the_papers(name, length):
-    suite = SUITES[name]
-    params = state_of(build(suite.at(length=length, trials=1))).params
-    assert number_of_weights(params) == WEIGHTS[name, length]
+    assert num_weights(SUITES[name].at(length=length)) == WEIGHTS[name, length]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +76,7 @@ def test_departures_name_a_change_and_are_laid_beside_a_row():
         assert bool(suite.departure) == (suite.beside is not None)
         assert (suite.base.name, suite.lengths, suite.caps) == (name, row.lengths, row.caps)
         assert row is SUITES[row.base.name]
-        build(suite.at())
+        parts_of(suite.at())
         for length in suite.lengths:
             assert suite.published_at(suite.cells[0], length) == row.published[row.cells[0], length]
 

@@ -12,7 +12,7 @@ import jax
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import SIGMAS, assert_uniform, drawn_from
+from helpers import SIGMAS, assert_uniform
 
 from jaxrnn import TASKS, Experiment, InputError, problems, run_trials
 from jaxrnn.problems import long_lag, reber, two_sequence
@@ -27,16 +27,21 @@ KEY = jax.random.key(3)
 
 
 @cache
+def sequences(name: str, length: int, **arguments):
+    """A task and NUM_KEYS sequences of it, one program for all tests that look at them."""
+    task = TASKS[name](length, **arguments)
+    keys = jax.random.split(jax.random.key(length), NUM_KEYS)
+    many = jax.jit(jax.vmap(task.draw), compiler_options=CPU_OPTIONS)
+    return task, jax.tree.map(np.asarray, many(keys))
+
+
+@cache
 def draw(name: str, length: int, **arguments):
     """Inputs [K, T, ...], targets [K, T, ...] and number of steps [K] of K sequences.
 
     Those whose mask marks the last step only have as many steps; the others have all of them.
     """
-    task = TASKS[name](length, **arguments)
-    keys = jax.random.split(jax.random.key(length), NUM_KEYS)
-    drawn = jax.tree.map(
-        np.asarray, jax.jit(jax.vmap(task.draw), compiler_options=CPU_OPTIONS)(keys)
-    )
+    task, drawn = sequences(name, length, **arguments)
     num_inputs, num_outputs, num_steps = task[1:4]
     assert drawn.inputs.shape[:2] == drawn.targets.shape[:2] == (NUM_KEYS, num_steps)
     for array, size in ((drawn.inputs, num_inputs), (drawn.targets, num_outputs)):
@@ -206,10 +211,8 @@ def test_a_string_against_the_grammar_is_refused(string, number):
 
 
 def test_embedded_reber_draws_the_training_strings_equally_often():
-    task = TASKS["embedded_reber"](40, seed=1)
+    task, drawn = sequences("embedded_reber", 40, seed=1)
     assert task[1:4] == (7, 7, 39)
-    keys = jax.random.split(jax.random.key(0), NUM_KEYS)
-    drawn = jax.tree.map(np.asarray, jax.jit(jax.vmap(task.draw))(keys))
     training, _ = reber_strings(40, 1)
     lengths = drawn.mask.sum(1) + 1
     assert (drawn.mask == (np.arange(39) < lengths[:, None] - 1)).all()
@@ -297,9 +300,7 @@ def test_very_long_lag_recalls_its_second_symbol_after_e(length, p):
 def test_very_long_lag_is_cut_less_often_than_once_in_a_million(monkeypatch):
     assert 0.9 ** (long_lag.LONGEST_TAIL + 1) < 1e-6 < 0.9**long_lag.LONGEST_TAIL
     monkeypatch.setattr(long_lag, "LONGEST_TAIL", 4)
-    draw.cache_clear()
-    inputs, targets, num_steps = draw("very_long_lag", 5)
-    draw.cache_clear()
+    inputs, targets, num_steps = draw("very_long_lag", 5, shortest=5)  # drawn by no other test
     assert inputs.shape[1] == num_steps.max() == 12
     assert (at_end(inputs, num_steps) == 5).all()
     np.testing.assert_array_equal(at_end(targets, num_steps), inputs[:, 1] - 7)
@@ -484,11 +485,9 @@ def test_temporal_order(name, length, windows):
 # Copying
 
 
-@cache
 def draw_copies(name: str, length: int, num_symbols: int, num_copied: int):
     """Inputs, targets, mask and judged mask [K, T] of K sequences; masks are None as in a task."""
-    task = TASKS[name](length, num_symbols=num_symbols, num_copied=num_copied)
-    return drawn_from(task, NUM_KEYS, seed=length)
+    return sequences(name, length, num_symbols=num_symbols, num_copied=num_copied)[1]
 
 
 @pytest.mark.parametrize(("T", "K", "M"), [(1, 2, 1), (5, 4, 3), (30, 8, 10)])
@@ -605,15 +604,26 @@ def test_a_net_is_trained_at_the_steps_that_count_and_judged_by_others(
     assert error == pytest.approx(1 - right[judged].min(), rel=1e-5)
 
 
+# What other tests draw, too; length 40 of the other tasks.
+DRAWN = {
+    **dict.fromkeys(("adding", "multiplication"), (11, {})),  # the first pair is chosen often
+    **dict.fromkeys(("temporal_order", "temporal_order_three", "adding_halves"), (20, {})),
+    **dict.fromkeys(("two_sequence", "two_sequence_noise"), (60, {"num_informative": 3})),
+    "two_sequence_target_noise": (60, {"num_informative": 3}),
+    "noise_free": (10, {}),
+    "no_regularities": (8, {}),
+    "very_long_lag": (5, {"num_distractors": None}),
+    "copying": (5, {"num_symbols": 4, "num_copied": 3}),
+    "selective_copying": (6, {"num_symbols": 3, "num_copied": 4}),
+    "associative_recall": (40, {"vocabulary": 8, "num_pairs": 2}),
+    "embedded_reber": (40, {"seed": 1}),
+}
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_guessing_is_what_the_best_guess_gets_right(name):
-    options = {"num_symbols": 4, "num_copied": 2} if name.endswith("copying") else {}
-    if name == "associative_recall":
-        options = {"vocabulary": 8, "num_pairs": 2}
-    # Short, so that the first pair is chosen often.
-    task = TASKS[name](12 if name in ("adding", "multiplication") else 40, **options)
-    drawn = jax.jit(jax.vmap(task.draw))(jax.random.split(jax.random.key(1), NUM_KEYS))
-    drawn = jax.tree.map(np.asarray, drawn)
+    length, options = DRAWN.get(name, (40, {}))
+    task, drawn = sequences(name, length, **options)
     judged = drawn.mask if drawn.judged_mask is None else drawn.judged_mask
     answers = drawn.targets if drawn.judged_targets is None else drawn.judged_targets
     if name == "embedded_reber":  # whoever knows the grammar has forgotten the second symbol
