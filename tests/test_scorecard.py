@@ -22,7 +22,6 @@ from helpers import (
     write_rows,
 )
 from rich.console import Console
-from test_rows import CONFIG
 
 from jaxrnn import CELLS, SUITES, Cell, Experiment
 from jaxrnn.errors import InputError, Note
