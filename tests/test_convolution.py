@@ -55,18 +55,16 @@ def test_every_way_to_compute_it_gives_the_same(name):
     xs = jnp.stack([random_symbols((T, I), seed) for seed in range(3)])
     plain = cell._replace(unroll=None, shared=None, together=None)
 
-    def expected(xs):
-        return unroll(plain, params, jax.nn.one_hot(xs, I))
-
-    one, (_, alone) = unroll(cell, params, xs[0]), expected(xs[0])
-    assert_trees_close(one, expected(xs[0]), **FLOAT64)
-    assert_trees_close(
-        jax.vmap(lambda x: unroll(cell, params, x))(xs), jax.vmap(expected)(xs), **FLOAT64
-    )
-    np.testing.assert_allclose(unroll_together(cell, params, xs)[0], alone, **FLOAT64)
-    middle, before = unroll(cell, params, xs[0][:2])
-    _, after = unroll(cell, params, xs[0][2:], middle)
-    np.testing.assert_allclose(jnp.concatenate([before, after]), alone, **FLOAT64)
+    run = jax.jit(unroll, static_argnums=0)
+    last, alone = jax.device_get(run(plain, params, jnp.eye(I)[xs[0]]))
+    assert_trees_close(run(cell, params, xs[0]), (last, alone), **FLOAT64)
+    batch = jax.jit(jax.vmap(partial(unroll, cell, params)))(xs)
+    assert_trees_close(jax.tree.map(lambda leaf: leaf[0], batch), (last, alone), **FLOAT64)
+    together = jax.jit(partial(unroll_together, cell))(params, xs)
+    np.testing.assert_allclose(together, batch[1], **FLOAT64)
+    middle, before = run(cell, params, xs[0][:4])
+    after = run(cell, params, xs[0][4:], middle)[1]
+    np.testing.assert_allclose(np.concatenate([before, after]), alone, **FLOAT64)
     if cell.gates:
         seen = cell.activations(params, cell.initial_state(params), xs[0][0])
         assert tuple(seen) == cell.gates
@@ -120,6 +118,7 @@ def test_every_layer_of_an_experiment_has_one():
     assert alone.init(jax.random.key(0), xavier()).kernel.shape == (3, 7)
 
 
+@pytest.mark.slow
 def test_an_lstm_behind_one_learns():
     experiment = Experiment(
         length=5, trials=2, convolution=4, optimizer="clipped_adam", learning_rate=0.02

@@ -88,11 +88,7 @@ def recurrent(
             return state, readout(params, h, projected)
 
         def unroll(
-            params: Params,
-            state: State,
-            xs: jax.Array,
-            steps_at_once: int = 1,
-            mask: Mask = None,
+            params: Params, state: State, xs: jax.Array, steps_at_once: int = 1, mask: Mask = None
         ) -> tuple[State, jax.Array]:
             projected = project(params, xs)
             run = scan if mask is None else partial(masked, mask=mask)
