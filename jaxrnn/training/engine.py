@@ -205,7 +205,7 @@ _DRAWN_ON_ACCELERATORS = 32  # first states; sequences for all lanes
 
 DRAWING = 12
 """At most so many programs that draw sequences are held, and as many that draw first states, those
-used last. One takes about 4 MB, and a search of a horizon has up to nine lags."""
+used last. One takes about 4 MB, and a horizon has eight lags."""
 
 
 @lru_cache(maxsize=DRAWING)

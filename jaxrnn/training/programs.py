@@ -18,8 +18,8 @@ from jaxrnn.training.trial import Trial
 
 HELD = 8
 """At most this many programs are held, those used last. One takes about 12 MB (the LSTM, jax
-0.10.2). With 16, and 64 that draw, a hundred small nets took 1.2 GB in place of 0.5. A horizon's
-searches compile 65 programs in place of 61 on one device, and 94 in place of 78 on two."""
+0.10.2). Half of 16, with 12 in place of 64 that draw, has a horizon's searches compile 65 programs
+in place of 61 on one device, and 94 in place of 78 on two."""
 
 
 _held: OrderedDict[Any, Program] = OrderedDict()
