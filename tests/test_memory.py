@@ -186,9 +186,10 @@ from jaxrnn import Experiment, run_trials
 from jaxrnn.training.compiling import CPU_OPTIONS
 CPU_OPTIONS["xla_backend_optimization_level"] = 0  # it takes long enough
 warnings.simplefilter("ignore")
-names = "noise_free", "parity", "copying", "induction"
+tasks = "noise_free", "parity", "copying", "induction"
 for k in range(100):
-    net = {"cell": ("simple_rnn", "ind_rnn")[k % 2], "task": names[k % 4], "length": 4 + k // 4}
+    net = {"cell": ("simple_rnn", "ind_rnn")[k % 2], "task": tasks[k // 2 % 4]}
+    net["length"] = 4 + k // 8
     run_trials(Experiment(**net, hidden_size=4, trials=10, max_steps=30, window=20, max_failures=0))
     with open("/proc/self/status") as status:
         print(*(line.split()[1] for line in status if line.startswith("VmRSS:")))
