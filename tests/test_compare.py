@@ -5,21 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import (
-    changed,
-    grid_rows,
-    paper_rows,
-    rows,
-    rows_ending_at,
-    write_rows,
-)
+from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu, norm
 
 from jaxrnn import SUITES, InputError
 from jaxrnn.report.compare import compare, interval_of_probability, kaplan_meier
-from jaxrnn.report.document import write_report
 from jaxrnn.report.drawing import COLORS
-from jaxrnn.report.render import markdown_table, p_in_words
+from jaxrnn.report.render import p_in_words
 from jaxrnn.report.rivals import comparison_legend, comparison_table, comparisons, curves, holm
 from jaxrnn.report.summary import interval, uncounted
 
@@ -141,36 +133,30 @@ def test_the_interval_holds_the_probability_in_95_of_100_comparisons(share, cap)
     assert 0.91 < held / 400 < 0.985
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
+def test_other_conditions_and_what_is_no_row_are_refused():
+    for changes, words in (
         ({"max_steps": 102}, "max-steps 101 and 102 are not the same conditions"),
-        ({"window": 6}, "window 5 and 6"),
         ({"threshold": 0.3}, "threshold 0.25 and 0.3"),
         ({"task": "no_regularities"}, "task 'noise_free' and 'no_regularities'"),
-    ],
-)
-def test_other_conditions_are_refused(changes, words):
-    with pytest.raises(InputError, match=words):
-        compare(FIRST, net("gru", [20], **changes))
+    ):
+        with pytest.raises(InputError, match=words):
+            compare(FIRST, net("gru", [20], **changes))
     with pytest.raises(InputError, match="length 5 and 6"):
         compare(FIRST, rows("gru", 6, [20], **SMALL))
     with pytest.raises(InputError, match="no rows of a net"):
         compare(FIRST, [])
-    for of_several in ([], [*FIRST, *net("lstm", [20], max_steps=300)]):
-        with pytest.raises(InputError, match=r"no rows of a net|not the same conditions"):
-            kaplan_meier(of_several)
+    with pytest.raises(InputError, match="not the same conditions"):
+        kaplan_meier([*FIRST, *net("lstm", [20], max_steps=300)])
+    lacking = {name: value for name, value in FIRST[0].values().items() if name != "steps"}
+    with pytest.raises(InputError, match="this is not a row of a trial: its 'steps' is missing"):
+        compare([lacking], SECOND)
+    assert compare([row.values() for row in FIRST], SECOND) == compare(FIRST, SECOND)
 
 
 # In the report
 
 
-def body_of(pairs):
-    """The cells of each pair, by heading."""
-    return [row.cells for row in comparison_table(pairs).rows]
-
-
-def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
+def test_each_net_stands_against_the_first_of_its_length_and_cap():
     made = [
         *(FIRST + rows("lstm", 4, [7], **SMALL) + SECOND + rows("gru", 4, [7], **SMALL)),
         *(net("simple_rnn", [5, 6]) + net("lstm_coupled", [10], max_steps=102)),
@@ -178,7 +164,7 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
     pairs = comparisons(made)
     named = [(pair.length, pair.net[1], pair.against[1]) for pair in pairs]
     assert named == [(4, "gru", "lstm"), (5, "gru", "lstm"), (5, "simple_rnn", "lstm")]
-    four, five, _ = body_of(pairs)
+    four, five, _ = (row.cells for row in comparison_table(pairs).rows)
     assert [four[name] for name in ("net", "T", "against")] == ["gru", "4", "lstm"]
     assert (four["sooner"], four["95%"], four["log-rank p"]) == ("50%", "5-95", "1.000")
     result = compare(SECOND, FIRST)
@@ -186,91 +172,48 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap(tmp_path):
     assert five["log-rank p"] == f"{result.log_rank:.3f}"
     assert five["Mann-Whitney p"] == f"{result.mann_whitney:.3f}"
     assert "3 comparisons" in comparison_legend(pairs)
+    assert comparisons(grid_rows()) == []  # a grid's combinations are not compared
 
 
 def test_adjusted_p_values_are_holms():
     # The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-def test_the_table_has_adjusted_p_values_beside_the_plain_ones_and_none_is_zero():
+    assert (holm([0.6, 0.7]), holm([])) == ([1.0, 1.0], [])
+    # They stand beside the plain ones; no small one is shown as none.
     made = [*net("lstm", [*range(5, 25)]), *net("gru", [*range(30, 50)])]
     pairs = comparisons([*made, *net("janet", [*range(6, 26)])])
     plain = [pair.result.log_rank for pair in pairs]
-    first, second = body_of(pairs)
+    first, second = (row.cells for row in comparison_table(pairs).rows)
     assert first["log-rank Holm"] == first["Mann-Whitney p"] == "<0.001"
     assert second["log-rank Holm"] == p_in_words(holm(plain)[1]) == p_in_words(plain[1])
-    assert (first["sooner"], first["95%"]) == ("0%", "0-10")
-    assert comparisons(grid_rows()) == []  # a grid's combinations are not compared
 
 
-def test_what_is_no_row_is_refused():
-    lacking = {name: value for name, value in FIRST[0].values().items() if name != "steps"}
-    with pytest.raises(InputError, match="this is not a row of a trial: its 'steps' is missing"):
-        compare([lacking], SECOND)
-    assert compare([row.values() for row in FIRST], SECOND) == compare(FIRST, SECOND)
-
-
-def test_the_report_of_a_run_compares_its_nets_and_draws_their_curves(tmp_path):
-    made = FIRST + SECOND
-    write_rows(tmp_path, made)
-    write_report(tmp_path)
-    text = (tmp_path / "report.md").read_text()
-    shown = comparison_table(comparisons(made))
-    assert markdown_table(shown.rows, shown.headings) in text
-    assert "solved_by_step-noise_free.png" in text
-    assert (tmp_path / "solved_by_step-noise_free.png").stat().st_size > 5000
-    write_rows(tmp_path, FIRST)
-    write_report(tmp_path)
-    assert "Mann-Whitney p" not in (tmp_path / "report.md").read_text()
-
-
-def test_a_curve_climbs_where_a_trial_is_solved():
+def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
+    never = net("simple_rnn", [None] * 3)
     # Two tasks of one's own, whose names are alike in the name of a file.
     own = [
-        changed(row, experiment=task, task=f"a/b.py{task}mine")
-        for task in ":,"
-        for row in FIRST + SECOND
+        changed(row, experiment=task, task=f"a/b.py{task}mine") for task in ":," for row in FIRST
     ]
-    pictures = curves(FIRST + SECOND + own)
+    pictures = curves([*FIRST, *SECOND, *never, *own, *(changed(row, cell="b") for row in own)])
     names = [f"solved_by_step-{name}" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")]
     assert [one.stem for one in pictures] == names
     figure = pictures[0].draw()
     (axes,) = figure.axes
     lines = [line for line in axes.lines if len(line.get_xdata())]
-    first, second = ((line.get_xdata().tolist(), line.get_ydata().tolist()) for line in lines)
+    first, second, third = (
+        (line.get_xdata().tolist(), line.get_ydata().tolist()) for line in lines
+    )
     assert first[0] == [1, 10, 30, 100, 101]
     assert first[1] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 2 / 3])
     assert second[1] == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lstm", "gru"]
+    assert (third[0][0], third[0][-1], third[1]) == (1, 101, [0, 0, 0])
+    band = axes.collections[2].get_paths()[0].vertices
+    assert (band[:, 0].min(), band[:, 1].max()) == (1, pytest.approx(interval(0, 3)[1]))
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["lstm", "gru", "simple_rnn"]
     assert axes.get_title() == "T = 5, 3-4 trials"
-
-
-@pytest.mark.parametrize(
-    ("solved", "limits"), [([None], (10.1, 101)), ([12], (11.4, 101)), ([4], (3.8, 101))]
-)
-def test_curves_end_at_the_cap_and_a_net_that_solves_nothing_has_its_interval(solved, limits):
-    made = [*rows("lstm", 5, [None] * 3, **SMALL), *rows("gru", 5, solved, **SMALL)]
-    (picture,) = curves(made)
-    (axes,) = picture.draw().axes
-    assert axes.get_xlim() == pytest.approx(limits)
-    assert 2 <= sum(limits[0] <= tick <= limits[1] for tick in axes.get_xticks()) <= 6
-    never = axes.lines[0]
-    assert never.get_ydata().tolist() == [0, 0, 0]
-    assert never.get_xdata()[[0, -1]].tolist() == [1, 101]
-    band = axes.collections[0].get_paths()[0].vertices
-    assert band[:, 0].min() == 1
-    assert band[:, 1].max() == pytest.approx(interval(0, 3)[1])
-
-
-def test_many_lengths_are_more_than_one_picture_and_more_nets_than_colours_none():
+    # Many lengths are more than one picture, more nets than colours none.
     nets = [(cell, length) for length in range(4, 17) for cell in ("lstm", "gru")]
-    made = [row for cell, length in nets for row in rows(cell, length, [20], **SMALL)]
-    figures = [one.draw() for one in curves(made)]
-    shown = [sum(axes.get_visible() for axes in figure.axes) for figure in figures]
-    assert shown == [12, 1]
-    made = [row for k in range(len(COLORS) + 1) for row in rows(f"cell{k}", 5, [20], **SMALL)]
-    assert len(curves(made[:-1])) == 1
-    assert curves(made) == []
+    many = curves([row for cell, length in nets for row in rows(cell, length, [20], **SMALL)])
+    assert [sum(axes.get_visible() for axes in one.draw().axes) for one in many] == [12, 1]
+    assert curves([row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]) == []

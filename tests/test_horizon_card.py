@@ -12,9 +12,8 @@ from scipy.stats import beta
 
 from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
-from jaxrnn.problems.horizon import CELLS, LAGS
+from jaxrnn.problems.horizon import LAGS
 from jaxrnn.report.document import parts_of, pictures_of
-from jaxrnn.report.drawing import COLORS
 from jaxrnn.report.horizon import octaves
 from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows
 from jaxrnn.report.horizon_pictures import (
@@ -61,16 +60,16 @@ def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
     rows = chosen("adding", "lstm", STEEP)
     rows += trials("adding", "lstm", 16, [None] * 9, "-default")
     rows += trials("adding", "lstm", 16, [500], "-search")
-    rows += trials("adding", "gru", 16, [500], "-search")
-    card = card_of(rows)
+    search = trials("adding", "gru", 16, [500], "-search")
+    card = card_of(rows + search)
     assert list(card.nets) == [("adding", "lstm")]
     assert sorted(only(rows).chosen) == [32, 64, 128, 256]
     assert sorted(only(rows).default) == [16]
-    alone = Study(trials("adding", "gru", 16, [500], "-search"))
-    assert alone.is_horizon
-    first, *_ = parts_of(alone)
+    first, *_ = parts_of(Study(search))
     assert first.text == "There are no fresh trials yet: the search has not come to its end."
-    assert pictures_of(alone) == []
+    assert pictures_of(Study(search)) == []
+    own = replace(SUITES["horizon-adding"].base, name="horizon-mine.py.echo-default", trials=1)
+    assert Study(rows_ending_at(own, [5])).views == {"horizon"}
 
 
 def test_cells_and_tasks_stand_by_families():
@@ -81,18 +80,6 @@ def test_cells_and_tasks_stand_by_families():
     card = card_of(rows)
     assert card.tasks == ["adding", "parity"]
     assert card.cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
-    figure = horizon_picture(card, rows)
-    across = [
-        line.get_ydata()[0] for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1
-    ]
-    assert across == [0.5, 1.5, 2.5]  # between the families of cells
-
-
-def test_the_horizon_is_that_of_the_fresh_trials():
-    net = only(chosen("adding", "lstm", STEEP))
-    expected = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9])
-    assert net.horizon == expected
-    assert expected[:2] == (128, 256)
 
 
 def with_finalists(by_lag, lag, others, sought):
@@ -220,15 +207,16 @@ def test_the_horizon_grows_with_the_sequences():
 def test_the_pictures_hold_the_numbers():
     rows = chosen("adding", "lstm", STEEP) + chosen("adding", "gru", {16: (0, 9)})
     rows += chosen("copying", "lstm", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
+    rows += chosen("copying", "gru", {8: (6, 6)})
     card = card_of(rows)
     axes = horizon_picture(card, rows).axes[0]
     values = axes.images[0].get_array()
     point = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9]).point
-    assert values[0].tolist() == pytest.approx([point, 1024])
-    assert values[1, 0] == 8  # half of the shortest
-    assert np.ma.getmaskarray(np.ma.masked_invalid(values))[1, 1]  # nothing was run
+    assert values.tolist() == [pytest.approx([point, 1024]), [8, 8]]  # half of the shortest
     words = {text.get_text() for text in axes.texts}
-    assert words == {f"{point:.0f}", "128-256", "≥1,024", "<16"}
+    assert words == {f"{point:.0f}", "128-256", "≥1,024", "<16", "≥8"}
+    (hatched,) = axes.patches  # its horizon may be longer
+    assert hatched.get_xy() == (0.5, 0.5)
 
     panels = shares_picture(card, rows).axes
     assert [axes.get_title() for axes in panels[:2]] == ["adding", "copying"]
@@ -237,67 +225,33 @@ def test_the_pictures_hold_the_numbers():
     assert lstm.get_ydata().tolist() == pytest.approx([1, 1, 1, 0], abs=0.02)
 
     panels = growth_picture(card, rows).axes
-    line, beyond = panels[0].lines
+    line, beyond, *_ = panels[0].lines
     assert line.get_ydata()[-1] == pytest.approx(point)
     assert len(beyond.get_ydata()) == 0
-    line, beyond = panels[1].lines
+    line, beyond, *_ = panels[1].lines
     assert beyond.get_ydata().tolist() == line.get_ydata().tolist()
     assert beyond.get_ydata()[-1] == 1024
 
 
-def test_a_horizon_that_may_be_longer_is_hatched_and_a_panel_without_a_curve_says_why():
-    rows = chosen("copying", "lstm", {8: (6, 6)})
-    rows += chosen("copying", "gru", {8: (6, 6), 16: (0, 6)})
-    rows += chosen("adding", "lstm", {1024: (6, 6)}) + chosen("adding", "gru", {16: (0, 6)})
-    (hatched,) = horizon_picture(card_of(rows), rows).axes[0].patches
-    assert hatched.get_hatch() == "//"
-    assert hatched.get_xy() == (0.5, -0.5)  # of the LSTM on copying
-    rows = chosen("adding", "gru", {16: (0, 6)}) + chosen("copying", "gru", {16: (6, 6)})
-    panels = growth_picture(card_of(rows), rows).axes
-    said = [[text.get_text() for text in axes.texts] for axes in panels]
-    assert said == [["none learns the\nshortest lag"], []]
-
-
-def test_more_cells_than_colours_have_other_lines():
-    names = CELLS[: len(COLORS) + 1]
-    rows = [row for cell in names for row in chosen("adding", cell, {16: (6, 6), 32: (0, 6)})]
-    first, *_, last = shares_picture(card_of(rows), rows).axes[0].lines[: len(names)]
-    assert first.get_color() == last.get_color() == COLORS[0]
-    assert (first.get_linestyle(), last.get_linestyle()) == ("-", "--")
-    assert first.get_marker() != last.get_marker()
-
-
-def test_a_report_has_this_view_alone_and_the_rules(tmp_path, capsys):
-    rows = chosen("adding", "lstm", STEEP) + chosen("parity", "gru", STEEP)
-    study = Study(rows)
-    assert [one.stem for one in pictures_of(study)] == [
-        *("horizon_by_task", "solved_by_lag", "horizon_by_sequences")
-    ]
-    write_rows(tmp_path, rows)
-    assert run("report", tmp_path) == 0
-    shown = capsys.readouterr().out
-    assert "128-256" in shown
-    assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
-    assert (tmp_path / "horizon_by_task.png").exists()
-    assert "Solved, on adding" in (tmp_path / "report.md").read_text()
-
-
-def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap():
+def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap(tmp_path, capsys):
     kept = chosen("adding", "lstm", STEEP)
     own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
     table, solved, *_ = parts_of(Study([*kept, *own], own))
-    shown = printed(80, table)
-    assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", shown)
+    assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", printed(80, table))
     # Trial by trial only the own ones; the report has all.
     assert re.search(r"mine\.py:cell +9/9 +0/9( +-){3} *\n", shown := printed(80, solved))
     assert "lstm" not in shown
     first, second = (line.cells for line in solved.rows)
-    assert first == {
-        **{"task": "adding", "net": "lstm"},
-        **{"32": "6/6", "64": "6/6", "128": "9/9", "256": "0/9"},
-    }
+    counts = {"32": "6/6", "64": "6/6", "128": "9/9", "256": "0/9"}
+    assert first == {"task": "adding", "net": "lstm", **counts}
     assert second["16"] == "9/9"
     assert solved.headings == ("task", "net", "16", "32", "64", "128", "256")
+    write_rows(tmp_path, kept)
+    assert run("report", tmp_path) == 0
+    assert "128-256" in capsys.readouterr().out
+    assert "Solved, on adding" in (tmp_path / "report.md").read_text()
+    pictures = {"horizon_by_task.png", "solved_by_lag.png", "horizon_by_sequences.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == pictures
 
 
 def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():
@@ -318,9 +272,3 @@ def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():
     assert octaves_between(short, fails, LAGS).low > 1
     with pytest.raises(InputError, match="only at lengths that both have"):
         octaves_between(far, near)
-
-
-def test_a_setting_of_a_search_belongs_to_the_horizon_and_own_tasks_do():
-    for name in ("horizon-adding-search", "horizon-mine.py.echo-default"):
-        made = replace(SUITES["horizon-adding"].base, name=name, trials=1, length=16)
-        assert Study(rows_ending_at(made, [5])).views == {"horizon"}

@@ -23,19 +23,13 @@ from helpers import (
 from jaxrnn import SUITES
 from jaxrnn.report.document import write_report
 from jaxrnn.report.page import SVG, in_order, page, svg
-from jaxrnn.report.render import NAME_WIDTH, Document, Table, TableRow
+from jaxrnn.report.render import Document, Table, TableRow
 from jaxrnn.report.summary import Study
 
 NETS = [
     *rows("lstm", 4, [1100, None, 1300]),
     *rows("gru", 4, [1200, 1250]),
     *rows("lstm", 5, [1400, 1500, 1600]),
-]
-CARD = [
-    row
-    for cell in ("lstm", "gru")
-    for task in ("adding", "noise_free")
-    for row in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=3), [2900, None, 3100])
 ]
 OWN = "</script><img class=own>.py:f"
 NOTED = [*NETS, *(changed(row, cell=OWN) for row in NETS[:2])]
@@ -72,30 +66,22 @@ def text(noted):
     return (noted / "report.html").read_text()
 
 
-def drawings(text):
-    return [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", text, re.S)]
-
-
-def told(drawing):
-    """What the dots and lines of a drawing say."""
-    return [one.text for one in drawing.iter(f"{{{SVG}}}title")]
-
-
 def trials_in(text):
     return json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
 
 
 def test_each_dot_says_its_trial(text):
-    steps, curves, *_ = drawings(text)
-    assert sorted(told(steps)) == sorted(
+    figures = figures_of(paper_rows("2a", 101, [14_999, None, 11_999]))
+    text += svg(figures["sequences_to_success.png"], "paper")
+    drawn = [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", text, re.S)]
+    steps, curves, *_, dots = ([a.text for a in one.iter(f"{{{SVG}}}title")] for one in drawn)
+    assert sorted(steps) == sorted(
         f"{row['cell']}, T = {row['length']}, trial {row['trial']}, seed 0: "
         + (f"solved at {row['solved_at']:,}" if row.solved else f"unsolved after {row['steps']:,}")
         for row in NOTED
     )
-    assert len(told(curves)) == len(NOTED)
-    figures = figures_of(paper_rows("2a", 101, [14_999, None, 11_999]))
-    (dots,) = drawings(svg(figures["sequences_to_success.png"], "paper"))
-    assert [one.rpartition(": ")[2] for one in told(dots)] == ["solved at 5,000", "solved at 2,000"]
+    assert len(curves) == len(NOTED)
+    assert [one.rpartition(": ")[2] for one in dots] == ["solved at 5,000", "solved at 2,000"]
 
 
 def test_a_page_needs_nothing_else(text):
@@ -117,15 +103,11 @@ def test_each_row_of_a_grid_leads_to_its_own_trials(tmp_path, monkeypatch):
     assert opened == [(tmp_path / "report.html").as_uri()]
     text = (tmp_path / "report.html").read_text()
     trials = trials_in(text)
-    places = {name: number for number, name in enumerate(trials["headings"])}
+    about = [dict(zip(trials["headings"], one, strict=False)) for one in trials["experiments"]]
     counts = []
-    for about in re.findall(r'<tr data-about="([^"]+)">', text):
-        wanted = json.loads(unescape(about))
-        of = [
-            number
-            for number, one in enumerate(trials["experiments"])
-            if all(one[places[name]] == value for name, value in wanted.items())
-        ]
+    for row in re.findall(r'<tr data-about="([^"]+)">', text):
+        wanted = json.loads(unescape(row)).items()
+        of = [number for number, one in enumerate(about) if wanted <= one.items()]
         counts.append(sum(trial[0] in of for trial in trials["trials"]))
     assert sorted(counts) == [1, 2, 2, 2, 2, 2, 3]
 
@@ -143,22 +125,17 @@ def test_an_image_of_the_notes_that_is_not_beside_them_is_its_words_or_its_addre
     assert 'https://a.b/far.png <img src="pictures/own.png" alt="beside"></td>' in text
 
 
-def test_a_drawing_of_too_many_points_is_pixels(monkeypatch):
-    figure = figures_of(NETS)["steps_to_solution.png"]
-    monkeypatch.setattr("jaxrnn.report.page.MOST", 100)
-    assert svg(figure, "steps").startswith('<img alt="" src="data:image/png;base64,')
-
-
-def test_papers_get_their_formats(noted, tmp_path, capsys):
+def test_papers_get_their_formats(noted, monkeypatch, capsys):
     stems = {path.stem for path in noted.glob("*.png")}
     for suffix, begin in (("svg", b"<?xml"), ("pdf", b"%PDF")):
         files = [*noted.glob(f"*.{suffix}")]
         assert {path.stem for path in files} == stems
         assert all(path.read_bytes().startswith(begin) for path in files)
-    page_of(grid_rows(), tmp_path)
-    assert not [*tmp_path.glob("*.svg"), *tmp_path.glob("*.pdf")]
-    assert run("report", tmp_path, "--format", "jpg") == 2
+    assert run("report", noted, "--format", "jpg") == 2
     assert "format jpg is not one of pdf, svg" in capsys.readouterr().err
+    monkeypatch.setattr("jaxrnn.report.page.MOST", 100)  # more points than these are pixels
+    figure = figures_of(NETS)["steps_to_solution.png"]
+    assert svg(figure, "steps").startswith('<img alt="" src="data:image/png;base64,')
 
 
 # In the order of a click on a heading; what stands for nothing has no place, so it comes last.
@@ -170,12 +147,8 @@ HORIZONS = [
 
 def test_columns_are_sorted_by_their_numbers_and_names_by_their_letters():
     assert in_order("horizon", ["never", "-", *HORIZONS[::-1], "none", ""]) == HORIZONS
-    assert in_order("p", ["0.02", "1.000", "<0.001", "1e-05"]) == [
-        "1e-05",
-        "<0.001",
-        "0.02",
-        "1.000",
-    ]
+    values = ["1e-05", "<0.001", "0.02", "1.000"]
+    assert in_order("p", values[::-1]) == values
     assert in_order("net", ["lstm", "2a", "Gru", "10b", "2a"]) == ["10b", "2a", "Gru", "lstm"]
 
 
@@ -216,17 +189,15 @@ def test_a_run_that_was_killed_has_the_same_report_to_the_byte(tmp_path):
     sweep = ["sweep", "--cells", "simple_rnn", "gru", "--lengths", "5", "--trials", "2"]
     sweep += ["--window", "60", "--max-steps", "300", "--out"]
 
-    def left_by(name, *ends):
-        for number, end in enumerate(ends):
-            command = [sys.executable, "-c", SWEEP_AND_REPORT, *sweep, str(tmp_path / name), end]
-            hashed = os.environ | {"PYTHONHASHSEED": str(len(name) + number)}
-            code = subprocess.run(command, env=hashed).returncode
-            assert code == (9 if end == "killed" else 0)
-            if end == "killed":
-                assert (tmp_path / name / "trials.jsonl").read_text().count("\n") == 2
+    def left_by(name, end, seed):
+        command = [sys.executable, "-c", SWEEP_AND_REPORT, *sweep, str(tmp_path / name), end]
+        ended = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed})
+        assert ended.returncode == (9 if end == "killed" else 0)
         return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
 
-    whole, killed = left_by("whole", "whole"), left_by("killed", "killed", "gone on")
+    whole, killed = left_by("whole", "whole", "1"), left_by("killed", "killed", "2")
+    assert killed["trials.jsonl"].count(b"\n") == 2
+    killed = left_by("killed", "gone on", "3")
     assert len(whole) > 12
     assert [name for name in whole if whole[name] != killed.get(name)] == []
     assert whole.keys() == killed.keys()
@@ -293,9 +264,7 @@ def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
     click(curves, 0)
     assert browser.execute_script(hidden) == []
 
-
-@pytest.mark.integration
-def test_a_browser_sorts_horizons_by_their_numbers(browser, tmp_path):
+    # A table of horizons goes by their numbers.
     texts, click = opened(browser, horizons_page(), tmp_path)
     for expected in (HORIZONS, HORIZONS[::-1]):
         click(".data th", 1)
@@ -304,7 +273,13 @@ def test_a_browser_sorts_horizons_by_their_numbers(browser, tmp_path):
 
 @pytest.mark.integration
 def test_a_browser_leads_from_a_cell_of_the_card_to_its_trials(browser, tmp_path):
-    texts, click = opened(browser, page_of(CARD, tmp_path), tmp_path)
+    card = [
+        row
+        for cell in ("lstm", "gru")
+        for task in ("adding", "noise_free")
+        for row in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=3), [2900, None, 3100])
+    ]
+    texts, click = opened(browser, page_of(card, tmp_path), tmp_path)
     click(".data tbody tr:nth-child(2) td:nth-child(3)")
     assert texts("#shown") == ["3 of 12: gru, adding"]
     assert all("gru" in row and "adding" in row for row in texts("#of-trials tbody tr"))
@@ -312,9 +287,8 @@ def test_a_browser_leads_from_a_cell_of_the_card_to_its_trials(browser, tmp_path
 
 @pytest.mark.integration
 def test_a_browser_shows_all_of_it_in_its_width(browser, tmp_path):
-    name = f"a_directory/{'of_ones_own' * 5}.py:f"
-    assert len(name) > NAME_WIDTH
-    text = page_of([*NETS, *(changed(row, cell=name) for row in NETS[:3])], tmp_path)
+    long = f"a_directory/{'of_ones_own' * 5}.py:f"
+    text = page_of([*NETS, *(changed(row, cell=long) for row in NETS[:3])], tmp_path)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     for width in (1200, 400):
         browser.set_window_size(width, 900)
