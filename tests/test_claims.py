@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import clopper_pearson, printed, rows_ending_at, run, write_rows
+from helpers import clopper_pearson, printed, rows_ending_at, run
 
 from jaxrnn.problems import settled
 from jaxrnn.problems.claim import FAILS, LEARNS, SOONER, Says
@@ -15,7 +15,7 @@ from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import claims_rows, decided, verdict
 from jaxrnn.report.document import parts_of as report_of
 from jaxrnn.report.summary import Rows, Study
-from jaxrnn.training.objectives import MEASURES, cross_entropy
+from jaxrnn.training.objectives import MEASURES
 from jaxrnn.training.parts import parts_of
 
 SUITES = [suite for claim in CLAIMS.values() for suite in claim.suites]
@@ -41,33 +41,22 @@ def test_a_claim_says_something_of_each_of_its_nets_and_they_can_be_trained(clai
 
 
 def test_where_there_are_only_curves_a_tenth_of_the_baseline_is_asked_for():
-    wanted = {
-        "copying": lambda length: math.log(8) / (length + 20),
-        "adding_halves": lambda _: 1 / 60,
-    }
-    seen = set()
-    for suite in SUITES:
-        if suite.base.test_size:
-            seen.add(suite.base.task)
-            expected = wanted[suite.base.task](suite.base.length)
-            assert suite.base.mean_error == pytest.approx(expected)
-    assert seen == set(wanted)
-
-
-def test_the_mean_cross_entropy_is_what_a_net_without_memory_has_as_its_baseline():
+    tested = [suite.base for suite in SUITES if suite.base.test_size]
+    assert {base.task for base in tested} == {"copying", "adding_halves"}
+    for base in tested:
+        tenth = math.log(8) / (base.length + 20) if base.task == "copying" else 1 / 60
+        assert base.mean_error == pytest.approx(tenth)
+    # A net without memory has this mean cross-entropy.
     suite = next(one for one in SUITES if one.base.measure == "mean_cross_entropy")
     task = parts_of(settled(suite.at())).task
-    sequence = task.draw(jax.random.key(0))
+    sequence = jax.jit(task.draw)(jax.random.key(0))
     # It knows the blanks for sure, and takes the eight symbols for equally likely.
     logits = np.full((task.num_steps, task.num_outputs), -1e3, np.float32)
     asked = np.asarray(sequence.judged_mask)
     logits[~asked, 8] = 0
     logits[asked, :8] = 0
     errors = MEASURES["mean_cross_entropy"](logits, sequence.targets)
-    assert errors.shape == (task.num_steps,)
     assert errors == pytest.approx(10 * suite.base.mean_error, rel=1e-5)
-    losses, _ = cross_entropy(logits, sequence.targets)
-    assert float(errors[0]) == pytest.approx(float(losses.mean()))
 
 
 def rows_of(solved, of, time=500, name="net"):
@@ -108,7 +97,7 @@ def test_a_verdict_needs_every_part_and_one_that_fails_is_enough():
     assert verdict([yes, unsure]) == verdict([yes, None]) == "undecided"
 
 
-def test_the_report_has_a_row_for_each_part_of_what_was_run(tmp_path, capsys):
+def test_the_report_has_a_row_for_each_part_of_what_was_run():
     claim = CLAIMS["nnrnn_copying"]
     rows = []
     for suite, solved in zip(claim.suites, (6, 0, 1), strict=True):
@@ -123,7 +112,6 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run(tmp_path, capsys):
         ("simple_rnn", "does not learn"),
     ]
     assert (others[0]["solved"], others[0]["95%"]) == ("0/6", "0-46")
-    assert {line.cells["claim"] for line in claims_rows(rows)} == {claim.name}
     without = claims_rows(rows[:6])
     assert [line.cells["solved"] for line in without[1:]] == ["not run"] * 2
     # Trials under other settings decide nothing.
@@ -131,29 +119,22 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run(tmp_path, capsys):
     others = rows_ending_at(settled(faster), [None] * 6)
     assert claims_rows([*rows[:6], *others]) == without
     assert claims_rows(others) == []
-    shown = printed(80, *report_of(Study(rows)))
-    assert "undecided" in shown
-    write_rows(tmp_path, rows)
-    assert run("report", tmp_path) == 0
-    assert claim.differs[:40] in (tmp_path / "report.md").read_text()
-    capsys.readouterr()
+    parts = report_of(Study(rows))
+    assert "undecided" in printed(80, *parts)
+    assert any(claim.differs in getattr(part, "text", "") for part in parts)
 
 
 def test_the_list_says_how_long_each_took(capsys):
     assert run("claims") == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in CLAIMS)
-    minutes = CLAIMS["nnrnn_copying"].minutes
-    assert re.search(rf"nnrnn_copying +3 +18 +{minutes}[.0]* min ", shown)
-    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert re.search(rf"nnrnn_copying +3 +18 +{CLAIMS['nnrnn_copying'].minutes}[.0]* min ", shown)
 
 
 def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
     claim = CLAIMS["negative_parity"]
-    (net,) = (
-        replace(one, base=replace(one.base, max_steps=64, batch_size=32, warmup=1, window=32))
-        for one in claim.suites[1:2]
-    )
+    base = replace(claim.suites[1].base, max_steps=64, batch_size=32, warmup=1, window=32)
+    net = replace(claim.suites[1], base=base)
     small = {"negative_parity": claim._replace(suites=(net,), nets=claim.nets[1:2])}
     monkeypatch.setattr("jaxrnn.cli.claiming.CLAIMS", small)
     monkeypatch.setattr("jaxrnn.report.claims.CLAIMS", small)

@@ -34,15 +34,6 @@ LOW = PASSED[0].sum(1)  # the number of lengths that H is at least
 HIGH = len(TRIALS) - PASSED[1].sum(1)  # and below which it is
 
 
-def coverage(shares):
-    """The probability of an interval that holds the horizon, and how often each side errs."""
-    chance = np.prod([binom.pmf(OUTCOMES[:, k], n, shares[k]) for k, n in enumerate(TRIALS)], 0)
-    assert chance.sum() == pytest.approx(1)
-    true = next((k for k, share in enumerate(shares) if share < 0.5), len(shares))
-    errs = chance[true < LOW].sum(), chance[true > HIGH].sum()
-    return 1 - sum(errs), errs
-
-
 CURVES = [
     (1, 1, 0.97, 0.03, 0),
     (0.9, 0.75, 0.6, 0.4, 0.2),
@@ -55,17 +46,17 @@ CURVES = [
 ]
 
 
-def falling(number):
-    """Shares that fall with the length, drawn at random."""
-    rng = np.random.default_rng(0)
-    for _ in range(number):
-        yield np.sort(rng.beta(*rng.uniform(0.2, 2, 2), len(TRIALS)))[::-1]
-
-
 def test_the_interval_covers_the_horizon_of_a_curve_in_95_of_100_cases_or_more():
-    for shares in (*CURVES, *falling(200)):
-        covered, errs = coverage(shares)
-        assert covered >= 0.95, shares
+    rng = np.random.default_rng(0)
+    falling = [np.sort(rng.beta(*rng.uniform(0.2, 2, 2), len(TRIALS)))[::-1] for _ in range(200)]
+    for shares in (*CURVES, *falling):
+        chance = np.ones(len(OUTCOMES))
+        for y, n, share in zip(OUTCOMES.T, TRIALS, shares, strict=True):
+            chance *= binom.pmf(np.arange(n + 1), n, share)[y]
+        assert chance.sum() == pytest.approx(1)
+        true = next((k for k, share in enumerate(shares) if share < 0.5), len(shares))
+        errs = chance[true < LOW].sum(), chance[true > HIGH].sum()
+        assert 1 - sum(errs) >= 0.95, shares
         assert max(errs) <= 0.025 + 1e-12, shares
 
 
@@ -93,13 +84,10 @@ def test_intervals_of_some_outcomes(solved, low, high):
     assert again == found
 
 
-def test_five_trials_at_a_length_are_too_few_and_six_are_enough():
-    assert horizon([10], [5], [5]).low is None
-    assert horizon([10], [6], [6]).low == 10
-    assert horizon([10], [0], [6]).high == 10
-
-
 def test_data_against_the_rule_are_said_and_have_the_other_bounds():
+    # Five trials at a length are too few to say anything, six are enough.
+    assert (horizon([10], [5], [5]).low, horizon([10], [6], [6]).low) == (None, 10)
+    assert horizon([10], [0], [6]).high == 10
     # 32 is surely worse than 64: up to which length is every one above a half?
     found = horizon([8, 16, 32, 64], [6, 6, 0, 9], [6, 6, 9, 9])
     assert found == Horizon(low=16, high=32, point=found.point, monotone=False)
@@ -128,7 +116,6 @@ def test_octaves_are_the_number_of_solved_ones():
     assert octaves([8, 16, 64], [6, 0, 3], [6, 6, 6]).mean == pytest.approx(1 + 0.5 * 2)
     found = octaves(LENGTHS, [6, 5, 5, 2, 0], TRIALS.tolist())
     assert found.low < found.mean < found.high
-    assert found == octaves(LENGTHS, [6, 5, 5, 2, 0], TRIALS.tolist())
     # The interval of a single pair of lengths is that of the share, an octave each.
     draws = np.random.default_rng(5).beta(2.5, 4.5, (100_000, 2)).sum(1)
     found = octaves([4, 8], [2, 2], [6, 6])
@@ -160,9 +147,8 @@ def test_the_horizon_within_fewer_sequences_is_in_the_times():
 
 
 def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
-    several = [
-        row for length in (5, 10) for row in rows("lstm", length, [100] * 10, max_steps=5000)
-    ]
+    several = rows("lstm", 5, [100] * 10, max_steps=5000)
+    several += rows("lstm", 10, [100] * 10, max_steps=5000)
     several += rows("lstm", 20, [None] * 10, max_steps=5000)
     one = rows("gru", 5, [None] * 10)
     study = Study([*several, *one], [])
@@ -180,19 +166,15 @@ def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
 @pytest.mark.parametrize(
     ("function", "arguments", "sentence"),
     [
-        (horizon, ([], [], []), "solved and trials for each length: there are 0 lengths, 0 solved"),
+        (horizon, ([], [], []), "solved and trials for each length: there are 0 lengths"),
         (horizon, ([8], [1, 2], [3]), "there are 1 lengths, 2 solved and 1 trials"),
         (horizon, ([8, 8], [1, 1], [3, 3]), r"lengths \[8, 8\] must differ"),
         (horizon, ([8], [4], [3]), "solved 4 must not be above trials 3"),
         (horizon, ([8], [0], [0]), "trials 0 must be at least 1"),
-        (horizon, ([0], [0], [1]), "length 0 must be at least 1"),
         (horizon, ([8.5], [0], [1]), "length 8.5 must be a whole number"),
         (horizon, ([2**70], [1], [2]), f"length {2**70} must be at most 2147483647"),
-        (horizon, ([8], [1], [2**31]), "trials 2147483648 must be at most 2147483647"),
         (octaves, ([8], [1], [6]), r"octaves need at least two lengths: there are \[8\]"),
         (octaves, ([8, 16], [1, 0], [6, 6], []), r"at least two lengths: there are \[\]"),
-        (octaves, ([8, 16], [1, 0], [6, 6], [0, 8]), "length 0 must be at least 1"),
-        (octaves, ([8, 16], [1, 0], [6, 6], [8, 2**70]), f"length {2**70} must be at most"),
         (octaves_between, (([8], [1], [6]), ([16], [1], [6])), "lengths that both have: there are"),
     ],
 )

@@ -16,12 +16,7 @@ from jaxrnn.problems.horizon import LAGS
 from jaxrnn.report.document import parts_of, pictures_of
 from jaxrnn.report.horizon import octaves
 from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows
-from jaxrnn.report.horizon_pictures import (
-    growth,
-    growth_picture,
-    horizon_picture,
-    shares_picture,
-)
+from jaxrnn.report.horizon_pictures import growth, growth_picture, horizon_picture, shares_picture
 from jaxrnn.report.remembered import card_of, share_if_chosen_again
 from jaxrnn.report.summary import Rows, Study
 
@@ -207,9 +202,8 @@ def test_the_horizon_grows_with_the_sequences():
 def test_the_pictures_hold_the_numbers():
     rows = chosen("adding", "lstm", STEEP) + chosen("adding", "gru", {16: (0, 9)})
     rows += chosen("copying", "lstm", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
-    rows += chosen("copying", "gru", {8: (6, 6)})
-    card = card_of(rows)
-    axes = horizon_picture(card, rows).axes[0]
+    card, more = card_of(rows), [*rows, *chosen("copying", "gru", {8: (6, 6)})]
+    axes = horizon_picture(card_of(more), more).axes[0]
     values = axes.images[0].get_array()
     point = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9]).point
     assert values.tolist() == [pytest.approx([point, 1024]), [8, 8]]  # half of the shortest
@@ -225,10 +219,10 @@ def test_the_pictures_hold_the_numbers():
     assert lstm.get_ydata().tolist() == pytest.approx([1, 1, 1, 0], abs=0.02)
 
     panels = growth_picture(card, rows).axes
-    line, beyond, *_ = panels[0].lines
+    line, beyond = panels[0].lines
     assert line.get_ydata()[-1] == pytest.approx(point)
     assert len(beyond.get_ydata()) == 0
-    line, beyond, *_ = panels[1].lines
+    line, beyond = panels[1].lines
     assert beyond.get_ydata().tolist() == line.get_ydata().tolist()
     assert beyond.get_ydata()[-1] == 1024
 
