@@ -105,13 +105,7 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run():
         rows += rows_ending_at(settled(suite.at()), steps)
     first, *others = (line.cells for line in claims_rows(rows))
     assert first["verdict"] == "undecided"
-    assert first["as printed"] == claim.statement
-    assert [(one["net"], one["says"]) for one in (first, *others)] == [
-        ("exp_rnn", "learns"),
-        ("lstm", "does not learn"),
-        ("simple_rnn", "does not learn"),
-    ]
-    assert (others[0]["solved"], others[0]["95%"]) == ("0/6", "0-46")
+    assert [one["solved"] for one in (first, *others)] == ["6/6", "0/6", "1/6"]
     without = claims_rows(rows[:6])
     assert [line.cells["solved"] for line in without[1:]] == ["not run"] * 2
     # Trials under other settings decide nothing.
@@ -119,9 +113,7 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run():
     others = rows_ending_at(settled(faster), [None] * 6)
     assert claims_rows([*rows[:6], *others]) == without
     assert claims_rows(others) == []
-    parts = report_of(Study(rows))
-    assert "undecided" in printed(80, *parts)
-    assert any(claim.differs in getattr(part, "text", "") for part in parts)
+    assert "undecided" in printed(80, *report_of(Study(rows)))
 
 
 def test_the_list_says_how_long_each_took(capsys):

@@ -11,8 +11,7 @@ from scipy.stats import mannwhitneyu, norm
 from jaxrnn import SUITES, InputError
 from jaxrnn.report.compare import compare, interval_of_probability, kaplan_meier
 from jaxrnn.report.drawing import COLORS
-from jaxrnn.report.render import p_in_words
-from jaxrnn.report.rivals import comparison_legend, comparison_table, comparisons, curves, holm
+from jaxrnn.report.rivals import comparisons, curves, holm
 from jaxrnn.report.summary import interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
@@ -42,15 +41,8 @@ def test_a_small_comparison_is_as_counted_by_hand():
     assert result.mann_whitney == pytest.approx(ranks.pvalue)
     low, high = result.interval
     assert 0 < low < result.sooner < high < 1
-
-
-def test_the_other_way_round_it_is_the_complement():
-    one, other = compare(FIRST, SECOND), compare(SECOND, FIRST)
-    for name in ("trials", "solved", "median", "restricted_mean"):
-        assert getattr(other, name) == getattr(one, name)[::-1]
-    assert other.sooner == pytest.approx(1 - one.sooner)
-    assert other.interval == pytest.approx((1 - one.interval[1], 1 - one.interval[0]))
-    assert (other.log_rank, other.mann_whitney) == pytest.approx((one.log_rank, one.mann_whitney))
+    other = compare(SECOND, FIRST)
+    assert other.interval == pytest.approx((1 - high, 1 - low))
 
 
 def test_one_trial_each():
@@ -164,14 +156,6 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap():
     pairs = comparisons(made)
     named = [(pair.length, pair.net[1], pair.against[1]) for pair in pairs]
     assert named == [(4, "gru", "lstm"), (5, "gru", "lstm"), (5, "simple_rnn", "lstm")]
-    four, five, _ = (row.cells for row in comparison_table(pairs).rows)
-    assert [four[name] for name in ("net", "T", "against")] == ["gru", "4", "lstm"]
-    assert (four["sooner"], four["95%"], four["log-rank p"]) == ("50%", "5-95", "1.000")
-    result = compare(SECOND, FIRST)
-    assert five["sooner"] == "33%"
-    assert five["log-rank p"] == f"{result.log_rank:.3f}"
-    assert five["Mann-Whitney p"] == f"{result.mann_whitney:.3f}"
-    assert "3 comparisons" in comparison_legend(pairs)
     assert comparisons(grid_rows()) == []  # a grid's combinations are not compared
 
 
@@ -179,13 +163,6 @@ def test_adjusted_p_values_are_holms():
     # The example of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert (holm([0.6, 0.7]), holm([])) == ([1.0, 1.0], [])
-    # They stand beside the plain ones; no small one is shown as none.
-    made = [*net("lstm", [*range(5, 25)]), *net("gru", [*range(30, 50)])]
-    pairs = comparisons([*made, *net("janet", [*range(6, 26)])])
-    plain = [pair.result.log_rank for pair in pairs]
-    first, second = (row.cells for row in comparison_table(pairs).rows)
-    assert first["log-rank Holm"] == first["Mann-Whitney p"] == "<0.001"
-    assert second["log-rank Holm"] == p_in_words(holm(plain)[1]) == p_in_words(plain[1])
 
 
 def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():

@@ -9,13 +9,11 @@ from scipy.stats import binom
 
 from jaxrnn import InputError
 from jaxrnn.report.horizon import (
-    HEADINGS,
     VIEW,
     Horizon,
     by_each,
     horizon,
     horizon_rows,
-    horizons,
     is_monotone,
     octaves,
     octaves_between,
@@ -138,14 +136,6 @@ def test_two_nets_differ_by_octaves_of_the_lengths_that_both_have():
     assert same.low < 0 < same.high
 
 
-def test_the_horizon_within_fewer_sequences_is_in_the_times():
-    inf = float("inf")
-    times = {8: [100] * 6, 16: [300] * 6, 32: [900] * 9, 64: [inf] * 9}
-    found = dict(horizons(times, [50, 100, 500, 1000]))
-    assert [one.low for one in found.values()] == [None, 8, 16, 32]
-    assert [one.high for one in found.values()] == [8, 16, 32, 64]
-
-
 def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
     several = rows("lstm", 5, [100] * 10, max_steps=5000)
     several += rows("lstm", 10, [100] * 10, max_steps=5000)
@@ -154,7 +144,6 @@ def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
     study = Study([*several, *one], [])
     assert VIEW.suits(study)
     (line,) = horizon_rows(study.rows)
-    assert tuple(line.cells) == HEADINGS
     assert list(line.cells.values()) == ["lstm", "5-20", "5,000", "10", "20", "14"]
     # A net with one length has none, and a report of such nets has no table.
     assert not VIEW.suits(Study(one, []))

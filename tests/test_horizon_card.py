@@ -63,34 +63,13 @@ def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
     first, *_ = parts_of(Study(search))
     assert first.text == "There are no fresh trials yet: the search has not come to its end."
     assert pictures_of(Study(search)) == []
+    # Tasks and cells stand by families.
+    tasks, cells = ("parity", "adding"), ("min_gru", "mine.py:own", "lstm", "simple_rnn")
+    rows = [row for t in tasks for c in cells for row in chosen(t, c, {32: (6, 6)})]
+    assert card_of(rows).tasks == ["adding", "parity"]
+    assert card_of(rows).cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
     own = replace(SUITES["horizon-adding"].base, name="horizon-mine.py.echo-default", trials=1)
     assert Study(rows_ending_at(own, [5])).views == {"horizon"}
-
-
-def test_cells_and_tasks_stand_by_families():
-    rows = []
-    for task in ("parity", "adding"):
-        for cell in ("min_gru", "mine.py:own", "lstm", "simple_rnn"):
-            rows += chosen(task, cell, {32: (6, 6)})
-    card = card_of(rows)
-    assert card.tasks == ["adding", "parity"]
-    assert card.cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
-
-
-def with_finalists(by_lag, lag, others, sought):
-    """A chosen setting with two other finalists: solved of six fresh trials at a lag, and of three
-    trials in the search, the chosen one's first."""
-    rows = chosen("adding", "lstm", by_lag)
-    for rate, solved in zip((0.02, 0.03), others, strict=True):
-        rows += trials("adding", "lstm", lag, ends(solved, 6), "-finalist", learning_rate=rate)
-    for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
-        steps, one = ends(solved, 3), {"role": "-search", "learning_rate": rate}
-        rows += trials("adding", "lstm", 64, steps[:1], **one)
-        rows += trials("adding", "lstm", 64, steps[1:], **one, seed=1001)  # the play-off's
-        # A longer lag has decided nothing, neither in the rungs nor in the pilot.
-        rows += trials("adding", "lstm", 256, ends(2 * (rate == 0.01), 2), **one)
-    # What left the search earlier is no finalist.
-    return rows + trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +83,18 @@ def with_finalists(by_lag, lag, others, sought):
     ],
 )
 def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, sought, expected):
-    net = only(with_finalists(by_lag, 128, others, sought))
+    # Of two more finalists as many were solved, of six fresh trials; and of three in the search.
+    rows = chosen("adding", "lstm", by_lag)
+    for rate, solved in zip((0.02, 0.03), others, strict=True):
+        rows += trials("adding", "lstm", 128, ends(solved, 6), "-finalist", learning_rate=rate)
+    for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
+        steps, one = ends(solved, 3), {"role": "-search", "learning_rate": rate}
+        rows += trials("adding", "lstm", 64, steps[:1], **one)
+        rows += trials("adding", "lstm", 64, steps[1:], **one, seed=1001)  # the play-off's
+        # A longer lag has decided nothing, neither in the rungs nor in the pilot.
+        rows += trials("adding", "lstm", 256, ends(2 * (rate == 0.01), 2), **one)
+    # What left the search earlier is no finalist.
+    net = only(rows + trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04))
     assert net.horizon[:2] == expected
     assert net.horizon.point == net.alone.point
 
@@ -123,42 +113,6 @@ def test_the_share_if_chosen_again_is_the_mixture_that_can_be_computed():
     low, high = share_if_chosen_again([rows(3, 3), rows(3, 3)], [rows(9, 9), rows(0, 9)])
     assert low < 0.01
     assert high > 0.99
-
-
-def test_the_table_says_what_the_functions_say():
-    rows = chosen("adding", "lstm", STEEP, clip=2.5, initializer="orthogonal")
-    rows += trials("adding", "lstm", 16, [2000] * 6, "-default")
-    rows += trials("adding", "lstm", 32, [None] * 9, "-default")
-    rows += chosen("adding", "gru", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
-    lags = [16, 32, 64, 128, 256, 512, 1024]
-    first, second = (one.cells for one in horizon_rows(card_of(rows)))
-    lstm = ([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9])
-    gru = ([256, 512, 1024], [6, 6, 9], [6, 6, 9])
-    point = horizon(*lstm).point
-    assert first["horizon"] == f"{point:.0f}"
-    assert first["95%"] == "128-256"
-    assert (first["rate"], first["clip"], first["initializer"]) == ("0.01", "2.5", "orthogonal")
-    assert (first["default"], first["default's 95%"]) == (f"{math.sqrt(16 * 32):.0f}", "16-32")
-    gain = octaves_between(lstm, ([16, 32], [6, 0], [6, 9]), lags)
-    assert first["tuning gains"] == f"{gain.mean:+.1f}"
-    assert "against the first" not in first
-    assert second["horizon"] == "≥1,024"
-    assert second["95%"] == "≥1,024"
-    gap = octaves_between(gru, lstm, lags)
-    assert second["against the first"] == f"{gap.mean:+.1f}" == "+3.0"
-    assert second["its 95%"] == f"{gap.low:+.1f} to {gap.high:+.1f}"
-    assert gap.low > 0
-    assert "default" not in second
-
-
-def test_a_horizon_may_lie_below_the_first_lag_or_at_the_longest():
-    (line,) = horizon_rows(card_of(chosen("adding", "lstm", {16: (0, 9)})))
-    assert (line.cells["horizon"], line.cells["95%"]) == ("<16", "<16")
-    # Its shares are a half or more on the whole.
-    rows = chosen("copying", "lstm", {8: (4, 9), 16: (4, 6)})
-    (line,) = horizon_rows(card_of(rows))
-    assert line.cells["horizon"] == "≥16"
-    assert growth(only(rows), CAP)[-1] == (CAP, 16, True)
 
 
 def test_the_chance_of_the_best_of_some_settings_is_that_of_all_ways_to_draw_them():
@@ -190,6 +144,11 @@ def test_the_horizon_grows_with_the_sequences():
     for lag, steps in ((8, 1000), (16, 4000), (32, 15_000)):
         rows += trials("copying", "lstm", lag, [steps] * 9, learning_rate=0.01)
     rows += trials("copying", "lstm", 64, [None] * 9, learning_rate=0.01)
+    # Shares of a half or more on the whole.
+    half = chosen("copying", "gru", {8: (4, 9), 16: (4, 6)})
+    assert growth(only(half), CAP)[-1] == (CAP, 16, True)
+    (line,) = horizon_rows(card_of(half))
+    assert line.cells["horizon"] == "≥16"
     curve = growth(only(rows), CAP)
     assert curve[0][0] > 1000  # before that not even the shortest is solved
     for number, point, is_beyond in curve:

@@ -1,6 +1,5 @@
 """What `jaxrnn inspect` shows must be what the trained net does."""
 
-import math
 import warnings
 from dataclasses import replace
 from itertools import product
@@ -25,15 +24,7 @@ from jaxrnn import (
     noise_free,
     unroll,
 )
-from jaxrnn.inspection import (
-    Record,
-    draw_gradient_norms,
-    draw_look,
-    draw_record,
-    gradient_norms,
-    look,
-    look_at_both,
-)
+from jaxrnn.inspection import Record, draw_gradient_norms, draw_look, draw_record, look_at_both
 from jaxrnn.inspection.pictures import label, rows_of
 from jaxrnn.inspection.sequences import ends_of, reach_of
 from jaxrnn.training import host_loop
@@ -41,8 +32,8 @@ from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.runner import run_trials
 
-norms_of = jax.jit(gradient_norms, static_argnums=0)
-look_at = jax.jit(look, static_argnums=0)
+norms_of = jax.jit(inspection.gradient_norms, static_argnums=0)
+look_at = jax.jit(inspection.look, static_argnums=0)
 
 TINY = Experiment(length=4, hidden_size=3, trials=2, window=5, max_steps=30)
 UNSOLVED = Outcome(1, "unsolved", None, 9, 12_000, ())
@@ -217,14 +208,6 @@ def test_units_that_are_shown_of_many_have_their_own_numbers():
     np.testing.assert_array_equal(shown, hidden[0].T[units])
 
 
-def snapshots(panel):
-    """The matrices that are drawn in a panel, by their steps; and their limits of colour."""
-    drawn = [axes for axes in panel.child_axes if axes.images]
-    steps = [int(axes.get_xlabel().removeprefix("t = ")) for axes in drawn]
-    arrays = [np.asarray(axes.images[0].get_array()) for axes in drawn]
-    return dict(zip(steps, arrays, strict=True)), {axes.images[0].get_clim() for axes in drawn}
-
-
 def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
     rng = np.random.default_rng(0)
     memory, hidden = rng.standard_normal((2, 19, 5, 4)), rng.standard_normal((2, 19, 6))
@@ -234,41 +217,36 @@ def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
     assert panels[0].get_ylabel() == "memory\n5 by 4"
     limits = []
     for panel, expected in zip(panels, [*memory, memory[1] - memory[0]], strict=True):
-        drawn, colors = snapshots(panel)
-        assert list(drawn) == [0, 3, 5, 8, 10, 13, 15, 18]  # evenly spaced in 19 steps
-        np.testing.assert_array_equal([*drawn.values()], expected[[*drawn]])
-        assert len(colors) == 1
-        limits += colors
+        drawn = [axes for axes in panel.child_axes if axes.images]
+        steps = [0, 3, 5, 8, 10, 13, 15, 18]  # evenly spaced in 19 steps
+        assert [axes.get_xlabel() for axes in drawn] == [f"t = {step}" for step in steps]
+        images = [axes.images[0] for axes in drawn]
+        np.testing.assert_array_equal([one.get_array() for one in images], expected[steps])
+        (colors,) = {one.get_clim() for one in images}
+        limits.append(colors)
     assert limits[0] == limits[1] == (-np.abs(memory).max(), np.abs(memory).max())
     assert limits[2][1] == np.abs(memory[1] - memory[0]).max()
     (image,) = figure.axes[3].images
     np.testing.assert_array_equal(image.get_array(), hidden[0].T)
     assert len(figure.axes[3].get_xticklabels()) > 2  # the panels above took no ticks away
-
-
-@pytest.mark.parametrize(
-    ("shape", "drawn"), [((4, 4), (4, 4)), ((3, 7), (21,)), ((7, 3), (21,)), ((2, 5, 4), (10, 4))]
-)
-def test_small_matrices_are_units_and_several_stand_below_each_other(shape, drawn):
-    record = Record({"hidden": np.arange(6 * math.prod(shape)).reshape(2, 3, *shape)}, {}, None)
-    (row,) = rows_of(TINY, record)
-    assert row.values.shape == (2, 3, *drawn)
-    np.testing.assert_array_equal(row.values.ravel(), record.states["hidden"].ravel())
+    # Small ones are units, and several stand below each other.
+    for shape, own in (((4, 4), (4, 4)), ((3, 7), (21,)), ((7, 3), (21,)), ((2, 5, 4), (10, 4))):
+        values = rng.standard_normal((2, 3, *shape))
+        (row,) = rows_of(TINY, Record({"hidden": values}, {}, None))
+        np.testing.assert_array_equal(row.values, values.reshape(2, 3, *own))
 
 
 def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean():
     norms = np.array([[1e-200, 2.0, 4.0], [1e-200, 1.0, 0.5]])
     with warnings.catch_warnings(action="error"):
-        (axes,) = draw_gradient_norms(
-            {"one": norms, "two": norms[:, 1:], "dead": np.zeros((2, 3))}
-        ).axes
+        nets = {"one": norms, "two": norms[:, 1:], "dead": np.zeros((2, 3))}
+        (axes,) = draw_gradient_norms(nets).axes
     names = ["one", "two", "dead (gradient 0)", "halved by every step"]
     assert [line.get_label() for line in axes.lines] == names
     one, two, _, halved = (line.get_ydata() for line in axes.lines)
     np.testing.assert_allclose(one[1:], [1.0, 1.0])
     assert len(two) == 2
     np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
-    assert axes.get_yscale() == "log"
     # Counted from the end it has the steps that all sequences have.
     norms = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
     (axes,) = draw_gradient_norms({"one": norms}, from_end=True).axes
@@ -284,7 +262,6 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
     params = random_params(parts.cell)
     seen = jax.device_get(look_at_both(experiment, params))
     figure = draw_look(experiment, UNSOLVED, seen)
-    assert "not solved after 12,000 training sequences" in figure.get_suptitle()
     panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     ends = ends_of(seen)
     for k, (end, norms) in enumerate(zip(ends, reach_of(seen), strict=True)):

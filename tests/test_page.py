@@ -231,7 +231,7 @@ def opened(browser, text, directory):
 
 
 @pytest.mark.integration
-def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
+def test_a_browser_sorts_filters_leads_to_trials_and_switches_curves_off(browser, tmp_path):
     texts, click = opened(browser, page_of(NETS, tmp_path), tmp_path)
     first = ".data:not(#of-trials) tbody"
     nets = f"{first} tr td:first-child"
@@ -269,10 +269,7 @@ def test_a_browser_sorts_filters_and_switches_curves_off(browser, tmp_path):
     for expected in (HORIZONS, HORIZONS[::-1]):
         click(".data th", 1)
         assert texts(".data:not(#of-trials) td:nth-child(2)") == [*expected, "-"]
-
-
-@pytest.mark.integration
-def test_a_browser_leads_from_a_cell_of_the_card_to_its_trials(browser, tmp_path):
+    # A cell of the card leads to its trials.
     card = [
         row
         for cell in ("lstm", "gru")
@@ -283,14 +280,3 @@ def test_a_browser_leads_from_a_cell_of_the_card_to_its_trials(browser, tmp_path
     click(".data tbody tr:nth-child(2) td:nth-child(3)")
     assert texts("#shown") == ["3 of 12: gru, adding"]
     assert all("gru" in row and "adding" in row for row in texts("#of-trials tbody tr"))
-
-
-@pytest.mark.integration
-def test_a_browser_shows_all_of_it_in_its_width(browser, tmp_path):
-    long = f"a_directory/{'of_ones_own' * 5}.py:f"
-    text = page_of([*NETS, *(changed(row, cell=long) for row in NETS[:3])], tmp_path)
-    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    for width in (1200, 400):
-        browser.set_window_size(width, 900)
-        opened(browser, text, tmp_path)
-        assert browser.execute_script(wide) <= 0
