@@ -14,6 +14,7 @@ from jaxrnn.report.horizon import (
     by_each,
     horizon,
     horizon_rows,
+    horizons,
     is_monotone,
     octaves,
     octaves_between,
@@ -134,6 +135,14 @@ def test_two_nets_differ_by_octaves_of_the_lengths_that_both_have():
     assert octaves_between(near, far).mean == pytest.approx(-2)
     same = octaves_between(far, far)
     assert same.low < 0 < same.high
+
+
+def test_the_horizon_within_fewer_sequences_is_in_the_times():
+    inf = float("inf")
+    times = {8: [100] * 6, 16: [300] * 6, 32: [900] * 9, 64: [inf] * 9}
+    found = dict(horizons(times, [50, 100, 500, 1000]))
+    assert [one.low for one in found.values()] == [None, 8, 16, 32]
+    assert [one.high for one in found.values()] == [8, 16, 32, 64]
 
 
 def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
