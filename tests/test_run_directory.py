@@ -10,26 +10,16 @@ from dataclasses import replace
 
 import jax
 import pytest
-from helpers import ONE_DEVICE, Memory, rows, rows_ending_at, rows_of
-from test_sweep import AXES, BASE
+from helpers import ONE_DEVICE, rows, rows_ending_at, rows_of
+from test_sweep import BASE
 
-import jaxrnn
-from jaxrnn import (
-    NOTEBOOK,
-    SUITES,
-    Experiment,
-    InputError,
-    run_horizon,
-    run_scorecard,
-    run_trials,
-)
+from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_scorecard, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import settled
 from jaxrnn.scorecard.halving import SINGLE
 from jaxrnn.scorecard.protocol import CARDS, SMALL as SCORECARD
 from jaxrnn.scorecard.shipped import begun
 from jaxrnn.store import run_directory
-from jaxrnn.store.config import settings_in_words
 from jaxrnn.store.files import name_of
 from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
@@ -38,12 +28,6 @@ from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
 
 SMALL = settled(Experiment(length=5, trials=3, window=60, max_steps=200))
-
-
-def test_configuration_lists_what_differs():
-    config = settings_in_words([product(BASE, AXES)])
-    assert {name: config[name] for name in AXES} == {k: list(v) for k, v in AXES.items()}
-    assert (config["experiment"], config["trials"], config["clip"]) == (["grid"], 12, 5.0)
 
 
 @pytest.fixture
@@ -72,6 +56,14 @@ def expected(*experiments):
     return [json.loads(json.dumps(row.values())) for row in made]
 
 
+def config_of(path):
+    return json.loads((path / "config.json").read_text())
+
+
+def contents(path):
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
 def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_path):
     lstm, more = SMALL, replace(SMALL, trials=5)
     assert sweep(lstm) == [(lstm, (0, 1, 2))]
@@ -83,12 +75,10 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_pa
     assert sweep(other) == [(other, (0, 1, 2))]
     assert sweep(more) == [(more, (3, 4))]
     assert sweep(replace(SMALL, trials=2)) == []  # what is there already stays
-    held = rows_of(tmp_path)
-    fresh = expected(longer, rnn, other, more)
+    held, fresh = rows_of(tmp_path), expected(longer, rnn, other, more)
     assert sorted(map(json.dumps, held)) == sorted(map(json.dumps, fresh))
-    config = json.loads((tmp_path / "config.json").read_text())["settings"]
-    assert config["lengths"] == [5, 6]
-    assert config["cells"] == ["lstm", "simple_rnn"]
+    config = config_of(tmp_path)["settings"]
+    assert (config["lengths"], config["cells"]) == ([5, 6], ["lstm", "simple_rnn"])
     assert config["experiment"] == ["notebook", "other"]
     assert config["learning_rate"] == [0.5, 1.0]
 
@@ -99,43 +89,39 @@ def test_experiments_of_one_name_are_told_apart_by_all_settings(sweep, tmp_path)
     two, three = replace(one, learning_rate=0.3), replace(one, task="no_regularities")
     assert sweep(one, two, three) == [(e, (0, 1, 2)) for e in (one, two, three)]
     assert rows_of(tmp_path) == expected(one, two, three)
-    assert sweep(two) == []
-    assert sweep(three, one) == []
+    assert sweep(two) == sweep(three, one) == []
     assert rows_of(tmp_path) == expected(two, three, one)
 
 
 def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_path):
     sweep(SMALL, replace(SMALL, name="mine", length=7))
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before, rates = contents(tmp_path), (1.0, 1.0, 0.5, 1.0)
     for changed, sentence in (
         (replace(SMALL, clip=3), "clip 5.0, not 3.0"),
-        (replace(SMALL, seed=1, clip=3), "clip 5.0, not 3.0"),
         (replace(SMALL, task="no_regularities"), "task noise_free, not no_regularities"),
-        (
-            replace(SMALL, trials=4, learning_rate=(1.0, 1.0, 0.5, 1.0)),
-            "learning-rate 1.0, not 1.0",
-        ),
+        (replace(SMALL, trials=4, learning_rate=rates), "learning-rate 1.0, not 1.0"),
         # Other lengths and cells of an experiment in the table change in the same settings.
         (replace(SMALL, length=6, max_steps=201), "max-steps 200, not 201"),
         (replace(SMALL, cell="gru", seed=4), "seed 0, not 4"),
-        (SUITES["notebook"].at("lstm", 8, trials=3), "max-steps 200, not 100000"),
     ):
         with pytest.raises(InputError) as refused:
             sweep(changed)
         assert f"{tmp_path} was begun with {sentence}" in str(refused.value)
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert contents(tmp_path) == before
     # Asked for together, as they are again after a kill that left only the first, they may differ.
     changed = replace(SMALL, length=6, max_steps=201)
     assert sweep(SMALL, changed) == [(changed, (0, 1, 2))]
 
 
 def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
-    grid = product(BASE, {"forget_bias": (0.0, 1.0)})
-    wider = product(BASE, {"forget_bias": (0.0, 1.0, 2.0)})
-    grid, wider = (settled(one) for one in (grid, wider))
+    grid, wider = (
+        settled(product(BASE, {"forget_bias": biases})) for biases in ((0.0, 1.0), (0.0, 1.0, 2.0))
+    )
     assert sweep(grid) == [(grid, (0, 1, 2, 3))]
     assert sweep(wider) == [(wider, (4, 5))]
     assert rows_of(tmp_path) == expected(wider)
+    config = config_of(tmp_path)["settings"]
+    assert (config["forget_bias"], config["clip"]) == ([0.0, 1.0, 2.0], 5.0)
     with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
         sweep(product(BASE, {"forget_bias": (1.0, 0.0, 2.0)}))
 
@@ -149,34 +135,20 @@ def order_of(path):
     return [(row["length"], row["trial"]) for row in rows_of(path)]
 
 
-def test_rows_are_added_to_the_file_and_put_in_order_on_leaving(tmp_path, monkeypatch):
-    written = []
-    write_whole = run_directory.write_whole
-
-    def noted(path, data):
-        written.append(path.name)
-        write_whole(path, data)
-
-    monkeypatch.setattr(run_directory, "write_whole", noted)
-    four, five, six = (settled(replace(NOTEBOOK.base, length=n, trials=2)) for n in (4, 5, 6))
-    with RunDirectory(tmp_path) as directory:
-        directory.admit([four, five, six])
-        for length in (6, 5, 4):
-            directory.add(ended(length))
-        assert written == ["config.json", "trials.jsonl"]  # the others were added to it
-        assert order_of(tmp_path) == [(n, trial) for n in (6, 5, 4) for trial in (0, 1)]
-        in_order = [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
-        held = [(row["length"], row["trial"]) for row in directory.rows]
-        assert held == in_order
-    assert order_of(tmp_path) == in_order
-
-
 def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
+    """Rows are added to the file, and put in order on leaving."""
     four, five, six = (settled(replace(NOTEBOOK.base, length=n, trials=2)) for n in (4, 5, 6))
+    in_order = [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
+    path = tmp_path / "trials.jsonl"
     with RunDirectory(tmp_path) as directory:
         directory.admit([four, five, six])
-    text = "".join(json.dumps(row.values()) + "\n" for row in [*ended(6), *ended(4)])
-    path = tmp_path / "trials.jsonl"
+        for length in (6, 4):
+            directory.add(ended(length))
+        assert order_of(tmp_path) == [(n, trial) for n in (6, 4) for trial in (0, 1)]
+        text = path.read_text()
+        directory.add(ended(5))
+        assert [(row["length"], row["trial"]) for row in directory.rows] == in_order
+    assert order_of(tmp_path) == in_order
     path.write_text(text[:-700])  # within the last line
     torn = "line 4 has no end, as after a kill: this trial counts as not"
     with ExitStack() as stack:
@@ -187,13 +159,12 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         directory.add(ended(4)[1:])
         assert len(rows_of(tmp_path)) == 4  # the line without an end is gone
         directory.add(ended(5))
-    assert order_of(tmp_path) == [(n, trial) for n in (4, 5, 6) for trial in (0, 1)]
+    assert order_of(tmp_path) == in_order
     assert path.read_text().count("\n") == 6
     # Not by a command that is refused, but where none is left to run.
     path.write_text(text)
-    other = [four, replace(six, clip=3.0)]
     with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match="clip"):
-        directory.admit(other)
+        directory.admit([four, replace(six, clip=3.0)])
     assert path.read_text() == text
     with RunDirectory(tmp_path) as directory:
         directory.admit([four, six])
@@ -206,119 +177,95 @@ def test_to_open_a_directory_takes_time_in_proportion_to_its_rows(tmp_path, monk
     with RunDirectory(tmp_path) as directory:
         directory.admit(experiments)
         directory.add([row for n in range(5, 45) for row in ended(n)])
-    hashes, made = Counter(), Counter()
-    hash_, init = Experiment.__hash__, Experiment.__post_init__
-    monkeypatch.setattr(
-        Experiment, "__hash__", lambda one: hashes.update([one.length]) or hash_(one)
-    )
-    monkeypatch.setattr(
-        Experiment, "__post_init__", lambda one: made.update([one.length]) or init(one)
-    )
+    counts = {}
+    for name in ("__hash__", "__post_init__"):
+        counts[name], method = Counter(), getattr(Experiment, name)
+        count = lambda one, of=counts[name], do=method: of.update([one.length]) or do(one)  # noqa: E731
+        monkeypatch.setattr(Experiment, name, count)
     with RunDirectory(tmp_path) as directory:
         directory.admit(experiments)
         assert directory.to_run(experiments) == {}
-    assert max(hashes.values()) <= 60
-    assert max(made.values()) <= 15
+    assert max(counts["__hash__"].values()) <= 60
+    assert max(counts["__post_init__"].values()) <= 15
 
 
 def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    more, memory = replace(SMALL, trials=6), Memory()
+    more, seen = replace(SMALL, trials=6), []
     monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
     with RunDirectory(tmp_path) as directory:
         run_sweep([SMALL], directory)
 
-    def kill(experiment, tally):
-        memory.save({"trial_steps": tally.trial_steps})
-        if len(memory.saves) == 3:
+    def tell(experiment, tally):
+        seen.append(tally.trial_steps)
+        if len(seen) == 3:
             raise KeyboardInterrupt
 
-    slow = {"lanes": 2}
     monkeypatch.setattr(sizes, "CHUNK_SEQUENCES", 20)
     with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
-        run_sweep([more], directory, on_chunk=kill, **slow)
+        run_sweep([more], directory, on_chunk=tell, lanes=2)
     (left,) = tmp_path.glob("checkpoint-*.npz")
     assert re.fullmatch(r"checkpoint-notebook-lstm-5-[0-9a-f]{8}\.npz", left.name)
     for other, sentence in (
         (replace(SMALL, trials=7), "trials 6, not 7"),
-        (replace(more, length=5, clip=3.0), "clip 5.0, not 3.0"),
+        (replace(more, clip=3.0), "clip 5.0, not 3.0"),
     ):
         with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match=sentence):
-            run_sweep([other], directory)
-    went_on = []
+            directory.admit([other])
     with RunDirectory(tmp_path) as directory:
-        run_sweep([more], directory, on_chunk=lambda e, tally: went_on.append(tally), **slow)
-    assert went_on[0].trial_steps > memory.saves[0]["trial_steps"]
+        run_sweep([more], directory, on_chunk=tell, lanes=2)
+    assert seen[3] > seen[0]
     assert rows_of(tmp_path) == expected(more)
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
 def test_the_cells_of_a_tuned_suite_have_one_budget_and_their_own_rates(tmp_path):
-    suite = CARDS["two_sequence"]
     one, other = (
-        settled(replace(suite.at(cell, trials=1), max_steps=200)) for cell in ("lstm", "gru")
+        settled(replace(CARDS["two_sequence"].at(cell, trials=1), max_steps=200))
+        for cell in ("lstm", "gru")
     )
     with RunDirectory(tmp_path) as directory:
         directory.admit([one])
         directory.add(rows_ending_at(one, [None]))
     with RunDirectory(tmp_path) as directory:
         directory.admit([replace(other, learning_rate=0.3)])
-    with (
-        RunDirectory(tmp_path) as directory,
-        pytest.raises(InputError, match="was begun with max-steps 200, not 300"),
-    ):
+    refused = pytest.raises(InputError, match="was begun with max-steps 200, not 300")
+    with RunDirectory(tmp_path) as directory, refused:
         directory.admit([replace(other, max_steps=300)])
 
 
-def test_going_on_under_other_versions_is_said_and_kept(sweep, tmp_path, monkeypatch):
-    sweep(SMALL)
-    versions = run_directory.versions()
-    monkeypatch.setattr(run_directory, "versions", lambda: versions | {"jax": "9.9"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        sweep(SMALL)  # nothing is run
-    with pytest.warns(UserWarning, match=rf"was begun with jax {versions['jax']} and .* jax 9\.9"):
-        sweep(replace(SMALL, trials=4))
-    config = json.loads((tmp_path / "config.json").read_text())
-    assert config["versions"] == versions
-    assert [one["versions"]["jax"] for one in config["resumed"]] == ["9.9"]
-    with pytest.warns(UserWarning, match=r"jax 9\.9"):
-        sweep(replace(SMALL, trials=5))
-    assert len(json.loads((tmp_path / "config.json").read_text())["resumed"]) == 1
-
-
-def test_another_precision_is_said_and_kept(sweep, tmp_path, monkeypatch):
-    sweep(SMALL)
-    here = run_directory.device()
-    more_cores = here.replace(" cores", "0 cores")
-    for device in (more_cores, here.replace(" (", " in float64 (")):
-        monkeypatch.setattr(run_directory, "device", lambda device=device: device)
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            sweep(replace(SMALL, trials=4 + (device != more_cores)))
-        words = [str(one.message) for one in said]
-        assert len(words) == (device != more_cores)  # how many there are decides nothing
-    assert f"goes on with processor {platform.machine()} in float64" in words[0]
-    config = json.loads((tmp_path / "config.json").read_text())
-    assert config["device"] == here
-    assert [one["device"] for one in config["resumed"]] == [device]
-
-
-def test_rows_made_elsewhere_are_said_to_be(tmp_path):
-    versions = run_directory.versions()
-    with RunDirectory(str(tmp_path)) as directory:
+def test_going_on_under_other_versions_or_in_another_precision_is_said_and_kept(
+    tmp_path, monkeypatch
+):
+    here, versions = run_directory.device(), run_directory.versions()
+    newer, gpu = versions | {"jax": "9.9"}, "1 gpu device (H100)"
+    more_cores, double = here.replace(" cores", "0 cores"), here.replace(" (", " in float64 (")
+    with RunDirectory(tmp_path) as directory:
         directory.admit([SMALL])
-        directory.made_on(versions, "1 gpu device (H100)")
-        directory.add(rows_ending_at(SMALL, [20] * SMALL.trials))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        directory.made_on(versions, gpu)
+        assert config_of(tmp_path)["device"] == gpu
+        directory.made_on(versions, here)  # none was made there
+        directory.add(rows_ending_at(SMALL, [20] * 3))
+    for made_with, where, trials, sentence in (
+        (newer, here, 3, None),  # nothing is run
+        (versions, more_cores, 4, None),  # how many there are decides nothing
+        (newer, here, 4, f"was begun with jax {versions['jax']} and goes on with jax 9.9: it has"),
+        (newer, more_cores, 5, "goes on with jax 9.9"),
+        (versions, double, 5, f"goes on with processor {platform.machine()} in float64"),
+    ):
+        monkeypatch.setattr(run_directory, "versions", lambda made_with=made_with: made_with)
+        monkeypatch.setattr(run_directory, "device", lambda where=where: where)
+        with warnings.catch_warnings(record=True) as said, RunDirectory(tmp_path) as directory:
+            warnings.simplefilter("always")
+            directory.admit([replace(SMALL, trials=trials)])
             directory.admit([replace(SMALL, trials=9)], here=False)  # this is not where they run
-        with pytest.warns(
-            UserWarning, match="begun with processor H100 and goes on with processor"
-        ):
-            directory.made_on(versions, "1 cpu device (z80, 1 cores)")
-    config = json.loads((tmp_path / "config.json").read_text())
-    assert config["device"] == "1 gpu device (H100)"
-    assert [one["device"] for one in config["resumed"]] == ["1 cpu device (z80, 1 cores)"]
+        assert len(said) == (sentence is not None)
+        assert not said or sentence in str(said[0].message)
+    with RunDirectory(tmp_path) as directory, pytest.warns(Note, match="on with processor H100"):
+        directory.made_on(versions, gpu)
+    config = config_of(tmp_path)
+    assert (config["versions"], config["device"]) == (versions, here)
+    resumed = [(newer, here), (versions, double), (versions, gpu)]
+    assert [(one["versions"], one["device"]) for one in config["resumed"]] == resumed
 
 
 def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
@@ -340,46 +287,45 @@ def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
         assert directory.to_run([b]) == {}
 
 
-def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(tmp_path):
-    """Of a directory that is begun, and of one that is grown."""
-    one, two, three = (
+# Each list is a process, which is killed at its end; the last one comes to the end.
+WAYS = {
+    "whole": [[(0,), (1,), (2,), (0, 1, 2)]],
+    "other": [[(2,), (1,), (0,), (0, 1, 2)]],
+    "killed": [[(2,), (0,)], [(1,), (0,)], [(0,), (1,), (0, 1, 2)]],
+}
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(grows, tmp_path):
+    every = [
         replace(SMALL, learning_rate=rate, test_lengths=lengths, trials=1)
         for rate, lengths in ((0.3, ()), (0.1, (9, 7)), (0.2, (7,)))
-    )
+    ]
     held = replace(SMALL, cell="gru", learning_rate=0.7, test_lengths=(6, 8))
-    every = [one, two, three]
-    # Each list is a process, which is killed at its end; the last one comes to the end.
-    whole, other, killed = (
-        [[[one], [two], [three], every]],
-        [[[three], [two], [one], every]],
-        [[[three], [one]], [[two], [one]], [[one], [two], every]],
-    )
-    for grows in (False, True):
-        written = []
-        for number, processes in enumerate((whole, other, killed)):
-            out = tmp_path / f"{grows}-{number}"
-            if grows:
-                with RunDirectory(out) as directory:
-                    directory.admit([held])
-                    directory.add(rows_ending_at(held, [20] * 3, wrong_at_lengths=[(1, 2)] * 3))
-            for calls in processes:
-                with RunDirectory(out, mixed=True) as directory:
-                    for asked in calls:
-                        directory.admit(asked)
-                        ends = [(1,) * len(asked[0].test_lengths) or None]
-                        if directory.missing(asked[0]):
-                            directory.add(rows_ending_at(asked[0], [30], wrong_at_lengths=ends))
-            written.append((out / "config.json").read_bytes())
-        assert len({*written}) == 1
-        settings = json.loads(written[0])["settings"]
-        assert settings["test_lengths"] == ([6, 7, 8, 9] if grows else [9, 7])
-        assert settings["learning_rate"] == ([0.1, 0.2, 0.3, 0.7] if grows else [0.3, 0.1, 0.2])
+    for way, processes in WAYS.items():
+        if grows:
+            with RunDirectory(tmp_path / way) as directory:
+                directory.admit([held])
+                directory.add(rows_ending_at(held, [20] * 3, wrong_at_lengths=[(1, 2)] * 3))
+        for calls in processes:
+            with RunDirectory(tmp_path / way, mixed=True) as directory:
+                for asked in calls:
+                    directory.admit([every[k] for k in asked])
+                    first = every[asked[0]]
+                    ends = [(1,) * len(first.test_lengths) or None]
+                    if directory.missing(first):
+                        directory.add(rows_ending_at(first, [30], wrong_at_lengths=ends))
+    assert len({(tmp_path / way / "config.json").read_bytes() for way in WAYS}) == 1
+    config = config_of(tmp_path / "whole")["settings"]
+    assert config["test_lengths"] == ([6, 7, 8, 9] if grows else [9, 7])
+    assert config["learning_rate"] == ([0.1, 0.2, 0.3, 0.7] if grows else [0.3, 0.1, 0.2])
 
 
 def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
     ended, begun = replace(SMALL, trials=1), replace(SMALL, length=7)
     left = ["trials.jsonl.0123abcd.tmp", "report.html.89abcdef.tmp", "beside/a.01234567.tmp"]
     (tmp_path / "beside").mkdir()
+    (tmp_path / "mine.tmp").write_text("of the user")
 
     def litter(directory):
         for name in left:
@@ -397,7 +343,6 @@ def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
         litter(directory)
         still = directory.checkpoint(begun, (0, 1, 2))
         still.save({})
-        (tmp_path / "mine.tmp").write_text("of the user")
     assert is_swept()
     litter(directory)
     with RunDirectory(tmp_path):
@@ -406,23 +351,14 @@ def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
         assert (tmp_path / "mine.tmp").exists()
 
 
-@pytest.mark.parametrize(
-    ("take", "protocol"),
-    [
-        (lambda out: run_horizon(["gru"], ["adding"], out), SINGLE),
-        (lambda out: run_scorecard(["gru"], ["adding"], out), SCORECARD),
-        (lambda out: jaxrnn.run(SMALL, out), None),
-    ],
-    ids=["horizon", "scorecard", "run"],
-)
+@pytest.mark.parametrize(("take", "protocol"), [(run_horizon, SINGLE), (run_scorecard, SCORECARD)])
 def test_who_comes_second_is_refused_before_anything_is_written_or_deleted(
     take, protocol, tmp_path
 ):
-    with RunDirectory(tmp_path / "out"), ExitStack() as stack:
-        if protocol is not None:
-            stack.enter_context(begun(tmp_path / "out", protocol))
-        before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    out = tmp_path / "out"
+    with RunDirectory(out), begun(out, protocol):
+        before = contents(out)
         with pytest.raises(InputError, match="out is in use by another sweep: wait, or use anoth"):
-            take(tmp_path / "out")
-        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert protocol is None or "protocol.json" in before
+            take(["gru"], ["adding"], out)
+        assert contents(out) == before
+    assert "protocol.json" in before
