@@ -12,7 +12,7 @@ from jaxrnn import Experiment, InputError, load_weights, write_report
 from jaxrnn.errors import Note
 from jaxrnn.problems import NOTEBOOK, settled
 from jaxrnn.store.config import settings_in_words
-from jaxrnn.store.rows import PACKED, ROWS, experiment_of, read_rows
+from jaxrnn.store.rows import PACKED, ROWS, read_rows
 from jaxrnn.store.run_directory import RunDirectory
 
 # As they stand in a file.
@@ -195,12 +195,3 @@ def test_rows_survive_json_and_those_that_are_packed_are_read_where_there_are_no
             read_rows(tmp_path)
     (tmp_path / PACKED).write_bytes(whole)
     assert read_rows(tmp_path) == LINES
-
-
-def test_a_row_is_known_by_what_it_says_not_by_how():
-    row = LINES[3]
-    options = dict(reversed(row["cell_options"].items()))
-    assert len(options) > 1
-    same = dict(reversed((row | {"cell_options": options, "clip": 5}).items()))
-    assert experiment_of(row) == experiment_of(same)
-    assert experiment_of(row) != experiment_of(row | {"clip": 4.0})

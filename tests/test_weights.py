@@ -11,15 +11,23 @@ import pytest
 import test_last_params
 from helpers import first_params, rows_of, run
 
-from jaxrnn import CELLS, Experiment, InputError, load_weights, run_trials
+from jaxrnn import Experiment, InputError, load_weights, run_trials
 from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
+from jaxrnn.store.archives import (
+    CheckpointFile,
+    read_weights,
+    weights_held,
+    weights_path,
+    write_weights,
+)
 from jaxrnn.store.files import write_arrays
 from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.trained import Choice, arrays_of, chosen, with_own
-from jaxrnn.training import host_loop
+from jaxrnn.training.last_params import as_typed
+from jaxrnn.training.saved import fitted
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
@@ -27,7 +35,6 @@ TESTED = replace(settled(test_last_params.TESTED), name="mine", trials=3)
 SMALL = Experiment(
     length=4, cell="simple_rnn", hidden_size=3, trials=2, window=5, max_steps=30, threshold=0.01
 )
-GRID = product(replace(SMALL, trials=1), {"learning_rate": (0.5, 1.0), "clip": (1.0, 5.0)})
 
 
 def sweep(path, *experiments, keep_weights=True):
@@ -38,34 +45,24 @@ def sweep(path, *experiments, keep_weights=True):
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """A directory of TESTED with its weights, and their files."""
+    """A directory of TESTED with its weights, and their file's name and bytes."""
     path = tmp_path_factory.mktemp("fresh")
-    return path, sweep(path, TESTED)
+    (file,) = sweep(path, TESTED).items()
+    return path, *file
 
 
-def test_a_file_is_read_by_numpy_alone(fresh):
-    path, files = fresh
-    (name,) = files
+def test_a_file_is_read_by_numpy_alone_and_its_nets_do_again_what_their_rows_say(fresh):
+    path, name, _ = fresh
     assert name.startswith("weights-mine-simple_rnn-5-")
     with np.load(path / name, allow_pickle=False) as file:
         arrays = dict(file)
     assert json.loads(str(arrays.pop("experiment")))["hidden_size"] == 6
     np.testing.assert_array_equal(arrays.pop("trials"), [0, 1, 2])
-    outcomes = run_trials(TESTED, keep_params=True)
-    for field, leaves in zip(
-        outcomes[0].params._fields, zip(*(o.params for o in outcomes), strict=True), strict=True
-    ):
-        if field == "own":  # has no leaves
-            continue
-        np.testing.assert_array_equal(arrays.pop(f"params.{field}"), np.stack(leaves))
+    for field, leaves in arrays_of(run_trials(TESTED, keep_params=True)).items():
+        np.testing.assert_array_equal(arrays.pop(field), leaves)
     assert not arrays
-
-
-def test_the_nets_of_a_file_do_again_what_their_rows_say(fresh):
-    path, files = fresh
-    (nets,) = load_weights(path)
+    (nets,), (same,) = load_weights(path), load_weights(str(path / name))
     assert (nets.experiment, nets.trials) == (TESTED.canonical(), (0, 1, 2))
-    (same,) = load_weights(str(path / next(iter(files))))
     jax.tree.map(np.testing.assert_array_equal, nets.params, same.params)
     final_test = jax.jit(jax.vmap(dict(build(TESTED).tests)[FINAL]))
     keys = jax.vmap(lambda trial: trial_key(TESTED.seed, trial))(np.arange(3))
@@ -73,95 +70,58 @@ def test_the_nets_of_a_file_do_again_what_their_rows_say(fresh):
     assert [row["final_wrong"] for row in rows_of(path)] == wrong.tolist()
 
 
-def test_a_directory_that_grew_keeps_what_a_fresh_one_does_in_the_order_of_its_rows(
-    fresh, tmp_path
+def test_growth_and_a_kill_behind_the_weights_leave_what_a_fresh_directory_has(
+    fresh, tmp_path, monkeypatch
 ):
     sweep(tmp_path, replace(TESTED, trials=1))
-    assert sweep(tmp_path, TESTED) == fresh[1]
-    assert sweep(tmp_path, TESTED) == fresh[1]
-    sweep(tmp_path, SMALL, replace(SMALL, name="other"))
-    assert len(load_weights(tmp_path)) == 3
+    whole = run_directory.write_whole
 
-
-@pytest.mark.parametrize("at", ["weights", "rows"])
-def test_a_kill_before_or_behind_the_weights_loses_nothing(at, fresh, tmp_path, monkeypatch):
-    def killed(*arguments):
-        raise KeyboardInterrupt
+    def killed(path, data):
+        if path.suffix == ".jsonl":
+            raise KeyboardInterrupt
+        whole(path, data)
 
     with monkeypatch.context() as patch:
-        what = {"weights": "write_weights", "rows": "write_whole"}[at]
-        if at == "rows":
-            sweep(tmp_path, replace(TESTED, trials=1))  # its config stays as it is
-            whole = run_directory.write_whole
-            patch.setattr(
-                run_directory,
-                what,
-                lambda path, data: killed() if path.suffix == ".jsonl" else whole(path, data),
-            )
-        else:
-            patch.setattr(run_directory, what, killed)
+        patch.setattr(run_directory, "write_whole", killed)
         with pytest.raises(KeyboardInterrupt):
             sweep(tmp_path, TESTED)
-    held = len(load_weights(tmp_path)[0].trials) if at == "rows" else 0
-    assert held == (3 if at == "rows" else 0)
-    assert sweep(tmp_path, TESTED) == fresh[1]
+    assert (len(load_weights(tmp_path)[0].trials), len(rows_of(tmp_path))) == (3, 1)
+    for _ in range(2):
+        assert sweep(tmp_path, TESTED) == dict([fresh[1:]])
     assert rows_of(tmp_path) == rows_of(fresh[0])
 
 
-def test_trials_that_differ_in_their_settings_share_a_file(tmp_path):
-    grid = settled(GRID)
+def test_trials_that_differ_in_their_settings_share_a_file_layer_by_layer(tmp_path):
+    base = replace(SMALL, layers=2)
+    rates = {"learning_rate": (0.5, 1.0), "clip": (1.0, 5.0)}
+    grid = settled(product(replace(base, trials=1), rates))
     assert len(sweep(tmp_path, grid)) == 1
-    assert load_weights(tmp_path)[0].experiment == grid.canonical()
-    wider = settled(product(SMALL, {"learning_rate": (2.0,), "clip": (1.0,)}))
+    wider = settled(product(base, {"learning_rate": (2.0,), "clip": (1.0,)}))
     sweep(tmp_path, replace(wider, name="grid2"))
     first, second = load_weights(tmp_path)
-    assert first.trials == (0, 1, 2, 3)
+    assert (first.experiment, first.trials) == (grid.canonical(), (0, 1, 2, 3))
     assert [first.experiment.alone(k).clip for k in range(4)] == [1.0, 5.0, 1.0, 5.0]
     assert (second.experiment.learning_rate, second.trials) == (2.0, (0, 1))
+    assert jax.tree.structure(first.params) == jax.tree.structure(first_params(base))
+    for k, outcome in enumerate(run_trials(grid, keep_params=True)):
+        ours = jax.tree.map(lambda leaf, k=k: leaf[k], first.params)
+        jax.tree.map(np.testing.assert_array_equal, ours, outcome.params)
 
 
-def in_half_precision(num_inputs, hidden_size, num_outputs):
-    """A cell whose weights are of a type that NumPy's files do not know."""
-    cell = CELLS["simple_rnn"](num_inputs, hidden_size, num_outputs)
-
-    def cast(params, dtype):
-        return jax.tree.map(lambda a: a.astype(dtype), params)
-
-    return cell._replace(
-        init=lambda *given: cast(cell.init(*given), jnp.bfloat16),
-        initial_state=lambda params: cell.initial_state(cast(params, jnp.float32)),
-        step=lambda params, *given: cell.step(cast(params, jnp.float32), *given),
-        unroll=None,
-    )
-
-
-def test_weights_in_half_precision_are_kept_and_go_on_from_a_checkpoint(
-    tmp_path, monkeypatch, standard_promotion
-):
-    monkeypatch.setitem(CELLS, "half", in_half_precision)
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    one = replace(SMALL, cell="half", max_steps=900, window=900)
-
-    def kill(experiment, tally):
-        raise KeyboardInterrupt
-
-    with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
-        run_sweep([one], directory, on_chunk=kill, keep_weights=True)
-    assert list(tmp_path.glob("checkpoint-*"))
-    sweep(tmp_path, one)
-    grown = sweep(tmp_path, replace(one, trials=3))
-    assert grown == sweep(tmp_path / "fresh", replace(one, trials=3))
-    (nets,) = load_weights(tmp_path)
-    assert {leaf.dtype for leaf in jax.tree.leaves(nets.params)} == {jnp.dtype(jnp.bfloat16)}
-
-
-def test_layers_come_back_as_they_were_stacked(tmp_path):
-    experiment = replace(SMALL, layers=2, trials=1)
-    sweep(tmp_path, experiment)
-    (nets,) = load_weights(tmp_path)
-    expected = run_trials(experiment, keep_params=True)[0].params
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b), nets.params, expected)
-    assert jax.tree.structure(nets.params) == jax.tree.structure(first_params(experiment))
+def test_numbers_in_half_precision_which_numpys_files_do_not_know_are_read_as_they_were(tmp_path):
+    halves = np.arange(6).reshape(2, 3).astype(jnp.bfloat16)
+    path = weights_path(tmp_path, TESTED)
+    of_trials = {(TESTED.alone(k), k): {"params.w": row} for k, row in enumerate(halves)}
+    write_weights(path, dict(list(of_trials.items())[:1]))
+    write_weights(path, of_trials | weights_held(tmp_path, TESTED))  # those that were read, too
+    CheckpointFile(tmp_path / "left.npz", (TESTED, (0, 1))).save({"final_0": halves})
+    left = CheckpointFile(tmp_path / "left.npz", (TESTED, (0, 1))).load()
+    for read in (
+        as_typed(read_weights(path).arrays["params.w"], halves.dtype),
+        fitted(left, {"final_0": halves}, "here")["final_0"],
+    ):
+        assert read.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(read, halves)
 
 
 def test_weights_that_were_not_kept_cannot_be_asked_for_later(tmp_path):
@@ -173,66 +133,41 @@ def test_weights_that_were_not_kept_cannot_be_asked_for_later(tmp_path):
         sweep(tmp_path, replace(SMALL, trials=3))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert not sweep(tmp_path, replace(SMALL, trials=3), keep_weights=False)
-    with pytest.raises(InputError, match=r"holds no weights: name a run directory made with"):
-        load_weights(tmp_path)
+    for path in (tmp_path, tmp_path / "trials.jsonl"):
+        with pytest.raises(InputError, match=r"holds no weights: name a run directory made with"):
+            load_weights(path)
 
 
-def rewritten(path, files, change):
-    """A file with other arrays, as it might have been written."""
-    (content,) = files.values()
+def rewritten(path, content, changes):
+    """A file with other arrays, or without those that are None, as it might have been written."""
     path.write_bytes(content)
     with np.load(path) as file:
-        write_arrays(path, change(dict(file)))
+        arrays = dict(file) | changes
+    write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
-def without(name):
-    return lambda arrays: {one: array for one, array in arrays.items() if one != name}
-
-
-def lone_array(path, files):
+def lone_array(path, content):
     with path.open("wb") as file:
         fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
         np.lib.format.write_array_header_1_0(file, fields)
 
 
-def misplaced(path, files):
-    """An archive that points before its beginning."""
-    (content,) = files.values()
-    end = content.rindex(b"PK\5\6")  # of its central directory, whose place is 16 bytes further on
-    changed = bytearray(content)
-    place = int.from_bytes(changed[end + 16 : end + 20], "little")
-    changed[end + 16 : end + 20] = (place + 2**20).to_bytes(4, "little")
-    path.write_bytes(changed)
-
-
-def undigested(path, files):
-    rewritten(path, files, lambda arrays: arrays)
-    with np.load(path) as file:
-        np.savez(path, **file)
-
-
-def settings(**changes):
-    """Of an experiment that keeps no rule of its settings."""
-
-    def changed(arrays):
-        text = json.dumps(json.loads(str(arrays["experiment"])) | changes)
-        return arrays | {"experiment": np.array(text)}
-
-    return lambda path, files: rewritten(path, files, changed)
+def with_settings(text):
+    return lambda path, content: rewritten(path, content, {"experiment": np.array(text)})
 
 
 DAMAGE = {
-    "cut": (lambda path, files: path.write_bytes(next(iter(files.values()))[:-100]), ""),
     "a lone array": (lone_array, ""),
-    "misplaced": (misplaced, ""),
-    "no digest": (undigested, ""),
     "no trials": (
-        lambda path, files: rewritten(path, files, without("trials")),
+        lambda path, content: rewritten(path, content, {"trials": None}),
         ", its array trials is missing",
     ),
-    "length 0": (settings(length=0), ", its array experiment breaks a rule, length 0 must be at"),
+    "length 0": (
+        with_settings(json.dumps(vars(TESTED) | {"length": 0, "_hash": None})),
+        ", its array experiment breaks a rule, length 0 must be at",
+    ),
     "no JSON": (
-        lambda path, files: rewritten(path, files, lambda a: a | {"experiment": np.array("{")}),
+        with_settings("{"),
         ", its array experiment is not an experiment's settings as JSON",
     ),
 }
@@ -243,8 +178,8 @@ LOST = "the weights in it are lost, move it away"
 def test_a_file_that_is_not_as_it_was_written_is_refused(name, fresh, tmp_path):
     """By itself, and in a directory that is to have more of its weights; it stays."""
     damage, fault = DAMAGE[name]
-    path = tmp_path / next(iter(fresh[1]))
-    damage(path, fresh[1])
+    path = tmp_path / fresh[1]
+    damage(path, fresh[2])
     before = path.read_bytes()
     with pytest.raises(InputError) as caught:
         load_weights(path)
@@ -257,9 +192,9 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(name, fresh, tmp_path):
 
 
 def test_a_bit_that_flips_anywhere_is_told(fresh, tmp_path):
-    ((name, content),) = fresh[1].items()
-    path, flipped = tmp_path / name, bytearray(content)
-    for place in range(0, len(content), 61):
+    """At the end, too, which says where the archive's directory begins."""
+    path, flipped = tmp_path / fresh[1], bytearray(fresh[2])
+    for place in (*range(0, len(flipped), 61), *range(len(flipped) - 100, len(flipped))):
         flipped[place] ^= 1 << place % 8
         path.write_bytes(flipped)
         flipped[place] ^= 1 << place % 8
@@ -268,28 +203,22 @@ def test_a_bit_that_flips_anywhere_is_told(fresh, tmp_path):
         assert str(caught.value) == f"{path} is corrupt: {LOST}"
 
 
-def test_the_weights_of_another_net_are_not_added_to(fresh, tmp_path):
-    (name,) = fresh[1]
-    sweep(tmp_path, SMALL)
-    (other,) = tmp_path.glob("weights-*.npz")
-    other.write_bytes(fresh[1][name])
+def test_weights_of_another_net_or_of_other_shapes_are_refused(fresh, tmp_path):
+    (name,) = sweep(tmp_path, SMALL)
+    (tmp_path / name).write_bytes(fresh[2])
     with pytest.raises(InputError, match="holds the weights of another net: move it away"):
         sweep(tmp_path, replace(SMALL, trials=3))
-
-
-def test_weights_of_other_shapes_than_their_cells_are_refused(fresh, tmp_path):
-    def longer(arrays):
-        return arrays | {"params.bias": np.repeat(arrays["params.bias"], 2, axis=1)}
-
-    def more(arrays):
-        return arrays | {"params.more": arrays["params.bias"]}
-
-    for change, sentence in (
-        (longer, r"its params.bias is float32 \[12\], the cell's .*\[6\]"),
-        (more, "cell simple_rnn, which has no params.more"),
-        (without("params.bias"), r"its params.bias is none, the cell's float32 \[6\]"),
+    (nets,) = load_weights(tmp_path)
+    bias = np.asarray(nets.params.bias)
+    for changes, sentence in (
+        (
+            {"params.bias": np.repeat(bias, 2, axis=1)},
+            r"params.bias is float32 \[12\], the c.*\[6\]",
+        ),
+        ({"params.more": bias}, "cell simple_rnn, which has no params.more"),
+        ({"params.bias": None}, r"its params.bias is none, the cell's float32 \[6\]"),
     ):
-        rewritten(tmp_path / "weights-mine.npz", fresh[1], change)
+        rewritten(tmp_path / name, fresh[2], changes)
         with pytest.raises(InputError, match=sentence):
             load_weights(tmp_path)
 
@@ -300,9 +229,9 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     Path("mine.py").write_text(code)
     sweep(tmp_path / "run", replace(SMALL, cell="mine.py:mgu", hidden_size=2))
     Path("seen").unlink()
+    Path("mine.py").unlink()
     Path("moved").mkdir()
     Path("moved/mine.py").write_text(f"{code}# as another text is imported anew\n")
-    Path("mine.py").unlink()
     for named in (None, "moved/mine.py:gru"):
         with pytest.raises(InputError, match=r"cell 'mine.py:mgu' is somebody's own code"):
             load_weights("run", cell=named)
@@ -313,34 +242,26 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     (nets,) = load_weights("run", cell="moved/mine.py:mgu")
     assert nets.experiment.cell == "moved/mine.py:mgu"
     assert Path("seen").exists()
-    (one,) = chosen(Path("run"), Choice(cells=["moved/mine.py:mgu"]))
-    assert one.load({"cell": ["moved/mine.py:mgu"]})[0].cell == "moved/mine.py:mgu"
+    assert run("inspect", "run", "--cells", "moved/mine.py:mgu", "--out", "pictures") == 0
+    assert len(list(Path("pictures").glob("*.png"))) == 2
 
 
 def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for version, cell in (("v1", "simple_rnn"), ("v2", "irnn")):
+    for version in ("v1", "v2"):
         Path(version).mkdir()
-        Path(f"{version}/mine.py").write_text(f"from jaxrnn import {cell} as net\n")
-    one, other = (replace(SMALL, cell=f"{version}/mine.py:net") for version in ("v1", "v2"))
+        Path(f"{version}/mine.py").write_text("from jaxrnn import simple_rnn as net\n")
+    names = ["v1/mine.py:net", "v2/mine.py:net"]
+    one, other = (replace(SMALL, cell=name) for name in names)
     sweep(tmp_path / "run", one, other)
     with pytest.raises(InputError, match=r"cell 'v1/mine.py:net' is somebody's own code"):
-        load_weights("run", cell="v2/mine.py:net")
-    found = chosen(Path("run"), Choice(cells=["v2/mine.py:net"]))
-    assert [one.experiment.cell for one in found] == ["v2/mine.py:net"]
-    both = {"cell": ["v1/mine.py:net", "v2/mine.py:net"]}
-    assert with_own(other, both).cell == other.cell
+        load_weights("run", cell=names[1])
+    assert [net.experiment.cell for net in load_weights("run", cell=names)] == names
+    (found,) = chosen(Path("run"), Choice(cells=names[1:]))
+    assert found.experiment.cell == names[1]
+    assert with_own(other, {"cell": names}).cell == names[1]
     with pytest.raises(InputError, match=r"may be any of v1/mine\.py:net and v2/mine\.py:net"):
-        with_own(replace(one, cell="gone/mine.py:net"), both)
-    nets = load_weights("run", cell=both["cell"])
-    assert [net.experiment.cell for net in nets] == both["cell"]
-    assert run("inspect", "run", "--cells", *both["cell"], "--out", "seen") == 0
-    assert len(list(Path("seen").glob("*.png"))) == 3
-    with pytest.raises(InputError, match="name at least one cell"):
-        chosen(Path("run"), Choice(cells=[]))
-
-
-def test_all_code_of_ones_own_that_is_to_be_named_is_said_at_once():
+        with_own(replace(one, cell="gone/mine.py:net"), {"cell": names})
     own = Experiment(task="a.py:last", cell="b.py:mgu", length=5)
     with pytest.raises(InputError) as refused:
         with_own(own, {"cell": [], "task": [], "objective": []})
@@ -348,8 +269,6 @@ def test_all_code_of_ones_own_that_is_to_be_named_is_said_at_once():
         "cell 'b.py:mgu' and task 'a.py:last' are somebody's own code, which is imported only "
         "where you name it: give cell b.py:mgu and task a.py:last"
     )
-    named = with_own(own, {"cell": ["new/b.py:mgu"], "task": ["a.py:last"], "objective": []})
-    assert (named.cell, named.task) == ("new/b.py:mgu", "a.py:last")
 
 
 def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys):
@@ -360,25 +279,22 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
     assert run("inspect", tmp_path, "--length", "4", "--trial", "1", "--out", out) == 0
     names = [path.split("/")[-1] for path in capsys.readouterr().out.split()]
     assert names == ["simple_rnn-notebook-4.png", "gradient_norms.png"]
-
-    def nets(**choice):
+    for choice, expected in (
+        ({"trial": 1}, [("notebook", 5, 1), ("other", 5, 1)]),
+        ({"length": 4}, [("notebook", 4, 0)]),
+        ({"experiment": ["other"], "cells": ["simple_rnn"]}, [("other", 5, 0)]),
+    ):
         found = chosen(tmp_path, Choice(**choice))
-        return [(e.name, e.length, row["trial"]) for e, row, *_ in found]
-
-    assert nets(trial=1) == [("notebook", 5, 1), ("other", 5, 1)]
-    assert nets(length=4) == [("notebook", 4, 0)]
-    assert nets(experiment=["other"], cells=["simple_rnn"]) == [("other", 5, 0)]
+        assert [(one.name, one.length, row["trial"]) for one, row, *_ in found] == expected
     experiment, outcome = chosen(tmp_path, Choice(length=4, trial=1))[0].load({})
     expected = run_trials(SMALL, keep_params=True)[1]
     assert (experiment.length, outcome) == (4, expected)
     jax.tree.map(np.testing.assert_array_equal, outcome.params, expected.params)
     for flags, sentence in (
-        (["--trial", "2"], "keeps no weights of trial 2: choose from 0, 1"),
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
-        (["--cells", "gru"], "keeps no weights of cell 'gru': choose from simple_rnn"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
+        (["--cells"], "name at least one cell"),
         (["--task", "adding"], "task adding is for nets to train"),
-        (["--seed", "1"], "seed 1 is for nets to train"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
         error = capsys.readouterr().err
@@ -407,22 +323,7 @@ def test_inspect_imports_no_part_that_only_the_file_names(tmp_path, monkeypatch,
     assert Path("imported").exists()
 
 
-def test_inspect_needs_kept_weights(tmp_path, capsys):
-    sweep(tmp_path, SMALL, keep_weights=False)
-    assert run("inspect", tmp_path) == 2
-    assert "holds no weights: name a run directory made with --keep-weights" in (
-        capsys.readouterr().err
-    )
-    assert run("inspect", tmp_path / "trials.jsonl") == 2
-    assert "trials.jsonl holds no weights: name a run directory" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["sweep", "--lengths", "4", "--cells", "lstm"], ["grid", "--clip", "1", "5"], ["paper", "3a"]],
-    ids=lambda command: command[0],
-)
-def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, monkeypatch):
+def test_every_command_that_trains_keeps_weights_where_asked(tmp_path, monkeypatch):
     asked = []
 
     def run_none(experiment, *, keep_params, **options):
@@ -430,6 +331,7 @@ def test_every_command_that_trains_keeps_weights_where_asked(command, tmp_path, 
         raise InputError("that will do")
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
-    for flags in ([], ["--keep-weights"]):
-        assert run(*command, *flags, "--out", tmp_path) == 2
-    assert asked == [False, True]
+    for words in ("sweep --lengths 4 --cells lstm", "grid --clip 1 5", "paper 3a"):
+        for flags in ([], ["--keep-weights"]):
+            assert run(*words.split(), *flags, "--out", tmp_path) == 2
+    assert asked == [False, True] * 3
