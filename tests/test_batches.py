@@ -179,8 +179,8 @@ def test_the_more_sequences_an_update_has_the_more_memory_it_needs(monkeypatch):
     monkeypatch.setattr("jaxrnn.training.memory.free_memory", lambda: 2e9)
     long = replace(SMALL, cell="lstm", length=1000, hidden_size=128, batch_size=1)
     check_memory(long, lanes=3)
-    with pytest.raises(InputError, match="batch-size 5000"):
-        check_memory(replace(long, batch_size=5000, max_steps=5000), lanes=3)
+    with pytest.raises(InputError, match="batch-size 100000"):
+        check_memory(replace(long, batch_size=100_000, max_steps=100_000), lanes=3)
 
 
 @pytest.mark.parametrize(
