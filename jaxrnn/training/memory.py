@@ -4,6 +4,7 @@ its arrays, and afterwards by XLA's own figures."""
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from jaxrnn.training.lanes import (
     together_from,
 )
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import Parts, first_params, num_weights, parts_of
+from jaxrnn.training.parts import OF_UPDATES, Parts, first_params, num_weights, parts_of
 from jaxrnn.training.stopping import needs_recent, rule_of
 
 LAYER_BYTES = 5_000_000
@@ -122,7 +123,8 @@ def _shapes(experiment: Experiment, room: float, where: str) -> tuple[int, int, 
     try:
         with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
             # Before a time step is traced, which may make arrays as long as there are hidden units.
-            weights = 8 * round_up(1, 1) * num_weights(experiment)
+            net = replace(experiment.net(), initializer="any", **OF_UPDATES)  # whatever these are
+            weights = 8 * round_up(1, 1) * num_weights(net)
             _require(experiment, 0, [Need(weights, "the weights", SIZES)], room, where)
             parts = parts_of(experiment)
             params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))

@@ -37,7 +37,7 @@ a forget gate does."""
 FORGET_AFTER = 10
 """After this many looks at the parts of new experiments JAX is made to forget its traces."""
 
-_OF_UPDATES: dict[str, Any] = {
+OF_UPDATES: dict[str, Any] = {
     **{"optimizer": "any", "optimizer_options": (), "clipping": "any"},
     **{"schedule": "any", "schedule_options": (), "warmup": 0, "max_steps": 2**31 - 1},
 }
@@ -94,7 +94,7 @@ def _parts(experiment: Experiment, builders: tuple[Any, ...]) -> Parts:
         optimizer, experiment.optimizer, experiment.clipping, experiment.optimizer_options
     )
     schedule = _schedule_of(replace(experiment, initializer="any"), scheduled)
-    parts, params = _but_the_optimizer(replace(experiment, **_OF_UPDATES), tuple(others))
+    parts, params = _but_the_optimizer(replace(experiment, **OF_UPDATES), tuple(others))
     check_optimizer(experiment, optimizer_of, params)
     return parts._replace(optimizer=optimizer_of, schedule=schedule)
 
