@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-import jax.numpy as jnp
+import numpy as np
 import pytest
 from helpers import run
 
@@ -34,11 +34,6 @@ def code_of(page, position=0):
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)[position]
 
 
-def slug(heading):
-    """The anchor of a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 def test_every_command_that_is_shown_can_be_given():
     refused = {}
     for command in {one for document in DOCUMENTS for one in commands_of(document)}:
@@ -52,61 +47,37 @@ def test_every_command_that_is_shown_can_be_given():
     assert not refused
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_leads_somewhere_and_every_picture_says_what_it_shows(document):
-    whole = (ROOT / document).read_text()
-    text = re.sub(r"^```.*?^```|^ {4}.*?$", "", whole, flags=re.M | re.S)
-    for place in re.findall(r"\]\(([^)]+)\)", text):
-        if "://" in place:
-            continue
-        file, _, anchor = place.partition("#")
-        path = (ROOT / document).parent / file if file else ROOT / document
-        assert path.exists(), place
-        if anchor:
-            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
-            assert anchor in map(slug, headings), place
-    for words in re.findall(r"!\[([^]]*)\]", whole):
-        assert len(words.split()) > 4, words
+def test_every_link_leads_somewhere_and_every_picture_says_what_it_shows():
+    for document in DOCUMENTS:
+        whole = (ROOT / document).read_text()
+        text = re.sub(r"^```.*?^```|^ {4}.*?$", "", whole, flags=re.M | re.S)
+        for file, anchor in re.findall(r"\]\((?!\w+://)([^)#]*)#?([^)]*)\)", text):
+            path = (ROOT / document).parent / file if file else ROOT / document
+            assert path.exists(), (document, file)
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.M) if anchor else [""]
+            anchors = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
+            assert anchor in anchors, (document, file)
+        for words in re.findall(r"!\[([^]]*)\]", whole):
+            assert len(words.split()) > 4, words
 
 
 def test_the_readme_is_short_and_ci_runs_its_test_command():
     assert len(README.splitlines()) <= 120
-    commands = re.findall(r"^ {4}(python3 -m venv .*)$", README, re.M)
-    assert len(commands) == 2
-    assert commands[0].endswith("jaxrnn sweep")
-    assert commands[1].endswith("/pytest -n logical")
-    assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-@pytest.mark.slow
-def test_the_readmes_first_command_prints_what_it_shows(tmp_path, monkeypatch, capsys):
-    (block,) = re.findall(r"```console\n\$ (.*?)```", README, re.S)
-    command, *shown = block.splitlines()
-    monkeypatch.chdir(tmp_path)
-    assert run(*shlex.split(command)[1:]) == 0
-    # Another processor or jax may need some steps more or less.
-    printed = [
-        re.sub(r"[\d,]+", "0", line.rstrip()) for line in capsys.readouterr().out.split("\n")
-    ]
-    shown = [re.sub(r"[\d,]+", "0", line.rstrip()) for line in shown]
-    start = printed.index(shown[0])
-    assert printed[start : start + len(shown)] == shown
-
-
-def table_rows(text):
-    """The rows of Markdown tables, heads included."""
-    return [line for line in text.splitlines() if line.startswith("|") and "--:" not in line]
+    sets_up, tests = re.findall(r"^ {4}(python3 -m venv .*)$", README, re.M)
+    assert sets_up.endswith("jaxrnn sweep")
+    assert tests.endswith("/pytest -n logical")
+    assert tests in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_every_figure_of_the_tables_of_speed_is_one_that_a_benchmark_has_written():
     written = "\n".join(path.read_text() for path in (ROOT / "benchmarks/results").glob("*.md"))
-    rows = table_rows((ROOT / "docs/speed.md").read_text())
+    rows = re.findall(r"^\|(?!.*--:).*$", (ROOT / "docs/speed.md").read_text(), re.M)
     assert len(rows) > 15
-    others = [row for row in rows if row not in written.splitlines()]
+    heads, *others = (row for row in rows if row not in written.splitlines())
     # Of the rivals a line of the page is several of theirs.
-    rivals = (ROOT / "benchmarks/results/rivals.md").read_text()
-    assert others.pop(0).startswith("| net | T | jaxrnn, us | tensorflow |")
+    assert heads.startswith("| net | T | jaxrnn, us | tensorflow |")
     assert len(others) == 4
+    rivals = (ROOT / "benchmarks/results/rivals.md").read_text()
     for row in others:
         net, length, *times = [cell.strip() for cell in row.strip("|").split("|")]
         one = rf"^\| {net} \| {length} \| \S+ \| (\S+) \| \S+ \| \S+ \| (\S+) \|"
@@ -123,60 +94,55 @@ def test_the_readme_and_the_first_page_have_the_numbers_of_the_kept_rows():
     assert found in (ROOT / "docs/start.md").read_text()
 
 
-def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
-    code = code_of("README.md", -1)
-    assert len(code.strip().splitlines()) <= 5
+def test_the_python_that_the_readme_and_pages_show_runs(tmp_path, monkeypatch, capsys):
+    def told_by(page, position=0):
+        exec(code_of(page, position), names)
+        return capsys.readouterr().out
+
+    for page in ("README.md", "docs/howto/cell.md"):
+        assert code_of(page) in (ROOT / "examples/leaky.py").read_text()
+
+    names: dict = {}
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    *_, last = capsys.readouterr().out.splitlines()
-    steps = re.findall(r"\d+", last)
+    steps = re.findall(r"\d+", told_by("README.md", -1).splitlines()[-1])
     assert len(steps) == 4
     assert all(1000 <= int(step) < 3000 for step in steps)
 
-
-@pytest.mark.parametrize("page", ["README.md", "docs/howto/cell.md"])
-def test_the_cell_that_a_page_shows_is_the_example(page):
-    example = (ROOT / "examples/leaky.py").read_text()
-    assert code_of(page) in example
-
-
-def test_the_statistics_that_a_page_shows_are_computed(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    exec(code_of("docs/howto/statistics.md"), {})
-    sooner, low, high = map(float, re.findall(r"\d\.\d+", capsys.readouterr().out))
+    statistics = told_by("docs/howto/statistics.md")
+    sooner, low, high = map(float, re.findall(r"\d\.\d+", statistics))
     assert 0 <= low < sooner < high <= 1
 
+    one, two = told_by("docs/howto/horizon.md").splitlines()
+    shown = re.search(r"# (low=.*)\.\.\.", code_of("docs/howto/horizon.md"))[1].split(", ")
+    assert len([words for words in shown if words in one]) == len(shown)
+    mean, low, high = map(float, re.findall(r"-?\d+\.\d+", two))
+    assert 0 < low < mean < high
 
-def test_a_cell_as_a_plain_function_scans_maps_and_differentiates():
-    names: dict = {}
-    exec(code_of("docs/howto/python.md"), names)
+    told_by("docs/howto/python.md")
     assert names["ys"].shape == (9, 10)
     assert names["batch"].shape == (32, 9, 10)
     gradient = names["gradient"].input_weights
     # The loss is the first output of the last step; only symbols that were seen have a gradient.
-    assert (jnp.abs(gradient).sum(1) > 0).sum() == len(set(names["xs"].tolist()))
-
-
-def test_two_cells_are_compared_as_the_page_shows(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
-    code = code_of("docs/howto/horizon.md")
-    exec(code, {})
-    one, two = capsys.readouterr().out.splitlines()
-    for shown in re.search(r"# (low=.*)\.\.\.", code)[1].split(", "):
-        assert shown in one
-    mean, low, high = map(float, re.findall(r"-?\d+\.\d+", two))
-    assert 0 < low < mean < high
+    assert (np.abs(gradient).sum(1) > 0).sum() == len(set(names["xs"].tolist()))
 
 
 @pytest.mark.slow
-def test_the_search_and_the_weights_that_pages_show(tmp_path, monkeypatch, capsys):
+def test_the_commands_and_the_search_that_pages_show(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```console\n\$ (.*?)```", README, re.S)
+    command, *shown = block.splitlines()
+    assert run(*shlex.split(command)[1:]) == 0
+    # Another processor or jax may need some steps more or less.
+    printed = re.sub(r"[\d,]+", "0", re.sub(r" +$", "", capsys.readouterr().out, flags=re.M))
+    assert re.sub(r"[\d,]+", "0", "\n".join(map(str.rstrip, shown))) in printed
+
     exec(code_of("docs/howto/search.md"), {})
     *_, last = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"0\.\d+ \d+ \(0\.\d+, \d\.\d+\)", last)
-    (command,) = re.findall(
-        r"^ {4}(jaxrnn .*)$", (ROOT / "docs/howto/weights.md").read_text(), re.M
-    )
+
+    weights = (ROOT / "docs/howto/weights.md").read_text()
+    (command,) = re.findall(r"^ {4}(jaxrnn .*)$", weights, re.M)
     assert run(*shlex.split(command)[1:]) == 0
     names: dict = {}
     exec(code_of("docs/howto/weights.md"), names)
