@@ -63,56 +63,27 @@ def execute(*words, **options):
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """A copy of what is kept, in which setuptools may write."""
+def built(tmp_path_factory):
+    """The directory of the sdist and of the wheel that is built from it, without a network, in a
+    copy of what is kept."""
     left_out = shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "dist", "*.egg-info")
-    copy = shutil.copytree(ROOT, tmp_path_factory.mktemp("tree") / "jaxrnn", ignore=left_out)
-    shutil.copytree(ROOT / ".ci", copy / ".ci")
-    return copy
-
-
-@pytest.fixture(scope="module")
-def built(tree):
-    """The directory of the sdist and of the wheel that is built from it, without a network."""
+    tree = shutil.copytree(ROOT, tmp_path_factory.mktemp("tree") / "jaxrnn", ignore=left_out)
+    shutil.copytree(ROOT / ".ci", tree / ".ci")
     done = execute(sys.executable, "-m", "build", "--no-isolation", tree)
     assert done.returncode == 0, done.stdout + done.stderr
     return tree / "dist"
 
 
-@pytest.fixture(scope="module", params=["plain", "editable"])
-def installed(request, tree, built, tmp_path_factory):
-    """A virtual environment with the package, plainly or editable, and what this one has."""
-    place = tmp_path_factory.mktemp(request.param)
-    venv.create(place, symlinks=os.name != "nt")
-    paths = sysconfig.get_paths(vars={"base": str(place), "platbase": str(place)})
-    others = Path(paths["purelib"]) / "others.pth"
-    others.write_text(sysconfig.get_path("purelib"))
-    words = [built / f"{NAME}-py3-none-any.whl"]
-    if request.param == "editable":
-        words = ["--no-build-isolation", "--editable", tree]
-    python = Path(paths["scripts"]) / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
-    done = execute(*pip, "--no-index", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return python
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """What mypy has found out of others' packages."""
-    return tmp_path_factory.mktemp("mypy")
-
-
 @pytest.mark.integration
-def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
+def test_what_is_built_holds_what_is_kept_and_nothing_that_was_made(built):
     with zipfile.ZipFile(built / f"{NAME}-py3-none-any.whl") as wheel:
         names = wheel.namelist()
         metadata = wheel.read(f"{NAME}.dist-info/METADATA").decode()
-    modules = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn").rglob("*.py")]
-    own = [name for name in names if not name.startswith(f"{NAME}.dist-info/")]
-    kept = [str(path.relative_to(ROOT)) for path in (ROOT / "jaxrnn" / "shipped").glob("*/*")]
-    others = [f"jaxrnn/{name}" for name in ("py.typed", "__init__.pyi", "report/page.html")]
-    assert sorted(own) == sorted([*modules, *kept, *others])
+    package = ROOT / "jaxrnn"
+    shipped = [*package.rglob("*.py"), *package.glob("shipped/*/*")]
+    shipped += [package / name for name in ("py.typed", "__init__.pyi", "report/page.html")]
+    own = {name for name in names if not name.startswith(f"{NAME}.dist-info/")}
+    assert own == {str(path.relative_to(ROOT)) for path in shipped}
     assert "jaxrnn/shipped/scorecard/trials.jsonl.xz" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
@@ -120,56 +91,49 @@ def test_the_wheel_holds_the_package_and_its_licence_and_nothing_else(built):
     assert "\nAuthor: the jaxrnn maintainers\n" in head
     assert "URL" not in head.upper()  # there is none yet
 
-
-@pytest.mark.integration
-def test_the_sdist_holds_what_is_kept_and_nothing_that_was_made(built, tree):
     with tarfile.open(built / f"{NAME}.tar.gz") as sdist:
         names = {one.name.removeprefix(f"{NAME}/") for one in sdist.getmembers() if one.isfile()}
+    tree = built.parent
     kept = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-    made_here = r"dist/|jaxrnn\.egg-info/|docs/_build/|docs/tutorials/.*ipynb"
-    kept = {name for name in kept if not re.match(made_here, name)}
-    made = {name for name in names - kept if not name.startswith("jaxrnn.egg-info/")}
-    assert made == {"PKG-INFO", "setup.cfg"}
+    made = r"dist/|jaxrnn\.egg-info/|docs/_build/|docs/tutorials/.*ipynb"
+    kept, names = ({one for one in all_ if not re.match(made, one)} for all_ in (kept, names))
+    assert names - kept == {"PKG-INFO", "setup.cfg"}
     assert kept <= names
 
 
 @pytest.mark.slow
-def test_type_checkers_see_into_an_installed_package_and_it_says_its_version(
-    installed, cache, tmp_path
-):
+def test_type_checkers_see_into_an_installed_package_and_it_says_its_version(built, tmp_path):
+    """In a virtual environment with the wheel, and the packages that this one has."""
+    place = tmp_path / "place"
+    venv.create(place, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(place), "platbase": str(place)})
+    (Path(paths["purelib"]) / "others.pth").write_text(sysconfig.get_path("purelib"))
+    python = Path(paths["scripts"]) / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
+    done = execute(*pip, "--no-index", built / f"{NAME}-py3-none-any.whl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for code in ("-m", "jaxrnn", "--version"), ("-c", "import jaxrnn; print(jaxrnn.__version__)"):
+        done = execute(python, *code, cwd=tmp_path)
+        assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
+
     names = [*jaxrnn.__all__, "__version__"]
     reveal = [f"reveal_type(jaxrnn.{name})" for name in names]
     (tmp_path / "script.py").write_text("\n".join([SCRIPT, *reveal]))
     (tmp_path / "mypy.ini").write_text(MYPY)
-    environment = ENVIRONMENT | {
-        "PATH": f"{installed.parent}{os.pathsep}{os.environ['PATH']}",
-        "VIRTUAL_ENV": str(installed.parent.parent),
-    }
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
-    words = {
-        "mypy": ["--python-executable", str(installed), "--cache-dir", str(cache)],
-        "basedpyright": ["--outputjson"],
-    }
-    started = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", name, *options, "script.py"],
-            **{"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True},
-        )
-        for name, options in words.items()
-    }
-    told = {name: process.communicate()[0] for name, process in started.items()}
-
-    by_mypy = re.findall(r"^script.py:(\d+): error", told["mypy"], re.M)
-    assert list(map(int, by_mypy)) == WRONG, told["mypy"]
-    seen = re.findall(r'note: Revealed type is "(.*)"$', told["mypy"], re.M)
+    told = execute(
+        *(sys.executable, "-m", "mypy", "--python-executable", python, "script.py"), cwd=tmp_path
+    ).stdout
+    by_mypy = re.findall(r"^script.py:(\d+): error", told, re.M)
+    assert list(map(int, by_mypy)) == WRONG, told
+    seen = re.findall(r'note: Revealed type is "(.*)"$', told, re.M)
     assert len(seen) == len(names)
     assert "Any" not in seen
 
-    for code in ("-m", "jaxrnn", "--version"), ("-c", "import jaxrnn; print(jaxrnn.__version__)"):
-        done = execute(installed, *code, cwd=tmp_path)
-        assert done.stdout.split()[-1] == PROJECT["version"], done.stderr
-
-    found = json.loads(told["basedpyright"])["generalDiagnostics"]
+    settings = {"typeCheckingMode": "standard", "venvPath": str(tmp_path), "venv": place.name}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    words = ("-m", "basedpyright", "--outputjson", "script.py")
+    told = execute(sys.executable, *words, cwd=tmp_path).stdout
+    found = json.loads(told)["generalDiagnostics"]
     errors = [one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"]
     assert errors == WRONG, found
     seen = [one["message"] for one in found if one["severity"] == "information"]
@@ -193,31 +157,24 @@ def test_ci_takes_the_lowest_version_of_everything_that_is_required():
 
 
 def test_what_the_package_imports_is_required():
-    modules = {"PIL": "pillow", "markdown_it": "markdown-it-py"}
-    optional = {"distributed", "equinox", "flax"}
     code = "\n".join(path.read_text() for path in (ROOT / "jaxrnn").rglob("*.py"))
-    imported = {
-        name.partition(".")[0] for node in ast.walk(ast.parse(code)) for name in names_of(node)
-    }
-    imported -= {"jaxrnn", *optional, *sys.stdlib_module_names}
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported.add(node.module)
+    imported = {name.partition(".")[0] for name in imported}
+    imported -= {"jaxrnn", "distributed", "equinox", "flax", *sys.stdlib_module_names}
     required = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
+    modules = {"PIL": "pillow", "markdown_it": "markdown-it-py"}
     assert {modules.get(name, name) for name in imported} == required - {"jaxlib"}
-
-
-def names_of(node):
-    """The modules that a statement imports."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    return [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
 def test_the_licence_and_the_citation_belong_to_the_package():
     licence = (ROOT / "LICENSE").read_text()
     assert re.search(r"Apache License\s+Version 2\.0, January 2004", licence)
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["cff-version"] == "1.2.0"
-    assert citation["version"] == PROJECT["version"]
-    assert citation["license"] == PROJECT["license"]
-    assert citation["authors"] == PROJECT["authors"] == [{"name": "the jaxrnn maintainers"}]
-    assert citation["title"] == PROJECT["name"]
-    assert citation["message"]
+    assert (citation["cff-version"], citation["title"]) == ("1.2.0", PROJECT["name"])
+    for field in ("version", "license", "authors"):
+        assert citation[field] == PROJECT[field]
