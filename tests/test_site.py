@@ -15,17 +15,6 @@ from jaxrnn.training.objectives import MEASURES
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The built site."""
-    pytest.importorskip("sphinx")
-    built = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", DOCS, built]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    return built
-
-
 def test_no_line_of_a_page_is_a_comment():
     """As one would be to MyST that begins with %."""
     parser = pytest.importorskip("myst_parser.parsers.mdit").create_md_parser
@@ -53,6 +42,17 @@ def test_the_reference_has_every_public_name_once():
     tables = (jaxrnn.TASKS, jaxrnn.INITIALIZERS, jaxrnn.OBJECTIVES, MEASURES)
     tables += (jaxrnn.OPTIMIZERS, jaxrnn.SCHEDULES)
     assert sorted(named) == sorted({*jaxrnn.__all__, *(name for one in tables for name in one)})
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site."""
+    pytest.importorskip("sphinx")
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", DOCS, built]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return built
 
 
 @pytest.mark.integration
