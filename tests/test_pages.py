@@ -45,20 +45,19 @@ def test_the_command_writes_the_tables_that_a_page_has(folder):
     assert pages.rendered(folder) == text
     tables = "".join(match[0] for match in pages.BLOCK.finditer(text))
     prose = re.sub(r"^\|.*$", "", pages.BLOCK.sub("", text), flags=re.M)
-    assert figures_of(tables) & figures_of(prose) <= {"1,024"}  # a lag
 
+    def figures(text):
+        """Shares and large numbers; 5 of 6 is 5/6."""
+        shares = re.findall(r"(?<![\d,.])(\d+)(?:/|\s+of\s+)(\d+)(?![\d/])", text)
+        return {*map("/".join, shares), *re.findall(r"\d{1,3}(?:,\d{3})+", text)}
 
-def figures_of(text):
-    """The shares and the large numbers of a text, in which 5 of 6 is 5/6."""
-    shares = re.findall(r"(?<![\d,.])(\d+)(?:/|\s+of\s+)(\d+)(?![\d/])", text)
-    return {f"{one}/{of}" for one, of in shares} | set(re.findall(r"\d{1,3}(?:,\d{3})+", text))
+    assert figures(tables) & figures(prose) <= {"1,024"}  # a lag
 
 
 def test_the_command_mends_a_table_and_refuses_a_page_without_its_place(
     tmp_path, monkeypatch, capsys
 ):
-    right = (EXAMPLES / "notebook-run/README.md").read_text()
-    page = tmp_path / "notebook-run/README.md"
+    right, page = pages.rendered("notebook-run"), tmp_path / "notebook-run/README.md"
     page.parent.mkdir()
     page.write_text(right.replace("8/10, 6,626", "9/10, 6,626"))
     monkeypatch.setattr(pages, "HERE", tmp_path)
@@ -89,73 +88,61 @@ def test_a_report_is_that_of_its_rows(kept_in):
             assert f"{markdown_table(part.rows, part.headings)}\n{part.legend}" in text
 
 
-def test_every_trial_that_a_claim_asks_for_is_there():
+def test_every_claim_has_its_trials_and_every_cell_of_a_scorecard_those_of_every_task():
     rows = kept("claims-run")
-    run = [claim for claim in CLAIMS.values() if nets_of(claim, rows)]
+    run = [(claim, held) for claim in CLAIMS.values() if (held := nets_of(claim, rows))]
     assert len(run) > 10
-    for claim in run:
-        held = nets_of(claim, rows)
+    for claim, held in run:
         assert [len(held[net]) for net in claim.nets] == [one.at().trials for one in claim.suites]
 
-
-@pytest.mark.parametrize(("card", "trials", "cap"), [("small", 5, 20_000), ("full", 20, 50_000)])
-def test_every_cell_of_a_scorecard_has_every_trial_of_every_task(card, trials, cap):
-    held = by_cell_and_task(kept(f"scorecard-run/{card}"))
     suites = [suite for suite in SUITES.values() if suite.source.view == "card"]
-    assert held.keys() == {(cell, suite.base.task) for suite in suites for cell in suite.cells}
-    for rows in held.values():
-        assert sorted(row.outcome.trial for row in rows) == list(range(trials))
-        assert {row.experiment.max_steps for row in rows} == {cap}
+    for card, trials, cap in (("small", 5, 20_000), ("full", 20, 50_000)):
+        held = by_cell_and_task(kept(f"scorecard-run/{card}"))
+        assert held.keys() == {(cell, suite.base.task) for suite in suites for cell in suite.cells}
+        for rows in held.values():
+            assert sorted(row.outcome.trial for row in rows) == list(range(trials))
+            assert {row.experiment.max_steps for row in rows} == {cap}
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("horizon-run", SINGLE), marks=pytest.mark.integration, id="one"),
-        pytest.param(("horizon-run/batches-of-32", protocol_of(32, "weights")), id="batches of 32"),
+HORIZONS = pytest.mark.parametrize(
+    ("name", "protocol"),
+    [
+        pytest.param("horizon-run", SINGLE, marks=pytest.mark.integration),
+        ("horizon-run/batches-of-32", protocol_of(32, "weights")),
     ],
 )
-def horizon(request):
-    """A run directory that is kept, its protocol and its rows."""
-    name, protocol = request.param
-    return EXAMPLES / name, protocol, kept(name)
 
 
-def test_a_horizons_nets_are_those_that_its_files_name(horizon):
-    directory, _, rows = horizon
+@HORIZONS
+def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_package(
+    name, protocol, tmp_path
+):
+    directory, rows = EXAMPLES / name, kept(name)
     costs = json.loads((directory / "cost.json").read_text())
     assert notes(rows, costs)[1] == (directory / "notes.md").read_text()
     settings = json.loads((directory / "config.json").read_text())["settings"]
     assert set(settings["cells"]) == {row.experiment.cell for row in rows}
     assert set(settings["experiment"]) == {row.experiment.name for row in rows}
 
+    # Each lag of a net has a seed of its own, or two lags would begin with the same weights.
+    made = {row.experiment for row in rows}
+    made = {one for one in made if not one.name.endswith((SEARCH, FINALIST))}
+    seeds = {(one.name, one.cell, one.seed) for one in made}
+    assert len(seeds) == len({(one.name, one.cell, one.length) for one in made}) > 0
+    assert len(seeds) == len({(one.name, one.cell, one.seed, one.length) for one in made})
 
-def test_each_lag_of_a_net_has_trials_of_its_own_seed(horizon):
-    """Or those of two lags would begin with the same weights, and not be independent."""
-    lags: dict = {}
-    for made in (row.experiment for row in horizon[2]):
-        if not made.name.endswith((SEARCH, FINALIST)):
-            lags.setdefault((made.name, made.cell), {}).setdefault(made.seed, set()).add(
-                made.length
-            )
-    assert lags
-    for by_seed in lags.values():
-        assert len(set.union(*by_seed.values())) == len(by_seed) == sum(map(len, by_seed.values()))
-
-
-def test_what_comes_with_the_package_is_this_run_and_of_the_protocol(horizon, tmp_path):
-    directory, protocol, _ = horizon
     ship(directory, tmp_path)
     assert contents(shipped(protocol)) == contents(tmp_path)
     assert sum(path.stat().st_size for path in shipped(protocol).iterdir()) < 300_000
     check_protocol(protocol, directory)
 
 
-def test_no_trial_of_any_net_is_missing(horizon, tmp_path):
+@HORIZONS
+def test_no_trial_of_any_net_is_missing(name, protocol, tmp_path):
     """The same commands would train nothing more, so each net was chosen by these very rows."""
-    directory, protocol, rows = horizon
-    shutil.copytree(directory, tmp_path / "kept")
-    held = {(without_role(row.experiment.name), row.experiment.cell) for row in rows}
+    shutil.copytree(EXAMPLES / name, tmp_path / "kept")
+    held = {(without_role(row.experiment.name), row.experiment.cell) for row in kept(name)}
     with open_run(tmp_path / "kept", report=False) as opened:
-        for name, cell in sorted(held):
-            (net,) = nets([cell], [name.removeprefix(PREFIX)], protocol)
-            assert is_done(net, protocol, opened), (name, cell)
+        for task, cell in sorted(held):
+            (net,) = nets([cell], [task.removeprefix(PREFIX)], protocol)
+            assert is_done(net, protocol, opened), (task, cell)
