@@ -4,8 +4,8 @@ A net is a list of layers, a layer a dict of the notebook's variables, a sequenc
 Letters: T time steps, I inputs, H hidden units, O outputs.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -105,59 +105,43 @@ def lstm_backward(p: Layer, tape: list, d_logits: np.ndarray) -> tuple[Layer, np
     return grad, d_inputs
 
 
-class Builder(NamedTuple):
-    """One of the notebook's two nets."""
-
-    forward: Callable[[Layer, np.ndarray], tuple[np.ndarray, list]]
-    backward: Callable[[Layer, list, np.ndarray], tuple[Layer, np.ndarray]]
-
-
-BUILDERS = {
-    "simple_rnn": Builder(simple_rnn, simple_rnn_backward),
-    "lstm": Builder(lstm, lstm_backward),
-}
+BUILDERS = {"simple_rnn": (simple_rnn, simple_rnn_backward), "lstm": (lstm, lstm_backward)}
+"""Forward and backward pass of the notebook's two nets."""
 
 
 def multi_layer_rnn(kind: str, net: Net, sequence: np.ndarray) -> tuple[np.ndarray, list]:
     """Logits [T, O] of the top layer; each layer above the first reads logits. One tape a layer."""
     tapes = []
     for layer in net:
-        sequence, tape = BUILDERS[kind].forward(layer, sequence)
+        sequence, tape = BUILDERS[kind][0](layer, sequence)
         tapes.append(tape)
     return sequence, tapes
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of one step's logits [O]."""
-    exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum()
+    """Probabilities of each step's logits [..., O]."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def rnn_loss(sequence: np.ndarray, logits: np.ndarray) -> float:
     """Mean over the T - 1 predictions of the cross-entropy with the next symbol."""
     num_steps = len(sequence) - 1
-    loss = 0.0
-    for t in range(num_steps):
-        top = logits[t].max()
-        log_p = logits[t] - top - np.log(np.exp(logits[t] - top).sum())
-        loss -= np.sum(sequence[t + 1] * log_p)
-    return loss / num_steps
+    from_top = logits[:num_steps] - logits[:num_steps].max(axis=1, keepdims=True)
+    log_p = from_top - np.log(np.exp(from_top).sum(axis=1, keepdims=True))
+    return -np.sum(sequence[1:] * log_p) / num_steps
 
 
 def rnn_loss_backward(sequence: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Gradient of the loss with respect to the logits; the last step's are not used."""
-    num_steps = len(sequence) - 1
-    grad = np.zeros_like(logits)
-    for t in range(num_steps):
-        grad[t] = (softmax(logits[t]) - sequence[t + 1]) / num_steps
+    num_steps, grad = len(sequence) - 1, np.zeros_like(logits)
+    grad[:num_steps] = (softmax(logits[:num_steps]) - sequence[1:]) / num_steps
     return grad
 
 
 def rnn_abs_error(sequence: np.ndarray, logits: np.ndarray) -> float:
     """Greatest distance of a predicted probability from 0 or 1 over steps and symbols."""
-    return np.max(
-        [np.abs(softmax(logits[t]) - sequence[t + 1]).max() for t in range(len(sequence) - 1)]
-    )
+    return np.abs(softmax(logits[: len(sequence) - 1]) - sequence[1:]).max()
 
 
 def loss_of(kind: str, net: Net, sequence: np.ndarray) -> float:
@@ -170,7 +154,7 @@ def gradients(kind: str, net: Net, sequence: np.ndarray) -> Net:
     upstream = rnn_loss_backward(sequence, logits)
     grads: Net = []
     for layer, tape in zip(reversed(net), reversed(tapes), strict=True):
-        grad, upstream = BUILDERS[kind].backward(layer, tape, upstream)
+        grad, upstream = BUILDERS[kind][1](layer, tape, upstream)
         grads.insert(0, grad)
     return grads
 
@@ -185,11 +169,7 @@ def sgd_update(net: Net, grads: Net, learning_rate: float, clip: float | None) -
 
 
 def train(
-    kind: str,
-    net: Net,
-    coins: Iterable[bool],
-    learning_rate: float = 1.0,
-    clip: float | None = 5.0,
+    kind: str, net: Net, coins: Iterable[bool], learning_rate: float = 1.0, clip: float | None = 5.0
 ) -> Iterator[float]:
     """Each step's error, measured before its update; a true coin is sequence A."""
     time_steps = net[-1]["V"].shape[1] - 1
@@ -220,36 +200,17 @@ def run_experiment_1(
     return None
 
 
-def _split_gates(weights: np.ndarray) -> np.ndarray:
-    """[n, 4H] with the gates side by side -> [4, n, H]."""
-    return np.stack(np.split(weights, 4, axis=1))
-
-
-def _layer_from_jaxrnn(params: Any) -> Layer:
-    matrices = {name: value for name, value in params._asdict().items() if name != "own"}
-    p = {name: np.array(value, np.float64) for name, value in matrices.items()}
-    match len(p["bias"]) // len(p["output_weights"]):
-        case 1:
-            return {
-                "W": p["input_weights"],
-                "U": p["recurrent_weights"],
-                "V": p["output_weights"],
-                "b1": p["bias"],
-                "b2": p["output_bias"],
-            }
-        case 4:
-            return {
-                "W": _split_gates(p["recurrent_weights"]),
-                "U": _split_gates(p["input_weights"]),
-                "V": p["output_weights"],
-                **dict(zip(GATE_BIASES, np.split(p["bias"], 4), strict=True)),
-                "bl": p["output_bias"],
-            }
-        case other:
-            raise TypeError(f"the notebook has no net with {other} gates")
-
-
 def from_jaxrnn(params: Any) -> Net:
     """jaxrnn's parameters (or gradients of them), of one net or of a stack, in this layout."""
-    layers = (params,) if hasattr(params, "_fields") else params
-    return [_layer_from_jaxrnn(layer) for layer in layers]
+    net = []
+    for layer in (params,) if hasattr(params, "_fields") else params:
+        p = layer._asdict()
+        names = ("input_weights", "recurrent_weights", "bias", "output_weights", "output_bias")
+        inputs, recurrent, bias, V, out = (np.array(p[name], np.float64) for name in names)
+        if len(bias) == len(V):
+            net.append({"W": inputs, "U": recurrent, "b1": bias, "V": V, "b2": out})
+        else:  # [n, 4H] with the gates side by side -> [4, n, H]
+            W, U = (np.stack(np.split(a, 4, axis=1)) for a in (recurrent, inputs))
+            biases = dict(zip(GATE_BIASES, np.split(bias, 4), strict=True))
+            net.append({"W": W, "U": U, "V": V, **biases, "bl": out})
+    return net
