@@ -28,12 +28,9 @@ def test_without_an_accelerator_it_times_the_cpu(tmp_path):
     us = {(row["length"], row["trials"]): row["us"] for row in kept["rows"] if "us" in row}
     assert set(us) == {(4, 3), (4, 70), (5, 3), (5, 70)}
     assert us[4, 70] > us[4, 3] > 0
-    assert {row["trials"] for row in kept["rows"] if "ms" in row} == {3, 70}
     text = (tmp_path / "accelerator.md").read_text()
     assert text.strip() == ran.stdout.strip()
     assert f"| simple_rnn | 5 | 70 | {us[5, 70]:,.1f} |" in text
-    assert "--lengths 4 5 --trials 3 70" in text
-    assert kept["machine"] in text
 
 
 def test_a_part_that_fails_or_hangs_loses_only_itself(accelerator, tmp_path):

@@ -56,17 +56,12 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.integration
-def test_the_site_has_every_public_name_with_its_source_and_every_page(site):
+def test_the_site_has_every_public_name_with_its_source(site):
     text = (site / "api.html").read_text()
     for name in jaxrnn.__all__:
         entry = text[text.index(f'id="jaxrnn.{name}"') :]
         if not isinstance(getattr(jaxrnn, name), dict | jaxrnn.Suite):
             assert "[source]" in entry[: entry.index("</dt>")], name
-    first = (site / "index.html").read_text()
-    pages = [page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")]
-    assert len(pages) > 20
-    for page in pages:
-        assert f'href="{page.as_posix()}"' in first or page.name == "index.html", page
 
 
 @pytest.mark.integration

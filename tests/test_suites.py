@@ -1,7 +1,6 @@
 """The suites: their data against their sources, and a suite of one's own."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,34 +149,6 @@ def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(
     assert "Published: Somebody's means." in text
     assert "Then Somebody's solved and median." in text
     assert "](steps_to_solution.png)" in text
-
-
-def test_a_suite_of_experiments_has_its_rows_named_counted_and_drawn_as_its_source_says(
-    tmp_path, monkeypatch
-):
-    first = Suite(
-        base=Experiment(name="e1", cell="gru", window=50, max_steps=3000, trials=3),
-        cells=("gru",),
-        lengths=(4,),
-        source=Source("Somebody 2026", net="{name}", steps="sequences", view="by_experiment"),
-        published={("gru", 4): Published(99, 1.0)},
-        uncounted=50,
-        condition="as written",
-    )
-    base = replace(first.base, name="e1-lstm", cell="lstm")
-    for suite in (first, replace(first, base=base, cells=("lstm",), beside=first)):
-        monkeypatch.setitem(SUITES, suite.base.name, suite)
-    assert run("sweep", "--experiment", "e1", "e1-lstm", "--out", tmp_path) == 0
-    assert run("sweep", "--experiment", "e1", "--cells", "lstm", "--out", tmp_path / "other") == 0
-    text, other = ((out / "report.md").read_text() for out in (tmp_path, tmp_path / "other"))
-    lines = first_table(text)
-    assert [line[0] for line in lines[2:]] == ["published", "e1", "e1-lstm"]
-    steps = [row["solved_at"] + 1 - 50 for row in rows_of(tmp_path)[:3]]
-    assert lines[3][lines[0].index("mean")] == f"{sum(steps) / 3:,.0f}"
-    assert "](sequences_to_success.png)" in text
-    # Another cell than the suite's is not taken for it, nor laid beside its numbers.
-    assert "| lstm (e1) | 4 |" in other
-    assert "| published |" not in other
 
 
 def test_the_scorecards_criteria_are_the_papers_but_for_its_stretch_of_10000():
