@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from jaxrnn import SUITES
-from jaxrnn.report.render import bounds_in_percent
-from jaxrnn.report.summary import Line, median, summarize
+from jaxrnn.report.render import TableRow, bounds_in_percent, markdown_table
+from jaxrnn.report.summary import Line, summarize
+from jaxrnn.report.table import table as own_table
 from jaxrnn.store.rows import typed_rows
 
 HERE = Path(__file__).parent
@@ -37,51 +38,29 @@ def share(solved: int, interval: tuple[float, float], trials: int) -> str:
 
 def notebook() -> dict[str, str]:
     """Solved trials and medians beside the notebook's, and how soon the better LSTM is."""
-    lines = {(line.experiment, line.cell, line.length): line for line in lines_of("notebook-run")}
-    lengths = sorted({length for _, _, length in lines})
+    cells = {(row.cells["net"], row.cells["T"]): row.cells for row in rows_of("notebook-run")}
 
-    def ours(experiment: str, cell: str, length: int) -> str:
-        line = lines.get((experiment, cell, length))
-        return "-" if line is None else solved_and_median(line.solved, line.trials, line.median)
-
-    def theirs(cell: str, length: int) -> str:
-        if ("notebook", cell, length) not in lines:
+    def result(net: str, length: str, solved: str = "solved", middle: str = "median") -> str:
+        """As "9/10, 4,938"; without a median where no more than half are solved."""
+        if (net, length) not in cells:
             return "-"
-        published = SUITES["notebook"].published_at(cell, length)
-        if published is None or published.trials is None:
-            return "never finished"
-        times = [np.inf if at is None else at for at in published.trials]
-        return solved_and_median(sum(map(np.isfinite, times)), len(times), median(times))
+        words = ", ".join(cells[net, length].get(heading, "-") for heading in (solved, middle))
+        return words.replace("-, -", "never finished").removesuffix(", never")
 
-    rows = [
-        (
-            length,
-            ours("notebook", "simple_rnn", length),
-            theirs("simple_rnn", length),
-            ours("notebook", "lstm", length),
-            theirs("lstm", length),
-            ours("better", "lstm", length),
-        )
-        for length in lengths
-    ]
+    columns = (("solved", "median"), ("notebook", "its median"))
+    rows = []
+    for length in dict.fromkeys(length for _, length in cells):
+        row = [result(net, length, *own) for net in ("simple_rnn", "lstm") for own in columns]
+        rows.append((length, *row, result("lstm (better)", length)))
     headings = ("T", "simple RNN", "notebook's", "LSTM", "notebook's", "better LSTM")
-    better = [
-        (
-            length,
-            f"{line.solved}/{line.trials}",
-            f"{bounds_in_percent(line.interval)} %",
-            *(f"{value:,.0f}" for value in (line.mean, line.median, line.most)),
-        )
-        for (experiment, _, length), line in lines.items()
-        if experiment == "better"
-    ]
-    columns = ("T", "solved", "95 % interval", "mean", "median", "worst")
-    return {"lengths": table(headings, rows, 0), "better": table(columns, better, 0)}
+    of_better = [row for row in rows_of("notebook-run") if row.cells["net"] == "lstm (better)"]
+    better = markdown_table(of_better, ("T", "solved", "95%", "mean", "median", "worst"))
+    return {"lengths": table(headings, rows, 0), "better": better}
 
 
-def solved_and_median(solved: int, trials: int, middle: float) -> str:
-    """As "9/10, 4,938"; without a median where no more than half are solved."""
-    return f"{solved}/{trials}" + (f", {middle:,.0f}" if np.isfinite(middle) else "")
+def rows_of(name: str) -> Sequence[TableRow]:
+    """The rows of the table in a run's own report."""
+    return own_table(lines_of(name)).rows
 
 
 @cache
