@@ -1,7 +1,7 @@
 """Batches: what an update by several sequences is, and what does not depend on their number."""
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,6 @@ from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.inspection import trained_params
 from jaxrnn.outcome import curve_edges
 from jaxrnn.problems import settled
-from jaxrnn.store.files import name_of
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build, trial_key
 
@@ -29,29 +28,25 @@ SMALL = settled(
         cell="simple_rnn",
         length=5,
         hidden_size=6,
-        trials=5,
+        trials=3,
         window=60,
-        max_steps=3000,
+        max_steps=1500,
         batch_size=4,
     )
 )
 
 
-@cache
-def functions_of(experiment):
-    """(First state, update, sequences of an update) of one trial."""
-    trial, size = build(experiment), experiment.batch_size
-
-    def sequences(key, update):
-        return jax.vmap(partial(trial.draw, key))(size * update + np.arange(size, dtype=np.int32))
-
-    return jax.jit(trial.init), jax.jit(trial.update), jax.jit(sequences)
-
-
 def by_hand(experiment, trial):
     """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
     a window: the rule in so many words, sequence by sequence."""
-    init, update, sequences = functions_of(experiment)
+    size, built = experiment.batch_size, build(experiment)
+    draw = build(replace(experiment, batch_size=1)).draw  # the sequences are those of any size
+
+    @jax.jit
+    def sequences(key, update):
+        return jax.vmap(partial(draw, key))(size * update + np.arange(size, dtype=np.int32))
+
+    init, update = jax.jit(built.init), jax.jit(built.update)
     key, settings = trial_key(experiment.seed, trial), settings_of_one(experiment)
     state, errors, last_above = init(key, settings), [], 0
     for number in range(10**6):
@@ -103,7 +98,7 @@ def test_an_update_goes_by_the_mean_gradient_of_its_sequences(cell, size, clip):
     assert errors.shape == (size,)
 
 
-HOPELESS = replace(SMALL, trials=3, max_steps=90, window=90, threshold=1e-6)
+HOPELESS = replace(SMALL, max_steps=90, window=90, threshold=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -111,13 +106,7 @@ HOPELESS = replace(SMALL, trials=3, max_steps=90, window=90, threshold=1e-6)
     [
         pytest.param(SMALL, id="solved"),
         # A cap that is no number of whole updates.
-        pytest.param(replace(HOPELESS, batch_size=7), id="unsolved-7"),
-        *(
-            pytest.param(
-                replace(HOPELESS, batch_size=size), id=f"unsolved-{size}", marks=pytest.mark.slow
-            )
-            for size in (4, 32)
-        ),
+        pytest.param(replace(HOPELESS, batch_size=7), id="unsolved"),
     ],
 )
 def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(experiment):
@@ -125,7 +114,7 @@ def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(experiment):
     assert any(one.steps % experiment.batch_size for one in kept)
     solved = [one for one in kept if one.status == "solved"]
     assert len(solved) >= 2 or experiment is not SMALL
-    for one in (solved or kept)[:3]:
+    for one in (solved or kept)[:2]:
         *ending, errors, params = by_hand(experiment, one.trial)
         assert [one.status, one.steps, one.solved_at, one.last_above] == ending
         edge = curve_edges(experiment.max_steps)[len(one.curve) - 1]
@@ -134,20 +123,6 @@ def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(experiment):
         assert_trees_close(one.params, params, rtol=1e-3, atol=1e-4)
         replayed = trained_params(experiment, one.trial, one.steps)
         jax.tree.map(np.testing.assert_array_equal, one.params, replayed)
-
-
-def test_two_batch_sizes_see_the_same_sequences_in_the_same_order():
-    """The first errors are those of the first weights, whatever the batch."""
-    firsts = [
-        run_trials(replace(SMALL, batch_size=size, max_steps=60, window=60), chunk_steps=1)
-        for size in (4, 32)
-    ]
-    for four, thirty_two in zip(*firsts, strict=True):
-        assert four.curve[:3] == pytest.approx(thirty_two.curve[:3], rel=1e-5)
-    trial, key = build(SMALL), trial_key(0, 3)
-    one = jax.jit(trial.draw)(key, np.int32(17))
-    other = jax.jit(build(replace(SMALL, batch_size=1)).draw)(key, np.int32(17))
-    jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 def test_a_test_set_is_looked_at_after_the_updates_that_test_every_takes():
@@ -164,18 +139,18 @@ def test_units_join_with_the_first_update_that_begins_late_enough():
     experiment = replace(SMALL, join_at=6, max_steps=100, window=100)  # sequence 8 on
     assert experiment.updates(experiment.join_at) == 2
     before = first_params(experiment)
-    for steps, moves in ((4, False), (8, False), (12, True)):
+    for steps, moves in ((8, False), (12, True)):
         after = trained_params(experiment, 0, steps)
         changed = np.any(after.recurrent_weights != before.recurrent_weights)
         assert changed == moves, steps
 
 
-def test_files_are_named_by_a_batch_size_other_than_one():
-    usual = settled(Experiment())
-    assert name_of("weights", replace(usual, batch_size=2)) != name_of("weights", usual)
-
-
-def test_the_more_sequences_an_update_has_the_more_memory_it_needs(monkeypatch):
+def test_a_wrong_batch_size_is_one_sentence(monkeypatch):
+    small = replace(SMALL, window=10)
+    with pytest.raises(InputError, match="batch-size 0 must be at least 1"):
+        replace(small, batch_size=0)
+    with pytest.raises(InputError, match="batch-size 11 must not be above max-steps 10"):
+        replace(small, batch_size=11, max_steps=10)
     monkeypatch.setattr("jaxrnn.training.memory.free_memory", lambda: 2e9)
     long = replace(SMALL, cell="lstm", length=1000, hidden_size=128, batch_size=1)
     check_memory(long, lanes=3)

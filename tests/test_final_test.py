@@ -1,24 +1,16 @@
-"""Tests on sequences that are never trained on, with the weights that they are meant for."""
+"""What trials end with: their weights, and tests by these on sequences never trained on."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import (
-    ADAM,
-    BY_TEST,
-    ONE_DEVICE,
-    WINDOW,
-    first_params,
-    of_trial,
-    params_after,
-    promotion,
-)
+from helpers import BY_TEST, STREAK, WINDOW, Memory, first_params, of_trial, params_after
 
-from jaxrnn import SUITES, Experiment, InputError, Outcome, run_trials, unroll
-from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn import SUITES, InputError, Outcome, run_trials, unroll
+from jaxrnn.training import host_loop
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import parts_of
@@ -49,22 +41,10 @@ def errors_on(stream, count, length=None):
     return errors
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(WINDOW, id="window"),
-        pytest.param(BY_TEST, id="test"),
-        pytest.param(ADAM, id="adam", marks=pytest.mark.slow),
-    ]
-)
-def experiment(request):
-    """The test runs for each rule with a final test, and for an optimizer that has a state."""
-    with promotion(request.param):
-        yield request.param
-
-
-def test_the_final_test_is_taken_with_the_weights_a_trial_ended_with(experiment):
+@pytest.mark.parametrize("experiment", [WINDOW, BY_TEST], ids=["window", "test"])
+def test_the_final_test_is_taken_with_the_weights_that_a_trials_last_update_left(experiment):
     experiment = replace(experiment, trials=8)
-    outcomes = run_trials(experiment)
+    outcomes = run_trials(experiment, keep_params=True)
     solved = [outcome for outcome in outcomes if outcome.status == "solved"]
     assert len(solved) >= 4
     assert len({outcome.steps for outcome in solved}) > 1
@@ -72,10 +52,23 @@ def test_the_final_test_is_taken_with_the_weights_a_trial_ended_with(experiment)
     final_errors = errors_on(stream=3, count=40)
     for outcome in outcomes:
         own = of_trial(params[outcome.steps], outcome.trial)
+        jax.tree.map(np.testing.assert_array_equal, outcome.params, own)
+        assert "params" not in repr(outcome)
         errors = final_errors(outcome.trial, own)
         assert outcome.final_wrong == (errors > 0.2).sum()
         assert experiment.test_size or outcome.correct_at is None  # one criterion, not two
         assert outcome.final_error == pytest.approx(errors.mean(), abs=1e-5)
+
+
+def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(monkeypatch):
+    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    memory, first = Memory(), Memory()
+    run_trials(STREAK, checkpoint=memory, chunk_steps=20)
+    with pytest.raises(InputError, match="trials have ended whose weights were not kept"):
+        run_trials(STREAK, checkpoint=memory, chunk_steps=20, keep_params=True)
+    first.saves = memory.saves[:1]
+    kept = run_trials(STREAK, checkpoint=first, chunk_steps=20, keep_params=True)
+    assert all(np.any(outcome.params.output_weights) for outcome in kept)
 
 
 def test_a_test_set_of_its_own_decides_each_trial_at_fixed_steps():
@@ -94,49 +87,18 @@ def test_a_test_set_of_its_own_decides_each_trial_at_fixed_steps():
 
 
 def test_other_lengths_are_tested_with_the_weights_a_trial_ended_with():
-    base = replace(WINDOW, threshold=0.05)  # which errors lie around
-    experiment = replace(base, test_lengths=(15, 9), final_test=0)
-    outcomes = run_trials(experiment)
+    base = replace(WINDOW, threshold=0.05, final_test=0)  # which errors lie around
+    outcomes = run_trials(replace(base, test_lengths=[15, 9, 15]))
     assert len({outcome.wrong_at_lengths for outcome in outcomes}) > 1
-    params = params_after(experiment, {outcome.steps for outcome in outcomes})
-    for outcome in outcomes:
-        own = of_trial(params[outcome.steps], outcome.trial)
-        for length, wrong in zip((15, 9), outcome.wrong_at_lengths, strict=True):
-            errors = errors_on(stream=4, count=1000, length=length)(outcome.trial, own)
-            assert wrong == (errors > 0.05).sum()
-        assert (outcome.final_wrong, outcome.final_error) == (None, None)
-    # They change nothing else, nor does the order, and a length that stands twice counts once.
-    plain = run_trials(base)
-    again = run_trials(replace(base, test_lengths=[9, 15, 9]))
-    for one, other, old in zip(outcomes, again, plain, strict=True):
-        assert other.wrong_at_lengths == one.wrong_at_lengths[::-1]
-        assert replace(other, wrong_at_lengths=None) == old
-
-
-def test_lengths_of_a_task_whose_inputs_or_outputs_change_with_it_are_refused():
-    base = Experiment(length=6, trials=2, window=20, max_steps=20)
-    sentence = (
-        "^test-lengths 9 needs a task with as many inputs and outputs there: noise_free has 6 and "
-        "6 at length 6, 9 and 9 at 9; see its task_options$"
-    )
-    with pytest.raises(InputError, match=sentence):
-        run_trials(replace(base, test_lengths=(6, 9)))
-    with pytest.raises(InputError, match=r"^length 2 is too short for task noise_free:"):
-        run_trials(replace(base, test_lengths=(6, 2), task_options={"num_symbols": 5}))
-    fixed = run_trials(replace(base, test_lengths=(6, 9), task_options={"num_symbols": 5}))
-    assert all(len(outcome.wrong_at_lengths) == 2 for outcome in fixed)
-
-
-def test_a_diverged_trial_has_no_final_test_and_disturbs_no_other():
-    # A linear output with a rate that is small enough, but for one trial.
-    base = replace(WINDOW, objective="half_squared_error_linear", max_steps=60, learning_rate=0.05)
-    base = replace(base, test_lengths=(8,))
-    exploded = run_trials(replace(base, learning_rate=(0.05, 0.05, 3e38, 0.05, 0.05)))
-    assert (exploded[2].status, exploded[2].final_wrong) == ("diverged", None)
-    assert exploded[2].wrong_at_lengths is None
-    calm = run_trials(base)
-    assert len({outcome.final_error for outcome in calm} - {None}) == 5  # none diverged
-    assert exploded[:2] + exploded[3:] == calm[:2] + calm[3:]
+    params = params_after(base, {outcome.steps for outcome in outcomes})
+    for k, length in enumerate((15, 9)):
+        errors_at = errors_on(stream=4, count=1000, length=length)
+        for outcome in outcomes:
+            errors = errors_at(outcome.trial, of_trial(params[outcome.steps], outcome.trial))
+            assert outcome.wrong_at_lengths[k] == (errors > 0.05).sum()
+    # They change nothing else, and a length that stands twice counts once.
+    assert [replace(one, wrong_at_lengths=None) for one in outcomes] == run_trials(base)
+    assert {len(outcome.wrong_at_lengths) for outcome in outcomes} == {2}
 
 
 def test_the_tests_have_sequences_that_no_step_has():
@@ -161,33 +123,36 @@ def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
     np.testing.assert_allclose(errors, jax.jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
 
 
+def with_final_tests(statuses, errors_of, lanes, **settings):
+    """Outcomes with their final tests: trials of these statuses, whose errors are a function of
+    their numbers."""
+    trials = np.arange(len(statuses))
+    experiment = replace(WINDOW, trials=len(statuses), **settings)
+    program = SimpleNamespace(
+        tests={FINAL: lambda params, lanes: errors_of(lanes.trial)}, put=lambda params: params
+    )
+    ended = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(statuses)]
+    kept = LastParams(np.zeros((len(statuses), 1)), trials)
+    return with_tests(experiment, ended, errors_at_end(experiment, program, kept, ended, lanes, 1))
+
+
 def test_no_more_trials_are_tested_at_once_than_were_trained():
-    experiment, widths = replace(WINDOW, trials=8), []
-    program = make_program(build(experiment), 1, ONE_DEVICE, replayable=True)
+    widths = []
 
-    def final_test(params, lanes):
-        widths.append(len(lanes.trial))
-        return np.asarray(lanes.trial, float)[:, None] / 10
+    def errors_of(trials):
+        widths.append(len(trials))
+        return np.asarray(trials, float)[:, None] / 10
 
-    program = program._replace(tests={FINAL: final_test})
-    kept = LastParams(program.zeros(lanes_of(experiment)).params, np.arange(8))
-    ends = ["solved", "diverged", *["unsolved"] * 6]
-    outcomes = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(ends)]
-    errors = errors_at_end(experiment, program, kept, outcomes, 4, 1)
-    tested = with_tests(experiment, outcomes, errors)
+    ends = with_final_tests(["solved", "diverged", *["unsolved"] * 6], errors_of, lanes=4)
     assert widths == [4, 4]
-    assert [one.final_error for one in tested] == [0, None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert [one.final_error for one in ends] == [0, None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 
 
 def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
-    experiment = replace(WINDOW, trials=2, threshold=0.25)
     errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
-    program = make_program(build(experiment), 1, ONE_DEVICE, replayable=True)
-    program = program._replace(tests={FINAL: lambda params, lanes: errors[lanes.trial]})
-    kept = LastParams(program.zeros(lanes_of(experiment)).params, np.arange(2))
-    solved = [Outcome(trial, "solved", 8, 0, 9, ()) for trial in range(2)]
-    tested = errors_at_end(experiment, program, kept, solved, 3, 1)
-    first, second = with_tests(experiment, solved, tested)
+    first, second = with_final_tests(
+        ["solved"] * 2, lambda trials: errors[trials], 3, threshold=0.25
+    )
     assert (first.final_wrong, second.final_wrong) == (1, 2)
     assert first.final_error == pytest.approx(0.1875)
     assert second.final_error is None  # so that its row can be read back

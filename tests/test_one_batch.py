@@ -40,51 +40,19 @@ def batches(monkeypatch):
 
 
 def sweep(path, experiments, **options):
+    """Its rows."""
     with RunDirectory(path, mixed=True) as directory:
         run_sweep(experiments, directory, **options)
     return rows_of(path)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"cell": "gru"},
-        {"hidden_size": 5},
-        {"length": 6},
-        {"task": "parity"},
-        {"optimizer": "clipped_adam"},
-        {"batch_size": 2},
-        {"threshold": 0.2},
-        {"window": 50},
-        {"max_steps": 800},
-        {"final_test": 10},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_what_differs_in_more_than_its_trials_has_a_batch_of_its_own(change):
+def test_what_differs_in_more_than_its_trials_has_a_batch_of_its_own():
     assert len({settled(one).batch() for one in ALIKE}) == 1
-    assert settled(replace(BASE, **change)).batch() != settled(BASE).batch()
-
-
-def assert_same_rows_and_weights(*paths):
-    rows, others = map(rows_of, paths)
-    assert rows == others
-    nets = list(map(load_weights, paths))
-    assert [one.trials for one in nets[0]] == [one.trials for one in nets[1]]
-    for one, other in zip(*nets, strict=True):
-        assert one.experiment == other.experiment
-        jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-
-
-def test_each_has_the_rows_and_weights_that_it_has_alone(batches, tmp_path):
-    experiments = list(map(settled, ALIKE))
-    sweep(tmp_path / "together", experiments, keep_weights=True)
-    assert batches == [experiments]
-    for k, one in enumerate(experiments):
-        sweep(tmp_path / "alone", experiments[: k + 1], keep_weights=True)
-        assert batches[1 + k] == [one]
-    assert len(rows_of(tmp_path / "alone")) == 8
-    assert_same_rows_and_weights(tmp_path / "together", tmp_path / "alone")
+    others = [{"cell": "gru"}, {"hidden_size": 5}, {"length": 6}, {"task": "parity"}]
+    others += [{"optimizer": "clipped_adam"}, {"batch_size": 2}, {"threshold": 0.2}]
+    others += [{"window": 50}, {"max_steps": 800}, {"final_test": 10}]
+    for change in others:
+        assert settled(replace(BASE, **change)).batch() != settled(BASE).batch(), change
 
 
 @pytest.fixture
@@ -105,7 +73,7 @@ def statuses(path):
 
 
 def test_a_killed_batch_goes_on_as_one_with_what_is_new(batches, tmp_path, saves_often):
-    seen, left, whole = [], tmp_path / "killed", tmp_path / "whole"
+    seen, left, alone = [], tmp_path / "killed", tmp_path / "alone"
 
     def kill(experiment, tally):
         seen.append((experiment, tally.trial_steps))
@@ -117,13 +85,17 @@ def test_a_killed_batch_goes_on_as_one_with_what_is_new(batches, tmp_path, saves
     assert statuses(left) == [[0, 0], [0, 0], [3, 0, 0]]
     before, first = dict(seen), {}
     told = {"on_chunk": lambda one, tally: first.setdefault(one, tally)}
-    sweep(left, SLOW, **told, keep_weights=True)
+    rows = sweep(left, SLOW, **told, keep_weights=True)
     assert batches == [SLOW[:3], SLOW]
     assert all(first[one].trial_steps > before[one] for one in SLOW[:3])
-    sweep(whole, SLOW, keep_weights=True)
-    assert_same_rows_and_weights(left, whole)
-    for path in (left, whole):
-        assert not list(path.glob("checkpoint-*.npz"))
+    for k in range(4):
+        of_each = sweep(alone, SLOW[: k + 1], keep_weights=True)
+        assert batches[2 + k] == [SLOW[k]]
+    assert rows == of_each
+    for one, other in zip(*map(load_weights, (left, alone)), strict=True):
+        assert (one.experiment, one.trials) == (other.experiment, other.trials)
+        jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
+    assert not statuses(left)
 
 
 def test_trials_that_wait_for_a_lane_lose_nothing(batches, tmp_path, saves_often):
@@ -143,59 +115,22 @@ def test_an_experiment_ends_with_its_last_trial(batches, tmp_path, saves_often):
     short, long = (
         settled(replace(BASE, learning_rate=rate, threshold=0.01)) for rate in (1e38, 0.01)
     )
-    told = []
-    sweep(
-        tmp_path,
-        [short, long],
-        on_chunk=lambda one, tally: told.append(("chunk", one)),
-        on_rows=lambda one, rows, new: told.append(("rows", one)),
-    )
+    told, tallies = [], {}
+
+    def on_chunk(one, tally):
+        told.append(("chunk", one))
+        tallies[one] = tally
+        assert tally.trial_steps <= tally.lane_steps  # lanes have worked for all that they hold
+
+    on_rows = {"on_rows": lambda one, rows, new: told.append(("rows", one))}
+    sweep(tmp_path, [short, long], on_chunk=on_chunk, **on_rows)
+    assert [tally.running for tally in tallies.values()] == [0, 0]
     assert batches == [[short, long]]
     assert told.index(("rows", short)) < len(told) - 2
     assert told[-2:] == [("chunk", long), ("rows", long)]
     after = told[told.index(("rows", short)) + 1 :]
     assert ("chunk", short) not in after
-    assert not list(tmp_path.glob("checkpoint-*.npz"))
-
-
-def test_lanes_have_worked_for_all_that_they_hold(batches, tmp_path):
-    tallies = {}
-    sweep(tmp_path, ALIKE, on_chunk=lambda one, tally: tallies.update({one: tally}))
-    assert len(tallies) == len(ALIKE)
-    for tally in tallies.values():
-        assert tally.trial_steps <= tally.lane_steps
-        assert tally.running == 0
-
-
-@pytest.mark.parametrize(
-    ("where", "name", "place"),
-    [
-        pytest.param(runner, "check_memory", 3, id="estimate"),
-        pytest.param(host_loop, "check_program", 2, id="program"),
-    ],
-)
-def test_what_has_no_room_together_is_trained_one_by_one(
-    where, name, place, batches, tmp_path, monkeypatch
-):
-    checks = getattr(where, name)
-
-    def checked(*arguments):
-        if arguments[place] > 3:  # the number of trials, or of lanes
-            raise InputError("too many")
-        return checks(*arguments)
-
-    monkeypatch.setattr(where, name, checked)
-    rows = sweep(tmp_path / "apart", ALIKE)
-    assert [len(batch) for batch in batches] == [4, 1, 1, 1, 1]
-    monkeypatch.undo()
-    assert rows == sweep(tmp_path / "together", ALIKE)
-
-
-def test_one_that_is_bad_keeps_no_other_from_its_rows(batches, tmp_path):
-    bad = replace(BASE, initializer="none_such")
-    with pytest.raises(InputError, match="unknown initializer"):
-        sweep(tmp_path, [BASE, bad, ALIKE[1]])
-    assert {row["seed"] for row in rows_of(tmp_path)} == {BASE.seed}
+    assert not statuses(tmp_path)
 
 
 def test_work_gives_what_fits_in_its_order_and_knows_what_is_left(tmp_path):
@@ -226,15 +161,21 @@ def test_work_gives_what_fits_in_its_order_and_knows_what_is_left(tmp_path):
         assert work.next() is None
 
 
-def test_how_many_are_put_together(monkeypatch):
+def test_no_more_are_put_together_than_are_fast(batches, tmp_path, monkeypatch):
     assert most_together(ONE_DEVICE, is_replayed=False) == 2 * sizes.LANES_A_CORE
     assert most_together(ONE_DEVICE, is_replayed=True) == 8
     for is_replayed in (False, True):
         assert most_together([Accelerator()] * 2, is_replayed) == 512
-
-
-@pytest.mark.parametrize("replayed", [{}, {"keep_weights": True}])
-def test_a_run_puts_no_more_together(replayed, batches, tmp_path):
     made = [settled(replace(BASE, seed=seed, trials=6, max_steps=60)) for seed in range(3)]
-    sweep(tmp_path, made, **replayed)
-    assert [len(batch) for batch in batches] == ([1, 1, 1] if replayed else [3])
+    asked = []
+
+    def refuse(experiment, lanes, chunk_steps, num_trials, *others):
+        asked.append(num_trials)
+        raise InputError("no room")
+
+    monkeypatch.setattr(runner, "check_memory", refuse)
+    for replayed in ({}, {"keep_weights": True}):
+        with pytest.raises(InputError, match="no room"):
+            sweep(tmp_path, made, **replayed)
+    # The first time all three were refused together, then the first of them.
+    assert ([len(batch) for batch in batches], asked) == ([3, 1, 1], [18, 6, 6])

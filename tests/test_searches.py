@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from helpers import STREAK
@@ -12,10 +13,13 @@ from jaxrnn.sweeps.work import Job
 
 
 class Held:
-    """A directory that has no rows, and knows which experiments have ended."""
+    """A directory that has no rows, and knows which experiments have ended; and the work of those
+    that are asked for, which it notes by their lengths in ``begun``."""
 
-    def __init__(self):
-        self.ended = set()
+    def __init__(self, *asking, ended=()):
+        self.ended, self.begun = set(ended), []
+        self.searches = [Search(one, self) for one in asking]
+        self.jobs = Searches(self.searches, lambda asked: Script(self, asked))
 
     def missing(self, experiment):
         return () if experiment.length in self.ended else (0,)
@@ -24,18 +28,17 @@ class Held:
         return [experiment.length]
 
 
-class Script:
-    """The work of some experiments, and those that were begun, by their lengths."""
+class Script(SimpleNamespace):
+    """The work of some experiments."""
 
-    def __init__(self, held, begun, asked):
-        self.held = held
-        self.waiting = deque(Job(one, (0,), None) for one in asked if held.missing(one))
-        begun.append([one.length for one in asked])
+    def __init__(self, held, asked):
+        waiting = deque(Job(one, (0,), None) for one in asked if held.missing(one))
+        super().__init__(held=held, waiting=waiting, rows=list)
+        held.begun.append([one.length for one in asked])
 
     def next(self, last=False):
-        if not self.waiting:
-            return None
-        return self.waiting.pop() if last else self.waiting.popleft()
+        if self.waiting:
+            return self.waiting.pop() if last else self.waiting.popleft()
 
     def beside(self, job, fits):
         taken = []
@@ -49,9 +52,6 @@ class Script:
     def on_end(self, job, outcomes, weights, made_on=None):
         self.held.ended.add(job.experiment.length)
 
-    def rows(self):
-        return []
-
 
 def asks(*rounds):
     """A search for these lengths, round by round, that finds the rows that it got."""
@@ -61,19 +61,9 @@ def asks(*rounds):
     return got
 
 
-@pytest.fixture
-def script():
-    def made(*asking, ended=()):
-        held, begun = Held(), []
-        held.ended |= set(ended)
-        searches = [Search(one, held) for one in asking]
-        return searches, Searches(searches, lambda asked: Script(held, begun, asked)), begun
-
-    return made
-
-
-def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(script):
-    searches, jobs, begun = script(asks([4, 5], [6]), asks([7], [8]), asks([9]))
+def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed():
+    held = Held(asks([4, 5], [6]), asks([7], [8]), asks([9]))
+    jobs, begun = held.jobs, held.begun
     one, last = jobs.next(), jobs.next(last=True)
     assert (one.experiment.length, last.experiment.length) == (4, 9)
     assert begun == [[4, 5], [9]]  # the one between them can wait
@@ -90,11 +80,12 @@ def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(
         jobs.on_end(job, [], None)
     jobs.on_end(jobs.next(), [], None)
     assert jobs.next() is None
-    assert [one.found for one in searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
+    assert [one.found for one in held.searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
 
 
-def test_a_batch_is_of_one_search_and_the_others_are_something_to_do(script):
-    _, jobs, begun = script(asks([4, 5, 6]), asks([7, 8, 9]), asks([10]))
+def test_a_batch_is_of_one_search_and_the_others_are_something_to_do():
+    held = Held(asks([4, 5, 6]), asks([7, 8, 9]), asks([10]))
+    jobs, begun = held.jobs, held.begun
     told = []
 
     def fits(some, left):
@@ -120,14 +111,15 @@ def test_a_batch_is_of_one_search_and_the_others_are_something_to_do(script):
     assert begun == [[4, 5, 6], [7, 8, 9], [10]]
 
 
-def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way(script):
+def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way():
     """Not even one whose trials are all there, since others had them, too."""
 
     def asking():
         yield [replace(STREAK, length=4, trials=trials) for trials in (1, 2)]
         yield [replace(STREAK, length=5)]
 
-    _, jobs, begun = script(asking())
+    held = Held(asking())
+    jobs, begun = held.jobs, held.begun
     one, other = jobs.next(), jobs.next()
     jobs.on_end(one, [], None)
     assert begun == [[4, 4]]
@@ -135,39 +127,37 @@ def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way(script):
     assert begun == [[4, 4], [5]]
 
 
-def test_what_is_there_is_not_asked_for_again(script):
-    searches, jobs, begun = script(asks([4], [5], [6, 7]), asks([8]), ended=(4, 5, 7, 8))
-    assert jobs.next().experiment.length == 6
-    assert jobs.next() is None
-    assert begun == [[6, 7]]
-    assert searches[1].found == [[[8]]]
+def test_what_is_there_is_not_asked_for_again():
+    held = Held(asks([4], [5], [6, 7]), asks([8]), ended=(4, 5, 7, 8))
+    assert held.jobs.next().experiment.length == 6
+    assert held.jobs.next() is None
+    assert held.begun == [[6, 7]]
+    assert held.searches[1].found == [[[8]]]
 
 
 def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):
+    small = replace(STREAK, cell="simple_rnn", hidden_size=6, trials=2, max_steps=60)
+
     def longer(base):
         """The first length that no trial solves, and its rows."""
-        for length in (4, 5):
+        for length in (5, 6):
             rows = yield [replace(base, length=length)]
-            assert {row["length"] for row in rows} == {length}
-            assert {row["cell"] for row in rows} == {base.cell}
-        return base.cell, len(rows)
+            assert {(row["length"], row["seed"]) for row in rows} == {(length, base.seed)}
+        return base.seed, len(rows)
 
-    small = replace(STREAK, hidden_size=4, trials=2, max_steps=60)
-    bases = [replace(small, cell=cell) for cell in ("irnn", "simple_rnn")]
-    with open_run(tmp_path, report=False) as run:
-        assert run.search(map(longer, bases)) == [("irnn", 2), ("simple_rnn", 2)]
-        rows = [(row["cell"], row["length"]) for row in run.directory.rows]
-    assert rows == [(one.cell, length) for one in bases for length in (4, 5) for _ in range(2)]
-    with open_run(tmp_path, report=False) as run:
-        assert run.search(map(longer, bases)) == [("irnn", 2), ("simple_rnn", 2)]
+    bases = [replace(small, seed=seed) for seed in (1, 2)]
+    for _ in range(2):  # of which the second has nothing to do
+        with open_run(tmp_path, report=False) as run:
+            assert run.search(map(longer, bases)) == [(1, 2), (2, 2)]
+            rows = [(row["seed"], row["length"]) for row in run.directory.rows]
+        assert rows == [(one.seed, length) for one in bases for length in (5, 6) for _ in range(2)]
 
-
-def test_a_bad_experiment_is_refused_when_its_turn_has_come(tmp_path):
     def asking():
-        yield [replace(STREAK, max_steps=60, trials=1)]
-        yield [replace(STREAK, max_steps=60, trials=1, cell="no_cell")]
+        yield [small]
+        yield [replace(small, cell="no_cell")]
 
+    # A bad experiment is refused when its turn has come.
     with open_run(tmp_path, report=False) as run:
         with pytest.raises(InputError, match="no_cell"):
             run.search([asking()])
-        assert len(run.directory.rows) == 1
+        assert len(run.directory.rows) == 10

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -50,11 +51,25 @@ class Script:
         return jobs[1:]
 
     def begin(self, jobs, devices):
+        """A run that does nothing."""
         self.note("compile", jobs[0])
         lengths = [job.experiment.length for job in jobs]
         self.devices |= {length: list(devices) for length in lengths}
         self.batches.append(lengths)
-        return FakeRun(self, lengths)
+        train = partial(self.train, lengths)
+        return SimpleNamespace(train=train, devices=list(devices), keep_params=False)
+
+    def train(self, lengths, on_chunk, on_end):
+        yield partial(self.compiler, self, lengths[0])
+        self.events.append(("train", lengths[0]))
+        while True:
+            yield lambda: time.sleep(0.001)
+            for k in range(len(lengths)):
+                on_chunk(k, None)
+            if self.is_over(self, lengths[0]):
+                break
+        for k, length in enumerate(lengths):
+            on_end(k, [length])
 
     def note(self, event, job):
         self.events.append((event, job.experiment.length))
@@ -76,31 +91,6 @@ class Script:
 
     def lengths(self, event):
         return [length for one, length in self.events if one == event]
-
-
-class FakeRun:
-    """Of a batch in a script."""
-
-    keep_params = False
-
-    def __init__(self, script, lengths):
-        self.script, self.lengths, self.length = script, lengths, lengths[0]
-
-    @property
-    def devices(self):
-        return self.script.devices[self.length]
-
-    def train(self, on_chunk, on_end):
-        yield partial(self.script.compiler, self.script, self.length)
-        self.script.events.append(("train", self.length))
-        while True:
-            yield lambda: time.sleep(0.001)
-            for k in range(len(self.lengths)):
-                on_chunk(k, None)
-            if self.script.is_over(self.script, self.length):
-                break
-        for k, length in enumerate(self.lengths):
-            on_end(k, [length])
 
 
 @pytest.fixture
@@ -139,57 +129,43 @@ def test_the_last_are_trained_beside_the_first_and_none_waits_for_its_turn(on):
     assert script.devices == {4: [0], 5: [0], 6: [0], 7: [0], 8: [1]}
 
 
-def test_the_first_trains_before_the_others_are_begun(on):
+def test_the_first_trains_before_the_others_are_begun_unless_it_is_compiled_for_long(on):
     script = on(2, [4, 5], lambda script, length: length == 5 or 5 in script.lengths("end")).run()
     assert script.events[:4] == [("begin", 4), ("compile", 4), ("train", 4), ("begin", 5)]
 
-
-def test_the_others_do_not_wait_long_for_the_first_to_be_compiled(on):
     def compiler(script, length):
         give_up = time.monotonic() + 10
         while length == 4 and 5 not in script.lengths("end") and time.monotonic() < give_up:
             time.sleep(0.01)
 
-    script = on(2, [4, 5], compiler=compiler).run()
-    assert script.lengths("end") == [5, 4]
+    assert on(2, [4, 5], compiler=compiler).run().lengths("end") == [5, 4]
 
 
 def test_fewer_experiments_than_devices_share_them_out(on):
     script = on(5, [4, 5], lambda script, length: length == 4 or 4 in script.lengths("end")).run()
-    assert script.devices[4] == [0, 2, 4]
-    assert script.devices[5] == [1, 3]
+    assert (script.devices[4], script.devices[5]) == ([0, 2, 4], [1, 3])
 
 
 def test_devices_that_a_run_leaves_are_there_for_the_next_one(on):
     script = on(2, [4], brings={4: [5]})
     begin = script.begin
-
-    def begin_on_one(jobs, devices):
-        return begin(jobs, devices[:1] if jobs[0].experiment.length == 4 else devices)
-
-    script.begin = begin_on_one
+    script.begin = lambda jobs, devices: begin(jobs, devices[: len(script.batches) + 1])
     script.run()
     assert (script.devices[4], sorted(script.devices[5])) == ([0], [0, 1])
 
 
-def test_what_an_end_brings_is_trained_after_it_on_all_devices_that_are_idle(on):
+def test_what_an_end_brings_is_trained_at_once_on_all_devices_that_are_idle(on):
     script = on(2, [4], brings={4: [5], 5: [6, 7]}).run()
     assert script.lengths("begin") == [4, 5, 6, 7]
-    assert sorted(script.lengths("end")) == [4, 5, 6, 7]
     devices = {length: sorted(devices) for length, devices in script.devices.items()}
     assert devices == {4: [0, 1], 5: [0, 1], 6: [0], 7: [1]}
 
-
-def test_what_an_end_brings_need_not_wait_for_what_is_under_way(on):
     def is_over(script, length):
         """4 lasts until all others have ended."""
         return length != 4 or len(script.lengths("end")) == 3
 
     script = on(2, [4, 5], is_over, brings={5: [6], 6: [7]}).run()
     assert script.lengths("end") == [5, 6, 7, 4]
-
-
-def test_none_are_none(on):
     assert on(3, []).run().events == []
 
 
@@ -218,12 +194,9 @@ def test_what_one_batch_can_train_is_shared_out_over_the_devices(devices, batche
     assert sorted(script.lengths("end")) == [*range(1000, 1027)]
 
 
-def test_a_batch_that_the_other_devices_would_wait_for_in_the_end_is_not_made(on):
-    assert on(2, [10, 20, 400, 500], alike=True).run().batches == [[10, 20, 400], [500]]
-
-
-def test_a_batch_has_no_more_jobs_than_fill_its_lanes(on):
+def test_a_batch_fills_its_lanes_and_no_other_device_waits_for_it_in_the_end(on):
     assert on(1, [4, 5, 6, 7, 8], alike=True).run(2).batches == [[4, 5], [6, 7], [8]]
+    assert on(2, [10, 20, 400, 500], alike=True).run().batches == [[10, 20, 400], [500]]
 
 
 def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(on):
@@ -261,18 +234,3 @@ def test_a_batch_that_is_refused_is_trained_one_by_one(on, when):
         script.run()
     assert script.lengths("begin") == [4, 5, 6]
     assert script.lengths("end") == [4, 5]
-
-
-def test_a_batch_that_was_to_come_after_another_goes_to_a_device_that_is_idle(on):
-    def is_over(script, length):
-        """The first one lasts longest; the second until there is a third."""
-        if length == 400:
-            return {50, 10, 11, 12} <= {*script.lengths("end")}
-        return len(script.batches) > 2
-
-    script = on(2, [400, 10, 11, 12, 50], is_over, alike=True)
-    script.run(most_trials=2)
-    assert script.batches[:2] == [[400], [50, 10]]
-    assert all({*batch} == {11, 12} for batch in script.batches[2:])
-    assert script.lengths("end")[-1] == 400
-    assert script.devices[11] == script.devices[12] == script.devices[50]

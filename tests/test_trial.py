@@ -2,7 +2,6 @@
 
 import re
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import notebook_numpy as notebook
@@ -21,15 +20,9 @@ from jaxrnn.training.trial import Settings, Trial, build, settings_of, trial_key
 SEED = 11
 
 
-class Beginning(NamedTuple):
-    """What one trial starts from, for the transcription."""
-
-    net: notebook.Net
-    coins: list[bool]  # one a step, true for sequence A
-
-
 def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int) -> list:
-    """The beginning of each of the trials; the settings are those of all of them."""
+    """A net and the coins, one a step, true for sequence A, of each of the trials; the settings are
+    those of all of them."""
     draw_many, init = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0))), jax.jit(trial.init)
     found = []
     for k, number in enumerate(numbers):
@@ -37,19 +30,17 @@ def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int
         params = init(key, of_trial(settings, k)).params
         inputs = np.asarray(draw_many(key, np.arange(steps, dtype=np.int32)).inputs)
         coins = inputs[:, 0] == inputs.shape[1] - 1  # T-2, sequence A's first symbol
-        found.append(Beginning(notebook.from_jaxrnn(params), coins.tolist()))
+        found.append((notebook.from_jaxrnn(params), coins.tolist()))
     return found
 
 
 # Three lanes each. The stack of simple nets is chaotic at a rate of 1: the transcription started
 # from weights 1e-15 apart parts from itself within 20 steps.
 CASES = [
-    pytest.param("simple_rnn", 1, 20, 5, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     pytest.param("simple_rnn", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     pytest.param("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5), marks=pytest.mark.slow),
     ("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
-    pytest.param("lstm", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
-    ("lstm", 3, 10, 4, 100, (1.0, 1.5, 3.0)),
+    ("lstm", 2, 10, 4, 100, (1.0, 1.5, 3.0)),
 ]
 
 
@@ -93,19 +84,6 @@ def test_trials_are_solved_at_the_notebooks_step(cell):
     assert None not in expected
     assert expected[0] != expected[1]
     assert [outcome.solved_at for outcome in outcomes] == expected
-
-
-def test_sequences_of_a_trial_are_fair_coins_independent_of_each_other_and_of_other_trials():
-    trial = build(Experiment(length=4))
-    num_steps = 4000
-    steps = np.arange(num_steps, dtype=np.int32)
-    draw_many = jax.jit(jax.vmap(trial.draw, in_axes=(None, 0)))
-    ours, others = (
-        np.asarray(draw_many(trial_key(SEED, number), steps).inputs)[:, 0] for number in (0, 1)
-    )
-    four_standard_errors = 4 * np.sqrt(0.25 / num_steps)
-    for half_of_them in (ours == 2, ours[1:] == ours[:-1], ours == others):
-        assert np.mean(half_of_them) == pytest.approx(0.5, abs=four_standard_errors)
 
 
 def test_keys_are_those_of_the_contract():
