@@ -8,13 +8,7 @@ import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import (
-    BY_TEST,
-    FLOAT64,
-    assert_trees_close,
-    first_params,
-    settings_of_one,
-)
+from helpers import BY_TEST, FLOAT64, assert_trees_close, first_params, settings_of_one
 
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.inspection import trained_params

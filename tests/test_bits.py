@@ -108,18 +108,6 @@ def hooked(num_inputs, hidden_size, num_outputs):
     cell = lstm(num_inputs, hidden_size, num_outputs)
     return cell._replace(rate_factors=factors, project=projected)
 """
-# XLA adds 5 to 8 squares in vectors if there are 4, 8 or 16 lanes (jax 0.10.2).
-EIGHT_OUTPUTS = Experiment(
-    task="associative_recall",
-    task_options={"vocabulary": 8, "num_pairs": 2, "power": 1.0},
-    cell="min_gru",
-    length=8,
-    hidden_size=66,
-    clipping="norm",
-    clip=0.3,
-    learning_rate=0.1,
-    trials=32,
-)
 OF_1997 = [name for name, suite in SUITES.items() if suite.source is PAPER and "best" not in name]
 
 
@@ -150,7 +138,6 @@ CASES = {
         for name, settings in UPDATES.items()
     },
     "vectors in chunks of one update": (WINDOW, [TEN, (5, 1, 1), (3, 1, 2)]),
-    "eight outputs": (EIGHT_OUTPUTS, [TEN, (1, 40, 1), (8, 7, 2), (32, 40, 1)]),
     **{
         name: (
             SUITES[name].at(trials=32),
@@ -221,7 +208,7 @@ def test_the_loss_rounds_alike_in_any_batch():
 
 
 def test_the_bound_of_the_norm_rounds_alike_for_few_numbers():
-    """See EIGHT_OUTPUTS."""
+    """XLA adds 5 to 8 squares in vectors if there are 4, 8 or 16 lanes (jax 0.10.2)."""
     optimizer = clipped_sgd(1.0, 0.3, "norm")
 
     def update(gradient):

@@ -132,12 +132,12 @@ def test_experiments_that_share_trials_run_each_once_and_kept_ones_are_not_annou
 
 def test_what_a_directory_holds_is_not_checked_again(tmp_path, monkeypatch):
     held, new = (replace(STREAK, trials=trials) for trials in (1, 2))
-    rows = run_all(held, tmp_path / "out")
+    rows = run_all(held, tmp_path / "out", report=False)
     checked = []
     monkeypatch.setattr("jaxrnn.sweeps.run.check", lambda one, *_, **__: checked.append(one))
-    assert run_all(held, tmp_path / "out") == rows
+    assert run_all(held, tmp_path / "out", report=False) == rows
     assert not checked
-    run_all(new, tmp_path / "out")
+    run_all(new, tmp_path / "out", report=False)
     assert checked == [new]
 
 
