@@ -393,6 +393,19 @@ def run(*arguments: Any) -> int:
     return 0
 
 
+def pretended(patch: pytest.MonkeyPatch, solved_at: Callable[..., int | None]) -> None:
+    """In place of training each trial is solved where a function of it, as an experiment of one
+    trial, says, or is not."""
+
+    def train(jobs: Any, *_: Any) -> None:
+        while (job := jobs.next()) is not None:
+            of_each = list(job.experiment.each_alone())
+            rows = rows_ending_at(job.experiment, map(solved_at, of_each))
+            jobs.on_end(job, [rows[trial].outcome for trial in job.trials], None)
+
+    patch.setattr("jaxrnn.sweeps.run.train_here", train)
+
+
 def write_rows(directory: Path, rows: Iterable[Row]) -> None:
     """As a run leaves them."""
     text = "".join(f"{json.dumps(row.values())}\n" for row in rows)

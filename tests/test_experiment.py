@@ -52,44 +52,25 @@ def test_a_name_that_would_leave_the_directory_is_refused(name):
         Experiment(name=name)
 
 
-@pytest.mark.parametrize(
-    "rates",
-    [
-        [0.5, 1, 0.25],
-        (0.5, 1.0, 0.25),
-        np.array([0.5, 1, 0.25], np.float32),
-        jnp.array([0.5, 1, 0.25]),
-        (np.float32(0.5), jnp.float32(1), 0.25),
-        (rate for rate in (0.5, 1.0, 0.25)),
-    ],
-)
-def test_settings_of_trials_are_taken_as_lists_and_arrays(rates):
-    experiment = Experiment(trials=3, learning_rate=rates)
-    assert experiment.learning_rate == (0.5, 1.0, 0.25)
-    assert {type(rate) for rate in experiment.learning_rate} == {float}
-    assert experiment.alone(2) == Experiment(trials=1, learning_rate=0.25)
-
-
-def test_an_options_number_is_pythons():
-    (one,) = Experiment(cell_options={"a": (np.int64(1), np.float32(0.5))}).cell_options
-    assert [type(number) for number in one[1]] == [int, float]
-    with pytest.raises(InputError, match="must hold numbers, words and tuples"):
-        Experiment(cell_options={"a": np.ones(1)})
+def test_settings_of_trials_are_taken_as_lists_and_arrays():
+    rates = np.array([0.5, 1, 0.25], np.float32)
+    for taken in (list(rates), jnp.array(rates), (rate for rate in rates)):
+        experiment = Experiment(trials=3, learning_rate=taken)
+        assert experiment.learning_rate == (0.5, 1.0, 0.25)
+        assert {type(rate) for rate in experiment.learning_rate} == {float}
+        assert experiment.alone(2) == Experiment(trials=1, learning_rate=0.25)
 
 
 def test_equal_settings_are_one_key():
     ones = [
-        Experiment(
-            length=np.int64(7), clip=np.float32(2), cell_options={"a": [np.int64(1), (2, [3])]}
-        ),
-        Experiment(length=7, clip=2, cell_options=(("a", (1, (2, (3,)))),)),
-        Experiment(
-            length=jnp.int32(7).item(), clip=jnp.asarray(2), cell_options=[("a", [1, (2, [3])])]
-        ),
+        Experiment(length=np.int64(7), cell_options={"a": [np.int64(1), (2, [np.float32(3)])]}),
+        Experiment(length=7, cell_options=(("a", (1, (2, (3.0,)))),)),
+        Experiment(length=jnp.int32(7).item(), cell_options=[("a", [1, (2, [3.0])])]),
     ]
     assert len(set(ones)) == 1
     assert {type(one.length) for one in ones} == {int}
-    assert {type(one.clip) for one in ones} == {float}
+    ((_, (whole, (_, (real,)))),) = ones[0].cell_options
+    assert (type(whole), type(real)) == (int, float)
     swapped = [
         Experiment(cell_options=dict(o)) for o in ((("a", 1), ("b", 2)), (("b", 2), ("a", 1)))
     ]
@@ -98,8 +79,6 @@ def test_equal_settings_are_one_key():
 
 
 def test_an_experiment_is_the_same_key_in_another_process():
-    one = Experiment(cell="gru", length=7)
-    assert {one: "found"}[Experiment(cell="gru", length=7)] == "found"
     program = "import pickle, sys; from jaxrnn import Experiment; one = Experiment(cell='gru'); "
     program += "hash(one); sys.stdout.buffer.write(pickle.dumps(one))"
     # There text has other hashes, and so the experiment has.

@@ -9,15 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from helpers import rows_ending_at, run as command, write_rows
+from helpers import pretended, rows_ending_at, run as command, write_rows
 from test_rows import CONFIG
 
 import jaxrnn
-from jaxrnn import CELLS, NOTEBOOK, Experiment, InputError, Outcome, open_run, run, run_trials
+from jaxrnn import CELLS, NOTEBOOK, Experiment, InputError, open_run, run, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.names import NAMED, carried, digests, find, own_names, sources
 from jaxrnn.problems import settled
-from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.problems.horizon import PREFIX
 from jaxrnn.scorecard import horizon
 from jaxrnn.scorecard.halving import SINGLE
@@ -25,7 +24,7 @@ from jaxrnn.scorecard.protocol import CARDS, Protocol
 from jaxrnn.scorecard.shipped import in_json
 from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.rows import typed_rows
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import num_weights, parts_of
 from jaxrnn.training.trial import build
 
 OWN = '''
@@ -55,13 +54,6 @@ def number(*sizes):
 def one_more(num_inputs, hidden_size, num_outputs):
     return jaxrnn.lstm(num_inputs, hidden_size, num_outputs + 1)
 
-def whole_outputs(*sizes):
-    cell = jaxrnn.lstm(*sizes)
-    def step(params, state, x):
-        state, y = cell.step(params, state, x)
-        return state, y.astype(jnp.int32)
-    return cell._replace(step=step, unroll=None)
-
 def whole_weights(*sizes):
     cell = jaxrnn.lstm(*sizes)
     return cell._replace(
@@ -75,17 +67,10 @@ def forgets_its_state(*sizes):
     cell = jaxrnn.lstm(*sizes)
     return cell._replace(step=lambda p, s, x: (s.hidden, cell.step(p, s, x)[1]), unroll=None)
 
-def drawing(task, **changes):
-    return task._replace(draw=lambda key: task.draw(key)._replace(**changes))
-
 def masked_by_numbers(length):
-    return drawing(jaxrnn.noise_free(length), mask=jnp.ones(length - 1))
-
-def true_inputs(length):
-    return drawing(jaxrnn.noise_free(length), inputs=jnp.ones((length - 1, length), bool))
-
-def halving(learning_rate, clip, clipping):
-    return jaxrnn.clipped_sgd(learning_rate, clip, clipping).update
+    task = jaxrnn.noise_free(length)
+    mask = jnp.ones(length - 1)
+    return task._replace(draw=lambda key: task.draw(key)._replace(mask=mask))
 
 def any_key():
     return jax.random.key(np.random.randint(1000))
@@ -103,20 +88,8 @@ def in_half(learning_rate, clip, clipping):
         return updates, jnp.float16(0)
     return optax.GradientTransformation(lambda params: jnp.float32(0), update)
 
-def exits(*sizes):
-    raise SystemExit(3)
-
-class Odd(BaseException):
-    pass
-
-def odd(*sizes):
-    raise Odd("to no rule")
-
-def errors(outputs, targets):
-    return loss(outputs, targets)[1]
-
-def measured(length):
-    return jaxrnn.noise_free(length)._replace(measure=errors)
+def twice(outputs, targets):
+    return 2 * loss(outputs, targets)[1]
 '''
 
 EXPERIMENT = Experiment(length=5, trials=3, hidden_size=4, window=20, max_steps=60)
@@ -144,10 +117,9 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
         initializer="sub/mine.py:first",
     )
     assert run_trials(named) == run_trials(theirs)
-    assert run_trials(replace(theirs, objective="mine:loss")) == run_trials(theirs)
-    measured = run_trials(replace(EXPERIMENT, measure="sub/mine.py:errors"))
-    assert measured == run_trials(replace(EXPERIMENT, task="mine:measured"))
-    assert measured != run_trials(EXPERIMENT)
+    named = replace(EXPERIMENT, objective="mine:loss", measure="sub/mine.py:twice")
+    doubled = [[2 * error for error in one.curve] for one in run_trials(theirs)]
+    assert [list(one.curve) for one in run_trials(named)] == doubled
 
 
 @pytest.mark.parametrize(
@@ -155,7 +127,6 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
     [
         ({"cell": "mine.py"}, "unknown cell 'mine.py': choose from .* or file.py:name"),
         ({"cell": "none.py:lstm"}, "cannot read none.py: No such file or directory"),
-        ({"cell": "none:lstm"}, "none fails with ModuleNotFoundError: No module named 'none'"),
         ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
         ({"cell": "exits.py:x"}, r"exits.py fails with SystemExit: 3 \(exits.py line 2\)"),
         (
@@ -167,21 +138,15 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
             "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
             r"\(mine.py line 20\)",
         ),
-        ({"cell": "mine.py:exits"}, r"cell .* fails with SystemExit: 3 \(mine.py line \d+\)"),
-        ({"cell": "mine.py:odd"}, r"cell .* fails with Odd: to no rule \(mine.py line \d+\)"),
         ({"cell": "ends.py:x"}, r"ends.py fails with GeneratorExit: ?\(ends.py line 1\)"),
         ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
-        ({"cell": "mine.py:loss"}, "cell mine.py:loss fails with TypeError: .*"),
         ({"cell": "mine.py:one_more"}, r"cell .* gives outputs of shape \(4, 6\): task noise_.*"),
-        ({"cell": "mine.py:whole_outputs"}, "cell .* gives outputs of type int32: it has to be .*"),
         (
             {"cell": "mine.py:whole_weights"},
             "cell .* gives weights of type int32: it has to be f.*",
         ),
         ({"cell": "mine.py:forgets_its_state"}, "cell mine.py:forgets_its_state fails with .*"),
         ({"task": "mine.py:masked_by_numbers"}, "task .* gives mask of type float32: it has .*"),
-        ({"task": "mine.py:true_inputs"}, "task .* gives inputs of type bool: it has to be int.*"),
-        ({"initializer": "mine.py:number"}, "initializer .* gives 3, not a Initializer"),
         ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
         (
             {"measure": "mine"},
@@ -192,11 +157,6 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
             {"measure": "mine.py:number"},
             r"measure mine.py:number gives errors of shape \(\): the.*",
         ),
-        (
-            {"optimizer": "mine.py:number"},
-            "optimizer .*: it gives 3, not a GradientTransformation.*",
-        ),
-        ({"optimizer": "mine.py:halving"}, "optimizer .*: it gives <function .*"),
         ({"optimizer": "mine.py:in_half"}, "optimizer .* changes the shapes or types of its st.*"),
     ],
 )
@@ -252,20 +212,11 @@ def test_a_file_that_has_changed_is_read_again_one_that_has_not_is_not(own):
     assert find(CELLS, "cell", "mine.py:lstm") is not builder
     assert own_names([named, EXPERIMENT]) == list(before) == ["mine.py:lstm"]
     assert digests([named]) != before
-    assert run_trials(named) == run_trials(replace(EXPERIMENT, cell="simple_rnn"))
+    assert num_weights(named) == num_weights(replace(EXPERIMENT, cell="simple_rnn"))
 
 
-def test_what_stands_beside_a_file_can_be_imported_by_it(own):
-    Path("sub").mkdir()
-    Path("sub/beside.py").write_text("from jaxrnn import simple_rnn as cell\n")
-    Path("sub/mine.py").write_text("from beside import cell\n")
+def test_what_stands_beside_a_file_is_imported_and_no_other_module_of_its_name(own):
     before = list(sys.path)
-    assert find(CELLS, "cell", "sub/mine.py:cell") is jaxrnn.simple_rnn
-    assert sys.path == before
-    del sys.modules["beside"]
-
-
-def test_another_module_of_the_name_of_what_stands_beside_is_not_taken_for_it(own):
     for version, cell in (("v1", "simple_rnn"), ("v2", "gru")):
         Path(version).mkdir()
         Path(f"{version}/beside.py").write_text(f"from jaxrnn import {cell} as cell\n")
@@ -273,16 +224,12 @@ def test_another_module_of_the_name_of_what_stands_beside_is_not_taken_for_it(ow
             f"import json\nfrom beside import cell  # {version}\n"
         )
     assert find(CELLS, "cell", "v1/mine.py:cell") is jaxrnn.simple_rnn
+    assert sys.path == before
     with pytest.raises(
         InputError, match=r"^v2/mine.py imports beside, and .*v1/beside.py has that"
     ):
         find(CELLS, "cell", "v2/mine.py:cell")
     del sys.modules["beside"]
-    Path("things.py").write_text("things = [1, 2]\n")
-    with pytest.raises(
-        InputError, match=r"^cell things.py:things is \[1, 2\]: it has to be a func"
-    ):
-        run_trials(replace(EXPERIMENT, cell="things.py:things"))
 
 
 def test_files_that_are_carried_stand_for_those_of_the_machine(own):
@@ -307,7 +254,7 @@ def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own):
     assert json.loads(Path("out/config.json").read_text())["sources"] == digests([named])
     assert run(named, "out", report=False) == rows
     Path("mine.py").write_text(OWN + "\n# another\n")
-    for asked in (named, replace(named, trials=4), [EXPERIMENT, replace(named, length=6)]):
+    for asked in (named, [EXPERIMENT, replace(named, length=6)]):
         with pytest.raises(InputError, match=r"out holds trials of mine\.py:lstm as it was before"):
             run(asked, "out", report=False)
     # What names no code of it goes on, as does the rest once it is changed back.
@@ -339,14 +286,6 @@ def evil(tmp_path, monkeypatch):
     del sys.modules["evilmod"]
 
 
-def untrained(jobs, *_):
-    """Ends all trials at their caps."""
-    while (job := jobs.next()) is not None:
-        steps = job.experiment.max_steps
-        ends = [Outcome(trial, "unsolved", None, 0, steps, (0.5,)) for trial in job.trials]
-        jobs.on_end(job, ends, None)
-
-
 def held(out, suite, protocol=None):
     """A directory whose rows, checkpoint and configuration name code for every part."""
     base = settled(replace(suite.at(suite.cells[0]), trials=1, max_steps=1100))
@@ -367,27 +306,20 @@ def held(out, suite, protocol=None):
     return out
 
 
-TINY = ("--cells", "simple_rnn", "--lengths", "4", "--trials", "1")
-TINY += ("--max-steps", "60", "--window", "50")
-
-
 @pytest.mark.parametrize(
     "words",
     [
-        ("sweep", *TINY),
-        pytest.param(("grid", *TINY, "--clip", "1", "5"), marks=pytest.mark.slow),
-        pytest.param(("paper", "2a", "--trials", "1"), marks=pytest.mark.slow),
-        pytest.param(("claims", next(iter(CLAIMS))), marks=pytest.mark.slow),
-        ("scorecard", "--cells", "simple_rnn", "--tasks", "two_sequence"),
-        ("horizon", "simple_rnn", "--tasks", "copying", "--longest-lag", "8"),
-        ("report",),
+        "sweep --cells lstm --lengths 4 --trials 1 --max-steps 60 --window 50",
+        "scorecard --cells simple_rnn --tasks two_sequence",
+        "horizon simple_rnn --tasks copying --longest-lag 8",
+        "report",
     ],
-    ids=lambda words: words[0],
+    ids=lambda words: words.split()[0],
 )
 def test_no_command_imports_what_only_rows_name(words, evil, tmp_path, monkeypatch, capsys):
-    name, *flags = words
+    name, *flags = words.split()
     suite, protocol = NOTEBOOK, None
-    monkeypatch.setattr("jaxrnn.sweeps.run.train_here", untrained)
+    pretended(monkeypatch, lambda one: None)
     if name == "scorecard":
         protocol = Protocol(max_steps=1100, trials=1, learning_rates={"clipped_sgd": (0.1,)})
         monkeypatch.setattr("jaxrnn.cli.scoring.SMALL", protocol)

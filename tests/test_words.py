@@ -38,18 +38,13 @@ def refused(capsys, *words):
 @pytest.mark.parametrize(
     ("command", "flag", "word", "rule"),
     [
-        ("sweep", "--lengths", "5,6,7", WHOLES),
         ("sweep", "--lengths", "5-8", WHOLES),
         ("sweep", "--trials", "1e9", WHOLE),
-        ("sweep", "--trials", "2.5", WHOLE),
         ("sweep", "--trials", "", WHOLE),
-        ("sweep", "--learning-rate", "x", NUMBER),
         ("sweep", "--threshold", "1,5", NUMBER),
         ("sweep", "--out", "", DIRECTORY),
-        ("grid", "--trials", "ten", WHOLE),
+        ("grid", "--trials", "2.5", WHOLE),
         ("grid", "--clip", "1,5", "takes numbers, such as: {0} 0.1 0.5 1"),
-        ("inspect", "--length", "L", WHOLE),
-        ("paper", "--max-sequences", "1e6", WHOLE),
     ],
 )
 def test_a_value_that_cannot_be_read(command, flag, word, rule, capsys):
@@ -64,9 +59,7 @@ def test_a_value_that_cannot_be_read(command, flag, word, rule, capsys):
     [
         "sweep --max-steps",
         "sweep --max-steps --lengths 4",
-        "sweep --lengths --max-steps",
         "sweep --no-compile-cache --max-steps --lengths 4",
-        "sweep --cells gru --max-steps",
     ],
 )
 def test_a_flag_without_its_value(words, capsys):
@@ -78,30 +71,23 @@ def test_a_flag_without_its_value(words, capsys):
     ("words", "sentence"),
     [
         ("swep", f"unknown command 'swep': {CHOICES}"),
-        ("--trials 3 sweep", f"unknown command '--trials': {CHOICES}"),
         ("--tyro-print-completion ksh", f"unknown command '--tyro-print-completion': {CHOICES}"),
         ("sweep --trails 3", "sweep has no --trails: did you mean --trials?"),
         ("sweep --hiden_size 3", "sweep has no --hiden_size: did you mean --hidden-size?"),
         ("sweep --nonsense", "sweep has no --nonsense: see jaxrnn sweep --help"),
-        ("sweep -n 3", "sweep has no -n: see jaxrnn sweep --help"),
         (
             "sweep --lengths 4 five 6 --trials 3",
             f"--lengths {WHOLES.format('--lengths')} (not '4 five 6')",
         ),
         ("grid --experiment", "--experiment needs a value: see jaxrnn grid --help"),
-        ("paper 6a --trials", f"--trials {WHOLE.format('--trials')}"),
         ("claims nnrnn", "unknown claim 'nnrnn': choose from chrono_adding"),
         ("claims --trials 3", "trials 3 needs the name of a claim"),
-        ("claims --lanes 3", "lanes 3 needs the name of a claim"),
         (
             "paper 6a --lengths 5",
             "paper has no --lengths, a flag of sweep, grid: did you mean --le",
         ),
-        ("paper 6a --max-steps 9", "paper has no --max-steps, a flag of sweep, grid, inspect: did"),
         ("inspect --dask x", "inspect has no --dask, a flag of sweep, scorecard, horizon, claims:"),
-        ("list --experiments", "list has no --experiments: see jaxrnn list --help"),
         ("sweep lstm", "'lstm' belongs to no flag of sweep: see jaxrnn sweep --help"),
-        ("sweep --trials 3 4", "'4' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep -- --trials", "'--trials' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep --forget-bias -1 --trials", f"--trials {WHOLE.format('--trials')}"),
         ("report", "report needs its directory: see jaxrnn report --help"),
@@ -112,8 +98,9 @@ def test_a_word_that_has_no_place(words, sentence, capsys):
     assert refused(capsys, *words.split()).startswith(sentence)
 
 
-@pytest.mark.parametrize("command", ["sweep", "grid", "inspect"])
-@pytest.mark.parametrize("name", ["notes", "notes/run"])
+@pytest.mark.parametrize(
+    ("command", "name"), [("sweep", "notes"), ("grid", "notes/run"), ("inspect", "notes")]
+)
 def test_a_file_where_the_directory_should_be(command, name, tmp_path, capsys):
     (tmp_path / "notes").write_text("mine")
     sentence = f"--out {DIRECTORY.format('--out')} (not {str(tmp_path / name)!r})"
@@ -136,7 +123,7 @@ def test_no_words_print_the_help(capsys):
     assert all(f"• {name} " in shown for name in COMMANDS)
 
 
-@pytest.mark.parametrize("words", ["--help", "-h", "--trials --help", "--nonsense x -h"])
+@pytest.mark.parametrize("words", ["--trials --help", "--nonsense x -h"])
 def test_help_is_that_of_the_command_wherever_it_is_asked_for(words, capsys):
     assert run("sweep", *words.split()) == 0
     assert capsys.readouterr().out.startswith("usage: jaxrnn sweep ")
@@ -161,7 +148,7 @@ def test_an_output_without_room_is_told(monkeypatch, capsys):
     assert capsys.readouterr().err == told
 
 
-@pytest.mark.parametrize("words", [["list"], ["grid", "--help"], ["report", GRID_RUN]])
+@pytest.mark.parametrize("words", [["grid", "--help"], ["report", GRID_RUN]])
 def test_a_terminal_without_the_letters_gets_others(words, monkeypatch, tmp_path):
     if words[0] == "report":
         words = ["report", shutil.copytree(words[1], tmp_path / "run")]
