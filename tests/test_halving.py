@@ -251,7 +251,9 @@ def test_a_rung_without_success_is_the_last_and_the_pilot_fills_the_lags_around_
 def test_a_protocol_that_breaks_a_rule_is_refused_before_the_search(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(SINGLE, **settings)
-    # The seeds next to those that are refused can be used.
+
+
+def test_the_seeds_next_to_those_that_are_refused_can_be_used():
     assert (replace(SINGLE, seed=995).seed, replace(SINGLE, seed=1002).seed) == (995, 1002)
     last = replace(SINGLE, seed=2**32 - 5, search_seed=2**32 - 7)
     for one in reported(net(SUITE, "lstm", last), LAGS, Found((None,), 512, 512)):

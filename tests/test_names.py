@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from helpers import pretended, rows_ending_at, run as command, write_rows
 from test_rows import CONFIG
@@ -46,13 +47,10 @@ def last(length):
     return jaxrnn.noise_free(length)._replace(objective="half_squared_error")
 
 def raises(*sizes):
-    return undefined
+    raise SystemExit(3)
 
 def number(*sizes):
     return 3
-
-def one_more(num_inputs, hidden_size, num_outputs):
-    return jaxrnn.lstm(num_inputs, hidden_size, num_outputs + 1)
 
 def whole_weights(*sizes):
     cell = jaxrnn.lstm(*sizes)
@@ -118,8 +116,8 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
     )
     assert run_trials(named) == run_trials(theirs)
     named = replace(EXPERIMENT, objective="mine:loss", measure="sub/mine.py:twice")
-    doubled = [[2 * error for error in one.curve] for one in run_trials(theirs)]
-    assert [list(one.curve) for one in run_trials(named)] == doubled
+    curves, own_curves = ([one.curve for one in run_trials(each)] for each in (theirs, named))
+    np.testing.assert_allclose(own_curves, 2 * np.array(curves), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -128,19 +126,16 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
         ({"cell": "mine.py"}, "unknown cell 'mine.py': choose from .* or file.py:name"),
         ({"cell": "none.py:lstm"}, "cannot read none.py: No such file or directory"),
         ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
-        ({"cell": "exits.py:x"}, r"exits.py fails with SystemExit: 3 \(exits.py line 2\)"),
+        ({"cell": "ends.py:x"}, r"ends.py fails with GeneratorExit: ?\(ends.py line 1\)"),
         (
             {"cell": "mine.py:gru"},
             "cell mine.py:gru: mine.py has no 'gru', it has any_key, begun_.*",
         ),
         (
             {"cell": "mine.py:raises"},
-            "cell mine.py:raises fails with NameError: name 'undefined' is not defined "
-            r"\(mine.py line 20\)",
+            r"cell mine.py:raises fails with SystemExit: 3 \(mine.py line 20\)",
         ),
-        ({"cell": "ends.py:x"}, r"ends.py fails with GeneratorExit: ?\(ends.py line 1\)"),
         ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
-        ({"cell": "mine.py:one_more"}, r"cell .* gives outputs of shape \(4, 6\): task noise_.*"),
         (
             {"cell": "mine.py:whole_weights"},
             "cell .* gives weights of type int32: it has to be f.*",
@@ -162,7 +157,6 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_compiled(settings, sentence, own):
     Path("broken.py").write_text("x = 1\nx = (\n")
-    Path("exits.py").write_text("import sys\nsys.exit(3)\n")
     Path("ends.py").write_text("raise GeneratorExit\n")
     with pytest.raises(InputError) as refused:
         parts_of(replace(EXPERIMENT, **settings))
@@ -263,9 +257,7 @@ def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own):
     assert len(run(replace(named, trials=4), "out", report=False)) == 7
 
 
-EVIL = (
-    "from pathlib import Path\nPath('imported').touch()\n\ndef part(*sizes):\n    raise OSError\n"
-)
+EVIL = "open('imported', 'w').close()\n\ndef part(*sizes):\n    raise OSError\n"
 NAMED_BY_ROWS = ("evilmod:part", "evil.py:part")
 
 
@@ -309,7 +301,6 @@ def held(out, suite, protocol=None):
 @pytest.mark.parametrize(
     "words",
     [
-        "sweep --cells lstm --lengths 4 --trials 1 --max-steps 60 --window 50",
         "scorecard --cells simple_rnn --tasks two_sequence",
         "horizon simple_rnn --tasks copying --longest-lag 8",
         "report",
@@ -338,19 +329,14 @@ def test_no_command_imports_what_only_rows_name(words, evil, tmp_path, monkeypat
     assert all(one in report for one in NAMED_BY_ROWS)
     assert (out / "checkpoint-mine.npz").exists()
     if protocol is not None:  # their weights and state are not known
-        lines = [line.split("|") for line in (out / "notes.md").read_text().splitlines()]
-        shown = {
-            line[1].strip(): [cell.strip() for cell in line[2:5]] for line in lines if len(line) > 5
-        }
-        assert shown["evilmod:part"] == ["-", "-", str(suite.base.hidden_size)]
-        assert "-" not in shown["simple_rnn"]
+        notes = (out / "notes.md").read_text().replace(" ", "")
+        assert f"|evilmod:part|-|-|{suite.base.hidden_size}|" in notes
+        assert "|simple_rnn|-|" not in notes
 
 
 def test_nothing_from_python_imports_what_only_rows_name(evil, tmp_path):
     out = held(tmp_path / "out", NOTEBOOK)
     rows = typed_rows(out)
-    assert {row["cell"] for row in rows} == {*NAMED_BY_ROWS}
-    assert len(run(EXPERIMENT, out, report=False)) == len(rows) + EXPERIMENT.trials
     with open_run(out, report=False) as asked:
         assert len(asked(replace(EXPERIMENT, trials=4))) == 4
     assert {line.cell for line in jaxrnn.write_report(out)} == {"lstm", *NAMED_BY_ROWS}

@@ -9,7 +9,7 @@ from helpers import pretended, rows_ending_at, rows_of, run, write_rows
 from test_rows import CONFIG
 
 import jaxrnn
-from jaxrnn import InputError, run_horizon, run_trials
+from jaxrnn import InputError, run_horizon
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
 from jaxrnn.problems.horizon import SEARCH, without_role
@@ -30,7 +30,7 @@ TINY = replace(SINGLE, max_steps=600)
 OWN = '''
 import jax, jax.numpy as jnp
 from jaxrnn import Sequence, Solved, Task
-import jaxrnn
+from jaxrnn import gru as mine, simple_rnn as plain
 
 def echo(length):
     """Repeat the first bit at the last step."""
@@ -42,19 +42,10 @@ def echo(length):
         return Sequence(bits, jnp.full(length, bits[0]), jnp.arange(length) == length - 1)
     return Task(draw, 2, 2, length, solved=Solved(threshold=0.5, window=100, max_failures=5))
 
-def mine(i, h, o):
-    return jaxrnn.gru(i, h, o)
-
-def growing(length):
-    """As many symbols as steps."""
-    return echo(8)._replace(num_inputs=length, num_steps=length)
-
 def rare(length):
     """A guess is right so rarely that Python cannot say it of more than 1,023 steps."""
     return echo(8)._replace(num_steps=length, guessing=1 / 2.0**length)
 
-def plain(i, h, o):
-    return jaxrnn.simple_rnn(i, h, o)
 '''
 
 
@@ -70,16 +61,12 @@ def solved_at(one):
     return 100 + int(1000 * one.learning_rate) if one.length <= 16 else None
 
 
-def few(patch):
-    """Three settings, two rungs and one initializer, so that little is compiled."""
-    patch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
-    patch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
-    patch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
-
-
 @pytest.fixture
 def simulated(monkeypatch):
-    few(monkeypatch)
+    """Three settings, two rungs and one initializer, and none is trained."""
+    monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
+    monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
+    monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
     pretended(monkeypatch, solved_at)
 
 
@@ -99,13 +86,11 @@ def test_the_tasks_and_the_lags_that_they_admit(own):
     assert suite_of(f"{own}:echo").base.name == "horizon-mine.echo"
     with pytest.raises(InputError, match=r"unknown task 'parities': choose from adding, .*parity"):
         suite_of("parities")
-    with pytest.raises(InputError, match="has no 'none', it has echo, growing, mine, "):
+    with pytest.raises(InputError, match="has no 'none', it has echo, rare"):
         suite_of(f"{own}:none")
     assert suite_of(f"{own}:rare").lengths == (8, 16, 32, 64, 128, 256, 512)
     with pytest.raises(InputError, match=r"length 1024 is too large for task .*:rare \("):
         task_of(replace(suite_of(f"{own}:rare").base, length=1024))
-    with pytest.warns(Note, match="has 8 inputs and 2 outputs at a length of 8, but 1,024 inputs"):
-        suite_of(f"{own}:growing")
     made = nets(["gru", "gru", "lstm"], ["parity", "parity"], SINGLE)
     assert [one.base.cell for one in made] == ["gru", "lstm"]
 
@@ -130,15 +115,6 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
     }
     pretended(monkeypatch, None)  # a call would fail
     assert run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY) == rows_of(tiny_run)
-
-
-def test_its_trials_are_those_of_run_trials(own, tmp_path, monkeypatch):
-    few(monkeypatch)
-    run_horizon(["gru"], [f"{own}:echo"], tmp_path, replace(TINY, longest_lag=8))
-    rows = [row for row in typed_rows(tmp_path) if row.experiment.name.endswith("echo")]
-    fresh = rows[0].experiment
-    assert [row.outcome for row in rows] == run_trials(replace(fresh, trials=len(rows)))
-    assert any(row.outcome.solved_at for row in rows)
 
 
 def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeypatch):

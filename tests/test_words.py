@@ -4,15 +4,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-import tyro
 from helpers import run
 
 import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.words import Integer, Out, parse
+from jaxrnn.cli.words import parse
 from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
@@ -157,20 +155,6 @@ def test_a_terminal_without_the_letters_gets_others(words, monkeypatch, tmp_path
         monkeypatch.setenv("COLUMNS", "40")
         assert run(*words) == 0
     assert len((tmp_path / "output").read_bytes()) > 500
-
-
-def test_words_that_are_right_become_a_command_with_its_settings():
-    def paper(
-        experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
-        trials: Integer = None,
-        out: Out = None,
-    ) -> None:
-        taken.append((experiments, trials, out))
-
-    taken: list = []
-    for words in ("paper", "paper 6a 3a --trials 20", "paper --trials 20 6a --out runs/x"):
-        parse(COMMANDS | {"paper": paper}, words.split())()
-    assert taken == [((), None, None), (("6a", "3a"), 20, None), (("6a",), 20, Path("runs/x"))]
 
 
 def test_a_command_says_what_is_wrong_in_its_own_words():
