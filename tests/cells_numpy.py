@@ -50,8 +50,8 @@ def of_input(net: Net, gate: str, x: np.ndarray) -> np.ndarray:
     return x @ net.U[gate] + net.b[gate]
 
 
-# A step: (net, x, *state, **options) -> (gates, state), and what the outputs see where the state
-# alone does not say it.
+# A step of each cell by its name: (net, x, *state, **options) -> (gates, state), and what the
+# outputs see where that is not the state's first array.
 
 
 def simple_rnn(net, x, h):
@@ -176,7 +176,7 @@ def lru(net, x, real, imag):
     decay = np.exp(-np.exp(own["nu_log"]) + 1j * np.exp(own["theta_log"]))
     B = own["B_re"] + 1j * own["B_im"]
     h = decay * (real + 1j * imag) + np.exp(own["gamma_log"]) * (x @ B)
-    return {}, (h.real, h.imag)
+    return {}, (h.real, h.imag), h
 
 
 def co_rnn(net, x, y, z, dt=0.042, gamma=2.7, epsilon=4.7):
@@ -282,7 +282,7 @@ def memory_blocks(net, x, s, units, **_):
     g = 4.0 * sigmoid(a[2 * num_blocks :]) - 2.0
     s = s + y_in[:, None] * g.reshape(s.shape)
     y_c = y_out[:, None] * (2.0 * sigmoid(s) - 1.0)
-    return {}, (s, np.concatenate([y_in, y_out, y_c.ravel()]))
+    return {}, (s, np.concatenate([y_in, y_out, y_c.ravel()])), y_c.ravel()
 
 
 def one_cell(net, x, s, bipolar=False):
@@ -294,45 +294,26 @@ def self_recurrent(net, x, h):
     return {}, (sigmoid(x @ net.U["units"] + h @ net.W["units"]),)
 
 
-class Transcription(NamedTuple):
-    """A cell of the table."""
-
-    step: Callable[..., Any]
-    slices: tuple[str, ...]  # what lies side by side in jaxrnn's matrices, gates for the most part
-    hidden: Callable[[State], np.ndarray] = lambda state: state[0]  # what the outputs see
-
-
-CELLS = {
-    "simple_rnn": Transcription(simple_rnn, ("candidate",)),
-    "irnn": Transcription(irnn, ("candidate",)),
-    "ind_rnn": Transcription(ind_rnn, ("candidate",)),
-    "lstm": Transcription(lstm, ("input", "forget", "output", "candidate")),
-    "lstm_peephole": Transcription(lstm_peephole, ("input", "forget", "output", "candidate")),
-    "lstm_no_forget": Transcription(lstm_no_forget, ("input", "output", "candidate")),
-    "lstm_coupled": Transcription(lstm_coupled, ("forget", "output", "candidate")),
-    "lstm_layer_norm": Transcription(lstm_layer_norm, ("input", "forget", "output", "candidate")),
-    "slstm": Transcription(slstm, ("input", "forget", "output", "candidate")),
-    "gru": Transcription(gru, ("reset", "update", "candidate")),
-    "janet": Transcription(janet, ("forget", "candidate")),
-    "ugrnn": Transcription(ugrnn, ("update", "candidate")),
-    "mgu": Transcription(mgu, ("input", "candidate")),
-    "min_gru": Transcription(min_gru, ("input", "candidate")),
-    "min_lstm": Transcription(min_lstm, ("forget", "input", "candidate")),
-    "lru": Transcription(lru, (), lambda state: state[0] + 1j * state[1]),
-    "co_rnn": Transcription(co_rnn, ("force",)),
-    "mlstm": Transcription(mlstm, ("query", "key", "value", "output")),
-    "delta_net": Transcription(delta_net, ("all",)),
-    "gated_delta_net": Transcription(gated_delta_net, ("all",)),
-    "delta_product": Transcription(delta_product, ("all",)),
-    "s6": Transcription(s6, ("units",)),
-    "rwkv": Transcription(rwkv, ()),
-    "exp_rnn": Transcription(exp_rnn, ("units",)),
-    "sco_rnn": Transcription(sco_rnn, ("units",)),
-    "memory_blocks": Transcription(
-        memory_blocks, ("units",), lambda state: state[1][2 * len(state[0]) :]
+# What lies side by side in jaxrnn's matrices, gates for the most part.
+SLICES = {
+    **dict.fromkeys(("simple_rnn", "irnn", "ind_rnn"), ("candidate",)),
+    **dict.fromkeys(
+        ("lstm", "lstm_peephole", "lstm_layer_norm", "slstm"),
+        ("input", "forget", "output", "candidate"),
     ),
-    "one_cell": Transcription(one_cell, ("input", "candidate")),
-    "self_recurrent": Transcription(self_recurrent, ("units",)),
+    "lstm_no_forget": ("input", "output", "candidate"),
+    "lstm_coupled": ("forget", "output", "candidate"),
+    "gru": ("reset", "update", "candidate"),
+    "janet": ("forget", "candidate"),
+    "ugrnn": ("update", "candidate"),
+    **dict.fromkeys(("mgu", "min_gru", "one_cell"), ("input", "candidate")),
+    "min_lstm": ("forget", "input", "candidate"),
+    "co_rnn": ("force",),
+    "mlstm": ("query", "key", "value", "output"),
+    **dict.fromkeys(("delta_net", "gated_delta_net", "delta_product"), ("all",)),
+    **dict.fromkeys(("s6", "exp_rnn", "sco_rnn", "memory_blocks", "self_recurrent"), ("units",)),
+    "lru": (),
+    "rwkv": (),
 }
 
 
@@ -341,7 +322,7 @@ def from_jaxrnn(name: str, params: Any) -> Net:
     fields = params._asdict()
     own = fields.pop("own", ())
     fields = {field: np.asarray(leaf, np.float64) for field, leaf in fields.items()}
-    slices = CELLS[name].slices
+    slices = SLICES[name]
 
     def by_slice(field: str) -> Gates:
         if field not in fields:
@@ -364,12 +345,12 @@ def run(name: str, params: Any, xs: np.ndarray, state: Any, **options: Any) -> R
             xs, last, gates = run(name, layer, xs, start, **options)
             states.append(last)
         return Run(xs, tuple(states), gates)
-    step, _, hidden = CELLS[name]
+    step: Callable[..., Any] = globals()[name]  # of that name above
     net = from_jaxrnn(name, params)
     outputs, seen = [], []
     for x in xs:
         gates, state, *h = step(net, x, *state, **options)
-        y = ((h[0] if h else hidden(state)) @ net.V).real + net.b_out
+        y = ((h[0] if h else state[0]) @ net.V).real + net.b_out
         outputs.append(y + x @ net.own["direct_weights"] if "direct_weights" in net.own else y)
         seen.append(gates)
     return Run(np.array(outputs), state, {k: np.array([one[k] for one in seen]) for k in gates})

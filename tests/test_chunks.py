@@ -1,7 +1,6 @@
 """Matrix memories in chunks of time steps: what a step after the other gives."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import (
@@ -32,18 +31,23 @@ over_cells = pytest.mark.parametrize(
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(
-    "num_steps", [pytest.param(n, marks=pytest.mark.slow) for n in (1, 16)] + [37]
-)
+@pytest.mark.parametrize("num_steps", [pytest.param(16, marks=pytest.mark.slow), 37])
 @over_cells
 def test_results_and_gradients_are_those_of_the_plain_scan(name, options, num_steps):
+    """Also of steps that forget all, which is less than the exponential of a chunk can tell."""
     cell = CELLS[name](I, H, O, **options)
     params = random_params(cell, seed=1)
     xs = random_symbols((num_steps, I))
-    state = random_like(cell.initial_state(params), seed=2)
-    ours = results_and_gradients(cell, params, state, xs)
-    expected = results_and_gradients(cell._replace(unroll=None), params, state, xs)
-    assert_trees_close(ours, expected, rtol=1e-10, atol=1e-11)
+    state = random_like(jax.eval_shape(cell.initial_state, params), seed=2)
+    forgetting = []
+    if name != "delta_net":
+        bias = np.array(params.gate_bias)
+        bias[-1] = -300.0 if name == "mlstm" else 300.0
+        forgetting = [params._replace(gate_bias=bias)]
+    for each in [params, *forgetting]:
+        ours = results_and_gradients(cell, each, state, xs)
+        expected = results_and_gradients(cell._replace(unroll=None), each, state, xs)
+        assert_trees_close(ours, expected, rtol=1e-10, atol=1e-11)
 
 
 @over_cells
@@ -51,7 +55,7 @@ def test_from_so_many_units_on_there_is_an_iteration_a_chunk(name, options):
     def num_iterations(units: int) -> int:
         cell = CELLS[name](I, units, O, **options)
         params = jax.eval_shape(lambda: cell.init(jax.random.key(0), xavier()))
-        xs = jax.ShapeDtypeStruct((96,), jnp.int32)
+        xs = jax.ShapeDtypeStruct((96,), np.int32)
         jaxpr = jax.make_jaxpr(lambda params, xs: unroll(cell, params, xs))(params, xs)
         return max(e.params["length"] for e in jaxpr.eqns if e.primitive.name == "scan")
 
@@ -65,23 +69,3 @@ def test_the_inverse_of_a_triangle_keeps_its_digits_where_keys_repeat(size):
     lower = 2 * np.tril(np.ones((3, size, size), np.float32), -1)  # as parity has it: beta 2
     ours = jax.jit(chunks.inverse)(lower)
     np.testing.assert_allclose(ours, np.linalg.inv(np.eye(size) + lower), rtol=1e-6, atol=1e-6)
-
-
-@over_cells
-def test_hundreds_of_steps_that_forget_all_are_finite(name, options):
-    cell = CELLS[name](I, H, O, **options)
-    params = cell.init(jax.random.key(0), xavier())
-    if name != "delta_net":
-        shut = params.gate_bias.at[-1].set(-300.0 if name == "mlstm" else 300.0)
-        params = params._replace(gate_bias=shut)
-    xs = random_symbols((300, I))
-
-    def total(params, cell):
-        return jnp.sum(unroll(cell, params, xs)[1] ** 2)
-
-    both = jax.jit(jax.value_and_grad(total), static_argnums=1)
-    loss, gradients = both(params, cell)
-    expected, slopes = both(params, cell._replace(unroll=None))
-    np.testing.assert_allclose(loss, expected, rtol=1e-4)
-    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slopes))
-    assert_trees_close(gradients, slopes, rtol=1e-2, atol=1e-4 * largest)

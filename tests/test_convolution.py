@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from helpers import FLOAT64, assert_trees_close, random_params, random_symbols, random_vectors
 
-from jaxrnn import CELLS, Experiment, InputError, run_trials, stack, unroll, xavier
+from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
 from jaxrnn.nets.base import unroll_together
-from jaxrnn.nets.convolution import ConvolvedState, convolved
+from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.orthogonal import OrthogonalParams
 from jaxrnn.training.parts import cell_of
 
@@ -46,33 +46,30 @@ def test_the_cell_sees_the_convolution_of_its_last_inputs(name, width):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(
-    "name", ["lstm", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gru", "lru", "exp_rnn"))]
-)
-def test_every_way_to_compute_it_gives_the_same(name):
-    cell = convolved(CELLS[name](D, H, O), I, D)
+def test_every_way_to_compute_it_gives_the_same():
+    cell = convolved(CELLS["lstm"](D, H, O), I, D)
     params = random_params(cell, seed=3)
-    xs = jnp.stack([random_symbols((T, I), seed) for seed in range(3)])
+    xs = np.stack([random_symbols((T, I), seed) for seed in range(3)])
     plain = cell._replace(unroll=None, shared=None, together=None)
 
     run = jax.jit(unroll, static_argnums=0)
-    last, alone = jax.device_get(run(plain, params, jnp.eye(I)[xs[0]]))
+    last, alone = jax.device_get(run(plain, params, np.eye(I)[xs[0]]))
     assert_trees_close(run(cell, params, xs[0]), (last, alone), **FLOAT64)
     batch = jax.jit(jax.vmap(partial(unroll, cell, params)))(xs)
     assert_trees_close(jax.tree.map(lambda leaf: leaf[0], batch), (last, alone), **FLOAT64)
     together = jax.jit(partial(unroll_together, cell))(params, xs)
     np.testing.assert_allclose(together, batch[1], **FLOAT64)
-    middle, before = run(cell, params, xs[0][:4])
-    after = run(cell, params, xs[0][4:], middle)[1]
-    np.testing.assert_allclose(np.concatenate([before, after]), alone, **FLOAT64)
-    if cell.gates:
-        seen = cell.activations(params, cell.initial_state(params), xs[0][0])
-        assert tuple(seen) == cell.gates
+    _, after = run(cell, params, xs[0], last)
+    expected = run(plain, params, np.eye(I)[xs[0]], last)[1]
+    np.testing.assert_allclose(after, expected, **FLOAT64)
+    start = jax.eval_shape(cell.initial_state, params)
+    seen = jax.eval_shape(cell.activations, params, start, xs[0][0])
+    assert set(seen) == {*cell.gates}
 
 
 def test_its_first_weights_are_those_of_mambas_code():
     cell = convolved(CELLS["lstm"](400, H, O), I, 400)
-    params = cell.init(jax.random.key(0), xavier())
+    params = jax.jit(partial(cell.init, initializer=xavier()))(jax.random.key(0))
     assert params.kernel.shape == (4, 400)
     for leaf in (params.kernel, params.bias):
         assert -0.5 <= leaf.min() < -0.45
@@ -82,10 +79,10 @@ def test_its_first_weights_are_those_of_mambas_code():
 
 def test_what_the_cell_prescribes_holds_behind_it():
     cell = convolved(CELLS["exp_rnn"](D, H, O), I, D)
-    params = cell.init(jax.random.key(0), xavier())
-    factors = cell.rate_factors(params)
+    factors = cell.rate_factors(random_params(cell))
     assert factors.embedding == factors.kernel == 1.0
     assert factors.cell == OrthogonalParams(1.0, 0.1, 1.0, 1.0, 1.0)
+    assert convolved(CELLS["lstm"](D, H, O), I, D).rate_factors is None
     bounded = convolved(CELLS["ind_rnn"](D, H, O, recurrent_bound=0.5), I, D)
     params = random_params(bounded, seed=1)
     params = params._replace(cell=params.cell._replace(recurrent_weights=jnp.full(H, 2.0)))
@@ -93,34 +90,16 @@ def test_what_the_cell_prescribes_holds_behind_it():
     joining = bounded.before_joining(params)
     assert not joining.cell.output_weights.any()
     np.testing.assert_array_equal(joining.embedding, params.embedding)
-    assert convolved(CELLS["lstm"](D, H, O), I, D).rate_factors is None
 
 
-def test_a_width_below_two_is_refused():
+def test_every_layer_of_an_experiment_has_one_of_a_width_of_at_least_two():
+    experiment = Experiment(
+        cell="simple_rnn", length=6, hidden_size=7, layers=2, stack_hidden=True, convolution=3
+    )
+    layers = random_params(cell_of(experiment))
+    assert [layer.kernel.shape for layer in layers] == [(3, 7), (3, 7)]
+    assert [layer.embedding.shape for layer in layers] == [(6, 7), (7, 7)]
     with pytest.raises(InputError, match="width 1 must be at least 2"):
         convolved(CELLS["lstm"](D, H, O), I, D, 1)
     with pytest.raises(InputError, match="convolution 1 must be 0 for none, or at least 2"):
         Experiment(convolution=1)
-    with pytest.raises(InputError, match="convolution -1 must not be negative"):
-        Experiment(convolution=-1)
-
-
-def test_every_layer_of_an_experiment_has_one():
-    experiment = Experiment(
-        cell="simple_rnn", length=6, hidden_size=7, layers=2, stack_hidden=True, convolution=3
-    )
-    cell = cell_of(experiment)
-    params = cell.init(jax.random.key(0), xavier())
-    assert [layer.kernel.shape for layer in params] == [(3, 7), (3, 7)]
-    assert [layer.embedding.shape for layer in params] == [(6, 7), (7, 7)]
-    assert isinstance(cell.initial_state(params)[0], ConvolvedState)
-    alone = stack(convolved(CELLS["simple_rnn"](7, 7, 6), 6, 7, 3))
-    assert alone.init(jax.random.key(0), xavier()).kernel.shape == (3, 7)
-
-
-@pytest.mark.slow
-def test_an_lstm_behind_one_learns():
-    experiment = Experiment(
-        length=5, trials=2, convolution=4, optimizer="clipped_adam", learning_rate=0.02
-    )
-    assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}
