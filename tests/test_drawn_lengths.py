@@ -252,24 +252,30 @@ def test_what_guessing_gets_right_is_the_mean_over_the_lengths():
     assert TASKS["adding"](40, shortest=11).guessing == pytest.approx(np.mean(each))
 
 
+TRAINED = Experiment(
+    task="two_sequence",
+    task_options={"shortest": 4},
+    length=12,
+    test_lengths=(8, 20),
+    optimizer="clipped_adam",
+    learning_rate=0.02,
+    trials=2,
+    hidden_size=4,
+    batch_size=8,
+    max_steps=20_000,
+)
+
+
 def test_a_net_is_trained_on_drawn_lengths_and_tested_at_whole_ones():
-    experiment = Experiment(
-        task="two_sequence",
-        task_options={"shortest": 4},
-        length=12,
-        test_lengths=(8, 20),
-        optimizer="clipped_adam",
-        learning_rate=0.02,
-        trials=2,
-        hidden_size=4,
-        batch_size=8,
-        max_steps=20_000,
-    )
-    tests = parts_of(experiment).tests
-    alike = parts_of(replace(experiment, task_options={})).tests
+    tests = parts_of(TRAINED).tests
+    alike = parts_of(replace(TRAINED, task_options={})).tests
     key = jax.random.key(0)
     for one, other in zip(tests[-2:], alike[-2:], strict=True):
         np.testing.assert_array_equal(one.task.draw(key).inputs, other.task.draw(key).inputs)
-    outcomes = run_trials(replace(experiment, learning_rate=0.05, test_lengths=(20,)))
-    assert [outcome.status for outcome in outcomes] == ["solved", "solved"]
-    assert max(wrong for outcome in outcomes for wrong in outcome.wrong_at_lengths) < 100
+
+
+@pytest.mark.slow
+def test_a_net_that_is_trained_on_drawn_lengths_is_right_at_longer_ones():
+    for outcome in run_trials(TRAINED):
+        assert outcome.status == "solved"
+        assert max(outcome.wrong_at_lengths) < 0.1

@@ -232,8 +232,8 @@ CONSTANTS = {
 SCALES = (0.5, 1.0, 4.0)
 
 
-@over_gated
 @pytest.mark.parametrize("initializer", ["notebook_xavier", "chrono"])
+@over_gated
 def test_each_trial_has_its_own_scale_and_its_biases_in_the_gates_of_that_name(cell, initializer):
     hidden_size = 5
     setting = {gate: f"{gate}_bias" for gate in gates_of(cell)} | {"update": "forget_bias"}

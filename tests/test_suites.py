@@ -72,7 +72,6 @@ def test_departures_name_a_change_and_are_laid_beside_a_row():
         assert bool(suite.departure) == (suite.beside is not None)
         assert (suite.base.name, suite.lengths, suite.caps) == (name, row.lengths, row.caps)
         assert row is SUITES[row.base.name]
-        parts_of(suite.at())
         for length in suite.lengths:
             assert suite.published_at(suite.cells[0], length) == row.published[row.cells[0], length]
     # A length that was not published has the cap of the next longer one.

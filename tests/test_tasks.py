@@ -711,6 +711,7 @@ def test_a_length_too_short_is_refused_with_the_least(name, length, least):
     assert TASKS[name](least).num_steps >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(problems.__path__)])
 def test_the_docstrings_examples_are_true(name):
     module = importlib.import_module(f"jaxrnn.problems.{name}")
