@@ -31,85 +31,46 @@ from jaxrnn.problems import settled
 from jaxrnn.training import parts
 from jaxrnn.training.parts import parts_of
 
-OF_WINDOW = [
-    ({"test_size": -1}, "test-size -1 must not be negative"),
-    ({"final_test": -1}, "final-test -1 must not be negative"),
-    ({"max_failures": -2}, "max-failures -2 must not be negative"),
-    ({"mean_error": 0.0}, "mean-error 0.0 must be a positive number"),
-    ({"test_every": 0}, "test-every 0 must be at least 1"),
+REFUSED = [
+    (WINDOW, {"test_size": -1}, "test-size -1 must not be negative"),
+    (WINDOW, {"mean_error": 0.0}, "mean-error 0.0 must be a positive number"),
+    (WINDOW, {"test_every": 0}, "test-every 0 must be at least 1"),
+    (WINDOW, {"test_size": 9, "test_every": 700}, "max-steps 600 must be at least 700, the seq"),
+    (WINDOW, {"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
+    (WINDOW, {"cell": "memory_blocks"}, "cell memory_blocks needs its option block_size: take"),
     (
-        {"test_size": 9, "test_every": 700},
-        "max-steps 600 must be at least 700, the sequences before the",
-    ),
-    ({"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
-    ({"cell": "memory_block"}, "unknown cell 'memory_block': choose from co_rnn, .* memory_bl"),
-    (
-        {"task_options": {"informative": 3}},
-        "task two_sequence takes no option 'informative': choose from num_informative",
-    ),
-    ({"cell": "memory_blocks"}, "cell memory_blocks needs its option block_size: take an exp"),
-    (
+        WINDOW,
         {"cell": "memory_blocks", "cell_options": {"blocksize": 2}},
         "cell memory_blocks takes no option 'blocksize': choose from block_size, input_biases",
     ),
     (
-        {"cell": "one_cell", "layers": 2, "join_at": 5},
-        "join-at 5 needs a cell whose hidden units can join later: one_cell of 2 layers cannot",
-    ),
-    (
+        WINDOW,
         {"task": "embedded_reber", "length": 20, "test_size": 9, "objective": "cross_entropy"},
         "test-size 9 is not that of the test set of task embedded_reber: choose 512",
     ),
-]
-OF_STREAK = [
-    ({"trials": 0}, "trials 0 must be at least 1"),
-    ({"length": 2}, "length 2 is too short for task noise_free: it needs at least 3"),
-    ({"threshold": 1.0}, "threshold 1.0 must lie between 0 and 1"),
-    ({"threshold": float("nan")}, "threshold nan must lie between 0 and 1"),
-    ({"window": 901}, "window 901 must not be above max-steps 900"),
-    ({"learning_rate": float("nan")}, "learning-rate nan must be a positive number"),
-    ({"learning_rate": -1.0}, "learning-rate -1.0 must be a positive number"),
-    ({"learning_rate": (1.0, 2.0)}, r"learning-rate \(1.0, 2.0\) must be one value or one a"),
-    ({"clip": -5.0}, "clip -5.0 must be a positive number"),
-    ({"clip": float("nan")}, "clip nan must be a positive number"),
-    ({"seed": -1}, "seed -1 must be from 0 to 4294967295"),
-    ({"hidden_size": 0}, "hidden-size 0 must be at least 1"),
-    ({"layers": 0}, "layers 0 must be at least 1"),
-    (
-        {"cell": "gru2"},
-        "unknown cell 'gru2': choose from co_rnn, .* gru, .* lstm_coupled, lstm_l",
-    ),
-    (
-        {"task": "none"},
-        "unknown task 'none': choose from adding, adding_halves, associative_recall",
-    ),
-    ({"objective": "x"}, "unknown objective 'x': choose from binary_cross_entropy"),
-    (
-        {"optimizer": "adam"},
-        "unknown optimizer 'adam': choose from clipped_adam, clipped_adamw, ",
-    ),
-    (
-        {"initializer": "he"},
-        "unknown initializer 'he': choose from chrono, long_memory, notebook_xavier, or",
-    ),
+    (STREAK, {"length": 2}, "length 2 is too short for task noise_free: it needs at least 3"),
+    (STREAK, {"threshold": 1.0}, "threshold 1.0 must lie between 0 and 1"),
+    (STREAK, {"threshold": float("nan")}, "threshold nan must lie between 0 and 1"),
+    (STREAK, {"window": 901}, "window 901 must not be above max-steps 900"),
+    (STREAK, {"learning_rate": float("nan")}, "learning-rate nan must be a positive number"),
+    (STREAK, {"learning_rate": (1.0, 2.0)}, r"learning-rate \(1.0, 2.0\) must be one value or o"),
+    (STREAK, {"clip": -5.0}, "clip -5.0 must be a positive number"),
+    (STREAK, {"seed": -1}, "seed -1 must be from 0 to 4294967295"),
+    (STREAK, {"cell": "gru2"}, "unknown cell 'gru2': choose from co_rnn, .* gru, .* lstm_layer_"),
+    (STREAK, {"task": "none"}, "unknown task 'none': choose from adding, adding_halves, assoc"),
+    (STREAK, {"objective": "x"}, "unknown objective 'x': choose from binary_cross_entropy"),
+    (STREAK, {"optimizer": "adam"}, "unknown optimizer 'adam': choose from clipped_adam, clip"),
+    (STREAK, {"initializer": "he"}, "unknown initializer 'he': choose from chrono, long_memory"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("base", "settings", "sentence"),
-    [*((WINDOW, *one) for one in OF_WINDOW), *((STREAK, *one) for one in OF_STREAK)],
-)
+@pytest.mark.parametrize(("base", "settings", "sentence"), REFUSED)
 def test_a_bad_setting_is_refused_with_one_sentence(base, settings, sentence):
     with pytest.raises(InputError, match=sentence):
         parts_of(replace(base, **settings))
 
 
 # The border where users hand in cells and tasks
-
-
-def with_outputs(count):
-    """A cell that gives another number of outputs than it was asked for."""
-    return lambda num_inputs, hidden_size, num_outputs: lstm(num_inputs, hidden_size, count)
 
 
 def changed_task(**changes):
@@ -125,59 +86,50 @@ def changed_task(**changes):
     return build
 
 
-@pytest.mark.parametrize(
-    ("task", "sentence"),
-    [
+def test_a_task_that_does_not_keep_its_word_is_refused(monkeypatch):
+    says = "its num_steps and num_inputs say"
+    for changes, sentence in (
         (
-            changed_task(inputs=lambda s: s.inputs[1:], targets=lambda s: s.targets[1:]),
-            r"task mine gives inputs of shape \(3,\): its num_steps and num_inputs say \(4,\)",
+            {"inputs": lambda s: jax.nn.one_hot(s.inputs, 7)},
+            rf"inputs of type float32 and of shape \(4, 7\): {says} \(4, 5\)",
         ),
         (
-            changed_task(inputs=lambda s: jax.nn.one_hot(s.inputs, 7)),
-            r"task mine gives inputs of type float32 and of shape \(4, 7\): its num_steps and "
-            r"num_inputs say \(4, 5\)",
+            {"inputs": lambda s: s.inputs[1:], "targets": lambda s: s.targets[1:]},
+            rf"inputs of shape \(3,\): {says} \(4,\)",
         ),
         (
-            changed_task(mask=lambda s: jnp.ones((4, 1), bool)),
-            r"task mine gives mask of shape \(4, 1\): its num_steps says \(4,\)",
+            {"mask": lambda s: jnp.ones((4, 1), bool)},
+            r"mask of shape \(4, 1\): its num_steps says \(4,\)",
         ),
-    ],
-)
-def test_a_task_that_does_not_keep_its_word_is_refused(task, sentence, monkeypatch):
-    monkeypatch.setitem(TASKS, "mine", task)
-    with pytest.raises(InputError, match=f"^{sentence}$"):
-        parts_of(Experiment(task="mine", length=5))
+    ):
+        monkeypatch.setitem(TASKS, "mine", changed_task(**changes))
+        with pytest.raises(InputError, match=f"^task mine gives {sentence}$"):
+            parts_of(Experiment(task="mine", length=5))
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        *(
-            (
-                {"task": task, "length": 20, "objective": "cross_entropy"},
-                f"^objective cross_entropy does not fit task {task}: cross_entropy takes symbols "
-                r"\[T\] as targets, not float32 \[22, 1\]; choose from "
-                "binary_cross_entropy, half_squared_error, half_squared_error_linear$",
-            )
-            for task in ("adding", "two_sequence")
-        ),
         (
-            {"objective": "three"},
-            "^objective three does not fit task noise_free: it fails with Typ",
+            {"task": "adding", "length": 20, "objective": "cross_entropy"},
+            r"adding: cross_entropy takes symbols \[T\] as targets, not float32 \[22, 1\]; choose "
+            "from binary_cross_entropy, half_squared_error, half_squared_error_linear$",
         ),
+        ({"objective": "three"}, "noise_free: it fails with Typ"),
         (
             {"objective": "total"},
-            r"^objective total does not fit task noise_free: it gives losses of shape \(\): the "
-            r"task's num_steps says \(9,\); choose from cross_entropy, binary_cross_entropy, half",
+            r"noise_free: it gives losses of shape \(\): the task's num_steps says \(9,\); choose "
+            "from cross_entropy, binary_cross_entropy, half",
         ),
-        ({"objective": "losses"}, "^objective losses does not fit task noise_free: "),
+        ({"objective": "losses"}, "noise_free: "),
     ],
 )
 def test_an_objective_that_does_not_fit_the_task_is_refused(settings, sentence, monkeypatch):
     monkeypatch.setitem(OBJECTIVES, "three", lambda outputs, targets, mask: (outputs, outputs))
     monkeypatch.setitem(OBJECTIVES, "total", lambda outputs, targets: (outputs.sum(),) * 2)
     monkeypatch.setitem(OBJECTIVES, "losses", lambda outputs, targets: outputs[:, 0])
-    with pytest.raises(InputError, match=sentence):
+    does_not_fit = f"^objective {settings['objective']} does not fit task "
+    with pytest.raises(InputError, match=does_not_fit + sentence):
         run_trials(Experiment(**settings))
 
 
@@ -226,17 +178,7 @@ def test_another_task_than_the_suites_has_its_own_rule():
         assert tuple(getattr(experiment, one) for one in RULE) == (0.04, 0.01, 2000, 0, 0)
 
 
-def test_real_targets_are_not_solved_by_an_objective_that_ignores_them():
-    outcomes = run_trials(
-        Experiment(task="adding", length=20, window=1000, trials=2, max_steps=1500)
-    )
-    assert [outcome.status for outcome in outcomes] == ["unsolved", "unsolved"]
-    assert all(0.05 < error < 1 for outcome in outcomes for error in outcome.curve[-3:])
-
-
-@pytest.mark.parametrize(
-    ("kind", "symbol"), [("inputs", 5), ("targets", 5), ("inputs", -1), ("targets", -1)]
-)
+@pytest.mark.parametrize(("kind", "symbol"), [("inputs", 5), ("targets", -1)])
 def test_a_symbol_beyond_the_alphabet_is_refused(kind, symbol, monkeypatch):
     def sometimes(sequence):
         symbols = getattr(sequence, kind)
@@ -269,29 +211,22 @@ def test_an_optimizer_with_a_typed_key_in_its_state_is_refused(monkeypatch):
         return optax.chain(optax.sgd(learning_rate), optax.add_noise(0.1, 0.5, jax.random.key(0)))
 
     monkeypatch.setitem(OPTIMIZERS, "noisy", noisy)
-    with pytest.raises(
-        InputError, match=r"^optimizer noisy has a typed key in its state, which no"
-    ):
+    with pytest.raises(InputError, match=r"^optimizer noisy has a typed key in its state, whic"):
         run_trials(replace(STREAK, optimizer="noisy"))
 
 
 def test_what_is_no_cell_or_no_initializer_is_refused():
-    with pytest.raises(InputError, match=r"^stack takes cells, such as lstm\(10, 20, 10\), not 0$"):
-        stack(lstm(5, 3, 5), 0)
-    with pytest.raises(InputError, match=r"^stack takes cells"):
-        stack()
-    for name in CELLS:
-        options = {"block_size": 2} if name == "memory_blocks" else {}
-        with pytest.raises(InputError, match=r"^init takes an initializer, as xavier\(\)"):
-            CELLS[name](5, 3, 5, **options).init(jax.random.key(0), xavier)
+    for cells in ((), (lstm(5, 3, 5), 0)):
+        with pytest.raises(InputError, match=r"^stack takes cells, such as lstm\(10, 20, 10\)"):
+            stack(*cells)
+    with pytest.raises(InputError, match=r"^init takes an initializer, as xavier\(\)"):
+        lstm(5, 3, 5).init(jax.random.key(0), xavier)
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
         ({"chunk_steps": 0}, "chunk_steps 0 must be at least 1"),
-        ({"chunk_steps": 2.5}, "chunk_steps 2.5 must be a whole number"),
-        ({"lanes": 0}, "lanes 0 must be at least 1"),
         ({"lanes": "all"}, "lanes 'all' must be a whole number"),
         ({"only": [3, 5]}, "trial 5 must be below trials 5"),
         ({"only": [-1]}, "trial -1 must not be negative"),
@@ -304,14 +239,10 @@ def test_a_bad_argument_of_a_run_is_refused(call, sentence):
 
 
 def test_a_cell_whose_outputs_are_not_the_tasks_is_refused(monkeypatch):
-    monkeypatch.setitem(CELLS, "mine", with_outputs(4))
-    with pytest.raises(
-        InputError,
-        match=r"^cell mine gives outputs of shape \(4, 4\): task noise_free says \(4, 5\)$",
-    ):
+    monkeypatch.setitem(CELLS, "mine", lambda i, h, o: lstm(i, h, 4))
+    sentence = r"^cell mine gives outputs of shape \(4, 4\): task noise_free says \(4, 5\)$"
+    with pytest.raises(InputError, match=sentence):
         parts_of(Experiment(cell="mine", length=5))
-    monkeypatch.setitem(CELLS, "mine", with_outputs(5))
-    parts_of(Experiment(cell="mine", length=5))
 
 
 def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
@@ -319,7 +250,7 @@ def test_every_cell_of_the_package_can_join_later_a_stack_cannot():
         options = {"block_size": 2} if name == "memory_blocks" else {}
         assert CELLS[name](5, 3, 5, **options).before_joining is not None
     parts_of(Experiment(length=5, join_at=3))
-    with pytest.raises(InputError, match="lstm of 2 layers cannot"):
+    with pytest.raises(InputError, match=r"^join-at 3 needs a cell whose hidden units can join l"):
         parts_of(Experiment(length=5, layers=2, join_at=3))
 
 

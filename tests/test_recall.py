@@ -66,12 +66,14 @@ def test_keys_values_and_gaps_are_independent():
     assert_uniform(9 * key + 3 * value + gap, 0, 2 * 3 * 3 - 1)
 
 
-def test_associative_recall_at_the_size_of_the_papers():
+def test_the_papers_have_these_sizes():
+    assert TASKS["associative_recall"](64)[1:4] == (64, 64, 64)
+    assert TASKS["induction"](256)[1:4] == (17, 16, 256)
+    assert TASKS["induction"](256).guessing == 1 / 16
     task = TASKS["associative_recall"](64, vocabulary=8192)
     drawn = drawn_from(task, 20)
     assert (drawn.mask.sum(1) == 4).all()
     assert task.guessing == pytest.approx(1 / (4096 * 4095 * 4094 * 4093))
-    assert TASKS["associative_recall"](64)[1:4] == (64, 64, 64)
 
 
 @pytest.mark.parametrize(("T", "V"), [(3, 2), (4, 3), (12, 16)])
@@ -90,8 +92,3 @@ def test_induction(T, V):
         assert_uniform(places, 0, T - 3)
     assert_uniform(drawn.inputs[drawn.inputs != V], 0, V - 1)
     assert_uniform(drawn.targets[:, -1] * (T - 2) + places, 0, V * (T - 2) - 1)
-
-
-def test_induction_has_sixteen_symbols_besides_the_special_one():
-    assert TASKS["induction"](256)[1:4] == (17, 16, 256)
-    assert TASKS["induction"](256).guessing == 1 / 16

@@ -84,7 +84,7 @@ def assert_gaussian(values: np.ndarray, mean: float, variance: float) -> None:
 # The notebook's task
 
 
-@pytest.mark.parametrize("length", [3, 4, 10])
+@pytest.mark.parametrize("length", [3, 10])
 def test_noise_free_draws_the_notebooks_two_sequences_equally_often(length):
     inputs, targets, num_steps = draw("noise_free", length)
     assert TASKS["noise_free"](length)[1:4] == (length, length, length - 1)
@@ -101,23 +101,21 @@ def test_noise_free_draws_the_notebooks_two_sequences_equally_often(length):
     assert num_drawn[0] == pytest.approx(NUM_KEYS / 2, abs=4 * standard_error)
 
 
-@pytest.mark.parametrize("length", [5, 9])
-def test_an_alphabet_of_the_same_size_serves_every_length(length):
-    inputs, targets, _ = draw("noise_free", length, num_symbols=5)
-    middle = np.resize([0, 1, 2], length - 2)
-    np.testing.assert_array_equal(targets[:, :-1], np.tile(middle, (NUM_KEYS, 1)))
+@pytest.mark.parametrize("name", ["noise_free", "no_regularities"])
+def test_an_alphabet_of_the_same_size_serves_every_length(name):
+    inputs, targets, _ = draw(name, 9, num_symbols=5)
     np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
     np.testing.assert_array_equal(inputs[:, 0], targets[:, -1])
     assert_uniform(inputs[:, 0], 3, 4)
-    inputs, targets, _ = draw("no_regularities", length, num_symbols=5)
-    np.testing.assert_array_equal(targets[:, :-1], inputs[:, 1:])
-    np.testing.assert_array_equal(inputs[:, 0], targets[:, -1])
-    assert_uniform(inputs[:, 0], 3, 4)
-    assert_uniform(inputs[:, -1], 0, 2)
-    for task in (TASKS["noise_free"], TASKS["no_regularities"]):
-        own, fixed = (task(length, **options) for options in ({}, {"num_symbols": length}))
-        for one, other in zip(own.draw(KEY), fixed.draw(KEY), strict=True):
-            assert one is other is None or np.array_equal(one, other)
+    if name == "noise_free":
+        np.testing.assert_array_equal(
+            inputs[:, 1:], np.tile(np.resize([0, 1, 2], 7), (NUM_KEYS, 1))
+        )
+    else:
+        assert_uniform(inputs[:, -1], 0, 2)
+    own, fixed = (TASKS[name](9, **options) for options in ({}, {"num_symbols": 9}))
+    for one, other in zip(own.draw(KEY), fixed.draw(KEY), strict=True):
+        assert one is other is None or np.array_equal(one, other)
 
 
 # Experiment 1
@@ -166,7 +164,7 @@ def reber_strings(length: int, seed: int) -> tuple[list[str], list[str]]:
     return strings_of(training), strings_of(test)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_reber_sets_are_legal_disjoint_and_of_the_given_size(seed):
     for strings in (sets := reber.reber_sets(40, seed)):
         assert strings.symbols.shape == (256, 40)
@@ -183,27 +181,23 @@ def test_reber_sets_are_legal_disjoint_and_of_the_given_size(seed):
 
 
 def test_reber_strings_have_the_grammars_lengths():
-    lengths = np.array([len(s) for seed in range(12) for s in reber_strings(60, seed)[0]])
+    drawn = [s for seed in range(12) for s in reber_strings(60, seed)[0]]
+    lengths = np.array([*map(len, drawn)])
     assert lengths.min() == 9
     assert lengths.mean() == pytest.approx(12.0, abs=SIGMAS * lengths.std() / np.sqrt(lengths.size))
     p = np.array([1 / 4, 3 / 16])  # of the shortest and the next, from the diagram
     counts = [(lengths == n).sum() for n in (9, 10)]
     bound = SIGMAS * np.sqrt(lengths.size * p * (1 - p))
     assert np.all(np.abs(counts - lengths.size * p) < bound)
-    seconds = Counter(s[1] for seed in range(12) for s in reber_strings(60, seed)[0])
-    assert seconds["T"] == pytest.approx(lengths.size / 2, abs=SIGMAS * np.sqrt(lengths.size) / 2)
-
-
-def test_reber_strings_of_more_than_the_given_length_are_left_out():
-    training, test = reber_strings(17, 0)
+    assert_uniform(np.array([s[1] == "T" for s in drawn], int), 0, 1)
+    training, test = reber_strings(17, 0)  # longer ones are left out
     assert max(map(len, training + test)) == 17
     assert len(training) == len(test) == 256
-    assert not set(training) & set(test)
 
 
 @pytest.mark.parametrize(
     ("string", "number"),
-    [("TT", 1), ("BB", 2), ("BTBTXSEPE", 8), ("BTBTXXSETE", 7), ("BTBTXSETEE", 10), ("BTBE", 4)],
+    [("TT", 1), ("BB", 2), ("BTBTXSEPE", 8), ("BTBTXXSETE", 7), ("BTBTXSETEE", 10)],
 )
 def test_a_string_against_the_grammar_is_refused(string, number):
     with pytest.raises(InputError, match=f"symbol {number} of {string} is against"):
@@ -312,13 +306,13 @@ def test_very_long_lag_is_cut_less_often_than_once_in_a_million(monkeypatch):
 # Experiment 3
 
 
-@pytest.mark.parametrize("num_informative", [1, 3])
 @pytest.mark.parametrize(
     "name", ["two_sequence", "two_sequence_noise", "two_sequence_target_noise"]
 )
-def test_two_sequence(name, num_informative):
-    inputs, targets, num_steps = draw(name, 60, num_informative=num_informative)
-    elements, N = inputs[:, :, 0], num_informative
+def test_two_sequence(name):
+    N = 3
+    inputs, targets, num_steps = draw(name, 60, num_informative=N)
+    elements = inputs[:, :, 0]
     assert_uniform(num_steps, 60, 66)
     answers = at_end(targets, num_steps)[:, 0]
     if name == "two_sequence_target_noise":
@@ -342,16 +336,15 @@ def test_two_sequence(name, num_informative):
     assert_moments((signs[:, None] * elements[:, N:60]).ravel(), 0.0, 0.2, 3 * 0.2**2)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("as_users_have_it")
 def test_the_three_two_sequence_tasks_draw_the_same_inputs_from_a_key():
-    plain, noise, target_noise = (
-        draw.__wrapped__(name, 60, num_informative=3)  # drawn anew by the engine's options
+    (plain, _, steps), (noise, _, others), (target_noise, *_) = (
+        draw(name, 60, num_informative=3)
         for name in ("two_sequence", "two_sequence_noise", "two_sequence_target_noise")
     )
-    np.testing.assert_array_equal(plain[0], target_noise[0])
-    np.testing.assert_array_equal(plain[0][:, 3:], noise[0][:, 3:])
-    np.testing.assert_array_equal(plain[1], noise[1])
+    np.testing.assert_array_equal(steps, others)
+    # Programs round differently.
+    np.testing.assert_allclose(target_noise, plain, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(noise[:, 3:], plain[:, 3:], rtol=1e-6, atol=1e-7)
 
 
 # Experiments 4 and 5
@@ -386,10 +379,11 @@ def test_adding_and_multiplication(name, low, variance, fourth, length):
     p_first = 1 / 10 + 9 / 10 / left
     bound = SIGMAS * np.sqrt(NUM_KEYS * p_first * (1 - p_first))
     assert (num_marked == 1).sum() == pytest.approx(NUM_KEYS * p_first, abs=bound)
-    for row in range(NUM_KEYS):
-        marked = [float(v) for v, m in zip(values[row], markers[row], strict=True) if m == 1]
-        answer = 0.5 + sum(marked) / 4 if name == "adding" else np.prod(marked)
-        assert answers[row] == pytest.approx(answer, abs=1e-6)
+    results = {
+        "adding": 0.5 + np.sum(values, 1, where=markers == 1, dtype=np.float64) / 4,
+        "multiplication": np.prod(values, 1, where=markers == 1, dtype=np.float64),
+    }
+    np.testing.assert_allclose(answers, results[name], rtol=1e-6, atol=1e-6)
     # How often each pair is marked.
     a = np.zeros(values.shape[1])
     a[:10] = 1 / 10
@@ -404,7 +398,7 @@ def test_adding_and_multiplication(name, low, variance, fourth, length):
     assert last == max(9, length // 2 - 1)  # pair length / 2, counted from 1: lag length / 2
 
 
-@pytest.mark.parametrize("length", [2, 3, 4, 9, 20])
+@pytest.mark.parametrize("length", [2, 9, 20])
 def test_adding_halves(length):
     inputs, targets, num_steps = draw("adding_halves", length)
     assert (num_steps == length).all()
@@ -419,18 +413,17 @@ def test_adding_halves(length):
         assert_uniform(half.argmax(1), 0, half.shape[1] - 1)
     both = second.shape[1] * first.argmax(1) + second.argmax(1)
     assert_uniform(both, 0, first.shape[1] * second.shape[1] - 1)  # they are independent
-    for row, answer in enumerate(at_end(targets, num_steps)[:, 0]):
-        marked = [float(v) for v, m in zip(values[row], markers[row], strict=True) if m == 1]
-        assert answer == pytest.approx(sum(marked), abs=1e-6)
+    answers = at_end(targets, num_steps)[:, 0]
+    np.testing.assert_allclose(answers, (values * markers).sum(1), rtol=1e-6, atol=1e-6)
 
 
 def test_adding_halves_is_judged_by_the_mean_squared_error():
-    task = TASKS["adding_halves"](10)
-    goal = parts_of(Experiment(task="adding_halves", length=10)).goal
-    _, targets, _ = draw("adding_halves", 10)
-    sequences = jax.vmap(task.draw)(jax.random.split(jax.random.key(10), NUM_KEYS))
+    task, sequences_drawn = sequences("adding_halves", 20)
+    goal = parts_of(Experiment(task="adding_halves", length=20)).goal
+    targets = sequences_drawn.targets
     ones = np.ones(targets.shape, np.float32)
-    losses, errors = jax.vmap(lambda *of: loss_and_error(goal, *of))(ones, sequences)
+    judge = jax.jit(jax.vmap(lambda *of: loss_and_error(goal, *of)))
+    losses, errors = map(np.asarray, judge(ones, sequences_drawn))
     np.testing.assert_allclose(errors, (targets[:, -1, 0] - 1) ** 2, atol=1e-6)
     np.testing.assert_allclose(losses, errors / 2, atol=1e-6)
     # (x1 + x2 - 1)^2 has mean 1/6 and fourth moment 1/15 about 0.
@@ -454,7 +447,6 @@ def test_adding_halves_is_judged_by_the_mean_squared_error():
         ("temporal_order", 100, [(10, 20), (50, 60)]),
         ("temporal_order", 20, [(2, 4), (10, 12)]),
         ("temporal_order_three", 100, [(10, 20), (33, 43), (66, 76)]),
-        ("temporal_order_three", 20, [(2, 4), (6, 8), (13, 15)]),
     ],
 )
 def test_temporal_order(name, length, windows):
@@ -473,27 +465,20 @@ def test_temporal_order(name, length, windows):
         assert_uniform(positions[:, k], low, high)
     assert_uniform(inputs[inside & ~relevant], 0, 3)
     answers = at_end(targets, num_steps)
-    orders = sorted(
-        "".join(word) for word in set(map(tuple, letters[relevant].reshape(NUM_KEYS, -1)))
-    )
+    words = ["".join(word) for word in letters[relevant].reshape(NUM_KEYS, -1)]
+    orders = sorted(set(words))
     assert len(orders) == 2 ** len(windows)  # XX, XY, YX, YY in the classes' order
-    for row, word in enumerate(letters[relevant].reshape(NUM_KEYS, -1)):
-        assert orders[answers[row]] == "".join(word)
+    assert [orders[answer] for answer in answers] == words
     assert_uniform(answers, 0, len(orders) - 1)
 
 
 # Copying
 
 
-def draw_copies(name: str, length: int, num_symbols: int, num_copied: int):
-    """Inputs, targets, mask and judged mask [K, T] of K sequences; masks are None as in a task."""
-    return sequences(name, length, num_symbols=num_symbols, num_copied=num_copied)[1]
-
-
-@pytest.mark.parametrize(("T", "K", "M"), [(1, 2, 1), (5, 4, 3), (30, 8, 10)])
+@pytest.mark.parametrize(("T", "K", "M"), [(1, 2, 1), (5, 4, 3)])
 def test_copying(T, K, M):
-    inputs, targets, mask, judged, _ = draw_copies("copying", T, K, M)
-    assert TASKS["copying"](T, num_symbols=K, num_copied=M)[1:4] == (K + 2, K + 1, T + 2 * M)
+    task, (inputs, targets, mask, judged, _) = sequences("copying", T, num_symbols=K, num_copied=M)
+    assert task[1:4] == (K + 2, K + 1, T + 2 * M)
     for read, written in zip(inputs.tolist(), targets.tolist(), strict=True):
         symbols = read[:M]
         assert max(symbols) < K
@@ -507,11 +492,11 @@ def test_copying(T, K, M):
         assert_uniform(K * inputs[:, place - 1] + inputs[:, place], 0, K * K - 1)
 
 
-@pytest.mark.parametrize(("L", "K", "M"), [(1, 2, 1), (2, 2, 3), (6, 3, 4), (50, 14, 16)])
+@pytest.mark.parametrize(("L", "K", "M"), [(2, 2, 3), (6, 3, 4), (50, 14, 16)])
 def test_selective_copying(L, K, M):
-    inputs, targets, mask, judged, _ = draw_copies("selective_copying", L, K, M)
-    task = TASKS["selective_copying"](L, num_symbols=K, num_copied=M)
+    task, drawn = sequences("selective_copying", L, num_symbols=K, num_copied=M)
     assert task[1:4] == (K + 2, K + 2, L + 2 * M)
+    inputs, targets, mask, judged, _ = drawn
     for read, written in zip(inputs.tolist(), targets.tolist(), strict=True):
         symbols = [symbol for symbol in read[: L + M] if symbol != 0]
         assert len(symbols) == M
@@ -524,7 +509,7 @@ def test_selective_copying(L, K, M):
         assert_uniform(targets[:, L + M + place], 1, K)
     for place in range(L + M + 1, L + 2 * M):
         assert_uniform(K * (targets[:, place - 1] - 1) + targets[:, place] - 1, 0, K * K - 1)
-    # Every place is taken equally often, and every pair of places.
+    # Every place is taken equally often, and every pair of places; where they are few, every set.
     taken = (inputs[:, : L + M] != 0).astype(np.int64)
     together = taken.T @ taken
     p = M / (L + M)
@@ -532,62 +517,48 @@ def test_selective_copying(L, K, M):
     for times, q in ((np.diag(together), p), (together[np.triu_indices(L + M, 1)], both)):
         bound = SIGMAS * np.sqrt(NUM_KEYS * q * (1 - q))
         np.testing.assert_allclose(times, NUM_KEYS * q, rtol=0, atol=bound)
-
-
-@pytest.mark.parametrize(("L", "M"), [(2, 2), (3, 2), (2, 4)])
-def test_selective_copying_takes_every_set_of_places_equally_often(L, M):
-    inputs, *_ = draw_copies("selective_copying", L, 2, M)
-    sets = {places: k for k, places in enumerate(combinations(range(L + M), M))}
-    taken = [sets[tuple(np.nonzero(row[: L + M])[0].tolist())] for row in inputs]
-    assert_uniform(np.array(taken), 0, len(sets) - 1)
+    if L < 10:
+        sets = {places: k for k, places in enumerate(combinations(range(L + M), M))}
+        drawn_as = [sets[tuple(np.flatnonzero(row).tolist())] for row in taken]
+        assert_uniform(np.array(drawn_as), 0, len(sets) - 1)
 
 
 def test_copying_has_the_papers_numbers_by_default():
     # 10 ln(8) / (100 + 20), as the paper's baseline; 14 symbols, noise and marker make 16 tokens.
     assert TASKS["copying"](100)[1:4] == (10, 9, 120)
-    assert 10 * np.log(8) / 120 == pytest.approx(0.173, abs=5e-4)
     assert TASKS["selective_copying"](4096)[1:4] == (16, 16, 4096 + 32)
-    drawn = TASKS["selective_copying"](4096).draw(jax.random.key(0))
+    drawn = TASKS["selective_copying"](4096).draw(KEY)
     assert ((drawn.inputs > 0) & (drawn.inputs < 15)).sum() == 16
 
 
 # All of them
 
-SMALL = {
-    "embedded_reber": 20,
-    "noise_free": 4,
-    "no_regularities": 5,
-    "very_long_lag": 3,
-    "two_sequence": 10,
-    "two_sequence_noise": 10,
-    "two_sequence_target_noise": 10,
-    "adding": 11,
-    "multiplication": 11,
-    "temporal_order": 20,
-    "temporal_order_three": 20,
-    "copying": 1,
-    "selective_copying": 1,
-    "adding_halves": 2,
+LEAST = {
+    "embedded_reber": 17,
+    **dict.fromkeys(("noise_free", "no_regularities", "induction"), 3),
+    **dict.fromkeys(("very_long_lag", "copying", "selective_copying"), 1),
+    **dict.fromkeys(("two_sequence", "two_sequence_noise", "two_sequence_target_noise"), 4),
+    **dict.fromkeys(("adding", "multiplication"), 11),
+    **dict.fromkeys(("temporal_order", "temporal_order_three"), 20),
+    **dict.fromkeys(("adding_halves", "parity", "group_words"), 2),
     "associative_recall": 16,
-    "induction": 3,
-    "parity": 2,
-    "group_words": 2,
 }
 
 
-def test_every_task_of_the_package_is_covered_here():
-    assert set(SMALL) == set(TASKS)
+@pytest.mark.parametrize("name", TASKS)
+def test_a_length_too_short_is_refused_with_the_least(name):
+    least = LEAST[name]
+    message = f"length {least - 1} is too short for task {name}: it needs at least {least}"
+    with pytest.raises(InputError, match=f"^{message}$"):
+        TASKS[name](least - 1)
+    assert TASKS[name](least).num_steps >= 1
 
 
 @pytest.mark.parametrize(
     ("name", "options", "counted", "judged"),
     [
-        ("no_regularities", {}, slice(None), slice(-1, None)),
-        ("copying", {"num_symbols": 4, "num_copied": 3}, slice(None), slice(-3, None)),
         ("selective_copying", {"num_symbols": 4, "num_copied": 3}, *[slice(-3, None)] * 2),
-        ("parity", {}, *[slice(-1, None)] * 2),
         ("parity", {"every_step": True}, slice(None), slice(-1, None)),
-        ("group_words", {}, slice(None), slice(-1, None)),
     ],
 )
 def test_a_net_is_trained_at_the_steps_that_count_and_judged_by_others(
@@ -641,9 +612,9 @@ def test_guessing_is_what_the_best_guess_gets_right(name):
     assert abs(best / NUM_KEYS - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM_KEYS)
 
 
-@pytest.mark.parametrize("name", ["embedded_reber", "two_sequence", "copying"])
+@pytest.mark.parametrize("name", ["embedded_reber", "two_sequence"])
 def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
-    trial = build(Experiment(task=name, length=SMALL[name], objective="half_squared_error"))
+    trial = build(Experiment(task=name, length=20, objective="half_squared_error"))
     draw_steps = jax.jit(jax.vmap(trial.draw, (None, 0)))
     steps = np.arange(20, dtype=np.int32)
     many = draw_steps(trial_key(0, 3), steps)
@@ -655,21 +626,21 @@ def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
     assert (np.asarray(many.inputs) != np.asarray(other.inputs)).any()
 
 
-QUICK = ("two_sequence", "parity")
-
-
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in SMALL]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "parity")) for name in TASKS]
 )
 def test_a_task_trains(name):
-    settings = dict(max_steps=20, window=20, trials=2, hidden_size=4, learning_rate=0.1)
     experiment = Experiment(
         task=name,
-        length=SMALL[name],
+        length=max(LEAST[name], 5),
         objective="half_squared_error",
         loss_reduction="sum",
         clipping="none",
-        **settings,
+        max_steps=20,
+        window=20,
+        trials=2,
+        hidden_size=4,
+        learning_rate=0.1,
     )
     for outcome in run_trials(experiment, chunk_steps=20):
         assert (outcome.status, outcome.steps) == ("unsolved", 20)
@@ -679,36 +650,6 @@ def test_a_task_trains(name):
         assert min(outcome.curve) > 0
         most = {"two_sequence_target_noise": 2.5, "adding_halves": 4}
         assert max(outcome.curve) < most.get(name, 1)
-
-
-@pytest.mark.parametrize(
-    ("name", "length", "least"),
-    [
-        ("embedded_reber", 16, 17),
-        ("noise_free", 2, 3),
-        ("no_regularities", 2, 3),
-        ("very_long_lag", 0, 1),
-        ("two_sequence", 3, 4),
-        ("two_sequence_noise", 3, 4),
-        ("two_sequence_target_noise", 3, 4),
-        ("adding", 10, 11),
-        ("multiplication", 10, 11),
-        ("temporal_order", 19, 20),
-        ("temporal_order_three", 19, 20),
-        ("copying", 0, 1),
-        ("selective_copying", 0, 1),
-        ("adding_halves", 1, 2),
-        ("associative_recall", 15, 16),
-        ("induction", 2, 3),
-        ("parity", 1, 2),
-        ("group_words", 1, 2),
-    ],
-)
-def test_a_length_too_short_is_refused_with_the_least(name, length, least):
-    message = f"length {length} is too short for task {name}: it needs at least {least}"
-    with pytest.raises(InputError, match=f"^{message}$"):
-        TASKS[name](length)
-    assert TASKS[name](least).num_steps >= 1
 
 
 @pytest.mark.slow
