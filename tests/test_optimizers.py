@@ -77,8 +77,9 @@ def test_a_finite_gradient_whose_squares_overflow_is_bounded_and_others_keep_the
 
     def before(gradients, bound):
         """The formula that overflows."""
-        norm = jnp.sqrt(sum(jnp.sum(_squares(gradients[name])) for name in "bcw"))
-        return jax.tree.map(lambda g: g * jnp.minimum(1, bound / norm), gradients)
+        norm = jnp.sqrt(optax.tree.sum(jax.tree.map(_squares, gradients)))
+        factor = jnp.minimum(1, bound / norm)
+        return jax.tree.map(lambda g: g * factor, gradients)
 
     programs = [jax.jit(jax.vmap(one), compiler_options=CPU_OPTIONS) for one in (clipped, before)]
     for scale in np.float32([1.0, 1e-12, 1e15]):

@@ -20,21 +20,23 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     overflow is bounded, too."""
 
     def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
-        norm = _norm(gradients)
+        total = _sum_of_squares(gradients)
         # So small that no square overflows, and a power of two, so that nothing is rounded.
-        small = np.array(2.0 ** -(5 * jnp.finfo(norm.dtype).maxexp // 8), norm.dtype)
-        norm_of_small = _norm(jax.tree.map(lambda g: g * small, gradients))
-        overflows = jnp.isinf(norm) & jnp.isfinite(norm_of_small)
+        small = np.array(2.0 ** -(5 * jnp.finfo(total.dtype).maxexp // 8), total.dtype)
+        of_small = _sum_of_squares(jax.tree.map(lambda g: g * small, gradients))
+        overflows = jnp.isinf(total) & jnp.isfinite(of_small)
         scale = jnp.where(overflows, small, np.ones_like(small))
-        norm = jnp.where(overflows, norm_of_small, norm)
-        factor = jnp.minimum(1 / scale, jnp.asarray(bound) / norm)
+        # If the quotient alone uses the root, XLA multiplies by the root's inverse. If anything
+        # else does, it divides, which is rounded in another way (jax 0.10.2).
+        root = jnp.sqrt(jnp.where(overflows, of_small, total))
+        factor = jnp.minimum(1 / scale, jnp.asarray(bound) / root)
         return jax.tree.map(lambda g: g * scale * factor, gradients)
 
     return optax.stateless(clipped)
 
 
-def _norm(gradients: optax.Updates) -> jax.Array:
-    return jnp.sqrt(optax.tree.sum(jax.tree.map(_squares, gradients)))
+def _sum_of_squares(gradients: optax.Updates) -> Any:
+    return optax.tree.sum(jax.tree.map(_squares, gradients))
 
 
 def _squares(g: jax.Array) -> jax.Array:
