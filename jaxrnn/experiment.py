@@ -186,11 +186,8 @@ class Experiment:
                 max_steps=self.max_steps,
             )
         num_updates = self.updates(self.max_steps)
-        if self.warmup > num_updates:
-            raise InputError(
-                f"{{warmup}} must not be above {num_updates}, the updates that a trial has",
-                warmup=self.warmup,
-            )
+        most = f"must not be above {num_updates}, the updates that a trial has"
+        _require(self, "warmup", self.warmup <= num_updates, most)
         if (self.window or 0) > self.max_steps and not self.test_size:
             raise InputError(
                 "{window} must not be above {max_steps}",
