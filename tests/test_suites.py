@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_params, first_table, rows_of, run
+from helpers import first_params, first_table, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.experiment import CONDITIONS
 from jaxrnn.problems import PAPER, settled
 from jaxrnn.store.rows import make_settings, read_rows
-from jaxrnn.training.parts import num_weights, parts_of
+from jaxrnn.training.parts import num_weights
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
 # What the sources printed, in a copy of its own.
