@@ -143,7 +143,7 @@ def test_a_wrong_batch_size_is_one_sentence(monkeypatch):
     small = replace(SMALL, window=10)
     with pytest.raises(InputError, match="batch-size 0 must be at least 1"):
         replace(small, batch_size=0)
-    with pytest.raises(InputError, match="batch-size 2.5 must be a whole number"):
+    with pytest.raises(InputError, match=r"batch-size 2\.5 must be a whole number"):
         replace(small, batch_size=2.5)
     with pytest.raises(InputError, match="batch-size 11 must not be above max-steps 10"):
         replace(small, batch_size=11, max_steps=10)

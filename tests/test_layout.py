@@ -11,17 +11,7 @@ import faults
 PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
-FLOORS = [
-    "errors",
-    "options",
-    "options",
-    "machine",
-    "outcome",
-    "experiment",
-    "names",
-    "nets",
-    "problems",
-]
+FLOORS = ["errors", "options", "machine", "outcome", "experiment", "names", "nets", "problems"]
 FLOORS += ["training", "store", "report", "trained", "inspection", "sweeps", "scorecard", "cli"]
 FLOORS += ["__main__"]
 NEVER = {("store", "training"), ("report", "training"), ("problems", "nets")}

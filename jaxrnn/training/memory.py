@@ -1,5 +1,4 @@
-"""Checks that a run fits into the available memory: before its program is compiled by the shapes of
-its arrays, and afterwards by XLA's own figures."""
+"""Checks that a run fits into memory: by shapes before it is compiled, by XLA's figures after."""
 
 import math
 import warnings
