@@ -258,7 +258,7 @@ def test_layers_that_pass_on_hidden_units_have_one_output_layer_and_learn():
     experiment = Experiment(
         cell="simple_rnn", length=4, hidden_size=6, layers=3, stack_hidden=True, trials=3, window=20
     )
-    shapes = jax.eval_shape(lambda: first_params(experiment))
-    assert [layer.input_weights.shape for layer in shapes] == [(4, 6), (6, 6), (6, 6)]
-    assert [layer.output_weights.shape for layer in shapes] == [(6, 0), (6, 0), (6, 4)]
+    params = first_params(experiment)
+    assert [layer.input_weights.shape for layer in params] == [(4, 6), (6, 6), (6, 6)]
+    assert [layer.output_weights.shape for layer in params] == [(6, 0), (6, 0), (6, 4)]
     assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}

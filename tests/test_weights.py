@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import test_last_params
 from helpers import first_params, rows_of, run
 
 from jaxrnn import Experiment, InputError, load_weights, run_trials
@@ -31,7 +30,18 @@ from jaxrnn.training.saved import fitted
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
-TESTED = replace(settled(test_last_params.TESTED), name="mine", trials=3)
+TESTED = settled(
+    Experiment(
+        name="mine",
+        length=5,
+        cell="simple_rnn",
+        hidden_size=6,
+        trials=3,
+        window=60,
+        max_steps=400,
+        final_test=20,
+    )
+)
 SMALL = Experiment(
     length=4, cell="simple_rnn", hidden_size=3, trials=2, window=5, max_steps=30, threshold=0.01
 )
