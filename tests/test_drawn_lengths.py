@@ -233,20 +233,6 @@ def test_what_guessing_gets_right_is_the_mean_over_the_lengths():
     assert TASKS["adding"](40, shortest=11).guessing == pytest.approx(np.mean(each))
 
 
-TRAINED = Experiment(
-    task="two_sequence",
-    task_options={"shortest": 4},
-    length=12,
-    test_lengths=(8, 20),
-    optimizer="clipped_adam",
-    learning_rate=0.02,
-    trials=2,
-    hidden_size=4,
-    batch_size=8,
-    max_steps=20_000,
-)
-
-
 def test_a_net_is_trained_on_drawn_lengths_and_tested_at_whole_ones():
     trained = Experiment(
         task="two_sequence", task_options={"shortest": 4}, length=12, test_lengths=(8, 20)
