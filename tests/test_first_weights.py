@@ -1,5 +1,5 @@
-"""The first weights of cells, as their sources have them, and their options; gates open and shut,
-and memories that nothing drives."""
+"""The first weights of cells, as their sources have them, their options, and memories that nothing
+drives."""
 
 from functools import partial
 
@@ -68,10 +68,9 @@ def test_s6_begins_as_mambas_code_does():
 
 
 def test_rwkv_begins_as_the_first_layer_of_its_code():
-    params = first("rwkv", 4)
+    params, share = first("rwkv", 4), np.arange(4) / 4
     np.testing.assert_allclose(params.decay, -5 + 8 * (np.arange(4) / 3) ** 0.7, rtol=1e-6)
     np.testing.assert_allclose(params.bonus - np.log(0.3), [0, 0.5, -0.5, 0], atol=1e-6)
-    share = np.arange(4) / 4
     np.testing.assert_allclose(params.mixing, [share**0.5, share, share], rtol=1e-6)
 
 
@@ -226,17 +225,16 @@ def test_a_setting_changes_the_biases_of_its_gate_or_scales_what_is_drawn(
 def test_chrono_makes_every_cell_keep_what_it_has():
     far = first("gated_delta_net", 8, chrono(1000)).gate_bias[1]
     assert far < first("gated_delta_net", 8, chrono(3)).gate_bias[1] - 1
-    f, i, k = np.split(first("min_lstm", 500, chrono(100)).bias, 3)
+    f, i, k = np.split(first("min_lstm", 100, chrono(100)).bias, 3)
     np.testing.assert_array_equal(f, -i)
     assert (k == 0).all()
-    size, num_steps = 2000, 101
+    size = 200
     for name, sign in (("janet", 1), ("ugrnn", 1), ("mgu", -1), ("min_gru", -1)):
-        params = first(name, size, chrono(num_steps))
+        params = first(name, size, chrono(101))
         gate, candidate = np.split(params.bias, 2)
         # exp of them uniform on [1, 100]
         times = np.exp(sign * gate)
-        assert times.min() >= 1 - 1e-5
-        assert times.max() <= 100 * (1 + 1e-5)
+        assert 1 - 1e-5 <= times.min() <= times.max() <= 100 * (1 + 1e-5)
         assert times.mean() == pytest.approx(50.5, abs=4 * 99 / np.sqrt(12 * size))
         np.testing.assert_array_equal(candidate, np.zeros(size))
         # In a step of no input from h = 1 to the candidate 0, of weights 0, a part 1 / u is lost.
@@ -244,20 +242,6 @@ def test_chrono_makes_every_cell_keep_what_it_has():
         step = jax.jit(CELLS[name](I, size, O).step)
         h, _ = step(zeros, np.ones(size, np.float32), np.zeros(I, np.float32))
         np.testing.assert_allclose(h, times / (1 + times), rtol=1e-5)
-
-
-# Gates open and shut, and what nothing drives
-
-
-@pytest.mark.parametrize("name", ["janet", "ugrnn", "mgu"])
-def test_open_and_shut_gates_have_finite_values_and_gradients(name):
-    cell = CELLS[name](I, 3, O)
-    params = jax.tree.map(lambda leaf: 1e4 * np.asarray(leaf), random_params(cell))
-    xs = np.random.default_rng(0).standard_normal((50, I)).astype(np.float32)
-    run = jax.jit(jax.value_and_grad(lambda params: jnp.mean(unroll(cell, params, xs)[1] ** 2)))
-    value, gradients = run(params)
-    assert value > 0
-    assert all(np.isfinite(leaf).all() for leaf in (value, *jax.tree.leaves(gradients)))
 
 
 def test_undriven_oscillators_are_damped():
