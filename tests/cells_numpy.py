@@ -54,14 +54,13 @@ def of_input(net: Net, gate: str, x: np.ndarray) -> np.ndarray:
 # outputs see where that is not the state's first array.
 
 
-def simple_rnn(net, x, h):
-    h = np.tanh(pre(net, "candidate", x, h))
+def simple_rnn(net, x, h, activation=np.tanh):
+    h = activation(pre(net, "candidate", x, h))
     return {"candidate": h}, (h,)
 
 
 def irnn(net, x, h):
-    h = np.maximum(pre(net, "candidate", x, h), 0.0)
-    return {"candidate": h}, (h,)
+    return simple_rnn(net, x, h, lambda a: np.maximum(a, 0.0))
 
 
 def ind_rnn(net, x, h):

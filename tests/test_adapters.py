@@ -179,8 +179,8 @@ def test_each_solves_a_short_length(name, monkeypatch):
 class Counting(nnx.GRUCell):
     """A cell with a number that is no parameter."""
 
-    def __init__(self, num_inputs, hidden_size, rngs):
-        super().__init__(num_inputs, hidden_size, rngs=rngs)
+    def __init__(self, *sizes, rngs):
+        super().__init__(*sizes, rngs=rngs)
         self.calls = nnx.BatchStat(jnp.zeros(()))
 
 
@@ -204,16 +204,11 @@ class Numbered(eqx.nn.GRUCell):
 
 
 REFUSED = {
-    "calls is a BatchStat": lambda: from_nnx(lambda rngs: Counting(7, 6, rngs), *SIZES),
+    "calls is a BatchStat": lambda: from_nnx(lambda rngs: Counting(7, 6, rngs=rngs), *SIZES),
     "not params, sums": lambda: from_linen(Summing(6), *SIZES),
     "not of int32": lambda: from_equinox(lambda key: Numbered(7, 6, key=key), *SIZES),
     "from_nnx's cell gives hidden units of shape (4,), not (6,)": lambda: from_nnx(
         lambda rngs: nnx.GRUCell(7, 4, rngs=rngs), *SIZES
-    ),
-    "from_equinox's cell gives hidden units of shape (4,)": lambda: from_equinox(
-        lambda key: eqx.nn.LSTMCell(7, 4, key=key),
-        *SIZES,
-        initial_state=lambda _: (jnp.zeros(4),) * 2,
     ),
 }
 

@@ -150,7 +150,6 @@ def test_gate_biases_stand_where_they_are_asked_for():
     assert abs(bias[4:]).max() <= 1
     for arguments, sentence in (
         (biases | {"hidden_size": 3, "block_size": 2}, "must be one for each of 3"),
-        ({"block_size": 0}, "block_size 0 must be at least 1"),
         ({"block_size": 1, "hidden_bias": "some"}, "unknown hidden_bias 'some': choose from all,"),
         (
             {"block_size": 1, "hidden_bias": "none", "input_biases": (-1.0,)},
