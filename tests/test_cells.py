@@ -12,6 +12,7 @@ from helpers import (
     FLOAT64,
     KINDS,
     assert_trees_close,
+    first_params,
     net_of,
     of_kind,
     plain,
@@ -30,6 +31,7 @@ from jaxrnn.nets import CELLS, stack, unroll
 from jaxrnn.nets.gated import gated
 from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import cross_entropy
+from jaxrnn.training.runner import run_trials
 from jaxrnn.training.trial import Settings, TrainState, build
 
 # Against the notebook: its two nets, single with 20 units and stacked with 10.
@@ -236,3 +238,13 @@ def test_hidden_units_that_are_no_array_cannot_be_passed_on():
         build(Experiment(cell="lru", layers=2, stack_hidden=True))
     with pytest.raises(InputError, match="stack-hidden needs layers of at least 2"):
         Experiment(stack_hidden=True)
+
+
+def test_layers_that_pass_on_hidden_units_have_one_output_layer_and_learn():
+    experiment = Experiment(
+        cell="simple_rnn", length=4, hidden_size=6, layers=3, stack_hidden=True, trials=3, window=20
+    )
+    params = first_params(experiment)
+    assert [layer.input_weights.shape for layer in params] == [(4, 6), (6, 6), (6, 6)]
+    assert [layer.output_weights.shape for layer in params] == [(6, 0), (6, 0), (6, 4)]
+    assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}
