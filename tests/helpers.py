@@ -1,11 +1,9 @@
 """What several tests use: nets with random weights, their gradients, programs that run once, a
 checkpoint in memory, rows by hand, and the command line in this process."""
 
-import io
 import json
 import lzma
 import sys
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -286,23 +284,6 @@ def drawn_from(task: Task, num: int, seed: int = 0) -> Sequence:
         assert 0 <= symbols.min() <= symbols.max() < size
     assert drawn.judged_targets is None
     return drawn
-
-
-def claim(path: Path, name: str, count: int, lies: bool) -> None:
-    """Let the header of an array of an .npz file claim so many numbers; the archive ``lies``, too,
-    or has as few bytes as there are."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    del arrays[name]
-    np.savez(path, **arrays)
-    header = io.BytesIO()
-    fields = {"descr": "<f8", "fortran_order": False, "shape": (count,)}
-    np.lib.format.write_array_header_1_0(header, fields)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(f"{name}.npy", header.getvalue() + bytes(80))
-        if lies:
-            size = len(header.getvalue()) + 8 * count
-            archive.getinfo(f"{name}.npy").file_size = size
 
 
 class Accelerator:
