@@ -91,7 +91,9 @@ def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, 
         steps, one = ends(solved, 3), {"role": "-search", "learning_rate": rate}
         rows += trials("adding", "lstm", 64, steps[:1], **one)
         rows += trials("adding", "lstm", 64, steps[1:], **one, seed=1001)  # the play-off's
-        # A longer lag has decided nothing, neither in the rungs nor in the pilot.
+        # Two lags decide nothing: the one that none has solved, and the one of the pilot alone.
+        for seed in (1000, 1001):
+            rows += trials("adding", "lstm", 128, [None], **one, seed=seed)
         rows += trials("adding", "lstm", 256, ends(2 * (rate == 0.01), 2), **one)
     # What left the search earlier is no finalist.
     net = only(rows + trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04))
