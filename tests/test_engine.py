@@ -14,9 +14,10 @@ from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make
 from jaxrnn.training.tests import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
-pytestmark = pytest.mark.usefixtures("as_users_have_it")
+rounding = pytest.mark.usefixtures("as_users_have_it")
 
 
+@rounding
 @pytest.mark.parametrize("cell", [pytest.param("simple_rnn", marks=pytest.mark.slow), "lstm"])
 @pytest.mark.parametrize("length", [8, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, length):
@@ -34,6 +35,7 @@ def test_a_trial_in_a_batch_computes_what_it_computes_alone_to_the_bit(cell, len
         np.testing.assert_array_equal(errors(few), together[:, few])
 
 
+@rounding
 def test_chunks_of_a_run_equal_one_long_chunk():
     trial, lanes = build(STREAK), lanes_of(STREAK)
     whole = make_program(trial, 120, ONE_DEVICE)
@@ -72,6 +74,7 @@ def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
     assert chunk.memory(lanes) == sum(chunk.updates.memory(lanes)) + sum(drawing)
 
 
+@rounding
 def test_only_the_lanes_that_begin_get_first_weights():
     trial, lanes = build(STREAK), lanes_of(STREAK)
     program = make_program(trial, 10, ONE_DEVICE)
@@ -85,6 +88,7 @@ def test_only_the_lanes_that_begin_get_first_weights():
         jax.tree.map(np.testing.assert_array_equal, of_trial(state.params, lane), expected)
 
 
+@rounding
 def test_first_weights_do_not_depend_on_how_many_are_drawn_nor_on_the_device():
     init, on = build(STREAK).init, jax.devices()
 
@@ -104,6 +108,7 @@ def test_first_weights_do_not_depend_on_how_many_are_drawn_nor_on_the_device():
     assert first_states(init, on[1:]) is first_states(init, on)
 
 
+@rounding
 def test_a_lane_stands_still_from_its_stop_on():
     stop = np.array([0, 3, 30, 12, NEVER], np.int32)
     lanes = lanes_of(WINDOW)._replace(stop=stop)
@@ -120,6 +125,7 @@ def test_a_lane_stands_still_from_its_stop_on():
         jax.tree.map(close, of_trial(state.params, lane), of_trial(after[steps], lane))
 
 
+@rounding
 @pytest.mark.parametrize("num_devices", [1, 2])
 def test_a_trial_has_its_sequences_however_many_lanes_there_are(num_devices):
     experiment = replace(STREAK, trials=28)  # more than a program draws for at a time

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import jax
 import pytest
-from helpers import ADAM, STREAK, WINDOW, promotion
+from helpers import ADAM, STREAK, promotion
 
 from jaxrnn import Experiment, run_trials
 from jaxrnn.experiment import PER_TRIAL
@@ -129,7 +129,7 @@ def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_t
     monkeypatch.setattr(LaneTable, "narrower", lambda *arguments: None)
     some = [
         replace(STREAK, task="parity", initializer="xavier", length=length, trials=trials)
-        for length, trials in ((5, 5), (6, 5), (7, 9), (8, 2))
+        for length, trials in ((5, 5), (6, 9), (7, 2))
     ]
     for one in some:
         build(one)  # which runs the task, as a check
@@ -178,13 +178,12 @@ def test_so_many_programs_are_held_those_of_last(monkeypatch):
     assert held == {build(one)._replace(init=None), build(three)._replace(init=None)}
 
 
-@pytest.mark.parametrize("experiment", [WINDOW, ADAM], ids=["sgd", "adam"])
-def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials(experiment):
-    with promotion(experiment):
-        alone = run_trials(replace(experiment, trials=4))
+def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials():
+    with promotion(ADAM):
+        alone = run_trials(replace(ADAM, trials=4))
         programs.forget_programs()
-        run_trials(experiment, devices=jax.devices()[:1])  # for five lanes on one
-        assert run_trials(replace(experiment, trials=4)) == alone
+        run_trials(ADAM, devices=jax.devices()[:1])  # for five lanes on one
+        assert run_trials(replace(ADAM, trials=4)) == alone
         (key,) = programs._held
         assert len(key[2]) == 1
 
@@ -197,6 +196,7 @@ def test_no_more_trials_ride_at_once_than_were_asked_for():
     assert sorted(compiled())[-1] == 5
 
 
+@pytest.mark.slow
 def test_a_search_and_its_report_share_the_programs_one_an_optimizer(tmp_path, events):
     with jax.numpy_dtype_promotion("standard"):
         run_scorecard(["gru"], ["noise_free"], tmp_path, Protocol(max_steps=1000))
