@@ -33,19 +33,21 @@ def test_combinations_are_numbered_with_the_last_setting_first():
     assert product(BASE, {}) == replace(BASE, name="grid")
 
 
-def test_the_lanes_asked_for_are_those_trained_at_once(tmp_path, monkeypatch, capsys):
+def test_every_command_that_trains_takes_the_lanes_and_keeps_the_weights_asked_for(
+    tmp_path, monkeypatch, capsys
+):
     asked = []
 
-    def run_none(members, *, lanes, **options):
-        asked.append(lanes)
+    def run_none(members, *, lanes, keep_params, **options):
+        asked.append((lanes, keep_params))
         raise InputError("that will do")
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
-    for flags in ([], ["--lanes", "3"]):
-        for words in (["sweep", "--lengths", "4"], ["grid", "--clip", "1", "5"], ["paper", "3a"]):
-            assert run(*words, *flags, "--out", tmp_path) == 2
+    for words in ("sweep --lengths 4 --cells lstm", "grid --clip 1 5", "paper 3a"):
+        for flags in ("", " --lanes 3", " --keep-weights"):
+            assert run(*(words + flags).split(), "--out", tmp_path) == 2
             assert capsys.readouterr().err == "jaxrnn: that will do\n"
-    assert asked == [None] * 3 + [3] * 3
+    assert asked == [(None, False), (3, False), (None, True)] * 3
 
 
 @pytest.fixture

@@ -331,17 +331,3 @@ def test_inspect_imports_no_part_that_only_the_file_names(tmp_path, monkeypatch,
     assert not Path("imported").exists()
     assert run("inspect", "measured", "--measure", "evil.py:errors") == 2
     assert Path("imported").exists()
-
-
-def test_every_command_that_trains_keeps_weights_where_asked(tmp_path, monkeypatch):
-    asked = []
-
-    def run_none(experiment, *, keep_params, **options):
-        asked.append(keep_params)
-        raise InputError("that will do")
-
-    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
-    for words in ("sweep --lengths 4 --cells lstm", "grid --clip 1 5", "paper 3a"):
-        for flags in ([], ["--keep-weights"]):
-            assert run(*words.split(), *flags, "--out", tmp_path) == 2
-    assert asked == [False, True] * 3
