@@ -19,7 +19,7 @@ from helpers import (
     random_vectors,
 )
 
-from jaxrnn import CELLS, Experiment, InputError, run_trials, stack, unroll, xavier
+from jaxrnn import CELLS, InputError, stack, unroll, xavier
 from jaxrnn.nets.adapters import from_equinox, from_linen, from_nnx
 from jaxrnn.nets.base import taking_symbols
 from jaxrnn.nets.gated import GatedParams
@@ -164,16 +164,6 @@ def test_weights_and_states_are_of_jaxs_default_type_and_symbols_act_as_vectors(
     ys = run(random_params(net), symbols)[1]
     vectors = np.eye(NUM_INPUTS, dtype=np.float32)[symbols]
     np.testing.assert_array_equal(ys, run(random_params(net), vectors)[1])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FEW)
-def test_each_solves_a_short_length(name, monkeypatch):
-    monkeypatch.setitem(CELLS, "theirs", BUILDERS[name])
-    short = {"length": 4, "trials": 2, "hidden_size": 10, "max_steps": 6000}
-    outcomes = run_trials(Experiment(cell="theirs", initializer="xavier", **short))
-    assert [outcome.status for outcome in outcomes] == ["solved", "solved"]
-    assert all(1000 <= outcome.solved_at + 1 < 6000 for outcome in outcomes)
 
 
 class Counting(nnx.GRUCell):

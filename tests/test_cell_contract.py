@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from functools import cache, partial
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import cells_numpy
@@ -197,29 +196,6 @@ def test_several_steps_at_once_give_the_same(kind, monkeypatch):
             ours = results_and_gradients(build(kind), params, state, symbols, 4)
             assert_trees_close(ours, expected, **FLOAT64)
             assert {"apart", "by_product"} <= set(chosen)
-
-
-@over(NETS, FEW)
-def test_rows_of_a_batch_do_not_touch_each_other(kind):
-    cell = case(kind).cell
-    run_batch = jax.jit(jax.vmap(partial(unroll, cell)))
-
-    def stacked(trees: list) -> Any:
-        return jax.tree.map(lambda *rows: np.stack(rows), *trees)
-
-    params = [random_params(cell, seed) for seed in range(3)]
-    xs = [random_vectors(SHAPE, seed) for seed in range(3)]
-    batch = run_batch(stacked(params), stacked(xs))
-    for row in range(3):
-        alone = run(cell, params[row], xs[row])
-        # float32, and a batch multiplies in another order.
-        assert_trees_close(jax.tree.map(itemgetter(row), batch), alone, **FLOAT32)
-    poisoned = run_batch(
-        stacked([*params[:2], jax.tree.map(lambda a: a * np.nan, params[2])]), stacked(xs)
-    )
-    assert np.isnan(poisoned[1][2]).all()
-    for row in range(2):
-        assert_trees_close(*(jax.tree.map(itemgetter(row), b) for b in (poisoned, batch)), 0, 0)
 
 
 def test_unroll_starts_from_the_initial_state_of_the_cell():

@@ -154,18 +154,6 @@ def test_matrix_products_have_full_precision_unless_chosen_otherwise(chosen, pre
         assert f"precision = [{precision}, {precision}]" in product
 
 
-def test_lanes_of_an_experiment_are_its_trials_at_step_0_under_their_own_settings():
-    experiment = Experiment(trials=3, learning_rate=(0.1, 0.2, 0.3))
-    lanes = lanes_of(experiment)
-    np.testing.assert_array_equal(lanes.trial, [0, 1, 2])
-    np.testing.assert_array_equal(lanes.update, [0, 0, 0])
-    some = lanes_of(experiment, [2, 0, 2, 1])
-    np.testing.assert_array_equal(some.trial, [2, 0, 2, 1])
-    rates = np.array([0.3, 0.1, 0.3, 0.2], some.settings.learning_rate.dtype)
-    np.testing.assert_array_equal(some.settings.learning_rate, rates)
-    assert {lanes.trial.dtype, lanes.update.dtype, some.trial.dtype} == {np.dtype(np.int32)}
-
-
 def test_a_test_is_traced_once_even_if_jax_forgets_its_programs():
     assert not make_program(build(STREAK), 3, ONE_DEVICE).tests
     trial, lanes = build(BY_TEST), lanes_of(BY_TEST)
