@@ -43,7 +43,7 @@ def errors_on(stream, count, length=None):
 
 def test_every_test_is_taken_with_the_weights_that_a_trials_last_update_left():
     # Errors lie around the threshold at the other lengths, too.
-    base = replace(WINDOW, trials=8, threshold=0.15)
+    base = replace(WINDOW, trials=8, threshold=0.07)
     outcomes = run_trials(replace(base, test_lengths=[15, 9, 15]), keep_params=True)
     solved = [outcome for outcome in outcomes if outcome.status == "solved"]
     assert len(solved) >= 4
@@ -60,10 +60,10 @@ def test_every_test_is_taken_with_the_weights_that_a_trials_last_update_left():
         assert "params" not in repr(outcome)
         assert outcome.correct_at is None  # one criterion, not two
         errors = final_errors(outcome.trial, own)
-        assert outcome.final_wrong == (errors > 0.15).sum()
+        assert outcome.final_wrong == (errors > 0.07).sum()
         assert outcome.final_error == pytest.approx(errors.mean(), abs=1e-5)
         # A length that stands twice counts once.
-        wrong = tuple((errors_at(outcome.trial, own) > 0.15).sum() for errors_at in at_lengths)
+        wrong = tuple((errors_at(outcome.trial, own) > 0.07).sum() for errors_at in at_lengths)
         assert outcome.wrong_at_lengths == wrong
 
 
