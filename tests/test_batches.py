@@ -1,14 +1,14 @@
 """Batches: what an update by several sequences is, and what does not depend on their number."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import BY_TEST, FLOAT64, assert_trees_close, first_params, settings_of_one
+from helpers import BY_TEST, FLOAT64, assert_trees_close, settings_of_one
 
 from jaxrnn import Experiment, InputError, run_trials
 from jaxrnn.inspection import trained_params
@@ -30,17 +30,22 @@ SMALL = settled(
 )
 
 
-def by_hand(experiment, trial):
-    """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
-    a window: the rule in so many words, sequence by sequence."""
+@cache
+def programs(experiment):
+    """What draws the sequences of an update, and a trial's own two functions."""
     size, built = experiment.batch_size, build(experiment)
     draw = build(replace(experiment, batch_size=1)).draw  # the sequences are those of any size
 
-    @jax.jit
     def sequences(key, update):
         return jax.vmap(partial(draw, key))(size * update + np.arange(size, dtype=np.int32))
 
-    init, update = jax.jit(built.init), jax.jit(built.update)
+    return jax.jit(sequences), jax.jit(built.init), jax.jit(built.update)
+
+
+def by_hand(experiment, trial):
+    """(Status, steps, solved at, last above, errors, last weights) of a trial without a failure for
+    a window: the rule in so many words, sequence by sequence."""
+    sequences, init, update = programs(experiment)
     key, settings = trial_key(experiment.seed, trial), settings_of_one(experiment)
     state, errors, last_above = init(key, settings), [], 0
     for number in range(10**6):
@@ -119,26 +124,6 @@ def test_errors_count_one_by_one_and_a_trial_ends_within_an_update(experiment):
         jax.tree.map(np.testing.assert_array_equal, one.params, replayed)
 
 
-def test_a_test_set_is_looked_at_after_the_updates_that_test_every_takes():
-    experiment = replace(BY_TEST, batch_size=8)  # every 20 sequences: after 24
-    ends = {one.steps for one in run_trials(experiment) if one.status == "solved"}
-    assert ends
-    assert all(steps % 24 == 0 for steps in ends)
-    rule = "must be at least 24, the sequences before the first look at the test set"
-    with pytest.raises(InputError, match=f"max-steps 20 {rule}"):
-        replace(experiment, max_steps=20)
-
-
-def test_units_join_with_the_first_update_that_begins_late_enough():
-    experiment = replace(SMALL, join_at=6, max_steps=100, window=100)  # sequence 8 on
-    assert experiment.updates(experiment.join_at) == 2
-    before = first_params(experiment)
-    for steps, moves in ((8, False), (12, True)):
-        after = trained_params(experiment, 0, steps)
-        changed = np.any(after.recurrent_weights != before.recurrent_weights)
-        assert changed == moves, steps
-
-
 def test_a_wrong_batch_size_is_one_sentence(monkeypatch):
     small = replace(SMALL, window=10)
     with pytest.raises(InputError, match="batch-size 0 must be at least 1"):
@@ -147,6 +132,9 @@ def test_a_wrong_batch_size_is_one_sentence(monkeypatch):
         replace(small, batch_size=2.5)
     with pytest.raises(InputError, match="batch-size 11 must not be above max-steps 10"):
         replace(small, batch_size=11, max_steps=10)
+    rule = "must be at least 24, the sequences before the first look at the test set"
+    with pytest.raises(InputError, match=f"max-steps 20 {rule}"):
+        replace(BY_TEST, batch_size=8, max_steps=20)
     monkeypatch.setattr("jaxrnn.training.memory.free_memory", lambda: 2e9)
     long = replace(SMALL, cell="lstm", length=1000, hidden_size=128, batch_size=1)
     check_memory(long, lanes=3)

@@ -35,7 +35,7 @@ RANGES = {  # shortest, length and other options
 
 @cache
 def drawn(name, **more):
-    """Sequences of a task, and the length of each."""
+    """Sequences of a task, and the length of each, uniform from the shortest to the longest."""
     shortest, length, options = RANGES[name]
     task = TASKS[name](length, shortest=shortest, **options, **more)
     keys = jax.random.split(jax.random.key(3), NUM)
@@ -43,23 +43,16 @@ def drawn(name, **more):
     sequences, lengths = jax.device_get(
         jax.jit(jax.vmap(lambda key: (task.draw(key), draw_length(key))))(keys)
     )
+    counts, kinds = np.bincount(lengths, minlength=length + 1), length + 1 - shortest
+    assert not counts[:shortest].any()
+    chi_square = np.sum((counts[shortest:] - NUM / kinds) ** 2) / (NUM / kinds)
+    assert chi_square < kinds + 5 * np.sqrt(2 * kinds)
     each = [jax.tree.map(lambda leaf, k=k: leaf[k], sequences) for k in range(NUM)]
     return list(zip(each, lengths.tolist(), strict=True))
 
 
 def test_every_task_but_one_takes_the_option():
     assert set(TASKS) - set(RANGES) == {"embedded_reber"}  # whose strings end by its grammar
-
-
-@pytest.mark.parametrize("name", RANGES)
-def test_lengths_are_uniform_from_the_shortest_to_the_longest(name):
-    shortest, length, _ = RANGES[name]
-    counts = np.bincount([one for _, one in drawn(name)], minlength=length + 1)
-    assert not counts[:shortest].any()
-    kinds = length + 1 - shortest
-    expected = NUM / kinds
-    chi_square = np.sum((counts[shortest:] - expected) ** 2) / expected
-    assert chi_square < kinds + 5 * np.sqrt(2 * kinds)
 
 
 def ends(sequence, least, most):
@@ -217,15 +210,6 @@ def test_parity_and_group_words():
     for sequence, length in drawn("group_words"):
         states = accumulate(sequence.inputs[:length], lambda s, g: table[s, g])
         assert sequence.targets[:length].tolist() == list(states)
-
-
-@pytest.mark.parametrize("name", ["noise_free", "adding", "copying", "parity"])
-def test_a_single_length_is_the_task_without_the_option(name):  # a function each that draws
-    _, length, options = RANGES[name]
-    alone, one = (TASKS[name](length, **options, **more) for more in ({}, {"shortest": length}))
-    for a, b in zip(*(jax.jit(task.draw)(KEY) for task in (alone, one)), strict=True):
-        if a is not None and b is not None:
-            np.testing.assert_array_equal(a, b)
 
 
 def test_what_guessing_gets_right_is_the_mean_over_the_lengths():

@@ -29,7 +29,7 @@ KEPT = (
     ("part", "name"),
     [
         ("cell", "antisymmetric.py:antisymmetric"),
-        ("cell", "equinox_cells.py:gru"),
+        pytest.param("cell", "equinox_cells.py:gru", marks=pytest.mark.slow),
         ("cell", "equinox_cells.py:lstm"),
         ("cell", "claims.py:lstm_chrono"),
         ("task", "custom_task.py:recall"),
@@ -71,7 +71,7 @@ def test_no_two_readings_are_the_same_and_those_with_updates_after_each_step_are
 @pytest.mark.parametrize(
     ("experiment", "words", "at"),
     [
-        ("1", "full-gradient", 7000),
+        pytest.param("1", "full-gradient", 7000, marks=pytest.mark.slow),
         ("2b", "g-bipolar last-step", 7000),
         ("2b", "as jaxrnn reads it", 0),  # before the cell joins
     ],

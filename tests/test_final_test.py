@@ -41,23 +41,30 @@ def errors_on(stream, count, length=None):
     return errors
 
 
-@pytest.mark.parametrize("experiment", [WINDOW, BY_TEST], ids=["window", "test"])
-def test_the_final_test_is_taken_with_the_weights_that_a_trials_last_update_left(experiment):
-    experiment = replace(experiment, trials=8)
-    outcomes = run_trials(experiment, keep_params=True)
+def test_every_test_is_taken_with_the_weights_that_a_trials_last_update_left():
+    # Errors lie around the threshold at the other lengths, too.
+    base = replace(WINDOW, trials=8, threshold=0.07)
+    outcomes = run_trials(replace(base, test_lengths=[15, 9, 15]), keep_params=True)
     solved = [outcome for outcome in outcomes if outcome.status == "solved"]
     assert len(solved) >= 4
     assert len({outcome.steps for outcome in solved}) > 1
-    params = params_after(experiment, {outcome.steps for outcome in outcomes})
+    assert len({outcome.wrong_at_lengths for outcome in outcomes}) > 1
+    # The tests change nothing of the training.
+    alone = replace(base, final_test=0)
+    params = params_after(alone, {outcome.steps for outcome in outcomes})
     final_errors = errors_on(stream=3, count=40)
+    at_lengths = [errors_on(stream=4, count=1000, length=length) for length in (15, 9)]
     for outcome in outcomes:
         own = of_trial(params[outcome.steps], outcome.trial)
         jax.tree.map(np.testing.assert_array_equal, outcome.params, own)
         assert "params" not in repr(outcome)
+        assert outcome.correct_at is None  # one criterion, not two
         errors = final_errors(outcome.trial, own)
-        assert outcome.final_wrong == (errors > 0.2).sum()
-        assert experiment.test_size or outcome.correct_at is None  # one criterion, not two
+        assert outcome.final_wrong == (errors > 0.07).sum()
         assert outcome.final_error == pytest.approx(errors.mean(), abs=1e-5)
+        # A length that stands twice counts once.
+        wrong = tuple((errors_at(outcome.trial, own) > 0.07).sum() for errors_at in at_lengths)
+        assert outcome.wrong_at_lengths == wrong
 
 
 def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(monkeypatch):
@@ -72,41 +79,24 @@ def test_a_run_begun_without_keeping_may_keep_until_a_trial_has_ended(monkeypatc
 
 
 def test_a_test_set_of_its_own_decides_each_trial_at_fixed_steps():
-    looks = range(20, BY_TEST.max_steps + 1, 20)
-    params, test_errors = params_after(BY_TEST, set(looks)), errors_on(stream=2, count=24)
-    for outcome in run_trials(BY_TEST):
+    experiment = replace(BY_TEST, batch_size=8)  # every 20 sequences: after 24, 3 updates
+    looks = range(24, 601, 24)
+    params = params_after(experiment, {steps // 8 for steps in looks})
+    test_errors, final_errors = errors_on(stream=2, count=24), errors_on(stream=3, count=40)
+    outcomes = run_trials(experiment)
+    assert {outcome.status for outcome in outcomes} == {"solved", "unsolved"}
+    for outcome in outcomes:
         correct_at = solved_at = None
         for steps in looks:
-            errors = test_errors(outcome.trial, of_trial(params[steps], outcome.trial))
+            errors = test_errors(outcome.trial, of_trial(params[steps // 8], outcome.trial))
             if (errors > 0.2).sum() <= 1:
                 correct_at = steps - 1 if correct_at is None else correct_at
                 if errors.mean() < 0.05:
                     solved_at = steps - 1
                     break
         assert (outcome.correct_at, outcome.solved_at) == (correct_at, solved_at)
-
-
-def test_other_lengths_are_tested_with_the_weights_a_trial_ended_with():
-    base = replace(WINDOW, threshold=0.05, final_test=0)  # which errors lie around
-    outcomes = run_trials(replace(base, test_lengths=[15, 9, 15]))
-    assert len({outcome.wrong_at_lengths for outcome in outcomes}) > 1
-    params = params_after(base, {outcome.steps for outcome in outcomes})
-    for k, length in enumerate((15, 9)):
-        errors_at = errors_on(stream=4, count=1000, length=length)
-        for outcome in outcomes:
-            errors = errors_at(outcome.trial, of_trial(params[outcome.steps], outcome.trial))
-            assert outcome.wrong_at_lengths[k] == (errors > 0.05).sum()
-    # They change nothing else, and a length that stands twice counts once.
-    assert [replace(one, wrong_at_lengths=None) for one in outcomes] == run_trials(base)
-    assert {len(outcome.wrong_at_lengths) for outcome in outcomes} == {2}
-
-
-def test_the_tests_have_sequences_that_no_step_has():
-    trial, key = build(BY_TEST), trial_key(WINDOW.seed, 1)
-    params = first_params(BY_TEST, 1)
-    for test, stream, count in ((DECIDING, 2, 24), (FINAL, 3, 40)):
-        errors = jax.jit(dict(trial.tests)[test])(key, params)
-        np.testing.assert_allclose(errors, errors_on(stream, count)(1, params), rtol=1e-5)
+        errors = final_errors(outcome.trial, of_trial(params[steps // 8], outcome.trial))
+        assert outcome.final_wrong == (errors > 0.2).sum()
 
 
 def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
@@ -123,36 +113,21 @@ def test_a_test_set_of_the_task_is_the_one_that_a_net_is_tested_on():
     np.testing.assert_allclose(errors, jax.jit(jax.vmap(error))(parts.task.test_set()), rtol=1e-5)
 
 
-def with_final_tests(statuses, errors_of, lanes, **settings):
-    """Outcomes with their final tests: trials of these statuses, whose errors are a function of
-    their numbers."""
-    trials = np.arange(len(statuses))
-    experiment = replace(WINDOW, trials=len(statuses), **settings)
-    program = SimpleNamespace(
-        tests={FINAL: lambda params, lanes: errors_of(lanes.trial)}, put=lambda params: params
-    )
+def test_as_many_are_tested_at_once_as_were_trained_and_a_nan_is_wrong():
+    errors, widths = np.repeat(np.float32([np.arange(8) / 8]).T, 4, axis=1), []
+    errors[:2] = [[0.25, 0.125, 0.125, 0.5], [np.nan, 0.25, 0.2, 0.3]]  # one at the threshold
+
+    def errors_of(params, lanes):
+        widths.append(len(lanes.trial))
+        return errors[lanes.trial]
+
+    experiment = replace(WINDOW, trials=8, threshold=0.25)
+    program = SimpleNamespace(tests={FINAL: errors_of}, put=lambda params: params)
+    statuses = ["solved", "solved", "diverged", *["unsolved"] * 5]
     ended = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(statuses)]
-    kept = LastParams(np.zeros((len(statuses), 1)), trials)
-    return with_tests(experiment, ended, errors_at_end(experiment, program, kept, ended, lanes, 1))
-
-
-def test_no_more_trials_are_tested_at_once_than_were_trained():
-    widths = []
-
-    def errors_of(trials):
-        widths.append(len(trials))
-        return np.asarray(trials, float)[:, None] / 10
-
-    ends = with_final_tests(["solved", "diverged", *["unsolved"] * 6], errors_of, lanes=4)
+    kept = LastParams(np.zeros((8, 1)), np.arange(8))
+    ends = with_tests(experiment, ended, errors_at_end(experiment, program, kept, ended, 4, 1))
     assert widths == [4, 4]
-    assert [one.final_error for one in ends] == [0, None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-
-
-def test_an_error_at_the_threshold_is_right_and_a_nan_wrong():
-    errors = np.array([[0.25, 0.1, 0.1, 0.3], [np.nan, 0.25, 0.2, 0.3]], np.float32)
-    first, second = with_final_tests(
-        ["solved"] * 2, lambda trials: errors[trials], 3, threshold=0.25
-    )
-    assert (first.final_wrong, second.final_wrong) == (1, 2)
-    assert first.final_error == pytest.approx(0.1875)
-    assert second.final_error is None  # so that its row can be read back
+    assert [one.final_wrong for one in ends] == [1, 2, None, 4, 4, 4, 4, 4]
+    # No mean of a NaN, so that its row can be read back.
+    assert [one.final_error for one in ends] == [0.25, None, None, *(k / 8 for k in range(3, 8))]

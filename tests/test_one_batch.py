@@ -63,7 +63,7 @@ def saves_often(monkeypatch):
 
 
 # One trial of the second ends at once, all others go on for long.
-SLOW = [settled(replace(one, learning_rate=0.01)) for one in ALIKE]
+SLOW = [settled(replace(one, learning_rate=0.01, max_steps=200)) for one in ALIKE]
 SLOW[1] = replace(SLOW[1], learning_rate=(1e38, 0.01, 0.01))
 
 
@@ -113,7 +113,7 @@ def test_trials_that_wait_for_a_lane_lose_nothing(batches, tmp_path, saves_often
 
 def test_an_experiment_ends_with_its_last_trial(batches, tmp_path, saves_often):
     short, long = (
-        settled(replace(BASE, learning_rate=rate, threshold=0.01)) for rate in (1e38, 0.01)
+        settled(replace(BASE, learning_rate=rate, max_steps=200)) for rate in (1e38, 0.01)
     )
     told, tallies = [], {}
 

@@ -24,10 +24,14 @@ def options_of(builder, sizes=()):
     return list(signature(builder).parameters.values())[len(sizes) :]
 
 
-OPTIONS = [
-    pytest.param(builder, sizes, needed, one, id=f"{name}-{one.name}")
+BUILDERS = {
+    name: (builder, sizes, {k: v for k, v in needed.items() if k in signature(builder).parameters})
     for table, sizes, needed in TABLES
     for name, builder in table.items()
+}
+OPTIONS = [
+    pytest.param(builder, sizes, needed, one, id=f"{name}-{one.name}")
+    for name, (builder, sizes, needed) in BUILDERS.items()
     for one in options_of(builder, sizes)
 ]
 # Every range is broken by each of these.
@@ -50,9 +54,6 @@ def refusal(builder, sizes, needed, name, value):
 
 @pytest.mark.parametrize(("builder", "sizes", "needed", "one"), OPTIONS)
 def test_an_option_keeps_to_its_range(builder, sizes, needed, one):
-    needed = {
-        name: value for name, value in needed.items() if name in signature(builder).parameters
-    }
     rule = rule_of(one.annotation)
     assert rule is not None, "its type gives no range"
     if one.default is not one.empty:
@@ -108,7 +109,6 @@ ENDS = {
     "adding": {"shortest": (11, 10)},
     "group_words": {"group": ("S5", "S4")},
 }
-BUILDERS = {name: (table[name], *of) for table, *of in TABLES for name in table}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,6 @@ BUILDERS = {name: (table[name], *of) for table, *of in TABLES for name in table}
 )
 def test_a_range_ends_where_it_should(name, option, taken, refused):
     builder, sizes, needed = BUILDERS[name]
-    needed = {one.name: needed[one.name] for one in options_of(builder) if one.name in needed}
     assert refusal(builder, sizes, needed, option, taken) is None
     assert refusal(builder, sizes, needed, option, refused)
 
@@ -127,7 +126,6 @@ def test_a_range_ends_where_it_should(name, option, taken, refused):
     [
         ("steps", {"every": 3, "factor": -1}, "factor -1 must be a number between 0 and 1"),
         ("cosine", {"updates": 9, "final": np.inf}, "final inf must be a number from 0 to 1"),
-        ("clipped_sgd", {"momentum": 1.0}, "momentum 1.0 must be a number from 0 to below 1"),
         ("clipped_sgd", {"nesterov": True}, "nesterov needs a momentum above 0"),
         ("clipped_adam", {"eps": -1e-8}, "eps -1e-08 must be a number of at least 0"),
         ("copying", {"num_copied": 2.5}, "num_copied 2.5 must be a whole number"),

@@ -1,14 +1,12 @@
 """Schedules: the factor of the learning rate at each update, and the rate that a trial is trained
 with."""
 
-import dataclasses
 import math
 
 import jax
 import numpy as np
-import optax
 import pytest
-from helpers import first_params, params_after
+from helpers import params_after
 
 from jaxrnn import SCHEDULES, Experiment, run_trials
 from jaxrnn.errors import InputError
@@ -18,22 +16,13 @@ from jaxrnn.training.schedules import schedule_of
 def factors(num_updates=1000, **settings):
     """The factor at each update of a trial of 1,000 updates."""
     experiment = Experiment(max_steps=1000, window=10, **settings)
-    name = experiment.schedule
-    schedule = schedule_of(
-        experiment, SCHEDULES[name] if name in SCHEDULES else getattr(optax, name)
-    )
+    schedule = schedule_of(experiment, SCHEDULES[experiment.schedule])
     return np.asarray(jax.vmap(schedule)(np.arange(num_updates, dtype=np.int32)))
 
 
 def assert_is(actual, formula):
     expected = [formula(k) for k in range(len(actual))]
     np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-7)
-
-
-def test_the_rate_falls_in_steps_to_the_least():
-    options = {"every": 300, "factor": 0.5, "least": 0.2}
-    actual = factors(schedule="steps", schedule_options=options)
-    assert_is(actual, lambda k: max(0.2, 0.5 ** (k // 300)))
 
 
 def test_a_cosine_ends_where_a_trial_is_given_up():
@@ -85,14 +74,6 @@ number = 5
 '''
 
 
-def rates_of(experiment, num_updates):
-    """The rate of each update: how far a weight moves by an optimizer that moves it by the rate."""
-    moving = dataclasses.replace(experiment, optimizer="moving.py:one")
-    after = params_after(moving, range(1, num_updates + 1))
-    weights = [after[k].bias[0, 0] for k in range(1, num_updates + 1)]
-    return -np.diff([first_params(moving).bias[0], *weights])
-
-
 @pytest.fixture(autouse=True)
 def moving(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -105,9 +86,9 @@ def moving(tmp_path, monkeypatch):
         # Ours, any of optax and a user's own builder in a file.
         (
             "steps",
-            {"every": 5, "factor": 0.5},
+            {"every": 5, "factor": 0.5, "least": 0.2},
             4,
-            lambda k: (k + 1) / 4 if k < 4 else 0.5 ** ((k - 4) // 5),
+            lambda k: (k + 1) / 4 if k < 4 else max(0.2, 0.5 ** ((k - 4) // 5)),
         ),
         (
             "optax:exponential_decay",
@@ -119,24 +100,14 @@ def moving(tmp_path, monkeypatch):
     ],
 )
 def test_an_update_is_done_with_the_rate_of_its_number(schedule, options, warmup, factor):
-    experiment = Experiment(
-        schedule=schedule,
-        schedule_options=options,
-        warmup=warmup,
-        learning_rate=0.25,
-        **SMALL,
-    )
-    assert_is(rates_of(experiment, 20), lambda k: 0.25 * factor(k))
-
-
-def test_trials_with_rates_of_their_own_have_one_schedule():
-    rates = (0.5, 1.0, 2.0)
-    experiment = Experiment(schedule="cosine", learning_rate=rates, **SMALL)
-    together = run_trials(experiment)
+    rates = 0.25, 0.5, 1.0  # a trial's own
+    settings = {"schedule": schedule, "schedule_options": options, "warmup": warmup} | SMALL
+    moving = Experiment(**settings, learning_rate=rates, optimizer="moving.py:one")
+    after = params_after(moving, range(1, 21))
+    weights = [after[k].bias[:, 0] for k in range(1, 21)]  # which begin at 0
     for trial, rate in enumerate(rates):
-        alone = run_trials(dataclasses.replace(experiment, learning_rate=rate), only=[trial])
-        assert list(alone) == [together[trial]]
-    assert run_trials(dataclasses.replace(experiment, schedule="constant")) != together
+        moved = -np.diff([0.0, *(at[trial] for at in weights)])
+        assert_is(moved, lambda k, rate=rate: rate * factor(k))
 
 
 @pytest.mark.parametrize(

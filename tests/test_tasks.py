@@ -5,7 +5,7 @@ import doctest
 import importlib
 import pkgutil
 from collections import Counter
-from functools import cache, partial
+from functools import cache
 from itertools import combinations
 
 import jax
@@ -17,10 +17,9 @@ from helpers import SIGMAS, assert_uniform
 from jaxrnn import TASKS, Experiment, InputError, problems, run_trials
 from jaxrnn.problems import long_lag, reber, two_sequence
 from jaxrnn.training.compiling import CPU_OPTIONS
-from jaxrnn.training.objectives import loss_and_error
+from jaxrnn.training.objectives import half_squared_error_linear, squared_error
 from jaxrnn.training.parts import parts_of
 from jaxrnn.training.stopping import SOLVED, UNSOLVED, Rule, fold, start
-from jaxrnn.training.trial import build, trial_key
 
 NUM_KEYS = 4000
 KEY = jax.random.key(3)
@@ -418,14 +417,10 @@ def test_adding_halves(length):
 
 
 def test_adding_halves_is_judged_by_the_mean_squared_error():
-    task, sequences_drawn = sequences("adding_halves", 20)
+    task, drawn = sequences("adding_halves", 20)
     goal = parts_of(Experiment(task="adding_halves", length=20)).goal
-    targets = sequences_drawn.targets
-    ones = np.ones(targets.shape, np.float32)
-    judge = jax.jit(jax.vmap(lambda *of: loss_and_error(goal, *of)))
-    losses, errors = map(np.asarray, judge(ones, sequences_drawn))
-    np.testing.assert_allclose(errors, (targets[:, -1, 0] - 1) ** 2, atol=1e-6)
-    np.testing.assert_allclose(losses, errors / 2, atol=1e-6)
+    assert (goal.objective, goal.measure) == (half_squared_error_linear, squared_error)
+    errors = (drawn.targets[:, -1, 0] - 1) ** 2
     # (x1 + x2 - 1)^2 has mean 1/6 and fourth moment 1/15 about 0.
     bound = SIGMAS * np.sqrt((1 / 15 - 1 / 36) / NUM_KEYS)
     assert errors.mean() == pytest.approx(1 / 6, abs=bound)
@@ -527,8 +522,6 @@ def test_copying_has_the_papers_numbers_by_default():
     # 10 ln(8) / (100 + 20), as the paper's baseline; 14 symbols, noise and marker make 16 tokens.
     assert TASKS["copying"](100)[1:4] == (10, 9, 120)
     assert TASKS["selective_copying"](4096)[1:4] == (16, 16, 4096 + 32)
-    drawn = TASKS["selective_copying"](4096).draw(KEY)
-    assert ((drawn.inputs > 0) & (drawn.inputs < 15)).sum() == 16
 
 
 # All of them
@@ -552,27 +545,6 @@ def test_a_length_too_short_is_refused_with_the_least(name):
     with pytest.raises(InputError, match=f"^{message}$"):
         TASKS[name](least - 1)
     assert TASKS[name](least).num_steps >= 1
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "counted", "judged"),
-    [
-        ("selective_copying", {"num_symbols": 4, "num_copied": 3}, *[slice(-3, None)] * 2),
-        ("parity", {"every_step": True}, slice(None), slice(-1, None)),
-    ],
-)
-def test_a_net_is_trained_at_the_steps_that_count_and_judged_by_others(
-    name, options, counted, judged
-):
-    parts = parts_of(Experiment(task=name, task_options=options, length=5))
-    sequence = jax.tree.map(np.asarray, jax.jit(parts.task.draw)(KEY))
-    shape = parts.task.num_steps, parts.task.num_outputs
-    outputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    loss, error = jax.jit(partial(loss_and_error, parts.goal))(outputs, sequence)
-    p = np.exp(outputs) / np.exp(outputs).sum(1, keepdims=True)
-    right = p[np.arange(len(p)), sequence.targets]
-    assert loss == pytest.approx(-np.log(right[counted]).mean(), rel=1e-5)
-    assert error == pytest.approx(1 - right[judged].min(), rel=1e-5)
 
 
 # What other tests draw, too; length 40 of the other tasks.
@@ -612,23 +584,8 @@ def test_guessing_is_what_the_best_guess_gets_right(name):
     assert abs(best / NUM_KEYS - share) < SIGMAS * np.sqrt(share * (1 - share) / NUM_KEYS)
 
 
-@pytest.mark.parametrize("name", ["embedded_reber", "two_sequence"])
-def test_a_trial_draws_the_same_sequence_again_and_another_at_each_step(name):
-    trial = build(Experiment(task=name, length=20, objective="half_squared_error"))
-    draw_steps = jax.jit(jax.vmap(trial.draw, (None, 0)))
-    steps = np.arange(20, dtype=np.int32)
-    many = draw_steps(trial_key(0, 3), steps)
-    again = draw_steps(trial_key(0, 3), steps[::-1])
-    other = draw_steps(trial_key(0, 4), steps)
-    for one, two in zip(jax.tree.leaves(many), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(one, two[::-1])
-    assert len(np.unique(np.asarray(many.inputs), axis=0)) > 1
-    assert (np.asarray(many.inputs) != np.asarray(other.inputs)).any()
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "parity")) for name in TASKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
 def test_a_task_trains(name):
     experiment = Experiment(
         task=name,
@@ -645,11 +602,7 @@ def test_a_task_trains(name):
     for outcome in run_trials(experiment, chunk_steps=20):
         assert (outcome.status, outcome.steps) == ("unsolved", 20)
         assert np.isfinite(outcome.curve).all()
-        # Targets are in [0, 1], but for those with noise of deviation 0.316, and sums in [0, 2],
-        # whose errors are squares.
         assert min(outcome.curve) > 0
-        most = {"two_sequence_target_noise": 2.5, "adding_halves": 4}
-        assert max(outcome.curve) < most.get(name, 1)
 
 
 @pytest.mark.slow

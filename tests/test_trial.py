@@ -39,7 +39,7 @@ def beginnings(trial: Trial, numbers: np.ndarray, settings: Settings, steps: int
 CASES = [
     pytest.param("simple_rnn", 1, 20, 8, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     pytest.param("simple_rnn", 3, 10, 4, 100, (0.2, 0.6, 0.5), marks=pytest.mark.slow),
-    ("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5)),
+    pytest.param("lstm", 1, 20, 5, 400, (1.0, 0.6, 1.5), marks=pytest.mark.slow),
     ("lstm", 2, 10, 4, 100, (1.0, 1.5, 3.0)),
 ]
 
@@ -72,7 +72,7 @@ def test_errors_of_a_training_run_are_the_notebooks(
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("cell", notebook.BUILDERS)
+@pytest.mark.parametrize("cell", [pytest.param("simple_rnn", marks=pytest.mark.slow), "lstm"])
 def test_trials_are_solved_at_the_notebooks_step(cell):
     experiment = Experiment(cell=cell, length=4, trials=2, max_steps=1500, seed=SEED)
     outcomes = run_trials(experiment)
@@ -114,36 +114,22 @@ def test_an_accelerator_takes_several_time_steps_at_once_in_training_and_tests(p
         assert set(over_time) == {at_once}
 
 
-def test_noisy_targets_are_trained_and_clean_ones_judged():
-    experiment = SUITES["3c"].at(length=10, trials=1)
-    trial, key = build(experiment), trial_key(0, 0)
-    settings = settings_of_one(experiment)
-    state = jax.jit(trial.init)(key, settings)
-    sequence = jax.jit(trial.draw)(key, np.int32(0))
-    _, error = jax.jit(trial.update)(state, settings, sequence, np.int32(0))
-    _, outputs = jax.jit(partial(unroll, parts_of(experiment).cell))(state.params, sequence.inputs)
-    last = int(sequence.mask.argmax())
-    clean = 0.2 if sequence.inputs[0, 0] > 0 else 0.8
-    assert abs(float(sequence.targets[last, 0]) - clean) > 0.01
-    assert error == pytest.approx(abs(expit(float(outputs[last, 0])) - clean), rel=1e-5)
-
-
 def test_before_it_joins_the_hidden_part_is_neither_seen_nor_trained():
-    experiment = SUITES["2a"].at(length=6, trials=1, join_at=3)
+    experiment = SUITES["2a"].at(length=6, trials=1, join_at=5, batch_size=2)
     trial, key = build(experiment), trial_key(0, 0)
     settings = settings_of_one(experiment)
-    draw, update = jax.jit(trial.draw), jax.jit(trial.update)
-    outputs_of = jax.jit(partial(unroll, parts_of(experiment).cell))
+    draw, update = jax.jit(jax.vmap(partial(trial.draw, key))), jax.jit(trial.update)
+    outputs_of = jax.jit(jax.vmap(partial(unroll, parts_of(experiment).cell), (None, 0)))
     states = [jax.jit(trial.init)(key, settings)]
-    for step in map(np.int32, range(5)):
-        sequence = draw(key, step)
-        state, error = update(states[-1], settings, sequence, step)
+    for number in map(np.int32, range(5)):
+        batch = draw(2 * number + np.arange(2, dtype=np.int32))
+        state, errors = update(states[-1], settings, batch, number)
         params = states[-1].params
-        if step < 3:
+        if number < 3:  # the first update that begins late enough is that of sequences 6 and 7
             params = params._replace(output_weights=np.zeros_like(params.output_weights))
-        _, outputs = outputs_of(params, sequence.inputs)
-        missed = np.abs(expit(outputs) - np.eye(6)[np.asarray(sequence.targets)])
-        assert error == pytest.approx(missed.max(), rel=1e-5)
+        _, outputs = outputs_of(params, batch.inputs)
+        missed = np.abs(expit(outputs) - np.eye(6)[np.asarray(batch.targets)])
+        np.testing.assert_allclose(errors, missed.max((1, 2)), rtol=1e-5)
         states.append(state)
     before, joined, after = (states[k].params for k in (0, 3, 5))
     for name in ("input_weights", "output_weights"):
