@@ -109,14 +109,12 @@ def test_searches_on_a_cluster_find_what_they_find_here(cluster, tmp_path):
     assert read_rows(tmp_path / "cluster") == read_rows(tmp_path / "here")
 
 
-def where_it_runs(cluster):
-    """Addresses of the workers that have a job."""
-    with distributed.Client(cluster, set_as_default=False) as client:
-        return [worker for worker, keys in client.processing().items() if keys]
-
-
 def kill_where_it_runs(cluster):
-    (address,) = where_it_runs(cluster)
+    """The worker that has a job, as soon as one has."""
+    with distributed.Client(cluster, set_as_default=False) as client:
+        while not (having := [worker for worker, keys in client.processing().items() if keys]):
+            time.sleep(0.01)
+    (address,) = having
     (nanny,) = [w for w in cluster.workers.values() if w.worker_address == address]
     os.kill(nanny.pid, signal.SIGKILL)
 
@@ -149,13 +147,7 @@ def test_a_job_under_which_workers_die_without_a_checkpoint_is_given_up(
     cluster, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
-
-    def kill_at_once():
-        while not where_it_runs(cluster):
-            time.sleep(0.01)
-        kill_where_it_runs(cluster)
-
-    killer = threading.Thread(target=kill_at_once)
+    killer = threading.Thread(target=kill_where_it_runs, args=(cluster,))
     killer.start()
     with pytest.raises(InputError, match=r"^lstm at length 20 is given up, too many workers died"):
         sweep([LONG], tmp_path, cluster)

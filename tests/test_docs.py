@@ -94,6 +94,7 @@ def test_the_readme_and_the_first_page_have_the_numbers_of_the_kept_rows():
     assert found in (ROOT / "docs/start.md").read_text()
 
 
+@pytest.mark.integration
 def test_the_python_that_the_readme_and_pages_show_runs(tmp_path, monkeypatch, capsys):
     def told_by(page, position=0):
         exec(code_of(page, position), names)

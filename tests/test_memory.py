@@ -32,11 +32,6 @@ def free(monkeypatch):
     return set_free
 
 
-def in_a_process():
-    """The environment of a process that imports this package."""
-    return os.environ | {"PYTHONPATH": str(Path(memory.__file__).parents[2])}
-
-
 # What is refused
 
 
@@ -45,7 +40,6 @@ def in_a_process():
     [
         (Experiment(hidden_size=20_000), "hidden-size 20000"),
         (Experiment(hidden_size=2**31 - 1), "hidden-size 2147483647"),
-        (Experiment(length=300_000), "length 300000"),
         (Experiment(length=2**31 - 1), "length 2147483647"),
         (Experiment(length=10**9, task="parity"), "length 1000000000"),
         (Experiment(length=10**7, task="adding", cell="delta_net"), "length 10000000"),
@@ -103,8 +97,8 @@ def test_lanes_are_to_be_lowered_where_fewer_would_fit(free):
 
 
 def test_what_is_let_pass_is_refused_once_its_program_is_compiled(free, monkeypatch):
-    experiment = Experiment(trials=60, length=30, max_steps=2000, layers=2)
-    free(20e6)
+    experiment = Experiment(cell="simple_rnn", trials=60, length=30, max_steps=2000)
+    free(12e6)
     monkeypatch.setattr(Chunk, "__call__", None)  # nothing is trained
     check_memory(experiment, lanes=60)
     with pytest.raises(
@@ -112,8 +106,8 @@ def test_what_is_let_pass_is_refused_once_its_program_is_compiled(free, monkeypa
     ):
         run_trials(experiment, lanes=60)
     with pytest.raises(InputError, match=r"^hidden-size 20, length 30: .*: lower hidden-size or"):
-        check_program(experiment, 11_000_000, 3, jax.devices())
-    check_program(experiment, 9_000_000, 3, jax.devices())
+        check_program(experiment, 7_000_000, 3, jax.devices())
+    check_program(experiment, 5_000_000, 3, jax.devices())
 
 
 def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):
@@ -162,24 +156,6 @@ def test_a_command_that_is_refused_makes_no_directory(free, tmp_path, monkeypatc
         assert not out.exists()
 
 
-@pytest.mark.integration
-def test_too_many_lanes_for_the_addresses_of_the_process_are_one_sentence(tmp_path):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000,) * 2)"
-    code = f"{limit}\nfrom jaxrnn.cli import main\nmain()"
-    arguments = ["sweep", "--trials", "200000", "--lanes", "200000", "--out", "out"]
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=tmp_path,
-        env=in_a_process(),
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("jaxrnn: lanes 200000: this needs more than ")
-    assert ended.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
 HUNDRED = """
 import warnings
 from jaxrnn import Experiment, run_trials
@@ -198,10 +174,11 @@ for k in range(100):
 
 @pytest.mark.integration
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
-def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty(tmp_path):
+def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty():
+    of_this_package = {"PYTHONPATH": str(Path(memory.__file__).parents[2])}
     ended = subprocess.run(
         [sys.executable, "-c", HUNDRED],
-        env=in_a_process() | {"JAX_NUM_CPU_DEVICES": "1"},
+        env=os.environ | of_this_package | {"JAX_NUM_CPU_DEVICES": "1"},
         capture_output=True,
         text=True,
     )

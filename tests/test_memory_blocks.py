@@ -104,10 +104,9 @@ def run(cell, params, xs, targets):
 @pytest.mark.parametrize(
     ("fast", "hidden_bias", "bounds"),
     [
-        (True, "all", (2, 1)),
+        (True, "all", (1, 2)),
         (True, "gates", (2, 1)),
         (True, "none", (2, 1)),
-        (True, "all", (1, 2)),
         (False, "all", (1, 2)),
     ],
 )

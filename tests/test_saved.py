@@ -106,7 +106,6 @@ OTHERS = {
     ),
     "missing": (without("steps"), "steps is missing, not int64 [6]"),
     "one more": (lambda a: a | {"more": np.zeros(2)}, "more is float64 [2], not none of its run's"),
-    "fewer trials": (changed("status", lambda a: a[:4]), "status is int64 [4], not int64 [6]"),
     "fewer lanes": (changed("lane_step", lambda a: a[1:]), "lane_step is int32 [2], not int32 [3]"),
     "a weight less": (without("final_0"), "final_0 is missing, not float32 [6, 5, 20]"),
 }

@@ -17,7 +17,8 @@ from jaxrnn.sweeps.work import Job
 class Script:
     """Jobs, experiments of these lengths; each is compiled as long as ``compiler`` takes and lasts
     until ``is_over`` says so. The end of a length brings those that it ``brings``. If they are
-    ``alike``, one batch can train any of them."""
+    ``alike``, one batch can train any of them. Those that it ``refuses``, when they begin or are
+    trained, fail."""
 
     def __init__(
         self,
@@ -26,9 +27,11 @@ class Script:
         compiler=lambda script, length: None,
         brings=None,
         alike=False,
+        refuses=lambda lengths, when: False,
     ):
         self.waiting, self.brings, self.alike = list(lengths), brings or {}, alike
         self.is_over, self.compiler, self.events = is_over, compiler, []
+        self.refuses = refuses
         self.devices = {}  # of each length
         self.batches = []  # the lengths in each
 
@@ -56,11 +59,15 @@ class Script:
         lengths = [job.experiment.length for job in jobs]
         self.devices |= {length: list(devices) for length in lengths}
         self.batches.append(lengths)
+        if self.refuses(lengths, "begin"):
+            raise InputError(f"{lengths} is refused")
         train = partial(self.train, lengths)
         return SimpleNamespace(train=train, devices=list(devices), keep_params=False)
 
     def train(self, lengths, on_chunk, on_end):
         yield partial(self.compiler, self, lengths[0])
+        if self.refuses(lengths, "train"):
+            raise InputError(f"{lengths} is refused")
         self.events.append(("train", lengths[0]))
         while True:
             yield lambda: time.sleep(0.001)
@@ -170,17 +177,13 @@ def test_what_an_end_brings_is_trained_at_once_on_all_devices_that_are_idle(on):
 
 
 def test_what_fails_ahead_of_its_turn_fails_in_its_turn(on):
-    script = on(2, [4, 5, 6, 7], lambda script, length: length == 7 or 7 in script.lengths("end"))
-    begin = script.begin
-
-    def refuse(jobs, devices):
-        run = begin(jobs, devices)
-        if jobs[0].experiment.length == 6:
-            raise InputError("a bad one")
-        return run
-
-    script.begin = refuse
-    with pytest.raises(InputError, match="a bad one"):
+    script = on(
+        2,
+        [4, 5, 6, 7],
+        lambda script, length: length == 7 or 7 in script.lengths("end"),
+        refuses=lambda lengths, when: lengths == [6],
+    )
+    with pytest.raises(InputError, match=r"\[6\] is refused"):
         script.run()
     assert script.lengths("compile").count(6) == 2
     assert script.lengths("begin")[-1] == 6
@@ -214,23 +217,11 @@ def test_a_job_of_a_batch_begins_once_and_the_first_before_it_is_compiled(on):
 
 @pytest.mark.parametrize("when", ["begin", "train"])
 def test_a_batch_that_is_refused_is_trained_one_by_one(on, when):
-    script, begin = on(1, [4, 5, 6], alike=True), Script.begin
+    def refuses(lengths, now):
+        return now == when and (len(lengths) > 1 or lengths == [6])
 
-    def refuse(jobs, devices):
-        run = begin(script, jobs, devices)
-        bad = [job.experiment.length for job in jobs if len(jobs) > 1 or job.experiment.length == 6]
-        if bad and when == "begin":
-            raise InputError(f"{bad} is refused")
-        if bad:
-            run.train = lambda *told: refused(bad)
-        return run
-
-    def refused(bad):
-        yield lambda: None
-        raise InputError(f"{bad} is refused")
-
-    script.begin = refuse
-    with pytest.raises(InputError, match=r"\[6\] is refused"):
+    script = on(1, [4, 5, 6], alike=True, refuses=refuses)
+    with pytest.raises(InputError, match=r"^\[6\] is refused"):
         script.run()
     assert script.lengths("begin") == [4, 5, 6]
     assert script.lengths("end") == [4, 5]
