@@ -31,8 +31,6 @@ REFUSED = [
     (WINDOW, {"test_size": -1}, "test-size -1 must not be negative"),
     (WINDOW, {"mean_error": 0.0}, "mean-error 0.0 must be a positive number"),
     (WINDOW, {"test_every": 0}, "test-every 0 must be at least 1"),
-    (WINDOW, {"test_size": 9, "test_every": 700}, "max-steps 600 must be at least 700, the seq"),
-    (WINDOW, {"cell": "lstm", "cell_options": {"block_size": 1}}, "cell lstm takes no options"),
     (WINDOW, {"cell": "memory_blocks"}, "cell memory_blocks needs its option block_size: take"),
     (
         WINDOW,
