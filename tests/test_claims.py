@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import clopper_pearson, printed, rows_ending_at, run
+from helpers import clopper_pearson, pretended, printed, rows_ending_at, run
 
 from jaxrnn.problems import settled
 from jaxrnn.problems.claim import FAILS, LEARNS, SOONER, Says
@@ -124,6 +124,7 @@ def test_the_list_says_how_long_each_took(capsys):
 
 
 def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
+    pretended(monkeypatch, lambda one: None)
     claim = CLAIMS["negative_parity"]
     base = replace(claim.suites[1].base, max_steps=64, batch_size=32, warmup=1, window=32)
     net = replace(claim.suites[1], base=base)

@@ -240,7 +240,8 @@ def test_files_that_are_carried_stand_for_those_of_the_machine(own):
         find(CELLS, "cell", "mine.py:lstm")
 
 
-def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own):
+def test_a_run_directory_holds_to_the_code_that_it_was_begun_with(own, monkeypatch):
+    pretended(monkeypatch, lambda one: None)
     named = replace(EXPERIMENT, cell="mine.py:lstm")
     rows = run(named, "out", report=False)
     assert {row["cell"] for row in rows} == {"mine.py:lstm"}
@@ -322,7 +323,8 @@ def test_no_command_imports_what_only_rows_name(name, evil, tmp_path, monkeypatc
         assert "|simple_rnn|-|" not in notes
 
 
-def test_nothing_from_python_imports_what_only_rows_name(evil, tmp_path):
+def test_nothing_from_python_imports_what_only_rows_name(evil, tmp_path, monkeypatch):
+    pretended(monkeypatch, lambda one: None)
     out = held(tmp_path / "out", NOTEBOOK)
     rows = typed_rows(out)
     with open_run(out, report=False) as asked:

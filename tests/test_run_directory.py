@@ -75,26 +75,38 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_pa
     assert sweep(other) == [(other, (0, 1, 2))]
     assert sweep(more) == [(more, (3, 4))]
     assert sweep(replace(SMALL, trials=2)) == []  # what is there already stays
-    held, fresh = rows_of(tmp_path), expected(longer, rnn, other, more)
-    assert sorted(map(json.dumps, held)) == sorted(map(json.dumps, fresh))
+    # Of one name, told apart by all settings. Rows are in the order of what was asked last.
+    rate, task = replace(other, learning_rate=0.3), replace(other, task="no_regularities")
+    assert sweep(rate, other, task) == [(rate, (0, 1, 2)), (task, (0, 1, 2))]
     config = config_of(tmp_path)["settings"]
     assert (config["lengths"], config["cells"]) == ([5, 6], ["lstm", "simple_rnn"])
     assert config["experiment"] == ["notebook", "other"]
-    assert config["learning_rate"] == [0.5, 1.0]
+    assert config["learning_rate"] == [0.3, 0.5, 1.0]
+    assert sweep(more, rnn, longer, task, rate, other) == []
+    assert rows_of(tmp_path) == expected(more, rnn, longer, task, rate, other)
 
 
-def test_experiments_of_one_name_are_told_apart_by_all_settings(sweep, tmp_path):
-    """And rows are in the order of what was asked last."""
-    one = replace(SMALL, name="mine")
-    two, three = replace(one, learning_rate=0.3), replace(one, task="no_regularities")
-    assert sweep(one, two, three) == [(e, (0, 1, 2)) for e in (one, two, three)]
-    assert rows_of(tmp_path) == expected(one, two, three)
-    assert sweep(two) == sweep(three, one) == []
-    assert rows_of(tmp_path) == expected(two, three, one)
+def admitted(path, *experiments):
+    """A directory that has been asked for them and left, and what was to be run."""
+    with RunDirectory(path) as directory:
+        directory.admit(experiments)
+        return directory.to_run(experiments)
 
 
-def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_path):
-    sweep(SMALL, replace(SMALL, name="mine", length=7))
+def hold(path, *experiments):
+    """The rows of experiments, trained by nobody."""
+    with RunDirectory(path) as directory:
+        directory.admit(experiments)
+        for one in experiments:
+            directory.add(rows_ending_at(one, [20] * one.trials))
+
+
+def test_what_was_begun_under_other_settings_is_refused_and_stays(tmp_path):
+    tuned, other = (
+        settled(replace(CARDS["two_sequence"].at(cell, trials=1), max_steps=200))
+        for cell in ("lstm", "gru")
+    )
+    hold(tmp_path, SMALL, replace(SMALL, name="mine", length=7), tuned)
     before, rates = contents(tmp_path), (1.0, 1.0, 0.5, 1.0)
     for changed, sentence in (
         (replace(SMALL, clip=3), "clip 5.0, not 3.0"),
@@ -103,28 +115,40 @@ def test_what_was_begun_under_other_settings_is_refused_and_stays(sweep, tmp_pat
         # Other lengths and cells of an experiment in the table change in the same settings.
         (replace(SMALL, length=6, max_steps=201), "max-steps 200, not 201"),
         (replace(SMALL, cell="gru", seed=4), "seed 0, not 4"),
+        # The cells of a tuned suite have one budget and their own rates.
+        (replace(other, max_steps=300), "max-steps 200, not 300"),
     ):
         with pytest.raises(InputError) as refused:
-            sweep(changed)
+            admitted(tmp_path, changed)
         assert f"{tmp_path} was begun with {sentence}" in str(refused.value)
         assert contents(tmp_path) == before
+    other = replace(other, learning_rate=0.3)
+    assert admitted(tmp_path, other) == {other: (0,)}
     # Asked for together, as they are again after a kill that left only the first, they may differ.
     changed = replace(SMALL, length=6, max_steps=201)
-    assert sweep(SMALL, changed) == [(changed, (0, 1, 2))]
+    assert admitted(tmp_path, SMALL, changed) == {changed: (0, 1, 2)}
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path, sentence in (
+        (tmp_path, "holds trials.jsonl but no config.json"),
+        (tmp_path / "link", "cannot write to"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            admitted(path, SMALL)
 
 
-def test_a_grid_grows_where_its_trials_keep_their_numbers(sweep, tmp_path):
-    grid, wider = (
+def test_a_grid_grows_where_its_trials_keep_their_numbers(tmp_path):
+    grid, wider, otherwise = (
         settled(product(replace(BASE, trials=2), {"forget_bias": biases}))
-        for biases in ((0.0, 1.0), (0.0, 1.0, 2.0))
+        for biases in ((0.0, 1.0), (0.0, 1.0, 2.0), (1.0, 0.0, 2.0))
     )
-    assert sweep(grid) == [(grid, (0, 1, 2, 3))]
-    assert sweep(wider) == [(wider, (4, 5))]
-    assert rows_of(tmp_path) == expected(wider)
+    hold(tmp_path, grid)
+    assert admitted(tmp_path, wider) == {wider: (4, 5)}
+    hold(tmp_path, wider)
     config = config_of(tmp_path)["settings"]
     assert (config["forget_bias"], config["clip"]) == ([0.0, 1.0, 2.0], 5.0)
     with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
-        sweep(product(replace(BASE, trials=2), {"forget_bias": (1.0, 0.0, 2.0)}))
+        admitted(tmp_path, otherwise)
 
 
 def ended(length):
@@ -206,29 +230,13 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     (left,) = tmp_path.glob("checkpoint-*.npz")
     assert re.fullmatch(r"checkpoint-notebook-lstm-5-[0-9a-f]{8}\.npz", left.name)
-    refused = pytest.raises(InputError, match="trials 6, not 7")
-    with RunDirectory(tmp_path) as directory, refused:
-        directory.admit([replace(SMALL, trials=7)])
+    with pytest.raises(InputError, match="trials 6, not 7"):
+        admitted(tmp_path, replace(SMALL, trials=7))
     with RunDirectory(tmp_path) as directory:
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     assert seen[3] > seen[0]
     assert rows_of(tmp_path) == expected(more)
     assert not list(tmp_path.glob("checkpoint-*"))
-
-
-def test_the_cells_of_a_tuned_suite_have_one_budget_and_their_own_rates(tmp_path):
-    one, other = (
-        settled(replace(CARDS["two_sequence"].at(cell, trials=1), max_steps=200))
-        for cell in ("lstm", "gru")
-    )
-    with RunDirectory(tmp_path) as directory:
-        directory.admit([one])
-        directory.add(rows_ending_at(one, [None]))
-    with RunDirectory(tmp_path) as directory:
-        directory.admit([replace(other, learning_rate=0.3)])
-    refused = pytest.raises(InputError, match="was begun with max-steps 200, not 300")
-    with RunDirectory(tmp_path) as directory, refused:
-        directory.admit([replace(other, max_steps=300)])
 
 
 def test_going_on_under_other_versions_or_in_another_precision_is_said_and_kept(

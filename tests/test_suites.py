@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_params, first_table, run
+from helpers import first_params, first_table, pretended, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.problems import PAPER, settled
@@ -130,6 +130,7 @@ def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(
         published={("lstm", 4): Published(1234, 0.5), ("gru", 5): Published(trials=(90, None))},
     )
     monkeypatch.setitem(SUITES, "mine", suite)
+    pretended(monkeypatch, lambda one: 700 if one.length == 4 or one.cell == "lstm" else None)
     assert run("list") == 0
     listed = "mine cells lstm gru; lengths 4 5; window 50; max-steps 3000; trials 3 (Somebody"
     assert listed in " ".join(capsys.readouterr().out.split())
