@@ -134,14 +134,12 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
             {"cell": "mine.py:raises"},
             r"cell mine.py:raises fails with SystemExit: 3 \(mine.py line 20\)",
         ),
-        ({"task": "mine.py:number"}, "task mine.py:number gives 3, not a Task"),
         (
             {"cell": "mine.py:whole_weights"},
             "cell .* gives weights of type int32: it has to be f.*",
         ),
         ({"cell": "mine.py:forgets_its_state"}, "cell mine.py:forgets_its_state fails with .*"),
         ({"task": "mine.py:masked_by_numbers"}, "task .* gives mask of type float32: it has .*"),
-        ({"objective": "mine.py:number"}, "objective mine.py:number does not fit task noise_.*"),
         (
             {"measure": "mine"},
             "unknown measure 'mine': choose from mean_cross_entropy, ranking_error, "
@@ -303,6 +301,7 @@ def test_no_command_imports_what_only_rows_name(name, evil, tmp_path, monkeypatc
     out, protocol = tmp_path / "out", replace(SINGLE, max_steps=1100, longest_lag=8)
     pretended(monkeypatch, lambda one: None)
     monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_: protocol)
+    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: tmp_path / "none")
     monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 2, 1), (2, 1, 1)))
     monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import STREAK
 
-from jaxrnn import InputError, open_run
+from jaxrnn import InputError, open_run, run_trials
 from jaxrnn.sweeps.searches import Search, Searches
 from jaxrnn.sweeps.work import Job
 
@@ -151,6 +151,7 @@ def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):
             assert run.search(map(longer, bases)) == [(1, 2), (2, 2)]
             rows = [(row["seed"], row["length"]) for row in run.directory.rows]
         assert rows == [(one.seed, length) for one in bases for length in (5, 6) for _ in range(2)]
+    assert [row.outcome for row in run.directory.rows[4:6]] == run_trials(bases[1])
 
     def asking():
         yield [small]
