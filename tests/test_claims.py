@@ -78,7 +78,7 @@ def test_a_net_learns_where_the_exact_interval_leaves_out_a_half(solved, of, lea
     assert (result.solved, result.interval) == (f"{solved}/{of}", pytest.approx((low, high)))
 
 
-def test_sooner_is_by_the_interval_of_the_probability():
+def test_sooner_is_by_the_interval_of_the_probability_and_a_verdict_by_all_parts():
     nets = {"a": rows_of(6, 6, 500), "b": rows_of(6, 6, 900), "c": rows_of(5, 6, 510)}
     assert decided(Says("a", SOONER, "b"), nets).holds is True
     assert decided(Says("b", SOONER, "a"), nets).holds is False
@@ -86,11 +86,8 @@ def test_sooner_is_by_the_interval_of_the_probability():
     assert decided(Says("a", SOONER, "b"), equal).holds is None
     assert decided(Says("a", SOONER, "b"), equal).solved == "3/6 : 3/6"
     assert decided(Says("a", SOONER, "b"), {"a": nets["a"]}) is None
-
-
-def test_a_verdict_needs_every_part_and_one_that_fails_is_enough():
-    yes = decided(Says("a", LEARNS), {"a": rows_of(6, 6)})
-    no = decided(Says("a", FAILS), {"a": rows_of(6, 6)})
+    # A verdict needs every part, and one that fails is enough.
+    yes, no = (decided(Says("a", says), nets) for says in (LEARNS, FAILS))
     unsure = decided(Says("a", LEARNS), {"a": rows_of(4, 6)})
     assert verdict([yes, yes]) == "supported"
     assert verdict([yes, no, unsure]) == "not supported"

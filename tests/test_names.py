@@ -126,29 +126,12 @@ def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
         ({"cell": "none.py:lstm"}, "cannot read none.py: No such file or directory"),
         ({"cell": "broken.py:x"}, r"broken.py fails with SyntaxError: .*\(broken.py, line 2\)"),
         ({"cell": "ends.py:x"}, r"ends.py fails with GeneratorExit: ?\(ends.py line 1\)"),
-        (
-            {"cell": "mine.py:gru"},
-            "cell mine.py:gru: mine.py has no 'gru', it has any_key, begun_.*",
-        ),
-        (
-            {"cell": "mine.py:raises"},
-            r"cell mine.py:raises fails with SystemExit: 3 \(mine.py line 20\)",
-        ),
-        (
-            {"cell": "mine.py:whole_weights"},
-            "cell .* gives weights of type int32: it has to be f.*",
-        ),
+        ({"cell": "mine.py:gru"}, "cell mine.py:gru: mine.py has no 'gru', it has any_key, be.*"),
+        ({"cell": "mine.py:raises"}, r"cell .* fails with SystemExit: 3 \(mine.py line 20\)"),
+        ({"cell": "mine.py:whole_weights"}, "cell .* gives weights of type int32: it has to .*"),
         ({"cell": "mine.py:forgets_its_state"}, "cell mine.py:forgets_its_state fails with .*"),
         ({"task": "mine.py:masked_by_numbers"}, "task .* gives mask of type float32: it has .*"),
-        (
-            {"measure": "mine"},
-            "unknown measure 'mine': choose from mean_cross_entropy, ranking_error, "
-            "squared_error or file.py:name",
-        ),
-        (
-            {"measure": "mine.py:number"},
-            r"measure mine.py:number gives errors of shape \(\): the.*",
-        ),
+        ({"measure": "mine.py:number"}, r"measure .* gives errors of shape \(\): the.*"),
         ({"optimizer": "mine.py:in_half"}, "optimizer .* changes the shapes or types of its st.*"),
     ],
 )
@@ -162,13 +145,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_compiled(settings,
 
 def test_what_is_drawn_by_numpy_is_drawn_once_and_found(own):
     drawn = replace(EXPERIMENT, task="mine.py:drawn_by_numpy")
-    with pytest.raises(
-        InputError, match=r"task mine\.py:drawn_by_numpy draws one and the same seq"
-    ):
+    with pytest.raises(InputError, match=r"mine\.py:drawn_by_numpy draws one and the same seq"):
         build(drawn)
-    with pytest.warns(
-        Note, match=r"cell mine\.py:begun_by_numpy begins with the same weights in ev"
-    ):
+    with pytest.warns(Note, match=r"cell mine\.py:begun_by_numpy begins with the same weights"):
         build(replace(EXPERIMENT, cell="mine.py:begun_by_numpy"))
     with warnings.catch_warnings(action="error"):
         build(replace(EXPERIMENT, cell="mine.py:lstm", task="mine.py:last"))

@@ -16,8 +16,8 @@ class Held:
     """A directory that has no rows, and knows which experiments have ended; and the work of those
     that are asked for, which it notes by their lengths in ``begun``."""
 
-    def __init__(self, *asking, ended=()):
-        self.ended, self.begun = set(ended), []
+    def __init__(self, *asking):
+        self.ended, self.begun = set(), []
         self.searches = [Search(one, self) for one in asking]
         self.jobs = Searches(self.searches, lambda asked: Script(self, asked))
 
@@ -125,14 +125,6 @@ def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way():
     assert begun == [[4, 4]]
     jobs.on_end(other, [], None)
     assert begun == [[4, 4], [5]]
-
-
-def test_what_is_there_is_not_asked_for_again():
-    held = Held(asks([4], [5], [6, 7]), asks([8]), ended=(4, 5, 7, 8))
-    assert held.jobs.next().experiment.length == 6
-    assert held.jobs.next() is None
-    assert held.begun == [[6, 7]]
-    assert held.searches[1].found == [[[8]]]
 
 
 def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):

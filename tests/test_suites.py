@@ -15,8 +15,6 @@ from jaxrnn.training.parts import num_weights
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
 # What the sources printed, in a copy of its own.
 PRINTED = json.loads((Path(__file__).parent / "published.json").read_text())
-
-
 WEIGHTS = {  # experiment, length -> number of weights that follows from the paper
     ("1", 40): 276,
     ("1-4x1-0.1", 40): 264,
@@ -116,32 +114,29 @@ def test_what_is_published_is_what_the_sources_print_and_nothing_else():
     assert {name: published for name, published in suites.items() if published} == printed
 
 
-# A suite of one's own: nothing but an entry in the table.
-
-
 def test_a_suite_of_ones_own_is_listed_run_reported_beside_its_source_and_drawn(
     tmp_path, capsys, monkeypatch
 ):
     suite = Suite(
-        base=Experiment(name="mine", window=50, max_steps=3000, trials=3),
+        base=Experiment(name="made", window=50, max_steps=3000, trials=3),
         cells=("lstm", "gru"),
         lengths=(4, 5),
         source=Source("Somebody 2026, table 1", whose="Somebody's"),
         published={("lstm", 4): Published(1234, 0.5), ("gru", 5): Published(trials=(90, None))},
     )
-    monkeypatch.setitem(SUITES, "mine", suite)
+    monkeypatch.setitem(SUITES, "made", suite)  # no other test's name: its source is kept
     pretended(monkeypatch, lambda one: 700 if one.length == 4 or one.cell == "lstm" else None)
     assert run("list") == 0
-    listed = "mine cells lstm gru; lengths 4 5; window 50; max-steps 3000; trials 3 (Somebody"
+    listed = "made cells lstm gru; lengths 4 5; window 50; max-steps 3000; trials 3 (Somebody"
     assert listed in " ".join(capsys.readouterr().out.split())
 
-    assert run("sweep", "--experiment", "mine", "--out", tmp_path) == 0
-    assert "(mine   1/2," in capsys.readouterr().out  # beside gru at 5, as it comes
+    assert run("sweep", "--experiment", "made", "--out", tmp_path) == 0
+    assert "(made   1/2," in capsys.readouterr().out  # beside gru at 5, as it comes
     text = (tmp_path / "report.md").read_text()
     headings, _, published, *ours = first_table(text)
-    assert headings[-3:] == ["mine", "its median", "p"]
+    assert headings[-3:] == ["made", "its median", "p"]
     assert published[:5] == ["published", "4", "50%", "-", "1,234"]
-    nets = [["lstm (mine)", "4"], ["gru (mine)", "4"], ["lstm (mine)", "5"], ["gru (mine)", "5"]]
+    nets = [["lstm (made)", "4"], ["gru (made)", "4"], ["lstm (made)", "5"], ["gru (made)", "5"]]
     assert [line[:2] for line in ours] == nets
     assert [line[-3:-1] for line in ours[-2:]] == [["-", "-"], ["1/2", "never"]]
     assert 0 < float(ours[-1][-1]) <= 1

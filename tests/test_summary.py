@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import clopper_pearson, grid_rows, paper_rows, rows, rows_ending_at
+from helpers import grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu
 
 from jaxrnn import NOTEBOOK, SUITES
@@ -66,11 +66,6 @@ def test_published_numbers_stand_beside_no_mixture_of_settings():
     assert other.published is None
     assert published_beside(mixed) is published_beside(mixed[::-1]) is None
     assert published_beside(mixed[:2]) == plain.published
-
-
-def test_the_interval_is_clopper_and_pearsons():
-    for solved, trials in ((0, 1), (1, 1), (0, 10), (1, 10), (7, 10), (10, 10), (50, 1000)):
-        assert interval(solved, trials) == pytest.approx(clopper_pearson(solved, trials), abs=1e-9)
 
 
 def test_rows_are_summarized_by_the_settings_that_differ_best_first():

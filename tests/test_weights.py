@@ -156,28 +156,16 @@ def rewritten(path, content, changes):
     write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
-def lone_array(path, content):
-    with path.open("wb") as file:
-        fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
-        np.lib.format.write_array_header_1_0(file, fields)
-
-
-def with_settings(text):
-    return lambda path, content: rewritten(path, content, {"experiment": np.array(text)})
-
-
-DAMAGE = {
-    "a lone array": (lone_array, ""),
-    "no trials": (
-        lambda path, content: rewritten(path, content, {"trials": None}),
-        ", its array trials is missing",
-    ),
+SETTINGS = json.dumps(vars(TESTED) | {"length": 0, "_hash": None})
+DAMAGE = {  # arrays in place of those that were written, or one by itself
+    "a lone array": (None, ""),
+    "no trials": ({"trials": None}, ", its array trials is missing"),
     "length 0": (
-        with_settings(json.dumps(vars(TESTED) | {"length": 0, "_hash": None})),
+        {"experiment": np.array(SETTINGS)},
         ", its array experiment breaks a rule, length 0 must be at",
     ),
     "no JSON": (
-        with_settings("{"),
+        {"experiment": np.array("{")},
         ", its array experiment is not an experiment's settings as JSON",
     ),
 }
@@ -187,9 +175,13 @@ LOST = "the weights in it are lost, move it away"
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_file_that_is_not_as_it_was_written_is_refused(name, fresh, tmp_path):
     """By itself, and in a directory that is to have more of its weights; it stays."""
-    damage, fault = DAMAGE[name]
-    path = tmp_path / fresh[1]
-    damage(path, fresh[2])
+    path, (changes, fault) = tmp_path / fresh[1], DAMAGE[name]
+    if changes is None:
+        with path.open("wb") as file:
+            fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+            np.lib.format.write_array_header_1_0(file, fields)
+    else:
+        rewritten(path, fresh[2], changes)
     before = path.read_bytes()
     with pytest.raises(InputError) as caught:
         load_weights(path)
