@@ -91,10 +91,6 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
         ]
 
 
-PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
-TABLES = (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_fits_and_has_every_setting_and_choice(
     command, capsys, monkeypatch
@@ -108,9 +104,10 @@ def test_the_help_of_each_command_fits_and_has_every_setting_and_choice(
     if command in ("sweep", "grid"):
         words = out.replace("│", " ").split()
         flags = {word.rstrip(",") for word in words}
+        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
         for field in fields(Experiment):
-            assert "--" + PLURAL.get(field.name, field.name).replace("_", "-") in flags
-        for table in TABLES:
+            assert "--" + plural.get(field.name, field.name).replace("_", "-") in flags
+        for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):
             assert ", ".join(table) in " ".join(words)
 
 

@@ -31,8 +31,6 @@ for k in np.flatnonzero([not is_monotone(solved, TRIALS) for solved in OUTCOMES]
     PASSED[0][k], PASSED[1][k] = by_each(OUTCOMES[k], TRIALS)
 LOW = PASSED[0].sum(1)  # the number of lengths that H is at least
 HIGH = len(TRIALS) - PASSED[1].sum(1)  # and below which it is
-
-
 CURVES = [
     (1, 1, 0.97, 0.03, 0),
     (0.9, 0.75, 0.6, 0.4, 0.2),

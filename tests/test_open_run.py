@@ -96,9 +96,9 @@ def test_without_a_terminal_each_net_is_a_line_and_each_minute_one(tmp_path, mon
     monkeypatch.setattr("jaxrnn.sweeps.watch.LINE_SECONDS", 0.05)
     with open_run(tmp_path / "run", progress=True, report=False) as asked:
         asked(BASE, until=HALF)
-        asked(replace(BASE, cell="gru"))
+        asked(replace(BASE, cell="irnn"))
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("simple_rnn") and "solved" in line for line in lines)
-    assert any(line.startswith("gru") and "6" in line for line in lines)
+    assert any(line.startswith("irnn") and "6" in line for line in lines)
     assert any(line.startswith("0 of 1 nets and lengths") for line in lines)
     assert any(line.startswith("1 of 2 nets and lengths") for line in lines)

@@ -30,26 +30,6 @@ from jaxrnn.training.runner import prepare
 SMALL = settled(Experiment(length=5, trials=3, window=60, max_steps=200))
 
 
-@pytest.fixture
-def sweep(tmp_path, monkeypatch):
-    """Run experiments into one directory; the trials that were run, by experiment."""
-
-    def run(*experiments):
-        ran = []
-
-        def noted(members, **options):
-            ran.extend((one.experiment, tuple(one.trials)) for one in members)
-            return prepare(members, **options)
-
-        monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
-        monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another
-        with RunDirectory(tmp_path) as directory:
-            run_sweep(experiments, directory)
-        return ran
-
-    return run
-
-
 def expected(*experiments):
     """The rows that a fresh directory would hold."""
     made = [make_row(one, outcome) for one in experiments for outcome in run_trials(one)]
@@ -64,7 +44,21 @@ def contents(path):
     return {one.name: one.read_bytes() for one in path.iterdir()}
 
 
-def test_a_directory_grows_by_lengths_cells_experiments_and_trials(sweep, tmp_path):
+def test_a_directory_grows_by_lengths_cells_experiments_and_trials(tmp_path, monkeypatch):
+    def noted(members, **options):
+        ran.extend((one.experiment, tuple(one.trials)) for one in members)
+        return prepare(members, **options)
+
+    def sweep(*experiments):
+        """The trials that were run, by experiment."""
+        ran.clear()
+        with RunDirectory(tmp_path) as directory:
+            run_sweep(experiments, directory)
+        return [*ran]
+
+    ran: list = []
+    monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
+    monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another
     lstm, more = SMALL, replace(SMALL, trials=5)
     assert sweep(lstm) == [(lstm, (0, 1, 2))]
     assert sweep(lstm) == []
@@ -293,13 +287,6 @@ def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
         assert directory.to_run([b]) == {}
 
 
-# Each list is a process, which is killed at its end; the last one comes to the end.
-WAYS = {
-    "whole": [[(0,), (1,), (2,), (0, 1, 2)]],
-    "killed": [[(2,), (0,)], [(1,), (0,)], [(0,), (1,), (0, 1, 2)]],
-}
-
-
 @pytest.mark.parametrize("grows", [False, True])
 def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(grows, tmp_path):
     every = [
@@ -307,7 +294,10 @@ def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(gro
         for rate, lengths in ((0.3, ()), (0.1, (9, 7)), (0.2, (7,)))
     ]
     held = replace(SMALL, cell="gru", learning_rate=0.7, test_lengths=(6, 8))
-    for way, processes in WAYS.items():
+    # Each list is a process, which is killed at its end; the last one comes to the end.
+    whole = [[(0,), (1,), (2,), (0, 1, 2)]]
+    killed = [[(2,), (0,)], [(1,), (0,)], [(0,), (1,), (0, 1, 2)]]
+    for way, processes in (("whole", whole), ("killed", killed)):
         if grows:
             with RunDirectory(tmp_path / way) as directory:
                 directory.admit([held])
@@ -320,7 +310,7 @@ def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(gro
                     ends = [(1,) * len(first.test_lengths) or None]
                     if directory.missing(first):
                         directory.add(rows_ending_at(first, [30], wrong_at_lengths=ends))
-    one, other = ((tmp_path / way / "config.json").read_bytes() for way in WAYS)
+    one, other = ((tmp_path / way / "config.json").read_bytes() for way in ("whole", "killed"))
     assert one == other
     config = config_of(tmp_path / "whole")["settings"]
     assert config["test_lengths"] == ([6, 7, 8, 9] if grows else [9, 7])

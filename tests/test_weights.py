@@ -30,18 +30,8 @@ from jaxrnn.training.saved import fitted
 from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import build, trial_key
 
-TESTED = settled(
-    Experiment(
-        name="mine",
-        length=5,
-        cell="simple_rnn",
-        hidden_size=6,
-        trials=3,
-        window=60,
-        max_steps=400,
-        final_test=20,
-    )
-)
+NET = Experiment(name="mine", length=5, cell="simple_rnn", hidden_size=6, trials=3)
+TESTED = settled(replace(NET, window=60, max_steps=400, final_test=20))
 SMALL = Experiment(
     length=4, cell="simple_rnn", hidden_size=3, trials=2, window=5, max_steps=30, threshold=0.01
 )
