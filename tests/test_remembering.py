@@ -9,7 +9,7 @@ from helpers import pretended, rows_ending_at, rows_of, run, write_rows
 from test_rows import CONFIG
 
 import jaxrnn
-from jaxrnn import InputError, run_horizon
+from jaxrnn import InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
 from jaxrnn.problems.horizon import SEARCH, without_role
@@ -62,11 +62,16 @@ def solved_at(one):
 
 
 @pytest.fixture
-def simulated(monkeypatch):
-    """Three settings, two rungs and one initializer, and none is trained."""
+def few(monkeypatch):
+    """Three settings, two rungs and one initializer, so that little is compiled."""
     monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
     monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
+
+
+@pytest.fixture
+def simulated(few, monkeypatch):
+    """And none is trained."""
     pretended(monkeypatch, solved_at)
 
 
@@ -74,7 +79,8 @@ def simulated(monkeypatch):
 def tiny_run(own, tmp_path_factory):
     out = tmp_path_factory.mktemp("horizon") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        simulated.__wrapped__(patch)
+        few.__wrapped__(patch)
+        pretended(patch, solved_at)
         run_horizon(["gru"], [f"{own}:echo"], out, TINY)
     return out
 
@@ -115,6 +121,15 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
     }
     pretended(monkeypatch, None)  # a call would fail
     assert run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY) == rows_of(tiny_run)
+
+
+@pytest.mark.integration
+def test_its_fresh_trials_are_those_of_run_trials(own, few, tmp_path):
+    run_horizon(["gru"], [f"{own}:echo"], tmp_path, replace(TINY, longest_lag=8))
+    rows = [row for row in typed_rows(tmp_path) if row.experiment.name.endswith("echo")]
+    fresh = replace(rows[0].experiment, trials=len(rows))
+    assert [row.outcome for row in rows] == run_trials(fresh)
+    assert any(row.outcome.solved_at for row in rows)
 
 
 def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeypatch):
