@@ -43,7 +43,6 @@ ORIGINS = {
     "notebook": "examples/notebook-run/README.md",
     "paper": "examples/paper-run/README.md",
     "horizon": "examples/horizon-run/README.md",
-    "card": "examples/scorecard-run/README.md",
     "claims": "examples/claims-run/README.md",
     "state_tracking": "examples/state-tracking-run/README.md",
     "contributing": "CONTRIBUTING.md",

@@ -1,6 +1,6 @@
-"""Cells as their papers set them up for remembering over some hundred steps, for the scorecard.
+"""Cells as their papers set them up for remembering over some hundred steps, for the horizon.
 
-``jaxrnn scorecard --cells examples/claims.py:lstm_chrono --tasks adding copying`` tunes and trains
+``jaxrnn horizon examples/claims.py:lstm_chrono --tasks adding copying`` tunes and trains
 one as the others were, but for its own constants and first biases, which stay what they are here.
 """
 

@@ -1,6 +1,6 @@
-"""Cells of Equinox on the scorecard, beside those of the package.
+"""Cells of Equinox for the horizon, beside those of the package.
 
-``jaxrnn scorecard --cells examples/equinox_cells.py:gru --tasks two_sequence adding`` tunes and
+``jaxrnn horizon examples/equinox_cells.py:gru --tasks two_sequence adding`` tunes and
 trains one as it did the others. Equinox is installed by ``pip install equinox``.
 """
 

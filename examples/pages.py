@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tables_of_cards import claims, horizon, scorecard
+from tables_of_cards import claims, horizon
 from tables_of_runs import notebook, paper, readings, state_tracking
 
 HERE = Path(__file__).parent
@@ -25,7 +25,6 @@ PAGES: dict[str, Callable[[], dict[str, str]]] = {
     "paper-run/readings": readings,
     "state-tracking-run": state_tracking,
     "horizon-run": horizon,
-    "scorecard-run": scorecard,
     "claims-run": claims,
 }
 """By the folder of each page, its tables by name."""

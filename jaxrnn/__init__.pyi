@@ -70,7 +70,6 @@ from jaxrnn.report.horizon import (
     octaves_between as octaves_between,
 )
 from jaxrnn.report.summary import Rows as Rows, summarize as summarize
-from jaxrnn.scorecard import run_scorecard as run_scorecard
 from jaxrnn.scorecard.halving import HorizonProtocol as HorizonProtocol
 from jaxrnn.scorecard.horizon import run_horizon as run_horizon
 from jaxrnn.store.rows import read_rows as read_rows

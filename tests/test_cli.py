@@ -187,8 +187,9 @@ def test_an_experiment_of_the_paper_runs_beside_its_row_if_its_cap_is_the_papers
         ),
         ("paper 3a --max-sequences 99", "max-sequences 99 must be at least 100, the sequences b"),
         ("inspect --trial -1", "trial -1 must not be negative"),
-        ("scorecard --tasks adding subtracting", "unknown task 'subtracting': choose from "),
-        ("scorecard --cells --tasks adding", "name at least one cell and one task"),
+        ("scorecard --cells lstm --tasks adding", "scorecard is now horizon --lags 100: the same"),
+        ("horizon lstm --tasks adding subtracting", "unknown task 'subtracting': choose from "),
+        ("horizon lstm --lags 100 50", "lags 100 50 must rise, each longer than the one before"),
         ("horizon --tasks", "name at least one cell and one task"),
     ],
 )

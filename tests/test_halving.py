@@ -1,12 +1,14 @@
 """The search for a cell's settings: which trials it asks for, and what it finds in their rows."""
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
-from helpers import rows_ending_at
+from helpers import changed, number_of_weights, rows_ending_at, state_of
 from scipy.stats.qmc import Sobol
 
 from jaxrnn import InputError
@@ -25,7 +27,11 @@ from jaxrnn.scorecard.halving import (
     settings,
     with_setting,
 )
-from jaxrnn.scorecard.horizon import nets
+from jaxrnn.scorecard.horizon import TASKS, nets
+from jaxrnn.scorecard.shipped import in_json
+from jaxrnn.scorecard.sizes import rank, sized
+from jaxrnn.training.parts import state_size
+from jaxrnn.training.trial import build
 
 SUITE = next(suite for suite in SUITES if suite.base.task == "two_sequence")
 TUNED = ("initializer", *PER_TRIAL)
@@ -34,6 +40,39 @@ FIRST = settings()[:27]
 
 def base_of(cell="lstm"):
     return net(SUITE, cell, SINGLE)
+
+
+@pytest.mark.parametrize(("task", "cell"), [("adding", "min_gru"), ("noise_free", "co_rnn")])
+def test_the_units_bring_the_number_of_weights_closest_to_the_lstms(task, cell):
+    def weights(base, units):
+        one = build(replace(base, hidden_size=units, trials=1))
+        return number_of_weights(state_of(one).params)
+
+    suite = TASKS[task]
+    budget = weights(suite.at(), 16)
+    units = sized(suite, cell).hidden_size
+    off = [abs(weights(suite.at(cell), one) - budget) for one in (units - 1, units, units + 1)]
+    assert off[1] == min(off)
+
+
+@pytest.mark.parametrize(("cell", "units"), [("lstm", 16), ("gru", 32), ("slstm", 8)])
+def test_by_state_the_units_bring_the_size_of_the_state_closest_to_the_lstms(cell, units):
+    for task in ("adding", "noise_free"):
+        base = sized(TASKS[task], cell, "state")
+        assert (base.hidden_size, state_size(base)) == (units, 32)
+
+
+def test_the_best_has_most_trials_solved_then_the_least_time_then_the_least_error():
+    def of(*ends, status="unsolved"):
+        """The rank of a setting, (step of solution or None, error at the end) of each trial."""
+        base = replace(SUITE.base, trials=1)
+        each = [(rows_ending_at(base, [at])[0], error) for at, error in ends]
+        rows = [changed(row, curve=[0.9, error]) for row, error in each]
+        return rank(Rows(row if row.solved else changed(row, status=status) for row in rows))
+
+    assert of((900, 0.5), (950, 0.5)) < of((50, 0.1), (None, 0.1))
+    assert of((800, 0.5)) < of((900, 0.01)) < of((None, 0.0))
+    assert of((None, 0.2)) < of((None, 0.3)) < of((None, 0.1), status="diverged")
 
 
 def test_settings_are_the_known_points_of_sobols_sequence():
@@ -108,7 +147,7 @@ def test_a_batch_gets_ten_thousand_updates_and_at_least_twenty_thousand_sequence
 
 
 def test_neither_the_search_nor_the_report_goes_beyond_the_longest_lag():
-    protocol = protocol_of(1, "weights", 128)
+    protocol = protocol_of(1, "weights", longest_lag=128)
     (one,) = nets(["lstm"], ["two_sequence"], protocol)
     assert one.lags == (8, 16, 32, 64, 128)
     found, asked = simulated(lambda setting, lag: 9, lags=one.lags)
@@ -116,7 +155,19 @@ def test_neither_the_search_nor_the_report_goes_beyond_the_longest_lag():
     assert found.longest == 128
     assert max(made.length for made in reported(one.base, one.lags, found)) == 128
     with pytest.raises(InputError, match="longest-lag 16 must be at least 32, the shortest lag of"):
-        nets(["lstm"], ["parity", "temporal_order"], protocol_of(1, "weights", 16))
+        nets(["lstm"], ["parity", "temporal_order"], protocol_of(1, "weights", longest_lag=16))
+
+
+def test_a_search_at_one_lag_has_one_rung_a_play_off_and_fresh_trials_there():
+    protocol = protocol_of(1, "weights", lags=(100,))
+    (one,) = nets(["lstm"], ["two_sequence"], protocol)
+    assert (one.lags, one.base.length) == ((100,), 100)
+    found, asked = simulated(lambda setting, lag: 9, lags=one.lags)
+    assert [list(call) for call in asked] == [[100], [100]]
+    fresh = reported(one.base, one.lags, found)
+    assert [(made.length, made.trials) for made in fresh] == [(100, 9), (100, 6)]
+    with pytest.raises(InputError, match="length 5 is too short for task adding"):
+        nets(["lstm"], ["adding"], protocol_of(1, "weights", lags=(5,)))
 
 
 @cache
@@ -241,11 +292,19 @@ def test_a_rung_without_success_is_the_last_and_the_pilot_fills_the_lags_around_
         ({"match": "size"}, "unknown match 'size': choose from state, weights"),
         ({"longest_lag": 100}, "longest-lag 100 must be one of 8, 16, .*, 1024"),
         ({"batch_size": 1.5}, "batch-size 1.5 must be a whole number"),
+        ({"lags": (8, 0)}, "lags 0 must be at least 1"),
+        ({"lags": (16, 8)}, "lags 16 8 must rise, each longer than the one before"),
+        ({"lags": (8,), "longest_lag": 16}, "longest-lag 16 has no meaning beside lags"),
     ],
 )
 def test_a_protocol_that_breaks_a_rule_is_refused_before_the_search(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(SINGLE, **settings)
+
+
+def test_a_protocol_can_be_written_with_whole_numbers_of_another_library():
+    same = replace(SINGLE, max_steps=np.int64(SINGLE.max_steps), seed=np.int32(SINGLE.seed))
+    assert json.dumps(in_json(same)) == json.dumps(in_json(SINGLE))
 
 
 def test_the_seeds_next_to_those_that_are_refused_can_be_used():

@@ -13,9 +13,10 @@ from scipy.stats import beta
 from jaxrnn import InputError, horizon, octaves_between
 from jaxrnn.problems import SUITES
 from jaxrnn.problems.horizon import LAGS
+from jaxrnn.report.compare import compare
 from jaxrnn.report.document import parts_of, pictures_of
 from jaxrnn.report.horizon import octaves
-from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows
+from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows, times_table
 from jaxrnn.report.horizon_pictures import growth, growth_picture, horizon_picture, shares_picture
 from jaxrnn.report.remembered import card_of, share_if_chosen_again
 from jaxrnn.report.summary import Rows, Study
@@ -186,6 +187,25 @@ def test_the_pictures_hold_the_numbers():
     line, beyond = panels[1].lines
     assert beyond.get_ydata().tolist() == line.get_ydata().tolist()
     assert beyond.get_ydata()[-1] == 1024
+
+
+def test_where_all_nets_have_one_lag_the_times_to_success_stand_beside_the_first_nets():
+    times = {"lstm": [5000, 700, 6000], "gru": [900, None, 4000], "mine.py:mgu": [None] * 3}
+    each = {
+        cell: trials("adding", cell, 100, steps, learning_rate=0.01)
+        for cell, steps in times.items()
+    }
+    rows = [row for of_cell in each.values() for row in of_cell]
+    table = times_table(card_of(rows), ())
+    lstm, gru, mgu = (line.cells for line in table.rows)
+    # The mean of 5001, 701 and 6001.
+    assert (lstm["lag"], lstm["median"], lstm["restricted mean"]) == ("100", "5,001", "3,901")
+    assert "sooner" not in lstm
+    result = compare(each["gru"], each["lstm"])
+    assert gru["sooner"] == f"{100 * result.sooner:.0f}%"
+    assert (mgu["solved"], mgu["median"], mgu["restricted mean"]) == ("0/3", "never", "20,000")
+    assert table in parts_of(Study(rows))
+    assert times_table(card_of([*rows, *chosen("adding", "lru", {32: (6, 6)})]), ()) is None
 
 
 def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap(tmp_path, capsys):

@@ -70,14 +70,13 @@ def refused(request, tmp_path, monkeypatch):
 
 
 def test_all_that_computes_is_refused_before_it_writes(refused, tmp_path, capsys):
-    commands = "sweep", "grid", "paper 6a", "paper --cost", "scorecard", "inspect", "inspect runs"
+    commands = "sweep", "grid", "paper 6a", "paper --cost", "horizon", "inspect", "inspect runs"
     for words in commands:
         assert run(*words.split()) == 2
         assert capsys.readouterr().err == f"jaxrnn: {refused}\n"
     for call in (
         lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out"),
         lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out", dask="tcp://127.0.0.1:1"),
-        lambda: jaxrnn.run_scorecard(["lstm"], ["adding"], "runs/out"),
         lambda: jaxrnn.run_trials(jaxrnn.Experiment()),
     ):
         with pytest.raises(jaxrnn.InputError, match=re.escape(refused)):

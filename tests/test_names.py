@@ -278,7 +278,7 @@ def held(out, suite, protocol=None):
 def test_no_command_imports_what_only_rows_name(evil, tmp_path, monkeypatch, capsys):
     out, protocol = tmp_path / "out", replace(SINGLE, max_steps=1100, longest_lag=8)
     pretended(monkeypatch, lambda one: None)
-    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_: protocol)
+    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: protocol)
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: tmp_path / "none")
     monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 2, 1), (2, 1, 1)))

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import escape, unescape
 from xml.etree import ElementTree
 
@@ -269,14 +270,17 @@ def test_a_browser_sorts_filters_leads_to_trials_and_switches_curves_off(browser
     for expected in (HORIZONS, HORIZONS[::-1]):
         click(".data th", 1)
         assert texts(".data:not(#of-trials) td:nth-child(2)") == [*expected, "-"]
-    # A cell of the card leads to its trials.
-    card = [
-        row
+    # A net of the table of horizons leads to its trials.
+    made = [
+        replace(SUITES[f"horizon-{task}"].at(cell, length=lag, trials=3), learning_rate=0.01)
         for cell in ("lstm", "gru")
-        for task in ("adding", "noise_free")
-        for row in rows_ending_at(SUITES[f"card-{task}"].at(cell, trials=3), [2900, None, 3100])
+        for task in ("adding", "copying")
+        for lag in (16, 32)
     ]
-    texts, click = opened(browser, page_of(card, tmp_path), tmp_path)
-    click(".data tbody tr:nth-child(2) td:nth-child(3)")
-    assert texts("#shown") == ["3 of 12: gru, adding"]
+    text = page_of(
+        [row for one in made for row in rows_ending_at(one, [2900, None, 3100])], tmp_path
+    )
+    texts, click = opened(browser, text, tmp_path)
+    click(".data tbody tr", 1)
+    assert texts("#shown") == ["6 of 24: adding, gru"]
     assert all("gru" in row and "adding" in row for row in texts("#of-trials tbody tr"))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from helpers import contents
 
-from jaxrnn import SUITES
 from jaxrnn.cli.remembering import notes
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.problems.horizon import FINALIST, PREFIX, SEARCH, without_role
@@ -27,12 +26,10 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(EXAMPLES)
     import pages
-    from tables_of_cards import by_cell_and_task
     from tables_of_runs import kept
 
 REPORTS = [
     *("claims-run", "grid-run", "horizon-run/batches-of-32", "notebook-run", "paper-run"),
-    *(f"scorecard-run/{name}" for name in ("small", "full", "claims")),
     "state-tracking-run",
 ]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
@@ -88,20 +85,12 @@ def test_a_report_is_that_of_its_rows(kept_in):
             assert f"{markdown_table(part.rows, part.headings)}\n{part.legend}" in text
 
 
-def test_every_claim_has_its_trials_and_every_cell_of_a_scorecard_those_of_every_task():
+def test_every_claim_has_its_trials():
     rows = kept("claims-run")
     run = [(claim, held) for claim in CLAIMS.values() if (held := nets_of(claim, rows))]
     assert len(run) > 10
     for claim, held in run:
         assert [len(held[net]) for net in claim.nets] == [one.at().trials for one in claim.suites]
-
-    suites = [suite for suite in SUITES.values() if suite.source.view == "card"]
-    for card, trials, cap in (("small", 5, 20_000), ("full", 20, 50_000)):
-        held = by_cell_and_task(kept(f"scorecard-run/{card}"))
-        assert held.keys() == {(cell, suite.base.task) for suite in suites for cell in suite.cells}
-        for rows in held.values():
-            assert sorted(row.outcome.trial for row in rows) == list(range(trials))
-            assert {row.experiment.max_steps for row in rows} == {cap}
 
 
 HORIZONS = pytest.mark.parametrize(

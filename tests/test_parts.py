@@ -142,7 +142,7 @@ def test_what_an_experiment_does_not_say_of_solved_its_task_says(task, named, ru
 
 
 def test_another_task_than_the_suites_has_its_own_rule():
-    for name in ("notebook", "3a", "card-copying"):
+    for name in ("notebook", "3a", "horizon-copying"):
         experiment = settled(SUITES[name].at(task="adding", length=40))
         assert tuple(getattr(experiment, one) for one in RULE) == (0.04, 0.01, 2000, 0, 0)
 

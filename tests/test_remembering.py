@@ -115,6 +115,7 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
     kept = json.loads((tiny_run / "protocol.json").read_text())
     assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
         "longest_lag": 1024,
+        "lags": [],
         "seed": 1,
         "search_seed": 1000,
         "search_version": 3,
@@ -213,14 +214,21 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     kept = tmp_path / "kept"
     shutil.copytree(tiny_run, kept)
     (kept / "cost.json").write_text('{"gru": 0.9}')
+    # Of another jax: a comparison of shares does not need the last digit.
+    config = json.loads((kept / "config.json").read_text())
+    config["versions"]["jax"] = "0.0.1"
+    config["device"] = "1 cpu device (z80, 1 cores)"
+    (kept / "config.json").write_text(json.dumps(config))
     ship(kept, tmp_path / "shipped" / "horizon")
     monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
-    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_: TINY)
+    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: TINY)
     monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
     monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
     assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
+    assert "made with jax 0.0.1, not" in said
+    assert "processor z80, not" in said
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
     headings, own_line, by_lag = (
@@ -236,6 +244,15 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     assert {row.experiment.cell for row in rows} == {f"{own}:mine"}
     assert [row.outcome for row in rows] == [row.outcome for row in typed_rows(tiny_run)]
     assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
+    # The run directory says it all: its report can be made again, and by itself.
+    assert run("report", out) == 0
+    assert (out / "report.md").read_text() == report
+
+    told = tmp_path / "shipped/horizon/protocol.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"seed": 7}))
+    offer = "to train other nets here, too, add to the cells of the same command: lstm gru$"
+    with pytest.warns(Note, match=f"are not shown, since .* made with seed 7, not 1; {offer}"):
+        assert shipped_beside(TINY, rows, out, ["lstm", "gru"]) == []
 
 
 def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeypatch, capsys):
@@ -245,13 +262,15 @@ def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeyp
 
     called: list = []
     monkeypatch.setattr("jaxrnn.cli.remembering.trained_horizon", refuse)
-    for asked in ("", "--longest-lag 512", "--batch-size 32 --match state --longest-lag 8"):
+    by_state = "--batch-size 32 --match state --longest-lag 8"
+    for asked in ("", "--longest-lag 512", by_state, "--lags 50 100"):
         assert run("horizon", "lstm", *asked.split()) == 2
         assert capsys.readouterr().err == "jaxrnn: trains nothing\n"
     assert called == [
         ("horizon", SINGLE),
         ("horizon-to-512", replace(SINGLE, longest_lag=512)),
-        ("horizon-32-state-to-8", protocol_of(32, "state", 8)),
+        ("horizon-32-state-to-8", protocol_of(32, "state", longest_lag=8)),
+        ("horizon-at-50-100", replace(SINGLE, lags=(50, 100))),
     ]
 
 

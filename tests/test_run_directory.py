@@ -13,11 +13,10 @@ import pytest
 from helpers import ONE_DEVICE, rows, rows_ending_at, rows_of
 from test_sweep import BASE
 
-from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_scorecard, run_trials
+from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
-from jaxrnn.problems import settled
+from jaxrnn.problems import SUITES, settled
 from jaxrnn.scorecard.halving import SINGLE
-from jaxrnn.scorecard.protocol import CARDS, SMALL as SCORECARD
 from jaxrnn.scorecard.shipped import begun
 from jaxrnn.store import run_directory
 from jaxrnn.store.files import name_of
@@ -97,7 +96,7 @@ def hold(path, *experiments):
 
 def test_what_was_begun_under_other_settings_is_refused_and_stays(tmp_path):
     tuned, other = (
-        settled(replace(CARDS["two_sequence"].at(cell, trials=1), max_steps=200))
+        settled(replace(SUITES["horizon-two_sequence"].at(cell, trials=1), max_steps=200))
         for cell in ("lstm", "gru")
     )
     hold(tmp_path, SMALL, replace(SMALL, name="mine", length=7), tuned)
@@ -347,14 +346,11 @@ def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
         assert (tmp_path / "mine.tmp").exists()
 
 
-@pytest.mark.parametrize(("take", "protocol"), [(run_horizon, SINGLE), (run_scorecard, SCORECARD)])
-def test_who_comes_second_is_refused_before_anything_is_written_or_deleted(
-    take, protocol, tmp_path
-):
+def test_who_comes_second_is_refused_before_anything_is_written_or_deleted(tmp_path):
     out = tmp_path / "out"
-    with RunDirectory(out), begun(out, protocol):
+    with RunDirectory(out), begun(out, SINGLE):
         before = contents(out)
         with pytest.raises(InputError, match="out is in use by another sweep: wait, or use anoth"):
-            take(["gru"], ["adding"], out)
+            run_horizon(["gru"], ["adding"], out)
         assert contents(out) == before
     assert "protocol.json" in before

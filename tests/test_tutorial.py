@@ -54,7 +54,7 @@ assert min(p[0, LONG - 2], p[1, LONG - 1]) > 0.75
 
 SMALL["your_cell"] = """
 CORES = 2; TRIALS = 4; LENGTHS = (4, 5); MAX_STEPS = 2000; LONG = 50; LONGER = (6, 12)
-CARD = {"max_steps": 500, "trials": 2}
+HORIZON = {"max_steps": 1000, "lags": (8,)}
 """
 
 CHECKS["your_cell"] = """
@@ -64,7 +64,7 @@ assert comparison.interval[0] <= comparison.sooner <= comparison.interval[1]
 relative = {name: (one[:, 0] / one[:, -1]).min() for name, one in norms.items()}
 assert relative["first a = -4"] > 0.5 > relative["first a = 0"]
 assert share[-4.0, 12] >= share[0.0, 12]  # 1 and 0.1 at the tutorial's own sizes
-assert {row["cell"] for row in card} == {"simple_rnn", "gru", "__main__:leaky"}
+assert {row["cell"] for row in fresh} == {"simple_rnn", "gru", "__main__:leaky"}
 assert "no bias toward remembering is tuned for __main__:leaky" in str(notes[0].message)
 """
 

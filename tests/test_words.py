@@ -14,7 +14,7 @@ from jaxrnn.cli.words import parse
 from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
-CHOICES = "choose from claims, grid, horizon, inspect, list, paper, report, scorecard, sweep"
+CHOICES = "choose from claims, grid, horizon, inspect, list, paper, report, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
 NUMBER = "takes a number, such as: {0} 0.5"
@@ -76,7 +76,7 @@ def test_a_flag_without_its_value(before, capsys):
             "paper 6a --lengths 5",
             "paper has no --lengths, a flag of sweep, grid: did you mean --le",
         ),
-        ("inspect --dask x", "inspect has no --dask, a flag of sweep, scorecard, horizon, claims:"),
+        ("inspect --dask x", "inspect has no --dask, a flag of sweep, horizon, claims:"),
         ("sweep -- --trials", "'--trials' belongs to no flag of sweep: see jaxrnn sweep --help"),
         ("sweep --forget-bias -1 --trials", f"--trials {WHOLE.format('--trials')}"),
         ("report", "report needs its directory: see jaxrnn report --help"),

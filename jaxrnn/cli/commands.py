@@ -15,7 +15,6 @@ from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.claiming import claims
 from jaxrnn.cli.inspecting import inspect, usual_length
 from jaxrnn.cli.remembering import horizon
-from jaxrnn.cli.scoring import scorecard
 from jaxrnn.cli.words import (
     Address,
     Count,
@@ -318,10 +317,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "grid": grid,
     "paper": paper,
-    "scorecard": scorecard,
     "horizon": horizon,
     "claims": claims,
     "inspect": inspect,
     "report": report,
     "list": list_,
 }
+
+GONE = {
+    "scorecard": "horizon --lags 100: the same question with one search for all cells, such as "
+    "`jaxrnn horizon lstm gru --tasks adding --lags 100`"
+}
+"""Commands that there were, and what does their work now."""

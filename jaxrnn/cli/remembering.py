@@ -9,7 +9,7 @@ import tyro
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Address, Count, Lanes, Out, flag
+from jaxrnn.cli.words import Address, Count, Integers, Lanes, Out, flag
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.horizon import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import TableRow, console
@@ -34,6 +34,9 @@ def horizon(
     tasks: Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: six)")] = None,
     full: bool = False,
     longest_lag: Count = LAGS[-1],
+    lags: Annotated[
+        Integers, tyro.conf.arg(help_behavior_hint="(default: 8 16 32 ... 1024)")
+    ] = None,
     batch_size: Count = 1,
     match: Annotated[str, flag("NAME", "(default: weights)")] = "weights",
     out: Out = None,
@@ -57,23 +60,26 @@ def horizon(
         longest_lag: Neither search nor report goes beyond it: 8, 16, 32, ... or 1024. Long lags
             cost most: those up to 512 have about two thirds of the time steps, those up to 128 a
             quarter.
+        lags: These lags in place of 8, 16, 32, ...; with a single one the report has the times to
+            success.
         batch_size: Training sequences of an update; a trial gets 20,000, or those of ten thousand
             updates if these are more.
         match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
             numbers in its state: weights or state; the rows that come with jaxrnn match weights.
-        out: Run directory; runs/horizon, with the batch size, -state and the longest lag where you
-            ask for these.
+        out: Run directory; runs/horizon, with the batch size, -state and the lags where you ask
+            for these.
         lanes: Trials of a net trained at once; results do not depend on it.
         dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
         compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    protocol = protocol_of(batch_size, match, longest_lag)
+    protocol = protocol_of(batch_size, match, longest_lag=longest_lag, lags=lags or ())
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
     asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
     asked += f"-to-{longest_lag}" * (longest_lag < LAGS[-1])
+    asked += f"-at-{'-'.join(map(str, protocol.lags))}" * bool(protocol.lags)
     out = out or Path("runs/horizon" + asked)
     chosen = cells or (CELLS if full else SMALL_CELLS)
     if tasks is None:

@@ -102,7 +102,6 @@ _OPTIONS = _reader(_option, "takes options, such as: {flag} order=16", "NAME=VAL
 _RULE = "takes a directory, not a file, such as: {flag} runs/mine"
 
 Names = Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]")]
-AllOrNames = Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: all)")]
 Integers = Annotated[tuple[int, ...] | None, flag("INT [INT ...]"), _INTEGERS]
 Numbers = Annotated[tuple[float, ...] | None, flag("NUMBER [NUMBER ...]"), _NUMBERS]
 Name = Annotated[str | None, flag("NAME")]

@@ -14,7 +14,6 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.names import build, find
 from jaxrnn.problems import (
     arithmetic,
-    card,
     claims,
     copying,
     horizon,
@@ -72,7 +71,6 @@ SUITES: dict[str, Suite] = {
         two_sequence,
         arithmetic,
         temporal_order,
-        card,
         horizon,
         claims,
     )

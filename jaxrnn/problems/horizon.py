@@ -1,9 +1,10 @@
 """The conditions of the horizon: recurrent cells on every task, at lags that double.
 
-There is one suite for each task. Its lengths are the lags from 8 to 1,024 that the task admits. Its
-settings are the one default that is declared for all cells; only the bias of 1 for gates is added
-where a cell has them. :mod:`jaxrnn.scorecard.halving` has each cell's own settings, which a search
-finds, and the trials that are reported.
+There is one suite for each task. Its lengths are the lags from 8 to 1,024 that the task admits; the
+Reber grammar, which gives its strings their lengths, has one. Its settings are the one default that
+is declared for all cells; only the bias of 1 for gates is added where a cell has them.
+:mod:`jaxrnn.scorecard.halving` has each cell's own settings, which a search finds, and the trials
+that are reported.
 """
 
 from typing import Any
@@ -51,9 +52,14 @@ CELLS = tuple(cell for family in CELL_FAMILIES.values() for cell in family)
 
 
 def _horizon(
-    name: str, options: dict[str, Any] | None = None, *, least: int = 8, task: str = ""
+    name: str,
+    options: dict[str, Any] | None = None,
+    *,
+    least: int = 8,
+    lags: tuple[int, ...] = (),
+    task: str = "",
 ) -> Suite:
-    lags = tuple(lag for lag in LAGS if lag >= least)
+    lags = lags or tuple(lag for lag in LAGS if lag >= least)
     base = Experiment(
         name=PREFIX + name,
         task=task or name,
@@ -93,12 +99,14 @@ TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
         _horizon("adding", least=16),
         _horizon("adding_halves"),
         _horizon("multiplication", least=16),
+        _horizon("very_long_lag", {"num_distractors": 8}),
     ),
     # With ten symbols the end of noise_free is not announced: a net has to count the steps.
     "counting and order": (
         _horizon("noise_free", _TEN_SYMBOLS),
         _horizon("temporal_order", least=32),
         _horizon("temporal_order_three", least=32),
+        _horizon("embedded_reber", lags=(40,)),
     ),
     "copying and recall": (
         _horizon("copying", _TWO_OF_EIGHT),

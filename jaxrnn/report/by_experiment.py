@@ -168,7 +168,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
 
 
 def _suits(study: Study) -> bool:
-    return not (study.is_whole or study.is_grid or "by_length" in study.views)
+    return not (study.is_horizon or study.is_grid or "by_length" in study.views)
 
 
 def _pictures(study: Study) -> list[Picture]:

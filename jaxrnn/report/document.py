@@ -10,7 +10,6 @@ from jaxrnn.errors import InputError
 from jaxrnn.report import (
     by_experiment,
     by_length,
-    card,
     claims,
     grid,
     horizon,
@@ -36,7 +35,6 @@ FORMATS = ("pdf", "svg")
 
 VIEWS: tuple[View, ...] = (
     *(
-        card.VIEW,
         horizon_card.VIEW,
         claims.VIEW,
         table.VIEW,

@@ -173,5 +173,5 @@ def _pictures(study: Study) -> list[Picture]:
 
 
 VIEW = View(
-    lambda study: not study.is_whole and (study.is_grid or _is_wide(study)), pictures=_pictures
+    lambda study: not study.is_horizon and (study.is_grid or _is_wide(study)), pictures=_pictures
 )

@@ -8,6 +8,7 @@ import math
 from collections.abc import Container, Iterable, Sequence
 
 from jaxrnn.problems.horizon import SEARCH
+from jaxrnn.report.compare import compare, restricted_mean
 from jaxrnn.report.horizon import Octaves, horizon, octaves_between
 from jaxrnn.report.horizon_pictures import growth_picture, horizon_picture, shares_picture
 from jaxrnn.report.remembered import (
@@ -19,8 +20,16 @@ from jaxrnn.report.remembered import (
     counts,
     default_rate,
 )
-from jaxrnn.report.render import Picture, Table, TableRow, Words, short
-from jaxrnn.report.summary import Rows, Study, View
+from jaxrnn.report.render import (
+    Picture,
+    Table,
+    TableRow,
+    Words,
+    bounds_in_percent,
+    short,
+    steps_in_words,
+)
+from jaxrnn.report.summary import Rows, Study, View, median
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%"),
@@ -116,6 +125,48 @@ def solved_table(card: Card, cells: Container[str]) -> Table:
     return Table(headings, lines, SOLVED_LEGEND, brief=brief)
 
 
+TIMES_HEADINGS = (
+    *("task", "net", "lag", "solved", "95%", "median", "restricted mean", "sooner", "its 95%"),
+)
+TIMES_LEGEND = (
+    "95%: Clopper-Pearson interval of the percentage solved. Median: of the training sequences "
+    "until success, by Kaplan and Meier, with unsolved trials censored at the cap; never if no "
+    "more than half are solved. Restricted mean: mean of these sequences or the cap, whichever is "
+    "less. Sooner: probability that a trial is solved before a trial of the first net of its task, "
+    "where a tie counts half, and its interval (Newcombe). If 50% is in it, the two cannot be told "
+    "apart."
+)
+
+
+def times_table(card: Card, cells: Container[str]) -> Table | None:
+    """How soon fresh trials are solved, where all nets of each task have them at one and the same
+    lag. A terminal shows only these cells, or all if there are none of these."""
+    lines: list[TableRow] = []
+    for task in card.tasks:
+        nets = card.of_task(task)
+        if len({lag for _, net in nets for lag in net.chosen}) > 1:
+            return None
+        (first,) = nets[0][1].chosen.values()
+        for cell, net in nets:
+            ((lag, rows),) = net.chosen.items()
+            shown = {
+                "task": task,
+                "net": cell,
+                "lag": f"{lag:,}",
+                "solved": f"{rows.solved}/{len(rows)}",
+                "95%": bounds_in_percent(rows.interval),
+                "median": steps_in_words(median(rows.times)),
+                "restricted mean": steps_in_words(restricted_mean(rows)),
+            }
+            if rows is not first:
+                result = compare(rows, first)
+                shown["sooner"] = f"{100 * result.sooner:.0f}%"
+                shown["its 95%"] = bounds_in_percent(result.interval)
+            lines.append(TableRow(shown, task, {"task": task, "cell": cell}))
+    brief = [line for line in lines if line.cells["net"] in cells] or lines
+    return Table(TIMES_HEADINGS, lines, TIMES_LEGEND, ("restricted mean",), brief=brief)
+
+
 NUMBERS_OF_SETTINGS = (1, 3, 9, 27)
 
 LUCK_HEADINGS = ("net", *(f"best of {number}" for number in NUMBERS_OF_SETTINGS))
@@ -172,6 +223,8 @@ def _parts(study: Study) -> list[Table | Words]:
         Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE),
         solved_table(card, study.own_cells),
     ]
+    if times := times_table(card, study.own_cells):
+        parts.append(times)
     if luck := luck_rows(card):
         parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))
     return parts

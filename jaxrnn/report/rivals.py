@@ -205,5 +205,5 @@ def _parts(study: Study) -> list[Table]:
 
 
 VIEW = View(
-    lambda study: not study.is_whole, parts=_parts, pictures=lambda study: curves(study.rows)
+    lambda study: not study.is_horizon, parts=_parts, pictures=lambda study: curves(study.rows)
 )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, conditions_of
+from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
 from jaxrnn.report.render import Part, Picture
@@ -113,23 +113,6 @@ class Study:
     def is_horizon(self) -> bool:
         """Whether all rows belong to the horizon's protocol."""
         return self.views == {"horizon"}
-
-    @cached_property
-    def is_whole(self) -> bool:
-        """Whether a single view shows these rows, since it is made for their source."""
-        return self.is_card or self.is_horizon
-
-    @cached_property
-    def is_card(self) -> bool:
-        """Whether all rows are from sources that compare cells across tasks, with one setting for
-        each cell on each task and the same ``CONDITIONS`` for all cells on a task. Other rows of
-        these sources get a table of combinations."""
-        if self.views != {"card"}:
-            return False
-        made = {row.experiment for row in self.rows}
-        nets = {(one.cell, one.task) for one in made}
-        conditions = set(map(conditions_of, made))
-        return len(made) == len(nets) and len(conditions) == len({one.task for one in made})
 
 
 class View(NamedTuple):

@@ -220,10 +220,10 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.3g}%"
 
 
-VIEW = View(lambda study: not study.is_whole, lambda study: [table(study.lines)])
+VIEW = View(lambda study: not study.is_horizon, lambda study: [table(study.lines)])
 
 RULES = View(
     lambda study: True,
-    lambda study: [Words(line, brief=not study.is_whole) for line in rules(study.rows)],
+    lambda study: [Words(line, brief=not study.is_horizon) for line in rules(study.rows)],
 )
 """What solved means."""

@@ -26,17 +26,17 @@ Source of the halving: Jamieson & Talwalkar 2016, whose rungs differ in their st
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from jaxrnn.errors import InputError, look_up
-from jaxrnn.experiment import Experiment
+from jaxrnn.errors import InputError, look_up, shown, whole_number
+from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.problems.horizon import DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.protocol import MATCHES, check_seeds, rank, settle_whole_numbers, sized
+from jaxrnn.scorecard.sizes import MATCHES, rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.sweeps.searches import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
@@ -84,6 +84,9 @@ SOBOL = (
 2008, file new-joe-kuo-6.21201."""
 
 
+NUM_SEEDS = 2**32  # from 0 on, as Experiment has it
+
+
 @dataclass(frozen=True, kw_only=True)
 class HorizonProtocol:
     """What every cell gets, whatever it is. The rest is in this module."""
@@ -92,15 +95,35 @@ class HorizonProtocol:
     batch_size: int = 1
     match: str = "weights"  # a name of MATCHES
     longest_lag: int = LAGS[-1]  # neither the search nor the report goes beyond it
+    lags: tuple[int, ...] = ()  # in place of those that double, up to the longest
     seed: int = 1  # of the trials reported at the longest lag; one more at each shorter one
     search_seed: int = 1000  # of the rungs and the pilot; the play-off's is one more
     search_version: int = 3  # rows of an earlier one are of other settings or seeds
 
     def __post_init__(self) -> None:
         """Raise InputError for an unknown match or lag, for seeds out of range or that the search
-        has, too, and for what is no whole number."""
-        settle_whole_numbers(self)
-        check_seeds(self, seed=len(REPORT), search_seed=2)
+        has, too, and for what is no whole number. An experiment would refuse a seed, too, but only
+        after the search."""
+        for one in fields(self):
+            if one.type is int:  # in Python's own type, which can be written as JSON
+                value = whole_number(flag_name(one.name), getattr(self, one.name))
+                object.__setattr__(self, one.name, value)
+        lags = tuple(whole_number("lags", lag, 1) for lag in self.lags)
+        object.__setattr__(self, "lags", lags)
+        if list(lags) != sorted(set(lags)):
+            words = " ".join(map(str, lags))
+            raise InputError(f"lags {words} must rise, each longer than the one before")
+        if lags and self.longest_lag != LAGS[-1]:
+            raise InputError(
+                f"longest-lag {self.longest_lag} has no meaning beside lags: give one of the two"
+            )
+        for name, number in (("seed", len(REPORT)), ("search_seed", 2)):
+            first, most = getattr(self, name), NUM_SEEDS - number
+            if not 0 <= first <= most:
+                raise InputError(
+                    f"{flag_name(name)} {shown(first)} must be from 0 to {most}, since {number} "
+                    "seeds from it on are used"
+                )
         look_up(MATCHES, "match", self.match)
         if self.longest_lag not in LAGS:
             choices = ", ".join(map(str, LAGS))
@@ -119,13 +142,19 @@ LEAST_UPDATES = 10_000
 
 
 def protocol_of(
-    batch_size: int, match: str, longest_lag: int = HorizonProtocol.longest_lag
+    batch_size: int,
+    match: str,
+    longest_lag: int = HorizonProtocol.longest_lag,
+    lags: tuple[int, ...] = (),
 ) -> HorizonProtocol:
     """The protocol for a number of sequences per update: at least 10,000 updates, and at least
     20,000 sequences."""
-    budget = max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size)
     return HorizonProtocol(
-        max_steps=budget, batch_size=batch_size, match=match, longest_lag=longest_lag
+        max_steps=max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size),
+        batch_size=batch_size,
+        match=match,
+        longest_lag=longest_lag,
+        lags=lags,
     )
 
 

@@ -34,8 +34,8 @@ from jaxrnn.scorecard.halving import (
     with_setting,
 )
 from jaxrnn.scorecard.plan import Left, show_plan
-from jaxrnn.scorecard.protocol import distinct, note_untuned
 from jaxrnn.scorecard.shipped import begun
+from jaxrnn.scorecard.sizes import distinct, note_untuned
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, Values
 from jaxrnn.store.run_directory import RunDirectory
@@ -86,25 +86,25 @@ def suite_of(task: str) -> Suite:
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
-    """Every cell on every task, task by task, at the lags up to the protocol's longest.
+    """Every cell on every task, task by task, at the protocol's lags.
 
     Raises InputError for a task without such a lag.
     """
-    suites = [_up_to(protocol.longest_lag, task) for task in distinct(tasks)]
+    suites = [_at_lags(protocol, task) for task in distinct(tasks)]
     named = distinct(cells)
     return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
 
 
-def _up_to(longest_lag: int, task: str) -> Suite:
-    """The suite of a task, without longer lags."""
+def _at_lags(protocol: HorizonProtocol, task: str) -> Suite:
+    """The suite of a task at the protocol's lags, or at its own up to the longest."""
     suite = suite_of(task)
-    lags = tuple(lag for lag in suite.lengths if lag <= longest_lag)
+    lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
     if not lags:
         raise InputError(
-            f"longest-lag {longest_lag} must be at least {suite.lengths[0]}, the shortest lag of "
-            f"{task}"
+            f"longest-lag {protocol.longest_lag} must be at least {suite.lengths[0]}, the shortest "
+            f"lag of {task}"
         )
-    return replace(suite, lengths=lags)
+    return replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags)
 
 
 def run_horizon(

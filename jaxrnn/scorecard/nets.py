@@ -1,4 +1,4 @@
-"""What the nets of a scorecard are: their weights, state and units, and what an update costs."""
+"""What the nets of a horizon are: their weights, state and units, and what an update costs."""
 
 import json
 from collections import Counter
@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.experiment import Experiment
 from jaxrnn.names import are_named, is_own
-from jaxrnn.problems import Suite
-from jaxrnn.problems.horizon import without_role
-from jaxrnn.report.render import TableRow, spaced
-from jaxrnn.scorecard.protocol import CARDS, sized
+from jaxrnn.problems.horizon import CELLS, SUITES, without_role
+from jaxrnn.report.render import TableRow
+from jaxrnn.scorecard.sizes import sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.training.parts import num_weights, state_size
@@ -20,6 +19,9 @@ from jaxrnn.training.timing import seconds_a_time_step
 
 COST = "cost.json"
 COST_STEPS, CHUNK = 500, 50  # of ten trials
+(_ADDING,) = (suite for suite in SUITES if suite.base.task == "adding")
+TIMED = replace(_ADDING, lengths=(100,))
+"""Its first net and the same of another cell are timed beside each other."""
 
 
 def known_cells(rows: Sequence[Row], names: Collection[str]) -> list[str]:
@@ -35,10 +37,9 @@ def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict
     The costs are added to those in ``out``."""
     path = out / COST
     known = _read_costs(path)
-    suite = CARDS["adding"]
     for cell in cells:
         if cell not in known:
-            known[cell] = 1.0 if cell == suite.cells[0] else _relative_cost(suite, cell, match)
+            known[cell] = 1.0 if cell == TIMED.cells[0] else _relative_cost(cell, match)
             write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
     return known
 
@@ -55,11 +56,11 @@ def _read_costs(path: Path) -> dict[str, float]:
     return known
 
 
-def _relative_cost(suite: Suite, cell: str, match: str) -> float:
+def _relative_cost(cell: str, match: str) -> float:
     # In turn, since other work may slow down either.
     pair = [
-        replace(sized(suite, name, match), optimizer="clipped_sgd", trials=10)
-        for name in (suite.cells[0], cell)
+        replace(sized(TIMED, name, match), optimizer="clipped_sgd", trials=10)
+        for name in (TIMED.cells[0], cell)
     ]
     turns = [
         [seconds_a_time_step(one, updates=COST_STEPS, chunk=CHUNK) for one in pair]
@@ -93,8 +94,7 @@ def nets_table(
     LSTM's. Users' own code is imported only if it is among the ``names``."""
     searched = Counter((row.experiment.cell, without_role(row.experiment.name)) for row in tried)
     lines = []
-    known = CARDS["adding"].cells  # first, in their order
-    cells = dict.fromkeys([*known, *(row.experiment.cell for row in rows)])
+    cells = dict.fromkeys([*CELLS, *(row.experiment.cell for row in rows)])  # in their order
     for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
         made = {row.experiment for row in rows if row.experiment.cell == cell}
         trials = [searched[cell, without_role(one.name)] for one in made]
@@ -111,39 +111,6 @@ def sizes(nets: Collection[Experiment], names: Collection[str]) -> dict[str, str
     if all(are_named(one, names) for one in nets):
         weights, state = _range(map(num_weights, nets)), _range(map(state_size, nets))
     return {"weights": weights, "state": state, "units": _range(one.hidden_size for one in nets)}
-
-
-ENDS_HEADINGS = ("setting", "searched", "at the least", "at the greatest")
-
-ENDS_LEGEND = (
-    "Searched: nets and tasks for which several values were tried; for a learning rate, with the "
-    "chosen optimizer. Then how many of the chosen values are at an end of the "
-    "grid: there may be a better value beyond it."
-)
-
-
-def ends_of_grid(rows: Sequence[Row], tried: Sequence[Row]) -> list[TableRow]:
-    """For each setting that was searched: how often its chosen value, in ``rows``, is the least or
-    the greatest value that was ``tried`` for the cell on the task."""
-    grids: dict[tuple[str, str], list[Experiment]] = {}
-    for one in dict.fromkeys(row.experiment for row in tried):
-        grids.setdefault((one.cell, one.task), []).append(one)
-    counts: dict[str, Counter[str]] = {}
-    for chosen in dict.fromkeys(row.experiment for row in rows):
-        for name in PER_TRIAL:
-            grid = grids.get((chosen.cell, chosen.task), [])
-            if name == "learning_rate":
-                grid = [one for one in grid if one.optimizer == chosen.optimizer]
-            values, value = {getattr(one, name) for one in grid}, getattr(chosen, name)
-            if len(values) > 1:
-                of = f" of {chosen.optimizer}" if name == "learning_rate" else ""
-                count = counts.setdefault(spaced(name) + of, Counter())
-                ends = value == min(values), value == max(values)
-                count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
-    return [
-        TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
-        for name, count in counts.items()
-    ]
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -1,19 +1,15 @@
-"""What a scorecard is about to train, and how long that may take."""
+"""What a horizon is about to train, and how long that may take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rich.text import Text
 
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import own_names
-from jaxrnn.problems import settled
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.scorecard.nets import sizes
-from jaxrnn.scorecard.protocol import Protocol, searches
-from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import roughly
-from jaxrnn.training.parts import parts_of
 from jaxrnn.training.timing import seconds_a_time_step
 
 HEADINGS = ("net", "units", "weights", "state", "trials", "time")
@@ -25,22 +21,6 @@ class Left(NamedTuple):
     trials: int
     time_steps: float  # of all of them
     like: Experiment  # what is timed for it
-
-
-def trials_left(
-    nets: Sequence[Experiment], protocol: Protocol, search: RunDirectory, report: RunDirectory
-) -> dict[Experiment, Left]:
-    """The nets of which trials are still to be trained: those of the search and those that are
-    reported. Each counts as long as it takes if it is not solved."""
-    held = [(row.experiment.cell, row.experiment.task) for row in report.rows]
-    left = {}
-    for net in nets:
-        every = searches(net, protocol)
-        sought = sum(len(search.missing(settled(one))) for one in every)
-        trials = sought + max(0, protocol.trials - held.count((net.cell, net.task)))
-        steps = parts_of(net).task.num_steps * protocol.max_steps * trials
-        left[net] = Left(trials, steps, every[-1])
-    return {net: one for net, one in left.items() if one.trials}
 
 
 def show_plan(

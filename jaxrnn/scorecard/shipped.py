@@ -5,7 +5,7 @@ import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,33 +17,23 @@ from jaxrnn.names import is_own
 from jaxrnn.problems.horizon import PREFIX, without_role
 from jaxrnn.scorecard.halving import HorizonProtocol
 from jaxrnn.scorecard.nets import COST
-from jaxrnn.scorecard.protocol import FULL, Protocol
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
 
-AnyProtocol = Protocol | HorizonProtocol
-
 PROTOCOL = "protocol.json"
-SEARCH_DIRECTORY = "search"
-"""The directory of the search's rows, within that of the reported ones."""
 PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for seconds of packing
 
 
-def shipped(protocol: AnyProtocol) -> Path:
+def shipped(protocol: HorizonProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
-    if isinstance(protocol, HorizonProtocol):
-        name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
-    elif replace(protocol, batch_size=1, match="weights") == FULL:
-        name = "scorecard-full"
-    else:
-        name = "scorecard"
+    name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
     return Path(str(files("jaxrnn"))) / "shipped" / name
 
 
 def ship(directory: Path, into: Path) -> None:
-    """Write the part of a scorecard's directory that comes with the package: its reported rows,
-    packed and without their learning curves, and how they were made."""
+    """Write the part of a run directory that comes with the package: its rows, packed and without
+    their learning curves, and how they were made."""
     into.mkdir(parents=True, exist_ok=True)
     rows = (row.values() | {"curve": []} for row, _ in read_lines(directory).values())
     write_whole(into / PACKED, lzma.compress(_text(rows), preset=PRESET))
@@ -51,7 +41,7 @@ def ship(directory: Path, into: Path) -> None:
         write_whole(into / name, (directory / name).read_bytes())
 
 
-def shipped_rows(protocol: AnyProtocol, experiments: Iterable[str]) -> list[Row]:
+def shipped_rows(protocol: HorizonProtocol, experiments: Iterable[str]) -> list[Row]:
     """The package's rows of these experiments and of their roles; an empty list if it has none."""
     wanted = set(experiments)
     held = read_lines(shipped(protocol)).values()
@@ -59,7 +49,7 @@ def shipped_rows(protocol: AnyProtocol, experiments: Iterable[str]) -> list[Row]
 
 
 def shipped_beside(
-    protocol: AnyProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str]
+    protocol: HorizonProtocol, rows: Sequence[Row], out: Path, cells: Sequence[str]
 ) -> list[Row]:
     """The package's rows that are shown beside those of ``out``. If there are none, or they are of
     another protocol, a note says so, and offers the ``cells`` that are lacking. Another note says
@@ -71,9 +61,7 @@ def shipped_beside(
     run = set(map(_net, rows))
     beside = [row for row in come if _net(row) not in run]
     why = ""
-    of_protocol, of_machine = (
-        differences(shipped(protocol), out, type(protocol)) if beside else ([], [])
-    )
+    of_protocol, of_machine = differences(shipped(protocol), out) if beside else ([], [])
     if of_protocol:
         made = ", ".join(of_protocol)
         why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
@@ -118,44 +106,42 @@ def _text(rows: Iterable[Values]) -> bytes:
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-def differences(
-    one: Path, other: Path, kind: type[AnyProtocol] = Protocol
-) -> tuple[list[str], list[str]]:
-    """How the rows of two directories of a ``kind`` of protocol were made differently, in words:
-    by protocol, and by version of jax or kind of processor."""
+def differences(one: Path, other: Path) -> tuple[list[str], list[str]]:
+    """How the rows of two directories were made differently, in words: by protocol, and by version
+    of jax or kind of processor."""
     protocol, machine = (
         [
-            f"{flag_name(name)} {spelled(made[name])}, not {spelled(others[name])}"
+            f"{flag_name(name)} {_value(made[name])}, not {_value(others[name])}"
             for name in made
             if made[name] != others[name]
         ]
-        for made, others in zip(_made_with(one, kind), _made_with(other, kind), strict=True)
+        for made, others in zip(_made_with(one), _made_with(other), strict=True)
     )
     return protocol, machine
 
 
-def in_json(protocol: AnyProtocol) -> dict[str, Any]:
+def in_json(protocol: HorizonProtocol) -> dict[str, Any]:
     """A protocol as it is read back."""
     return json.loads(json.dumps(asdict(protocol)))
 
 
-def check_protocol(protocol: AnyProtocol, directory: Path) -> None:
+def check_protocol(protocol: HorizonProtocol, directory: Path) -> None:
     """Refuse a directory that was begun with another protocol, or holds rows and none."""
     if not (directory / PROTOCOL).exists():
         if (directory / ROWS).exists():
             raise InputError(f"{directory} holds rows of no protocol: use another --out")
         return
-    held, asked = _read_protocol(directory, type(protocol)), in_json(protocol)
+    held, asked = _read_protocol(directory), in_json(protocol)
     for name, value in asked.items():
         if held[name] != value:
             raise InputError(
-                f"{directory} was begun with {flag_name(name)} {spelled(held[name])}, not "
-                f"{spelled(value)}: use another --out or the same protocol"
+                f"{directory} was begun with {flag_name(name)} {_value(held[name])}, not "
+                f"{_value(value)}: use another --out or the same protocol"
             )
 
 
 @contextmanager
-def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
+def begun(directory: Path, protocol: HorizonProtocol) -> Iterator[None]:
     """Write the protocol into a directory, which this process holds, before its first row. If the
     run is refused before that row, the protocol is deleted again. Raises InputError if the
     directory was begun with another protocol, or holds rows and none."""
@@ -166,13 +152,17 @@ def begun(directory: Path, protocol: AnyProtocol) -> Iterator[None]:
     try:
         yield
     except InputError:
-        if is_first and not any((directory / one).exists() for one in (SEARCH_DIRECTORY, ROWS)):
+        if is_first and not (directory / ROWS).exists():
             path.unlink(missing_ok=True)
         raise
 
 
-def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
-    path, names = directory / PROTOCOL, {field.name for field in fields(kind)}
+def _value(value: Any) -> str:
+    return spelled(value) or "none"  # of lags of its own
+
+
+def _read_protocol(directory: Path) -> dict[str, Any]:
+    path, names = directory / PROTOCOL, {field.name for field in fields(HorizonProtocol)}
     try:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
@@ -182,13 +172,13 @@ def _read_protocol(directory: Path, kind: type[AnyProtocol]) -> dict[str, Any]:
     return protocol
 
 
-def _made_with(directory: Path, kind: type[AnyProtocol]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _made_with(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The protocol of a directory's rows; their versions of jax and kinds of processor."""
     config = read_config(directory)
     assert config is not None  # it has rows
     all_made = [config, *config.get("resumed", [])]
     kinds = [processor_of(one["device"]) for one in all_made]
-    return _read_protocol(directory, kind), {
+    return _read_protocol(directory), {
         "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
         "processor": list(dict.fromkeys(kinds)),
     }
