@@ -7,7 +7,7 @@ B sequences of an update, C updates of a chunk. Nothing in this package has a tr
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +24,18 @@ Params = Any
 State = Any
 Mask = jax.Array | None
 """Which time steps count [T], or one of these; None: all of them."""
-P = TypeVar("P")
-"""The parameters of a cell, such as :class:`jaxrnn.nets.gated.GatedParams`."""
-S = TypeVar("S")
-"""The state of a cell, such as an array or :class:`jaxrnn.nets.lstm.LSTMState`."""
+if TYPE_CHECKING:  # where a TypeVar may have a default, as in Python since 3.13: Cell is of any
+    from typing_extensions import TypeVar
+
+    P = TypeVar("P", default=Any)
+    S = TypeVar("S", default=Any)
+else:
+    from typing import TypeVar
+
+    P = TypeVar("P")
+    """The parameters of a cell, such as :class:`jaxrnn.nets.gated.GatedParams`."""
+    S = TypeVar("S")
+    """The state of a cell, such as an array or :class:`jaxrnn.nets.lstm.LSTMState`."""
 
 
 class Cell(NamedTuple, Generic[P, S]):
