@@ -45,7 +45,7 @@ CURVES = [
 
 def test_the_interval_covers_the_horizon_of_a_curve_in_95_of_100_cases_or_more():
     rng = np.random.default_rng(0)
-    falling = [np.sort(rng.beta(*rng.uniform(0.2, 2, 2), len(TRIALS)))[::-1] for _ in range(200)]
+    falling = [np.sort(rng.beta(*rng.uniform(0.2, 2, 2), len(TRIALS)))[::-1] for _ in range(400)]
     for shares in (*CURVES, *falling):
         chance = np.ones(len(OUTCOMES))
         for y, n, share in zip(OUTCOMES.T, TRIALS, shares, strict=True):
