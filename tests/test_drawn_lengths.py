@@ -212,6 +212,15 @@ def test_parity_and_group_words():
         assert sequence.targets[:length].tolist() == list(states)
 
 
+@pytest.mark.parametrize("name", ["noise_free", "adding", "copying", "parity"])
+def test_a_single_length_is_the_task_without_the_option(name):  # a function each that draws
+    _, length, options = RANGES[name]
+    alone, one = (TASKS[name](length, **options, **more) for more in ({}, {"shortest": length}))
+    for a, b in zip(*(jax.jit(task.draw)(KEY) for task in (alone, one)), strict=True):
+        if a is not None and b is not None:
+            np.testing.assert_array_equal(a, b)
+
+
 def test_what_guessing_gets_right_is_the_mean_over_the_lengths():
     each = [TASKS["adding"](length).guessing for length in range(11, 41)]
     assert TASKS["adding"](40, shortest=11).guessing == pytest.approx(np.mean(each))

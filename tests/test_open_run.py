@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from helpers import ONE_DEVICE
 
 from jaxrnn import Experiment, InputError, load_weights, open_run, run
 from jaxrnn.report.summary import Rows
@@ -25,7 +26,12 @@ BASE = Experiment(
 HALF = 300
 
 
-def test_trials_stop_at_until_and_go_on_to_the_same_end(tmp_path):
+@pytest.mark.parametrize(
+    "devices", [None, pytest.param(ONE_DEVICE, marks=pytest.mark.integration, id="one")]
+)
+def test_trials_stop_at_until_and_go_on_to_the_same_end(devices, tmp_path, monkeypatch):
+    if devices:
+        monkeypatch.setattr(jax, "devices", lambda: devices)
     out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
     of_whole = run(BASE, undisturbed, keep_weights=True, report=False)
     ends = [row["steps"] for row in of_whole]
