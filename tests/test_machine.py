@@ -77,6 +77,7 @@ def test_all_that_computes_is_refused_before_it_writes(refused, tmp_path, capsys
     for call in (
         lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out"),
         lambda: jaxrnn.run(jaxrnn.Experiment(), "runs/out", dask="tcp://127.0.0.1:1"),
+        lambda: jaxrnn.run_horizon(["lstm"], ["adding"], "runs/out"),
         lambda: jaxrnn.run_trials(jaxrnn.Experiment()),
     ):
         with pytest.raises(jaxrnn.InputError, match=re.escape(refused)):

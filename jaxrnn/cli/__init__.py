@@ -96,7 +96,7 @@ def _run() -> None:
     # Without a directory for its cache, matplotlib prints three lines about that, and works.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        for word in GONE.keys() & sys.argv[1:2]:
+        if sys.argv[1:] and (word := sys.argv[1]) in GONE:
             raise InputError(f"{word} is now {GONE[word]}")
         parse(COMMANDS, sys.argv[1:])()
     except SystemExit:  # when the help has been printed

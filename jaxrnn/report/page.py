@@ -133,9 +133,6 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _table(table: Table) -> str:
-    def of(about: Mapping[str, str]) -> str:
-        return f' data-about="{escape(json.dumps(about))}"' if about else ""
-
     def left(heading: str) -> str:
         return " class=name" if is_name(heading) else ""
 
@@ -149,10 +146,10 @@ def _table(table: Table) -> str:
     for number, row in enumerate(table.rows):
         cells = ""
         for one in table.headings:
-            about = {**row.about, **table.about[one]} if one in table.about else {}
             text = shown[one][number]
-            cells += f"<td{left(one)}{places[one].get(text, '')}{of(about)}>{escape(text)}</td>"
-        rows.append(f"<tr{of(row.about)}>{cells}</tr>")
+            cells += f"<td{left(one)}{places[one].get(text, '')}>{escape(text)}</td>"
+        about = f' data-about="{escape(json.dumps(row.about))}"' if row.about else ""
+        rows.append(f"<tr{about}>{cells}</tr>")
     legend = f"<p class=dim>{escape(table.legend)}</p>" if table.legend else ""
     return (
         f"<div class=table><table class=data><thead><tr>{head}</tr></thead>"

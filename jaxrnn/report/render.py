@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
@@ -44,9 +44,7 @@ class Table(NamedTuple):
     rows: Sequence[TableRow]
     legend: str = ""
     dispensable: Sequence[str] = ()  # headings that a narrow terminal does without, in this order
-    wraps: bool = False  # whether columns that have no room on a terminal stand below the others
     brief: Sequence[TableRow] | None = None  # those that a terminal shows, by default all
-    about: Mapping[str, Mapping[str, str]] = {}  # by heading, as of a row
 
 
 class Words(NamedTuple):
@@ -89,29 +87,22 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
         rows = part.rows if part.brief is None else part.brief
         if not rows:
             continue
-        drawn = list(_fitted(part, rows, width))
-        shown += drawn
+        drawn = _fitted(part, rows, width)
+        shown.append(drawn)
         words = Text(part.legend, style="dim")
-        height = len(console.render_lines(Group(*drawn)))
+        height = len(console.render_lines(drawn))
         if part.legend and len(console.render_lines(words)) <= height:
             shown.append(words)
     return Group(*shown)
 
 
-def _fitted(table: Table, rows: Sequence[TableRow], width: int) -> Iterator[RichTable]:
+def _fitted(table: Table, rows: Sequence[TableRow], width: int) -> RichTable:
     """The table as a terminal has room for it."""
     headings, left = list(table.headings), list(table.dispensable)
     while _width(rows, headings) > width and left:
         headings = [heading for heading in headings if heading != left[0]]
         del left[0]
-    first, *others = headings
-    block: list[str] = []
-    for heading in others:
-        if table.wraps and block and _width(rows, [first, *block, heading]) > width:
-            yield terminal_table(rows, [first, *block])
-            block = []
-        block.append(heading)
-    yield terminal_table(rows, [first, *block])
+    return terminal_table(rows, headings)
 
 
 def _width(rows: Sequence[TableRow], headings: Sequence[str]) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import are_named, is_own
-from jaxrnn.problems.horizon import CELLS, SUITES, without_role
+from jaxrnn.problems import SUITES
+from jaxrnn.problems.horizon import CELLS, PREFIX, without_role
 from jaxrnn.report.render import TableRow
 from jaxrnn.scorecard.sizes import sized
 from jaxrnn.store.files import write_whole
@@ -19,8 +20,7 @@ from jaxrnn.training.timing import seconds_a_time_step
 
 COST = "cost.json"
 COST_STEPS, CHUNK = 500, 50  # of ten trials
-(_ADDING,) = (suite for suite in SUITES if suite.base.task == "adding")
-TIMED = replace(_ADDING, lengths=(100,))
+TIMED = replace(SUITES[f"{PREFIX}adding"], lengths=(100,))
 """Its first net and the same of another cell are timed beside each other."""
 
 
