@@ -169,18 +169,22 @@ def results_and_gradients(
     return results, grads
 
 
-def central_differences(function: Callable[[Any], Any], tree: Any, epsilon: float = 1e-5) -> Any:
-    """The gradient of a function of a tree of NumPy arrays, which are moved in their place."""
+def central_differences(function: Callable[[Any], Any], tree: Any, order: int = 2) -> Any:
+    """The gradient of a function of a tree of NumPy arrays, which are moved in their place, by
+    differences whose error is of the second or the fourth order."""
+    epsilon = 1e-5
+    weights = {2: {1: 1 / 2}, 4: {1: 2 / 3, 2: -1 / 12}}[order]
     leaves, structure = jax.tree.flatten(jax.tree.map(np.array, tree))
     slopes = [np.zeros_like(leaf) for leaf in leaves]
     for leaf, slope in zip(leaves, slopes, strict=True):
         for index in np.ndindex(leaf.shape):
             value = leaf[index]
-            sides = []
-            for leaf[index] in (value + epsilon, value - epsilon):
-                sides.append(function(structure.unflatten(leaves)))
+            for moves, weight in weights.items():
+                sides = []
+                for leaf[index] in (value + moves * epsilon, value - moves * epsilon):
+                    sides.append(function(structure.unflatten(leaves)))
+                slope[index] += weight * (sides[0] - sides[1]) / epsilon
             leaf[index] = value
-            slope[index] = (sides[0] - sides[1]) / (2 * epsilon)
     return structure.unflatten(slopes)
 
 

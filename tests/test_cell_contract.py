@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import (
-    FLOAT32,
     FLOAT64,
     GATED,
     KINDS,
@@ -154,11 +153,17 @@ def test_results_and_gradients_are_the_transcriptions(kind):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of_masked))
         return
     close = {"rtol": 1e-6, "atol": 1e-9}
-    slopes = central_differences(lambda params: total(transcribed(params, begun)), params)
+    # Exponential forget gates need the fourth order, which takes twice the calls.
+    order = 4 if kind in ALIKE else 2
+    slopes = central_differences(lambda params: total(transcribed(params, begun)), params, order)
     assert_trees_close(gradients[0], slopes, **close)
-    slopes = central_differences(lambda moved: total(transcribed(params, known(moved))), state)
+    slopes = central_differences(
+        lambda moved: total(transcribed(params, known(moved))), state, order
+    )
     assert_trees_close(gradients[1], slopes, **close)
-    slopes = central_differences(lambda params: total(transcribed(params, zeros, xs[MASK])), params)
+    slopes = central_differences(
+        lambda params: total(transcribed(params, zeros, xs[MASK])), params, order
+    )
     assert_trees_close(of_masked, slopes, **close)
 
 
@@ -210,8 +215,13 @@ def test_results_and_gradients_have_the_precision_of_the_parameters(kind):
     cell, params, state, xs, _ = case(kind)
     with jax.enable_x64(True):
         exact = run(cell, params, xs, state)
+    greatest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(exact))
+    in_float32 = {"rtol": 1e-4, "atol": 1e-6 * max(1.0, greatest)}
     # Of bfloat16's 8 bits one or two are lost on the way.
-    for dtype, tolerance in ((jnp.float32, FLOAT32), (jnp.bfloat16, {"rtol": 0.05, "atol": 0.05})):
+    for dtype, tolerance in (
+        (jnp.float32, in_float32),
+        (jnp.bfloat16, {"rtol": 0.05, "atol": 0.05}),
+    ):
         three = jax.tree.map(
             lambda leaf, to=dtype: np.asarray(leaf).astype(to), (params, xs, state)
         )
