@@ -41,6 +41,15 @@ def test_a_part_of_ones_own_is_trained(part, name):
     assert [outcome.status for outcome in outcomes] == ["solved"] * 3
 
 
+@pytest.mark.parametrize(("cell", "length"), [("simple_rnn", 6), ("lstm", 4)])
+def test_by_hand_trials_end_as_the_engines(cell, length):
+    by_hand = runpy.run_path(str(ROOT / "examples/by_hand.py"))
+    outcomes = run_trials(Experiment(cell=cell, length=length))
+    with jax.numpy_rank_promotion("allow"):
+        solved_at = by_hand["run"](by_hand[cell], length)
+    assert solved_at == [outcome.solved_at for outcome in outcomes]
+
+
 def test_importing_the_package_makes_no_array_and_changes_no_setting():
     program = (
         "import jax; before = dict(jax.config.values); import jaxrnn, jaxrnn.cli; "
