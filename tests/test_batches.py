@@ -8,12 +8,20 @@ import jax.numpy as jnp
 import notebook_numpy as notebook
 import numpy as np
 import pytest
-from helpers import BY_TEST, FLOAT64, assert_trees_close, settings_of_one
+from helpers import (
+    BY_TEST,
+    FLOAT64,
+    ONE_DEVICE,
+    assert_trees_close,
+    of_trial,
+    settings_of_one,
+)
 
 from jaxrnn import Experiment, InputError, run_trials
-from jaxrnn.inspection import trained_params
 from jaxrnn.outcome import curve_edges
 from jaxrnn.problems import settled
+from jaxrnn.training.engine import lanes_of, make_program
+from jaxrnn.training.lanes import round_up
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.trial import build, trial_key
 
@@ -28,6 +36,15 @@ SMALL = settled(
         batch_size=4,
     )
 )
+
+
+def trained_params(experiment, trial, num_sequences):
+    """A trial's parameters after the update by so many sequences, as one chunk gives them."""
+    functions = build(experiment)
+    program = make_program(functions, experiment.updates(num_sequences), ONE_DEVICE)
+    lanes = lanes_of(experiment, np.full(round_up(1, 1), trial))
+    state, _ = program.chunk(program.first_state(functions.init, lanes), lanes)
+    return of_trial(state.params, 0)
 
 
 @cache

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Memory, assert_trees_close, drawn_from, net_of, of_trial, random_params
+from helpers import assert_trees_close, drawn_from, net_of, of_trial, random_params
 from jax import lax
 from scipy.special import softmax
 
@@ -22,15 +22,21 @@ from jaxrnn import (
     inspection,
     lstm,
     noise_free,
+    run,
     unroll,
 )
-from jaxrnn.inspection import Record, draw_gradient_norms, draw_look, draw_record, look_at_both
-from jaxrnn.inspection.pictures import label, rows_of
-from jaxrnn.inspection.sequences import ends_of, reach_of
-from jaxrnn.training import host_loop
+from jaxrnn.inspection import (
+    Choice,
+    Look,
+    Record,
+    draw_gradient_norms,
+    draw_look,
+    look_at_both,
+)
+from jaxrnn.inspection.pictures import ends_of, label, reach_of, rows_of
+from jaxrnn.problems import Sequence
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.runner import run_trials
 
 norms_of = jax.jit(inspection.gradient_norms, static_argnums=0)
 look_at = jax.jit(inspection.look, static_argnums=0)
@@ -58,20 +64,6 @@ NETS = {
 
 def inputs_of(net, symbols, num_inputs):
     return jax.nn.one_hot(symbols, num_inputs) if net == "step only" else symbols
-
-
-def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
-    memory = Memory()
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    rates = (1.0, 0.3, 0.5, 1.5, 0.7)
-    experiment = Experiment(length=5, trials=5, max_steps=90, window=80, learning_rate=rates)
-    run_trials(experiment, chunk_steps=15, checkpoint=memory)  # six lanes on two devices
-    arrays = next(one for one in memory.saves if one["lane_step"].max() == 45)
-    (lane,) = np.nonzero(arrays["lane_trial"] == 3)[0]
-    assert arrays["lane_step"][lane] == 45
-    leaves = jax.tree.leaves(inspection.trained_params(experiment, 3, 45))
-    for k, leaf in enumerate(leaves):  # the state's first leaves are the parameters
-        np.testing.assert_array_equal(leaf, arrays[f"state_{k}"][lane])
 
 
 @pytest.mark.usefixtures("x64")
@@ -127,14 +119,15 @@ def test_look_keeps_what_single_steps_give(net):
         assert_trees_close(here, Record(states, gates, y), rtol=1e-5, atol=1e-6)
 
 
-def test_both_sequences_are_those_of_the_task_and_their_picture_holds_the_record():
+def test_of_two_sequences_with_most_inputs_in_common_the_difference_is_drawn():
     experiment, cell = replace(TINY, length=5), NETS["lstm"]
     params = random_params(cell)
-    record, norms, sequences, errors = look_at_both(experiment, params)
+    seen = jax.device_get(look_at_both(experiment, params))
+    record, norms, sequences, errors = seen
     drawn = drawn_from(noise_free(5), 8)
     found = {int(drawn.inputs[k, 0]): of_trial(drawn, k) for k in range(8)}
-    assert sorted(found) == [3, 4]
-    for k, first in enumerate((3, 4)):
+    assert sorted(sequences.inputs[:, 0].tolist()) == sorted(found) == [3, 4]
+    for k, first in enumerate(sequences.inputs[:, 0].tolist()):
         expected = look_at(cell, params, found[first].inputs)
         np.testing.assert_allclose(record.outputs[k], expected.outputs, rtol=1e-5, atol=1e-6)
         expected = norms_of(cell, params, found[first].inputs, found[first].targets[-1])
@@ -143,54 +136,31 @@ def test_both_sequences_are_those_of_the_task_and_their_picture_holds_the_record
         p = softmax(record.outputs[k], axis=-1)[np.arange(4), found[first].targets]
         np.testing.assert_allclose(errors[k], 1 - p.min(), rtol=1e-5)
 
-    figure = draw_record(experiment, UNSOLVED, record)
+    figure = draw_look(experiment, UNSOLVED, seen)
     title = "lstm (notebook), length 5, trial 1, not solved after 12,000 training sequences"
     assert figure.get_suptitle() == title
     assert label(replace(TINY, task="adding")) == "lstm on adding"  # is no net of the notebook
-    heat_maps = [axes for axes in figure.axes if axes.images]
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     rows = ["cell", "input", "forget", "output", "candidate", "hidden"]
-    assert len(heat_maps) == 3 * len(rows)
-    for (name, column), axes in zip(product(rows, range(3)), heat_maps, strict=True):
+    assert len(panels) == 3 * (len(rows) + 2)
+    for (name, column), axes in zip(product(rows, range(3)), panels[3:-3], strict=True):
         both = np.asarray({**record.states, **record.gates}[name])
         shown = np.asarray(axes.images[0].get_array())
         np.testing.assert_array_equal(shown, [*both, both[1] - both[0]][column].T)
-    first, second = heat_maps[0].images[0], heat_maps[1].images[0]
-    assert first.get_clim() == second.get_clim()
-    p = softmax(record.outputs[1, -1])[4]
-    assert heat_maps[1].get_title() == f"first symbol 4\np(4) at the last step: {p:.2f}"
-
-
-def test_inspect_trains_a_trial_once_to_its_end_and_draws_it(tmp_path, monkeypatch):
-    trained = []
-
-    def spy(experiment, *, only, keep_params):
-        assert (only, keep_params) == ([1], True)
-        trained.extend(run_trials(experiment, only=only, keep_params=True))
-        return trained[-1:]
-
-    monkeypatch.setitem(CELLS, "step_only", step_only)
-    monkeypatch.setattr(inspection, "run_trials", spy)
-    experiments = [
-        replace(TINY, cell="step_only", threshold=0.99),
-        replace(TINY, cell="step_only", threshold=1e-9, name="mine"),
-    ]
-    stages = []
-    pictures = inspection.inspect(experiments, 1, tmp_path / "new", stages.append)
-    names = ["step_only-notebook-4.png", "step_only-mine-4.png", "gradient_norms.png"]
-    assert [path.name for path in pictures] == names
-    contents = {path.read_bytes() for path in pictures}
-    assert len(contents) == 3
-    assert all(content.startswith(b"\x89PNG") for content in contents)
-    assert [(one.status, one.trial) for one in trained] == [("solved", 1), ("unsolved", 1)]
-    assert stages[0] == "Training trial 1 of step_only (notebook) at length 4."
+    assert panels[3].images[0].get_clim() == panels[4].images[0].get_clim()
+    last = sequences.inputs[1, 0]
+    p = softmax(record.outputs[1, -1])[last]
+    assert panels[1].get_title().endswith(f"target {last}, p({last}) at the last step: {p:.2f}")
 
 
 def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
     rng = np.random.default_rng(0)
     memory, hidden = rng.standard_normal((2, 19, 5, 4)), rng.standard_normal((2, 19, 50))
     record = Record({"memory": memory, "hidden": hidden}, {}, np.zeros((2, 19, 20)))
-    figure = draw_record(replace(TINY, length=20, hidden_size=50), UNSOLVED, record)
-    panels = figure.axes[:3]  # before the hidden units
+    symbols = jnp.stack([jnp.arange(19), jnp.arange(19).at[0].set(1)])
+    seen = Look(record, np.ones((2, 19)), Sequence(symbols, symbols), np.zeros(2))
+    figure = draw_look(replace(TINY, length=20, hidden_size=50), UNSOLVED, seen)
+    panels = figure.axes[3:6]  # between the inputs and the hidden units
     assert panels[0].get_ylabel() == "memory\n5 by 4"
     limits = []
     for panel, expected in zip(panels, [*memory, memory[1] - memory[0]], strict=True):
@@ -201,11 +171,12 @@ def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
         np.testing.assert_array_equal([one.get_array() for one in images], expected[steps])
         (colors,) = {one.get_clim() for one in images}
         limits.append(colors)
-    assert limits[0] == limits[1] == (-np.abs(memory).max(), np.abs(memory).max())
+    most = np.quantile(np.abs(memory), 0.95)
+    assert limits[0] == limits[1] == (-most, most)
     assert limits[2][1] == np.abs(memory[1] - memory[0]).max()
     # Units that are shown of many have their own numbers.
-    axes = figure.axes[3]
-    assert len(axes.get_xticklabels()) > 2  # the panels above took no ticks away
+    axes = figure.axes[6]
+    assert len(figure.axes[9].get_xticklabels()) > 2  # the panels above took no ticks away
     units = [int(label.get_text()) for label in axes.get_yticklabels()]
     assert len(units) == 4
     shown = np.asarray(axes.images[0].get_array())[axes.get_yticks().astype(int)]
@@ -218,23 +189,21 @@ def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
 
 
 def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean():
-    norms = np.array([[1e-200, 2.0, 4.0], [1e-200, 1.0, 0.5]])
+    norms = np.array([[1e-100, 2.0, 4.0], [1e-100, 1.0, 0.5]])
+    of_two_lengths = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
     with warnings.catch_warnings(action="error"):
-        nets = {"one": norms, "two": norms[:, 1:], "dead": np.zeros((2, 3))}
+        nets = {"one": norms, "two": of_two_lengths, "dead": np.zeros((2, 3))}
         (axes,) = draw_gradient_norms(nets).axes
     names = ["one", "two", "dead (gradient 0)", "halved by every step"]
     assert [line.get_label() for line in axes.lines] == names
     one, two, _, halved = (line.get_ydata() for line in axes.lines)
     np.testing.assert_allclose(one[1:], [1.0, 1.0])
-    assert len(two) == 2
+    # They have the steps that all sequences have.
+    np.testing.assert_allclose(two, [0.5, 2**-1.5, 1.0])
+    for line in axes.lines:
+        np.testing.assert_array_equal(line.get_xdata(), [-2, -1, 0])
     np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
-    # Counted from the end it has the steps that all sequences have.
-    norms = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
-    (axes,) = draw_gradient_norms({"one": norms}, from_end=True).axes
-    one, _ = axes.lines
-    np.testing.assert_array_equal(one.get_xdata(), [-2, -1, 0])
-    np.testing.assert_allclose(one.get_ydata(), [0.5, 2**-1.5, 1.0])
-    assert axes.get_ylim()[0] < min(one.get_ydata())
+    assert axes.get_ylim()[0] < one[0] < 1e-99
 
 
 def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts():
@@ -276,23 +245,21 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
     assert not np.array_equal(*last)  # of classes, two
 
 
-def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypatch):
-    def inspect(*experiments):
-        inspection.inspect(experiments, 0, tmp_path / "none")
-
-    with pytest.raises(InputError, match=r"lstm-notebook-4.png would show 2 nets"):
-        inspect(TINY, replace(TINY, forget_bias=5.0))
-
-    zeros = jnp.zeros(4)
-
+def test_what_cannot_be_inspected_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
     def stateless(*sizes):
-        return Cell(lstm(*sizes).init, lambda params: (), lambda _, state, x: (state, zeros))
+        init = lstm(*sizes).init
+        return Cell(init, lambda params: (), lambda _, state, x: (state, jnp.zeros(4)))
 
     monkeypatch.setitem(CELLS, "stateless", stateless)
-    with pytest.raises(InputError, match=r"^cell stateless has no state to look at"):
-        inspect(replace(TINY, cell="stateless"))
+    diverging = replace(TINY, name="fast", learning_rate=1e30, clip=1e30, max_steps=60)
+    twice = [replace(TINY, name="one", forget_bias=bias) for bias in (0.0, 5.0)]
+    experiments = [replace(TINY, cell="stateless"), diverging, *twice]
+    run(experiments, tmp_path / "run", keep_weights=True, report=False)
+    for choice, sentence in (
+        ({"cells": ["stateless"]}, r"^cell stateless has no state to look at"),
+        ({"experiment": ["fast"]}, r"^trial 0 of lstm \(fast\) at length 4 diverged in step \d+:"),
+        ({"experiment": ["one"]}, r"^lstm-one-4\.png would show 2 nets"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            inspection.inspect(tmp_path / "run", Choice(**choice), tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    diverged = Outcome(0, "diverged", None, 16, 17, ())
-    monkeypatch.setattr(inspection, "run_trials", lambda experiment, **options: [diverged])
-    with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
-        inspect(TINY)

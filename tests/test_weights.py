@@ -263,14 +263,23 @@ def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
     )
 
 
-def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys):
+def test_inspect_looks_at_the_nets_that_are_chosen_of_a_run(tmp_path, capsys):
     longer = replace(SMALL, length=5)
     sweep(tmp_path, SMALL, longer, replace(longer, name="other"))
-    monkeypatch.setattr("jaxrnn.inspection.run_trials", None)  # a call would fail
-    out = tmp_path / "new"
-    assert run("inspect", tmp_path, "--length", "4", "--trial", "1", "--out", out) == 0
-    names = [path.split("/")[-1] for path in capsys.readouterr().out.split()]
-    assert names == ["simple_rnn-notebook-4.png", "gradient_norms.png"]
+    out, of_4 = tmp_path / "new", ("--length", "4", "--trial", "1")
+    assert run("inspect", tmp_path, *of_4, "--out", out, "--format", "svg") == 0
+    paths = [Path(path) for path in capsys.readouterr().out.split()]
+    stems = "simple_rnn-notebook-4", "gradient_norms"
+    assert [path.name for path in paths] == [f"{s}.{end}" for s in stems for end in ("png", "svg")]
+    drawn = [path.read_bytes() for path in paths]
+    for content, begins in zip(drawn, (b"\x89PNG", b"<?xml") * 2, strict=True):
+        assert content.startswith(begins)
+    assert run("inspect", tmp_path, *of_4, "--out", out, "--format", "svg") == 0
+    assert [path.read_bytes() for path in paths] == drawn
+    paths[2].unlink()
+    paths[2].mkdir()
+    assert run("inspect", tmp_path, *of_4, "--out", out) == 2
+    assert f"{paths[2]} is a directory" in capsys.readouterr().err
     for choice, expected in (
         ({"trial": 1}, [("notebook", 5, 1), ("other", 5, 1)]),
         ({"length": 4}, [("notebook", 4, 0)]),
@@ -286,7 +295,7 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
         (["--cells"], "name at least one cell"),
-        (["--task", "adding"], "task adding is for nets to train"),
+        (["--format", "gif"], "format gif is not one of pdf, svg"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
         error = capsys.readouterr().err

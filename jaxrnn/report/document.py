@@ -22,7 +22,7 @@ from jaxrnn.report.page import page, svg
 from jaxrnn.report.render import Document, Part, Picture, console, markdown, terminal
 from jaxrnn.report.summary import Line, Study, View
 from jaxrnn.store.config import read_config
-from jaxrnn.store.files import path_of, write_figure, write_whole
+from jaxrnn.store.files import path_of, suffixes, write_figure, write_whole
 from jaxrnn.store.rows import ROWS, rows_beside, typed_rows
 
 REPORT = "report.md"
@@ -30,7 +30,6 @@ PAGE = "report.html"
 NOTES = "notes.md"
 """What a run's report says after its tables, in Markdown."""
 
-FORMATS = ("pdf", "svg")
 """Of a picture's further files."""
 
 VIEWS: tuple[View, ...] = (
@@ -82,9 +81,7 @@ def show_report(directory: Path, *more: RenderableType, formats: Iterable[str] =
 
 
 def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
-    for one in (formats := list(formats)):
-        if one not in FORMATS:
-            raise InputError(f"format {one} is not one of {', '.join(FORMATS)}")
+    endings = suffixes(formats)
     own, config = typed_rows(directory), read_config(directory)
     if not own:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
@@ -100,8 +97,8 @@ def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
     drawings = []
     for picture in document.pictures:
         figure = picture.draw()
-        for suffix in ("png", *formats):
-            write_figure(directory / f"{picture.stem}.{suffix}", figure)
+        for ending in endings:
+            write_figure(directory / f"{picture.stem}.{ending}", figure)
         drawings.append(svg(figure, picture.stem))
     write_whole(directory / REPORT, markdown(document).encode())
     write_whole(directory / PAGE, page(document, study, drawings).encode())

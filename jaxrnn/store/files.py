@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -150,6 +150,15 @@ def file_name(words: str, most: int = 200) -> str:
     """The words as a part of a file's name, in at most so many bytes: a name has at most 255."""
     safe = re.sub(r"[^\w.+-]", "_", words)
     return safe.encode()[:most].decode(errors="ignore")
+
+
+def suffixes(formats: Iterable[str]) -> list[str]:
+    """The suffixes of a picture's files: png, and each of the ``formats``; InputError for a format
+    that is not svg or pdf."""
+    for one in (formats := list(formats)):
+        if one not in ("pdf", "svg"):
+            raise InputError(f"format {one} is not one of pdf, svg")
+    return ["png", *formats]
 
 
 def write_figure(path: Path, figure: "Figure") -> None:
