@@ -1,9 +1,10 @@
 """What the pictures share: colours, headings, legends beside the panels, the axis of lengths."""
 
+import itertools
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,15 +34,27 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
+def colors_of(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """The nets in the rows, (experiment, cell), each with its colour."""
+    nets = dict.fromkeys(row.net for row in rows)
+    return dict(zip(nets, itertools.cycle(COLORS)))
+
+
+def spread_around(middle: float, half: float, count: int) -> np.ndarray:
+    """Places for ``count`` dots, side by side so that equal values stay visible."""
+    return middle + np.linspace(-half, half, count) if count > 1 else np.full(count, middle)
+
+
+def heading(rows: Sequence[Row], numbers: Iterable[int]) -> str:
     """Nets, tasks, lengths, trials and cap of some rows, in words.
 
     ``numbers`` are the numbers of trials that are counted together: for each net and length, or for
     each combination of settings.
     """
-    nets = list(dict.fromkeys(net_name(*row.net) for row in rows))
-    tasks = list(dict.fromkeys(row.experiment.task for row in rows))
+    nets = dict.fromkeys(net_name(*row.net) for row in rows)
+    tasks = dict.fromkeys(row.experiment.task for row in rows)
     lengths = _range({row.experiment.length for row in rows})
+    numbers = list(numbers)
     trials, caps = _range(numbers), _range({row.experiment.max_steps for row in rows})
     return (
         f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
@@ -56,7 +69,7 @@ def _range(values: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _several(names: Sequence[str], what: str) -> str:
+def _several(names: Collection[str], what: str) -> str:
     """Up to three names, cut, or how many there are."""
     if len(names) > 3:
         return f"{len(names)} {what}"

@@ -172,6 +172,4 @@ def _pictures(study: Study) -> list[Picture]:
     return [Picture(caption, "steps_to_solution", lambda: heat_map(rows, lines))]
 
 
-VIEW = View(
-    lambda study: not study.is_horizon and (study.is_grid or _is_wide(study)), pictures=_pictures
-)
+VIEW = View(lambda study: study.is_grid or _is_wide(study), pictures=_pictures)

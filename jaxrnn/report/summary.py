@@ -7,8 +7,6 @@ from dataclasses import fields, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.names import is_own
@@ -121,6 +119,7 @@ class View(NamedTuple):
     suits: Callable[[Study], bool]
     parts: Callable[[Study], Sequence[Part]] = lambda study: ()
     pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
+    is_whole: bool = False  # whether no other view shows the rows that it suits
 
 
 @lru_cache(maxsize=4096)
@@ -234,31 +233,14 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
     1 where all values are the same, as when no trial of either sample was solved.
     """
-    return mann_whitneys([(ours, theirs)])[0]
-
-
-def mann_whitneys(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """:func:`mann_whitney` for many pairs of samples. One by one, scipy's checks would take most of
-    the time."""
     from scipy.stats import mannwhitneyu  # slow to import, and only needed here
 
-    p_values = [1.0] * len(pairs)
-    alike: dict[tuple[int, int, bool], list[int]] = {}  # by what scipy chooses its method by
-    finite: list[tuple[list[float], list[float]]] = []
-    for number, both in enumerate(pairs):
-        together = [value for sample in both for value in sample]
-        largest = max(filter(math.isfinite, together), default=0.0) + 1
-        ours, theirs = ([min(value, largest) for value in sample] for sample in both)
-        finite.append((ours, theirs))
-        if (distinct := len({*together})) > 1:
-            has_ties = distinct < len(together)
-            alike.setdefault((len(ours), len(theirs), has_ties), []).append(number)
-    for numbers in alike.values():
-        samples = (np.array([finite[number][side] for number in numbers]) for side in (0, 1))
-        found = mannwhitneyu(*samples, alternative="two-sided", axis=1).pvalue
-        for number, p_value in zip(numbers, found, strict=True):
-            p_values[number] = float(p_value)
-    return p_values
+    together = {*ours, *theirs}
+    if len(together) == 1:
+        return 1.0
+    largest = max(filter(math.isfinite, together)) + 1
+    samples = ([min(value, largest) for value in sample] for sample in (ours, theirs))
+    return float(mannwhitneyu(*samples, alternative="two-sided").pvalue)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,6 @@ from jaxrnn.report.render import (
     PUBLISHED,
     Table,
     TableRow,
-    Words,
     bounds_in_percent,
     p_in_words,
     short,
@@ -220,10 +219,4 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.3g}%"
 
 
-VIEW = View(lambda study: not study.is_horizon, lambda study: [table(study.lines)])
-
-RULES = View(
-    lambda study: True,
-    lambda study: [Words(line, brief=not study.is_horizon) for line in rules(study.rows)],
-)
-"""What solved means."""
+VIEW = View(lambda study: True, lambda study: [table(study.lines)])
