@@ -15,7 +15,7 @@ from jaxrnn.report.summary import (
     published_beside,
     summarize,
 )
-from jaxrnn.report.table import legend
+from jaxrnn.report.table import table
 
 
 def test_an_unsolved_trial_is_later_than_all_others_in_the_p_value():
@@ -101,7 +101,7 @@ def test_a_line_counts_sequences_and_lays_them_beside_the_published_row():
     assert line.p_value is None  # the paper prints no trial's own
     (line,) = summarize(paper_rows("6a", 77, [9_999], final_wrong=[0]))  # as was not published
     assert (line.mean, line.published) == (10_000, None)
-    assert "training sequences until" in legend([line])
+    assert "training sequences until" in table([line]).legend
 
 
 def test_the_stretch_that_proves_2a_is_not_counted():

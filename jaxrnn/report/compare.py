@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrnn.errors import InputError, shown
-from jaxrnn.experiment import CONDITIONS, Experiment, conditions_of, flag_name
+from jaxrnn.experiment import CONDITIONS, conditions_of, flag_name
 from jaxrnn.report.render import Table, TableRow, bounds_in_percent, p_in_words
 from jaxrnn.report.summary import (
     Given,
@@ -60,16 +60,13 @@ def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:
     Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
     """
     ours, theirs = Rows.of(first), Rows.of(second)
-    cap = _check_conditions(ours, theirs).max_steps
-    not_counted = uncounted(ours[0])
-    a, b = ([steps_to_solution(row, not_counted) for row in rows] for rows in (ours, theirs))
-    earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
-    sooner, last = earlier / (len(a) * len(b)), cap - not_counted
+    (a, b), cap = _times_and_cap(ours, theirs)
+    sooner = sum((x < y) + (x == y) / 2 for x in a for y in b) / (len(a) * len(b))
     return Comparison(
         trials=(len(a), len(b)),
         solved=(ours.solved, theirs.solved),
         median=(median(a), median(b)),
-        restricted_mean=(_mean_until(last, a), _mean_until(last, b)),
+        restricted_mean=(_mean_until(cap, a), _mean_until(cap, b)),
         sooner=sooner,
         interval=interval_of_probability(sooner, len(a), len(b)),
         log_rank=log_rank(a, b),
@@ -91,22 +88,15 @@ def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:
     """
     from scipy.stats import ecdf
 
-    steps, cap = _times_and_cap(Rows.of(rows), not_counted)
+    (steps,), cap = _times_and_cap(Rows.of(rows), not_counted=not_counted)
     return ecdf(_censored(steps, cap)).sf
 
 
 def restricted_mean(rows: Sequence[Row]) -> float:
     """Mean of a net's times to success, or of the cap where that is less: the area below its
     :func:`kaplan_meier` curve."""
-    steps, cap = _times_and_cap(rows)
+    (steps,), cap = _times_and_cap(rows)
     return _mean_until(cap, steps)
-
-
-def _times_and_cap(rows: Sequence[Row], not_counted: int | None = None) -> tuple[list[float], int]:
-    """A net's steps of solution, and where the others are censored, as its source counts both."""
-    cap = _check_conditions(rows, rows).max_steps
-    not_counted = uncounted(rows[0]) if not_counted is None else not_counted
-    return [steps_to_solution(row, not_counted) for row in rows], cap - not_counted
 
 
 def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
@@ -162,21 +152,27 @@ def _mean_until(cap: float, steps: Sequence[float]) -> float:
     return sum(min(step, cap) for step in steps) / len(steps)
 
 
-def _check_conditions(first: Sequence[Row], second: Sequence[Row]) -> Experiment:
-    """An experiment with the conditions that all rows share; raises InputError if they do not."""
-    if not first or not second:
+def _times_and_cap(
+    *nets: Sequence[Row], not_counted: int | None = None
+) -> tuple[list[list[float]], int]:
+    """The steps of solution of each net's trials, and where the others are censored; counted as the
+    first net's source counts them, or less the number ``not_counted``. Raises InputError where a
+    net has no rows, and for rows of several conditions."""
+    if not all(nets):
         raise InputError("there are no rows of a net to compare: read those of its trials")
-    made = dict.fromkeys(row.experiment for row in (*first, *second))
-    expected = next(iter(made))
-    for one in made:
-        for name in CONDITIONS:
+    expected, *others = dict.fromkeys(row.experiment for rows in nets for row in rows)
+    for name in CONDITIONS:
+        for one in others:
             value, other = getattr(expected, name), getattr(one, name)
             if value != other:
                 raise InputError(
                     f"{flag_name(name)} {shown(value)} and {shown(other)} are not the same "
                     "conditions: compare nets on one task, length, stop rule and cap"
                 )
-    return expected
+    if not_counted is None:
+        not_counted = uncounted(nets[0][0])
+    times = [[steps_to_solution(row, not_counted) for row in rows] for rows in nets]
+    return times, expected.max_steps - not_counted
 
 
 # In the report

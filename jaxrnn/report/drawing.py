@@ -4,8 +4,8 @@ import itertools
 import json
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -51,14 +51,13 @@ def heading(rows: Sequence[Row], numbers: Iterable[int]) -> str:
     ``numbers`` are the numbers of trials that are counted together: for each net and length, or for
     each combination of settings.
     """
-    nets = dict.fromkeys(net_name(*row.net) for row in rows)
-    tasks = dict.fromkeys(row.experiment.task for row in rows)
-    lengths = _range({row.experiment.length for row in rows})
-    numbers = list(numbers)
-    trials, caps = _range(numbers), _range({row.experiment.max_steps for row in rows})
+    made, numbers = dict.fromkeys(row.experiment for row in rows), list(numbers)
+    nets = _several((net_name(one.name, one.cell) for one in made), "nets")
+    tasks = _several((one.task for one in made), "tasks")
+    lengths = _range(one.length for one in made)
+    trials, caps = _range(numbers), _range(one.max_steps for one in made)
     return (
-        f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
-        f"length{'s' if ' ' in lengths else ''} {lengths}: "
+        f"{nets} on {tasks}, length{'s' if ' ' in lengths else ''} {lengths}: "
         f"{trials} trial{'' if trials == '1' else 's'}{' each' if len(numbers) > 1 else ''}, "
         f"cap {caps} sequences"
     )
@@ -69,11 +68,11 @@ def _range(values: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _several(names: Collection[str], what: str) -> str:
+def _several(names: Iterable[str], what: str) -> str:
     """Up to three names, cut, or how many there are."""
-    if len(names) > 3:
-        return f"{len(names)} {what}"
-    *others, last = (shortened(name, 40) for name in names)
+    *others, last = (shortened(name, 40) for name in dict.fromkeys(names))
+    if len(others) > 2:
+        return f"{len(others) + 1} {what}"
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -190,29 +189,15 @@ class LengthAxis(NamedTuple):
         labels = [str(length) for length in self.position]
         axes.set_xticks(list(self.position.values()), labels, rotation=90 if turned else 0)
         axes.set_xlabel(self.words)
+        # A break is a gap in the frame of a panel with two strokes at each edge.
+        gap: dict[str, Any] = {"color": "white", "zorder": 5, "clip_on": False}
+        stroke: dict[str, Any] = {"marker": [(-0.5, -1.0), (0.5, 1.0)], "ms": 9, "mew": 1}
+        stroke |= {"color": "black", "zorder": 6, "clip_on": False}
         for position in self.breaks:
-            put_break(axes, position)
-
-
-def put_break(axes: Axes, position: float) -> None:
-    """A gap in the frame of a panel, with the two strokes that mark a broken axis."""
-    across = axes.get_xaxis_transform()
-    axes.axvspan(
-        position - 0.08, position + 0.08, -0.01, 1.01, color="white", zorder=5, clip_on=False
-    )
-    stroke = [(-0.5, -1.0), (0.5, 1.0)]
-    for edge in (0, 1):
-        for side in (position - 0.08, position + 0.08):
-            axes.plot(
-                *(side, edge),
-                transform=across,
-                marker=stroke,
-                ms=9,
-                color="black",
-                mew=1,
-                clip_on=False,
-                zorder=6,
-            )
+            sides = position - 0.08, position + 0.08
+            axes.axvspan(*sides, -0.01, 1.01, **gap)
+            for side, edge in ((side, edge) for edge in (0, 1) for side in sides):
+                axes.plot(side, edge, transform=axes.get_xaxis_transform(), **stroke)
 
 
 LEAST_EVEN = 0.5

@@ -122,19 +122,16 @@ def passed_low(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
     p = np.empty(solved.shape)
     after = np.ones(solved.shape[:-1])
     for k in reversed(range(solved.shape[-1])):
-        y, n = solved[..., k], trials[k]
-        after = p[..., k] = 1 - _at_most(y, n) + _exactly(y, n) * after
+        up_to = _at_most(solved[..., k], trials[k])
+        below = _at_most(solved[..., k] - 1, trials[k])
+        after = p[..., k] = 1 - up_to + (up_to - below) * after
     return np.logical_and.accumulate(p <= ERROR, axis=-1)
 
 
 def passed_high(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """The same of a share below 1/2, for it and all longer ones."""
-    p = np.empty(solved.shape)
-    before = np.ones(solved.shape[:-1])
-    for k in range(solved.shape[-1]):
-        y, n = solved[..., k], trials[k]
-        before = p[..., k] = _at_most(y - 1, n) + _exactly(y, n) * before
-    return np.logical_and.accumulate((p <= ERROR)[..., ::-1], axis=-1)[..., ::-1]
+    """The same of a share below 1/2, for it and all longer ones: of the unsolved trials, from the
+    longest length down."""
+    return passed_low((trials - solved)[..., ::-1], trials[::-1])[..., ::-1]
 
 
 def _at_most(y: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -142,11 +139,6 @@ def _at_most(y: np.ndarray, n: np.ndarray) -> np.ndarray:
     from scipy.special import bdtr
 
     return np.where(y < 0, 0.0, bdtr(np.maximum(y, 0), n, 0.5))
-
-
-def _exactly(y: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """P(Y = y) of it."""
-    return _at_most(y, n) - _at_most(y - 1, n)
 
 
 def is_monotone(y: np.ndarray, n: np.ndarray) -> bool:
@@ -210,8 +202,7 @@ def octaves(
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
-    at, y, n = _checked(lengths, solved, trials)
-    return _interval(*_octaves(at, y, n, over, 0))
+    return _with_interval(_octaves(*_checked(lengths, solved, trials), over, 0))
 
 
 def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
@@ -221,49 +212,44 @@ def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) 
     Each net is given as (lengths, solved, trials). They differ where the interval leaves out 0.
     Raises what :func:`octaves` raises of the lengths that both have.
     """
-    nets = [_checked(*net) for net in (first, second)]
+    nets = [np.array(_checked(*net)) for net in (first, second)]  # lengths, solved, trials
     if over is None:
         common = np.intersect1d(nets[0][0], nets[1][0])
         if not len(common):
             raise InputError(
                 "two nets can be compared only at lengths that both have: there are none"
             )
-        both = [np.isin(at, common) for at, _, _ in nets]
-        nets = [(at[k], y[k], n[k]) for (at, y, n), k in zip(nets, both, strict=True)]
-    both_sums = (_octaves(*net, over, stream) for stream, net in enumerate(nets))
-    return _interval(*(one - other for one, other in zip(*both_sums, strict=True)))
+        nets = [net[:, np.isin(net[0], common)] for net in nets]
+    ours, theirs = (_octaves(at, y, n, over, stream) for stream, (at, y, n) in enumerate(nets))
+    return _with_interval(ours - theirs)
 
 
 def _octaves(
     at: np.ndarray, y: np.ndarray, n: np.ndarray, over: Sequence[int] | None, stream: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the shares, over the lengths ``at`` or others, and ``DRAWS`` of it."""
+) -> np.ndarray:
+    """The sum of the shares, over the lengths ``at`` or others, and after it ``DRAWS`` of it."""
     every = at if over is None else np.array(sorted(_counted("length", one, 1) for one in over))
     if len(every) < 2:
         raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
-    drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
-    between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
     steps = np.diff(np.log2(every))
     # At the ends there is only one neighbour.
     widths = (np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2
-    of_trials = _at_every(at, y / n, every, np.full(len(every), 0.5))
-    return of_trials @ widths, _at_every(at, drawn, every, between) @ widths
+    weights = np.array([np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))])
+
+    def summed(shares: np.ndarray, between: np.ndarray) -> np.ndarray:
+        """At a longer length than was tried the share is ``between`` times the one before it; at a
+        shorter one the share of unsolved trials is ``between`` times the one after it."""
+        beyond = np.where(every > at[-1], between, 1).cumprod(-1)
+        below = np.where(every < at[0], between, 1)[..., ::-1].cumprod(-1)[..., ::-1]
+        return ((1 - (1 - shares @ weights) * below) * beyond) @ widths
+
+    drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
+    between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
+    return np.append(summed(y / n, np.full(len(every), 0.5)), summed(drawn, between))
 
 
-def _at_every(
-    at: np.ndarray, shares: np.ndarray, every: np.ndarray, between: np.ndarray
-) -> np.ndarray:
-    """The shares [..., m] at the lengths ``at`` [m], at ``every`` length. At a longer length the
-    share is ``between`` times the one before it; at a shorter one the share of unsolved trials is
-    ``between`` times the one after it."""
-    weights = [np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))]
-    shares = shares @ np.array(weights)
-    beyond = np.where(every > at[-1], between, 1).cumprod(-1)
-    below = np.where(every < at[0], between, 1)[..., ::-1].cumprod(-1)[..., ::-1]
-    return (1 - (1 - shares) * below) * beyond
-
-
-def _interval(mean: np.ndarray, draws: np.ndarray) -> Octaves:
+def _with_interval(sums: np.ndarray) -> Octaves:
+    mean, draws = sums[0], sums[1:]
     # No draw is 0 or 1; the shares themselves may be, and would lie beyond all draws.
     low, high = np.quantile(draws, [ERROR, 1 - ERROR])
     return Octaves(float(mean), float(min(low, mean)), float(max(high, mean)))
@@ -277,10 +263,10 @@ def horizons(
 
     All numbers have to be within the cap of the trials. Raises what :func:`horizon` raises.
     """
+    trials = [len(of_length) for of_length in times.values()]
     curve = []
     for number in sequences:
         solved = [sum(time <= number for time in of_length) for of_length in times.values()]
-        trials = [len(of_length) for of_length in times.values()]
         curve.append((number, horizon(list(times), solved, trials)))
     return curve
 

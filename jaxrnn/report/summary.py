@@ -260,18 +260,6 @@ def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], Rows]:
     return groups
 
 
-def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], Rows]]:
-    """The settings that differ among the rows of one net at one length; the rows of each choice."""
-    made = [row.experiment for row in rows]
-    distinct = set(made)
-    names = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
-    differ = [name for name in names if len({getattr(one, name) for one in distinct}) > 1]
-    groups: dict[tuple[Any, ...], Rows] = {}
-    for one, row in zip(made, rows, strict=True):
-        groups.setdefault(tuple(getattr(one, name) for name in differ), Rows()).append(row)
-    return differ, groups
-
-
 def summarize(rows: Iterable[Given]) -> list[Line]:
     """One line for each experiment, cell, length and combination of settings.
 
@@ -279,22 +267,26 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
     the order in which experiment and cell first appear; among combinations the best first: most
     trials solved, then lowest median.
     """
-    lines = []
+    lines: list[Line] = []
+    settings = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
     for group in by_net(Rows.of(rows)).values():
-        names, combinations = by_settings(group)
+        made = {row.experiment for row in group}
+        differ = [name for name in settings if len({getattr(one, name) for one in made}) > 1]
+        alike: dict[tuple[Any, ...], Rows] = {}
+        for row in group:
+            values = tuple(getattr(row.experiment, name) for name in differ)
+            alike.setdefault(values, Rows()).append(row)
         parts = [
-            _line(rows, dict(zip(names, values, strict=True)))
-            for values, rows in combinations.items()
+            _line(own, dict(zip(differ, values, strict=True))) for values, own in alike.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    positions = {
-        name: position for position, name in enumerate(dict.fromkeys(map(_together, lines)))
-    }
-    return sorted(lines, key=lambda line: (positions[_together(line)], line.length))
+    places: dict[str | None, int] = {}  # of what stands together, for any length
+    for line in lines:
+        places.setdefault(_together(line), len(places))
+    return sorted(lines, key=lambda line: (places[_together(line)], line.length))
 
 
 def _together(line: Line) -> str | None:
-    """Lines with the same result stand together, for any length."""
     return None if along_lengths(line.experiment) else row_name(line.experiment)
 
 

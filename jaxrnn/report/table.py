@@ -42,8 +42,8 @@ _HEADINGS = (
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
 
 
-def _rows(lines: Sequence[Line]) -> list[TableRow]:
-    """The table's rows; published means stand above ours of the same length."""
+def table(lines: Sequence[Line]) -> Table:
+    """The lines as a table; published means stand above ours of the same length."""
     rows: list[TableRow] = []
     above: object = None
     for line in lines:
@@ -52,37 +52,24 @@ def _rows(lines: Sequence[Line]) -> list[TableRow]:
         beside = (*row, line.published)
         if line.published is not None and line.published.trials is None and beside != above:
             rows.append(TableRow(_published_cells(line.length, line.published), section))
-        rows.append(TableRow(_cells(line), section, _about(line)))
+        rows.append(_row(line, section))
         above = beside
-    return rows
-
-
-def _about(line: Line) -> dict[str, str]:
-    """What the trials of a line have in common, in the words of the page's table of trials."""
-    about = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    for name, value in line.settings.items():
-        about[spaced(name)] = spelled(dict(value) if name in OPTIONS else value)
-    return about
-
-
-def _with_trials(lines: Sequence[Line]) -> list[str]:
-    """The experiments whose source printed each trial."""
-    found = (line for line in lines if line.published and line.published.trials)
-    return list(dict.fromkeys(line.experiment for line in found))
-
-
-def _headings(lines: Sequence[Line]) -> list[str]:
-    """The headings under which any row has something, in order."""
-    found = {heading for row in _rows(lines) for heading in row.cells}
+    found = {heading for row in rows for heading in row.cells}
     settings = dict.fromkeys(spaced(name) for line in lines for name in line.settings)
+    # The experiments whose source printed each trial.
+    printed = (line for line in lines if line.published and line.published.trials)
+    names = list(dict.fromkeys(line.experiment for line in printed))
     net, length, *others = _HEADINGS
-    ordered = [net, length, *settings, *others[:-2], *_with_trials(lines), *others[-2:]]
-    return [heading for heading in ordered if heading in found]
+    ordered = [net, length, *settings, *others[:-2], *names, *others[-2:]]
+    headings = [heading for heading in ordered if heading in found]
+    return Table(headings, rows, _legend(lines, headings, names), _DISPENSABLE)
 
 
-def _cells(line: Line) -> dict[str, str]:
-    cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    cells |= {spaced(name): short(value) for name, value in line.settings.items()}
+def _row(line: Line, section: object) -> TableRow:
+    about = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
+    cells = about | {spaced(name): short(value) for name, value in line.settings.items()}
+    for name, value in line.settings.items():  # in the words of the page's table of trials
+        about[spaced(name)] = spelled(dict(value) if name in OPTIONS else value)
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
         "95%": bounds_in_percent(line.interval),
@@ -99,21 +86,16 @@ def _cells(line: Line) -> dict[str, str]:
         cells["wrong"] = percent(line.wrong)
     if line.published is not None and line.published.trials is not None:
         assert line.p_value is not None  # which there is with them
-        theirs = _of_trials(line.published.trials)
-        cells |= dict(zip((line.experiment, "its median"), theirs, strict=True))
+        cells[line.experiment], cells["its median"] = _of_trials(line.published.trials)
         cells["p"] = p_in_words(line.p_value)
-    return cells
+    return TableRow(cells, section, about)
 
 
 def _published_cells(length: int, published: Published) -> dict[str, str]:
     cells = {"net": PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
-    if published.solved is not None:
-        cells["solved"] = percent(published.solved)
-    if published.st1 is not None:
-        cells["its mean"] = steps_or_dash(published.st1)
-    if published.wrong is not None:
-        cells["wrong"] = percent(published.wrong)
-    return cells
+    shares = {"solved": percent(published.solved), "wrong": percent(published.wrong)}
+    found = shares | {"its mean": steps_or_dash(published.st1)}
+    return cells | {heading: text for heading, text in found.items() if text != "-"}
 
 
 def _solved(solved: int, trials: int, diverged: int = 0) -> str:
@@ -147,14 +129,8 @@ def sentence(lines: Sequence[Line], room: int = 80) -> str:
     return f"{shortened(name, max(10, room - len(length + rest))):<10}{length}{rest}"
 
 
-def table(lines: Sequence[Line]) -> Table:
-    """The lines as a table."""
-    return Table(_headings(lines), _rows(lines), legend(lines), _DISPENSABLE)
-
-
-def legend(lines: Sequence[Line]) -> str:
+def _legend(lines: Sequence[Line], headings: Sequence[str], printed: Sequence[str]) -> str:
     """What the columns mean."""
-    headings = _headings(lines)
     sources = dict.fromkeys(source_of(line.experiment) for line in lines)
     titles = {_of_source(source, lines): source.title for source in sources}
     of_sources = [f"{title}: {said}" if len(titles) > 1 else said for said, title in titles.items()]
@@ -164,7 +140,7 @@ def legend(lines: Sequence[Line]) -> str:
     if "wrong" in headings:
         text += " Wrong: share of the final test's fresh sequences that the solved trials get "
         text += "wrong."
-    for name in _with_trials(lines):
+    for name in printed:
         whose = source_of(name).whose
         text += (
             f" Then {whose} solved and median. p: two-sided Mann-Whitney p-value of our steps "
