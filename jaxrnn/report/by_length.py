@@ -125,12 +125,6 @@ def _draw_steps(
                 mark = "_" if len(piece) == 1 else "None"  # which is no line yet
                 line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(net_name(*net))}
                 axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, **line)
-    _finish_steps(axes, cap, top, drawn)
-    return marks
-
-
-def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
-    """The scale of the steps, and the cap where any trial came to it."""
     high = 1.25 * max(10, *drawn)
     low = min(0.8 * min(drawn), high / 10, 0.8 * cap)
     if top in drawn:
@@ -144,6 +138,7 @@ def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) ->
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", alpha=0.25)
+    return marks
 
 
 def _draw_table(

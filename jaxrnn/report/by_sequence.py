@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -49,8 +49,15 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
     """One line per experiment: its trials are dots, their mean is a bar, the published mean a
     diamond."""
     groups = _by_experiment(rows)
-    conditions = {net: _condition(*net[:2]) for net in groups}
-    colors = _condition_colors(experiment for experiment, _, _ in groups)
+    conditions = {}
+    for net in groups:
+        suite = SUITES.get(net[0])
+        conditions[net] = suite.condition if suite and net[1] in suite.cells else "another cell"
+    # A colour for each condition of the experiments' sources, whichever of them were run.
+    sources = {source_of(experiment) for experiment, _, _ in groups}
+    found = (suite.condition for suite in SUITES.values() if suite.source in sources)
+    palette = itertools.cycle((COLORS[1], COLORS[0], *COLORS[2:]))
+    colors = dict(zip(dict.fromkeys([*found, "another cell"]), palette, strict=False))
     height = 0.27 if len(groups) <= 100 else 0.14
     figure = Figure(figsize=(9, 2.2 + height * len(groups)), layout="constrained")
     axes = figure.add_subplot()
@@ -100,19 +107,6 @@ def _by_experiment(rows: Sequence[Row]) -> dict[tuple[str, str, int], Rows]:
     groups = by_net(rows)
     order = ((line.experiment, line.cell, line.length) for line in summarize(rows))
     return {net: groups[net] for net in order}
-
-
-def _condition(experiment: str, cell: str) -> str:
-    suite = SUITES.get(experiment)
-    return suite.condition if suite is not None and cell in suite.cells else "another cell"
-
-
-def _condition_colors(experiments: Iterable[str]) -> dict[str, str]:
-    """A colour for each condition of the experiments' sources, whichever of them were run."""
-    sources = {source_of(experiment) for experiment in experiments}
-    found = (suite.condition for suite in SUITES.values() if suite.source in sources)
-    palette = itertools.cycle((COLORS[1], COLORS[0], *COLORS[2:]))
-    return dict(zip(dict.fromkeys([*found, "another cell"]), palette, strict=False))
 
 
 def _name_and_length(experiment: str, cell: str, length: int) -> str:

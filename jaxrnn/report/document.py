@@ -1,8 +1,7 @@
 """The report of a run: its views as one document, as files and on the terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import RenderableType
 
@@ -39,13 +38,13 @@ VIEWS: tuple[View, ...] = (
 """In the order in which a report shows them."""
 
 
-def views_of(study: Study, more: Iterable[View] = ()) -> list[View]:
+def views_of(study: Study, more: Sequence[View] = ()) -> list[View]:
     """The views that suit these rows, ``more`` of them first; one that is whole stands alone."""
     views = [view for view in (*more, *VIEWS) if view.suits(study)]
     return next(([view] for view in views if view.is_whole), views)
 
 
-def parts_of(study: Study, more: Iterable[View] = ()) -> list[Part]:
+def parts_of(study: Study, more: Sequence[View] = ()) -> list[Part]:
     """The tables and words for these rows, and at the end what solved means."""
     views = views_of(study, more)
     is_brief = not any(view.is_whole for view in views)
@@ -53,13 +52,13 @@ def parts_of(study: Study, more: Iterable[View] = ()) -> list[Part]:
     return [*(part for view in views for part in view.parts(study)), *rules]
 
 
-def pictures_of(study: Study, more: Iterable[View] = ()) -> list[Picture]:
+def pictures_of(study: Study, more: Sequence[View] = ()) -> list[Picture]:
     """The pictures for these rows."""
     return [one for view in views_of(study, more) for one in view.pictures(study)]
 
 
 def write_report(
-    directory: Path | str, formats: Iterable[str] = (), views: Iterable[View] = ()
+    directory: Path | str, formats: Iterable[str] = (), views: Sequence[View] = ()
 ) -> list[Line]:
     """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
     content: its rows, after those in its ``beside``, its configuration and its :data:`NOTES`.
@@ -76,7 +75,7 @@ def show_report(
     directory: Path,
     *more: RenderableType,
     formats: Iterable[str] = (),
-    views: Iterable[View] = (),
+    views: Sequence[View] = (),
 ) -> None:
     """:func:`write_report`; then print its tables, ``more``, and the paths of the files."""
     _, document = _write(directory, formats, views)
@@ -89,20 +88,25 @@ def show_report(
 
 
 def _write(
-    directory: Path, formats: Iterable[str], views: Iterable[View]
+    directory: Path, formats: Iterable[str], views: Sequence[View]
 ) -> tuple[Study, Document]:
     for one in (formats := list(formats)):
         if one not in FORMATS:
             raise InputError(f"format {one} is not one of {', '.join(FORMATS)}")
-    own, config = typed_rows(directory), read_config(directory)
+    own = typed_rows(directory)
     if not own:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     study = Study([*rows_beside(directory, own), *own], own)
-    views = list(views)
-    notes = directory / NOTES
+    settings, made, notes = {}, [], directory / NOTES
+    if (config := read_config(directory)) is not None:
+        settings = config["settings"]
+        every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
+        for verb, one in every:
+            versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
+            made.append(f"{verb} with {versions} on {one['device']}.")
     document = Document(
-        settings={} if config is None else config["settings"],
-        made=_made(config),
+        settings=settings,
+        made=made,
         parts=parts_of(study, views),
         notes=notes.read_text("utf-8", errors="replace") if notes.exists() else "",
         pictures=pictures_of(study, views),
@@ -116,15 +120,3 @@ def _write(
     write_whole(directory / REPORT, markdown(document).encode())
     write_whole(directory / PAGE, page(document, study, drawings).encode())
     return study, document
-
-
-def _made(config: Mapping[str, Any] | None) -> list[str]:
-    """With which versions and on which devices the rows were made, a sentence each."""
-    if config is None:
-        return []
-    every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
-    return [
-        f"{verb} with {', '.join(f'{name} {number}' for name, number in one['versions'].items())} "
-        f"on {one['device']}."
-        for verb, one in every
-    ]

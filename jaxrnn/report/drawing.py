@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from jaxrnn.report.render import shortened
-from jaxrnn.report.summary import how_it_ended, net_name
+from jaxrnn.report.summary import net_name, steps_to_solution
 from jaxrnn.store.rows import Row
 
 COLORS = (
@@ -86,11 +86,12 @@ def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -
 def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
     """Make the page name the trial of each point of a line, or the one trial of the whole line. The
     page can hide the lines of a ``group``."""
-    words = [
-        f"{net_name(*row.net)}, T = {row.experiment.length}, trial {row.outcome.trial}, seed "
-        f"{row.experiment.seed}: {how_it_ended(row)}"
-        for row in rows
-    ]
+    words = []
+    for row in rows:
+        made, end = row.experiment, row.outcome
+        at = f"at {steps_to_solution(row):,.0f}" if row.solved else f"after {end.steps:,}"
+        which = f"T = {made.length}, trial {end.trial}, seed {made.seed}: {end.status} {at}"
+        words.append(f"{net_name(*row.net)}, {which}")
     line.set_gid(json.dumps({"words": words, "group": group}))
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.report.compare import holm
 from jaxrnn.report.render import Table, TableRow
 from jaxrnn.report.summary import Rows, Study, View, by_net, net_name
 from jaxrnn.store.rows import Row
@@ -87,10 +88,8 @@ def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
     )
 
 
-def _checked(
-    lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lengths in order, and the two counts of each."""
+def _checked(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> np.ndarray:
+    """Lengths in order, and the two counts of each: [3, m]."""
     if not len(lengths) == len(solved) == len(trials) or not len(lengths):
         raise InputError(
             f"a horizon needs solved and trials for each length: there are {len(lengths)} lengths, "
@@ -104,8 +103,7 @@ def _checked(
     for one, of in zip(y, n, strict=True):
         if one > of:
             raise InputError(f"solved {one} must not be above trials {of}")
-    order = np.argsort(at)
-    return np.array(at)[order], np.array(y)[order], np.array(n)[order]
+    return np.array(sorted(zip(at, y, n, strict=True))).T
 
 
 def _counted(name: str, value: Any, least: int) -> int:
@@ -153,13 +151,8 @@ def is_monotone(y: np.ndarray, n: np.ndarray) -> bool:
 def by_each(y: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As the two functions above, by the tests of each length alone."""
     low = np.logical_and.accumulate(1 - _at_most(y - 1, n) <= ERROR)
-    p = _at_most(y, n)
-    order = np.argsort(p)
-    holm = np.logical_and.accumulate(p[order] <= ERROR / (len(p) - np.arange(len(p))))
-    is_below = np.zeros(len(p), bool)
-    is_below[order] = holm
-    first = int(is_below.argmax()) if is_below.any() else len(p)
-    return low, np.arange(len(p)) >= first
+    is_below = np.less_equal(holm(_at_most(y, n).tolist()), ERROR)
+    return low, np.logical_or.accumulate(is_below)
 
 
 def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None:
@@ -202,7 +195,7 @@ def octaves(
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
-    return _with_interval(_octaves(*_checked(lengths, solved, trials), over, 0))
+    return _with_interval(_octaves(_checked(lengths, solved, trials), over, 0))
 
 
 def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
@@ -212,7 +205,7 @@ def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) 
     Each net is given as (lengths, solved, trials). They differ where the interval leaves out 0.
     Raises what :func:`octaves` raises of the lengths that both have.
     """
-    nets = [np.array(_checked(*net)) for net in (first, second)]  # lengths, solved, trials
+    nets = [_checked(*net) for net in (first, second)]
     if over is None:
         common = np.intersect1d(nets[0][0], nets[1][0])
         if not len(common):
@@ -220,14 +213,13 @@ def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) 
                 "two nets can be compared only at lengths that both have: there are none"
             )
         nets = [net[:, np.isin(net[0], common)] for net in nets]
-    ours, theirs = (_octaves(at, y, n, over, stream) for stream, (at, y, n) in enumerate(nets))
+    ours, theirs = (_octaves(net, over, stream) for stream, net in enumerate(nets))
     return _with_interval(ours - theirs)
 
 
-def _octaves(
-    at: np.ndarray, y: np.ndarray, n: np.ndarray, over: Sequence[int] | None, stream: int
-) -> np.ndarray:
-    """The sum of the shares, over the lengths ``at`` or others, and after it ``DRAWS`` of it."""
+def _octaves(net: np.ndarray, over: Sequence[int] | None, stream: int) -> np.ndarray:
+    """The sum of the shares, over the net's own lengths or others, and after it ``DRAWS`` of it."""
+    at, y, n = net
     every = at if over is None else np.array(sorted(_counted("length", one, 1) for one in over))
     if len(every) < 2:
         raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
@@ -249,9 +241,9 @@ def _octaves(
 
 
 def _with_interval(sums: np.ndarray) -> Octaves:
-    mean, draws = sums[0], sums[1:]
+    mean = sums[0]
+    low, high = np.quantile(sums[1:], [ERROR, 1 - ERROR])
     # No draw is 0 or 1; the shares themselves may be, and would lie beyond all draws.
-    low, high = np.quantile(draws, [ERROR, 1 - ERROR])
     return Octaves(float(mean), float(min(low, mean)), float(max(high, mean)))
 
 
@@ -307,8 +299,7 @@ def horizon_rows(rows: Sequence[Row]) -> list[TableRow]:
 
 
 def _suits(study: Study) -> bool:
-    at_lengths = {row.net_at_length for row in study.rows}
-    has_several = len({one[:2] for one in at_lengths}) < len(at_lengths)
+    has_several = len({net[:2] for net in study.nets}) < len(study.nets)
     return "by_length" in study.views and not study.is_grid and has_several
 
 

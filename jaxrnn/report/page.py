@@ -45,7 +45,10 @@ def svg(figure: Figure, name: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     if len(drawn.getvalue()) > MOST:
-        return _pixels(figure)
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=100)
+        data = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="" src="data:image/png;base64,{data}">'
     root = ElementTree.fromstring(drawn.getvalue())
     for found in root.findall(f"{{{SVG}}}metadata"):
         root.remove(found)
@@ -58,13 +61,6 @@ def svg(figure: Figure, name: str) -> str:
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _pixels(figure: Figure) -> str:
-    pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=100)
-    data = base64.b64encode(pixels.getvalue()).decode()
-    return f'<img alt="" src="data:image/png;base64,{data}">'
 
 
 def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:

@@ -179,13 +179,6 @@ def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
     return float(solved_at + 1 - not_counted)
 
 
-def how_it_ended(row: Row) -> str:
-    """A trial's end in words, its step as its source counts it."""
-    if row.solved:
-        return f"solved at {steps_to_solution(row):,.0f}"
-    return f"{row.outcome.status} after {row.outcome.steps:,}"
-
-
 def published_beside(rows: Sequence[Row]) -> Published | None:
     """The published results beside the rows of one net at one length, if they were made as its
     suite says.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxrnn.experiment import OPTIONS
-from jaxrnn.problems import Published, Source
+from jaxrnn.problems import Source
 from jaxrnn.report.render import (
     PUBLISHED,
     Table,
@@ -51,7 +51,12 @@ def table(lines: Sequence[Line]) -> Table:
         section = line.length if along_lengths(line.experiment) else row
         beside = (*row, line.published)
         if line.published is not None and line.published.trials is None and beside != above:
-            rows.append(TableRow(_published_cells(line.length, line.published), section))
+            theirs = line.published
+            cells = {"net": PUBLISHED, "T": str(line.length), "mean": steps_or_dash(theirs.mean)}
+            shares = {"solved": percent(theirs.solved), "wrong": percent(theirs.wrong)}
+            known = shares | {"its mean": steps_or_dash(theirs.st1)}
+            cells |= {name: text for name, text in known.items() if text != "-"}
+            rows.append(TableRow(cells, section))
         rows.append(_row(line, section))
         above = beside
     found = {heading for row in rows for heading in row.cells}
@@ -91,13 +96,6 @@ def _row(line: Line, section: object) -> TableRow:
     return TableRow(cells, section, about)
 
 
-def _published_cells(length: int, published: Published) -> dict[str, str]:
-    cells = {"net": PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
-    shares = {"solved": percent(published.solved), "wrong": percent(published.wrong)}
-    found = shares | {"its mean": steps_or_dash(published.st1)}
-    return cells | {heading: text for heading, text in found.items() if text != "-"}
-
-
 def _solved(solved: int, trials: int, diverged: int = 0) -> str:
     return f"{solved}/{trials}" + (f" ({diverged} diverged)" if diverged else "")
 
@@ -131,10 +129,26 @@ def sentence(lines: Sequence[Line], room: int = 80) -> str:
 
 def _legend(lines: Sequence[Line], headings: Sequence[str], printed: Sequence[str]) -> str:
     """What the columns mean."""
-    sources = dict.fromkeys(source_of(line.experiment) for line in lines)
-    titles = {_of_source(source, lines): source.title for source in sources}
-    of_sources = [f"{title}: {said}" if len(titles) > 1 else said for said, title in titles.items()]
-    text = " ".join(["T is the length.", *of_sources])
+    of_sources: dict[Source, list[Line]] = {}
+    for line in lines:
+        of_sources.setdefault(source_of(line.experiment), []).append(line)
+    titles: dict[str, str] = {}  # of the sources, by their words
+    for source, own in of_sources.items():
+        has_means = any(one.published and one.published.trials is None for one in own)
+        is_along = source.view == "by_length"
+        words = (
+            f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
+            f"(Clopper-Pearson). Mean, median{'' if is_along else ', best'} and worst: "
+            f"{source.steps}. The mean is over the solved trials. In median and worst an unsolved "
+            "trial counts as never. For an even number of trials the median is the mean of the "
+            "middle two."
+        )
+        if has_means or not is_along:
+            words += f" Published: {source.whose} means. A dash: nothing there."
+        titles[words] = source.title
+    several = len(titles) > 1
+    said = [f"{title}: {words}" if several else words for words, title in titles.items()]
+    text = " ".join(["T is the length.", *said])
     if "ST1" in headings:
         text += " ST1: trials that came to criterion ST1, and after how many sequences."
     if "wrong" in headings:
@@ -146,23 +160,6 @@ def _legend(lines: Sequence[Line], headings: Sequence[str], printed: Sequence[st
             f" Then {whose} solved and median. p: two-sided Mann-Whitney p-value of our steps "
             f"against {whose}; a small one says that the two differ. A dash: not published."
         )
-    return text
-
-
-def _of_source(source: Source, lines: Sequence[Line]) -> str:
-    """What the columns mean in the rows of one source's experiments."""
-    published = [line.published for line in lines if source_of(line.experiment) == source]
-    has_means = any(row is not None and row.trials is None for row in published)
-    is_along = source.view == "by_length"
-    columns = f"Mean, median{'' if is_along else ', best'} and worst"
-    text = (
-        f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
-        f"(Clopper-Pearson). {columns}: {source.steps}. The mean is over the solved trials. In "
-        "median and worst an unsolved trial counts as never. For an even number of trials the "
-        "median is the mean of the middle two."
-    )
-    if has_means or not is_along:
-        text += f" Published: {source.whose} means. A dash: nothing there."
     return text
 
 
