@@ -9,9 +9,15 @@ from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu, norm
 
 from jaxrnn import SUITES, InputError
-from jaxrnn.report.compare import compare, interval_of_probability, kaplan_meier
+from jaxrnn.report.by_sequence import solved_by_step
+from jaxrnn.report.compare import (
+    compare,
+    comparison_rows,
+    holm,
+    interval_of_probability,
+    kaplan_meier,
+)
 from jaxrnn.report.drawing import COLORS
-from jaxrnn.report.rivals import comparisons, curves, holm
 from jaxrnn.report.summary import interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
@@ -144,10 +150,10 @@ def test_each_net_stands_against_the_first_of_its_length_and_cap():
         *(FIRST + rows("lstm", 4, [7], **SMALL) + SECOND + rows("gru", 4, [7], **SMALL)),
         *(net("simple_rnn", [5, 6]) + net("lstm_coupled", [10], max_steps=102)),
     ]
-    pairs = comparisons(made)
-    named = [(pair.length, pair.net[1], pair.against[1]) for pair in pairs]
-    assert named == [(4, "gru", "lstm"), (5, "gru", "lstm"), (5, "simple_rnn", "lstm")]
-    assert comparisons(grid_rows()) == []  # a grid's combinations are not compared
+    named = [tuple(row.cells.values())[:3] for row in comparison_rows(made)]
+    expected = [("gru", "4", "lstm"), ("gru", "5", "lstm"), ("simple_rnn", "5", "lstm")]
+    assert named == expected
+    assert comparison_rows(grid_rows()) == []  # a grid's combinations are not compared
 
 
 def test_adjusted_p_values_are_holms():
@@ -162,7 +168,9 @@ def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
     own = [
         changed(row, experiment=task, task=f"a/b.py{task}mine") for task in ":," for row in FIRST
     ]
-    pictures = curves([*FIRST, *SECOND, *never, *own, *(changed(row, cell="b") for row in own)])
+    pictures = solved_by_step(
+        [*FIRST, *SECOND, *never, *own, *(changed(row, cell="b") for row in own)]
+    )
     names = [f"solved_by_step-{name}" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")]
     assert [one.stem for one in pictures] == names
     figure = pictures[0].draw()
@@ -182,6 +190,10 @@ def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
     assert axes.get_title() == "T = 5, 3-4 trials"
     # Many lengths are more than one picture, more nets than colours none.
     nets = [(cell, length) for length in range(4, 17) for cell in ("lstm", "gru")]
-    many = curves([row for cell, length in nets for row in rows(cell, length, [20], **SMALL)])
+    many = solved_by_step(
+        [row for cell, length in nets for row in rows(cell, length, [20], **SMALL)]
+    )
     assert [sum(axes.get_visible() for axes in one.draw().axes) for one in many] == [12, 1]
-    assert curves([row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]) == []
+    assert (
+        solved_by_step([row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]) == []
+    )

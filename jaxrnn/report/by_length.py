@@ -1,40 +1,47 @@
-"""View: nets that are compared along the lengths of one task; pictures."""
+"""Views along lengths: steps to solution, and tests at other lengths than those of the training."""
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from jaxrnn.outcome import curve_edges
+from jaxrnn.outcome import SIZE_AT_LENGTHS
 from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     LengthAxis,
+    colors_of,
     heading,
     label_outer_panels,
+    legend_height,
     length_axis,
     plain,
     put_heading,
     put_legend,
+    spread_around,
     tell,
 )
-from jaxrnn.report.render import Picture, all_shortened
-from jaxrnn.report.summary import Rows, Study, View, by_net, median, net_name, published_beside
+from jaxrnn.report.render import Picture, Table, TableRow, all_shortened
+from jaxrnn.report.summary import (
+    Rows,
+    Study,
+    View,
+    by_net,
+    guessing_of,
+    median,
+    net_name,
+    published_beside,
+)
 from jaxrnn.store.rows import Row
 
-Net = tuple[str, str]  # experiment and cell
-
-
-def nets_of(rows: Sequence[Row]) -> dict[Net, str]:
-    """The nets in the rows, each with its colour."""
-    nets = dict.fromkeys(row.net for row in rows)
-    return {net: COLORS[number % len(COLORS)] for number, net in enumerate(nets)}
+Nets = Mapping[tuple[str, str, int], Rows]  # by experiment, cell and length
+Colors = Mapping[tuple[str, str], str]  # by experiment and cell
 
 
 def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
@@ -44,45 +51,47 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
     A table above the panel says how many trials of each net and length were solved, and gives the
     nets' colours.
     """
-    nets, groups = nets_of(rows), by_net(rows)
+    colors, groups = colors_of(rows), by_net(rows)
     axis = length_axis(sorted({row.experiment.length for row in rows}))
     most = max(map(len, groups.values()))
     # A slot holds a column of dots a net, and n/N of the table.
-    slot = max(0.5, 0.12 * len(nets), 0.2 + 0.14 * len(str(most)))
+    slot = max(0.5, 0.12 * len(colors), 0.2 + 0.14 * len(str(most)))
     num_slots = max(axis.end, 4.0)
-    size = max(7.0, 2.4 + min(16.0, slot * num_slots)), 5.2 + 0.2 * len(nets)
+    size = max(7.0, 2.4 + min(16.0, slot * num_slots)), 5.2 + 0.2 * len(colors)
     slot = (size[0] - 2.4) / num_slots  # inches
     figure = Figure(figsize=size, layout="constrained")
-    table, axes = figure.subplots(2, sharex=True, height_ratios=[0.2 * len(nets), 4.0])
-    _draw_steps(figure, axes, nets, groups, axis, slot)
-    _draw_table(table, nets, groups, axis, turned=slot < 0.1 + 0.14 * len(str(most)))
+    table, axes = figure.subplots(2, sharex=True, height_ratios=[0.2 * len(colors), 4.0])
+    marks = _draw_steps(axes, colors, groups, axis, slot)
+    handles = {"a trial": Line2D([], [], color="#555555", marker=".", ls="none", ms=6)}
+    if any(math.isfinite(median(group.times)) for group in groups.values()):
+        handles["median"] = Line2D([], [], color="#555555")
+    for of, marker in marks.items():
+        handles[of] = Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
+    put_legend(figure, list(handles.values()), list(handles))
+    is_narrow = slot < 0.1 + 0.14 * len(str(most))
+    _draw_table(table, colors, groups, axis, fontsize=5 if is_narrow else 8)
     axis.finish(axes, slot)
-    title = f"Steps to solution: {heading(rows, [*map(len, groups.values())])}"
+    title = f"Steps to solution: {heading(rows, map(len, groups.values()))}"
     put_heading(figure, size[0], title, "Above each length: how many of its trials were solved.")
     return figure
 
 
 def _draw_steps(
-    figure: Figure,
-    axes: Axes,
-    nets: dict[Net, str],
-    groups: Mapping[tuple[str, str, int], Rows],
-    axis: LengthAxis,
-    slot: float,
-) -> None:
-    """The dots and rings, and lines that join medians, with their legend below; a ``slot`` is so
-    many inches wide."""
-    cap = max(row.experiment.max_steps for row in chain.from_iterable(groups.values()))
+    axes: Axes, colors: Colors, groups: Nets, axis: LengthAxis, slot: float
+) -> dict[str, str]:
+    """The dots and rings, and lines that join medians; a ``slot`` is so many inches wide. Returns
+    what was published, and its marker."""
+    cap = max(row.experiment.max_steps for group in groups.values() for row in group)
     beside = {net: published_beside(group) for net, group in groups.items()}
     means = [one.mean for one in beside.values() if one is not None and one.mean is not None]
     top = 1.6 * max([cap, *means])  # where unsolved trials are drawn
-    width = 0.8 / len(nets)
+    width = 0.8 / len(colors)
     share = 0.6 if any(beside.values()) else 1.0  # of the width, the rest is for rings
-    marks: dict[str, str] = {}  # what was published, and its marker
+    marks: dict[str, str] = {}
     drawn: list[float] = []
     for position in axis.position.values():
         axes.axvspan(position - 0.45, position + 0.45, color="#f3f3f3", zorder=0)
-    for number, (net, color) in enumerate(nets.items()):
+    for number, (net, color) in enumerate(colors.items()):
         medians = []
         for length, position in axis.position.items():
             group = groups.get((*net, length))
@@ -110,31 +119,12 @@ def _draw_steps(
                 axes.plot(left + 0.8 * width, published.mean, "D", **ring)
                 drawn.append(published.mean)
             drawn += heights
-        _join(axes, medians, axis.breaks, color, net_name(*net))
-    _finish_steps(axes, cap, top, drawn)
-    handles = {"a trial": Line2D([], [], color="#555555", marker=".", ls="none", ms=6)}
-    if any(math.isfinite(median(group.times)) for group in groups.values()):
-        handles["median"] = Line2D([], [], color="#555555")
-    for of, marker in marks.items():
-        handles[of] = Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
-    put_legend(figure, list(handles.values()), list(handles))
-
-
-def _join(
-    axes: Axes, medians: Sequence[tuple[float, float]], breaks: Sequence[float], color: str, of: str
-) -> None:
-    """A line through the medians of a net, in pieces where the axis is broken."""
-    edges = [-math.inf, *breaks, math.inf]
-    for low, high in pairwise(edges):
-        piece = [(x, y) for x, y in medians if low < x < high]
-        if piece:
-            mark = "_" if len(piece) == 1 else "None"  # which is no line yet
-            line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(of)}
-            axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, **line)
-
-
-def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) -> None:
-    """The scale of the steps, and the cap where any trial came to it."""
+        # A line through the medians, in pieces where the axis is broken.
+        for low, high in pairwise([-math.inf, *axis.breaks, math.inf]):
+            if piece := [(x, y) for x, y in medians if low < x < high]:
+                mark = "_" if len(piece) == 1 else "None"  # which is no line yet
+                line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(net_name(*net))}
+                axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, **line)
     high = 1.25 * max(10, *drawn)
     low = min(0.8 * min(drawn), high / 10, 0.8 * cap)
     if top in drawn:
@@ -148,102 +138,147 @@ def _finish_steps(axes: Axes, cap: float, top: float, drawn: Sequence[float]) ->
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", alpha=0.25)
+    return marks
 
 
 def _draw_table(
-    axes: Axes,
-    nets: dict[Net, str],
-    groups: Mapping[tuple[str, str, int], Rows],
-    axis: LengthAxis,
-    turned: bool,
+    axes: Axes, colors: Colors, groups: Nets, axis: LengthAxis, fontsize: float
 ) -> None:
     """One row per net, in its colour: solved trials / all trials at each length."""
-    for number, (net, color) in enumerate(nets.items()):
+    place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": fontsize}
+    for number, (net, color) in enumerate(colors.items()):
         for length, position in axis.position.items():
-            group = groups.get((*net, length))
-            if group is None:
-                continue
-            text = f"{group.solved}/{len(group)}"
-            size = 5 if turned else 8
-            axes.text(position, number, text, ha="center", va="center", fontsize=size, color=color)
-    short = all_shortened((net_name(*net) for net in nets), 40)
-    names = [plain(short[net_name(*net)]) for net in nets]
-    axes.set_yticks(range(len(nets)), names, fontsize=9)
-    for label, color in zip(axes.get_yticklabels(), nets.values(), strict=True):
+            if group := groups.get((*net, length)):
+                text = f"{group.solved}/{len(group)}"
+                axes.text(position, number, text, color=color, **place)
+    short = all_shortened((net_name(*net) for net in colors), 40)
+    names = [plain(short[net_name(*net)]) for net in colors]
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    for label, color in zip(axes.get_yticklabels(), colors.values(), strict=True):
         label.set_color(color)
-    axes.set_ylim(len(nets) - 0.5, -0.5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(left=False, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
 
 
-def spread_around(middle: float, half: float, count: int) -> np.ndarray:
-    """Places for ``count`` dots, side by side so that equal values stay visible."""
-    return middle + np.linspace(-half, half, count) if count > 1 else np.full(count, middle)
+def _suits(study: Study) -> bool:
+    is_along = "by_length" in study.views and not study.is_grid
+    return is_along and len(colors_of(study.rows)) <= len(COLORS)
 
 
-def curves_by_length(rows: Sequence[Row]) -> Figure:
-    """Errors against training sequences: one panel per length, one line per trial."""
-    nets = nets_of(rows)
-    lengths = sorted({row.experiment.length for row in rows})
-    columns = min(5, len(lengths))
-    panels = -(-len(lengths) // columns)
-    size = max(7.0, 2.5 * columns + 1.0), 2.4 * panels + 1.6
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(panels, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, length in zip(grid.flat, lengths, strict=False):
-        group = [row for row in rows if row.experiment.length == length]
+def _steps_pictures(study: Study) -> list[Picture]:
+    caption, stem = "Steps to solution against length", "steps_to_solution"
+    return [Picture(caption, stem, lambda: steps_to_solution_figure(study.rows))]
+
+
+VIEW = View(_suits, pictures=_steps_pictures)
+
+
+# Tested at other lengths
+
+HEADINGS = ("net", "T", "tested at", "trials", "right", "least", "most")
+
+LEGEND = (
+    f"Trained at T, tested at other lengths: each trial, as it ended, on {SIZE_AT_LENGTHS:,} fresh "
+    "sequences of each length. Right: mean share of the sequences whose error is not above the "
+    "threshold; least and most: those of single trials. Trials that diverged are not tested."
+)
+
+Right = dict[int, np.ndarray]
+"""By length of the test: the share of the sequences right of each trial."""
+
+
+def _tested(rows: Sequence[Row]) -> list[tuple[Rows, Right]]:
+    """The trials that were tested at other lengths, of each net and length."""
+    found = []
+    for group in by_net(rows).values():
+        tested = Rows()
+        wrong: dict[int, list[int]] = {}
         for row in group:
-            draw_curve(axes, row, color=nets[row.net], alpha=0.35)
-        draw_thresholds(axes, group)
-        axes.set_title(f"T = {length}", fontsize=10)
-        axes.grid(alpha=0.2)
-    cap, highest = max(row.experiment.max_steps for row in rows), max(map(highest_error, rows))
-    grid[0, 0].set(xscale="log", xlim=(1, max(cap, 2)), ylim=(0, max(1.02, 1.05 * highest)))
-    for axes in grid.flat:
-        axes.minorticks_off()  # many, and slow to draw
-    label_outer_panels(grid, len(lengths), "training sequence", "mean error")
-    lines = [Line2D([], [], color=color) for color in nets.values()]
-    lines.append(Line2D([], [], color=GREY, ls="--"))
-    short = all_shortened((net_name(*net) for net in nets), 40)
-    labels = [short[net_name(*net)] for net in nets]
-    put_legend(figure, lines, [*labels, "threshold"])
-    title = heading(rows, [*map(len, by_net(rows).values())])
-    put_heading(figure, size[0], f"Learning curves, one line per trial: {title}")
+            if (counts := row.outcome.wrong_at_lengths) is not None:
+                tested.append(row)
+                for length, count in zip(row.experiment.test_lengths, counts, strict=True):
+                    wrong.setdefault(length, []).append(count)
+        if wrong:
+            right = {at: 1 - np.array(wrong[at]) / SIZE_AT_LENGTHS for at in sorted(wrong)}
+            found.append((tested, right))
+    return sorted(found, key=lambda one: one[0][0].experiment.length)
+
+
+def lengths_rows(rows: Sequence[Row]) -> list[TableRow]:
+    """The share of sequences right of each net at each length that it was tested at."""
+    lines = []
+    for tested, by_length in _tested(rows):
+        trained_at = tested[0].experiment.length
+        about = {"net": net_name(*tested[0].net), "T": str(trained_at)}
+        for length, right in by_length.items():
+            shares = (f"{100 * share:.1f}%" for share in (right.mean(), right.min(), right.max()))
+            values = *about.values(), str(length), str(len(right)), *shares
+            lines.append(TableRow(dict(zip(HEADINGS, values, strict=True)), trained_at, about))
+    return lines
+
+
+def lengths_picture(rows: Sequence[Row]) -> Figure:
+    """The share of right sequences against the length of the test: one panel per task and training
+    length, one dot per trial, one line per net."""
+    nets = _tested(rows)
+    panels: dict[tuple[str, int], list[tuple[Rows, Right]]] = {}
+    for net in nets:
+        made = net[0][0].experiment
+        panels.setdefault((made.task, made.length), []).append(net)
+    colors = colors_of(tested[0] for tested, _ in nets)
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    is_known = any(guessing_of(tested[0].experiment) is not None for tested, _ in nets)
+    marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
+    labels = [*(net_name(*net) for net in colors), *marks]
+    width = max(6.0, 0.8 + 3.2 * columns)
+    size = width, 1.2 + 2.4 * lines + legend_height(width, labels)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    label_outer_panels(grid, len(panels), "", "sequences right")
+    has_tasks = len({task for task, _ in panels}) > 1
+    for axes, (task, length) in zip(grid.flat, sorted(panels), strict=False):
+        _lengths_panel(axes, length, panels[task, length], colors, width / columns)
+        if has_tasks:
+            axes.set_title(f"{task}, trained at T = {length}", fontsize=10)
+    handles = [Line2D([], [], color=color, marker=".") for color in colors.values()]
+    handles += [Line2D([], [], color=GREY, ls=style) for style in marks.values()]
+    put_legend(figure, handles, labels)
+    title = heading([row for one, _ in nets for row in one], [len(one) for one, _ in nets])
+    below = f"{SIZE_AT_LENGTHS:,} fresh sequences a trial and length; lines are means over trials"
+    put_heading(figure, width, f"Tested at other lengths: {title}", below)
     return figure
 
 
-def draw_curve(axes: Axes, row: Row, color: str, alpha: float) -> None:
-    """The errors of a trial, each at the first step of its bin, counted from 1."""
-    edges = curve_edges(row.experiment.max_steps)[: len(row.outcome.curve)] + 1
-    line = axes.plot(edges, row.outcome.curve, color=color, alpha=alpha, lw=0.8)
-    tell(line[0], [row], net_name(*row.net))
+def _lengths_panel(
+    axes: Axes, length: int, nets: Sequence[tuple[Rows, Right]], colors: Colors, inches: float
+) -> None:
+    at = length_axis(sorted({length, *(one for _, right in nets for one in right)}))
+    for tested, by_length in nets:
+        net, color = tested[0].net, colors[tested[0].net]
+        positions = [at.position[one] for one in by_length]
+        for position, right in zip(positions, by_length.values(), strict=True):
+            dots = axes.plot([position] * len(right), right, ".", color=color, alpha=0.35, ms=5)
+            tell(dots[0], tested, net_name(*net))
+        axes.plot(positions, [right.mean() for right in by_length.values()], "-", color=color)
+    for share in dict.fromkeys(guessing_of(tested[0].experiment) for tested, _ in nets):
+        if share is not None:
+            axes.axhline(share, color=GREY, ls="--")
+    axes.axvline(at.position[length], color=GREY, ls=":")
+    axes.set(title=f"trained at T = {length}", ylim=(-0.03, 1.03))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(alpha=0.25)
+    at.finish(axes, inches / (len(at.position) + 1))
 
 
-def draw_thresholds(axes: Axes, rows: Sequence[Row]) -> None:
-    """A line at each threshold that the trials had."""
-    for threshold in dict.fromkeys(row.experiment.threshold for row in rows):
-        axes.axhline(threshold, color=GREY, lw=0.8, ls="--")
+def _lengths_pictures(study: Study) -> list[Picture]:
+    caption, stem = "Sequences right at other lengths", "test_lengths"
+    return [Picture(caption, stem, lambda: lengths_picture(study.rows))]
 
 
-def highest_error(row: Row) -> float:
-    """The highest error in the row's learning curve that is finite."""
-    return max((error for error in row.outcome.curve if math.isfinite(error)), default=0.0)
-
-
-def _suits(study: Study) -> bool:
-    is_along = "by_length" in study.views and not study.is_grid
-    return is_along and len(nets_of(study.rows)) <= len(COLORS)
-
-
-def _pictures(study: Study) -> list[Picture]:
-    return [
-        Picture(
-            "Steps to solution against length",
-            "steps_to_solution",
-            lambda: steps_to_solution_figure(study.rows),
-        ),
-        Picture("Learning curves", "learning_curves", lambda: curves_by_length(study.rows)),
-    ]
-
-
-VIEW = View(_suits, pictures=_pictures)
+OTHER_LENGTHS = View(
+    lambda study: any(row.outcome.wrong_at_lengths is not None for row in study.rows),
+    lambda study: [Table(HEADINGS, lengths_rows(study.rows), LEGEND)],
+    _lengths_pictures,
+)

@@ -65,18 +65,15 @@ def claims_rows(rows: Sequence[Row]) -> list[TableRow]:
     lines = []
     for claim in CLAIMS.values():
         nets = nets_of(claim, rows)
-        if not nets:
-            continue
-        parts = [decided(one, nets) for one in claim.says]
-        whole = {"verdict": verdict(parts), "as printed": claim.statement}
-        for number, (says, part) in enumerate(zip(claim.says, parts, strict=True)):
+        parts = [decided(one, nets) for one in claim.says] if nets else []
+        for number, (says, part) in enumerate(zip(claim.says, parts, strict=False)):
             shown = {"claim": claim.name, "net": says.net}
             shown["says"] = " ".join(filter(None, (says.what, says.than)))
-            if part is None:
-                shown["solved"] = "not run"
-            else:
-                shown |= {"solved": part.solved, "95%": bounds_in_percent(part.interval)}
-            shown |= {} if number else whole
+            shown["solved"] = "not run" if part is None else part.solved
+            if part is not None:
+                shown["95%"] = bounds_in_percent(part.interval)
+            if number == 0:
+                shown |= {"verdict": verdict(parts), "as printed": claim.statement}
             lines.append(TableRow(shown, claim.name, {"claim": claim.name}))
     return lines
 
@@ -92,10 +89,8 @@ LEGEND = (
 
 def _parts(study: Study) -> list[Table | Words]:
     lines = claims_rows(study.rows)
-    words = []
-    for claim in CLAIMS.values():
-        if nets_of(claim, study.rows):
-            words.append(Words(f"{claim.name}: {claim.source}. {claim.differs}", brief=False))
+    shown = [CLAIMS[name] for name in dict.fromkeys(line.cells["claim"] for line in lines)]
+    words = [Words(f"{one.name}: {one.source}. {one.differs}", brief=False) for one in shown]
     return [Table(HEADINGS, lines, LEGEND, ("as printed",)), *words]
 
 

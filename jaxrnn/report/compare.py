@@ -1,4 +1,4 @@
-"""Two nets on one task: which solves it sooner, and whether that may be chance.
+"""View: nets on one task: which solves it sooner, and whether that may be chance; a table.
 
 The time of a trial is its step of solution. It is censored where the trial was not solved: at the
 cap, also where it diverged, since a diverged net is not solved before the cap whatever happens.
@@ -11,9 +11,23 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxrnn.errors import InputError, shown
-from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
-from jaxrnn.report.summary import Given, Rows, mann_whitneys, median, steps_to_solution, uncounted
+from jaxrnn.experiment import CONDITIONS, conditions_of, flag_name
+from jaxrnn.report.render import Table, TableRow, bounds_in_percent, p_in_words
+from jaxrnn.report.summary import (
+    Given,
+    Rows,
+    Study,
+    View,
+    by_net,
+    mann_whitney,
+    median,
+    net_name,
+    steps_to_solution,
+    uncounted,
+)
 from jaxrnn.store.rows import Row
 
 
@@ -45,38 +59,19 @@ def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:
 
     Source: Kaplan & Meier 1958; Mantel 1966, by ``scipy.stats.logrank``; Mann & Whitney 1947.
     """
-    return compared([(first, second)])[0]
-
-
-def compared(pairs: Iterable[tuple[Iterable[Given], Iterable[Given]]]) -> list[Comparison]:
-    """:func:`compare` of many pairs of nets."""
-    nets = [(Rows.of(first), Rows.of(second)) for first, second in pairs]
-    caps = [_check_conditions(*pair).max_steps for pair in nets]
-    uncounteds = [uncounted(ours[0]) for ours, _ in nets]
-    times = [
-        tuple([steps_to_solution(row, not_counted) for row in rows] for rows in pair)
-        for pair, not_counted in zip(nets, uncounteds, strict=True)
-    ]
-    p_values = mann_whitneys([(a, b) for a, b in times])
-    results = []
-    for pair, cap, not_counted, (a, b), p_value in zip(
-        nets, caps, uncounteds, times, p_values, strict=True
-    ):
-        earlier = sum((x < y) + (x == y) / 2 for x in a for y in b)
-        sooner, last = earlier / (len(a) * len(b)), cap - not_counted
-        results.append(
-            Comparison(
-                trials=(len(a), len(b)),
-                solved=(pair[0].solved, pair[1].solved),
-                median=(median(a), median(b)),
-                restricted_mean=(_mean_until(last, a), _mean_until(last, b)),
-                sooner=sooner,
-                interval=interval_of_probability(sooner, len(a), len(b)),
-                log_rank=log_rank(a, b),
-                mann_whitney=p_value,
-            )
-        )
-    return results
+    ours, theirs = Rows.of(first), Rows.of(second)
+    (a, b), cap = _times_and_cap(ours, theirs)
+    sooner = sum((x < y) + (x == y) / 2 for x in a for y in b) / (len(a) * len(b))
+    return Comparison(
+        trials=(len(a), len(b)),
+        solved=(ours.solved, theirs.solved),
+        median=(median(a), median(b)),
+        restricted_mean=(_mean_until(cap, a), _mean_until(cap, b)),
+        sooner=sooner,
+        interval=interval_of_probability(sooner, len(a), len(b)),
+        log_rank=log_rank(a, b),
+        mann_whitney=mann_whitney(a, b),
+    )
 
 
 def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:
@@ -93,22 +88,15 @@ def kaplan_meier(rows: Iterable[Given], not_counted: int | None = None) -> Any:
     """
     from scipy.stats import ecdf
 
-    steps, cap = _times_and_cap(Rows.of(rows), not_counted)
+    (steps,), cap = _times_and_cap(Rows.of(rows), not_counted=not_counted)
     return ecdf(_censored(steps, cap)).sf
 
 
 def restricted_mean(rows: Sequence[Row]) -> float:
     """Mean of a net's times to success, or of the cap where that is less: the area below its
     :func:`kaplan_meier` curve."""
-    steps, cap = _times_and_cap(rows)
+    (steps,), cap = _times_and_cap(rows)
     return _mean_until(cap, steps)
-
-
-def _times_and_cap(rows: Sequence[Row], not_counted: int | None = None) -> tuple[list[float], int]:
-    """A net's steps of solution, and where the others are censored, as its source counts both."""
-    cap = _check_conditions(rows, rows).max_steps
-    not_counted = uncounted(rows[0]) if not_counted is None else not_counted
-    return [steps_to_solution(row, not_counted) for row in rows], cap - not_counted
 
 
 def log_rank(first: Sequence[float], second: Sequence[float]) -> float:
@@ -164,18 +152,104 @@ def _mean_until(cap: float, steps: Sequence[float]) -> float:
     return sum(min(step, cap) for step in steps) / len(steps)
 
 
-def _check_conditions(first: Sequence[Row], second: Sequence[Row]) -> Experiment:
-    """An experiment with the conditions that all rows share; raises InputError if they do not."""
-    if not first or not second:
+def _times_and_cap(
+    *nets: Sequence[Row], not_counted: int | None = None
+) -> tuple[list[list[float]], int]:
+    """The steps of solution of each net's trials, and where the others are censored; counted as the
+    first net's source counts them, or less the number ``not_counted``. Raises InputError where a
+    net has no rows, and for rows of several conditions."""
+    if not all(nets):
         raise InputError("there are no rows of a net to compare: read those of its trials")
-    made = dict.fromkeys(row.experiment for row in (*first, *second))
-    expected = next(iter(made))
-    for one in made:
-        for name in CONDITIONS:
+    expected, *others = dict.fromkeys(row.experiment for rows in nets for row in rows)
+    for name in CONDITIONS:
+        for one in others:
             value, other = getattr(expected, name), getattr(one, name)
             if value != other:
                 raise InputError(
                     f"{flag_name(name)} {shown(value)} and {shown(other)} are not the same "
                     "conditions: compare nets on one task, length, stop rule and cap"
                 )
-    return expected
+    if not_counted is None:
+        not_counted = uncounted(nets[0][0])
+    times = [[steps_to_solution(row, not_counted) for row in rows] for rows in nets]
+    return times, expected.max_steps - not_counted
+
+
+# In the report
+
+
+def rivals(rows: Iterable[Row]) -> list[list[Rows]]:
+    """The rows of a run's nets in groups under the same ``CONDITIONS``, if a group has several
+    nets. Lengths are in order, nets as they first appear. A net whose rows have several settings is
+    left out: these same trials choose a grid's best combination, so it would seem better than it
+    is.
+    """
+    alike: dict[tuple[Any, ...], list[Rows]] = {}
+    for group in by_net(rows).values():
+        if len({row.experiment for row in group}) == 1:
+            alike.setdefault(conditions_of(group[0].experiment), []).append(group)
+    several = [nets for nets in alike.values() if len(nets) > 1]
+    return sorted(several, key=lambda nets: nets[0][0].experiment.length)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for the number of tests: by chance alone, the smallest is below a level no
+    more often than the level says.
+
+    The k-th smallest of m is multiplied by m - k + 1. The result is at least that of any smaller
+    one, and at most 1.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6:65.
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = len(order) - np.arange(len(order))
+    ascending = np.minimum(np.maximum.accumulate(np.sort(p_values) * factors), 1.0)
+    adjusted = np.empty(len(order))
+    adjusted[order] = ascending
+    return adjusted.tolist()
+
+
+HEADINGS = (
+    *("net", "T", "against", "sooner", "95%"),
+    *("log-rank p", "log-rank Holm", "Mann-Whitney p", "Mann-Whitney Holm"),
+)
+
+LEGEND = (
+    "Each net against the first one of the same task, length, stop rule and cap. Sooner: share of "
+    "pairs of trials in which the net's trial is solved at an earlier step; a tie (also of two "
+    "unsolved trials) counts half. 95%: confidence interval of that probability (Newcombe). Then "
+    "two-sided p-values of two tests: the log-rank test, which censors unsolved trials at the cap, "
+    "and Mann and Whitney's, for which they are later than all others. Holm: the same, adjusted "
+    "for the {} of this table. Without that, about one p-value in twenty is below 0.05 for nets "
+    "that do not differ."
+)
+
+
+def comparison_rows(rows: Iterable[Row]) -> list[TableRow]:
+    """Each net of a run against the first of its :func:`rivals`."""
+    pairs = [(net, first) for first, *others in rivals(rows) for net in others]
+    results = [compare(*pair) for pair in pairs]
+    log_rank = holm([one.log_rank for one in results])
+    mann_whitney = holm([one.mann_whitney for one in results])
+    lines = []
+    for (net, first), result, *adjusted in zip(pairs, results, log_rank, mann_whitney, strict=True):
+        length = net[0].experiment.length
+        about = {"net": net_name(*net[0].net), "T": str(length)}
+        p_values = result.log_rank, adjusted[0], result.mann_whitney, adjusted[1]
+        values = (
+            *(*about.values(), net_name(*first[0].net)),
+            *(f"{100 * result.sooner:.0f}%", bounds_in_percent(result.interval)),
+            *map(p_in_words, p_values),
+        )
+        lines.append(TableRow(dict(zip(HEADINGS, values, strict=True)), length, about))
+    return lines
+
+
+def _parts(study: Study) -> list[Table]:
+    lines = comparison_rows(study.rows)
+    number = f"{len(lines)} comparison{'s' * (len(lines) != 1)}"
+    table = Table(HEADINGS, lines, LEGEND.format(number), ("log-rank p", "log-rank Holm"))
+    return [table] if lines else []
+
+
+VIEW = View(lambda study: True, _parts)

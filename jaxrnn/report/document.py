@@ -1,25 +1,23 @@
 """The report of a run: its views as one document, as files and on the terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import RenderableType
 
 from jaxrnn.errors import InputError
 from jaxrnn.report import (
-    by_experiment,
     by_length,
+    by_sequence,
     claims,
+    compare,
     grid,
     horizon,
     horizon_card,
-    other_lengths,
-    rivals,
     table,
 )
 from jaxrnn.report.page import page, svg
-from jaxrnn.report.render import Document, Part, Picture, console, markdown, terminal
+from jaxrnn.report.render import Document, Part, Picture, Words, console, markdown, terminal
 from jaxrnn.report.summary import Line, Study, View
 from jaxrnn.store.config import read_config
 from jaxrnn.store.files import path_of, suffixes, write_figure, write_whole
@@ -33,45 +31,53 @@ NOTES = "notes.md"
 """Of a picture's further files."""
 
 VIEWS: tuple[View, ...] = (
-    *(
-        horizon_card.VIEW,
-        claims.VIEW,
-        table.VIEW,
-        horizon.VIEW,
-        grid.VIEW,
-        by_length.VIEW,
-        by_experiment.VIEW,
-    ),
-    *(rivals.VIEW, other_lengths.VIEW, table.RULES),
+    *(horizon_card.VIEW, claims.VIEW, table.VIEW, horizon.VIEW, grid.VIEW, by_length.VIEW),
+    *(by_sequence.VIEW, compare.VIEW, by_sequence.BY_STEP, by_length.OTHER_LENGTHS),
 )
 """In the order in which a report shows them."""
 
 
-def parts_of(study: Study) -> list[Part]:
-    """The tables and words for these rows, from all views that suit them."""
-    return [part for view in VIEWS if view.suits(study) for part in view.parts(study)]
+def views_of(study: Study, more: Sequence[View] = ()) -> list[View]:
+    """The views that suit these rows, ``more`` of them first; one that is whole stands alone."""
+    views = [view for view in (*more, *VIEWS) if view.suits(study)]
+    return next(([view] for view in views if view.is_whole), views)
 
 
-def pictures_of(study: Study) -> list[Picture]:
-    """The pictures for these rows, from all views that suit them."""
-    return [one for view in VIEWS if view.suits(study) for one in view.pictures(study)]
+def parts_of(study: Study, more: Sequence[View] = ()) -> list[Part]:
+    """The tables and words for these rows, and at the end what solved means."""
+    views = views_of(study, more)
+    is_brief = not any(view.is_whole for view in views)
+    rules = [Words(line, is_brief) for line in table.rules(study.rows)]
+    return [*(part for view in views for part in view.parts(study)), *rules]
 
 
-def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Line]:
+def pictures_of(study: Study, more: Sequence[View] = ()) -> list[Picture]:
+    """The pictures for these rows."""
+    return [one for view in views_of(study, more) for one in view.pictures(study)]
+
+
+def write_report(
+    directory: Path | str, formats: Iterable[str] = (), views: Sequence[View] = ()
+) -> list[Line]:
     """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
     content: its rows, after those in its ``beside``, its configuration and its :data:`NOTES`.
 
-    Each picture is written as a PNG file, and in each of the ``formats``, svg or pdf. Raises
-    InputError for other formats, for damaged rows or a damaged configuration, and if there are no
-    rows.
+    Each picture is written as a PNG file, and in each of the ``formats``, svg or pdf. Further
+    ``views`` come before the package's own. Raises InputError for other formats, for damaged rows
+    or a damaged configuration, and if there are no rows.
     """
-    study, _ = _write(path_of(directory), formats)
+    study, _ = _write(path_of(directory), formats, views)
     return study.lines
 
 
-def show_report(directory: Path, *more: RenderableType, formats: Iterable[str] = ()) -> None:
+def show_report(
+    directory: Path,
+    *more: RenderableType,
+    formats: Iterable[str] = (),
+    views: Sequence[View] = (),
+) -> None:
     """:func:`write_report`; then print its tables, ``more``, and the paths of the files."""
-    _, document = _write(directory, formats)
+    _, document = _write(directory, formats, views)
     console.print(terminal(document.parts, console.width))
     for one in more:
         console.print(one)
@@ -80,19 +86,26 @@ def show_report(directory: Path, *more: RenderableType, formats: Iterable[str] =
     console.print(f"As a web page: {directory / PAGE}", highlight=False, soft_wrap=True)
 
 
-def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
-    endings = suffixes(formats)
-    own, config = typed_rows(directory), read_config(directory)
+def _write(
+    directory: Path, formats: Iterable[str], views: Sequence[View]
+) -> tuple[Study, Document]:
+    endings, own = suffixes(formats), typed_rows(directory)
     if not own:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     study = Study([*rows_beside(directory, own), *own], own)
-    notes = directory / NOTES
+    settings, made, notes = {}, [], directory / NOTES
+    if (config := read_config(directory)) is not None:
+        settings = config["settings"]
+        every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
+        for verb, one in every:
+            versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
+            made.append(f"{verb} with {versions} on {one['device']}.")
     document = Document(
-        settings={} if config is None else config["settings"],
-        made=_made(config),
-        parts=parts_of(study),
+        settings=settings,
+        made=made,
+        parts=parts_of(study, views),
         notes=notes.read_text("utf-8", errors="replace") if notes.exists() else "",
-        pictures=pictures_of(study),
+        pictures=pictures_of(study, views),
     )
     drawings = []
     for picture in document.pictures:
@@ -103,15 +116,3 @@ def _write(directory: Path, formats: Iterable[str]) -> tuple[Study, Document]:
     write_whole(directory / REPORT, markdown(document).encode())
     write_whole(directory / PAGE, page(document, study, drawings).encode())
     return study, document
-
-
-def _made(config: Mapping[str, Any] | None) -> list[str]:
-    """With which versions and on which devices the rows were made, a sentence each."""
-    if config is None:
-        return []
-    every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
-    return [
-        f"{verb} with {', '.join(f'{name} {number}' for name, number in one['versions'].items())} "
-        f"on {one['device']}."
-        for verb, one in every
-    ]

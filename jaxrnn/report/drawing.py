@@ -1,10 +1,11 @@
 """What the pictures share: colours, headings, legends beside the panels, the axis of lengths."""
 
+import itertools
 import json
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,7 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from jaxrnn.report.render import shortened
-from jaxrnn.report.summary import how_it_ended, net_name
+from jaxrnn.report.summary import net_name, steps_to_solution
 from jaxrnn.store.rows import Row
 
 COLORS = (
@@ -33,19 +34,30 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def heading(rows: Sequence[Row], numbers: Sequence[int]) -> str:
+def colors_of(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """The nets in the rows, (experiment, cell), each with its colour."""
+    nets = dict.fromkeys(row.net for row in rows)
+    return dict(zip(nets, itertools.cycle(COLORS)))
+
+
+def spread_around(middle: float, half: float, count: int) -> np.ndarray:
+    """Places for ``count`` dots, side by side so that equal values stay visible."""
+    return middle + np.linspace(-half, half, count) if count > 1 else np.full(count, middle)
+
+
+def heading(rows: Sequence[Row], numbers: Iterable[int]) -> str:
     """Nets, tasks, lengths, trials and cap of some rows, in words.
 
     ``numbers`` are the numbers of trials that are counted together: for each net and length, or for
     each combination of settings.
     """
-    nets = list(dict.fromkeys(net_name(*row.net) for row in rows))
-    tasks = list(dict.fromkeys(row.experiment.task for row in rows))
-    lengths = _range({row.experiment.length for row in rows})
-    trials, caps = _range(numbers), _range({row.experiment.max_steps for row in rows})
+    made, numbers = dict.fromkeys(row.experiment for row in rows), list(numbers)
+    nets = _several((net_name(one.name, one.cell) for one in made), "nets")
+    tasks = _several((one.task for one in made), "tasks")
+    lengths = _range(one.length for one in made)
+    trials, caps = _range(numbers), _range(one.max_steps for one in made)
     return (
-        f"{_several(nets, 'nets')} on {_several(tasks, 'tasks')}, "
-        f"length{'s' if ' ' in lengths else ''} {lengths}: "
+        f"{nets} on {tasks}, length{'s' if ' ' in lengths else ''} {lengths}: "
         f"{trials} trial{'' if trials == '1' else 's'}{' each' if len(numbers) > 1 else ''}, "
         f"cap {caps} sequences"
     )
@@ -56,11 +68,11 @@ def _range(values: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _several(names: Sequence[str], what: str) -> str:
+def _several(names: Iterable[str], what: str) -> str:
     """Up to three names, cut, or how many there are."""
-    if len(names) > 3:
-        return f"{len(names)} {what}"
-    *others, last = (shortened(name, 40) for name in names)
+    *others, last = (shortened(name, 40) for name in dict.fromkeys(names))
+    if len(others) > 2:
+        return f"{len(others) + 1} {what}"
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -74,11 +86,12 @@ def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -
 def tell(line: Line2D, rows: Sequence[Row], group: str = "") -> None:
     """Make the page name the trial of each point of a line, or the one trial of the whole line. The
     page can hide the lines of a ``group``."""
-    words = [
-        f"{net_name(*row.net)}, T = {row.experiment.length}, trial {row.outcome.trial}, seed "
-        f"{row.experiment.seed}: {how_it_ended(row)}"
-        for row in rows
-    ]
+    words = []
+    for row in rows:
+        made, end = row.experiment, row.outcome
+        at = f"at {steps_to_solution(row):,.0f}" if row.solved else f"after {end.steps:,}"
+        which = f"T = {made.length}, trial {end.trial}, seed {made.seed}: {end.status} {at}"
+        words.append(f"{net_name(*row.net)}, {which}")
     line.set_gid(json.dumps({"words": words, "group": group}))
 
 
@@ -177,29 +190,15 @@ class LengthAxis(NamedTuple):
         labels = [str(length) for length in self.position]
         axes.set_xticks(list(self.position.values()), labels, rotation=90 if turned else 0)
         axes.set_xlabel(self.words)
+        # A break is a gap in the frame of a panel with two strokes at each edge.
+        gap: dict[str, Any] = {"color": "white", "zorder": 5, "clip_on": False}
+        stroke: dict[str, Any] = {"marker": [(-0.5, -1.0), (0.5, 1.0)], "ms": 9, "mew": 1}
+        stroke |= {"color": "black", "zorder": 6, "clip_on": False}
         for position in self.breaks:
-            put_break(axes, position)
-
-
-def put_break(axes: Axes, position: float) -> None:
-    """A gap in the frame of a panel, with the two strokes that mark a broken axis."""
-    across = axes.get_xaxis_transform()
-    axes.axvspan(
-        position - 0.08, position + 0.08, -0.01, 1.01, color="white", zorder=5, clip_on=False
-    )
-    stroke = [(-0.5, -1.0), (0.5, 1.0)]
-    for edge in (0, 1):
-        for side in (position - 0.08, position + 0.08):
-            axes.plot(
-                *(side, edge),
-                transform=across,
-                marker=stroke,
-                ms=9,
-                color="black",
-                mew=1,
-                clip_on=False,
-                zorder=6,
-            )
+            sides = position - 0.08, position + 0.08
+            axes.axvspan(*sides, -0.01, 1.01, **gap)
+            for side, edge in ((side, edge) for edge in (0, 1) for side in sides):
+                axes.plot(side, edge, transform=axes.get_xaxis_transform(), **stroke)
 
 
 LEAST_EVEN = 0.5

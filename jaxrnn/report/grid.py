@@ -20,6 +20,10 @@ TALLEST = 46.0
 """The greatest height of a picture, in inches; if all nets and lengths need more, they become one
 table."""
 
+MOST_ACROSS = 12
+MOST_NUMBERS = 700
+"""The most cells with a number in them; a larger table has a scale of colours instead."""
+
 
 def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
     """Success rate and median steps of every combination, two panels for each net and length.
@@ -37,7 +41,7 @@ def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     parts = figure.subfigures(len(maps), squeeze=False, height_ratios=[m.height for m in maps])
     groups = by_net(rows) if len(maps) > 1 else {}
-    for net, of_net, one, part in zip(nets, nets.values(), maps, parts.flat, strict=True):
+    for (net, of_net), one, part in zip(nets.items(), maps, parts.flat, strict=True):
         one.draw(part)
         title = heading(groups.get(net, rows), [line.trials for line in of_net])
         put_heading(part, size[0], f"Trials solved and median steps: {title}")
@@ -48,63 +52,53 @@ def nets_and_lengths(lines: Sequence[Line]) -> list[Line]:
     """Nets and lengths as two more settings of one grid."""
     names = dict.fromkeys(name for line in lines for name in line.settings)
     nets = all_shortened((net_name(line.experiment, line.cell) for line in lines), 40)
-    return [
-        line._replace(
-            experiment=GRID,
-            cell="",
-            length=0,
-            settings={
-                "net": nets[net_name(line.experiment, line.cell)],
-                "length": line.length,
-                **{name: line.settings.get(name, "-") for name in names},
-            },
-        )
-        for line in lines
-    ]
-
-
-MOST_ACROSS = 12
-MOST_NUMBERS = 700
-"""The most cells with a number in them; a larger table has a scale of colours instead."""
+    one_grid = []
+    for line in lines:
+        settings = {"net": nets[net_name(line.experiment, line.cell)], "length": line.length}
+        settings |= {name: line.settings.get(name, "-") for name in names}
+        one_grid.append(line._replace(experiment=GRID, cell="", length=0, settings=settings))
+    return one_grid
 
 
 class _Map:
     """One net's combinations of settings as a table."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
-        values = {
-            name: _ordered(line.settings[name] for line in lines) for name in lines[0].settings
-        }
+        values: dict[str, list[Any]] = {}
+        for name in lines[0].settings:
+            found = list(dict.fromkeys(line.settings[name] for line in lines))
+            are_numbers = all(isinstance(one, int | float) for one in found)
+            values[name] = sorted(found) if are_numbers else found
         fit = [name for name in values if len(values[name]) <= MOST_ACROSS]
-        self.across = max(fit or values, key=lambda name: len(values[name]), default=None)
-        self.down = [name for name in values if name != self.across]
-        self.columns = values[self.across] if self.across is not None else [None]
-        rank = {name: {one: k for k, one in enumerate(values[name])} for name in self.down}
-        positions = {tuple(line.settings[name] for name in self.down) for line in lines}
-        self.rows = sorted(
-            positions, key=lambda row: [rank[n][v] for n, v in zip(self.down, row, strict=True)]
-        )
-        self.solved, self.steps = np.full((2, len(self.rows), len(self.columns)), np.nan)
+        across = max(fit or values, key=lambda name: len(values[name]), default=None)
+        down = [name for name in values if name != across]
+        self.across = "" if across is None else spaced(across)
+        self.down = ", ".join(map(spaced, down))
+        self.columns = [] if across is None else values[across]
+
+        def place(line: Line) -> list[int]:
+            return [values[name].index(line.settings[name]) for name in down]
+
+        positions: dict[tuple[Any, ...], int] = {}
+        for line in sorted(lines, key=place):
+            positions.setdefault(tuple(line.settings[name] for name in down), len(positions))
+        self.labels = [plain(", ".join(map(short, position))) for position in positions if position]
+        self.solved, self.steps = np.full((2, len(positions), max(1, len(self.columns))), np.nan)
         self.shares: dict[tuple[int, int], str] = {}
-        row_of = {row: k for k, row in enumerate(self.rows)}
         for line in lines:
-            row = row_of[tuple(line.settings[name] for name in self.down)]
-            column = 0 if self.across is None else self.columns.index(line.settings[self.across])
+            row = positions[tuple(line.settings[name] for name in down)]
+            column = 0 if across is None else self.columns.index(line.settings[across])
             self.solved[row, column] = line.solved / line.trials
             self.shares[row, column] = f"{line.solved}/{line.trials}"
             if math.isfinite(line.median):
                 self.steps[row, column] = line.median
         # Inches of a cell: in a large table there is room for colours only.
-        count = len(self.rows)
+        count, num_columns = self.solved.shape
         tall = 0.45 if count <= 20 else 0.22 if count <= 60 else 0.14
-        self.cell = min(0.65, 9 / len(self.columns)), min(tall, (TALLEST - 2) / count)
-        longest = max((len(label) for label in self.labels()), default=0)
-        self.width = max(8.0, 1.6 + 0.08 * longest + 2 * self.cell[0] * len(self.columns))
+        self.cell = min(0.65, 9 / num_columns), min(tall, (TALLEST - 2) / count)
+        longest = max(map(len, self.labels), default=0)
+        self.width = max(8.0, 1.6 + 0.08 * longest + 2 * self.cell[0] * num_columns)
         self.height = max(2.6, 1.6 + self.cell[1] * count)
-
-    def labels(self) -> list[str]:
-        """Of the rows, where settings run down."""
-        return [plain(", ".join(map(short, position))) for position in self.rows if position]
 
     def draw(self, part: SubFigure) -> None:
         """Both panels."""
@@ -114,20 +108,20 @@ class _Map:
         # A logarithmic scale needs two values.
         norm = LogNorm(known[0], known[-1]) if len(known) > 1 else Normalize()
         self._panel(steps, self.steps, "median steps (blank: half or more unsolved)", norm)
-        solved.set_ylabel(_spaced(self.down))
+        solved.set_ylabel(self.down)
 
     def _panel(self, axes: Axes, data: np.ndarray, title: str, norm: Normalize) -> None:
         is_share = data is self.solved
         colors = "viridis" if is_share else "viridis_r"
         image = axes.imshow(data, cmap=colors, norm=norm, aspect="auto", interpolation="nearest")
-        has_numbers = self.cell[0] >= 0.5 and data.size <= MOST_NUMBERS
-        for (row, column), value in np.ndenumerate(data):
-            if np.isfinite(value) and has_numbers:
-                color = "white" if sum(image.cmap(norm(value))[:3]) < 1.5 else "black"
-                text = self.shares[row, column] if is_share else f"{value:,.0f}"
-                size = 8 if self.cell[1] > 0.2 else 6
-                axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
-        if has_numbers:
+        wide, tall = self.cell
+        if wide >= 0.5 and data.size <= MOST_NUMBERS:
+            for (row, column), value in np.ndenumerate(data):
+                if np.isfinite(value):
+                    color = "white" if sum(image.cmap(norm(value))[:3]) < 1.5 else "black"
+                    look: dict[str, Any] = {"fontsize": 8 if tall > 0.2 else 6, "color": color}
+                    text = self.shares[row, column] if is_share else f"{value:,.0f}"
+                    axes.text(column, row, text, ha="center", va="center", **look)
             axes.set_title(title, fontsize=10)
         else:
             bar = axes.figure.colorbar(
@@ -137,25 +131,13 @@ class _Map:
                 bar.ax.xaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
                 bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
                 bar.ax.minorticks_off()
-        axes.set_xlabel(_spaced([] if self.across is None else [self.across]))
-        columns = [] if self.across is None else self.columns
-        turned = 90 if self.cell[0] < 0.5 else 0
-        axes.set_xticks(range(len(columns)), [plain(short(v)) for v in columns], rotation=turned)
-        labels = self.labels()
-        each = math.ceil(0.13 / self.cell[1])  # of so many rows one has room for its label
-        size = 10 if self.cell[1] > 0.2 else 7
+        axes.set_xlabel(self.across)
+        columns = [plain(short(value)) for value in self.columns]
+        axes.set_xticks(range(len(columns)), columns, rotation=90 if wide < 0.5 else 0)
+        each = math.ceil(0.13 / tall)  # of so many rows one has room for its label
         axes.tick_params(labeltop=self.height > 12)
-        axes.set_yticks(range(0, len(labels), each), labels[::each], fontsize=size)
-
-
-def _ordered(values: Any) -> list[Any]:
-    """Each once, numbers by size."""
-    distinct = list(dict.fromkeys(values))
-    return sorted(distinct) if all(isinstance(one, int | float) for one in distinct) else distinct
-
-
-def _spaced(names: Sequence[str]) -> str:
-    return ", ".join(map(spaced, names))
+        at_rows, labels = range(0, len(self.labels), each), self.labels[::each]
+        axes.set_yticks(at_rows, labels, fontsize=10 if tall > 0.2 else 7)
 
 
 def _is_wide(study: Study) -> bool:
@@ -164,14 +146,10 @@ def _is_wide(study: Study) -> bool:
 
 
 def _pictures(study: Study) -> list[Picture]:
-    rows, lines = study.rows, study.lines
     if study.is_grid:
-        return [Picture("Every combination", "grid", lambda: heat_map(rows, lines))]
-    lines = nets_and_lengths(lines)
-    caption = "Every net and length"
-    return [Picture(caption, "steps_to_solution", lambda: heat_map(rows, lines))]
+        return [Picture("Every combination", "grid", lambda: heat_map(study.rows, study.lines))]
+    caption, lines = "Every net and length", nets_and_lengths(study.lines)
+    return [Picture(caption, "steps_to_solution", lambda: heat_map(study.rows, lines))]
 
 
-VIEW = View(
-    lambda study: not study.is_horizon and (study.is_grid or _is_wide(study)), pictures=_pictures
-)
+VIEW = View(lambda study: study.is_grid or _is_wide(study), pictures=_pictures)

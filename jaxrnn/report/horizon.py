@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.report.compare import holm
 from jaxrnn.report.render import Table, TableRow
 from jaxrnn.report.summary import Rows, Study, View, by_net, net_name
 from jaxrnn.store.rows import Row
@@ -87,10 +88,8 @@ def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
     )
 
 
-def _checked(
-    lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lengths in order, and the two counts of each."""
+def _checked(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> np.ndarray:
+    """Lengths in order, and the two counts of each: [3, m]."""
     if not len(lengths) == len(solved) == len(trials) or not len(lengths):
         raise InputError(
             f"a horizon needs solved and trials for each length: there are {len(lengths)} lengths, "
@@ -104,8 +103,7 @@ def _checked(
     for one, of in zip(y, n, strict=True):
         if one > of:
             raise InputError(f"solved {one} must not be above trials {of}")
-    order = np.argsort(at)
-    return np.array(at)[order], np.array(y)[order], np.array(n)[order]
+    return np.array(sorted(zip(at, y, n, strict=True))).T
 
 
 def _counted(name: str, value: Any, least: int) -> int:
@@ -122,19 +120,16 @@ def passed_low(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
     p = np.empty(solved.shape)
     after = np.ones(solved.shape[:-1])
     for k in reversed(range(solved.shape[-1])):
-        y, n = solved[..., k], trials[k]
-        after = p[..., k] = 1 - _at_most(y, n) + _exactly(y, n) * after
+        up_to = _at_most(solved[..., k], trials[k])
+        below = _at_most(solved[..., k] - 1, trials[k])
+        after = p[..., k] = 1 - up_to + (up_to - below) * after
     return np.logical_and.accumulate(p <= ERROR, axis=-1)
 
 
 def passed_high(solved: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """The same of a share below 1/2, for it and all longer ones."""
-    p = np.empty(solved.shape)
-    before = np.ones(solved.shape[:-1])
-    for k in range(solved.shape[-1]):
-        y, n = solved[..., k], trials[k]
-        before = p[..., k] = _at_most(y - 1, n) + _exactly(y, n) * before
-    return np.logical_and.accumulate((p <= ERROR)[..., ::-1], axis=-1)[..., ::-1]
+    """The same of a share below 1/2, for it and all longer ones: of the unsolved trials, from the
+    longest length down."""
+    return passed_low((trials - solved)[..., ::-1], trials[::-1])[..., ::-1]
 
 
 def _at_most(y: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -142,11 +137,6 @@ def _at_most(y: np.ndarray, n: np.ndarray) -> np.ndarray:
     from scipy.special import bdtr
 
     return np.where(y < 0, 0.0, bdtr(np.maximum(y, 0), n, 0.5))
-
-
-def _exactly(y: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """P(Y = y) of it."""
-    return _at_most(y, n) - _at_most(y - 1, n)
 
 
 def is_monotone(y: np.ndarray, n: np.ndarray) -> bool:
@@ -161,13 +151,8 @@ def is_monotone(y: np.ndarray, n: np.ndarray) -> bool:
 def by_each(y: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As the two functions above, by the tests of each length alone."""
     low = np.logical_and.accumulate(1 - _at_most(y - 1, n) <= ERROR)
-    p = _at_most(y, n)
-    order = np.argsort(p)
-    holm = np.logical_and.accumulate(p[order] <= ERROR / (len(p) - np.arange(len(p))))
-    is_below = np.zeros(len(p), bool)
-    is_below[order] = holm
-    first = int(is_below.argmax()) if is_below.any() else len(p)
-    return low, np.arange(len(p)) >= first
+    is_below = np.less_equal(holm(_at_most(y, n).tolist()), ERROR)
+    return low, np.logical_or.accumulate(is_below)
 
 
 def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None:
@@ -210,8 +195,7 @@ def octaves(
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
-    at, y, n = _checked(lengths, solved, trials)
-    return _interval(*_octaves(at, y, n, over, 0))
+    return _with_interval(_octaves(_checked(lengths, solved, trials), over, 0))
 
 
 def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
@@ -228,44 +212,38 @@ def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) 
             raise InputError(
                 "two nets can be compared only at lengths that both have: there are none"
             )
-        both = [np.isin(at, common) for at, _, _ in nets]
-        nets = [(at[k], y[k], n[k]) for (at, y, n), k in zip(nets, both, strict=True)]
-    both_sums = (_octaves(*net, over, stream) for stream, net in enumerate(nets))
-    return _interval(*(one - other for one, other in zip(*both_sums, strict=True)))
+        nets = [net[:, np.isin(net[0], common)] for net in nets]
+    ours, theirs = (_octaves(net, over, stream) for stream, net in enumerate(nets))
+    return _with_interval(ours - theirs)
 
 
-def _octaves(
-    at: np.ndarray, y: np.ndarray, n: np.ndarray, over: Sequence[int] | None, stream: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the shares, over the lengths ``at`` or others, and ``DRAWS`` of it."""
+def _octaves(net: np.ndarray, over: Sequence[int] | None, stream: int) -> np.ndarray:
+    """The sum of the shares, over the net's own lengths or others, and after it ``DRAWS`` of it."""
+    at, y, n = net
     every = at if over is None else np.array(sorted(_counted("length", one, 1) for one in over))
     if len(every) < 2:
         raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
-    drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
-    between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
     steps = np.diff(np.log2(every))
     # At the ends there is only one neighbour.
     widths = (np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2
-    of_trials = _at_every(at, y / n, every, np.full(len(every), 0.5))
-    return of_trials @ widths, _at_every(at, drawn, every, between) @ widths
+    weights = np.array([np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))])
+
+    def summed(shares: np.ndarray, between: np.ndarray) -> np.ndarray:
+        """At a longer length than was tried the share is ``between`` times the one before it; at a
+        shorter one the share of unsolved trials is ``between`` times the one after it."""
+        beyond = np.where(every > at[-1], between, 1).cumprod(-1)
+        below = np.where(every < at[0], between, 1)[..., ::-1].cumprod(-1)[..., ::-1]
+        return ((1 - (1 - shares @ weights) * below) * beyond) @ widths
+
+    drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
+    between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
+    return np.append(summed(y / n, np.full(len(every), 0.5)), summed(drawn, between))
 
 
-def _at_every(
-    at: np.ndarray, shares: np.ndarray, every: np.ndarray, between: np.ndarray
-) -> np.ndarray:
-    """The shares [..., m] at the lengths ``at`` [m], at ``every`` length. At a longer length the
-    share is ``between`` times the one before it; at a shorter one the share of unsolved trials is
-    ``between`` times the one after it."""
-    weights = [np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))]
-    shares = shares @ np.array(weights)
-    beyond = np.where(every > at[-1], between, 1).cumprod(-1)
-    below = np.where(every < at[0], between, 1)[..., ::-1].cumprod(-1)[..., ::-1]
-    return (1 - (1 - shares) * below) * beyond
-
-
-def _interval(mean: np.ndarray, draws: np.ndarray) -> Octaves:
+def _with_interval(sums: np.ndarray) -> Octaves:
+    mean = sums[0]
+    low, high = np.quantile(sums[1:], [ERROR, 1 - ERROR])
     # No draw is 0 or 1; the shares themselves may be, and would lie beyond all draws.
-    low, high = np.quantile(draws, [ERROR, 1 - ERROR])
     return Octaves(float(mean), float(min(low, mean)), float(max(high, mean)))
 
 
@@ -277,10 +255,10 @@ def horizons(
 
     All numbers have to be within the cap of the trials. Raises what :func:`horizon` raises.
     """
+    trials = [len(of_length) for of_length in times.values()]
     curve = []
     for number in sequences:
         solved = [sum(time <= number for time in of_length) for of_length in times.values()]
-        trials = [len(of_length) for of_length in times.values()]
         curve.append((number, horizon(list(times), solved, trials)))
     return curve
 
@@ -321,8 +299,7 @@ def horizon_rows(rows: Sequence[Row]) -> list[TableRow]:
 
 
 def _suits(study: Study) -> bool:
-    at_lengths = {row.net_at_length for row in study.rows}
-    has_several = len({one[:2] for one in at_lengths}) < len(at_lengths)
+    has_several = len({net[:2] for net in study.nets}) < len(study.nets)
     return "by_length" in study.views and not study.is_grid and has_several
 
 

@@ -249,4 +249,4 @@ def _pictures(study: Study) -> list[Picture]:
     ]
 
 
-VIEW = View(lambda study: study.is_horizon, _parts, _pictures)
+VIEW = View(lambda study: study.is_horizon, _parts, _pictures, is_whole=True)

@@ -45,7 +45,10 @@ def svg(figure: Figure, name: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     if len(drawn.getvalue()) > MOST:
-        return _pixels(figure)
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=100)
+        data = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="" src="data:image/png;base64,{data}">'
     root = ElementTree.fromstring(drawn.getvalue())
     for found in root.findall(f"{{{SVG}}}metadata"):
         root.remove(found)
@@ -58,13 +61,6 @@ def svg(figure: Figure, name: str) -> str:
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _pixels(figure: Figure) -> str:
-    pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=100)
-    data = base64.b64encode(pixels.getvalue()).decode()
-    return f'<img alt="" src="data:image/png;base64,{data}">'
 
 
 def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:
@@ -133,23 +129,17 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _table(table: Table) -> str:
-    def left(heading: str) -> str:
-        return " class=name" if is_name(heading) else ""
-
-    head = "".join(f"<th{left(one)}>{escape(spaced(one))}</th>" for one in table.headings)
-    shown = {one: [row.cells.get(one, "-") for row in table.rows] for one in table.headings}
-    places = {
-        one: {text: f" data-place={place}" for place, text in enumerate(in_order(one, texts))}
-        for one, texts in shown.items()
-    }
+    head, columns = "", []
+    for heading in table.headings:
+        kind = " class=name" if is_name(heading) else ""
+        head += f"<th{kind}>{escape(spaced(heading))}</th>"
+        texts = [row.cells.get(heading, "-") for row in table.rows]
+        places = {text: f" data-place={k}" for k, text in enumerate(in_order(heading, texts))}
+        columns.append([f"<td{kind}{places.get(text, '')}>{escape(text)}</td>" for text in texts])
     rows = []
-    for number, row in enumerate(table.rows):
-        cells = ""
-        for one in table.headings:
-            text = shown[one][number]
-            cells += f"<td{left(one)}{places[one].get(text, '')}>{escape(text)}</td>"
+    for row, cells in zip(table.rows, zip(*columns, strict=True), strict=True):
         about = f' data-about="{escape(json.dumps(row.about))}"' if row.about else ""
-        rows.append(f"<tr{about}>{cells}</tr>")
+        rows.append(f"<tr{about}>{''.join(cells)}</tr>")
     legend = f"<p class=dim>{escape(table.legend)}</p>" if table.legend else ""
     return (
         f"<div class=table><table class=data><thead><tr>{head}</tr></thead>"
@@ -191,29 +181,18 @@ def _trials(study: Study) -> dict[str, Any]:
     differ = [name for name in names if len({getattr(one, name) for one in made}) > 1]
     columns = {"cell": "cell", "task": "task", "length": "T"}
     columns |= {name: spaced(name) for name in differ if name not in columns}
-    settings = ((one, make_settings(one)) for one in made)
-    of = {
-        one: [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
-        for one, values in settings
-    }
-    number = {one: k for k, one in enumerate(made)}
-    ends: list[list[Any]] = [
-        [
-            number[row.experiment],
-            row.outcome.trial,
-            row.outcome.status,
-            int(steps_to_solution(row)) if row.solved else None,
-            row.outcome.steps,
-        ]
-        for row in study.rows
+    experiments = [
+        [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
+        for one, values in ((one, make_settings(one)) for one in made)
     ]
+    number = {one: k for k, one in enumerate(made)}
+    trials: list[list[Any]] = []
+    for row in study.rows:
+        end, at = row.outcome, int(steps_to_solution(row)) if row.solved else None
+        trials.append([number[row.experiment], end.trial, end.status, at, end.steps])
     headings = ["net", *columns.values(), "trial", "ended", "at", "trained for"]
-    texts: list[Sequence[str]] = [*zip(*of.values(), strict=True)]
-    for column in [*zip(*ends, strict=True)][1:]:
+    texts = [list(column) for column in zip(*experiments, strict=True)]
+    for column in [*zip(*trials, strict=True)][1:]:
         texts.append([str(one) for one in column if one is not None])
-    return {
-        "headings": headings,
-        "orders": [in_order(*column) for column in zip(headings, texts, strict=True)],
-        "experiments": list(of.values()),
-        "trials": ends,
-    }
+    orders = [in_order(*column) for column in zip(headings, texts, strict=True)]
+    return {"headings": headings, "orders": orders, "experiments": experiments, "trials": trials}

@@ -79,6 +79,7 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
     """Parts of a report for a terminal of ``width`` columns. The legend of a table is left out if
     it needs more room than the table."""
     shown: list[RenderableType] = []
+    unbounded = console.options.update(max_width=sys.maxsize)  # nothing is cut or folded
     for part in parts:
         if isinstance(part, Words):
             if part.brief:
@@ -87,28 +88,18 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
         rows = part.rows if part.brief is None else part.brief
         if not rows:
             continue
-        drawn = _fitted(part, rows, width)
+        drawn = terminal_table(rows, headings := part.headings)
+        for left_out in part.dispensable:
+            if Measurement.get(console, unbounded, drawn).maximum <= width:
+                break
+            headings = [heading for heading in headings if heading != left_out]
+            drawn = terminal_table(rows, headings)
         shown.append(drawn)
         words = Text(part.legend, style="dim")
         height = len(console.render_lines(drawn))
         if part.legend and len(console.render_lines(words)) <= height:
             shown.append(words)
     return Group(*shown)
-
-
-def _fitted(table: Table, rows: Sequence[TableRow], width: int) -> RichTable:
-    """The table as a terminal has room for it."""
-    headings, left = list(table.headings), list(table.dispensable)
-    while _width(rows, headings) > width and left:
-        headings = [heading for heading in headings if heading != left[0]]
-        del left[0]
-    return terminal_table(rows, headings)
-
-
-def _width(rows: Sequence[TableRow], headings: Sequence[str]) -> int:
-    """The width of the table if nothing in it is cut or folded."""
-    unbounded = console.options.update(max_width=sys.maxsize)
-    return Measurement.get(console, unbounded, terminal_table(rows, headings)).maximum
 
 
 MOST_NUMBERS = 12
@@ -145,10 +136,10 @@ def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> RichTab
     cut off."""
     result = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for heading in headings:
-        justify: JustifyMethod = "left" if is_name(heading) else "right"
+        is_left = is_name(heading)
+        justify: JustifyMethod = "left" if is_left else "right"
         title = re.sub("[ _]", "\n", heading)
-        folds = is_name(heading)
-        result.add_column(title, justify=justify, no_wrap=not folds, overflow="fold")
+        result.add_column(title, justify=justify, no_wrap=not is_left, overflow="fold")
     nets = (row.cells[heading] for row in rows for heading in _NETS if heading in row.cells)
     names = all_shortened(nets, NAME_WIDTH)
     for previous, row in zip((None, *rows), rows, strict=False):

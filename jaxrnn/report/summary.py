@@ -7,8 +7,6 @@ from dataclasses import fields, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
 from jaxrnn.names import is_own
@@ -121,6 +119,7 @@ class View(NamedTuple):
     suits: Callable[[Study], bool]
     parts: Callable[[Study], Sequence[Part]] = lambda study: ()
     pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
+    is_whole: bool = False  # whether no other view shows the rows that it suits
 
 
 @lru_cache(maxsize=4096)
@@ -180,13 +179,6 @@ def steps_to_solution(row: Row, not_counted: int | None = None) -> float:
     return float(solved_at + 1 - not_counted)
 
 
-def how_it_ended(row: Row) -> str:
-    """A trial's end in words, its step as its source counts it."""
-    if row.solved:
-        return f"solved at {steps_to_solution(row):,.0f}"
-    return f"{row.outcome.status} after {row.outcome.steps:,}"
-
-
 def published_beside(rows: Sequence[Row]) -> Published | None:
     """The published results beside the rows of one net at one length, if they were made as its
     suite says.
@@ -234,31 +226,14 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
     1 where all values are the same, as when no trial of either sample was solved.
     """
-    return mann_whitneys([(ours, theirs)])[0]
-
-
-def mann_whitneys(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """:func:`mann_whitney` for many pairs of samples. One by one, scipy's checks would take most of
-    the time."""
     from scipy.stats import mannwhitneyu  # slow to import, and only needed here
 
-    p_values = [1.0] * len(pairs)
-    alike: dict[tuple[int, int, bool], list[int]] = {}  # by what scipy chooses its method by
-    finite: list[tuple[list[float], list[float]]] = []
-    for number, both in enumerate(pairs):
-        together = [value for sample in both for value in sample]
-        largest = max(filter(math.isfinite, together), default=0.0) + 1
-        ours, theirs = ([min(value, largest) for value in sample] for sample in both)
-        finite.append((ours, theirs))
-        if (distinct := len({*together})) > 1:
-            has_ties = distinct < len(together)
-            alike.setdefault((len(ours), len(theirs), has_ties), []).append(number)
-    for numbers in alike.values():
-        samples = (np.array([finite[number][side] for number in numbers]) for side in (0, 1))
-        found = mannwhitneyu(*samples, alternative="two-sided", axis=1).pvalue
-        for number, p_value in zip(numbers, found, strict=True):
-            p_values[number] = float(p_value)
-    return p_values
+    together = {*ours, *theirs}
+    if len(together) == 1:
+        return 1.0
+    largest = max(filter(math.isfinite, together)) + 1
+    samples = ([min(value, largest) for value in sample] for sample in (ours, theirs))
+    return float(mannwhitneyu(*samples, alternative="two-sided").pvalue)
 
 
 @lru_cache(maxsize=4096)
@@ -278,18 +253,6 @@ def by_net(rows: Iterable[Row]) -> dict[tuple[str, str, int], Rows]:
     return groups
 
 
-def by_settings(rows: Sequence[Row]) -> tuple[list[str], dict[tuple[Any, ...], Rows]]:
-    """The settings that differ among the rows of one net at one length; the rows of each choice."""
-    made = [row.experiment for row in rows]
-    distinct = set(made)
-    names = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
-    differ = [name for name in names if len({getattr(one, name) for one in distinct}) > 1]
-    groups: dict[tuple[Any, ...], Rows] = {}
-    for one, row in zip(made, rows, strict=True):
-        groups.setdefault(tuple(getattr(one, name) for name in differ), Rows()).append(row)
-    return differ, groups
-
-
 def summarize(rows: Iterable[Given]) -> list[Line]:
     """One line for each experiment, cell, length and combination of settings.
 
@@ -297,22 +260,26 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
     the order in which experiment and cell first appear; among combinations the best first: most
     trials solved, then lowest median.
     """
-    lines = []
+    lines: list[Line] = []
+    settings = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
     for group in by_net(Rows.of(rows)).values():
-        names, combinations = by_settings(group)
+        made = {row.experiment for row in group}
+        differ = [name for name in settings if len({getattr(one, name) for one in made}) > 1]
+        alike: dict[tuple[Any, ...], Rows] = {}
+        for row in group:
+            values = tuple(getattr(row.experiment, name) for name in differ)
+            alike.setdefault(values, Rows()).append(row)
         parts = [
-            _line(rows, dict(zip(names, values, strict=True)))
-            for values, rows in combinations.items()
+            _line(own, dict(zip(differ, values, strict=True))) for values, own in alike.items()
         ]
         lines += sorted(parts, key=lambda line: (-line.solved / line.trials, line.median))
-    positions = {
-        name: position for position, name in enumerate(dict.fromkeys(map(_together, lines)))
-    }
-    return sorted(lines, key=lambda line: (positions[_together(line)], line.length))
+    places: dict[str | None, int] = {}  # of what stands together, for any length
+    for line in lines:
+        places.setdefault(_together(line), len(places))
+    return sorted(lines, key=lambda line: (places[_together(line)], line.length))
 
 
 def _together(line: Line) -> str | None:
-    """Lines with the same result stand together, for any length."""
     return None if along_lengths(line.experiment) else row_name(line.experiment)
 
 

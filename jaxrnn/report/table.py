@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxrnn.experiment import OPTIONS
-from jaxrnn.problems import Published, Source
+from jaxrnn.problems import Source
 from jaxrnn.report.render import (
     PUBLISHED,
     Table,
     TableRow,
-    Words,
     bounds_in_percent,
     p_in_words,
     short,
@@ -43,8 +42,8 @@ _HEADINGS = (
 _DISPENSABLE = ("best", "median", "worst", "ST1", "95%", "its mean")
 
 
-def _rows(lines: Sequence[Line]) -> list[TableRow]:
-    """The table's rows; published means stand above ours of the same length."""
+def table(lines: Sequence[Line]) -> Table:
+    """The lines as a table; published means stand above ours of the same length."""
     rows: list[TableRow] = []
     above: object = None
     for line in lines:
@@ -52,38 +51,30 @@ def _rows(lines: Sequence[Line]) -> list[TableRow]:
         section = line.length if along_lengths(line.experiment) else row
         beside = (*row, line.published)
         if line.published is not None and line.published.trials is None and beside != above:
-            rows.append(TableRow(_published_cells(line.length, line.published), section))
-        rows.append(TableRow(_cells(line), section, _about(line)))
+            theirs = line.published
+            cells = {"net": PUBLISHED, "T": str(line.length), "mean": steps_or_dash(theirs.mean)}
+            shares = {"solved": percent(theirs.solved), "wrong": percent(theirs.wrong)}
+            known = shares | {"its mean": steps_or_dash(theirs.st1)}
+            cells |= {name: text for name, text in known.items() if text != "-"}
+            rows.append(TableRow(cells, section))
+        rows.append(_row(line, section))
         above = beside
-    return rows
-
-
-def _about(line: Line) -> dict[str, str]:
-    """What the trials of a line have in common, in the words of the page's table of trials."""
-    about = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    for name, value in line.settings.items():
-        about[spaced(name)] = spelled(dict(value) if name in OPTIONS else value)
-    return about
-
-
-def _with_trials(lines: Sequence[Line]) -> list[str]:
-    """The experiments whose source printed each trial."""
-    found = (line for line in lines if line.published and line.published.trials)
-    return list(dict.fromkeys(line.experiment for line in found))
-
-
-def _headings(lines: Sequence[Line]) -> list[str]:
-    """The headings under which any row has something, in order."""
-    found = {heading for row in _rows(lines) for heading in row.cells}
+    found = {heading for row in rows for heading in row.cells}
     settings = dict.fromkeys(spaced(name) for line in lines for name in line.settings)
+    # The experiments whose source printed each trial.
+    printed = (line for line in lines if line.published and line.published.trials)
+    names = list(dict.fromkeys(line.experiment for line in printed))
     net, length, *others = _HEADINGS
-    ordered = [net, length, *settings, *others[:-2], *_with_trials(lines), *others[-2:]]
-    return [heading for heading in ordered if heading in found]
+    ordered = [net, length, *settings, *others[:-2], *names, *others[-2:]]
+    headings = [heading for heading in ordered if heading in found]
+    return Table(headings, rows, _legend(lines, headings, names), _DISPENSABLE)
 
 
-def _cells(line: Line) -> dict[str, str]:
-    cells = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
-    cells |= {spaced(name): short(value) for name, value in line.settings.items()}
+def _row(line: Line, section: object) -> TableRow:
+    about = {"net": net_name(line.experiment, line.cell), "T": str(line.length)}
+    cells = about | {spaced(name): short(value) for name, value in line.settings.items()}
+    for name, value in line.settings.items():  # in the words of the page's table of trials
+        about[spaced(name)] = spelled(dict(value) if name in OPTIONS else value)
     cells |= {
         "solved": _solved(line.solved, line.trials, line.diverged),
         "95%": bounds_in_percent(line.interval),
@@ -100,21 +91,9 @@ def _cells(line: Line) -> dict[str, str]:
         cells["wrong"] = percent(line.wrong)
     if line.published is not None and line.published.trials is not None:
         assert line.p_value is not None  # which there is with them
-        theirs = _of_trials(line.published.trials)
-        cells |= dict(zip((line.experiment, "its median"), theirs, strict=True))
+        cells[line.experiment], cells["its median"] = _of_trials(line.published.trials)
         cells["p"] = p_in_words(line.p_value)
-    return cells
-
-
-def _published_cells(length: int, published: Published) -> dict[str, str]:
-    cells = {"net": PUBLISHED, "T": str(length), "mean": steps_or_dash(published.mean)}
-    if published.solved is not None:
-        cells["solved"] = percent(published.solved)
-    if published.st1 is not None:
-        cells["its mean"] = steps_or_dash(published.st1)
-    if published.wrong is not None:
-        cells["wrong"] = percent(published.wrong)
-    return cells
+    return TableRow(cells, section, about)
 
 
 def _solved(solved: int, trials: int, diverged: int = 0) -> str:
@@ -148,46 +127,39 @@ def sentence(lines: Sequence[Line], room: int = 80) -> str:
     return f"{shortened(name, max(10, room - len(length + rest))):<10}{length}{rest}"
 
 
-def table(lines: Sequence[Line]) -> Table:
-    """The lines as a table."""
-    return Table(_headings(lines), _rows(lines), legend(lines), _DISPENSABLE)
-
-
-def legend(lines: Sequence[Line]) -> str:
+def _legend(lines: Sequence[Line], headings: Sequence[str], printed: Sequence[str]) -> str:
     """What the columns mean."""
-    headings = _headings(lines)
-    sources = dict.fromkeys(source_of(line.experiment) for line in lines)
-    titles = {_of_source(source, lines): source.title for source in sources}
-    of_sources = [f"{title}: {said}" if len(titles) > 1 else said for said, title in titles.items()]
-    text = " ".join(["T is the length.", *of_sources])
+    of_sources: dict[Source, list[Line]] = {}
+    for line in lines:
+        of_sources.setdefault(source_of(line.experiment), []).append(line)
+    titles: dict[str, str] = {}  # of the sources, by their words
+    for source, own in of_sources.items():
+        has_means = any(one.published and one.published.trials is None for one in own)
+        is_along = source.view == "by_length"
+        words = (
+            f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
+            f"(Clopper-Pearson). Mean, median{'' if is_along else ', best'} and worst: "
+            f"{source.steps}. The mean is over the solved trials. In median and worst an unsolved "
+            "trial counts as never. For an even number of trials the median is the mean of the "
+            "middle two."
+        )
+        if has_means or not is_along:
+            words += f" Published: {source.whose} means. A dash: nothing there."
+        titles[words] = source.title
+    several = len(titles) > 1
+    said = [f"{title}: {words}" if several else words for words, title in titles.items()]
+    text = " ".join(["T is the length.", *said])
     if "ST1" in headings:
         text += " ST1: trials that came to criterion ST1, and after how many sequences."
     if "wrong" in headings:
         text += " Wrong: share of the final test's fresh sequences that the solved trials get "
         text += "wrong."
-    for name in _with_trials(lines):
+    for name in printed:
         whose = source_of(name).whose
         text += (
             f" Then {whose} solved and median. p: two-sided Mann-Whitney p-value of our steps "
             f"against {whose}; a small one says that the two differ. A dash: not published."
         )
-    return text
-
-
-def _of_source(source: Source, lines: Sequence[Line]) -> str:
-    """What the columns mean in the rows of one source's experiments."""
-    published = [line.published for line in lines if source_of(line.experiment) == source]
-    has_means = any(row is not None and row.trials is None for row in published)
-    is_along = source.view == "by_length"
-    columns = f"Mean, median{'' if is_along else ', best'} and worst"
-    text = (
-        f"Solved: trials that {source.solved}; 95%: confidence interval of their percentage "
-        f"(Clopper-Pearson). {columns}: {source.steps}. The mean is over the solved trials. In "
-        "median and worst an unsolved trial counts as never. For an even number of trials the "
-        "median is the mean of the middle two."
-    )
-    if has_means or not is_along:
-        text += f" Published: {source.whose} means. A dash: nothing there."
     return text
 
 
@@ -220,10 +192,4 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.3g}%"
 
 
-VIEW = View(lambda study: not study.is_horizon, lambda study: [table(study.lines)])
-
-RULES = View(
-    lambda study: True,
-    lambda study: [Words(line, brief=not study.is_horizon) for line in rules(study.rows)],
-)
-"""What solved means."""
+VIEW = View(lambda study: True, lambda study: [table(study.lines)])
