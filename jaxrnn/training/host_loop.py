@@ -19,6 +19,8 @@ from jaxrnn.training.engine import (
     Program,
     first_states,
     lanes_of,
+    program_for,
+    widths_held,
 )
 from jaxrnn.training.lanes import (
     IDLE,
@@ -30,10 +32,8 @@ from jaxrnn.training.lanes import (
     round_up,
 )
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
-from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
+from jaxrnn.training.members import Arrays, Member, OnEnd, OnTally, Tally, fitted
 from jaxrnn.training.memory import check_program
-from jaxrnn.training.programs import program_for, widths_held
-from jaxrnn.training.saved import Arrays, fitted
 from jaxrnn.training.tests import DECIDING
 from jaxrnn.training.trial import TrainState, build
 

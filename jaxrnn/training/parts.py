@@ -21,8 +21,7 @@ from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.problems import TASKS, Task, settled, task_of
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
-from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
-from jaxrnn.training.schedules import SCHEDULES, Schedule, schedule_of
+from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES, Schedule, schedule_of
 from jaxrnn.training.tests import Test, tests_of
 
 GATE_BIASES = {
@@ -69,7 +68,7 @@ def parts_of(experiment: Experiment) -> Parts:
     with a cell that has nothing to join, what :func:`jaxrnn.training.tests.tests_of` refuses, a
     task or a cell that gives other shapes or types than its sizes say, an objective that does not
     take the task's targets, an optimizer that does not give back what it was given, and what
-    :func:`jaxrnn.training.schedules.schedule_of` refuses.
+    :func:`jaxrnn.training.optimizers.schedule_of` refuses.
     """
     tables: dict[str, Mapping[str, Any]] = {
         "task": TASKS,

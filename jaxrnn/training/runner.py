@@ -1,6 +1,8 @@
 """Training the trials of an experiment: its options, and its checks."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxrnn.errors import InputError, whole_number
@@ -9,10 +11,9 @@ from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
 from jaxrnn.training.host_loop import Run
-from jaxrnn.training.members import Member, Tally
+from jaxrnn.training.members import Checkpoint, Member, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.saved import Checkpoint
 
 
 def check(
@@ -140,3 +141,25 @@ def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
             raise InputError(f"trial {trial} is named twice")
         seen.add(trial)
     return only
+
+
+def seconds_a_time_step(
+    experiment: Experiment, *, updates: int = 80, chunk: int = 10, lanes: int | None = None
+) -> float:
+    """Seconds that a time step of one trial takes in training, if all are trained at once.
+
+    It compiles the program and trains for so many ``updates``. The host reads after every ``chunk``
+    of them. All chunks but the first count together: alone, one that is read late seems long, and
+    the next one short.
+    """
+    sequences = updates * experiment.batch_size
+    seen = [(time.monotonic(), 0)]
+    run_trials(
+        replace(experiment, max_steps=sequences, window=sequences),
+        lanes=lanes,
+        chunk_steps=chunk,
+        on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps)),
+    )
+    # The first chunk waits for the compiler: it only counts where there is no other.
+    (start, before), *_, (end, after) = seen[len(seen) > 2 :]
+    return (end - start) / (after - before) / parts_of(experiment).task.num_steps
