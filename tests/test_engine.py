@@ -11,7 +11,7 @@ from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial,
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make_program
-from jaxrnn.training.tests import DECIDING, FINAL
+from jaxrnn.training.parts import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
 rounding = pytest.mark.usefixtures("as_users_have_it")

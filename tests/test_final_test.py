@@ -13,8 +13,7 @@ from jaxrnn import SUITES, InputError, Outcome, run_trials, unroll
 from jaxrnn.training import host_loop
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.objectives import ranking_error
-from jaxrnn.training.parts import parts_of
-from jaxrnn.training.tests import DECIDING, FINAL
+from jaxrnn.training.parts import DECIDING, FINAL, parts_of
 from jaxrnn.training.trial import build, trial_key
 
 

@@ -12,7 +12,7 @@ from jaxrnn import InputError, run_trials
 from jaxrnn.training import host_loop
 from jaxrnn.training.engine import Chunk
 from jaxrnn.training.objectives import OBJECTIVES
-from jaxrnn.training.tests import DECIDING, FINAL
+from jaxrnn.training.parts import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
 

@@ -50,7 +50,8 @@ def tally(steps_taken, steps_left, **others):
 
 def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
     settings = {"cell": LONG, "length": 10_000, "max_steps": 5_000_000, "trials": 1000}
-    experiment, view = replace(NOTEBOOK.base, **settings), Watch(300)
+    experiment, view = replace(NOTEBOOK.base, **settings), Watch()
+    view.expect(300)
     view.on_start(experiment)
     whole, one = seen(view)
     assert "0 of 300 nets and lengths" in whole
@@ -77,7 +78,8 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
 
 def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen, clock):
     first, second, third = (replace(NOTEBOOK.base, length=length) for length in (100, 50, 6))
-    view = Watch(3)
+    view = Watch()
+    view.expect(3)
     view.on_start(first)
     view.on_start(second)
     for experiment, speed in ((first, 200), (second, 700)):
@@ -125,7 +127,8 @@ def test_what_ones_own_code_prints_stands_above_the_live_lines(monkeypatch):
     shown = io.StringIO()
     console = Console(width=80, file=shown, force_terminal=True, color_system=None)
     monkeypatch.setattr(watch, "console", console)
-    with Watch(1) as view:
+    with Watch() as view:
+        view.expect(1)
         view.on_start(NOTEBOOK.base)
         print("half a line, ", end="")
         print("[/red] and its end\x1b[2J")

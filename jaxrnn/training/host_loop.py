@@ -34,7 +34,7 @@ from jaxrnn.training.lanes import (
 from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
 from jaxrnn.training.members import Arrays, Member, OnEnd, OnTally, Tally, fitted
 from jaxrnn.training.memory import check_program
-from jaxrnn.training.tests import DECIDING
+from jaxrnn.training.parts import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
 # The time between two checkpoints. It is longer, in proportion, if one takes longer than

@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import Outcome
 from jaxrnn.training.engine import Lanes, Program, lanes_of
 from jaxrnn.training.lanes import round_up
-from jaxrnn.training.tests import DECIDING, FINAL, at_length
+from jaxrnn.training.parts import DECIDING, FINAL, at_length
 from jaxrnn.training.trial import TrainState
 
 

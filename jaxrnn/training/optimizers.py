@@ -94,8 +94,8 @@ def clipped_sgd(
     Source: the notebook's ``RNN_train`` (element); Pascanu, Mikolov & Bengio 2013 (norm); Sutskever
     et al. 2013 (momentum, with the rate outside, as in Torch); Loshchilov & Hutter 2019 (decay).
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return _descent(learning_rate, bound, _momentum(momentum, nesterov), weight_decay)
+    rules = _momentum(momentum, nesterov)
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -128,10 +128,9 @@ def clipped_rmsprop(
 
     Source: Tieleman & Hinton 2012, lecture 6.5; names of the options: optax's ``rmsprop``.
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
     means = _scale_by_rms(decay, eps, initial_scale, eps_in_sqrt)
-    directions = optax.chain(means, _momentum(momentum, nesterov))
-    return _descent(learning_rate, bound, directions, weight_decay)
+    rules = optax.chain(means, _momentum(momentum, nesterov))
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -157,8 +156,8 @@ def clipped_adam(
 
     Source: Kingma & Ba 2015, algorithm 1.
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return _descent(learning_rate, bound, _scale_by_adam(b1, b2, eps), weight_decay)
+    rules = _scale_by_adam(b1, b2, eps)
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -184,12 +183,13 @@ def clipped_adamw(
 
 def _descent(
     learning_rate: ArrayLike,
-    bound: optax.GradientTransformation,
+    clip: ArrayLike,
+    clipping: str,
     direction: optax.GradientTransformation,
     weight_decay: float,
 ) -> optax.GradientTransformation:
     """w <- w - learning_rate * (direction of the bounded gradient + weight_decay * w)."""
-    rules = [bound, direction]
+    rules = [look_up(CLIPPINGS, "clipping", clipping)(clip), direction]
     if weight_decay:
         rules.append(_decayed(weight_decay))
     return optax.chain(*rules, optax.scale_by_learning_rate(jnp.asarray(learning_rate)))

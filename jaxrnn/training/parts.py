@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
 
@@ -18,11 +19,12 @@ from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.initializers import zero_biases
-from jaxrnn.problems import TASKS, Task, settled, task_of
+from jaxrnn.outcome import SIZE_AT_LENGTHS
+from jaxrnn.problems import TASKS, Sequence, Task, settled, task_of
+from jaxrnn.problems.task import SHORTEST
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES, Schedule, schedule_of
-from jaxrnn.training.tests import Test, tests_of
 
 GATE_BIASES = {
     "input": "input_bias",
@@ -47,6 +49,29 @@ OptimizerOf = Callable[[Any, Any], optax.GradientTransformation]
 
 _looks = itertools.count(1)
 
+DECIDING, FINAL = "test", "final_test"
+"""The names of the test whose outcome solves a trial, and of the final test."""
+
+_LAST = 2**32 - 1
+"""First weights and tests use the numbers that count down from here. Those of training sequences
+stay below, so they share no random numbers with them."""
+WEIGHTS, _TEST, _FINAL, _LENGTHS = (np.uint32(_LAST - k) for k in range(4))
+
+
+class Test(NamedTuple):
+    """Sequences that a trial is tested on and never trained on.
+
+    The test that decides is run every ``test_every`` sequences. The other tests are run once, with
+    the final weights of a trial.
+    """
+
+    name: str
+    task: Task  # at the length of the test
+    size: int  # M, sequences
+    folds: tuple[np.uint32, ...]  # what is folded into a trial's key to draw fresh ones
+    # Or the task's own test set, the same for every trial.
+    test_set: Callable[[], Sequence] | None = None
+
 
 class Parts(NamedTuple):
     """What a trial is put together from."""
@@ -65,7 +90,7 @@ def parts_of(experiment: Experiment) -> Parts:
 
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
-    with a cell that has nothing to join, what :func:`jaxrnn.training.tests.tests_of` refuses, a
+    with a cell that has nothing to join, what :func:`tests_of` refuses, a
     task or a cell that gives other shapes or types than its sizes say, an objective that does not
     take the task's targets, an optimizer that does not give back what it was given, and what
     :func:`jaxrnn.training.optimizers.schedule_of` refuses.
@@ -150,6 +175,45 @@ def _but_the_weights(experiment: Experiment, builders: tuple[Any, ...]) -> Parts
 @lru_cache(maxsize=256)  # the same for every net, so that one program draws their sequences
 def _task_of(experiment: Experiment, builder: Callable[..., Task]) -> Task:
     return task_of(experiment)
+
+
+def tests_of(experiment: Experiment, task: Task) -> tuple[Test, ...]:
+    """The tests of a settled experiment on its task.
+
+    Raises InputError for a ``test_size`` that is not that of the task's own test set, and for a
+    length in ``test_lengths`` at which the task has other inputs or outputs.
+    """
+    tests = []
+    if size := experiment.test_size:
+        if task.test_set is not None:
+            has = jax.tree.leaves(jax.eval_shape(task.test_set))[0].shape[0]
+            if size != has:
+                raise InputError(
+                    f"test-size {size} is not that of the test set of task "
+                    f"{experiment.task}: choose {has}"
+                )
+        tests.append(Test(DECIDING, task, size, (_TEST,), test_set=task.test_set))
+    if experiment.final_test:
+        tests.append(Test(FINAL, task, experiment.final_test, (_FINAL,)))
+    for length in experiment.test_lengths:
+        # All of that length, even if training draws its lengths.
+        options = {k: v for k, v in dict(experiment.task_options).items() if k != SHORTEST}
+        other = task_of(replace(experiment, length=length, task_options=options))
+        before, after = ((one.num_inputs, one.num_outputs) for one in (task, other))
+        if before != after:
+            raise InputError(
+                f"test-lengths {length} needs a task with as many inputs and outputs there: "
+                f"{experiment.task} has {before[0]} and {before[1]} at length {experiment.length}, "
+                f"{after[0]} and {after[1]} at {length}; see its task_options"
+            )
+        folds = _LENGTHS, np.uint32(length)
+        tests.append(Test(at_length(length), other, SIZE_AT_LENGTHS, folds))
+    return tuple(tests)
+
+
+def at_length(length: int) -> str:
+    """The name of the test at one of ``test_lengths``."""
+    return f"length {length}"
 
 
 def _forget_traces(looks: int) -> None:

@@ -20,8 +20,7 @@ from jaxrnn.problems import Sequence, settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import GATE_BIASES, OptimizerOf, Parts, parts_of
-from jaxrnn.training.tests import WEIGHTS, Test
+from jaxrnn.training.parts import GATE_BIASES, WEIGHTS, OptimizerOf, Parts, Test, parts_of
 
 Measured = Callable[[Any, Sequence], tuple[jax.Array, jax.Array]]
 """``measure(params, sequence) -> (loss, error)``."""
