@@ -52,7 +52,8 @@ class Search(Generic[Found]):
 
 
 class Searches:
-    """The :class:`jaxrnn.sweeps.work.Jobs` of several searches, no two of which ask for the same.
+    """The jobs of several searches, no two of which ask for the same; as :class:`Work`, but an end
+    may bring new jobs: ask again after every end, until none waits and none is under way.
 
     A search goes on as soon as its own rows are there. The next one begins only when all before it
     wait for rows. From the end it is the other way round. So each share of the devices keeps to one
@@ -68,7 +69,7 @@ class Searches:
         self._under_way: dict[Experiment, int] = {}
 
     def next(self, last: bool = False) -> Job | None:
-        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        """See :class:`Work`."""
         numbers = range(len(self._searches))
         for number in reversed(numbers) if last else numbers:
             if number not in self._works:
@@ -80,8 +81,7 @@ class Searches:
         return None
 
     def beside(self, job: Job, fits: Fits) -> list[Job]:
-        """See :class:`jaxrnn.sweeps.work.Jobs`. A search that has not begun counts as much as the
-        batch."""
+        """See :class:`Work`. A search that has not begun counts as much as the batch."""
         number = self._under_way[job.experiment]
         others = [work for k, work in self._works.items() if work is not None and k != number]
         elsewhere = sum(work.most_steps() for work in others)
@@ -96,11 +96,11 @@ class Searches:
         return jobs
 
     def on_start(self, job: Job) -> None:
-        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        """See :class:`Work`."""
         self._work(job).on_start(job)
 
     def on_chunk(self, job: Job, tally: Tally) -> None:
-        """See :class:`jaxrnn.sweeps.work.Jobs`."""
+        """See :class:`Work`."""
         self._work(job).on_chunk(job, tally)
 
     def on_end(
@@ -126,3 +126,6 @@ class Searches:
     def _go_on(self, number: int) -> None:
         asked = self._searches[number].go_on()
         self._works[number] = self._work_of(asked) if asked else None
+
+
+Jobs = Work | Searches

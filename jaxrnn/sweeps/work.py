@@ -1,7 +1,7 @@
 """The trials that have to be run, and their results, for any kind of trainer."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,44 +38,9 @@ Fits = Callable[[Sequence[Job], float], bool]
 each trial goes on to its cap."""
 
 
-class Jobs(Protocol):
-    """Gives jobs to a trainer, which reports on their progress.
-
-    It gives each job once. An end may bring new jobs: ask again after every end, until none waits
-    and none is under way.
-    """
-
-    def next(self, last: bool = False) -> Job | None:
-        """The first job that waits, or the last one; None where none waits now. Those that one
-        batch can train stand together."""
-
-    def beside(self, job: Job, fits: Fits) -> list[Job]:
-        """Other jobs that one batch can train with this one, which ``next`` gave, as many as fit;
-        they wait no longer."""
-
-    def on_start(self, job: Job) -> None:
-        """A job's program is about to be compiled, or used where it was compiled ahead; or the job
-        begins in a batch that is being trained."""
-
-    def on_chunk(self, job: Job, tally: Tally) -> None:
-        """A chunk of a job has been read."""
-
-    def on_end(
-        self,
-        job: Job,
-        outcomes: Sequence[Outcome],
-        weights: Weights | None,
-        made_on: tuple[Mapping[str, str], str] | None = None,
-    ) -> None:
-        """A job has ended with these outcomes, and with these weights if they are kept. Trials
-        without an outcome are left in its checkpoint.
-
-        ``made_on`` are its versions and its device, if another process ran it.
-        """
-
-
 class Work:
-    """The :class:`Jobs` of some experiments; their rows are written to a run directory."""
+    """The jobs of some experiments for a trainer, which reports on their progress; their rows are
+    written to a run directory."""
 
     def __init__(
         self,
@@ -112,14 +77,16 @@ class Work:
                 self._with_others.append(experiment)
 
     def next(self, last: bool = False) -> Job | None:
-        """See :class:`Jobs`; no end brings new ones."""
+        """The first job that waits, or the last one; None where none waits now. Each is given once,
+        and those that one batch can train stand together."""
         if not self._waiting:
             return None
         batch = next(reversed(self._waiting) if last else iter(self._waiting))
         return self._take(batch, -1 if last else 0)
 
     def beside(self, job: Job, fits: Fits) -> list[Job]:
-        """See :class:`Jobs`."""
+        """Other jobs that one batch can train with this one, which ``next`` gave, as many as fit;
+        they wait no longer."""
         batch, jobs = job.experiment.batch(), [job]
         left = self.most_steps() if batch in self._waiting else 0
         while batch in self._waiting:
@@ -142,11 +109,12 @@ class Work:
         return job
 
     def on_start(self, job: Job) -> None:
-        """See :class:`Jobs`."""
+        """A job's program is about to be compiled, or used where it was compiled ahead; or the job
+        begins in a batch that is being trained."""
         self._on_start(self._given[job.experiment])
 
     def on_chunk(self, job: Job, tally: Tally) -> None:
-        """See :class:`Jobs`."""
+        """A chunk of a job has been read."""
         self._on_chunk(self._given[job.experiment], tally)
 
     def on_end(
@@ -156,7 +124,8 @@ class Work:
         weights: Weights | None,
         made_on: tuple[Mapping[str, str], str] | None = None,
     ) -> None:
-        """Add the rows, and the weights."""
+        """Add the rows, and the weights if they are kept. Trials without an outcome are left in the
+        job's checkpoint. ``made_on`` are its versions and its device, if another process ran it."""
         if made_on is not None:
             self._directory.made_on(*made_on)
         self._directory.add([make_row(job.experiment, outcome) for outcome in outcomes], weights)

@@ -64,25 +64,25 @@ def fitted(arrays: Arrays, usual: Arrays, where: Any) -> dict[str, np.ndarray]:
     Raises InputError with ``where`` and the first array that differs.
     """
     num_lanes = np.size(arrays.get("lane_trial", ()))
-    finals = {name for name in usual if name.startswith("final_")}
-    optional = set() if finals & arrays.keys() else finals
+    has_finals = any(name.startswith("final_") for name in arrays)
     typed = {}
     for name in dict.fromkeys((*usual, *arrays)):
         expected, found = usual.get(name), arrays.get(name)
-        shape = () if expected is None else expected.shape
-        if shape and name.startswith(("lane_", "state_")):
-            shape = (num_lanes, *shape[1:])
-        if expected is not None and found is not None:
-            typed[name] = found = as_typed(np.asarray(found), expected.dtype)
-            if (found.dtype, found.shape) == (expected.dtype, shape):
-                continue
-        elif name in optional:
+        if found is None and name.startswith("final_") and not has_finals:
             continue
-        has = "missing" if found is None else f"{found.dtype} {list(found.shape)}"
-        wanted = "none of its run's" if expected is None else f"{expected.dtype} {list(shape)}"
-        raise InputError(
-            f"{where} has a state of other shapes or types, as under another precision or another "
-            f"optax ({name} is {has}, not {wanted}): go on as it was begun, or delete it to begin "
-            "this length anew"
-        )
+        wanted, has = "none of its run's", "missing"
+        if expected is not None:
+            shape = expected.shape
+            if shape and name.startswith(("lane_", "state_")):
+                shape = (num_lanes, *shape[1:])
+            wanted = f"{expected.dtype} {list(shape)}"
+        if found is not None:
+            typed[name] = found if expected is None else as_typed(np.asarray(found), expected.dtype)
+            has = f"{typed[name].dtype} {list(typed[name].shape)}"
+        if has != wanted:
+            raise InputError(
+                f"{where} has a state of other shapes or types, as under another precision or "
+                f"another optax ({name} is {has}, not {wanted}): go on as it was begun, or delete "
+                "it to begin this length anew"
+            )
     return typed
