@@ -31,7 +31,7 @@ from jaxrnn.training.lanes import (
     most_lanes,
     round_up,
 )
-from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
+from jaxrnn.training.last_params import LastParams, with_tests
 from jaxrnn.training.members import Arrays, Member, OnEnd, OnTally, Tally, fitted
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.parts import DECIDING
@@ -209,8 +209,7 @@ class Run:
         last_params = self.last_params and self.last_params.of(has_ended)
         if last_params and self.at_end:
             sizes = self.widest, len(devices)
-            errors = errors_at_end(experiment, program, last_params, outcomes, *sizes)
-            outcomes = with_tests(experiment, outcomes, errors)
+            outcomes = with_tests(experiment, program, last_params, outcomes, *sizes)
         return last_params.handed_to(outcomes) if last_params and self.keep_params else outcomes
 
     def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:

@@ -90,53 +90,45 @@ class LastParams:
             )
 
 
-def errors_at_end(
+def with_tests(
     experiment: Experiment,
     program: Program,
     last_params: LastParams,
     outcomes: Sequence[Outcome],
     num_lanes: int,
     num_devices: int,
-) -> dict[str, dict[int, np.ndarray]]:
-    """The errors [M] of each test at the end, by its name and by a trial's position.
+) -> list[Outcome]:
+    """The outcomes with those of the tests at the end.
 
     No more trials are tested at once than were trained, ``num_lanes``, for which there is the
     memory; those that diverged are not tested.
     """
+    results = list(outcomes)
     positions = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
-    names = [name for name in program.tests if name != DECIDING]
-    tested: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
     if not positions.size:
-        return tested
+        return results
     width = round_up(min(num_lanes, len(positions)), num_devices)
-    for batch in np.resize(
-        positions, (-(-len(positions) // width), width)
-    ):  # the last is filled up
+    # The last batch is filled up.
+    for batch in np.resize(positions, (-(-len(positions) // width), width)):
         lanes = lanes_of(experiment, last_params.trials[batch])
         params = program.put(last_params.params(batch))
-        for name in names:
-            errors = np.asarray(program.tests[name](params, lanes), float)
-            tested[name] |= dict(zip(batch.tolist(), errors, strict=True))
-    return tested
-
-
-def with_tests(
-    experiment: Experiment,
-    outcomes: Sequence[Outcome],
-    tested: Mapping[str, Mapping[int, np.ndarray]],
-) -> list[Outcome]:
-    """The outcomes with what :func:`errors_at_end` says of each trial that was tested."""
-    results = list(outcomes)
-
-    def wrong(errors: np.ndarray) -> int:
-        return int((~(errors <= experiment.threshold)).sum())
-
-    for position, errors in tested.get(FINAL, {}).items():
-        error = round(float(errors.mean()), 6)
-        known = error if np.isfinite(error) else None  # or the last update made it infinite
-        results[position] = replace(results[position], final_wrong=wrong(errors), final_error=known)
-    at_lengths = [tested[at_length(length)] for length in experiment.test_lengths]
-    for position in at_lengths[0] if at_lengths else ():
-        counts = tuple(wrong(errors[position]) for errors in at_lengths)
-        results[position] = replace(results[position], wrong_at_lengths=counts)
+        tested = {
+            name: np.asarray(test(params, lanes), float)
+            for name, test in program.tests.items()
+            if name != DECIDING
+        }
+        wrong = {
+            name: (~(errors <= experiment.threshold)).sum(1) for name, errors in tested.items()
+        }
+        for lane, position in enumerate(batch.tolist()):
+            said: dict[str, Any] = {}
+            if FINAL in tested:
+                error = round(float(tested[FINAL][lane].mean()), 6)
+                # An error is not finite where the last update made it infinite.
+                known = error if np.isfinite(error) else None
+                said |= {"final_wrong": int(wrong[FINAL][lane]), "final_error": known}
+            if lengths := experiment.test_lengths:
+                counts = (int(wrong[at_length(length)][lane]) for length in lengths)
+                said["wrong_at_lengths"] = tuple(counts)
+            results[position] = replace(results[position], **said)
     return results

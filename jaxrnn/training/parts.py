@@ -142,7 +142,12 @@ _schedule_of = lru_cache(maxsize=256)(schedule_of)
 def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tuple[Parts, Params]:
     """All parts but the optimizer, which nets with other optimizers share; and the parameters'
     shapes."""
-    _forget_traces(next(_looks))
+    # JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, until
+    # the process ends. That is about 1 MB for each experiment of other sizes. The traces belong
+    # to no program, so they stay when a run ends, and JAX can only drop all of them. Tracing them
+    # again takes no time that could be measured, and a run holds the programs that it still needs.
+    if next(_looks) % FORGET_AFTER == 0:
+        jax.clear_caches()
     *others, draws = builders
     parts = _but_the_weights(replace(experiment, initializer="any"), tuple(others))
     task, cell, goal = parts.task, parts.cell, parts.goal
@@ -216,18 +221,6 @@ def at_length(length: int) -> str:
     return f"length {length}"
 
 
-def _forget_traces(looks: int) -> None:
-    """Make JAX forget what it has traced, once in ``FORGET_AFTER`` looks.
-
-    JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, as long
-    as the process lives. That is about 1 MB for each experiment of other sizes. The traces belong
-    to no program, so they stay when a run ends, and JAX can only drop all of them. Tracing them
-    again takes no time that could be measured, and a run holds the programs that it still needs.
-    """
-    if looks % FORGET_AFTER == 0:
-        jax.clear_caches()
-
-
 def cell_of(experiment: Experiment) -> Cell:
     """The experiment's net alone; raises what parts_of raises of the task and the cell."""
     cell = _cell(experiment, task_of(experiment), find(CELLS, "cell", experiment.cell))
@@ -247,11 +240,25 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
         cell = build(Cell, owner, builder, options, units, units, num_outputs)
         return convolved(cell, num_inputs, units, width)
 
+    def width_of(cell: Cell, num_inputs: int) -> int:
+        if (net := cell.hidden) is None:
+            raise InputError(
+                "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
+                f"{owner} does not"
+            )
+
+        def hidden(params: Params, x: jax.Array) -> jax.Array:
+            return net.step(params, cell.initial_state(params), x)[1]
+
+        x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
+        params = first_params(experiment.cell, cell)
+        return called(owner, jax.eval_shape, hidden, params, x).shape[-1]
+
     fan_in, layers = task.num_inputs, []
     for _ in range(experiment.layers - 1):
         if experiment.stack_hidden:
             layers.append(layer(fan_in, 0))
-            fan_in = _width(experiment.cell, layers[-1], fan_in)
+            fan_in = width_of(layers[-1], fan_in)
         else:
             layers.append(layer(fan_in, task.num_outputs))
             fan_in = task.num_outputs
@@ -280,23 +287,6 @@ def _check_biases(experiment: Experiment, cell: Cell) -> None:
             f"{flag_name(name)} {bias} needs a cell with that gate: "
             f"{experiment.cell} has {', '.join(cell.gates) or 'none'}"
         )
-
-
-def _width(name: str, cell: Cell, num_inputs: int) -> int:
-    """How many hidden units a layer of the cell of this name passes on."""
-    net = cell.hidden
-    if net is None:
-        raise InputError(
-            "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
-            f"cell {name} does not"
-        )
-
-    def hidden(params: Params, x: jax.Array) -> jax.Array:
-        return net.step(params, cell.initial_state(params), x)[1]
-
-    params = first_params(name, cell)
-    x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
-    return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
 
 
 @lru_cache(maxsize=256)
@@ -340,13 +330,8 @@ def first_params(name: str, cell: Cell, initializer: Initializer = _ZEROS) -> Pa
     def init(key: jax.Array) -> Params:
         return cell.init(key, initializer)
 
-    return called(f"cell {name}", jax.eval_shape, init, _key())
-
-
-@lru_cache
-def _key() -> Any:
-    """The shape of a key, without a device."""
-    return jax.eval_shape(jax.random.key, 0)
+    key = jax.eval_shape(jax.random.key, 0)  # its shape, without a device
+    return called(f"cell {name}", jax.eval_shape, init, key)
 
 
 def num_weights(experiment: Experiment) -> int:

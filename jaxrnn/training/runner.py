@@ -36,10 +36,11 @@ def check(
     parts_of(experiment)
 
 
-def check_lanes(lanes: int | None) -> None:
-    """Raise InputError where it is no number of lanes."""
-    if lanes is not None:
-        whole_number("lanes", lanes, 1)
+def check_lanes(lanes: int | None, chunk_steps: int | None = None) -> None:
+    """Raise InputError where these are no numbers of lanes and of updates."""
+    for name, value in (("lanes", lanes), ("chunk_steps", chunk_steps)):
+        if value is not None:
+            whole_number(name, value, 1)
 
 
 def run_trials(
@@ -79,9 +80,14 @@ def run_trials(
     parameters that are to be kept.
     """
     if only is not None and not len(only):
-        _check_sizes(lanes, chunk_steps)
+        check_lanes(lanes, chunk_steps)
         return []
-    trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
+    trials = range(experiment.trials) if only is None else list(only)
+    for trial in () if only is None else trials:
+        if whole_number("trial", trial, 0) >= experiment.trials:
+            raise InputError(f"trial {trial} must be below trials {experiment.trials}")
+    if len({*trials}) < len(trials):
+        raise InputError(f"trial {max(trials, key=trials.count)} is named twice")
     run = prepare(
         [Member(experiment, trials, checkpoint)],
         lanes=lanes,
@@ -113,7 +119,7 @@ def prepare(
     There may be several members, if :meth:`jaxrnn.Experiment.batch` is the same of all. Raises what
     run_trials raises; of several also where only all together are too large.
     """
-    _check_sizes(lanes, chunk_steps)
+    check_lanes(lanes, chunk_steps)
     members = [one._replace(experiment=settled(one.experiment)) for one in members]
     num_trials = sum(len(one.trials) for one in members)
     devices = all_devices() if devices is None else devices
@@ -123,24 +129,6 @@ def prepare(
     sizes = lanes, chunk_steps, num_trials, keep_params, devices
     lane_size = check_memory(members[0].experiment, *sizes)
     return Run(members, lanes, chunk_steps, devices, keep_params, lane_size, until)
-
-
-def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:
-    check_lanes(lanes)
-    if chunk_steps is not None:
-        whole_number("chunk_steps", chunk_steps, 1)
-
-
-def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
-    """Some of the trials, each once."""
-    seen: set[int] = set()
-    for trial in (only := list(only)):
-        if whole_number("trial", trial, 0) >= num_trials:
-            raise InputError(f"trial {trial} must be below trials {num_trials}")
-        if trial in seen:
-            raise InputError(f"trial {trial} is named twice")
-        seen.add(trial)
-    return only
 
 
 def seconds_a_time_step(
