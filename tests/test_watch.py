@@ -58,7 +58,6 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
     for part in ("compiling", " T=10000 ", "…"):
         assert part in one
     many = {"solved": 123, "running": 877, "diverged": 45, "trial_steps": 9_999_999}
-    many |= {"lane_steps": 12_500_000}
     view.on_chunk(experiment, tally(250, 10_000_000))
     clock[0] += 100
     view.on_chunk(experiment, tally(1_000_250, 9_000_000, step=4_999_999, **many))

@@ -6,7 +6,7 @@ import pickle
 import queue
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -91,7 +91,8 @@ def train_on_dask(
                     variable.set(pickle.dumps(job.checkpoint.load()))
                     under_way[number] = _Submitted(job, variable, submit(number, job))
                     job = jobs.next()
-                for number, what in _drain(news):
+                waiting = [news.get(), *(news.get() for _ in range(news.qsize()))]
+                for number, what in dict.fromkeys(waiting):  # of many checkpoints the last counts
                     if (one := under_way.get(number)) is None:
                         continue  # a straggler of a job that has ended
                     if what == SAVED:
@@ -118,14 +119,6 @@ def train_on_dask(
             is_driving = False
             for variable in variables:
                 variable.delete()
-
-
-def _drain(news: "queue.SimpleQueue[tuple[int, Any]]") -> Iterable[tuple[int, Any]]:
-    """Wait for news and return all there is, each once: of many checkpoints the last counts."""
-    drained = [news.get()]
-    while not news.empty():
-        drained.append(news.get())
-    return dict.fromkeys(drained)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
@@ -106,7 +108,11 @@ class Run:
         self.lane_steps = np.zeros(len(members), np.int64)
         self.saved = [one.checkpoint.load() if one.checkpoint else None for one in members]
         held = sum(np.size((saved or {}).get("lane_trial", ())) for saved in self.saved)
-        self.batch = self._first_batch(*self._usable(devices, held))
+        # A run that goes on has at least as many lanes as before, even if the devices or the user
+        # would want fewer.
+        most = lanes or most_lanes(lane_size, len(self.trials), devices)
+        width = min(max(most, held), len(self.trials))
+        self.batch = self._first_batch(enough(devices, width), width)
         self.widest = self.batch.width
         # One for each way to draw first weights, and which of them draws each trial's.
         inits = dict.fromkeys(one.init for one in trials)
@@ -210,15 +216,13 @@ class Run:
         if last_params and self.at_end:
             sizes = self.widest, len(devices)
             outcomes = with_tests(experiment, program, last_params, outcomes, *sizes)
-        return last_params.handed_to(outcomes) if last_params and self.keep_params else outcomes
-
-    def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
-        """The devices that the running trials can use, and the number of their lanes: at least as
-        many as are ``held`` already, even if the devices or the user would want fewer."""
-        running = int((self.progress.status == stopping.RUNNING).sum())
-        most = most_lanes(self.lane_size, running, devices)
-        width = min(max(self.lanes or most, held), running)
-        return enough(devices, width), width
+        if not (last_params and self.keep_params):
+            return outcomes
+        params = (last_params.params(k) for k in range(len(outcomes)))
+        return [
+            replace(outcome, params=jax.tree.map(jnp.asarray, own))
+            for outcome, own in zip(outcomes, params, strict=True)
+        ]
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
         """A batch on all these devices, or on one of two if a program for that one is compiled
@@ -237,11 +241,7 @@ class Run:
         """Begin to compile for at least this number of lanes."""
         program = program_for(self.trial, self.chunk_updates, devices, self.replayable)
         width = round_up(num_lanes, len(devices))
-        return _Batch(devices, program, width, self._compile(program, width))
-
-    def _compile(self, program: Program, width: int) -> Future[Compiled]:
-        """Begin to compile the program for so many lanes, unless that has been done."""
-        return program.chunk.compile(self._any(width))
+        return _Batch(devices, program, width, program.chunk.compile(self._any(width)))
 
     def _any(self, width: int) -> Lanes:
         """So many lanes, whatever they hold."""
@@ -257,7 +257,7 @@ class Run:
         devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
         width = self.table.narrower(least, time.monotonic(), waited, self.most_updates)
-        if width is None or not (compiled := self._compile(program, width)).done():
+        if width is None or not (compiled := program.chunk.compile(self._any(width))).done():
             return None
         return self.batch._replace(width=width, compiled=compiled)
 
@@ -307,7 +307,10 @@ class Run:
     def _fold(self, chunk: _InFlight) -> None:
         lanes = np.flatnonzero(chunk.lane_trial != IDLE)
         trials = chunk.lane_trial[lanes]
-        errors = _in_order(chunk.errors)[:, lanes]
+        errors = np.asarray(chunk.errors, np.float64)
+        if errors.ndim == 3:  # a sequence a row: [C, N, B] becomes [C B, N]
+            errors = errors.swapaxes(1, 2).reshape(-1, errors.shape[1])
+        errors = errors[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
         least = min(one.min(initial=0.0) for one in (errors, tests) if one is not None)
         if least < 0:
@@ -389,9 +392,3 @@ class Run:
             np.concatenate([arrays[f"state_{j}"] for arrays in states]) for j in range(len(leaves))
         ]
         self._move(jax.tree.unflatten(treedef, state), self.batch)
-
-
-def _in_order(errors: jax.Array) -> np.ndarray:
-    """The errors of a chunk, [C, N] or [C, N, B], a sequence a row: [C B, N]."""
-    rows = np.asarray(errors, np.float64)
-    return rows if rows.ndim == 2 else rows.swapaxes(1, 2).reshape(-1, rows.shape[1])

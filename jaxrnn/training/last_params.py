@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
@@ -64,13 +63,6 @@ class LastParams:
     def params(self, positions: np.ndarray | int) -> Any:
         """The tree of some trials, a leaf [M, ...] each, or of one."""
         return jax.tree.unflatten(self.treedef, [leaf[positions] for leaf in self.leaves])
-
-    def handed_to(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """The outcomes, in the order of its trials, with their parameters."""
-        return [
-            replace(outcome, params=jax.tree.map(jnp.asarray, self.params(position)))
-            for position, outcome in enumerate(outcomes)
-        ]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a checkpoint keeps of it."""

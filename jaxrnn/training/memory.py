@@ -128,13 +128,12 @@ def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
     rule = rule_of(experiment)
-    progress = 16 * len(curve_edges(rule.max_steps)) + OUTCOME_BYTES
-    window = 8 * rule.window * needs_recent(rule)
-    tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
+    of_trial = OUTCOME_BYTES + 16 * len(curve_edges(rule.max_steps))
+    of_trial += 8 * rule.window * needs_recent(rule)
+    of_trial += 4 * (experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths))
+    names = ("trials", *["window"] * needs_recent(rule), "final_test")
     needs = [
-        Need(trials * progress, f"the progress of {trials} trials", ("trials",)),
-        Need(trials * window, "the last window of every trial", ("trials", "window")),
-        Need(4 * trials * tested, "the final tests of all trials", ("trials", "final_test")),
+        Need(trials * of_trial, f"the progress of {trials} trials", names),
         Need(LAYER_BYTES * experiment.layers, "compiling the layers", ("layers",)),
     ]
     if experiment.task in TASKS:  # whose sequences have length - 1 time steps at least

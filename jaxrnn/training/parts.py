@@ -289,31 +289,31 @@ def _check_biases(experiment: Experiment, cell: Cell) -> None:
         )
 
 
-@lru_cache(maxsize=256)
 def drawn_biases(name: str, cell: Cell) -> set[str]:
     """The settings of :data:`GATE_BIASES` that make a difference to the cell of this name: those of
     the gates whose biases its ``init`` draws by the initializer."""
+    return _drawn(name, cell) & {*GATE_BIASES.values()}
+
+
+def draws_recurrent(name: str, cell: Cell) -> bool:
+    """Whether the ``init`` of the cell of this name draws recurrent matrices by the initializer."""
+    return "recurrent" in _drawn(name, cell)
+
+
+@lru_cache(maxsize=256)
+def _drawn(name: str, cell: Cell) -> set[str]:
     drawn: set[str] = set()
 
     def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
         drawn.update(GATE_BIASES[gate] for gate in gates if gate in GATE_BIASES)
         return zero_biases(key, gates, hidden_size)
 
-    first_params(name, cell, _ZEROS._replace(biases=biases))
-    return drawn
-
-
-@lru_cache(maxsize=256)
-def draws_recurrent(name: str, cell: Cell) -> bool:
-    """Whether the ``init`` of the cell of this name draws recurrent matrices by the initializer."""
-    drawn: list[bool] = []
-
     def recurrent(*sizes: Any) -> jax.Array:
-        drawn.append(True)
+        drawn.add("recurrent")
         return _ZEROS.recurrent(*sizes)
 
-    first_params(name, cell, _ZEROS._replace(recurrent=recurrent))
-    return bool(drawn)
+    first_params(name, cell, Initializer(_ZEROS.weights, recurrent, biases))
+    return drawn
 
 
 def _zeros(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:

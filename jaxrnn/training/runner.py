@@ -83,11 +83,12 @@ def run_trials(
         check_lanes(lanes, chunk_steps)
         return []
     trials = range(experiment.trials) if only is None else list(only)
-    for trial in () if only is None else trials:
-        if whole_number("trial", trial, 0) >= experiment.trials:
-            raise InputError(f"trial {trial} must be below trials {experiment.trials}")
-    if len({*trials}) < len(trials):
-        raise InputError(f"trial {max(trials, key=trials.count)} is named twice")
+    if only is not None:
+        for trial in trials:
+            if whole_number("trial", trial, 0) >= experiment.trials:
+                raise InputError(f"trial {trial} must be below trials {experiment.trials}")
+        if len({*trials}) < len(trials):
+            raise InputError(f"trial {max(trials, key=trials.count)} is named twice")
     run = prepare(
         [Member(experiment, trials, checkpoint)],
         lanes=lanes,
