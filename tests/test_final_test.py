@@ -11,7 +11,7 @@ from helpers import BY_TEST, STREAK, WINDOW, Memory, first_params, of_trial, par
 
 from jaxrnn import SUITES, InputError, Outcome, run_trials, unroll
 from jaxrnn.training import host_loop
-from jaxrnn.training.last_params import LastParams, with_tests
+from jaxrnn.training.members import LastParams, with_tests
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import DECIDING, FINAL, parts_of
 from jaxrnn.training.trial import build, trial_key

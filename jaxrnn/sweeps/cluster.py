@@ -20,8 +20,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.sweeps.searches import Jobs
-from jaxrnn.sweeps.work import Job
+from jaxrnn.sweeps.work import Job, Jobs
 from jaxrnn.trained import arrays_of
 from jaxrnn.training.members import Tally
 from jaxrnn.training.runner import run_trials

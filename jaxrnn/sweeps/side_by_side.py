@@ -12,8 +12,7 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
-from jaxrnn.sweeps.searches import Jobs
-from jaxrnn.sweeps.work import Job
+from jaxrnn.sweeps.work import Job, Jobs
 from jaxrnn.trained import arrays_of
 from jaxrnn.training.host_loop import Run
 from jaxrnn.training.members import Tally

@@ -33,8 +33,16 @@ from jaxrnn.training.lanes import (
     most_lanes,
     round_up,
 )
-from jaxrnn.training.last_params import LastParams, with_tests
-from jaxrnn.training.members import Arrays, Member, OnEnd, OnTally, Tally, fitted
+from jaxrnn.training.members import (
+    Arrays,
+    LastParams,
+    Member,
+    OnEnd,
+    OnTally,
+    Tally,
+    fitted,
+    with_tests,
+)
 from jaxrnn.training.memory import check_program
 from jaxrnn.training.parts import DECIDING
 from jaxrnn.training.trial import TrainState, build
@@ -42,7 +50,6 @@ from jaxrnn.training.trial import TrainState, build
 # The time between two checkpoints. It is longer, in proportion, if one takes longer than
 # SAVE_SECONDS, 3 % of it.
 CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
-
 
 # A compiled program is used as it is if it has at most this many times the lanes that are needed.
 # Idle lanes cost as much time as others, but a compilation takes as long as thousands of updates.
@@ -218,10 +225,9 @@ class Run:
             outcomes = with_tests(experiment, program, last_params, outcomes, *sizes)
         if not (last_params and self.keep_params):
             return outcomes
-        params = (last_params.params(k) for k in range(len(outcomes)))
         return [
-            replace(outcome, params=jax.tree.map(jnp.asarray, own))
-            for outcome, own in zip(outcomes, params, strict=True)
+            replace(outcome, params=jax.tree.map(jnp.asarray, last_params.params(k)))
+            for k, outcome in enumerate(outcomes)
         ]
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:

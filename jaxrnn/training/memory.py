@@ -78,7 +78,21 @@ def check_memory(
     devices = all_devices() if devices is None else devices
     check_trials(experiment, trials)
     room, is_cpu = _room(devices), devices[0].platform == "cpu"
-    weights, state, sequence, residuals, parts = _shapes(experiment, room)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
+            # Before a time step is traced, which may make arrays as long as there are hidden units.
+            net = replace(experiment.net(), initializer="any", **OF_UPDATES)  # whatever these are
+            weights = 8 * round_up(1, 1) * num_weights(net)
+            _require(experiment, [Need(weights, "the weights", SIZES)], room)
+            parts = parts_of(experiment)
+            params, shapes, residuals = _residuals(parts._replace(optimizer=optax.sgd))
+            rate = jax.ShapeDtypeStruct((), jnp.result_type(float))
+            kept = jax.eval_shape(lambda *of: parts.optimizer(*of).init(params), rate, rate)
+    except (OverflowError, MemoryError) as error:
+        names, given = _culprits(experiment, SIZES)
+        raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
+    weights, sequence = bytes_of(params), bytes_of(shapes)
+    state = weights + bytes_of(kept)  # all that is trained
     if keep_params or experiment.final_test or experiment.test_lengths:
         last = Need(trials * weights, "the last weights of all trials", ("trials", *SIZES))
         _require(experiment, [last], (free_memory(), ""))
@@ -147,26 +161,6 @@ def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
     if devices[0].platform == "cpu":
         return free_memory(), ""
     return device_memory(devices), " on the devices"
-
-
-def _shapes(experiment: Experiment, room: tuple[float, str]) -> tuple[int, int, int, int, Parts]:
-    """The bytes of a lane's weights, of all that is trained, of a sequence, and of what JAX keeps
-    of it for the gradient; and the parts that have them."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
-            # Before a time step is traced, which may make arrays as long as there are hidden units.
-            net = replace(experiment.net(), initializer="any", **OF_UPDATES)  # whatever these are
-            weights = 8 * round_up(1, 1) * num_weights(net)
-            _require(experiment, [Need(weights, "the weights", SIZES)], room)
-            parts = parts_of(experiment)
-            params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))
-            rate = jax.ShapeDtypeStruct((), jnp.result_type(float))
-            kept = jax.eval_shape(lambda *of: parts.optimizer(*of).init(params), rate, rate)
-    except (OverflowError, MemoryError) as error:
-        names, given = _culprits(experiment, SIZES)
-        raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
-    weights = bytes_of(params)
-    return weights, weights + bytes_of(kept), bytes_of(sequence), residuals, parts
 
 
 @lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
