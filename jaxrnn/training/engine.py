@@ -160,7 +160,9 @@ def make_program(
     def all_updates(
         state: TrainState, parts: list[Drawn], lanes: Lanes
     ) -> tuple[TrainState, jax.Array]:
-        sequences = joined(parts, lanes.trial.shape[0])
+        width = lanes.trial.shape[0]
+        # [C, N, ...] of all lanes of one device, from parts, the last of which is filled up.
+        sequences = jax.tree.map(lambda *some: jnp.concatenate(some, axis=1)[:, :width], *parts)
         return _chunk(trial, chunk_updates, replayable, hides_length, state, sequences, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
@@ -235,15 +237,6 @@ def forget_programs() -> None:
 def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool) -> Any:
     anyhow = trial._replace(init=None)  # type: ignore[arg-type]  # only compared
     return anyhow, chunk_updates, tuple(devices), replayable, settings_of_jax()
-
-
-def joined(parts: list[Drawn], num_lanes: int) -> Drawn:
-    """The sequences of all lanes of one device, [C, N, ...], from parts of them, the last of which
-    is filled up."""
-    sequences: Drawn = jax.tree.map(
-        lambda *some: jnp.concatenate(some, axis=1)[:, :num_lanes], *parts
-    )
-    return sequences
 
 
 # The lanes that a CPU draws for at a time: few, so that a few programs serve any number of lanes,

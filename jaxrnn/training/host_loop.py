@@ -90,7 +90,7 @@ class Run:
         until: int | None,
     ) -> None:
         """Begin to compile; the run takes no memory on a device yet."""
-        self.members, self.lanes, self.until = members, lanes, until
+        self.members, self.until = members, until
         # What it needs of an experiment in here is the same for all members.
         self.experiment = experiment = members[0].experiment
         every = [lanes_of(one.experiment, np.asarray(one.trials)) for one in members]
@@ -103,7 +103,6 @@ class Run:
         self.is_over = np.zeros(len(members), bool)  # whether a member's outcomes were handed over
         trials = [build(one.experiment, devices[0].platform) for one in members]
         self.trial = trials[0]
-        self.lane_size = lane_size
         self.keep_params = keep_params
         self.at_end = [name for name, _ in self.trial.tests if name != DECIDING]
         self.replayable = keep_params or bool(self.at_end)

@@ -77,13 +77,12 @@ def check_memory(
     trials = experiment.trials if num_trials is None else num_trials
     devices = all_devices() if devices is None else devices
     check_trials(experiment, trials)
-    room, is_cpu = _room(devices), devices[0].platform == "cpu"
     try:
         with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
             # Before a time step is traced, which may make arrays as long as there are hidden units.
             net = replace(experiment.net(), initializer="any", **OF_UPDATES)  # whatever these are
             weights = 8 * round_up(1, 1) * num_weights(net)
-            _require(experiment, [Need(weights, "the weights", SIZES)], room)
+            _require(experiment, [Need(weights, "the weights", SIZES)], devices)
             parts = parts_of(experiment)
             params, shapes, residuals = _residuals(parts._replace(optimizer=optax.sgd))
             rate = jax.ShapeDtypeStruct((), jnp.result_type(float))
@@ -93,34 +92,31 @@ def check_memory(
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
     weights, sequence = bytes_of(params), bytes_of(shapes)
     state = weights + bytes_of(kept)  # all that is trained
+    of_host = [Need(LOOKED_AT * sequence, f"{LOOKED_AT} sequences", ("length", *OPTIONS))]
     if keep_params or experiment.final_test or experiment.test_lengths:
-        last = Need(trials * weights, "the last weights of all trials", ("trials", *SIZES))
-        _require(experiment, [last], (free_memory(), ""))
+        what = "the last weights of all trials"
+        of_host.append(Need(trials * weights, what, ("trials", *SIZES)))
+    _require(experiment, of_host)
     number = chunk_updates_of(experiment, parts.task.num_steps, chunk_updates)
     number *= experiment.batch_size  # sequences of a chunk
     drawn = number * (sequence + 4)  # each has an error
     of_program = weights + state + 2 * drawn + experiment.batch_size * residuals // 2
-    together = together_from(devices[0].platform, parts.cell.together is not None)
+    platform = devices[0].platform
+    together = experiment.batch_size >= together_from(platform, parts.cell.together is not None)
     size = LaneSize(
         state=state,
-        residuals=0 if is_cpu and experiment.batch_size >= together else residuals,
+        residuals=0 if platform == "cpu" and together else residuals,
         arrays=math.ceil(PROGRAM_BYTES * of_program),
     )
     width = min(lanes or most_lanes(size, trials, devices), trials)
     width = round_up(width, len(enough(devices, width)))
+    what, of_chunk = f"{number} training sequences in {width} lanes", ("length", "batch_size")
     needs = [
         Need(width * (weights + state), f"the weights of {width} lanes", SIZES),
-        Need(
-            width * drawn,
-            f"{number} training sequences in {width} lanes",
-            ("length", "batch_size", *OPTIONS),
-        ),
+        Need(width * drawn, what, (*of_chunk, *OPTIONS)),
         Need(4 * width * experiment.test_size, f"the tests of {width} lanes", ("test_size",)),
     ]
-    if sum(need.size for need in needs) / width * round_up(1, 1) <= room[0]:
-        needs = [need._replace(names=("lanes",)) for need in needs]
-    looked_at = Need(LOOKED_AT * sequence, f"{LOOKED_AT} sequences", ("length", *OPTIONS))
-    _require(experiment, [*needs, looked_at], room, width)
+    _require(experiment, needs, devices, width)
     return size
 
 
@@ -130,10 +126,8 @@ def check_program(
     """Raise InputError if a chunk for this number of lanes, ready to run, needs more memory than
     there is. ``size`` is what it needs on each of the devices, by XLA's own figures."""
     size *= len(devices)
-    room = _room(devices)
-    fewer_fit = size / lanes * round_up(1, 1) <= room[0]
-    names = ("lanes",) if fewer_fit else ("batch_size", *SIZES)
-    _require(experiment, [Need(size, f"the program of {lanes} lanes", names)], room, lanes)
+    need = Need(size, f"the program of {lanes} lanes", ("batch_size", *SIZES))
+    _require(experiment, [need], devices, lanes)
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
@@ -153,14 +147,7 @@ def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
     if experiment.task in TASKS:  # whose sequences have length - 1 time steps at least
         size = 4 * LOOKED_AT * (experiment.length - 1)
         needs.append(Need(size, f"{LOOKED_AT} sequences", ("length",)))
-    _require(experiment, needs, (free_memory(), ""))
-
-
-def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
-    """The bytes that there are for a run on these devices, and where, in words."""
-    if devices[0].platform == "cpu":
-        return free_memory(), ""
-    return device_memory(devices), " on the devices"
+    _require(experiment, needs)
 
 
 @lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
@@ -189,13 +176,22 @@ def _residuals(parts: Parts) -> tuple[Any, Any, int]:
 
 
 def _require(
-    experiment: Experiment, needs: Sequence[Need], room: tuple[float, str], lanes: int = 0
+    experiment: Experiment,
+    needs: Sequence[Need],
+    devices: Sequence[jax.Device] | None = None,
+    lanes: int = 0,
 ) -> None:
-    total, (free, where) = sum(need.size for need in needs), room
+    """Raise InputError where all this together needs more memory than the devices have, by default
+    the host; it names the ``lanes``, where it is for so many, if fewer would fit."""
+    free, where = free_memory(), ""
+    if devices is not None and devices[0].platform != "cpu":
+        free, where = device_memory(devices), " on the devices"
+    total = sum(need.size for need in needs)
     if total <= free:
         return
     greatest = max(needs)
-    names, given = _culprits(experiment, greatest.names, lanes)
+    fewer_fit = lanes and total / lanes * round_up(1, 1) <= free
+    names, given = _culprits(experiment, ("lanes",) if fewer_fit else greatest.names, lanes)
     raise InputError(
         f"{given}: this needs more than {_spelled(total)} of memory{where}, most of it for "
         f"{greatest.what}, but only {_spelled(free)} are free: lower {names}"
