@@ -139,14 +139,12 @@ def make_program(
     known: dict[int, TrainState] = {}  # by the number of lanes
 
     def shapes(lanes: Lanes) -> TrainState:
-        width = lanes.trial.shape[0]
-        if width in known:
-            return known[width]
-        keys = jax.eval_shape(_keys_of, lanes)
-        state = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
-        known[width] = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state
-        )
+        if (width := lanes.trial.shape[0]) not in known:
+            keys = jax.eval_shape(_keys_of, lanes)
+            state = jax.eval_shape(jax.vmap(trial.init), keys, lanes.settings)
+            known[width] = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state
+            )
         return known[width]
 
     def zeros(lanes: Lanes) -> TrainState:

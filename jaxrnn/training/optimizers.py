@@ -34,7 +34,7 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     and product on several devices in another way than on one. A finite gradient whose squares
     overflow is bounded, too."""
 
-    def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
+    def clipped(gradients: optax.Updates, _: Any) -> optax.Updates:
         total = _sum_of_squares(gradients)
         # So small that no square overflows, and a power of two, so that nothing is rounded.
         small = np.array(2.0 ** -(5 * jnp.finfo(total.dtype).maxexp // 8), total.dtype)
@@ -218,9 +218,7 @@ def _momentum(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     def add(updates: optax.Updates, trace: optax.Updates) -> optax.Updates:
         return optax.tree.add(updates, barrier(optax.tree.scale(momentum, trace)))
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         trace = add(updates, state.trace)
         return add(updates, trace) if nesterov else trace, optax.TraceState(trace)
 
@@ -242,9 +240,7 @@ def _scale_by_rms(
         root = jnp.sqrt(v + eps) if eps_in_sqrt else jnp.sqrt(v) + eps
         return jnp.where(g == 0, jnp.zeros_like(g), g / jnp.where(g == 0, jnp.ones_like(g), root))
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         nu = _mean(decay, state.nu, jax.tree.map(jnp.square, updates))
         return jax.tree.map(scaled, updates, nu), optax.ScaleByRmsState(nu)
 
@@ -260,9 +256,7 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
     inverse of each.
     """
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         mu = _mean(b1, state.mu, updates)
         nu = _mean(b2, state.nu, jax.tree.map(jnp.square, updates))
         count = optax.safe_increment(state.count)
