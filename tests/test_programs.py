@@ -188,7 +188,5 @@ def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials():
 
 def test_no_more_trials_ride_at_once_than_were_asked_for():
     run_trials(STREAK, devices=jax.devices()[:1])  # in five lanes
-    tallies = []
-    run_trials(STREAK, lanes=4, devices=jax.devices()[:1], on_chunk=tallies.append)
-    assert tallies[0].lane_steps == 4 * tallies[0].steps_taken
-    assert sorted(compiled())[-1] == 5
+    run_trials(STREAK, lanes=4, devices=jax.devices()[:1])
+    assert sorted(compiled())[-2:] == [4, 5]

@@ -43,7 +43,7 @@ def clock(monkeypatch):
 
 
 def tally(steps_taken, steps_left, **others):
-    names = ("step", "solved", "unsolved", "diverged", "running", "trial_steps", "lane_steps")
+    names = ("step", "solved", "unsolved", "diverged", "running", "trial_steps")
     numbers = dict.fromkeys(names, 0) | others
     return Tally(**numbers, steps_taken=steps_taken, steps_left=steps_left)
 

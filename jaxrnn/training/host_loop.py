@@ -111,7 +111,6 @@ class Run:
         self.most_updates = experiment.updates(experiment.max_steps)
         self.chunk_updates = chunk_updates_of(experiment, self.trial.num_steps, chunk_updates)
         self.progress = stopping.start(len(self.trials), self.rule)
-        self.lane_steps = np.zeros(len(members), np.int64)
         self.saved = [one.checkpoint.load() if one.checkpoint else None for one in members]
         held = sum(np.size((saved or {}).get("lane_trial", ())) for saved in self.saved)
         # A run that goes on has at least as many lanes as before, even if the devices or the user
@@ -301,11 +300,6 @@ class Run:
         tests = None if test is None else test(self.state.params, lanes)
         began = before if self.replayable else None
         launched = _InFlight(errors, tests, self.table.trial.copy(), began, lanes)
-        steps = self.chunk_updates * self.experiment.batch_size * len(self.table.trial)
-        busy = np.bincount(
-            self.member[self.table.trial[self.table.busy]], minlength=len(self.members)
-        )
-        self.lane_steps += steps * busy // busy.sum()  # idle lanes count as all others do
         self.table.advance(self.chunk_updates, self.most_updates)
         return launched
 
@@ -343,7 +337,6 @@ class Run:
             step=int(running.max() if running.size else steps.max()),
             **dict(zip(("running", *ENDINGS), counts, strict=True)),
             trial_steps=int(steps.sum()),
-            lane_steps=int(self.lane_steps[k]),
             steps_taken=self.table.updates_taken,
             steps_left=self.table.updates_left(self.most_updates),
         )
@@ -364,7 +357,6 @@ class Run:
         return {
             **{name: array[own] for name, array in self.progress._asdict().items()},
             **self.table.arrays(lanes, own),
-            "lane_steps": np.array(self.lane_steps[k]),
             **{f"state_{j}": leaf for j, leaf in enumerate(leaves)},
             **(self.last_params.of(own).arrays() if self.last_params else {}),
         }
@@ -385,7 +377,6 @@ class Run:
             arrays = fitted(saved, usual, where)
             for name, array in self.progress._asdict().items():
                 array[own] = arrays[name]
-            self.lane_steps[k] = arrays["lane_steps"]
             if self.last_params:
                 some_ended = (self.progress.status[own] != stopping.RUNNING).any()
                 last_params.restore(arrays, bool(some_ended), where)

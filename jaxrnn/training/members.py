@@ -50,7 +50,6 @@ class Tally(NamedTuple):
     diverged: int
     running: int  # in a lane or waiting for one
     trial_steps: int  # training sequences of all trials so far
-    lane_steps: int  # its share of those that all lanes have had time for, idle or not
     steps_taken: int  # updates of each lane of the run
     steps_left: int  # updates of the lane that is busy longest, if every trial runs to its cap
 
