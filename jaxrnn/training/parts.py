@@ -90,10 +90,10 @@ def parts_of(experiment: Experiment) -> Parts:
 
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
-    with a cell that has nothing to join, what :func:`tests_of` refuses, a
-    task or a cell that gives other shapes or types than its sizes say, an objective that does not
-    take the task's targets, an optimizer that does not give back what it was given, and what
-    :func:`jaxrnn.training.optimizers.schedule_of` refuses.
+    with a cell that has nothing to join, a task or a cell that gives other shapes or types than its
+    sizes say, an objective that does not take the task's targets, an optimizer that does not give
+    back what it was given, and what :func:`tests_of` and
+    :func:`jaxrnn.training.optimizers.schedule_of` refuse.
     """
     tables: dict[str, Mapping[str, Any]] = {
         "task": TASKS,
