@@ -70,7 +70,7 @@ def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
     parts = chunk.draws(lanes)
     assert len(parts) > 1
     drawing = chunk.draws.memory(lanes)
-    assert drawing.kept >= bytes_of(parts)
+    assert drawing[0] >= bytes_of(parts)
     assert chunk.memory(lanes) == sum(chunk.updates.memory(lanes)) + sum(drawing)
 
 
