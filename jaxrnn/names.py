@@ -177,7 +177,8 @@ def _module(origin: str) -> ModuleType:
                 'if __name__ == "__main__":'
             )
         return _run_file(origin, _read(origin))
-    return _imported(origin, Path.cwd(), lambda: importlib.import_module(origin))
+    with _importing(origin, Path.cwd()):
+        return importlib.import_module(origin)
 
 
 def _read(origin: str) -> bytes:
@@ -206,16 +207,13 @@ def _run_file(origin: str, text: bytes) -> ModuleType:
     sys.modules[module.__name__] = module  # where dataclasses look for what they are in
     _own_files.add(origin)
     _being_run.add(origin)
-
-    def run() -> ModuleType:
-        _check_imports(origin, text)
-        exec(compile(text, origin, "exec"), vars(module))
-        return module
-
     try:
-        return _imported(origin, Path(origin).resolve().parent, run)
+        with _importing(origin, Path(origin).resolve().parent):
+            _check_imports(origin, text)
+            exec(compile(text, origin, "exec"), vars(module))
     finally:
         _being_run.remove(origin)
+    return module
 
 
 def _check_imports(origin: str, text: bytes) -> None:
@@ -237,11 +235,17 @@ def _check_imports(origin: str, text: bytes) -> None:
                 )
 
 
-def _imported(origin: str, directory: Path, run: Callable[[], ModuleType]) -> ModuleType:
-    """What ``run`` imports, to which files of a directory are modules, too."""
+@contextmanager
+def _importing(origin: str, directory: Path) -> Iterator[None]:
+    """Inside this context files of a directory can be imported; an exception becomes one
+    sentence."""
     sys.path.insert(0, str(directory))
     try:
-        return called(origin, run)
+        yield
+    except (InputError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise InputError(f"{origin} fails with {_in_words(error)}") from error
     finally:
         sys.path.remove(str(directory))
 
