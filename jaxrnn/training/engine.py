@@ -199,15 +199,14 @@ HELD = 8
 0.10.2). Half of 16, with 12 in place of 64 that draw, has a horizon's searches compile 65 programs
 in place of 61 on one device, and 94 in place of 78 on two."""
 
-
 _held: OrderedDict[Any, Program] = OrderedDict()
 
 
 def program_for(
     trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
 ) -> Program:
-    """The program of :func:`make_program`; the same one for the same
-    arguments and settings of JAX, whatever the trial's ``init``."""
+    """The program of :func:`make_program`; the same one for the same arguments and settings of JAX,
+    whatever the trial's ``init``."""
     key = _key(trial, chunk_updates, devices, replayable)
     if key not in _held:
         _held[key] = make_program(trial, chunk_updates, devices, replayable)
