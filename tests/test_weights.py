@@ -234,7 +234,7 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     (nets,) = load_weights("run", cell="moved/mine.py:mgu")
     assert nets.experiment.cell == "moved/mine.py:mgu"
     assert Path("seen").exists()
-    assert run("inspect", "run", "--cells", "moved/mine.py:mgu", "--out", "pictures") == 0
+    assert run("inspect", "run", "moved/mine.py:mgu", "--out", "pictures") == 0
     assert len(list(Path("pictures").glob("*.png"))) == 2
 
 
@@ -285,8 +285,6 @@ def test_inspect_looks_at_a_run_and_trains_nothing(tmp_path, monkeypatch, capsys
     for flags, sentence in (
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
-        (["--cells"], "name at least one cell"),
-        (["--task", "adding"], "task adding is for nets to train"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
         error = capsys.readouterr().err
