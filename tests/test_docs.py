@@ -38,6 +38,8 @@ def test_every_command_that_is_shown_can_be_given():
     refused = {}
     for command in {one for document in DOCUMENTS for one in commands_of(document)}:
         _, *words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)]
+        if words in [[name] for name in COMMANDS]:
+            continue  # a command's name, not a call of it
         try:
             parse(COMMANDS, words)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""The commands and their flags, and ``jaxrnn report``."""
+"""All commands with their flags, and the command ``jaxrnn report``."""
 
 import webbrowser
 from collections.abc import Sequence
