@@ -70,7 +70,7 @@ def refused(request, tmp_path, monkeypatch):
 
 
 def test_all_that_computes_is_refused_before_it_writes(refused, tmp_path, capsys):
-    commands = "sweep", "grid", "paper 6a", "paper --cost", "horizon", "inspect", "inspect runs"
+    commands = "sweep", "grid", "paper 6a", "paper --cost", "horizon", "inspect runs"
     for words in commands:
         assert run(*words.split()) == 2
         assert capsys.readouterr().err == f"jaxrnn: {refused}\n"

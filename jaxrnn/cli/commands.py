@@ -13,7 +13,7 @@ import tyro
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.claiming import claims
-from jaxrnn.cli.inspecting import inspect, usual_length
+from jaxrnn.cli.inspecting import inspect
 from jaxrnn.cli.remembering import horizon
 from jaxrnn.cli.words import (
     Address,
@@ -125,7 +125,7 @@ def grid(
         raise InputError(f"trials {trials} must be at least 1")
     suite = look_up(SUITES, "experiment", experiment)
     if lengths is None:
-        lengths = (usual_length(suite),)
+        lengths = (20 if 20 in suite.lengths else suite.lengths[0],)
     cells = (suite.base.cell,) if cells is None else cells
     named = overrides.named()
     if overrides.stack_hidden:
