@@ -112,8 +112,9 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
             del gates[name]  # the simple net's only "gate" is its hidden units
     arrays = {name: _drawn_as(array) for name, array in {**states, **gates}.items()}
     in_units = {name: array for name, array in arrays.items() if array.ndim == 3}
-    reference = in_units.get("cell", next(iter(in_units.values()), None))
-    chosen = None if reference is None else _units_that_differ(reference)
+    no_units = np.zeros((2, 1, 0))
+    reference = in_units.get("cell", next(iter(in_units.values()), no_units))
+    chosen = _units_that_differ(reference)
     # From what is stored to what is shown.
     order = sorted(arrays, key=lambda name: (name in in_units, name == "hidden"))
     rows = []
@@ -121,29 +122,17 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
         all_units, units = arrays[name], arrays[name].shape[-1]
         if name not in in_units:
             own = np.arange(units)
-        elif chosen is not None and reference is not None and units == reference.shape[-1]:
+        elif units == reference.shape[-1]:
             own = chosen
         else:
             own = _units_that_differ(all_units)
         values = all_units[..., own]
-        is_sigmoid = name in gates and np.min(values) >= 0
-        shut_to_open = Normalize(0, max(1.0, np.max(values)))
-        words = (
-            f"{name} gate"
-            if is_sigmoid
-            else name.replace("cell", "cell state").replace("units", "activation")
-        )
-        norm = shut_to_open if is_sigmoid else around_0(values)
-        rows.append(
-            Row(
-                words,
-                values,
-                np.arange(units)[own],
-                units,
-                norm,
-                "viridis" if is_sigmoid else "RdBu_r",
-            )
-        )
+        if name in gates and np.min(values) >= 0:  # a sigmoid, from shut to open
+            words, norm, colors = f"{name} gate", Normalize(0, max(1.0, np.max(values))), "viridis"
+        else:
+            words = name.replace("cell", "cell state").replace("units", "activation")
+            norm, colors = around_0(values, SHOWN_SHARE), "RdBu_r"
+        rows.append(Row(words, values, own, units, norm, colors))
     return rows
 
 
@@ -152,15 +141,6 @@ def _drawn_as(array: np.ndarray) -> np.ndarray:
     if array.ndim > 3 and min(array.shape[-2:]) >= MATRIX_SIDE:
         return array.reshape(*array.shape[:2], -1, array.shape[-1])
     return array.reshape(*array.shape[:2], -1)  # blocks of cells side by side
-
-
-def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> str:
-    """Net, length, trial and how it ended, and whether only some units are shown."""
-    some = any(row.values.shape[-1] < row.units for row in rows)
-    return (
-        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
-        f"{ending(outcome)}" + (f"; the {SHOWN_UNITS} units that differ most" if some else "")
-    )
 
 
 def ends_of(look: Look) -> list[int]:
@@ -196,7 +176,6 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         for arrays in (look.record.states, look.record.gates)
     )
     rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
-    rows = [row._replace(norm=_norm_of(row)) for row in rows]
     heights = [1.0, *(row.height for row in rows), 1.0]
     figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
     shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
@@ -234,7 +213,11 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         grid[-2, 2].tick_params(labelbottom=True)
     grid[0, 0].set_ylabel("input\nsymbol" if inputs.ndim == 2 else "input")
     grid[-1, 0].set_ylabel("output\n(\N{WHITE CIRCLE} target)")
-    figure.suptitle(title_of(experiment, outcome, rows))
+    title = f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
+    title += ending(outcome)
+    if any(row.values.shape[-1] < row.units for row in rows):
+        title += f"; the {SHOWN_UNITS} units that differ most"
+    figure.suptitle(title)
     return figure
 
 
@@ -243,14 +226,6 @@ def _number_steps(axes: Axes, end: int) -> None:
     axes.set_xlabel("step t")
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.set_xlim(-0.5, end - 0.5)
-
-
-def _norm_of(row: Row) -> Normalize:
-    """A colour scale. If colours go both ways from 0, a few large values do not set it."""
-    if row.norm.vmin == 0:
-        return row.norm
-    most = float(np.quantile(np.abs(row.values), SHOWN_SHARE)) or 1.0
-    return Normalize(-most, most)
 
 
 def _held(array: Any, held: list[np.ndarray]) -> Any:
@@ -284,14 +259,8 @@ def _draw_outputs(
     else:
         axes.plot(own[:, 0], "-", color="#1b6ca8", lw=1)
     if targets.ndim == 1 or outputs.shape[-1] == 1:
-        mark: dict[str, Any] = {
-            "mfc": "none",
-            "mec": "#d95f02",
-            "ms": 6,
-            "mew": 1.5,
-            "clip_on": False,
-        }
-        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, **mark)
+        mark: dict[str, Any] = {"mfc": "none", "mec": "#d95f02", "ms": 6, "mew": 1.5}
+        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, clip_on=False, **mark)
     return image
 
 
@@ -329,9 +298,9 @@ def _units_that_differ(values: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
 
 
-def around_0(values: np.ndarray) -> Normalize:
-    """Colours that are white at 0."""
-    most = float(np.max(np.abs(values))) or 1.0
+def around_0(values: np.ndarray, share: float = 1.0) -> Normalize:
+    """Colours that are white at 0 and cover this ``share`` of the values."""
+    most = float(np.quantile(np.abs(values), share)) or 1.0
     return Normalize(-most, most)
 
 
