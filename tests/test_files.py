@@ -87,7 +87,7 @@ def test_a_file_that_is_swept_before_it_is_in_its_place_is_written_again(tmp_pat
     assert content(tmp_path) == {"report.md": b"new"}
 
 
-def test_a_directory_where_a_file_should_be(tmp_path, capsys, monkeypatch):
+def test_a_directory_where_a_file_should_be(tmp_path, capsys):
     for name in ("report.md", "trials.jsonl"):  # one that is written, one that is read
         write_rows(tmp_path, rows("lstm", 4, [1100]))
         (tmp_path / name).unlink(missing_ok=True)
@@ -95,7 +95,3 @@ def test_a_directory_where_a_file_should_be(tmp_path, capsys, monkeypatch):
         assert run("report", tmp_path) == 2
         sentence = f"{tmp_path / name}: Is a directory: move it away, or choose another place\n"
         assert capsys.readouterr().err == f"jaxrnn: {sentence}"
-    monkeypatch.setattr("jaxrnn.inspection.run_trials", None)  # a call would fail
-    (tmp_path / "gradient_norms.png").mkdir()
-    assert run("inspect", "--length", "4", "--out", tmp_path) == 2
-    assert f"{tmp_path / 'gradient_norms.png'} is a directory" in capsys.readouterr().err

@@ -8,29 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import Memory, assert_trees_close, drawn_from, net_of, of_trial, random_params
+from helpers import assert_trees_close, drawn_from, net_of, of_trial, random_params
 from jax import lax
 from scipy.special import softmax
 
-from jaxrnn import (
-    CELLS,
-    SUITES,
-    Cell,
-    Experiment,
-    InputError,
-    Outcome,
-    inspection,
-    lstm,
-    noise_free,
-    unroll,
-)
-from jaxrnn.inspection import Record, draw_gradient_norms, draw_look, draw_record, look_at_both
-from jaxrnn.inspection.pictures import label, rows_of
-from jaxrnn.inspection.sequences import ends_of, reach_of
-from jaxrnn.training import host_loop
+from jaxrnn import SUITES, Cell, Experiment, Outcome, inspection, lstm, noise_free, unroll
+from jaxrnn.inspection import Look, Record, draw_gradient_norms, draw_look, look_at_both, reach_of
+from jaxrnn.inspection.pictures import SHOWN_SHARE, ends_of, label, rows_of
+from jaxrnn.inspection.record import two_drawn
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.runner import run_trials
 
 norms_of = jax.jit(inspection.gradient_norms, static_argnums=0)
 look_at = jax.jit(inspection.look, static_argnums=0)
@@ -56,22 +43,12 @@ NETS = {
 }
 
 
+def heat_maps_of(figure):
+    return [axes for axes in figure.axes if axes.images]
+
+
 def inputs_of(net, symbols, num_inputs):
     return jax.nn.one_hot(symbols, num_inputs) if net == "step only" else symbols
-
-
-def test_trained_params_are_the_runners_to_the_bit(monkeypatch):
-    memory = Memory()
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
-    rates = (1.0, 0.3, 0.5, 1.5, 0.7)
-    experiment = Experiment(length=5, trials=5, max_steps=90, window=80, learning_rate=rates)
-    run_trials(experiment, chunk_steps=15, checkpoint=memory)  # six lanes on two devices
-    arrays = next(one for one in memory.saves if one["lane_step"].max() == 45)
-    (lane,) = np.nonzero(arrays["lane_trial"] == 3)[0]
-    assert arrays["lane_step"][lane] == 45
-    leaves = jax.tree.leaves(inspection.trained_params(experiment, 3, 45))
-    for k, leaf in enumerate(leaves):  # the state's first leaves are the parameters
-        np.testing.assert_array_equal(leaf, arrays[f"state_{k}"][lane])
 
 
 @pytest.mark.usefixtures("x64")
@@ -130,11 +107,12 @@ def test_look_keeps_what_single_steps_give(net):
 def test_both_sequences_are_those_of_the_task_and_their_picture_holds_the_record():
     experiment, cell = replace(TINY, length=5), NETS["lstm"]
     params = random_params(cell)
-    record, norms, sequences, errors = look_at_both(experiment, params)
+    record, norms, sequences, errors = seen = look_at_both(experiment, params)
     drawn = drawn_from(noise_free(5), 8)
     found = {int(drawn.inputs[k, 0]): of_trial(drawn, k) for k in range(8)}
-    assert sorted(found) == [3, 4]
-    for k, first in enumerate((3, 4)):
+    inputs = np.array(sequences.inputs)
+    assert sorted(found) == sorted(inputs[:, 0]) == [3, 4]
+    for k, first in enumerate(inputs[:, 0]):
         expected = look_at(cell, params, found[first].inputs)
         np.testing.assert_allclose(record.outputs[k], expected.outputs, rtol=1e-5, atol=1e-6)
         expected = norms_of(cell, params, found[first].inputs, found[first].targets[-1])
@@ -143,11 +121,11 @@ def test_both_sequences_are_those_of_the_task_and_their_picture_holds_the_record
         p = softmax(record.outputs[k], axis=-1)[np.arange(4), found[first].targets]
         np.testing.assert_allclose(errors[k], 1 - p.min(), rtol=1e-5)
 
-    figure = draw_record(experiment, UNSOLVED, record)
+    figure = draw_look(experiment, UNSOLVED, seen)
     title = "lstm (notebook), length 5, trial 1, not solved after 12,000 training sequences"
     assert figure.get_suptitle() == title
     assert label(replace(TINY, task="adding")) == "lstm on adding"  # is no net of the notebook
-    heat_maps = [axes for axes in figure.axes if axes.images]
+    *heat_maps, _, _ = heat_maps_of(figure)  # the last two are of the outputs
     rows = ["cell", "input", "forget", "output", "candidate", "hidden"]
     assert len(heat_maps) == 3 * len(rows)
     for (name, column), axes in zip(product(rows, range(3)), heat_maps, strict=True):
@@ -156,42 +134,21 @@ def test_both_sequences_are_those_of_the_task_and_their_picture_holds_the_record
         np.testing.assert_array_equal(shown, [*both, both[1] - both[0]][column].T)
     first, second = heat_maps[0].images[0], heat_maps[1].images[0]
     assert first.get_clim() == second.get_clim()
-    p = softmax(record.outputs[1, -1])[4]
-    assert heat_maps[1].get_title() == f"first symbol 4\np(4) at the last step: {p:.2f}"
-
-
-def test_inspect_trains_a_trial_once_to_its_end_and_draws_it(tmp_path, monkeypatch):
-    trained = []
-
-    def spy(experiment, *, only, keep_params):
-        assert (only, keep_params) == ([1], True)
-        trained.extend(run_trials(experiment, only=only, keep_params=True))
-        return trained[-1:]
-
-    monkeypatch.setitem(CELLS, "step_only", step_only)
-    monkeypatch.setattr(inspection, "run_trials", spy)
-    experiments = [
-        replace(TINY, cell="step_only", threshold=0.99),
-        replace(TINY, cell="step_only", threshold=1e-9, name="mine"),
-    ]
-    stages = []
-    pictures = inspection.inspect(experiments, 1, tmp_path / "new", stages.append)
-    names = ["step_only-notebook-4.png", "step_only-mine-4.png", "gradient_norms.png"]
-    assert [path.name for path in pictures] == names
-    contents = {path.read_bytes() for path in pictures}
-    assert len(contents) == 3
-    assert all(content.startswith(b"\x89PNG") for content in contents)
-    assert [(one.status, one.trial) for one in trained] == [("solved", 1), ("unsolved", 1)]
-    assert stages[0] == "Training trial 1 of step_only (notebook) at length 4."
+    # The difference is shown only where it stems from one input.
+    inputs[1, 2] += 1
+    other = seen._replace(sequences=sequences._replace(inputs=inputs))
+    assert len(heat_maps_of(draw_look(experiment, UNSOLVED, other))) == 2 * len(rows) + 2
 
 
 def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
     rng = np.random.default_rng(0)
     memory, hidden = rng.standard_normal((2, 19, 5, 4)), rng.standard_normal((2, 19, 50))
     record = Record({"memory": memory, "hidden": hidden}, {}, np.zeros((2, 19, 20)))
-    figure = draw_record(replace(TINY, length=20, hidden_size=50), UNSOLVED, record)
-    panels = figure.axes[:3]  # before the hidden units
+    seen = Look(record, np.ones((2, 19)), two_drawn(noise_free(20)), np.zeros(2))
+    figure = draw_look(replace(TINY, length=20, hidden_size=50), UNSOLVED, seen)
+    panels = figure.axes[3:6]  # between the inputs and the hidden units
     assert panels[0].get_ylabel() == "memory\n5 by 4"
+    most = np.quantile(np.abs(memory), SHOWN_SHARE)
     limits = []
     for panel, expected in zip(panels, [*memory, memory[1] - memory[0]], strict=True):
         drawn = [axes for axes in panel.child_axes if axes.images]
@@ -201,11 +158,11 @@ def test_a_state_that_is_a_matrix_is_drawn_as_one_at_a_few_steps():
         np.testing.assert_array_equal([one.get_array() for one in images], expected[steps])
         (colors,) = {one.get_clim() for one in images}
         limits.append(colors)
-    assert limits[0] == limits[1] == (-np.abs(memory).max(), np.abs(memory).max())
+    assert limits[0] == limits[1] == (-most, most)
     assert limits[2][1] == np.abs(memory[1] - memory[0]).max()
     # Units that are shown of many have their own numbers.
-    axes = figure.axes[3]
-    assert len(axes.get_xticklabels()) > 2  # the panels above took no ticks away
+    assert len(figure.axes[9].get_xticklabels()) > 2  # the panels above took no ticks away
+    axes = figure.axes[6]
     units = [int(label.get_text()) for label in axes.get_yticklabels()]
     assert len(units) == 4
     shown = np.asarray(axes.images[0].get_array())[axes.get_yticks().astype(int)]
@@ -228,9 +185,9 @@ def test_lines_of_the_gradients_end_at_1_and_are_their_sequences_geometric_mean(
     np.testing.assert_allclose(one[1:], [1.0, 1.0])
     assert len(two) == 2
     np.testing.assert_array_equal(halved, [0.25, 0.5, 1.0])
-    # Counted from the end it has the steps that all sequences have.
+    # It has the steps that all sequences have.
     norms = [np.array([9.0, 1.0, 2.0, 4.0]), np.array([8.0, 2.0, 8.0])]
-    (axes,) = draw_gradient_norms({"one": norms}, from_end=True).axes
+    (axes,) = draw_gradient_norms({"one": norms}).axes
     one, _ = axes.lines
     np.testing.assert_array_equal(one.get_xdata(), [-2, -1, 0])
     np.testing.assert_allclose(one.get_ydata(), [0.5, 2**-1.5, 1.0])
@@ -274,25 +231,3 @@ def test_picture_of_any_task_holds_its_sequences_up_to_the_last_step_that_counts
     assert norms[-1] == pytest.approx(np.linalg.norm(flat), rel=1e-4)
     last = [seen.sequences.targets[k][end - 1] for k, end in enumerate(ends)]
     assert not np.array_equal(*last)  # of classes, two
-
-
-def test_what_cannot_be_inspected_is_said_before_any_training(tmp_path, monkeypatch):
-    def inspect(*experiments):
-        inspection.inspect(experiments, 0, tmp_path / "none")
-
-    with pytest.raises(InputError, match=r"lstm-notebook-4.png would show 2 nets"):
-        inspect(TINY, replace(TINY, forget_bias=5.0))
-
-    zeros = jnp.zeros(4)
-
-    def stateless(*sizes):
-        return Cell(lstm(*sizes).init, lambda params: (), lambda _, state, x: (state, zeros))
-
-    monkeypatch.setitem(CELLS, "stateless", stateless)
-    with pytest.raises(InputError, match=r"^cell stateless has no state to look at"):
-        inspect(replace(TINY, cell="stateless"))
-    assert not (tmp_path / "none").exists()
-    diverged = Outcome(0, "diverged", None, 16, 17, ())
-    monkeypatch.setattr(inspection, "run_trials", lambda experiment, **options: [diverged])
-    with pytest.raises(InputError, match=r"trial 0 of lstm \(notebook\) .* diverged in step 16"):
-        inspect(TINY)

@@ -97,32 +97,40 @@ HORIZON = (
     OUT._replace(default="runs/horizon, with the batch size, -state and lags that you name"),
     *(flag._replace(is_common=True) for flag in (*HOW, NO_CACHE)),
 )
+FORMAT = Flag(
+    "format",
+    "Write each picture in this format, too, for papers: svg, pdf or both.",
+    NAME,
+    several=True,
+    default="png alone",
+    group="output",
+)
+
 INSPECT = (
     Flag(
-        *("run", "A run directory made with --keep-weights.", DIRECTORY),
+        *("run", "A run directory made with sweep --keep-weights.", DIRECTORY),
         is_word=True,
         is_needed=True,
     ),
     CELLS._replace(
-        help="Draw only these of its nets. Your own code is imported only if you name it here, or "
-        "by --tasks, --objective or --measure.",
+        help="Draw only these cells. One that is your own code is imported only if you name it.",
         default="all of the run",
+    ),
+    TASKS._replace(
+        help="Draw only the nets of these tasks; your own code as above.", default="all of the run"
     ),
     Flag(
         *("experiment", "Draw only the nets of these experiments.", EXPERIMENT),
         several=True,
         default="all of the run",
     ),
-    Flag("tasks", "Tasks that are your own code.", TASK, several=True),
-    Flag("objective", "An objective that is your own code.", NAME),
-    Flag("measure", "A measure that is your own code.", NAME),
-    Flag(
-        *("length", "The length whose nets are drawn.", WHOLE),
-        default="the longest of the run, in time steps",
-    ),
+    Flag("length", "Length of the sequences.", WHOLE, default="each net's longest"),
     Flag("trial", "Which of the trials, counted from 0.", WHOLE, default="0"),
-    OUT._replace(help="Directory for the pictures.", default="inspect in the run directory"),
+    Flag("objective", "The objective, if it is your own code.", NAME),
+    Flag("measure", "The measure of errors, if it is your own code.", NAME),
     NO_CACHE._replace(is_common=True),
+    FORMAT,
+    OUT._replace(help="Directory for the pictures.", default="inspect in the run directory"),
 )
 REPORT = (
     Flag(
@@ -130,14 +138,7 @@ REPORT = (
         is_word=True,
         is_needed=True,
     ),
-    Flag(
-        "format",
-        "Write each picture in this format, too, for papers: svg, pdf or both.",
-        NAME,
-        several=True,
-        default="png alone",
-        group="output",
-    ),
+    FORMAT,
     Flag("open", "Show report.html in the browser.", group="output"),
 )
 LIST = (

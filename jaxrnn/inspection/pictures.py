@@ -1,4 +1,4 @@
-"""Pictures of a trained net."""
+"""Pictures of what a trained net does on two sequences of any task, and of its gradients' reach."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.inspection.record import Record
+from jaxrnn.inspection.record import Look, Record
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import SUITES
 from jaxrnn.report.drawing import COLORS
@@ -23,6 +23,12 @@ SHOWN_UNITS = 20
 MATRIX_SIDE = 4
 """A state with at least so many rows and columns is drawn as a matrix. A smaller one, such as
 blocks of two memory cells, is drawn as units side by side."""
+
+MOST_LINES = 4
+"""At most this many real numbers per step are drawn as lines; more are drawn as a heat map."""
+
+SHOWN_SHARE = 0.95
+"""The share of a state's values that the colours cover; a few memory cells may grow far larger."""
 
 SNAPSHOTS = 8  # of a matrix, at evenly spaced steps, in two lines
 
@@ -106,8 +112,9 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
             del gates[name]  # the simple net's only "gate" is its hidden units
     arrays = {name: _drawn_as(array) for name, array in {**states, **gates}.items()}
     in_units = {name: array for name, array in arrays.items() if array.ndim == 3}
-    reference = in_units.get("cell", next(iter(in_units.values()), None))
-    chosen = None if reference is None else _units_that_differ(reference)
+    no_units = np.zeros((2, 1, 0))
+    reference = in_units.get("cell", next(iter(in_units.values()), no_units))
+    chosen = _units_that_differ(reference)
     # From what is stored to what is shown.
     order = sorted(arrays, key=lambda name: (name in in_units, name == "hidden"))
     rows = []
@@ -115,29 +122,17 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
         all_units, units = arrays[name], arrays[name].shape[-1]
         if name not in in_units:
             own = np.arange(units)
-        elif chosen is not None and reference is not None and units == reference.shape[-1]:
+        elif units == reference.shape[-1]:
             own = chosen
         else:
             own = _units_that_differ(all_units)
         values = all_units[..., own]
-        is_sigmoid = name in gates and np.min(values) >= 0
-        shut_to_open = Normalize(0, max(1.0, np.max(values)))
-        words = (
-            f"{name} gate"
-            if is_sigmoid
-            else name.replace("cell", "cell state").replace("units", "activation")
-        )
-        norm = shut_to_open if is_sigmoid else around_0(values)
-        rows.append(
-            Row(
-                words,
-                values,
-                np.arange(units)[own],
-                units,
-                norm,
-                "viridis" if is_sigmoid else "RdBu_r",
-            )
-        )
+        if name in gates and np.min(values) >= 0:  # a sigmoid, from shut to open
+            words, norm, colors = f"{name} gate", Normalize(0, max(1.0, np.max(values))), "viridis"
+        else:
+            words = name.replace("cell", "cell state").replace("units", "activation")
+            norm, colors = around_0(values, SHOWN_SHARE), "RdBu_r"
+        rows.append(Row(words, values, own, units, norm, colors))
     return rows
 
 
@@ -148,45 +143,136 @@ def _drawn_as(array: np.ndarray) -> np.ndarray:
     return array.reshape(*array.shape[:2], -1)  # blocks of cells side by side
 
 
-def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> str:
-    """Net, length, trial and how it ended, and whether only some units are shown."""
-    some = any(row.values.shape[-1] < row.units for row in rows)
-    return (
-        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
-        f"{ending(outcome)}" + (f"; the {SHOWN_UNITS} units that differ most" if some else "")
-    )
+def ends_of(look: Look) -> list[int]:
+    """The number of steps of each sequence up to the last that counts."""
+    num_steps = look.sequences.inputs.shape[1]
+    if look.sequences.mask is None:
+        return [num_steps] * len(look.sequences.inputs)
+    return [int(np.flatnonzero(mask)[-1]) + 1 for mask in np.asarray(look.sequences.mask)]
 
 
-def draw_record(experiment: Experiment, outcome: Outcome, record: Record) -> Figure:
-    """Heat maps of units against time, or a matrix at a few steps: one row per state or gate, one
-    column per sequence.
+def reach_of(look: Look) -> list[np.ndarray]:
+    """The gradient norms of each sequence [T], T its own."""
+    norms = np.asarray(look.norms, np.float64)
+    return [one[:end] for one, end in zip(norms, ends_of(look), strict=True)]
 
-    The first axis of the arrays of ``record`` is that of the two sequences of noise_free. A third
-    column is the difference of the two sequences, which differ only in their first symbol.
+
+def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
+    """One column per sequence, up to its last step that counts: inputs, states and gates, outputs.
+
+    Outputs are shown as the objective sees them: as probabilities, or after a logistic squashing.
+    Targets are shown at the steps that count. If the inputs of the two sequences differ in one step
+    alone, a third column is the difference of states and gates, which all stems from this step.
     """
-    rows = rows_of(experiment, record)
-    heights = [row.height for row in rows]
+    ends, threshold = ends_of(look), settled(experiment).threshold
+    assert threshold is not None
+    inputs = np.asarray(look.sequences.inputs)
+    apart = np.flatnonzero((inputs[0] != inputs[1]).reshape(inputs.shape[1], -1).any(axis=1))
+    has_difference = len(apart) == 1 and ends[0] == ends[1]
+    # After its end a sequence repeats its last values, so that they do not change a scale.
+    held = [np.minimum(np.arange(inputs.shape[1]), end - 1) for end in ends]
+    states, gates = (
+        {name: _held(array, held) for name, array in arrays.items()}
+        for arrays in (look.record.states, look.record.gates)
+    )
+    rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
+    heights = [1.0, *(row.height for row in rows), 1.0]
     figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
-    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "squeeze": False}
-    grid = figure.subplots(len(rows), 3, height_ratios=heights, **shared)
-    for panels, row in zip(grid, rows, strict=True):
-        images = [row.draw(axes, one) for axes, one in zip(panels, row.values, strict=False)]
-        figure.colorbar(images[-1], ax=list(panels[:2]), pad=0.01)
-        difference = row.values[1] - row.values[0]
-        between = row._replace(norm=around_0(difference), colors="PuOr_r")
-        figure.colorbar(between.draw(panels[2], difference), ax=panels[2], pad=0.02)
-        row.write_label(panels[0])
-    first = np.array([experiment.length - 2, experiment.length - 1])
-    name, squash = shown_as(experiment)
-    last = squash(np.asarray(record.outputs[:, -1]))[[0, 1], first]
-    for axes, symbol, p in zip(grid[0], first, last, strict=False):
-        axes.set_title(f"first symbol {symbol}\n{name}({symbol}) at the last step: {p:.2f}")
-    grid[0, 2].set_title(f"difference, {first[1]} minus {first[0]}:\nmemory of the first symbol")
-    for axes in grid[-1]:
-        axes.set_xlabel("step t")
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    figure.suptitle(title_of(experiment, outcome, rows))
+    shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
+    grid = figure.subplots(len(rows) + 2, 2 + has_difference, height_ratios=heights, **shared)
+    letter, squash = shown_as(experiment)
+    outputs = squash(np.asarray(look.record.outputs))
+    for axes, row in zip(grid[1:-1, 0], rows, strict=True):
+        row.write_label(axes)
+    for k, end in enumerate(ends):
+        sequence: Any = jax.tree.map(lambda leaf, k=k: np.asarray(leaf[k]), look.sequences)
+        _draw_inputs(grid[0, k], sequence.inputs[:end], has_legend=k == 1)
+        for panels, row in zip(grid[1:-1], rows, strict=True):
+            image = row.draw(panels[k], row.values[k, :end])
+            if k == 1:
+                extend = "both" if np.abs(row.values).max() > row.norm.vmax else "neither"
+                figure.colorbar(image, ax=list(panels[:2]), pad=0.01, extend=extend)
+        heat_map = _draw_outputs(grid[-1, k], outputs[:, : max(ends)], k, end, sequence)
+        if k == 1 and heat_map is not None:
+            figure.colorbar(heat_map, ax=list(grid[-1, :2]), pad=0.01, label=letter)
+        error = float(np.asarray(look.errors)[k])
+        verdict = "right" if error <= threshold else "wrong"
+        words = f"sequence of {end} steps: {verdict}, error {error:.2f}"
+        grid[0, k].set_title(words + _answer(outputs[k, end - 1], sequence, end, letter))
+        _number_steps(grid[-1, k], end)
+    if has_difference:
+        words = f"difference, right minus left:\nmemory of the input at t = {apart[0]}"
+        grid[0, 2].text(0.5, 0.02, words, ha="center", size="large", transform=grid[0, 2].transAxes)
+        grid[0, 2].set_axis_off()
+        grid[-1, 2].set_axis_off()
+        for axes, row in zip(grid[1:-1, 2], rows, strict=True):
+            difference = (row.values[1] - row.values[0])[: ends[0]]
+            between = row._replace(norm=around_0(difference), colors="PuOr_r")
+            figure.colorbar(between.draw(axes, difference), ax=axes, pad=0.02)
+        _number_steps(grid[-2, 2], ends[0])
+        grid[-2, 2].tick_params(labelbottom=True)
+    grid[0, 0].set_ylabel("input\nsymbol" if inputs.ndim == 2 else "input")
+    grid[-1, 0].set_ylabel("output\n(\N{WHITE CIRCLE} target)")
+    title = f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
+    title += ending(outcome)
+    if any(row.values.shape[-1] < row.units for row in rows):
+        title += f"; the {SHOWN_UNITS} units that differ most"
+    figure.suptitle(title)
     return figure
+
+
+def _number_steps(axes: Axes, end: int) -> None:
+    """The axis of time of a column of ``end`` steps."""
+    axes.set_xlabel("step t")
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes.set_xlim(-0.5, end - 0.5)
+
+
+def _held(array: Any, held: list[np.ndarray]) -> Any:
+    return np.stack([one[steps] for one, steps in zip(np.asarray(array), held, strict=True)])
+
+
+def _draw_inputs(axes: Axes, inputs: np.ndarray, has_legend: bool) -> None:
+    """Symbols [T] as dots, a few real numbers a step [T, I] as lines, many as a heat map."""
+    if inputs.ndim == 1:
+        axes.plot(inputs, ".", color="#333333", ms=5)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    elif inputs.shape[1] > MOST_LINES:
+        axes.imshow(inputs.T, cmap="RdBu_r", norm=around_0(inputs), aspect="auto")
+    else:
+        for number, line in enumerate(inputs.T):
+            axes.plot(line, ".-", color=COLORS[number], ms=3, lw=0.8, label=f"input {number}")
+        if has_legend and inputs.shape[1] > 1:  # beside it, where it covers nothing
+            axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def _draw_outputs(
+    axes: Axes, outputs: np.ndarray, k: int, end: int, sequence: Any
+) -> AxesImage | None:
+    """The outputs of sequence k of both [2, T, O], and its targets at the steps that count."""
+    steps = np.arange(end) if sequence.mask is None else np.flatnonzero(sequence.mask)
+    targets, image, own = sequence.targets[steps], None, outputs[k, :end]
+    if outputs.shape[-1] > 1:
+        norm = Normalize(min(0.0, outputs.min()), max(1.0, outputs.max()))
+        image = axes.imshow(own.T, cmap="viridis", norm=norm, aspect="auto", interpolation="none")
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    else:
+        axes.plot(own[:, 0], "-", color="#1b6ca8", lw=1)
+    if targets.ndim == 1 or outputs.shape[-1] == 1:
+        mark: dict[str, Any] = {"mfc": "none", "mec": "#d95f02", "ms": 6, "mew": 1.5}
+        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, clip_on=False, **mark)
+    return image
+
+
+def _answer(output: np.ndarray, sequence: Any, end: int, letter: str) -> str:
+    """The target and the output [O] at the last step, where that is the only one that counts."""
+    if sequence.mask is None or sequence.mask.sum() > 1:
+        return ""
+    target = sequence.targets[end - 1]
+    if target.ndim == 0:
+        return f"\ntarget {target}, {letter}({target}) at the last step: {output[target]:.2f}"
+    numbers = (" ".join(f"{one:.2f}" for one in array) for array in (target, output))
+    return "\ntarget {}, output at the last step: {}".format(*numbers)
 
 
 def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
@@ -212,21 +298,18 @@ def _units_that_differ(values: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
 
 
-def around_0(values: np.ndarray) -> Normalize:
-    """Colours that are white at 0."""
-    most = float(np.max(np.abs(values))) or 1.0
+def around_0(values: np.ndarray, share: float = 1.0) -> Normalize:
+    """Colours that are white at 0 and cover this ``share`` of the values."""
+    most = float(np.quantile(np.abs(values), share)) or 1.0
     return Normalize(-most, most)
 
 
-def draw_gradient_norms(
-    reaches: Mapping[str, Sequence[np.ndarray]], from_end: bool = False
-) -> Figure:
+def draw_gradient_norms(reaches: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     """One line per net: the gradient norms [T] of each sequence, divided by its last one, then
     averaged.
 
-    The mean is geometric, as the axis is logarithmic. By default the steps are counted from the
-    first one; this is for the sequences of noise_free, which all have one length. With ``from_end``
-    they are counted back from the last step, as far as the shortest of a net's sequences reaches.
+    The mean is geometric, as the axis is logarithmic. The steps are counted back from the last one,
+    as far as the shortest of a net's sequences reaches.
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     axes = figure.add_subplot()
@@ -238,29 +321,20 @@ def draw_gradient_norms(
         relative = np.array([one[-shared:] / (one[-1] or 1.0) for one in norms])
         line = np.prod(relative, axis=0) ** (1 / len(relative))
         least = min([least, *line[line > 0]])
-        steps = np.arange(shared) - (shared - 1) * from_end
         label += "" if line.any() else " (gradient 0)"
+        steps = np.arange(1 - shared, 1)
         axes.plot(steps, line, ".-", color=COLORS[number % len(COLORS)], label=label)
-    halved = 0.5 ** np.arange(longest - 1, -1, -1.0)
-    steps = np.arange(longest) - (longest - 1) * from_end
-    axes.plot(steps, halved, "--", color="#999999", lw=1, label="halved by every step")
-    last, number_there, x = (
-        ("step that counts", "its loss", "step t, counted back from the last one that counts")
-        if from_end
-        else (
-            *("prediction", "log p(last symbol)"),
-            "step t; the last one predicts the last symbol",
-        )
-    )
+    steps = np.arange(1 - longest, 1)
+    axes.plot(steps, 0.5**-steps, "--", color="#999999", lw=1, label="halved by every step")
     axes.set(
         yscale="log",
-        xlabel=x,
+        xlabel="step t, counted back from the last one that counts",
         ylabel="gradient norm, relative to the last step's",
-        title=f"How strongly the last {last} depends on the state before step t:\n"
-        f"|d {number_there} / d state(t)|, mean of both sequences",
+        title="How strongly the last step that counts depends on the state before step t:\n"
+        "|d its loss / d state(t)|, mean of both sequences",
     )
-    if from_end:  # over hundreds of steps the halved line would leave no room for others
-        axes.set_ylim(bottom=least / 2)
+    # Over hundreds of steps the halved line would leave no room for others.
+    axes.set_ylim(bottom=least / 2)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

@@ -10,16 +10,12 @@ import numpy as np
 from jax import lax
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices, compiler_options
+from jaxrnn.machine import compiler_options
 from jaxrnn.nets.base import Cell, Params
 from jaxrnn.problems import Sequence, Task
-from jaxrnn.problems.long_lag import noise_free
 from jaxrnn.training.compiling import in_full_precision
-from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.lanes import round_up
 from jaxrnn.training.objectives import loss_and_error
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.trial import build
 
 
 class Record(NamedTuple):
@@ -28,21 +24,6 @@ class Record(NamedTuple):
     states: dict[str, jax.Array]  # [T, H] each, after every step: "hidden", "cell", ...
     gates: dict[str, jax.Array]  # [T, H] each, in every step; none if the cell does not show them
     outputs: jax.Array  # y [T, O]
-
-
-def trained_params(experiment: Experiment, trial: int, num_steps: int) -> Params:
-    """Return one trial's parameters after the update of its training sequence ``num_steps`` - 1.
-
-    They equal those that the runner trains on the same machine, to the bit. ``trial`` is below
-    experiment.trials.
-    """
-    devices = all_devices()[:1]
-    functions = build(experiment, devices[0].platform)
-    program = make_program(functions, experiment.updates(num_steps), devices)
-    # Every lane holds the same trial; the content of the other lanes makes no difference.
-    lanes = lanes_of(experiment, np.full(round_up(1, len(devices)), trial))
-    state, _ = program.chunk(program.first_state(functions.init, lanes), lanes)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), jax.device_get(state.params))
 
 
 def look(cell: Cell, params: Params, xs: jax.Array) -> Record:
@@ -137,16 +118,13 @@ DRAWN = 32  # sequences; two of them are looked at
 
 
 def look_at_both(experiment: Experiment, params: Params) -> Look:
-    """What a net makes of two sequences of its task.
+    """What a net makes of two sequences of its task, see :func:`two_drawn`.
 
-    For noise_free these are the only two, first the one that begins with T-2; for other tasks see
-    :func:`two_drawn`. Norm t is that of the derivative of the loss at the last step that counts, by
-    the state before step t. After that last step the norms are 0.
+    Norm t is that of the derivative of the loss at the last step that counts, by the state before
+    step t. After that last step the norms are 0.
     """
     parts = parts_of(experiment)
-    sequences = (
-        _both(experiment.length) if experiment.task == "noise_free" else two_drawn(parts.task)
-    )
+    sequences = two_drawn(parts.task)
 
     @partial(jax.jit, compiler_options=compiler_options())
     @in_full_precision
@@ -171,15 +149,6 @@ def last_step(sequence: Sequence) -> jax.Array:
     if mask is None:
         return jnp.asarray(sequence.inputs.shape[0] - 1)
     return jnp.max(jnp.where(mask, jnp.arange(len(mask)), 0))
-
-
-def _both(length: int) -> Sequence:
-    """The two sequences of noise_free."""
-    one = noise_free(length).draw(jax.random.key(0))
-    firsts = jnp.array([length - 2, length - 1], jnp.int32)
-    return jax.vmap(
-        lambda first: Sequence(one.inputs.at[0].set(first), one.targets.at[-1].set(first))
-    )(firsts)
 
 
 def two_drawn(task: Task) -> Sequence:
