@@ -1,6 +1,6 @@
 """Your own cell: the antisymmetric RNN with a gate, which the package does not have.
 
-``jaxrnn sweep --cells lstm examples/antisymmetric.py:antisymmetric --lengths 5 10`` trains it
+``jaxrnn sweep lstm examples/antisymmetric.py:antisymmetric --lengths 5 10`` trains it
 beside one of the package's. ``Experiment(cell="examples/antisymmetric.py:antisymmetric")`` names it
 from Python.
 """

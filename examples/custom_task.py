@@ -3,7 +3,7 @@
 The first of T symbols is 0 or 1, the T - 1 others are drawn at random from 2, 3, 4 and 5; at the
 last step the net has to name the first.
 
-``jaxrnn sweep --task examples/custom_task.py:recall --lengths 5 10`` trains the notebook's nets on
+``jaxrnn sweep --tasks examples/custom_task.py:recall --lengths 5 10`` trains the notebook's nets on
 it.
 """
 

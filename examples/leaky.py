@@ -1,6 +1,6 @@
 """Your own cell in ten lines: a leaky RNN, whose units each learn how fast they forget.
 
-``jaxrnn sweep --cells simple_rnn examples/leaky.py:leaky --lengths 5 10`` trains it.
+``jaxrnn sweep simple_rnn examples/leaky.py:leaky --lengths 5 10`` trains it.
 """
 
 import jax

@@ -6,7 +6,7 @@ an interruption give the same command again.
 Under the conditions as jaxrnn reads them, experiments 1, 2a, 2b and 4 do not give the printed
 numbers. Here each is run under every combination of other readings, eight trials each, at most
 three times the printed number of training sequences. The first reading of each list below is the
-one of ``jaxrnn paper``. The paper's numbers of weights fit only this one of the connections and
+one of ``jaxrnn list 1997``. The paper's numbers of weights fit only this one of the connections and
 biases; the others are tried all the same.
 """
 

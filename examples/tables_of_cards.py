@@ -39,36 +39,35 @@ def horizon() -> dict[str, str]:
 
 # The published claims
 
-# Where and what the paper printed, the rows that judge it, whether it says that they succeed, and
-# the command.
-CLAIMS_1997: tuple[tuple[str, str, Sequence[tuple[str, int]], bool, str], ...] = (
+# Where and what the paper printed, the rows that judge it, and whether it says that they succeed.
+CLAIMS_1997: tuple[tuple[str, str, Sequence[tuple[str, int]], bool], ...] = (
     ("table 2, experiment 2a: RTRL, p = 10", "success 0 % within 5,000,000 sequences",
-     [("2a-rtrl", 11)], False, "2a-rtrl --length 11"),
+     [("2a-rtrl", 11)], False),
     ("table 2, experiment 2a: LSTM, p = 100", "success 100 % after 5,040",
-     [("2a", 101)], True, "2a"),
+     [("2a", 101)], True),
     ("section 5.2, experiment 2b: LSTM, p = 100", "always, after 5,680",
-     [("2b", 101)], True, "2b"),
+     [("2b", 101)], True),
     ("table 4, experiment 3a: T = 100, N = 3",
      "27,380 to the first criterion, 39,850 to the second, means of 10 trials",
-     [("3a", 100)], True, "3a"),
+     [("3a", 100)], True),
     ("table 7, experiment 4: adding, T = 100", "74,000, mean of 10 trials",
-     [("4", 100)], True, "4"),
+     [("4", 100)], True),
     ("table 9, experiment 6a: temporal order", "31,390, mean of 20 trials",
-     [("6a", 100)], True, "6a"),
+     [("6a", 100)], True),
     ("table 1, experiment 1: 3 blocks of 2, rate 0.5", "success 100 % after 8,440",
-     [("1", 40)], True, "1"),
+     [("1", 40)], True),
     ("table 3, experiment 2c: p = q = 50", "30,000, mean of 20 trials",
-     [("2c", 50)], True, "2c"),
+     [("2c", 50)], True),
     ("table 3, experiment 2c: p = q = 100, 200 and 500", "31,000, 33,000 and 38,000",
-     [("2c", 100), ("2c", 200), ("2c", 500)], True, "2c"),
+     [("2c", 100), ("2c", 200), ("2c", 500)], True),
     ("table 5, experiment 3b: N = 3", "43,250 to the second criterion, mean of 10 trials",
-     [("3b", 100)], True, "3b"),
+     [("3b", 100)], True),
     ("table 6, experiment 3c: N = 3 and 1", "269,650 and 565,640",
-     [("3c", 100), ("3c-n1", 100)], True, "3c"),
+     [("3c", 100), ("3c-n1", 100)], True),
     ("table 8, experiment 5: multiplication, n_seq 140", "482,000, mean of 10 trials",
-     [("5", 100)], True, "5"),
+     [("5", 100)], True),
     ("table 9, experiment 6b: three positions", "571,100, mean of 10 trials",
-     [("6b", 100)], True, "6b"),
+     [("6b", 100)], True),
 )  # fmt: skip
 
 
@@ -95,7 +94,7 @@ def claims_run() -> tuple[str, list[str]]:
         claim, verdict = CLAIMS[name], lines[0].cells["verdict"]
         verdicts.append(verdict)
         statement = claim.statement if claim.statement[0] == "(" else f'"{claim.statement}"'
-        took = f"`jaxrnn claims {name}` took about {claim.minutes} min."
+        took = f"`jaxrnn sweep --experiment claim-{name}` took about {claim.minutes} min."
         sections.append(
             f"### {name}: {verdict}\n\n{statement}\n\nSource: {claim.source}.\n\n"
             f"How it was run: {claim.differs} {took}\n\n"
@@ -108,7 +107,7 @@ def claims_1997() -> tuple[str, list[str]]:
     """The table of 1997, and its verdicts."""
     lines = {(line.experiment, line.length): line for line in lines_of("paper-run")}
     rows, verdicts = [], []
-    for where, printed, names, success, command in CLAIMS_1997:
+    for where, printed, names, success in CLAIMS_1997:
         found = [lines[name] for name in names]
         here = [
             share(one.solved, one.interval, one.trials)
@@ -125,6 +124,10 @@ def claims_1997() -> tuple[str, list[str]]:
         sure = all(low > 0.5 for low, _ in bounds)
         missed = any(high < 0.5 for _, high in bounds)
         verdicts.append(NOT_SUPPORTED if missed else SUPPORTED if sure else UNDECIDED)
-        rows.append((where, printed, "; ".join(here), f"`jaxrnn paper {command}`", verdicts[-1]))
+        experiments, lengths = (
+            " ".join(dict.fromkeys(map(str, one))) for one in zip(*names, strict=True)
+        )
+        command = f"`jaxrnn sweep --experiment {experiments} --lengths {lengths}`"
+        rows.append((where, printed, "; ".join(here), command, verdicts[-1]))
     headings = ("Hochreiter & Schmidhuber 1997", "as printed", "here", "command", "verdict")
     return table(headings, rows, len(headings)), verdicts

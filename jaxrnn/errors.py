@@ -12,27 +12,15 @@ SHOWN = 60  # characters of a value that a sentence shows
 class InputError(ValueError):
     """A value from outside breaks a rule: one sentence with the value, the rule and the choices.
 
-    The sentence has settings as ``{name}``, and their values are keyword arguments. So a caller
-    that uses another name for a setting can put its own name into the sentence:
-    ``InputError("{window} must not be above {max_steps}", window=50, max_steps=10)`` reads
-    "window 50 must not be above max-steps 10". Without settings the sentence stands as it is.
+    The sentence has settings as ``{name}``, and their values are keyword arguments:
+    ``InputError("{window} must not be above {max_steps}", window=50, max_steps=10)`` reads "window
+    50 must not be above max-steps 10". Without settings the sentence stands as it is.
     """
 
     def __init__(self, sentence: str, **settings: Any) -> None:
-        """Remember the sentence and what it is about."""
-        self.sentence: str = sentence
-        self.settings: dict[str, Any] = settings
-        super().__init__(self.in_words({}))
-
-    def in_words(self, names: Mapping[str, str]) -> str:
-        """The sentence with some settings called by other names."""
-        if not self.settings:
-            return self.sentence
-        spelled = {
-            name: f"{names.get(name, name.replace('_', '-'))} {value}"
-            for name, value in self.settings.items()
-        }
-        return self.sentence.format(**spelled)
+        """Put the settings into the sentence."""
+        named = {name: f"{name.replace('_', '-')} {value}" for name, value in settings.items()}
+        super().__init__(sentence.format(**named) if settings else sentence)
 
 
 def corrupt(where: Any, advice: str, fault: str = "") -> InputError:

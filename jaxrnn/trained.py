@@ -168,6 +168,7 @@ class Choice(NamedTuple):
 
     experiment: Sequence[str] | None = None  # all
     cells: Sequence[str] | None = None  # all
+    tasks: Sequence[str] | None = None  # all
     length: int | None = None  # by default the greatest of each net
     trial: int = 0
 
@@ -231,6 +232,7 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
 
     only("experiment", choice.experiment, lambda one: one.experiment.name)
     only("cell", choice.cells, lambda one: one.experiment.cell)
+    only("task", choice.tasks, lambda one: one.experiment.task)
     if choice.length is None:
         longest: dict[tuple[str, str], int] = {}
         for one in found:

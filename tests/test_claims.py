@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import clopper_pearson, pretended, printed, rows_ending_at, run
 
-from jaxrnn.problems import settled
+from jaxrnn.problems import GROUPS, settled
 from jaxrnn.problems.claim import FAILS, LEARNS, SOONER, Says
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import claims_rows, decided, verdict
@@ -114,10 +114,12 @@ def test_the_report_has_a_row_for_each_part_of_what_was_run():
 
 
 def test_the_list_says_how_long_each_took(capsys):
-    assert run("claims") == 0
+    assert run("list", "claims") == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in CLAIMS)
-    assert re.search(rf"nnrnn_copying +3 +18 +{CLAIMS['nnrnn_copying'].minutes}[.0]* min ", shown)
+    assert all(f" claim-{name} " in shown for name in CLAIMS)
+    assert re.search(
+        rf"claim-nnrnn_copying +3 +18 +{CLAIMS['nnrnn_copying'].minutes}[.0]* min ", shown
+    )
 
 
 def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
@@ -126,10 +128,11 @@ def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
     base = replace(claim.suites[1].base, max_steps=64, batch_size=32, warmup=1, window=32)
     net = replace(claim.suites[1], base=base)
     small = {"negative_parity": claim._replace(suites=(net,), nets=claim.nets[1:2])}
-    monkeypatch.setattr("jaxrnn.cli.claiming.CLAIMS", small)
+    monkeypatch.setitem(GROUPS, "claim-negative_parity", (net,))
     monkeypatch.setattr("jaxrnn.report.claims.CLAIMS", small)
-    for names in (["negative_parity"], ["all", "negative_parity"]):
-        assert run("claims", *names, "--trials", 2, "--out", tmp_path / "out") == 0
+    asked = ["--experiment", "claim-negative_parity", "--trials", 2, "--out", tmp_path / "out"]
+    for _ in range(2):
+        assert run("sweep", *asked) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     first, again = (line for line in lines if line[:2] == ["negative_parity", claim.nets[1]])
     assert first[2:] == again[2:] == ["learns", "0/2", "0-84", "undecided"]

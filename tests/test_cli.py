@@ -21,8 +21,8 @@ from jaxrnn import (
     xavier,
 )
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.listing import expected_seconds
-from jaxrnn.problems import PAPER, SUITES
+from jaxrnn.cli.listing import SECONDS_A_TIME_STEP, expected_seconds
+from jaxrnn.problems import GROUPS, SUITES
 from jaxrnn.report.render import console
 from jaxrnn.store.run_directory import LOCK
 from jaxrnn.training.lanes import warn_if_small
@@ -36,7 +36,7 @@ def contents_of(out):
 
 def test_a_sweep_writes_rows_config_report_and_plots(tmp_path):
     finished = tmp_path / "small"
-    words = "--cells simple_rnn --lengths 4 5 --trials 3 --window 50 --max-steps 3000"
+    words = "simple_rnn --lengths 4 5 --trials 3 --window 50 --max-steps 3000"
     assert run("sweep", *words.split(), "--out", finished) == 0
     names = {"trials.jsonl", "config.json", "report.html", "report.md"}
     assert contents_of(finished).keys() == names | {"steps_to_solution.png", "learning_curves.png"}
@@ -78,7 +78,7 @@ def test_list_names_everything_once_with_its_source_in_80_columns(capsys, monkey
                 word.rstrip(".") for word in words
             ]
             assert "Source:" in builder.__doc__
-    assert lines[-1] == "The experiments of Hochreiter & Schmidhuber 1997: jaxrnn paper"
+    assert lines[-1] == "The experiments of Hochreiter & Schmidhuber 1997: jaxrnn list 1997"
     sizes = {line.split()[0]: line.split()[1:3] for line in lines if line.strip()}
     assert sizes["memory_blocks"] == ["-", "-"]  # which has no usual block size
     for name in CELLS.keys() - {"memory_blocks"}:
@@ -95,19 +95,28 @@ def test_the_help_of_each_command_fits_and_has_every_setting_and_choice(
     command, capsys, monkeypatch
 ):
     monkeypatch.setenv("COLUMNS", "80")
-    assert run(command, "--help") == 0
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 80
-    for python in ("{None}", "()", "default: )", "STR"):
-        assert python not in out
-    if command in ("sweep", "grid"):
-        words = out.replace("│", " ").split()
-        flags = {word.rstrip(",") for word in words}
-        plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
-        for field in fields(Experiment):
-            assert "--" + plural.get(field.name, field.name).replace("_", "-") in flags
-        for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):
-            assert ", ".join(table) in " ".join(words)
+    shown = []
+    for flag in ("--help", "--help-all"):
+        assert run(command, flag) == 0
+        shown.append(capsys.readouterr().out)
+        assert max(map(len, shown[-1].splitlines())) <= 80
+        for python in ("None", "()", "default: )", "STR", "_steps"):
+            assert python not in shown[-1]
+    groups = [line[:-1] for line in shown[1].splitlines() if re.fullmatch(r"[a-z ]+:", line)]
+    flags = [set(re.findall(r"^  (--[\w-]+)", out, re.M)) for out in shown]
+    if command != "sweep":
+        assert flags[0] == flags[1]
+        return
+    assert groups == ["run", "net", "task", "training", "when a trial ends", "output", "help"]
+    assert len(flags[0] - {"--help-all"}) == 10
+    plural = {"name": "experiment", "task": "tasks", "length": "lengths"}
+    settings = {plural.get(field.name, field.name) for field in fields(Experiment)} - {"cell"}
+    assert {f"--{name}".replace("_", "-") for name in settings} <= flags[1]
+    words = " ".join(shown[1].split())
+    for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):
+        assert ", ".join(table) in words
+    for default in ("20 units", "100,000 sequences", "0.25 for noise_free", "clipped_sgd", "5"):
+        assert f"(default: {default}" in words
 
 
 def test_few_trials_on_an_accelerator_are_one_sentence(recwarn):
@@ -120,41 +129,41 @@ def test_few_trials_on_an_accelerator_are_one_sentence(recwarn):
     )
 
 
-@pytest.mark.parametrize("flags", [(), ("--cost",)])
-def test_the_paper_lists_its_experiments_and_with_a_flag_what_they_are_likely_to_cost(
-    flags, capsys, monkeypatch
+def test_the_papers_experiments_are_listed_with_its_results_and_the_time_that_they_take(
+    capsys, monkeypatch
 ):
     monkeypatch.setattr(console, "_width", 80)
-    timed = (lambda *_, **__: 99.0) if flags else None  # which may not be called
-    for name in ("seconds_a_time_step", "expected_seconds"):
-        monkeypatch.setattr(f"jaxrnn.cli.listing.{name}", timed)
-    assert run("paper", *flags) == 0
+    assert run("list", "1997") == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
-    suites = {name: suite for name, suite in SUITES.items() if suite.source is PAPER}
-    assert len(suites) > 40
-    for name, suite in suites.items():
-        (line,) = [line for line in lines if line.split()[:1] == [name]]
+    assert len(GROUPS["1997"]) > 40
+    for suite in GROUPS["1997"]:
+        (line,) = [line for line in lines if line.split()[:1] == [suite.base.name]]
         mean = suite.published_at(suite.cells[0], suite.lengths[0]).mean
         assert suite.departure or mean is None or f"{mean:,}" in line
         assert " ".join(suite.departure.split()[:2]) in line
-        assert bool(re.search(r"\d (s|min|h)\b", line)) == bool(flags)
+        assert re.search(r"\d (s|min|h|d|days?)\b", line), line
+    assert run("list", "6a") == 0
+    assert "cells memory_blocks; lengths 100; task temporal_order;" in capsys.readouterr().out
+    assert run("list", "6c") == 2
+    assert "unknown experiment '6c': see jaxrnn list" in capsys.readouterr().err
 
 
-def test_cost_is_that_of_the_published_mean_or_of_the_cap():
-    assert expected_seconds(SUITES["6a"], 100, 1e-6) == pytest.approx(110 * 31_390 * 20 * 1e-6)
-    hopeless = expected_seconds(SUITES["2a-bptt"], 101, 1e-6)
-    assert hopeless == pytest.approx(100 * 5_010_000 * 18 * 1e-6 * 2.0)
+def test_time_is_that_of_the_published_mean_or_of_the_cap():
+    step = SECONDS_A_TIME_STEP
+    assert expected_seconds(SUITES["6a"], 100) == pytest.approx(110 * 31_390 * 20 * step)
+    hopeless = expected_seconds(SUITES["2a-bptt"], 101)
+    assert hopeless == pytest.approx(100 * 5_010_000 * 18 * step * 2.0)
 
 
 def test_an_experiment_of_the_paper_runs_beside_its_row_if_its_cap_is_the_papers(
     tmp_path, monkeypatch, capsys
 ):
     pretended(monkeypatch, lambda one: None)
-    flags = ["3a", "--trials", "2", "--max-sequences", "150", "--seed", "3", "--out", tmp_path]
-    assert run("paper", *flags) == 0
+    words = "--experiment 3a --lengths 100 --trials 2 --max-steps 150 --seed 3"
+    assert run("sweep", *words.split(), "--out", tmp_path) == 0
     assert "39,850" not in capsys.readouterr().out
     rows = rows_of(tmp_path)
     assert [(row["steps"], row["seed"]) for row in rows] == [(150, 3)] * 2
@@ -170,26 +179,20 @@ def test_an_experiment_of_the_paper_runs_beside_its_row_if_its_cap_is_the_papers
     ("words", "sentence"),
     [
         # Each command, and the rules that the command line has of its own.
-        ("sweep --lengths", "--lengths takes whole numbers, such as: --lengths 5 6 7 (not '')"),
+        ("sweep --lengths", "--lengths takes whole numbers, such as: --lengths 5 6 7\n"),
         ("sweep --max-steps 9 --window 10", "window 10 must not be above max-steps 9"),
         ("sweep --lanes 0", "lanes 0 must be at least 1"),
-        ("sweep --cells lstm --cell-options order", "--cell-options takes options, such as: --c"),
-        ("sweep --cells lstm --cell-options order={[1]}", "cell lstm takes no options"),
+        ("sweep lstm --cell-options order", "--cell-options takes options, such as: --c"),
+        ("sweep lstm --cell-options order={[1]}", "cell lstm takes no options"),
         ("sweep --test-lengths 7", "test-lengths 7 needs a task with as many inputs and outputs t"),
-        ("grid --loss-reduction max", "unknown loss-reduction 'max': choose from mean, sum"),
-        ("grid --experiment nonsense", "unknown experiment 'nonsense': choose from"),
-        ("paper 4 --cost", "cost needs the list, so name no experiments: jaxrnn paper --c"),
-        ("paper --trials 3", "trials 3 needs the name of an experiment, such as 6a"),
-        (
-            "paper 4 --max-sequences 100",
-            "the experiment's window 2000 must not be above max-sequences 100",
-        ),
-        ("paper 3a --max-sequences 99", "max-sequences 99 must be at least 100, the sequences b"),
-        ("inspect --trial -1", "trial -1 must not be negative"),
-        ("scorecard --cells lstm --tasks adding", "scorecard is now horizon --lags 100: the same"),
+        ("sweep --loss-reduction mean max", "unknown loss-reduction 'max': choose from mean, sum"),
+        ("sweep --experiment nonsense", "unknown experiment 'nonsense': see jaxrnn list, list 19"),
+        ("sweep --experiment notebok", "unknown experiment 'notebok': did you mean notebook? see"),
+        ("sweep --experiment 4 --max-steps 100", "window 2000 must not be above max-steps 100"),
+        ("sweep --experiment 3a --max-steps 99", "max-steps 99 must be at least 100, the sequen"),
         ("horizon lstm --tasks adding subtracting", "unknown task 'subtracting': choose from "),
         ("horizon lstm --lags 100 50", "lags 100 50 must rise, each longer than the one before"),
-        ("horizon --tasks", "name at least one cell and one task"),
+        ("horizon --tasks", "--tasks takes tasks, such as: --tasks adding parity\n"),
     ],
 )
 def test_a_bad_flag_is_one_sentence_and_leaves_no_directory(words, sentence, tmp_path, capsys):
@@ -202,7 +205,7 @@ def test_a_bad_flag_is_one_sentence_and_leaves_no_directory(words, sentence, tmp
 
 # Grids
 
-GRID = ["--length", "5", "--trials", "3", "--window", "50", "--max-steps", "3000"]
+GRID = ["lstm", "--lengths", "5", "--trials", "3", "--window", "50", "--max-steps", "3000"]
 GRID += ["--learning-rate", "0.001", "1", "--forget-bias", "-1", "1", "--initial-scale", "2"]
 SETTINGS = [(rate, bias) for rate in (0.001, 1.0) for bias in (-1.0, 1.0)]
 ENDS = dict(zip(SETTINGS, (None, 900, 700, 800), strict=True))
@@ -211,7 +214,7 @@ ENDS = dict(zip(SETTINGS, (None, 900, 700, 800), strict=True))
 def test_a_grid_is_written_reported_and_drawn_again_without_training(tmp_path, monkeypatch, capsys):
     pretended(monkeypatch, lambda one: ENDS[one.learning_rate, one.forget_bias])
     out = tmp_path / "grid"
-    assert run("grid", *GRID, "--out", out) == 0
+    assert run("sweep", *GRID, "--out", out) == 0
     for trial, row in enumerate(rows_of(out)):
         assert (row["experiment"], row["cell"], row["length"]) == ("grid", "lstm", 5)
         setting = row["learning_rate"], row["forget_bias"]
@@ -240,9 +243,9 @@ def test_a_grid_is_written_reported_and_drawn_again_without_training(tmp_path, m
     assert run("report", out) == 0
     assert contents_of(out) == written
     assert "learning forget" in capsys.readouterr().out
-    assert run("grid", *GRID, "--out", out) == 0
+    assert run("sweep", *GRID, "--out", out) == 0
     assert "from an earlier call" in " ".join(capsys.readouterr().out.split())
-    assert run("grid", *GRID, "--clip", "1", "5", "--out", out) == 2
+    assert run("sweep", *GRID, "--clip", "1", "5", "--out", out) == 2
     assert "was begun with clip 5.0, not 1.0 5.0" in capsys.readouterr().err
     assert contents_of(out) == written
 
@@ -251,26 +254,34 @@ def test_a_grid_is_written_reported_and_drawn_again_without_training(tmp_path, m
 def asked(monkeypatch):
     """The experiments that a command would train."""
     taken: list = []
-    monkeypatch.setattr("jaxrnn.cli.commands._run", lambda some, *_: taken.extend(some))
+    monkeypatch.setattr("jaxrnn.cli.sweeping.run", lambda some, *_, **__: taken.extend(some))
+    monkeypatch.setattr("jaxrnn.report.document.show_report", lambda out: None)
     return taken
 
 
 def test_experiments_are_side_by_side_with_their_own_settings(asked):
-    words = "--cells lstm --lengths 4 --layers 3 --trials 2 --experiment notebook better"
+    words = "lstm --lengths 4 --layers 3 --trials 2 --experiment notebook better"
     assert run("sweep", *words.split()) == 0
     settings = ("name", "hidden_size", "initializer", "loss_reduction", "seed", "layers")
     assert [tuple(getattr(one, name) for name in settings) for one in asked] == [
         ("notebook", 20, "notebook_xavier", "mean", 0, 3),
         ("better", 128, "long_memory", "sum", 1, 3),
     ]
-    asked.clear()  # A grid of any experiment begins with its own cell and length.
-    for name in ("6a", "better"):
-        assert run("grid", "--experiment", name, "--trials", "2", "--clip", "1", "5") == 0
-    settings = ("cell", "length", "hidden_size", "clip")
+    asked.clear()  # A grid of several has the settings of each.
+    words = "lstm --lengths 20 --experiment notebook better --trials 2 --clip 1 5"
+    assert run("sweep", *words.split()) == 0
+    settings = ("name", "hidden_size", "clip")
     assert [tuple(getattr(one, name) for name in settings) for one in asked] == [
-        ("memory_blocks", 100, 2, (1.0, 1.0, 5.0, 5.0)),
-        ("lstm", 20, 128, (1.0, 1.0, 5.0, 5.0)),
+        ("grid", 20, (1.0, 1.0, 5.0, 5.0)),
+        ("grid", 128, (1.0, 1.0, 5.0, 5.0)),
     ]
+    asked.clear()  # A name may stand for several experiments, which are run once.
+    assert run("sweep", "--experiment", "claim-nnrnn_copying", "claims", "1997") == 0
+    assert [one.name for one in asked[:3]] == [
+        f"claim-nnrnn_copying-{net}" for net in ("exp_rnn", "lstm", "simple_rnn")
+    ]
+    suites = (*GROUPS["claims"], *GROUPS["1997"])
+    assert len(asked) == len({*asked}) == sum(len(suite.lengths) for suite in suites)
 
 
 def test_a_recipe_is_a_few_flags_and_options_are_added_to_those_of_the_experiment(asked):

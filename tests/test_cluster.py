@@ -169,7 +169,7 @@ def test_an_interrupted_driver_leaves_nothing_on_the_scheduler_and_its_job_makes
 
         return _one_job.locked()
 
-    words = ("sweep", "--cells", "lstm", "--lengths", "20", "--max-steps", 10**7)
+    words = ("sweep", "lstm", "--lengths", "20", "--max-steps", 10**7)
     process = started(*words, "--out", tmp_path, "--dask", cluster.scheduler_address)
     kept = cluster.scheduler.extensions["variables"].variables
     deadline = time.monotonic() + 120

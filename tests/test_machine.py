@@ -70,7 +70,7 @@ def refused(request, tmp_path, monkeypatch):
 
 
 def test_all_that_computes_is_refused_before_it_writes(refused, tmp_path, capsys):
-    commands = "sweep", "grid", "paper 6a", "paper --cost", "horizon", "inspect", "inspect runs"
+    commands = "sweep", "sweep --clip 1 5", "horizon", "inspect runs"
     for words in commands:
         assert run(*words.split()) == 2
         assert capsys.readouterr().err == f"jaxrnn: {refused}\n"
@@ -90,7 +90,7 @@ def test_what_computes_nothing_needs_no_device(tmp_path):
     (tmp_path / "run").mkdir()
     for file in RUN.glob("*.json*"):
         (tmp_path / "run" / file.name).write_bytes(file.read_bytes())
-    for words in ("list", "paper", "sweep --help", "--version", "report run"):
+    for words in ("list", "list 1997", "sweep --help", "--version", "report run"):
         assert run(*words.split()) == 0, words
 
 

@@ -187,7 +187,7 @@ main()
 
 @pytest.mark.integration
 def test_a_run_that_was_killed_has_the_same_report_to_the_byte(tmp_path):
-    sweep = ["sweep", "--cells", "simple_rnn", "gru", "--lengths", "5", "--trials", "2"]
+    sweep = ["sweep", "simple_rnn", "gru", "--lengths", "5", "--trials", "2"]
     sweep += ["--window", "60", "--max-steps", "300", "--out"]
 
     def left_by(name, end, seed):

@@ -75,7 +75,7 @@ class Interruption:
         if name == "jax":
             strike()
 
-sys.argv = "jaxrnn sweep --cells simple_rnn --lengths 4".split()
+sys.argv = "jaxrnn sweep simple_rnn --lengths 4".split()
 from jaxrnn import cli
 begin = cli._run
 
@@ -97,7 +97,7 @@ def test_code_of_ones_own_that_never_returns_is_interrupted(how, tmp_path):
     builder = f"def mine(i, h, o):\n{textwrap.indent(forever, '    ')}"
     (tmp_path / "forever.py").write_text(forever)
     (tmp_path / "mine.py").write_text({"import": "import forever\n", "builder": builder}[how])
-    process = started("sweep", "--cells", "mine.py:mine", "--lengths", "4", cwd=tmp_path)
+    process = started("sweep", "mine.py:mine", "--lengths", "4", cwd=tmp_path)
     assert process.stderr.readline() == "begun\n"
     process.send_signal(signal.SIGTERM)
     assert ended(process) == (143, SENTENCE)
@@ -125,7 +125,7 @@ def test_a_horizon_is_interrupted_at_any_moment(tmp_path):
 @pytest.mark.integration
 def test_killed_and_interrupted_the_rows_are_those_of_an_uninterrupted_run(tmp_path):
     # Hopeless at length 20, so that it runs to the cap: some seconds and several checkpoints.
-    words = ["sweep", "--cells", "lstm", "--lengths", "4", "20", "--trials", "3"]
+    words = ["sweep", "lstm", "--lengths", "4", "20", "--trials", "3"]
     words += ["--max-steps", "150000", "--out"]
     env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}  # as users have it
     whole, out = tmp_path / "whole", tmp_path / "killed"

@@ -43,7 +43,7 @@ def test_every_command_that_trains_takes_the_lanes_and_keeps_the_weights_asked_f
         raise InputError("that will do")
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", run_none)
-    for words in ("sweep --lengths 4 --cells lstm", "grid --clip 1 5", "paper 3a"):
+    for words in ("sweep lstm --lengths 4", "sweep --clip 1 5", "sweep --experiment 3a"):
         for flags in ("", " --lanes 3", " --keep-weights"):
             assert run(*(words + flags).split(), "--out", tmp_path) == 2
             assert capsys.readouterr().err == "jaxrnn: that will do\n"
@@ -59,7 +59,7 @@ def expanded(monkeypatch):
         calls.append((experiments, out))
         raise InputError("that will do")
 
-    monkeypatch.setattr("jaxrnn.cli.commands.run", note)
+    monkeypatch.setattr("jaxrnn.cli.sweeping.run", note)
 
     def call(*words):
         assert run(*words) == 2
@@ -70,7 +70,7 @@ def expanded(monkeypatch):
 
 def test_a_grid_takes_several_values_of_every_setting(expanded, standard_promotion):
     experiments, out = expanded(
-        *("grid", "--cells", "lstm", "gru", "--lengths", "5", "6", "--trials", "2"),
+        *("sweep", "lstm", "gru", "--lengths", "5", "6", "--trials", "2"),
         *("--optimizer", "clipped_sgd", "clipped_adam", "--batch-size", "3", "8"),
         *("--clip", "1", "5"),
     )
@@ -82,17 +82,18 @@ def test_a_grid_takes_several_values_of_every_setting(expanded, standard_promoti
     assert {(one.name, one.trials, one.clip) for one in experiments} == {
         ("grid", 4, (1.0, 1.0, 5.0, 5.0))
     }
-    (one,), _ = expanded("paper", "6a", "--max-sequences", "2000", "--batch-size", "500")
-    assert (one.batch_size, one.max_steps) == (500, 2000)
+    tasks, out = expanded("sweep", "lstm", "--tasks", "parity", "adding", "--lengths", "12")
+    assert [(one.name, one.task) for one in tasks] == [("grid", "parity"), ("grid", "adding")]
+    assert out == Path("runs/grid")
 
 
 def test_another_task_begins_with_its_own_objective_and_without_the_others_options(expanded):
-    (one,), out = expanded(*["sweep", "--task", "adding", "--cells", "lstm", "--lengths", "50"])
+    (one,), out = expanded("sweep", "lstm", "--tasks", "adding", "--lengths", "50")
     assert (one.task, one.length, one.objective, one.max_steps) == ("adding", 50, None, 100_000)
     assert out == Path("runs/notebook-adding")
     (one,), out = expanded(
         *("sweep", "--experiment", "3a-n1", "--lengths", "100"),
-        *("--task", "a/b.py:mine", "--objective", "c.py:d"),
+        *("--tasks", "a/b.py:mine", "--objective", "c.py:d"),
     )
     assert (one.task, one.task_options, one.objective) == ("a/b.py:mine", (), "c.py:d")
     assert dict(SUITES["3a-n1"].base.task_options) == {"num_informative": 1}
@@ -100,17 +101,18 @@ def test_another_task_begins_with_its_own_objective_and_without_the_others_optio
 
 
 def test_any_net_is_trained_under_the_papers_conditions_with_as_many_units(expanded):
-    (own, gru), out = expanded(*["paper", "6a", "--cells", "mine.py:mgu", "gru"])
+    (own, gru), out = expanded("sweep", "mine.py:mgu", "gru", "--experiment", "6a")
     base = SUITES["6a"].at()
     assert base.hidden_size * dict(base.cell_options)["block_size"] == 4
     for one, cell in ((own, "mine.py:mgu"), (gru, "gru")):
         assert one == replace(base, cell=cell, cell_options=(), hidden_size=4)
-    assert out == Path("runs/paper-6a")
+    assert out == Path("runs/6a")
 
 
 def test_what_a_departure_changes_in_the_papers_net_another_cannot_take(tmp_path, capsys):
     departure = next(one for one in SUITES.values() if one.base.input_bias)
-    assert run("paper", departure.base.name, "--cells", "gru", "--out", tmp_path / "run") == 2
+    asked = ["--experiment", departure.base.name, "--out", tmp_path / "run"]
+    assert run("sweep", "gru", *asked) == 2
     assert "needs a cell with that gate: gru has" in capsys.readouterr().err
 
 

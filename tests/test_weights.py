@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from helpers import first_params, rows_of, run
 
-from jaxrnn import Experiment, InputError, load_weights, run_trials
+from jaxrnn import (
+    CELLS,
+    Cell,
+    Experiment,
+    InputError,
+    inspection,
+    load_weights,
+    run_trials,
+    simple_rnn,
+)
 from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
 from jaxrnn.store.archives import (
@@ -233,7 +242,7 @@ def test_code_of_ones_own_is_imported_only_where_the_caller_names_it(tmp_path, m
     (nets,) = load_weights("run", cell="moved/mine.py:mgu")
     assert nets.experiment.cell == "moved/mine.py:mgu"
     assert Path("seen").exists()
-    assert run("inspect", "run", "--cells", "moved/mine.py:mgu", "--out", "pictures") == 0
+    assert run("inspect", "run", "moved/mine.py:mgu", "--out", "pictures") == 0
     assert len(list(Path("pictures").glob("*.png"))) == 2
 
 
@@ -262,23 +271,26 @@ def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
     )
 
 
-def test_inspect_looks_at_the_nets_that_are_chosen_of_a_run(tmp_path, capsys):
+def test_inspect_looks_at_a_run(tmp_path, capsys):
     longer = replace(SMALL, length=5)
     sweep(tmp_path, SMALL, longer, replace(longer, name="other"))
-    out, of_4 = tmp_path / "new", ("--length", "4", "--trial", "1")
-    assert run("inspect", tmp_path, *of_4, "--out", out, "--format", "svg") == 0
-    paths = [Path(path) for path in capsys.readouterr().out.split()]
+    out, stages, written = tmp_path / "new", [], []
+    (out / "gradient_norms.png").mkdir(parents=True)
+    look = ("inspect", tmp_path, "--length", "4", "--trial", "1", "--format", "svg", "--out", out)
+    assert run(*look) == 2
+    assert f"{out / 'gradient_norms.png'} is a directory" in capsys.readouterr().err
+    (out / "gradient_norms.png").rmdir()
+    for _ in range(2):
+        assert run(*look) == 0
+        pictures = [Path(path) for path in capsys.readouterr().out.split()]
+        written.append([path.read_bytes() for path in pictures])
+    assert written[0] == written[1]
+    assert len({*written[0]}) == 4
     stems = "simple_rnn-notebook-4", "gradient_norms"
-    assert [path.name for path in paths] == [f"{s}.{end}" for s in stems for end in ("png", "svg")]
-    drawn = [path.read_bytes() for path in paths]
-    for content, begins in zip(drawn, (b"\x89PNG", b"<?xml") * 2, strict=True):
-        assert content.startswith(begins)
-    assert run("inspect", tmp_path, *of_4, "--out", out, "--format", "svg") == 0
-    assert [path.read_bytes() for path in paths] == drawn
-    paths[2].unlink()
-    paths[2].mkdir()
-    assert run("inspect", tmp_path, *of_4, "--out", out) == 2
-    assert f"{paths[2]} is a directory" in capsys.readouterr().err
+    assert [one.name for one in pictures] == [f"{s}.{end}" for s in stems for end in ("png", "svg")]
+    assert all(one.startswith(b"\x89PNG") for one in written[0][::2])
+    inspection.inspect(tmp_path, Choice(), out, on_stage=stages.append)
+    assert stages[0] == "Drawing simple_rnn (notebook) at length 5."
     for choice, expected in (
         ({"trial": 1}, [("notebook", 5, 1), ("other", 5, 1)]),
         ({"length": 4}, [("notebook", 4, 0)]),
@@ -293,13 +305,45 @@ def test_inspect_looks_at_the_nets_that_are_chosen_of_a_run(tmp_path, capsys):
     for flags, sentence in (
         (["--length", "6"], "keeps no weights of length 6: choose from 4, 5"),
         (["--experiment", "6a"], "weights of experiment '6a': choose from notebook, other"),
-        (["--cells"], "name at least one cell"),
-        (["--format", "gif"], "format gif is not one of pdf, svg"),
+        (["--tasks", "adding"], "weights of task 'adding': choose from noise_free"),
+        (["--measure", "adding"], "measure adding is not your own code"),
+        (["--format", "gif"], "unknown format 'gif': choose from pdf, svg"),
     ):
         assert run("inspect", tmp_path, *flags) == 2
         error = capsys.readouterr().err
         assert sentence in error
         assert error.count("\n") == 1
+
+
+def test_what_cannot_be_inspected_is_said_and_nets_that_differ_in_settings_are_numbered(
+    tmp_path, monkeypatch
+):
+    def stateless(*sizes):
+        one = simple_rnn(*sizes)
+        return Cell(one.init, lambda _: (), lambda _, state, x: (state, jnp.zeros(sizes[2])))
+
+    one = settled(replace(SMALL, trials=1))
+    (outcome,) = run_trials(one, keep_params=True)
+    monkeypatch.setitem(CELLS, "stateless", stateless)
+    nets = {
+        "diverged": [(one, replace(outcome, status="diverged", solved_at=None))],
+        "stateless": [(replace(one, cell="stateless"), outcome)],
+        "twice": [(one, outcome), (replace(one, clip=2.0), outcome)],
+    }
+    for name, made in nets.items():
+        with RunDirectory(tmp_path / name, mixed=True) as directory:
+            for experiment, ended in made:
+                directory.add([make_row(experiment, ended)], arrays_of([ended]))
+    for name, sentence in (
+        ("diverged", rf"^trial 0 of simple_rnn .* diverged in step {outcome.steps - 1}: choose"),
+        ("stateless", r"^cell stateless has no state to look at"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            inspection.inspect(tmp_path / name, Choice(), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    pictures = inspection.inspect(tmp_path / "twice", Choice(), tmp_path / "new")
+    stems = ["simple_rnn-notebook-4", "simple_rnn-notebook-4-2", "gradient_norms"]
+    assert [path.stem for path in pictures] == stems
 
 
 def test_inspect_imports_no_part_that_only_the_file_names(tmp_path, monkeypatch, capsys):

@@ -10,14 +10,12 @@ from helpers import run
 
 import jaxrnn
 from jaxrnn.cli.commands import COMMANDS
-from jaxrnn.cli.words import parse
-from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
-CHOICES = "choose from claims, grid, horizon, inspect, list, paper, report, sweep"
+CHOICES = "choose from horizon, inspect, list, report, sweep"
 WHOLE = "takes a whole number, such as: {0} 10"
 WHOLES = "takes whole numbers, such as: {0} 5 6 7"
-NUMBER = "takes a number, such as: {0} 0.5"
+NUMBERS = "takes numbers, such as: {0} 0.1 0.5 1"
 DIRECTORY = "takes a directory, not a file, such as: {0} runs/mine"
 
 
@@ -38,10 +36,10 @@ def refused(capsys, *words):
         ("sweep", "--lengths", "5-8", WHOLES),
         ("sweep", "--trials", "1e9", WHOLE),
         ("sweep", "--trials", "", WHOLE),
-        ("sweep", "--threshold", "1,5", NUMBER),
+        ("sweep", "--threshold", "1,5", NUMBERS),
         ("sweep", "--out", "", DIRECTORY),
-        ("grid", "--trials", "2.5", WHOLE),
-        ("grid", "--clip", "1,5", "takes numbers, such as: {0} 0.1 0.5 1"),
+        ("horizon", "--longest-lag", "2.5", WHOLE),
+        ("sweep", "--clip", "1,5", NUMBERS),
     ],
 )
 def test_a_value_that_cannot_be_read(command, flag, word, rule, capsys):
@@ -53,31 +51,30 @@ def test_a_value_that_cannot_be_read(command, flag, word, rule, capsys):
 
 @pytest.mark.parametrize("before", [[], ["--no-compile-cache"]])
 def test_a_flag_without_its_value(before, capsys):
-    sentence = f"--max-steps {WHOLE.format('--max-steps')}"
-    assert refused(capsys, "sweep", *before, "--max-steps", "--lengths", 4) == sentence
+    for flag, rule in (("--max-steps", WHOLES), ("--lanes", WHOLE)):
+        sentence = f"{flag} {rule.format(flag)}"
+        assert refused(capsys, "sweep", *before, flag, "--lengths", 4) == sentence
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ("swep", f"unknown command 'swep': {CHOICES}"),
-        ("--tyro-print-completion ksh", f"unknown command '--tyro-print-completion': {CHOICES}"),
+        ("--completion ksh", "--completion takes bash, zsh or fish (not 'ksh')"),
         ("sweep --trails 3", "sweep has no --trails: did you mean --trials?"),
-        ("sweep --hiden_size 3", "sweep has no --hiden_size: did you mean --hidden-size?"),
+        ("sweep --hiden_size 3", "sweep has no --hiden-size: did you mean --hidden-size?"),
         ("sweep --nonsense", "sweep has no --nonsense: see jaxrnn sweep --help"),
         (
             "sweep --lengths 4 five 6 --trials 3",
             f"--lengths {WHOLES.format('--lengths')} (not '4 five 6')",
         ),
-        ("grid --experiment", "--experiment needs a value: see jaxrnn grid --help"),
-        ("claims nnrnn", "unknown claim 'nnrnn': choose from chrono_adding"),
-        ("claims --trials 3", "trials 3 needs the name of a claim"),
+        ("horizon --match", "--match takes a name"),
+        ("horizon --full=3", "--full takes no value"),
         (
-            "paper 6a --lengths 5",
-            "paper has no --lengths, a flag of sweep, grid: did you mean --le",
+            "inspect runs --dask x",
+            "inspect has no --dask, a flag of sweep, horizon: did you mean -",
         ),
-        ("inspect --dask x", "inspect has no --dask, a flag of sweep, horizon, claims:"),
-        ("sweep -- --trials", "'--trials' belongs to no flag of sweep: see jaxrnn sweep --help"),
+        ("sweep --keep-weights lstm --open gru", "sweep has no --open, a flag of report: see ja"),
         ("sweep --forget-bias -1 --trials", f"--trials {WHOLE.format('--trials')}"),
         ("report", "report needs its directory: see jaxrnn report --help"),
         ("report a b", "'b' belongs to no flag of report: see jaxrnn report --help"),
@@ -88,12 +85,72 @@ def test_a_word_that_has_no_place(words, sentence, capsys):
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [("sweep", "notes"), ("grid", "notes/run"), ("inspect", "notes")]
+    ("words", "sentence"),
+    [
+        # Names in each other's place; users' own are in no table.
+        (
+            "horizon --tasks adding lstm",
+            "lstm is a cell, and --tasks takes tasks: cells stand befor",
+        ),
+        (
+            "sweep --lengths 4 gru",
+            "gru is a cell, and --lengths takes whole numbers: cells stand be",
+        ),
+        ("sweep adding", "adding is a task, and sweep takes cells: tasks stand after --tasks"),
+        (
+            "horizon 6a",
+            "6a is an experiment, and horizon takes cells: experiments stand after --exp",
+        ),
+        ("sweep --experiment lstm", "lstm is a cell, and --experiment takes experiments: cells st"),
+        # What there was.
+        (
+            "grid --clip 1 5",
+            "grid is now part of sweep, where each setting takes several values: j",
+        ),
+        ("paper 6a", "paper is now part of sweep: jaxrnn sweep --experiment 6a, or 1997 for all"),
+        (
+            "claims all",
+            "claims is now part of sweep: jaxrnn sweep --experiment claim-chrono_adding",
+        ),
+        (
+            "scorecard --cells lstm",
+            "scorecard is now horizon --lags 100: the same question with on",
+        ),
+        (
+            "sweep --cells lstm",
+            "--cells is now said without a flag, before all flags: jaxrnn sweep",
+        ),
+        (
+            "horizon --cell=lstm",
+            "--cell is now said without a flag, before all flags: jaxrnn horiz",
+        ),
+        ("sweep --task adding", "--task is now --tasks: jaxrnn sweep lstm --tasks adding"),
+        ("sweep --max-sequences 9", "--max-sequences is now --max-steps: jaxrnn sweep --max-steps"),
+        ("list --cost", "--cost is now part of a list: jaxrnn list 1997"),
+        (
+            "inspect --seed 3",
+            "--seed is now a flag of sweep, since inspect trains nothing: jaxrnn s",
+        ),
+        ("inspect runs --batch-size 3", "--batch-size is now a flag of sweep, since inspect train"),
+        (
+            "inspect runs --max_steps 3",
+            "--max-steps is now a flag of sweep, since inspect trains n",
+        ),
+    ],
+)
+def test_a_name_in_anothers_place_and_a_word_of_before_are_told_where_they_stand(
+    words, sentence, capsys
+):
+    assert refused(capsys, *words.split()).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("sweep", "notes"), ("horizon", "notes/run"), ("inspect .", "notes")]
 )
 def test_a_file_where_the_directory_should_be(command, name, tmp_path, capsys):
     (tmp_path / "notes").write_text("mine")
     sentence = f"--out {DIRECTORY.format('--out')} (not {str(tmp_path / name)!r})"
-    assert refused(capsys, command, "--out", tmp_path / name) == sentence
+    assert refused(capsys, *command.split(), "--out", tmp_path / name) == sentence
     assert (tmp_path / "notes").read_text() == "mine"
 
 
@@ -109,7 +166,7 @@ def test_no_words_print_the_help(capsys):
     shown = capsys.readouterr().out
     assert run() == 2
     assert capsys.readouterr().out == shown
-    assert all(f"• {name} " in shown for name in COMMANDS)
+    assert all(f"\n    {name} " in shown for name in COMMANDS)
 
 
 @pytest.mark.parametrize("words", ["--trials --help", "--nonsense x -h"])
@@ -140,26 +197,25 @@ def test_an_output_without_room_is_told(monkeypatch, capsys):
 def test_a_terminal_without_the_letters_gets_others(monkeypatch, tmp_path):
     kept = shutil.copytree(Path(__file__).parents[1] / "examples/grid-run", tmp_path / "run")
     monkeypatch.setenv("COLUMNS", "40")
-    for words in (["grid", "--help"], ["report", kept]):
+    for words in (["sweep", "--help"], ["report", kept]):
         with open(tmp_path / "output", "w", encoding="ascii") as output:
             monkeypatch.setattr(sys, "stdout", output)
             assert run(*words) == 0
         assert len((tmp_path / "output").read_bytes()) > 500
 
 
-def test_a_command_says_what_is_wrong_in_its_own_words():
-    def paper(max_sequences: int = 9) -> None:
-        raise InputError(
-            "{window} must not be above {max_steps}, {colour}", window=10, max_steps=9, colour="red"
-        )
-
-    told = "window 10 must not be above max-s{}, colour red"
-    with pytest.raises(InputError) as caught:
-        parse(COMMANDS | {"paper": paper}, ["paper"])()
-    assert str(caught.value) == "the experiment's " + told.format("equences 9")
-    with pytest.raises(InputError, match=f"^{told.format('teps 9')}$"):
-        paper()
-    assert str(InputError("no {window} here")) == "no {window} here"  # without settings
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_completes_commands_flags_and_names(shell, capsys):
+    assert run("--completion", shell) == 0
+    script = capsys.readouterr().out
+    for word in (
+        "horizon",
+        "keep-weights",
+        "lstm_peephole",
+        "temporal_order",
+        "claim-chrono_adding",
+    ):
+        assert word in script
 
 
 def test_every_public_name_is_imported_when_it_is_asked_for():

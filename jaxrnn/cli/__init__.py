@@ -81,7 +81,7 @@ def _run() -> None:
     from jaxrnn.machine import jax_importable
 
     with jax_importable():
-        from jaxrnn.cli.commands import COMMANDS, GONE
+        from jaxrnn.cli.commands import COMMANDS
         from jaxrnn.cli.words import parse
 
     show = warnings.showwarning
@@ -96,8 +96,6 @@ def _run() -> None:
     # Without a directory for its cache, matplotlib prints three lines about that, and works.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        if sys.argv[1:] and (word := sys.argv[1]) in GONE:
-            raise InputError(f"{word} is now {GONE[word]}")
         parse(COMMANDS, sys.argv[1:])()
     except SystemExit:  # when the help has been printed
         print(end="", flush=True)

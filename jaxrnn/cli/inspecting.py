@@ -1,55 +1,48 @@
 """The command ``jaxrnn inspect``."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Count, Integer, Name, Names, Out, Runs
 from jaxrnn.errors import InputError
 from jaxrnn.report.render import console
 
 
 def inspect(
-    runs: Runs,
-    experiment: Names = None,
-    cells: Names = None,
-    task: Name = None,
-    objective: Name = None,
-    measure: Name = None,
-    length: Integer = None,
-    trial: Count = 0,
-    out: Out = None,
-    format: Names = (),
+    run: Path,
+    cells: Sequence[str] | None = None,
+    *,
+    experiment: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    length: int | None = None,
+    trial: int = 0,
+    objective: str | None = None,
+    measure: str | None = None,
+    format: Sequence[str] = (),
+    out: Path | None = None,
     compile_cache: bool = True,
 ) -> None:
-    """Draw what happens inside the trained nets of a run directory that kept its weights.
+    """Draw what happens inside the nets of a run directory that keeps their weights.
 
     For each net, one picture shows the states, gates and hidden units over time, for two sequences
     of its task. A state that is a matrix is drawn as one, at a few steps. One more picture shows
-    how far back in time the gradient of the last step that counts reaches.
-
-    Args:
-        runs: A run directory made with --keep-weights.
-        experiment: Draw the nets of these experiments; by default all of the run.
-        cells: Draw only these of their nets.
-        task: The task that is your own code, which is imported only if you name it here.
-        objective: The objective that is your own code, named in the same way.
-        measure: The measure of errors that is your own code, named in the same way.
-        length: Length of the sequences; by default the longest of each net.
-        trial: Which of the trials.
-        out: Directory for the pictures; by default inspect in the run directory.
-        format: Write the pictures in these formats, too: svg, pdf.
-        compile_cache: Keep compiled programs in the user's cache directory for later calls.
+    how far back in time the gradient of the last step that counts reaches. Nothing is trained.
     """
-    if len(runs) != 1:
-        raise InputError(f"name one run directory, not {len(runs)}: {' '.join(map(str, runs))}")
+    for name, value in (("objective", objective), ("measure", measure)):
+        if value is not None and ":" not in value:
+            raise InputError(
+                f"{name} {value} is not your own code, such as file.py:name: leave it out, "
+                f"{run} says what its nets have"
+            )
     set_up_jax(compile_cache)
     from jaxrnn import inspection
 
-    run = runs[0]
-    choice = inspection.Choice(experiment, cells, length, trial)
-    own = {"cell": cells or (), "task": [task or ""], "objective": [objective or ""]}
-    own["measure"] = [measure or ""]
+    choice = inspection.Choice(experiment, cells, tasks, length, trial)
+    own = {"cell": cells or (), "task": tasks or ()}
+    own |= {"objective": (objective or "",), "measure": (measure or "",)}
     with console.status("") as status:
         pictures = inspection.inspect(
-            run, choice, out or run / "inspect", own, format or (), status.update
+            run, choice, out or run / "inspect", own, format, status.update
         )
     for picture in pictures:
         console.print(str(picture), highlight=False, soft_wrap=True)

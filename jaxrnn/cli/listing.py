@@ -1,5 +1,6 @@
-"""Tables of all names and experiments, 80 columns wide, and the likely cost of experiments."""
+"""The command ``jaxrnn list``: tables of all names and experiments, 80 columns wide."""
 
+import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -10,21 +11,25 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import OPTIONS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
-from jaxrnn.problems import SUITES, TASKS, Suite, settled
+from jaxrnn.problems import GROUPS, PAPER, SUITES, TASKS, Source, Suite, settled, task_of
+from jaxrnn.problems.claim import PREFIX, PUBLISHED
+from jaxrnn.problems.claims import CLAIMS
+from jaxrnn.report.render import console
 from jaxrnn.report.table import percent, steps_or_dash
 from jaxrnn.store.config import spelled
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS, SCHEDULES
-from jaxrnn.training.parts import num_weights, parts_of, state_size
-from jaxrnn.training.runner import seconds_a_time_step
+from jaxrnn.training.parts import num_weights, state_size
 
-# Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
-# experiment, as once measured: for the LSTM by its number of units, for other nets by the task.
-_TIMED, _TRIALS, _STEPS, _CHUNK = "6a", 20, 1500, 150
+SECONDS_A_TIME_STEP = 0.15e-6
+"""Of one trial of experiment 6a, on two cores of an AMD EPYC server."""
+
+# Rough cost of one time step of one trial, tests included, as a multiple of that, as once measured:
+# for the LSTM by its number of units, for other nets by the task.
 _LSTM_COST = {2: 1.3, 8: 2.1, 20: 6.0, 128: 77.0}
 _COST = {
     "embedded_reber": 6.0,
@@ -36,6 +41,32 @@ _COST = {
     "two_sequence_target_noise": 2.6,
     "temporal_order_three": 1.7,
 }
+
+
+def list_(what: str = "") -> None:
+    """Show all names that the commands take, with their sources, and the experiments."""
+    if what in ("1997", "claims"):
+        console.print(published_tables() if what == "1997" else claims_table())
+        return
+    if what:
+        console.print(suites_table(suites_of([what])))
+        if what.startswith(PREFIX) and what in GROUPS:
+            console.print(CLAIMS[what.removeprefix(PREFIX)].differs, style="dim", highlight=False)
+        return
+    console.print(cells_table())
+    console.print(builders_table())
+    alone: list[Suite] = []
+    tuned: dict[Source, list[str]] = {}
+    for name, suite in SUITES.items():
+        if suite.source.tuned:
+            tuned.setdefault(suite.source, []).append(name)
+        elif suite.source not in (PAPER, PUBLISHED):
+            alone.append(suite)
+    console.print(suites_table(alone))
+    for source, names in tuned.items():
+        console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
+    console.print("Published claims: jaxrnn list claims", style="dim")
+    console.print(f"The experiments of {PAPER.title}: jaxrnn list 1997", style="dim")
 
 
 def cells_table() -> RenderableType:
@@ -99,71 +130,63 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
     return table
 
 
-def published_tables(suites: Sequence[Suite], seconds: float | None = None) -> RenderableType:
-    """Experiments by task with their published results, then those that depart from the published
-    ones; and the likely cost of both on this machine.
-
-    ``seconds`` is what :func:`seconds_of_the_timed` gave, None for no costs.
-    """
-    cost = () if seconds is None else ("likely\ncost",)
+def published_tables() -> RenderableType:
+    """The 1997 paper's experiments by task with their published results, then those that depart
+    from the published ones; and the likely time of both."""
     by_task: dict[str, list[Suite]] = {}
-    for suite in suites:
+    for suite in GROUPS["1997"]:
         by_task.setdefault(suite.base.task, []).append(suite)
-    departures = table_of(("name",), ("T", *cost), ("departs from the published in",))
-    header = _published_table(cost)
+    departures = table_of(("name",), ("T", "time"), ("departs from the published in",))
+    header = _published_table()
     header.show_header = True
     parts: list[RenderableType] = [header]
     for task, of_task in by_task.items():
-        as_written = _published_table(cost)
+        as_written = _published_table()
         for suite in of_task:
-            _add_suite(suite, seconds, as_written, departures)
+            _add_suite(suite, as_written, departures)
         if as_written.row_count:
             what = Text.assemble((task, "bold"), f": {_docs(TASKS[task])[0]}")
             parts += [Padding(what, (0, 0, 0, 1)), as_written]
     legend = (
-        "T: length; the first is the default, the others by --length. Then as published: mean "
-        "number of training sequences until success, trials solved, sequences until criterion "
-        "ST1, fresh sequences that are wrong afterwards. "
+        "T: length. Then as published: mean number of training sequences until success, trials "
+        "solved, sequences until criterion ST1, fresh sequences that are wrong afterwards. Time: "
+        "likely on two cores of an AMD EPYC server, if trials end as published (at the cap where "
+        "none was solved). An unsolved trial takes ten times as long. Run one: jaxrnn sweep "
+        "--experiment 6a --lengths 100."
     )
-    if seconds is None:
-        legend += "What each is likely to cost on this machine: jaxrnn paper --cost."
-    else:
-        legend += (
-            "Likely cost: on this machine, as timed just now, if trials end as published (at the "
-            "cap where none was solved). An unsolved trial takes ten times as long."
-        )
     return Group(*parts, departures, Text(legend, style="dim"))
 
 
-def _published_table(cost: Sequence[str]) -> Table:
+def _published_table() -> Table:
     """A table of published results; its columns have the same width for every task."""
-    table = table_of(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", *cost), ())
+    table = table_of(("name",), ("T", "trials", "mean", "solved", "ST1", "wrong", "time"), ())
     for column, width in zip(table.columns, (10, 4, 6, 9, 6, 7, 7, 7), strict=False):
         column.min_width = width
     table.show_header = False
     return table
 
 
-def _add_suite(suite: Suite, seconds: float | None, as_written: Table, departures: Table) -> None:
+def _add_suite(suite: Suite, as_written: Table, departures: Table) -> None:
     """Add the suite's lengths as rows to one of the two tables."""
     for length in suite.lengths:
         is_first = length == suite.lengths[0]
         shown = suite.base.name if is_first else ""
-        cost = () if seconds is None else (roughly(expected_seconds(suite, length, seconds)),)
+        time = roughly(expected_seconds(suite, length))
         row = suite.published_at(suite.cells[0], length)
         if suite.beside is not None or row is None:
-            departures.add_row(shown, str(length), *cost, suite.departure if is_first else "")
+            departures.add_row(shown, str(length), time, suite.departure if is_first else "")
             continue
         numbers = steps_or_dash(row.mean), percent(row.solved), steps_or_dash(row.st1)
         trials = str(suite.base.trials)
-        as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), *cost)
+        as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), time)
 
 
 def table_of(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:
     """An empty table: names at the left, numbers at the right, then words on several lines."""
     columns = [Column(name, no_wrap=True) for name in left]
     columns += [Column(name, justify="right", no_wrap=True) for name in right]
-    return Table(*columns, *last, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    columns += [Column(name, overflow="fold") for name in last]
+    return Table(*columns, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
 
 
 def _docs(builder: object) -> tuple[str, str]:
@@ -173,29 +196,50 @@ def _docs(builder: object) -> tuple[str, str]:
     return text.partition("\n")[0].rstrip("."), " ".join(source.split()).rstrip(".")
 
 
-def seconds_of_the_timed() -> float:
-    """Seconds that a time step of a trial of experiment 6a takes in training; measures for a
-    while."""
-    timed = SUITES[_TIMED].at(trials=_TRIALS)
-    return seconds_a_time_step(timed, updates=_STEPS, chunk=_CHUNK)
-
-
-def expected_seconds(suite: Suite, length: int, seconds: float) -> float:
-    """Duration of an experiment whose trials end as the published ones did on average.
-
-    ``seconds`` is what :func:`seconds_of_the_timed` gave. Where no published trial succeeded, all
-    run to their cap.
-    """
+def expected_seconds(suite: Suite, length: int) -> float:
+    """Duration of an experiment whose trials end as the published ones did on average. Where no
+    published trial succeeded, all run to their cap."""
     experiment = settled(suite.at(length=length))
     published = suite.published_at(experiment.cell, length)
     steps: float = experiment.max_steps
     if published is not None and published.mean is not None:
         steps = published.mean + suite.not_counted(experiment.window)
-    time_steps = parts_of(experiment).task.num_steps * steps * experiment.trials
-    return seconds * _relative_cost(experiment) * time_steps
-
-
-def _relative_cost(experiment: Experiment) -> float:
+    time_steps = task_of(experiment).num_steps * steps * experiment.trials
+    cost = _COST.get(experiment.task, 1.0)
     if experiment.cell == "lstm":
-        return _LSTM_COST[min(_LSTM_COST, key=lambda size: abs(size - experiment.hidden_size))]
-    return _COST.get(experiment.task, 1.0)
+        cost = _LSTM_COST[min(_LSTM_COST, key=lambda size: abs(size - experiment.hidden_size))]
+    return SECONDS_A_TIME_STEP * cost * time_steps
+
+
+def claims_table() -> RenderableType:
+    """All published claims: their nets, their trials, and how long each took."""
+    table = table_of(("experiment",), ("nets", "trials", "time"), ("statement, as printed",))
+    for claim in CLAIMS.values():
+        every = [suite.base for suite in claim.suites]
+        trials = str(sum(one.trials for one in every))
+        took = "-" if claim.minutes is None else roughly(60 * claim.minutes)
+        what = Text.assemble(claim.statement, (f" ({claim.source})", "dim"))
+        table.add_row(f"{PREFIX}{claim.name}", str(len(every)), trials, took, what)
+    legend = (
+        "Time: on two cores of an AMD EPYC server; a dash: no rows are kept. How the conditions of "
+        "one differ from its paper's: jaxrnn list claim-chrono_adding. Run it: jaxrnn sweep "
+        "--experiment claim-chrono_adding. Its report has a verdict by 95 % intervals: supported, "
+        "not supported or undecided."
+    )
+    return Group(table, Text(legend, style="dim"))
+
+
+def suites_of(names: Sequence[str]) -> list[Suite]:
+    """The suites of some experiments and groups of them, each once."""
+    suites: dict[str, Suite] = {}
+    for name in names:
+        if name not in GROUPS and name not in SUITES:
+            near = difflib.get_close_matches(name, [*GROUPS, *SUITES], 3)
+            advice = f"did you mean {' or '.join(near)}? " if near else ""
+            raise InputError(
+                f"unknown experiment {shown(name)}: {advice}see jaxrnn list, list 1997 and list "
+                "claims"
+            )
+        found = GROUPS[name] if name in GROUPS else (SUITES[name],)
+        suites |= {suite.base.name: suite for suite in found}
+    return list(suites.values())

@@ -3,13 +3,10 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
-from jaxrnn.cli.words import Address, Count, Integers, Lanes, Out, flag
 from jaxrnn.machine import all_devices
 from jaxrnn.problems.horizon import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import TableRow, console
@@ -30,51 +27,31 @@ from jaxrnn.training.lanes import warn_if_small
 
 
 def horizon(
-    cells: Annotated[tuple[str, ...], tyro.conf.Positional, flag("CELL ...", "")] = (),
-    tasks: Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]", "(default: six)")] = None,
+    cells: Sequence[str] = (),
+    *,
+    tasks: Sequence[str] | None = None,
     full: bool = False,
-    longest_lag: Count = LAGS[-1],
-    lags: Annotated[
-        Integers, tyro.conf.arg(help_behavior_hint="(default: 8 16 32 ... 1024)")
-    ] = None,
-    batch_size: Count = 1,
-    match: Annotated[str, flag("NAME", "(default: weights)")] = "weights",
-    out: Out = None,
-    lanes: Lanes = None,
-    dask: Address = None,
+    longest_lag: int = LAGS[-1],
+    lags: Sequence[int] = (),
+    batch_size: int = 1,
+    match: str = "weights",
+    out: Path | None = None,
+    lanes: int | None = None,
+    dask: str | None = None,
     compile_cache: bool = True,
 ) -> None:
     """Measure how far back recurrent cells remember: their horizon on each task, with its interval.
 
     All cells have about the same number of weights. The same settings tune each cell on each task;
-    fresh trials of the best one are reported, and those of one default for all cells.
-    First the command says what it will train and how long that may take. Without a cell it trains
-    eight cells on six tasks. With cells only these are trained, and shown beside the rows that come
-    with jaxrnn. docs/howto/horizon.md names the eight cells and the six tasks, and describes the
+    fresh trials of the best one are reported, and those of one default for all cells. First the
+    command says what it will train and how long that may take. Without a cell it trains eight cells
+    on six tasks. With cells only these are trained, and shown beside the rows that come with
+    jaxrnn. docs/howto/horizon.md names the eight cells and the six tasks, and describes the
     protocol. Give the same command again after an interruption.
-
-    Args:
-        cells: The cells to train; your own cell as file.py:name.
-        tasks: The tasks to train them on; your own task as file.py:name.
-        full: All 25 cells and all 16 tasks.
-        longest_lag: Neither search nor report goes beyond it: 8, 16, 32, ... or 1024. Long lags
-            cost most: those up to 512 have about two thirds of the time steps, those up to 128 a
-            quarter.
-        lags: These lags in place of 8, 16, 32, ...; with a single one the report has the times to
-            success.
-        batch_size: Training sequences of an update; a trial gets 20,000, or those of ten thousand
-            updates if these are more.
-        match: Choose the units of each cell so that it has as many weights as the LSTM, or as many
-            numbers in its state: weights or state; the rows that come with jaxrnn match weights.
-        out: Run directory; runs/horizon, with the batch size, -state and the lags where you ask
-            for these.
-        lanes: Trials of a net trained at once; results do not depend on it.
-        dask: A Dask scheduler, tcp://host:port, whose workers are to do the work.
-        compile_cache: Keep compiled programs in the user's cache directory for later calls.
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    protocol = protocol_of(batch_size, match, longest_lag, lags or ())
+    protocol = protocol_of(batch_size, match, longest_lag, tuple(lags))
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
     asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")

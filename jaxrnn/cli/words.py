@@ -1,63 +1,31 @@
-"""The words of the command line: the flags that commands share, and how words become a command."""
+"""The words of the command line: what a flag takes, what the help shows, and how words are read."""
 
+import argparse
 import ast
 import contextlib
 import difflib
 import functools
-import inspect
-import io
-import itertools
 import re
-import shutil
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union
-
-import tyro
-from tyro.constructors import PrimitiveConstructorSpec
+from typing import Any, NamedTuple, NoReturn
 
 import jaxrnn
 from jaxrnn.errors import InputError, look_up
-from jaxrnn.nets import INITIALIZERS
-from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS
-from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES
+from jaxrnn.nets import CELLS
+from jaxrnn.problems import GROUPS, SUITES, TASKS
 
 
-class Unreadable(NamedTuple):
-    """A mark in place of a flag's value, for words that cannot be read.
+class Kind(NamedTuple):
+    """What the words after a flag are; "{}" stands for the flag in its rules."""
 
-    The function that reads the words does not know their flag; :func:`parse` does.
-    """
-
-    words: Sequence[str]
-    rule: str  # what the flag takes, "{flag}" in place of its name
-
-
-def _reader(
-    read: Callable[[str], Any], rule: str, metavar: str, several: bool = False, least: int = 0
-) -> PrimitiveConstructorSpec[Any]:
-    """How a flag reads its words, each by ``read``, which raises ValueError where it cannot; at
-    ``least`` so many, if it takes several."""
-
-    def read_all(words: list[str]) -> Any:
-        try:
-            values = tuple(map(read, words))
-        except ValueError:
-            return Unreadable(words, rule)
-        if len(words) < least:
-            return Unreadable(words, rule)
-        return values if several else values[0]
-
-    return PrimitiveConstructorSpec(
-        nargs="*" if several else 1,
-        metavar=metavar,
-        instance_from_str=read_all,
-        is_instance=lambda value: True,
-        str_from_instance=lambda value: [str(value)],
-    )
+    metavar: str
+    one: str
+    several: str
+    read: Callable[[str], Any] = str  # raises ValueError for a word that it cannot read
+    names: tuple[str, ...] = ()  # which a shell completes; users' own are names, too
+    place: str = ""  # where such names stand
 
 
 def _directory(word: str) -> Path:
@@ -82,315 +50,238 @@ def _option(word: str) -> tuple[str, Any]:
     return name, value
 
 
-def flag(metavar: str, hint: str = "(default: the experiment's)") -> Any:
-    """How the help shows a flag: what it takes, and its default."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
-
-
-def _one_of(about: str, table: Iterable[str]) -> Any:
-    return tyro.conf.arg(help=f"{about}: {', '.join(table)}.")
-
-
-_INTEGER = _reader(int, "takes a whole number, such as: {flag} 10", "INT")
-_INTEGERS = _reader(int, "takes whole numbers, such as: {flag} 5 6 7", "[INT [INT ...]]", True, 1)
-_NUMBER = _reader(float, "takes a number, such as: {flag} 0.5", "FLOAT")
-_NUMBERS = _reader(
-    float, "takes numbers, such as: {flag} 0.1 0.5 1", "[FLOAT [FLOAT ...]]", True, 1
+WHOLE = Kind("INT", "a whole number, such as: {} 10", "whole numbers, such as: {} 5 6 7", int)
+NUMBER = Kind("NUMBER", "a number, such as: {} 0.5", "numbers, such as: {} 0.1 0.5 1", float)
+OPTION = Kind("NAME=VALUE", "an option", "options, such as: {} order=16", _option)
+DIRECTORY = Kind("PATH", "a directory, not a file, such as: {} runs/mine", "", _directory)
+ADDRESS = Kind("ADDRESS", "an address, such as: {} tcp://127.0.0.1:8786", "")
+NAME = Kind("NAME", "a name", "names, which jaxrnn list shows")
+CELL = Kind("CELL", "a cell", "cells, such as: lstm gru", str, (*CELLS,), "before the flags")
+TASK = Kind("TASK", "a task", "tasks, such as: {} adding parity", str, (*TASKS,), "after --tasks")
+EXPERIMENT = Kind(
+    *("NAME", "an experiment", "experiments, such as: {} 6a", str),
+    *((*GROUPS, *SUITES), "after --experiment"),
 )
-_OPTIONS = _reader(_option, "takes options, such as: {flag} order=16", "NAME=VALUE ...", True)
-_RULE = "takes a directory, not a file, such as: {flag} runs/mine"
-
-Names = Annotated[tuple[str, ...] | None, flag("NAME [NAME ...]")]
-Integers = Annotated[tuple[int, ...] | None, flag("INT [INT ...]"), _INTEGERS]
-Numbers = Annotated[tuple[float, ...] | None, flag("NUMBER [NUMBER ...]"), _NUMBERS]
-Name = Annotated[str | None, flag("NAME")]
-Integer = Annotated[int | None, flag("INT"), _INTEGER]
-Number = Annotated[float | None, flag("NUMBER"), _NUMBER]
-Count = Annotated[int, _INTEGER]  # with a default that the help shows
-Lanes = Annotated[
-    int | None, flag("INT", "(default: what fits the cache, at most 32 per core)"), _INTEGER
-]
-Address = Annotated[str | None, flag("ADDRESS", "(default: this machine alone)")]
-Directory = Annotated[Path, _reader(_directory, _RULE, "PATH")]
-# Tyro cannot go on from an unknown flag before a positional that takes one word or none.
-Runs = Annotated[
-    tuple[Path, ...],
-    tyro.conf.Positional,
-    flag("RUN", ""),
-    _reader(Path, "takes a run directory", "RUN", True),
-]
-Out = Annotated[Path | None, flag("PATH", ""), _reader(_directory, _RULE, "PATH")]
-Options = Annotated[tuple[tuple[str, Any], ...] | None, flag("NAME=VALUE ..."), _OPTIONS]
-
-Word = TypeVar("Word")
-Whole = TypeVar("Whole")
-Real = TypeVar("Real")
-_UNSET: Any = None
 
 
-@dataclass(frozen=True)
-class Overrides(Generic[Word, Whole, Real]):
-    """Settings of an experiment that a flag replaces, None where it does not.
+class Flag(NamedTuple):
+    """A flag of a command, or one of its words before the flags.
 
-    ``Word``, ``Whole`` and ``Real`` are a name and two kinds of number, or in a grid several.
-
-    Args:
-        task: The task to learn; `jaxrnn list` names the tasks. A task other than the experiment's
-            brings its own objective and its own rule for when a trial is solved.
-        task_options: What the task takes besides the length, such as num_symbols=4. The page of
-            each task, cell, optimizer and schedule names its options.
-        cell_options: What the cell takes besides its sizes, such as order=16.
-        hidden_size: Hidden units of each layer.
-        layers: Number of layers; each layer above the first sees the logits of the layer below.
-        stack_hidden: Layers above the first see the hidden units of the one below instead.
-        convolution: Width of a causal convolution before each layer, 4 as Mamba has it; 0 for none.
-        initial_scale: Factor of the first weights that the initializer draws; some cells draw their
-            first weights without it.
-        input_bias: First bias of the input gates, added to the initializer's.
-        forget_bias: First bias of the forget gates, or of update gates, as the GRU's.
-        output_bias: First bias of the output gates.
-        optimizer_options: What the optimizer takes, such as momentum=0.9.
-        learning_rate: Step size of the optimizer.
-        schedule_options: What the schedule takes, such as final=0.01.
-        warmup: Updates in which the learning rate rises to its full value.
-        clip: The bound of the gradient.
-        batch_size: Training sequences in one update, which uses the mean of their losses.
-        join_at: Training sequence from which on the outputs see the hidden units.
-        max_steps: Training sequences after which a trial is given up.
-        measure: How an error is measured: a name, or your own function as file.py:name. By default
-            it is the task's measure, or, if the task has none, the objective's greatest absolute
-            error.
-        threshold: Greatest error that is not a failure.
-        window: Training sequences without a failure after which a trial is solved.
-        max_failures: Failures that the window, or the test set, may have.
-        mean_error: The mean error has to be below this, too.
-        test_size: Sequences of the test set that decides when a trial is solved, in place of the
-            window; 0 for none.
-        test_every: Training sequences between two looks at the test set.
-        final_test: Fresh sequences that every trial is tested on in the end.
+    It is that parameter of the command's function which has its name. Where it is not given, the
+    function's own default holds.
     """
 
-    task: Word = _UNSET
-    task_options: Options = None
-    cell_options: Options = None
-    objective: Annotated[Word, _one_of("Loss and error of a step", OBJECTIVES)] = _UNSET
-    measure: Word = _UNSET
-    hidden_size: Whole = _UNSET
-    layers: Whole = _UNSET
-    stack_hidden: bool = False
-    convolution: Whole = _UNSET
-    initializer: Annotated[Word, _one_of("First weights", INITIALIZERS)] = _UNSET
-    initial_scale: Real = _UNSET
-    input_bias: Real = _UNSET
-    forget_bias: Real = _UNSET
-    output_bias: Real = _UNSET
-    loss_reduction: Annotated[Word, _one_of("A sequence's loss from its steps'", REDUCTIONS)] = (
-        _UNSET
-    )
-    optimizer: Annotated[Word, _one_of("The update rule", OPTIMIZERS)] = _UNSET
-    optimizer_options: Options = None
-    learning_rate: Real = _UNSET
-    schedule: Annotated[Word, _one_of("How the learning rate changes", SCHEDULES)] = _UNSET
-    schedule_options: Options = None
-    warmup: Whole = _UNSET
-    clipping: Annotated[Word, _one_of("What of the gradient is bounded", CLIPPINGS)] = _UNSET
-    clip: Real = _UNSET
-    batch_size: Whole = _UNSET
-    join_at: Whole = _UNSET
-    max_steps: Whole = _UNSET
-    threshold: Real = _UNSET
-    window: Whole = _UNSET
-    max_failures: Whole = _UNSET
-    mean_error: Real = _UNSET
-    test_size: Whole = _UNSET
-    test_every: Whole = _UNSET
-    final_test: Whole = _UNSET
+    name: str
+    help: str
+    kind: Kind | None = None  # None for a switch; one named no_... sets the rest of its name False
+    several: bool = False
+    default: str = ""  # as the help shows it
+    group: str = "run"
+    is_common: bool = True  # on the first screen of the help
+    is_word: bool = False  # stands before the flags, without its name
+    is_needed: bool = False
 
-    def named(self) -> dict[str, Any]:
-        """The settings that a flag replaces."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if value is not None and value is not False
-        }
+    @property
+    def spelled(self) -> str:
+        """The flag as it is typed."""
+        return self.name if self.is_word else f"--{self.name.replace('_', '-')}"
+
+    def read(self, command: str, words: Sequence[str]) -> Any:
+        """The value of its words; raises InputError where they break its rule."""
+        assert self.kind is not None
+        rule = (self.kind.several if self.several else self.kind.one).format(self.spelled)
+        values, unread = [], []
+        for word in words:
+            try:
+                values.append(self.kind.read(word))
+            except ValueError:
+                unread.append(word)
+        for word in (one for one in words if one not in self.kind.names):
+            for other in (CELL, TASK, EXPERIMENT):
+                if word in other.names and (self.kind.place or word in unread):
+                    raise InputError(
+                        f"{word} is {other.one}, and {command if self.is_word else self.spelled} "
+                        f"takes {rule.partition(',')[0]}: {other.several.partition(',')[0]} stand "
+                        f"{other.place}"
+                    )
+        if unread or not words:
+            told = f" (not {' '.join(words)!r})" if words else ""
+            raise InputError(f"{self.spelled} takes {rule}{told}")
+        return tuple(values) if self.several else values[0]
 
 
-Single = Annotated[Overrides[Name, Integer, Number], tyro.conf.arg(name="", prefix_name=False)]
-Several = Annotated[Overrides[Names, Integers, Numbers], tyro.conf.arg(name="", prefix_name=False)]
+class Command(NamedTuple):
+    """A command: its function, whose docstring is the help, and its flags."""
+
+    run: Callable[..., None]
+    flags: Sequence[Flag]
 
 
-Commands = Mapping[str, Callable[..., None]]
+Commands = Mapping[str, Command]
 
-HELP = ("-h", "--help")
-VERSION = "--version"
-COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
+HELP, ALL, SHELLS = ("-h", "--help"), "--help-all", ("bash", "zsh", "fish")
 
-# Flags that have another name than their setting.
-SETTINGS = {"max_sequences": "max_steps"}
+GONE = {
+    "grid": "part of sweep, where each setting takes several values: jaxrnn sweep lstm "
+    "--learning-rate 0.3 1",
+    "paper": "part of sweep: jaxrnn sweep --experiment 6a, or 1997 for all, which jaxrnn list 1997 "
+    "shows",
+    "claims": "part of sweep: jaxrnn sweep --experiment claim-chrono_adding, or claims for all, "
+    "which jaxrnn list claims shows",
+    "scorecard": "horizon --lags 100: the same question with one search for all cells, such as: "
+    "jaxrnn horizon lstm gru --tasks adding --lags 100",
+    **dict.fromkeys(
+        ("--cell", "--cells"), "said without a flag, before all flags: jaxrnn {} lstm gru"
+    ),
+    "--task": "--tasks: jaxrnn {} lstm --tasks adding",
+    "--max-sequences": "--max-steps: jaxrnn {} --max-steps 20000",
+    "--cost": "part of a list: jaxrnn list 1997",
+    **dict.fromkeys(
+        ("inspect --seed", "inspect --batch-size", "inspect --max-steps"),
+        "a flag of sweep, since inspect trains nothing: jaxrnn sweep lstm --keep-weights --out "
+        "runs/kept, then jaxrnn inspect runs/kept",
+    ),
+}
+"""Commands and flags that there were, and what does their work now."""
 
 
 def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     """The command with its settings, ready to be called.
 
-    If the words ask for the help or the version, this prints it and exits. Without any words it
-    prints the help. Raises InputError for an unknown command or flag, words that belong to no flag,
-    a flag without its value and a value that cannot be read.
+    If the words ask for the help, the version or a script of completions, this prints it and exits.
+    Without any words it prints the help. Raises InputError for an unknown command or flag, words
+    that belong to no flag, a flag without its value and a value that cannot be read.
     """
-    if not words:
-        with contextlib.suppress(SystemExit):
-            _help(commands, ["--help"])
-        sys.exit(2)
-    if words[0] == VERSION:
+    if not words or words[0] in (*HELP, ALL):
+        print(_all_commands(commands).format_help(), end="")
+        sys.exit(0 if words else 2)
+    name, *rest = words
+    if name in ("-V", "--version"):
         print(f"jaxrnn {jaxrnn.__version__}")
         sys.exit(0)
-    if words[0] in COMPLETION and words[1:2] in (["bash"], ["zsh"], ["fish"]):
-        _read(commands, words)  # prints the script and exits
-    if words[0] not in HELP:
-        look_up(commands, "command", words[0])
-    if not {*HELP}.isdisjoint(words):
-        _help(commands, [*(one for one in words[:1] if one in commands), "--help"])
-    try:
-        command, unknown = _read(commands, words)
-    except SystemExit:
-        raise InputError(_missing(commands, words)) from None
-    if unknown:
-        raise InputError(_unknown(commands, words[0], unknown[0]))
-    for rule, value in _unreadable(command):
-        raise InputError(f"{rule} (not {value!r})")
-    return functools.partial(_run, command)
+    if name == "--completion":
+        import shtab  # which only this needs
+
+        if rest not in ([shell] for shell in SHELLS):
+            raise InputError(f"--completion takes bash, zsh or fish (not {' '.join(rest)!r})")
+        print(shtab.complete(_all_commands(commands, completing=True), *rest))
+        sys.exit(0)
+    if name in GONE:
+        raise InputError(f"{name} is now {GONE[name]}")
+    command = look_up(commands, "command", name)
+    if not {*HELP, ALL}.isdisjoint(rest):
+        purpose = ALL if ALL in rest else HELP[-1]
+        print(_fill(_Parser(f"jaxrnn {name}"), command, purpose).format_help(), end="")
+        sys.exit(0)
+    # Underscores will do, too.
+    rest = [re.sub(r"^--[\w-]+", lambda flag: flag[0].replace("_", "-"), word) for word in rest]
+    given, unknown = _fill(_Parser(name), command, "reading").parse_known_args(rest)
+    for word in sorted(unknown, key=lambda word: not word.startswith("-")):  # flags first
+        raise InputError(_unknown(commands, name, word))
+    values: dict[str, Any] = {}
+    for flag in command.flags:
+        found = getattr(given, flag.name)
+        if flag.kind is None and found:
+            values[flag.name.removeprefix("no_")] = not flag.name.startswith("no_")
+        elif flag.kind is not None and found is not None and (found or not flag.is_word):
+            values[flag.name] = flag.read(name, [found] if isinstance(found, str) else found)
+        elif flag.is_needed:
+            raise InputError(f"{name} needs its {flag.name}: see jaxrnn {name} --help")
+    return functools.partial(command.run, **values)
 
 
-class _Printed(io.StringIO):
-    """What is printed, for a terminal if standard output is one."""
+class _Parser(argparse.ArgumentParser):
+    """argparse's, whose errors are ours."""
 
-    encoding = "utf-8"
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, add_help=False, allow_abbrev=False, **options)
 
-    def isatty(self) -> bool:
-        assert sys.__stdout__ is not None
-        return sys.__stdout__.isatty()
-
-
-def _help(commands: Commands, words: Sequence[str]) -> None:
-    """Print the help and exit. Tyro does not wrap the paragraphs above the boxes."""
-    printed = _Printed()
-    try:
-        with contextlib.redirect_stdout(printed):
-            _read(commands, words, quietly=False)
-    finally:
-        width = shutil.get_terminal_size().columns
-        for line in printed.getvalue().splitlines():
-            print(line if line[:1] in "╭│╰" else textwrap.fill(line, width))
+    def error(self, message: str) -> NoReturn:
+        # Its only error here is that of a switch with a value, "argument --full: ...".
+        raise InputError(f"{message.removeprefix('argument ').partition(':')[0]} takes no value")
 
 
-def _read(
-    commands: Commands, words: Sequence[str], quietly: bool = True
-) -> tuple[functools.partial[None], list[str]]:
-    """The command and the words that belong to no flag; SystemExit where Tyro cannot go on."""
-    of_each = [
-        Annotated[Any, tyro.conf.subcommand(name=name, constructor=_later(command))]
-        for name, command in commands.items()
-    ]
-    return tyro.cli(  # type: ignore[call-overload]
-        Union[tuple(of_each)],  # noqa: UP007, they are not known here
-        prog="jaxrnn",
-        description="Trains batches of small recurrent networks on long-time-lag tasks; "
-        "`jaxrnn --version` says which jaxrnn this is.",
-        args=words,
-        return_unknown_args=True,
-        console_outputs=not quietly,
+def _all_commands(commands: Commands, completing: bool = False) -> _Parser:
+    """The parser of all commands, for their list or for a script of completions."""
+    parser = _Parser(
+        "jaxrnn",
+        usage="jaxrnn COMMAND [WORD ...] [--FLAG VALUE ...]",
+        description="Trains batches of small recurrent networks on long-time-lag tasks.",
     )
+    of_each = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in commands.items():
+        one = of_each.add_parser(name, help=_about(command).partition(".")[0])
+        if completing:
+            _fill(one, command, "completion")
+    parser.add_argument(*HELP, action="store_true", help="Show this, or a command's flags.")
+    parser.add_argument("-V", "--version", action="store_true", help="Show which jaxrnn this is.")
+    parser.add_argument(
+        *("--completion",),
+        metavar="SHELL",
+        choices=SHELLS,
+        help="Print a script that completes words: for bash, zsh or fish.",
+    )
+    return parser
 
 
-def _later(command: Callable[..., None]) -> Callable[..., functools.partial[None]]:
-    """The command, changed so that it only stores its settings: nothing runs before all words are
-    read."""
-
-    @functools.wraps(command)
-    def take(**settings: Any) -> functools.partial[None]:
-        return functools.partial(command, **settings)
-
-    # Without a link to the command, whose own docstring Tyro would read.
-    take.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
-    take.__doc__ = _unwrapped(command.__doc__)
-    del take.__wrapped__
-    return take
+def _about(command: Command) -> str:
+    """What a command does, from its docstring."""
+    return " ".join((command.run.__doc__ or "").split())
 
 
-def _unwrapped(text: str | None) -> str:
-    """A docstring with each argument on one line, since Tyro keeps some line breaks."""
-    return re.sub(r"\n {8,}", " ", inspect.cleandoc(text or ""))
+def _fill(parser: _Parser, command: Command, purpose: str) -> _Parser:
+    """The parser with the command's flags, for reading words, for completion, or for the help with
+    the flags that people use or, where the purpose is ``--help-all``, with every flag."""
+    words = []
+    for flag in command.flags:
+        if flag.is_word and flag.kind is not None:
+            word = flag.kind.metavar + " ..." * flag.several
+            words.append(word if flag.is_needed else f"[{word}]")
+    parser.usage = " ".join([parser.prog, *words, "[--FLAG VALUE ...]"])
+    parser.description = _about(command)
+    groups: dict[str, Any] = {}
+    for flag in command.flags:
+        if flag.group not in groups:
+            groups[flag.group] = parser.add_argument_group(flag.group)
+        default = f" (default: {flag.default})" if flag.default else ""
+        is_shown = flag.is_common or purpose != HELP[-1]
+        options: dict[str, Any] = {"help": flag.help + default if is_shown else argparse.SUPPRESS}
+        if flag.kind is None:
+            options["action"] = "store_true"
+        else:
+            options["metavar"] = flag.kind.metavar + " ..." * flag.several
+            if purpose not in (HELP[-1], ALL):
+                # Also without a word after it, which is told by the flag's own rule.
+                options |= {"nargs": "*"} if flag.several else {"nargs": "?"}
+                options |= {} if flag.several or flag.is_word else {"const": ()}
+            if purpose == "completion" and flag.kind.names:
+                options["choices"] = flag.kind.names
+        action = groups[flag.group].add_argument(flag.spelled, **options)
+        if purpose == "completion" and flag.kind is DIRECTORY:
+            import shtab
 
-
-Overrides.__doc__ = _unwrapped(Overrides.__doc__)
-
-
-def _run(command: functools.partial[None]) -> None:
-    """Run a command; errors name a setting as the command does."""
-    try:
-        command()
-    except InputError as error:
-        flags = _flags(command.func)
-        names = {one.name: f"the experiment's {_dashed(one.name)}" for one in fields(Overrides)}
-        names |= {SETTINGS.get(flag, flag): _dashed(flag) for flag in flags}
-        raise InputError(error.in_words(names)) from None
-
-
-def _flags(command: Callable[..., None]) -> list[str]:
-    """The names of a command's flags."""
-    found: list[str] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if is_dataclass(parameter.default):
-            found += (field.name for field in fields(parameter.default))
-        elif tyro.conf.Positional not in getattr(parameter.annotation, "__metadata__", ()):
-            found.append(name)
-    return found
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _spelled(name: str) -> str:
-    return f"--{_dashed(name)}"
-
-
-def _unreadable(command: functools.partial[None]) -> Iterator[tuple[str, str]]:
-    """The rule of each flag whose words cannot be read, and the words."""
-    given = {**command.keywords, **vars(command.keywords.get("overrides", Overrides()))}
-    for name, value in given.items():
-        if isinstance(value, Unreadable):
-            rule = value.rule.format(flag=_spelled(name))
-            yield f"{_spelled(name)} {rule}", " ".join(value.words)
+            action.complete = shtab.DIRECTORY
+    of_help = parser.add_argument_group("help")
+    of_help.add_argument(*HELP, action="store_true", help="Show these flags.")
+    if not all(flag.is_common for flag in command.flags):
+        of_help.add_argument(ALL, action="store_true", help="Show all flags.")
+    return parser
 
 
 def _unknown(commands: Commands, name: str, word: str) -> str:
     """The error for a word that belongs to no flag, or for a flag that the command lacks."""
     given = word.partition("=")[0]
-    flag = _dashed(given.lstrip("-"))
-    flags = {other: list(map(_dashed, _flags(command))) for other, command in commands.items()}
-    if not word.startswith("-") or flag in flags[name]:
+    flags = {
+        other: [flag.spelled for flag in command.flags if not flag.is_word]
+        for other, command in commands.items()
+    }
+    if not word.startswith("-"):
         return f"{word!r} belongs to no flag of {name}: see jaxrnn {name} --help"
-    owners = [other for other in flags if flag in flags[other]]
+    if gone := GONE.get(f"{name} {given}") or GONE.get(given):
+        return f"{given} is now {gone.format(name)}"
+    owners = [other for other in flags if given in flags[other]]
     of_others = f", a flag of {', '.join(owners)}" if owners else ""
-    near = difflib.get_close_matches(flag, flags[name], 1)
+    # Without the dashes, which all have.
+    near = difflib.get_close_matches(given[2:], [flag[2:] for flag in flags[name]], 1)
     advice = f"did you mean --{near[0]}?" if near else f"see jaxrnn {name} --help"
     return f"{name} has no {given}{of_others}: {advice}"
-
-
-def _missing(commands: Commands, words: Sequence[str]) -> str:
-    """The error for a missing value after a flag, or for a missing word without a flag."""
-    name = words[0]
-    advice = f"see jaxrnn {name} --help"
-    flags = list(map(_spelled, _flags(commands[name])))
-    for word, after in itertools.pairwise([*words[1:], "--"]):
-        flag = _spelled(word.lstrip("-"))
-        if flag in flags and after.startswith("-") and not after[1:2].isdigit():
-            try:
-                _read(commands, [name, flag])
-            except SystemExit:  # this flag needs a value
-                command, _ = _read(commands, [name, flag, ""])
-                rules = [rule for rule, _ in _unreadable(command)]
-                return rules[0] if rules else f"{flag} needs a value: {advice}"
-    parameters = inspect.signature(commands[name]).parameters.values()
-    needed = [one.name for one in parameters if one.default is one.empty]
-    return f"{name} needs its {', '.join(needed)}: {advice}"

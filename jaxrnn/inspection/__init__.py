@@ -1,19 +1,14 @@
-"""See trained nets remember: reads them, records them and writes their pictures."""
+"""See trained nets remember: reads a run directory's nets, records them and draws pictures."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
-from matplotlib.figure import Figure
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
-from jaxrnn.inspection.pictures import draw_gradient_norms, draw_look, how_ended, label, reach_of
+from jaxrnn.inspection.pictures import draw_gradient_norms, draw_look, ending, label, reach_of
 from jaxrnn.inspection.record import Look, Record, gradient_norms, look, look_at_both
-from jaxrnn.outcome import Outcome
 from jaxrnn.store.files import file_name, suffixes, write_figure
 from jaxrnn.trained import Choice, chosen
 from jaxrnn.training.parts import state_size
@@ -28,21 +23,8 @@ __all__ = [
     "inspect",
     "look",
     "look_at_both",
+    "reach_of",
 ]
-
-
-GRADIENTS = "gradient_norms"
-"""The name of the picture of all nets' gradients, without its suffix."""
-
-
-class _Net(NamedTuple):
-    """A trained net to look at."""
-
-    experiment: Experiment
-    outcome: Outcome  # of the trial, with its parameters
-
-    def __str__(self) -> str:
-        return f"{label(self.experiment)} at length {self.experiment.length}"
 
 
 def inspect(
@@ -53,57 +35,59 @@ def inspect(
     formats: Iterable[str] = (),
     on_stage: Callable[[str], None] = lambda sentence: None,
 ) -> list[Path]:
-    """Draw what goes on in trained nets whose weights a run directory keeps, and return the
-    pictures' paths.
+    """Draw what goes on in the chosen nets of a run directory, and return the pictures' paths.
 
-    Each CELL-NAME-LENGTH.png shows a net while it reads two sequences of its task.
-    gradient_norms.png shows for all nets how far back their gradients reach. Each picture is
-    written as a PNG file, and in each of the ``formats``, svg or pdf. ``own`` gives for each
-    setting the names of users' own code that may be imported, as for :func:`jaxrnn.load_weights`.
-    ``on_stage`` gets a sentence before each stage.
+    Each CELL-NAME-LENGTH.png shows a net while it reads two sequences of its task; of nets that
+    differ in other settings the second one's ends in -2. gradient_norms.png shows for all nets how
+    far back their gradients reach. Each is written in the ``formats``, too: svg or pdf. A trial's
+    weights are those at the step where it was solved, or after its last step.
 
-    Raises InputError if the directory keeps no such weights, for nets that would share a picture,
-    for an ``out`` that cannot hold the pictures, for a trial that diverged, for other formats, and
-    what :func:`jaxrnn.load_weights` raises.
+    ``own`` gives for each setting the names of users' own code that may be imported, as for
+    :func:`jaxrnn.load_weights`. ``on_stage`` gets a sentence before each picture.
+
+    Raises InputError if the directory keeps no such weights, for a net without a state, for a trial
+    that diverged, for an ``out`` that cannot hold the pictures, and what
+    :func:`jaxrnn.load_weights` raises.
     """
-    found, endings = chosen(run, choice), suffixes(formats)
-    names = _names([one.experiment for one in found])
-    for path in (out / f"{name}.{ending}" for name in [*names, GRADIENTS] for ending in endings):
+    endings = suffixes(formats)
+    stems: list[str] = []
+    trials = chosen(run, choice)
+    for experiment, *_ in trials:
+        words = f"{file_name(f'{experiment.cell}-{experiment.name}')}-{experiment.length}"
+        numbered = (words, *(f"{words}-{number}" for number in range(2, len(trials) + 1)))
+        stems.append(next(one for one in numbered if one not in stems))
+    pictures = {
+        stem: [out / f"{stem}.{ending}" for ending in endings]
+        for stem in (*stems, "gradient_norms")
+    }
+    paths = [path for of in pictures.values() for path in of]
+    for path in paths:
         if path.is_dir():
             raise InputError(f"{path} is a directory, but a picture has to go there: move it away")
-    nets = [_Net(*one.load(own or {})) for one in found]
-    for net in nets:
-        if not state_size(net.experiment):
-            raise InputError(f"cell {net.experiment.cell} has no state to look at: choose another")
-        if net.outcome.status == "diverged":
-            where = f"trial {net.outcome.trial} of {net} diverged in step {net.outcome.steps - 1}"
-            raise InputError(f"{where}: choose another")
+    nets = [one.load(own or {}) for one in trials]
+    for experiment, outcome in nets:
+        if not state_size(experiment):
+            raise InputError(f"cell {experiment.cell} has no state to look at: choose another")
+        if outcome.status == "diverged":
+            raise InputError(
+                f"trial {outcome.trial} of {label(experiment)} at length {experiment.length} "
+                f"diverged in step {outcome.steps - 1}: choose another"
+            )
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to {out}: choose another directory")
-
-    written: list[Path] = []
-
-    def write(name: str, figure: Figure) -> None:
-        for ending in endings:
-            written.append(out / f"{name}.{ending}")
-            write_figure(written[-1], figure)
-
     reaches = {}
-    for name, net in zip(names, nets, strict=True):
+    for stem, (experiment, outcome) in zip(stems, nets, strict=True):
+        net = f"{label(experiment)} at length {experiment.length}"
         on_stage(f"Drawing {net}.")
-        seen = jax.device_get(look_at_both(net.experiment, net.outcome.params))
-        reaches[f"{net}, {how_ended(net.outcome)}"] = reach_of(seen)
-        write(name, draw_look(net.experiment, net.outcome, seen))
+        seen = jax.device_get(look_at_both(experiment, outcome.params))
+        figure = draw_look(experiment, outcome, seen)
+        for path in pictures[stem]:
+            write_figure(path, figure)
+        words = f"{net}, {ending(outcome)}"
+        reaches[f"{words} ({stem})" if words in reaches else words] = reach_of(seen)
     on_stage("Drawing the gradients.")
-    write(GRADIENTS, draw_gradient_norms(reaches))
-    return written
-
-
-def _names(experiments: Sequence[Experiment]) -> list[str]:
-    """The name of each net's picture, without its suffix."""
-    names = [f"{file_name(f'{e.cell}-{e.name}')}-{e.length}" for e in experiments]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise InputError(f"{name}.png would show {count} nets: let name, cell or length differ")
-    return names
+    figure = draw_gradient_norms(reaches)
+    for path in pictures["gradient_norms"]:
+        write_figure(path, figure)
+    return paths

@@ -1,4 +1,4 @@
-"""Pictures of a trained net: what it does on two sequences, and how far its gradient reaches."""
+"""Pictures of what a trained net does on two sequences of any task, and of its gradients' reach."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,13 +24,13 @@ MATRIX_SIDE = 4
 """A state with at least so many rows and columns is drawn as a matrix. A smaller one, such as
 blocks of two memory cells, is drawn as units side by side."""
 
-SNAPSHOTS = 8  # of a matrix, at evenly spaced steps, in two lines
-
 MOST_LINES = 4
 """At most this many real numbers per step are drawn as lines; more are drawn as a heat map."""
 
 SHOWN_SHARE = 0.95
 """The share of a state's values that the colours cover; a few memory cells may grow far larger."""
+
+SNAPSHOTS = 8  # of a matrix, at evenly spaced steps, in two lines
 
 
 def label(experiment: Experiment) -> str:
@@ -42,7 +42,7 @@ def label(experiment: Experiment) -> str:
     return f"{experiment.cell}{layers} {words}"
 
 
-def how_ended(outcome: Outcome) -> str:
+def ending(outcome: Outcome) -> str:
     """How and when a trial ended, in words."""
     solved = "solved" if outcome.status == "solved" else "not solved"
     return f"{solved} after {outcome.steps:,} training sequences"
@@ -112,8 +112,9 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
             del gates[name]  # the simple net's only "gate" is its hidden units
     arrays = {name: _drawn_as(array) for name, array in {**states, **gates}.items()}
     in_units = {name: array for name, array in arrays.items() if array.ndim == 3}
-    reference = in_units.get("cell", next(iter(in_units.values()), None))
-    chosen = None if reference is None else _units_that_differ(reference)
+    no_units = np.zeros((2, 1, 0))
+    reference = in_units.get("cell", next(iter(in_units.values()), no_units))
+    chosen = _units_that_differ(reference)
     # From what is stored to what is shown.
     order = sorted(arrays, key=lambda name: (name in in_units, name == "hidden"))
     rows = []
@@ -121,29 +122,17 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
         all_units, units = arrays[name], arrays[name].shape[-1]
         if name not in in_units:
             own = np.arange(units)
-        elif chosen is not None and reference is not None and units == reference.shape[-1]:
+        elif units == reference.shape[-1]:
             own = chosen
         else:
             own = _units_that_differ(all_units)
         values = all_units[..., own]
-        is_sigmoid = name in gates and np.min(values) >= 0
-        shut_to_open = Normalize(0, max(1.0, np.max(values)))
-        words = (
-            f"{name} gate"
-            if is_sigmoid
-            else name.replace("cell", "cell state").replace("units", "activation")
-        )
-        norm = shut_to_open if is_sigmoid else around_0(values)
-        rows.append(
-            Row(
-                words,
-                values,
-                np.arange(units)[own],
-                units,
-                norm,
-                "viridis" if is_sigmoid else "RdBu_r",
-            )
-        )
+        if name in gates and np.min(values) >= 0:  # a sigmoid, from shut to open
+            words, norm, colors = f"{name} gate", Normalize(0, max(1.0, np.max(values))), "viridis"
+        else:
+            words = name.replace("cell", "cell state").replace("units", "activation")
+            norm, colors = around_0(values, SHOWN_SHARE), "RdBu_r"
+        rows.append(Row(words, values, own, units, norm, colors))
     return rows
 
 
@@ -152,44 +141,6 @@ def _drawn_as(array: np.ndarray) -> np.ndarray:
     if array.ndim > 3 and min(array.shape[-2:]) >= MATRIX_SIDE:
         return array.reshape(*array.shape[:2], -1, array.shape[-1])
     return array.reshape(*array.shape[:2], -1)  # blocks of cells side by side
-
-
-def title_of(experiment: Experiment, outcome: Outcome, rows: Sequence[Row]) -> str:
-    """Net, length, trial and how it ended, and whether only some units are shown."""
-    some = any(row.values.shape[-1] < row.units for row in rows)
-    return (
-        f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
-        f"{how_ended(outcome)}" + (f"; the {SHOWN_UNITS} units that differ most" if some else "")
-    )
-
-
-def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """What a net's outputs [..., O] mean by its objective: a letter, and how to compute it."""
-    named: dict[str, tuple[str, Callable[..., Any]]] = {
-        "cross_entropy": ("p", jax.nn.softmax),
-        "binary_cross_entropy": ("y", jax.nn.sigmoid),
-        "half_squared_error": ("y", jax.nn.sigmoid),
-    }
-    letter, squash = named.get(settled(experiment).objective or "", ("y", np.asarray))
-    return letter, lambda outputs: np.asarray(squash(outputs))
-
-
-def _units_that_differ(values: np.ndarray) -> np.ndarray:
-    """All units; or, if there are too many to tell apart in a picture, those that differ most; in
-    order.
-
-    ``values`` [2, T, units] of the two sequences.
-    """
-    if values.shape[-1] <= 2 * SHOWN_UNITS:
-        return np.arange(values.shape[-1])
-    difference = np.abs(values[1] - values[0]).mean(axis=0)
-    return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
-
-
-def around_0(values: np.ndarray) -> Normalize:
-    """Colours that are white at 0."""
-    most = float(np.max(np.abs(values))) or 1.0
-    return Normalize(-most, most)
 
 
 def ends_of(look: Look) -> list[int]:
@@ -210,26 +161,25 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     """One column per sequence, up to its last step that counts: inputs, states and gates, outputs.
 
     Outputs are shown as the objective sees them: as probabilities, or after a logistic squashing.
-    Targets are shown at the steps that count. If both sequences end at the same step and have most
-    of their inputs in common, a third column has the difference of the states and gates: what the
-    net remembers of the other inputs.
+    Targets are shown at the steps that count. If the inputs of the two sequences differ in one step
+    alone, a third column is the difference of states and gates, which all stems from this step.
     """
     ends, threshold = ends_of(look), settled(experiment).threshold
     assert threshold is not None
+    inputs = np.asarray(look.sequences.inputs)
+    apart = np.flatnonzero((inputs[0] != inputs[1]).reshape(inputs.shape[1], -1).any(axis=1))
+    has_difference = len(apart) == 1 and ends[0] == ends[1]
     # After its end a sequence repeats its last values, so that they do not change a scale.
-    held = [np.minimum(np.arange(look.sequences.inputs.shape[1]), end - 1) for end in ends]
+    held = [np.minimum(np.arange(inputs.shape[1]), end - 1) for end in ends]
     states, gates = (
         {name: _held(array, held) for name, array in arrays.items()}
         for arrays in (look.record.states, look.record.gates)
     )
     rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
-    rows = [row._replace(norm=_norm_of(row)) for row in rows]
     heights = [1.0, *(row.height for row in rows), 1.0]
     figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
     shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
-    inputs = np.asarray(look.sequences.inputs)
-    num_columns = 2 + (ends[0] == ends[1] and 2 * np.sum(inputs[0] == inputs[1]) > inputs[0].size)
-    grid = figure.subplots(len(rows) + 2, num_columns, height_ratios=heights, **shared)
+    grid = figure.subplots(len(rows) + 2, 2 + has_difference, height_ratios=heights, **shared)
     letter, squash = shown_as(experiment)
     outputs = squash(np.asarray(look.record.outputs))
     for axes, row in zip(grid[1:-1, 0], rows, strict=True):
@@ -249,36 +199,33 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         verdict = "right" if error <= threshold else "wrong"
         words = f"sequence of {end} steps: {verdict}, error {error:.2f}"
         grid[0, k].set_title(words + _answer(outputs[k, end - 1], sequence, end, letter))
-        _label_steps(grid[-1, k], end)
-    if num_columns > 2:
+        _number_steps(grid[-1, k], end)
+    if has_difference:
+        words = f"difference, right minus left:\nmemory of the input at t = {apart[0]}"
+        grid[0, 2].text(0.5, 0.02, words, ha="center", size="large", transform=grid[0, 2].transAxes)
+        grid[0, 2].set_axis_off()
+        grid[-1, 2].set_axis_off()
         for axes, row in zip(grid[1:-1, 2], rows, strict=True):
-            difference = row.values[1, : ends[0]] - row.values[0, : ends[0]]
+            difference = (row.values[1] - row.values[0])[: ends[0]]
             between = row._replace(norm=around_0(difference), colors="PuOr_r")
             figure.colorbar(between.draw(axes, difference), ax=axes, pad=0.02)
-        grid[1, 2].set_title("difference, second minus first")
-        if rows[-1].values.ndim == 3:  # snapshots of a matrix have steps of their own
-            grid[-2, 2].tick_params(labelbottom=True)
-            _label_steps(grid[-2, 2], ends[0])
-        for axes in (grid[0, 2], grid[-1, 2]):
-            axes.set_axis_off()
+        _number_steps(grid[-2, 2], ends[0])
+        grid[-2, 2].tick_params(labelbottom=True)
     grid[0, 0].set_ylabel("input\nsymbol" if inputs.ndim == 2 else "input")
     grid[-1, 0].set_ylabel("output\n(\N{WHITE CIRCLE} target)")
-    figure.suptitle(title_of(experiment, outcome, rows))
+    title = f"{label(experiment)}, length {experiment.length}, trial {outcome.trial}, "
+    title += ending(outcome)
+    if any(row.values.shape[-1] < row.units for row in rows):
+        title += f"; the {SHOWN_UNITS} units that differ most"
+    figure.suptitle(title)
     return figure
 
 
-def _label_steps(axes: Axes, end: int) -> None:
+def _number_steps(axes: Axes, end: int) -> None:
+    """The axis of time of a column of ``end`` steps."""
     axes.set_xlabel("step t")
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.set_xlim(-0.5, end - 0.5)
-
-
-def _norm_of(row: Row) -> Normalize:
-    """A colour scale. If colours go both ways from 0, a few large values do not set it."""
-    if row.norm.vmin == 0:
-        return row.norm
-    most = float(np.quantile(np.abs(row.values), SHOWN_SHARE)) or 1.0
-    return Normalize(-most, most)
 
 
 def _held(array: Any, held: list[np.ndarray]) -> Any:
@@ -312,24 +259,49 @@ def _draw_outputs(
     else:
         axes.plot(own[:, 0], "-", color="#1b6ca8", lw=1)
     if targets.ndim == 1 or outputs.shape[-1] == 1:
-        mark: dict[str, Any] = {
-            "mfc": "none",
-            "mec": "#d95f02",
-            "ms": 6,
-            "mew": 1.5,
-            "clip_on": False,
-        }
-        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, **mark)
+        mark: dict[str, Any] = {"mfc": "none", "mec": "#d95f02", "ms": 6, "mew": 1.5}
+        axes.plot(steps, targets.reshape(len(steps)), "o", zorder=3, clip_on=False, **mark)
     return image
 
 
 def _answer(output: np.ndarray, sequence: Any, end: int, letter: str) -> str:
-    """The target and the output [O] at the last step that counts."""
+    """The target and the output [O] at the last step, where that is the only one that counts."""
+    if sequence.mask is None or sequence.mask.sum() > 1:
+        return ""
     target = sequence.targets[end - 1]
     if target.ndim == 0:
         return f"\ntarget {target}, {letter}({target}) at the last step: {output[target]:.2f}"
     numbers = (" ".join(f"{one:.2f}" for one in array) for array in (target, output))
     return "\ntarget {}, output at the last step: {}".format(*numbers)
+
+
+def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """What a net's outputs [..., O] mean by its objective: a letter, and how to compute it."""
+    named: dict[str, tuple[str, Callable[..., Any]]] = {
+        "cross_entropy": ("p", jax.nn.softmax),
+        "binary_cross_entropy": ("y", jax.nn.sigmoid),
+        "half_squared_error": ("y", jax.nn.sigmoid),
+    }
+    letter, squash = named.get(settled(experiment).objective or "", ("y", np.asarray))
+    return letter, lambda outputs: np.asarray(squash(outputs))
+
+
+def _units_that_differ(values: np.ndarray) -> np.ndarray:
+    """All units; or, if there are too many to tell apart in a picture, those that differ most; in
+    order.
+
+    ``values`` [2, T, units] of the two sequences.
+    """
+    if values.shape[-1] <= 2 * SHOWN_UNITS:
+        return np.arange(values.shape[-1])
+    difference = np.abs(values[1] - values[0]).mean(axis=0)
+    return np.sort(np.argsort(-difference, kind="stable")[:SHOWN_UNITS])
+
+
+def around_0(values: np.ndarray, share: float = 1.0) -> Normalize:
+    """Colours that are white at 0 and cover this ``share`` of the values."""
+    most = float(np.quantile(np.abs(values), share)) or 1.0
+    return Normalize(-most, most)
 
 
 def draw_gradient_norms(reaches: Mapping[str, Sequence[np.ndarray]]) -> Figure:
@@ -358,8 +330,8 @@ def draw_gradient_norms(reaches: Mapping[str, Sequence[np.ndarray]]) -> Figure:
         yscale="log",
         xlabel="step t, counted back from the last one that counts",
         ylabel="gradient norm, relative to the last step's",
-        title="How strongly the loss at the last step that counts depends on the state before "
-        "step t:\n|d loss / d state(t)|, mean of both sequences",
+        title="How strongly the last step that counts depends on the state before step t:\n"
+        "|d its loss / d state(t)|, mean of both sequences",
     )
     # Over hundreds of steps the halved line would leave no room for others.
     axes.set_ylim(bottom=least / 2)

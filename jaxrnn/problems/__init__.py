@@ -25,6 +25,7 @@ from jaxrnn.problems import (
     temporal_order,
     two_sequence,
 )
+from jaxrnn.problems.claim import PREFIX
 from jaxrnn.problems.notebook import BETTER, NOTEBOOK
 from jaxrnn.problems.paper_1997 import PAPER
 from jaxrnn.problems.suite import Published, Source, Suite
@@ -32,6 +33,7 @@ from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
     "BETTER",
+    "GROUPS",
     "LEFT_TO_TASK",
     "NOTEBOOK",
     "PAPER",
@@ -77,6 +79,12 @@ SUITES: dict[str, Suite] = {
     for suite in family.SUITES
 }
 
+GROUPS: dict[str, tuple[Suite, ...]] = {
+    "1997": tuple(suite for suite in SUITES.values() if suite.source is PAPER),
+    "claims": claims.SUITES,
+    **{f"{PREFIX}{claim.name}": claim.suites for claim in claims.CLAIMS.values()},
+}
+"""Suites that one name stands for: a paper's, all claims', a claim's."""
 
 LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size")
 """The settings that an experiment may leave to its task."""

@@ -55,9 +55,7 @@ BETTER = Suite(
     ),
     cells=("lstm",),
     lengths=(*NOTEBOOK.lengths, 200, 500, 1000),
-    source=Source(
-        "found by `jaxrnn grid`; the notebook's last words, 'better LSTM implementation'"
-    ),
+    source=Source("found by a grid; the notebook's last words, 'better LSTM implementation'"),
 )
 
 SUITES = (NOTEBOOK, BETTER)

@@ -106,7 +106,7 @@ def read_weights(path: Path, arrays: bool = True) -> Weights:
     try:
         experiment, _ = experiment_in(read)
     except InputError as fault:
-        raise corrupt(path, _LOST, fault.sentence) from None
+        raise corrupt(path, _LOST, str(fault)) from None
     params = {name: array for name, array in read.items() if name not in (EXPERIMENT, _TRIALS)}
     return Weights(experiment, tuple(read[_TRIALS].tolist()), params)
 

@@ -116,7 +116,7 @@ def read_arrays(
                     raise InputError(f"{name} is missing")
             return {name: file[name] for name in (file.files if rest else needed)}
     except InputError as fault:
-        raise corrupt(path, advice, fault.sentence) from None
+        raise corrupt(path, advice, str(fault)) from None
     except OSError as error:
         # NumPy's, of what is in the file, or a place before the file's beginning.
         if error.strerror is None or error.errno == errno.EINVAL:
