@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.nets.base import Cell, Mask, Params, State, run, unroll_together
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.initializers import Initializer, uniform_by
 from jaxrnn.nets.products import product
 
 
@@ -54,11 +54,10 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
 
     def init(key: jax.Array, initializer: Initializer) -> ConvolvedParams:
         embedding_key, kernel_key, bias_key, cell_key = jax.random.split(key, 4)
-        limit, shape = width**-0.5, (width, num_channels)
         return ConvolvedParams(
             initializer.weights(embedding_key, 1, num_inputs, num_channels),
-            jax.random.uniform(kernel_key, shape, minval=-limit, maxval=limit),
-            jax.random.uniform(bias_key, (num_channels,), minval=-limit, maxval=limit),
+            uniform_by(kernel_key, width, width, num_channels),
+            uniform_by(bias_key, width, num_channels),
             cell.init(cell_key, initializer),
         )
 
@@ -187,12 +186,6 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
             xs = unroll_together(cell, layer, xs)
         return xs
 
-    # A whole layer at a time lets each layer take its cell's own fast path.
-    have_shared = all(cell.shared is not None for cell in cells)
-
-    all_fast = all(cell.unroll is not None for cell in cells)
-    gates = tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates))
-
     def factors(params: Params) -> Params:
         return tuple(
             cell.rate_factors(layer) if cell.rate_factors else jax.tree.map(lambda _: 1.0, layer)
@@ -205,20 +198,17 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
             for cell, layer in zip(cells, params, strict=True)
         )
 
-    have_factors = any(cell.rate_factors is not None for cell in cells)
-    have_projections = any(cell.project is not None for cell in cells)
-    have_together = all(cell.together is not None for cell in cells)
-    together = all_together if have_together else None
+    # A whole layer at a time lets each layer take its cell's own fast path.
     return Cell(
         init,
         initial_state,
         step,
-        fast if all_fast else None,
-        gates,
-        together=together,
-        shared=partial(fast, shared=True) if have_shared else None,
-        rate_factors=factors if have_factors else None,
-        project=projected if have_projections else None,
+        fast if all(cell.unroll for cell in cells) else None,
+        tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates)),
+        together=all_together if all(cell.together for cell in cells) else None,
+        shared=partial(fast, shared=True) if all(cell.shared for cell in cells) else None,
+        rate_factors=factors if any(cell.rate_factors for cell in cells) else None,
+        project=projected if any(cell.project for cell in cells) else None,
     )
 
 

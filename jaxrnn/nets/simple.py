@@ -1,5 +1,6 @@
 """The nets without gates. Letters as in :mod:`jaxrnn.nets.lstm`."""
 
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -9,11 +10,19 @@ from jaxrnn.errors import InputError
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import tanh
 from jaxrnn.nets.gated import GatedParams, gated
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer, require_initializer, uniform_by
 from jaxrnn.nets.linear import rectified_recurrence
 from jaxrnn.nets.products import join, vector_product
 from jaxrnn.nets.recurrent import recurrent, sums
 from jaxrnn.options import NotNegative, Numbers, Positive, checked
+
+_of_candidates = partial(
+    gated,
+    gates=("candidate",),
+    update=lambda own, h, candidate: candidate,
+    initial_state=jnp.zeros,
+    hidden=lambda h: h,
+)
 
 
 def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
@@ -23,13 +32,9 @@ def simple_rnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     Source: the notebook's ``simple_RNN``; Elman 1990.
     """
-    return gated(
+    return _of_candidates(
         (num_inputs, hidden_size, num_outputs),
-        gates=("candidate",),
         activate=lambda own, h, a: [tanh(a)],
-        update=lambda own, h, candidate: candidate,
-        initial_state=jnp.zeros,
-        hidden=lambda h: h,
         slope=lambda candidate: 1 - candidate * candidate,
     )
 
@@ -43,13 +48,9 @@ def irnn(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
 
     Source: Le, Jaitly & Hinton 2015, sections 2 and 4.
     """
-    cell = gated(
+    cell = _of_candidates(
         (num_inputs, hidden_size, num_outputs),
-        gates=("candidate",),
         activate=lambda own, h, a: [jax.nn.relu(a)],
-        update=lambda own, h, candidate: candidate,
-        initial_state=jnp.zeros,
-        hidden=lambda h: h,
         slope=lambda candidate: (candidate > 0).astype(candidate.dtype),
     )
 
@@ -199,11 +200,11 @@ def co_rnn(
         bias_key, output_bias_key = jax.random.split(bias_key)
         inner, outer = num_inputs + 2 * hidden_size, hidden_size
         return OscillatorParams(
-            _uniform(input_key, inner, num_inputs, hidden_size),
-            _uniform(recurrent_key, inner, 2 * hidden_size, hidden_size),
-            _uniform(bias_key, inner, hidden_size),
-            _uniform(output_key, outer, hidden_size, num_outputs),
-            _uniform(output_bias_key, outer, num_outputs),
+            uniform_by(input_key, inner, num_inputs, hidden_size),
+            uniform_by(recurrent_key, inner, 2 * hidden_size, hidden_size),
+            uniform_by(bias_key, inner, hidden_size),
+            uniform_by(output_key, outer, hidden_size, num_outputs),
+            uniform_by(output_bias_key, outer, num_outputs),
         )
 
     def initial_state(params: OscillatorParams) -> OscillatorState:
@@ -220,11 +221,6 @@ def co_rnn(
         return OscillatorState(y, z), y
 
     return recurrent(init, initial_state, sums, advance)
-
-
-def _uniform(key: jax.Array, fan_in: int, *shape: int) -> jax.Array:
-    limit = fan_in**-0.5
-    return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
 CELLS = (simple_rnn, irnn, ind_rnn, co_rnn)
