@@ -73,6 +73,7 @@ def recurrent(
 
         return lax.scan(one, state, (projected, mask), unroll=at_once)
 
+    of_batches = partial(_of_batches, initial_state, project, advance_shared, scan_together)
     scan = scan or plain
     masked = scan if "mask" in signature(scan).parameters else plain
 
@@ -83,9 +84,7 @@ def recurrent(
             return dict(zip(gates, look(prepare(params), state, project(params, x)), strict=True))
 
     def with_outputs(readout: Readout, readout_shared: Readout) -> Cell:
-        shared, together = _of_batches(
-            initial_state, project, advance_shared, scan_together, readout, readout_shared
-        )
+        shared, together = of_batches(readout, readout_shared)
 
         def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
             projected = project(params, x)
