@@ -22,7 +22,7 @@ from jax import lax
 from timing import chunks_of, machine, use_one_core
 
 from jaxrnn import Experiment
-from jaxrnn.nets import recurrences
+from jaxrnn.nets import linear as recurrences
 from jaxrnn.training import parts
 
 REPEATS = 25  # short ones, so that some are not disturbed on a busy machine

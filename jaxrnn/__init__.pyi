@@ -15,7 +15,6 @@ from jaxrnn.nets.adapters import (
     from_linen as from_linen,
     from_nnx as from_nnx,
 )
-from jaxrnn.nets.convolution import convolved as convolved
 from jaxrnn.nets.delta import (
     delta_net as delta_net,
     delta_product as delta_product,
@@ -24,6 +23,7 @@ from jaxrnn.nets.delta import (
 from jaxrnn.nets.gated import gated as gated
 from jaxrnn.nets.gru import gru as gru, janet as janet, mgu as mgu, ugrnn as ugrnn
 from jaxrnn.nets.initializers import notebook_xavier as notebook_xavier, xavier as xavier
+from jaxrnn.nets.layers import convolved as convolved
 from jaxrnn.nets.linear import lru as lru, min_gru as min_gru, min_lstm as min_lstm
 from jaxrnn.nets.lstm import (
     lstm as lstm,
@@ -33,14 +33,18 @@ from jaxrnn.nets.lstm import (
     lstm_peephole as lstm_peephole,
 )
 from jaxrnn.nets.orthogonal import exp_rnn as exp_rnn, sco_rnn as sco_rnn
-from jaxrnn.nets.oscillators import co_rnn as co_rnn
 from jaxrnn.nets.paper_1997 import (
     memory_blocks as memory_blocks,
     one_cell as one_cell,
     self_recurrent as self_recurrent,
 )
 from jaxrnn.nets.selective import rwkv as rwkv, s6 as s6
-from jaxrnn.nets.simple import ind_rnn as ind_rnn, irnn as irnn, simple_rnn as simple_rnn
+from jaxrnn.nets.simple import (
+    co_rnn as co_rnn,
+    ind_rnn as ind_rnn,
+    irnn as irnn,
+    simple_rnn as simple_rnn,
+)
 from jaxrnn.nets.xlstm import mlstm as mlstm, slstm as slstm
 from jaxrnn.outcome import Outcome as Outcome
 from jaxrnn.problems import (

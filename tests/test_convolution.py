@@ -11,7 +11,7 @@ from helpers import FLOAT64, assert_trees_close, random_params, random_symbols, 
 
 from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
 from jaxrnn.nets.base import unroll_together
-from jaxrnn.nets.convolution import convolved
+from jaxrnn.nets.layers import convolved
 from jaxrnn.nets.orthogonal import OrthogonalParams
 from jaxrnn.training.parts import cell_of
 

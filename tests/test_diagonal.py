@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from jaxrnn import xavier
 from jaxrnn.nets.base import unroll
-from jaxrnn.nets.recurrences import Complex, linear_recurrence
+from jaxrnn.nets.linear import Complex, linear_recurrence
 
 I, H, O, T = 4, 3, 2, 9  # noqa: E741
 over_kinds = pytest.mark.parametrize("kind", ["min_lstm", "lru"])

@@ -13,7 +13,7 @@ from helpers import of_trial, random_params, settings_of_one
 from jaxrnn import CELLS, Experiment, InputError, unroll, xavier
 from jaxrnn.nets.initializers import chrono
 from jaxrnn.nets.orthogonal import _exponential, _inverse
-from jaxrnn.nets.oscillators import OscillatorState
+from jaxrnn.nets.simple import OscillatorState
 from jaxrnn.training.trial import build
 
 KEY, I, O = jax.random.key(0), 5, 3  # noqa: E741

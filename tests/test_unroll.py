@@ -17,8 +17,8 @@ from jaxrnn import CELLS, InputError, gru, lstm, stack, unroll, xavier
 from jaxrnn.machine import compiler_options
 from jaxrnn.nets import base
 from jaxrnn.nets.base import Cell, _share_weights
-from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.gru import _gru_advance, _gru_gates, _gru_update
+from jaxrnn.nets.layers import convolved
 from jaxrnn.nets.lstm import LSTMState, _lstm_advance, _lstm_update, sigmoids_and_tanh
 
 STEPS, SIZE = 9, 3

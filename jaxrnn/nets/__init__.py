@@ -14,14 +14,14 @@ from jaxrnn.nets import (
     linear,
     lstm,
     orthogonal,
-    oscillators,
     paper_1997,
     selective,
     simple,
     xlstm,
 )
-from jaxrnn.nets.base import Cell, stack, unroll
+from jaxrnn.nets.base import Cell, unroll
 from jaxrnn.nets.initializers import INITIALIZERS, Initializer, xavier
+from jaxrnn.nets.layers import stack
 
 __all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "stack", "unroll", "xavier"]
 
@@ -30,7 +30,6 @@ _FAMILIES = (
     lstm,
     gru,
     xlstm,
-    oscillators,
     linear,
     selective,
     delta,

@@ -15,11 +15,8 @@ weights have only that precision). If their cell draws a first state at random, 
 every trial. Their libraries are imported only when an adapter is called. The adapters work with
 jax's strict rules for promotion of types and ranks.
 
-A cell in this form is only a step, scanned plainly. On one core an update of ten trials takes
-1.9 to 3.4 times as long with their LSTMs as with :func:`jaxrnn.lstm` at T = 10, and 2.6 to 5.9
-times at T = 100; ours without its fast path takes 1.4 and 2.2 times as long (``python
-benchmarks/adapters.py``, AMD EPYC, jax 0.10.2, flax 0.12.8, equinox 0.13.8, Python 3.11.7,
-2026-11-25; the table is in benchmarks/results). Outcomes follow from the trial's key. But unlike
+A cell in this form is only a step, scanned plainly: what that costs is in benchmarks/results, by
+``python benchmarks/adapters.py``. Outcomes follow from the trial's key. But unlike
 those of our own cells, they may change in the last bits with the number of lanes and devices.
 """
 

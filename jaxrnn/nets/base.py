@@ -17,7 +17,6 @@ from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.machine import all_devices
-from jaxrnn.nets.checks import checked_inputs, checked_mask, checked_state
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
@@ -229,117 +228,6 @@ def unroll_together(
     return jax.vmap(one)(xs)
 
 
-def stack(*cells: Cell, hidden: bool = False) -> Cell:
-    """Put cells on top of each other.
-
-    The first layer sees x. By default the input of every other one is the OUTPUT y [O] (the logits)
-    of the layer below, so each cell above has the O of the one below as its I. With ``hidden`` the
-    input is the hidden units of the layer below, as in papers. Then only the last cell has an
-    output layer, and the cells below it are built with 0 outputs. Parameters and state are tuples,
-    with one entry per layer. A single cell is returned unchanged.
-
-    Raises InputError for anything that is not a cell, if there is no cell, and with ``hidden`` for
-    a cell whose hidden units are not one array.
-
-    Source: the notebook's ``multi_layer_RNN``; with ``hidden`` Graves 2013, equations 1 to 3,
-    without its connections that skip layers.
-    """
-    for cell in cells or (None,):
-        if not isinstance(cell, Cell):
-            raise InputError(f"stack takes cells, such as lstm(10, 20, 10), not {shown(cell)}")
-    if len(cells) == 1:
-        return cells[0]
-    if hidden:
-        cells = (*map(_passing_on_hidden, cells[:-1]), cells[-1])
-
-    def init(key: jax.Array, initializer: Initializer) -> Params:
-        keys = jax.random.split(key, len(cells))
-        return tuple(cell.init(k, initializer) for cell, k in zip(cells, keys, strict=True))
-
-    def initial_state(params: Params) -> State:
-        layers = zip(cells, params, strict=True)
-        return tuple(cell.initial_state(layer) for cell, layer in layers)
-
-    def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        new_state = []
-        for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            layer_state, x = cell.step(layer, layer_state, x)
-            new_state.append(layer_state)
-        return tuple(new_state), x
-
-    def fast(
-        params: Params,
-        state: State,
-        xs: jax.Array,
-        steps_at_once: int = 1,
-        mask: Mask = None,
-        shared: bool = False,
-    ) -> tuple[State, jax.Array]:
-        new_state = []
-        for cell, layer, layer_state in zip(cells, params, state, strict=True):
-            own = cell.shared if shared else cell.unroll
-            layer_state, xs = run(
-                cell, layer, xs, layer_state, own=own, mask=mask, steps_at_once=steps_at_once
-            )
-            new_state.append(layer_state)
-        return tuple(new_state), xs
-
-    def all_together(params: Params, xs: jax.Array) -> jax.Array:
-        for cell, layer in zip(cells, params, strict=True):
-            xs = unroll_together(cell, layer, xs)
-        return xs
-
-    # A whole layer at a time lets each layer take its cell's own fast path.
-    have_shared = all(cell.shared is not None for cell in cells)
-
-    all_fast = all(cell.unroll is not None for cell in cells)
-    gates = tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates))
-
-    def factors(params: Params) -> Params:
-        return tuple(
-            cell.rate_factors(layer) if cell.rate_factors else jax.tree.map(lambda _: 1.0, layer)
-            for cell, layer in zip(cells, params, strict=True)
-        )
-
-    def projected(params: Params) -> Params:
-        return tuple(
-            cell.project(layer) if cell.project else layer
-            for cell, layer in zip(cells, params, strict=True)
-        )
-
-    have_factors = any(cell.rate_factors is not None for cell in cells)
-    have_projections = any(cell.project is not None for cell in cells)
-    have_together = all(cell.together is not None for cell in cells)
-    together = all_together if have_together else None
-    return Cell(
-        init,
-        initial_state,
-        step,
-        fast if all_fast else None,
-        gates,
-        together=together,
-        shared=partial(fast, shared=True) if have_shared else None,
-        rate_factors=factors if have_factors else None,
-        project=projected if have_projections else None,
-    )
-
-
-def _passing_on_hidden(cell: Cell) -> Cell:
-    """The cell with its hidden units as its outputs."""
-    if cell.hidden is None:
-        raise InputError(
-            "stack can pass on the hidden units of cells that recurrent builds, real numbers [H]: "
-            "this cell has none"
-        )
-    of_hidden = cell.hidden
-    return cell._replace(
-        step=of_hidden.step,
-        unroll=of_hidden.unroll,
-        together=of_hidden.together,
-        shared=of_hidden.shared,
-    )
-
-
 def without_outputs(params: Params) -> Params:
     """The parameters, changed so that no output sees the hidden units: most cells need this before
     they join."""
@@ -366,3 +254,83 @@ def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
         unroll=plain,
         activations=activations and (lambda p, state, x: activations(p, state, vectors(x))),
     )
+
+
+# Checks of what unroll is given: each fault is one sentence
+
+
+def checked_inputs(xs: ArrayLike) -> jax.Array:
+    """One sequence, vectors [T, I] or symbols [T]; InputError for anything else."""
+    xs = jnp.asarray(xs)
+    symbols = jnp.issubdtype(xs.dtype, jnp.integer)
+    if not symbols and not jnp.issubdtype(xs.dtype, jnp.floating):
+        raise InputError(f"xs are {described(xs)}: they have to be real numbers or symbols")
+    if xs.ndim > (1 if symbols else 2):
+        raise InputError(
+            f"xs are {described(xs)}, but unroll takes one sequence, real vectors [T, I] or "
+            "symbols [T]: for a batch take jax.vmap(lambda xs: unroll(cell, params, xs))(batch)"
+        )
+    if xs.ndim < (1 if symbols else 2):
+        raise InputError(f"xs are {described(xs)}: they have to be vectors [T, I] or symbols [T]")
+    return xs
+
+
+def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
+    """The state before the first step; InputError where a step cannot go on from it."""
+    try:
+        first = jax.eval_shape(cell.initial_state, params)
+    except Exception as error:
+        raise InputError(
+            f"params are {described(params)}, from which the cell cannot make its first state: "
+            "take those of its init, or like them"
+        ) from error
+    if state is None:
+        state = cell.initial_state(params)
+    elif described(state) != described(first):
+        raise InputError(f"state is {described(state)}: the cell's is {described(first)}")
+    x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
+    try:
+        after, _ = jax.eval_shape(cell.step, params, state, x)
+    except InputError:
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"a step of the cell fails with inputs {described(x)} and params "
+            f"{described(params)}: {what}"
+        ) from error
+    if described(after) != described(first):
+        raise InputError(
+            f"a step makes the state {described(after)} of {described(first)}: give params, "
+            f"state and xs ({described(x)}) one type"
+        )
+    return state
+
+
+def checked_mask(mask: ArrayLike, num_steps: int) -> jax.Array:
+    """The mask; InputError for one that is not bool [T]."""
+    mask = jnp.asarray(mask)
+    if mask.shape != (num_steps,) or mask.dtype != bool:
+        raise InputError(
+            f"mask is {described(mask)}: it has to be bool[{num_steps}], one for each time step"
+        )
+    return mask
+
+
+def described(tree: Any) -> str:
+    """The types and shapes of arrays: "float32[20]", or "LSTMState(hidden=float32[20], ...)"."""
+
+    def one(leaf: Any) -> str:
+        shape = ", ".join(map(str, jnp.shape(leaf)))
+        return f"{jnp.result_type(leaf)}[{shape}]"
+
+    if hasattr(tree, "shape"):
+        return one(tree)
+    if names := getattr(tree, "_fields", ()):
+        parts = (f"{name}={described(getattr(tree, name))}" for name in names)
+        return f"{type(tree).__name__}({', '.join(parts)})"
+    if isinstance(tree, tuple | list):
+        return f"({', '.join(map(described, tree))})"
+    if isinstance(tree, dict):
+        return f"{{{', '.join(f'{name}: {described(part)}' for name, part in tree.items())}}}"
+    return shown(tree)

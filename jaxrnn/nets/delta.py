@@ -154,21 +154,20 @@ def _delta(sizes: tuple[int, int, int], num_updates: int, negative: bool, decays
     def look(params: DeltaParams, S: jax.Array, at: DeltaInputs) -> tuple[jax.Array, ...]:
         return at.betas, *((jnp.exp(at.log_decay)[None],) if decays else ())
 
-    def scan(params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int) -> Any:
-        return _by_chunks(S, of_all, at_once)
-
     return recurrent(
         init,
         initial_state,
         project,
         advance,
-        scan=scan if hidden_size >= chunks.FROM else None,
+        scan=_by_chunks if hidden_size >= chunks.FROM else None,
         gates=("input", "forget") if decays else ("input",),
         look=look,
     )
 
 
-def _by_chunks(S: jax.Array, of_all: DeltaInputs, at_once: int) -> tuple[jax.Array, jax.Array]:
+def _by_chunks(
+    params: DeltaParams, S: jax.Array, of_all: DeltaInputs, at_once: int
+) -> tuple[jax.Array, jax.Array]:
     """The last state, and h [T, H] of all steps.
 
     A chunk has C steps, each of n corrections. Correction i, counted from the first of the chunk,

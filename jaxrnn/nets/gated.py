@@ -24,6 +24,28 @@ class GatedParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
+def first_weights(
+    sizes: tuple[int, int, int],
+    gates: tuple[str, ...],
+    own: Callable[[int], Any] = lambda hidden_size: (),
+) -> Callable[[jax.Array, Initializer], GatedParams]:
+    """The ``init`` of a cell that has :class:`GatedParams`."""
+    num_inputs, hidden_size, num_outputs = sizes
+
+    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
+        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
+        return GatedParams(
+            initializer.weights(input_key, len(gates), num_inputs, hidden_size),
+            initializer.recurrent(recurrent_key, len(gates), hidden_size, hidden_size),
+            initializer.biases(bias_key, gates, hidden_size),
+            own(hidden_size),
+            initializer.weights(output_key, 1, hidden_size, num_outputs),
+            jnp.zeros(num_outputs),
+        )
+
+    return init
+
+
 def gated(
     sizes: tuple[int, int, int],
     gates: tuple[str, ...],
@@ -62,25 +84,13 @@ def gated(
     ``step``. Sequences that share the weights take another path under ``vmap``, a scan that JAX
     itself differentiates.
     """
-    num_inputs, hidden_size, num_outputs = sizes
     back: Callable[..., tuple[jax.Array, ...]] | None = pull_back
     if adds_up:  # otherwise there is no a(t) whose slope it could be
         back = slope and (lambda gates, _, d_gates: (d_gates * slope(gates),))
     equations = Equations(activate, update, hidden, adds_up, back, advance=advance)
 
-    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
-        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
-        return GatedParams(
-            initializer.weights(input_key, len(gates), num_inputs, hidden_size),
-            initializer.recurrent(recurrent_key, len(gates), hidden_size, hidden_size),
-            initializer.biases(bias_key, gates, hidden_size),
-            own(hidden_size),
-            initializer.weights(output_key, 1, hidden_size, num_outputs),
-            jnp.zeros(num_outputs),
-        )
-
     def first_state(params: GatedParams) -> State:
-        zeros = initial_state(hidden_size)
+        zeros = initial_state(sizes[1])
         return jax.tree.map(lambda leaf: leaf.astype(params.bias.dtype), zeros)
 
     def project(params: GatedParams, x: jax.Array) -> jax.Array:
@@ -124,7 +134,7 @@ def gated(
         return affine(h, params.output_weights, params.output_bias)
 
     return recurrent(
-        init,
+        first_weights(sizes, gates, own),
         first_state,
         project,
         advance_once,

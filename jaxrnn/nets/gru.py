@@ -12,8 +12,7 @@ import numpy as np
 
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import sigmoid, tanh
-from jaxrnn.nets.gated import GatedParams, gated
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.nets.gated import GatedParams, first_weights, gated
 from jaxrnn.nets.lstm import sigmoids_and_tanh, slope_of_sigmoids_and_tanh
 from jaxrnn.nets.products import split, vector_product
 from jaxrnn.nets.recurrent import recurrent, sums
@@ -156,17 +155,6 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     """
     gates = ("input", "candidate")
 
-    def init(key: jax.Array, initializer: Initializer) -> GatedParams:
-        input_key, recurrent_key, output_key, bias_key = jax.random.split(key, 4)
-        return GatedParams(
-            initializer.weights(input_key, 2, num_inputs, hidden_size),
-            initializer.recurrent(recurrent_key, 2, hidden_size, hidden_size),
-            initializer.biases(bias_key, gates, hidden_size),
-            (),
-            initializer.weights(output_key, 1, hidden_size, num_outputs),
-            jnp.zeros(num_outputs),
-        )
-
     def look(weights: Any, h: jax.Array, summed: jax.Array) -> tuple[jax.Array, jax.Array]:
         a_f, a_k = split(summed, 2)
         w_f, w_k = weights
@@ -179,7 +167,7 @@ def mgu(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
         return h, h
 
     return recurrent(
-        init,
+        first_weights((num_inputs, hidden_size, num_outputs), gates),
         lambda params: jnp.zeros_like(params.bias, shape=hidden_size),
         sums,
         advance,

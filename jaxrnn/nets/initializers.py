@@ -13,11 +13,8 @@ import jax.numpy as jnp
 from jaxrnn.errors import InputError, shown
 
 Matrix = Callable[[jax.Array, int, int, int], jax.Array]
-"""``matrix(key, num_gates, fan_in, fan_out) -> [fan_in, num_gates * fan_out]``: one weight matrix,
-or ``num_gates`` of one size side by side."""
 
 Biases = Callable[[jax.Array, tuple[str, ...], int], jax.Array]
-"""``biases(key, gates, hidden_size) -> [len(gates) * hidden_size]``, gate by gate as they lie."""
 
 
 def zero_biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
@@ -43,6 +40,12 @@ def require_initializer(value: Any) -> None:
     """Raise InputError for a value that is not an initializer, such as a builder."""
     if not isinstance(value, Initializer):
         raise InputError(f"init takes an initializer, as xavier() gives, not {shown(value)}")
+
+
+def uniform_by(key: jax.Array, fan_in: int, *shape: int) -> jax.Array:
+    """Weights [shape], uniform in +-1 / sqrt(fan_in)."""
+    limit = fan_in**-0.5
+    return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
 def _xavier(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:

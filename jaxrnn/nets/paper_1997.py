@@ -204,14 +204,7 @@ def memory_blocks(
         last = BlockState(s[-1], jnp.concatenate([y_in[-1], y_out[-1], y_c[-1]]))
         return last, y_c
 
-    return skeleton(
-        init,
-        initial_state,
-        _project,
-        advance,
-        _readout,
-        scan=scan,
-    )
+    return skeleton(init, initial_state, _project, advance, _readout, scan=scan)
 
 
 class OneCellParams(NamedTuple):

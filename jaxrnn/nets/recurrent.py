@@ -24,12 +24,15 @@ def outputs(params: Params, h: jax.Array, projected: Any) -> jax.Array:
     return add_bias(h @ params.output_weights, params.output_bias)
 
 
+Readout = Callable[[Params, Any, Any], jax.Array]
+
+
 def recurrent(
     init: Callable[[jax.Array, Initializer], Params],
     initial_state: Callable[[Params], State],
     project: Callable[[Params, jax.Array], Any],
     advance: Callable[[Any, State, Any], tuple[State, Any]],
-    readout: Callable[[Params, Any, Any], jax.Array] = outputs,
+    readout: Readout = outputs,
     *,
     scan: Callable[..., tuple[State, Any]] | None = None,
     scan_together: Callable[[Params, State, Any], Any] | None = None,
@@ -70,6 +73,7 @@ def recurrent(
 
         return lax.scan(one, state, (projected, mask), unroll=at_once)
 
+    of_batches = partial(_of_batches, initial_state, project, advance_shared, scan_together)
     scan = scan or plain
     masked = scan if "mask" in signature(scan).parameters else plain
 
@@ -79,9 +83,9 @@ def recurrent(
         def activations(params: Params, state: State, x: jax.Array) -> dict[str, jax.Array]:
             return dict(zip(gates, look(prepare(params), state, project(params, x)), strict=True))
 
-    Readout = Callable[[Params, Any, Any], jax.Array]
-
     def with_outputs(readout: Readout, readout_shared: Readout) -> Cell:
+        shared, together = of_batches(readout, readout_shared)
+
         def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
             projected = project(params, x)
             state, h = advance(prepare(params), state, projected)
@@ -95,31 +99,6 @@ def recurrent(
             last, hs = run(params, state, projected, steps_at_once)
             return last, readout(params, hs, projected)
 
-        def shared(
-            params: Params, state: State, xs: jax.Array, mask: Mask = None
-        ) -> tuple[State, jax.Array]:
-            # With the projection inside of the scan: to keep that of all time steps in memory
-            # takes longer than to compute it in many small products.
-            assert advance_shared is not None
-
-            def one(state: State, at: tuple[jax.Array, Any]) -> tuple[State, Any]:
-                after, h = advance_shared(params, state, project(params, at[0]))
-                return after_step(at[1], after, state), h
-
-            last, hs = lax.scan(one, state, (xs, mask))
-            return last, readout_shared(params, hs, None)
-
-        def together(params: Params, xs: jax.Array) -> jax.Array:
-            if scan_together is None:
-                return jax.vmap(lambda xs: shared(params, initial_state(params), xs)[1])(xs)
-            first = jax.tree.map(
-                lambda leaf: jnp.broadcast_to(leaf, (len(xs), *leaf.shape)), initial_state(params)
-            )
-            # Time first, as the scan has it.
-            projected = project(params, xs.swapaxes(0, 1))
-            hs = scan_together(params, first, projected)
-            return readout(params, hs, projected).swapaxes(0, 1)
-
         return Cell(
             checked_init,
             initial_state,
@@ -129,7 +108,7 @@ def recurrent(
             activations,
             before_joining,
             together=together if scan_together or advance_shared else None,
-            shared=shared if advance_shared is not None else None,
+            shared=shared if advance_shared else None,
         )
 
     def passed_on(params: Params, h: Any, projected: Any) -> Any:
@@ -138,3 +117,41 @@ def recurrent(
     # JAX's own derivative of a plain product sums over all sequences at once.
     cell = with_outputs(readout, outputs if advance_shared is not None else readout)
     return cell._replace(hidden=with_outputs(passed_on, passed_on))
+
+
+def _of_batches(
+    initial_state: Callable[[Params], State],
+    project: Callable[[Params, jax.Array], Any],
+    advance_shared: Callable[[Params, State, Any], tuple[State, Any]] | None,
+    scan_together: Callable[[Params, State, Any], Any] | None,
+    readout: Readout,
+    readout_shared: Readout,
+) -> tuple[Callable[..., tuple[State, jax.Array]], Callable[[Params, jax.Array], jax.Array]]:
+    """``shared`` and ``together`` of a :class:`Cell`, by the functions of :func:`recurrent`."""
+
+    def shared(
+        params: Params, state: State, xs: jax.Array, mask: Mask = None
+    ) -> tuple[State, jax.Array]:
+        # With the projection inside of the scan: to keep that of all time steps in memory takes
+        # longer than to compute it in many small products.
+        assert advance_shared is not None
+
+        def one(state: State, at: tuple[jax.Array, Any]) -> tuple[State, Any]:
+            after, h = advance_shared(params, state, project(params, at[0]))
+            return after_step(at[1], after, state), h
+
+        last, hs = lax.scan(one, state, (xs, mask))
+        return last, readout_shared(params, hs, None)
+
+    def together(params: Params, xs: jax.Array) -> jax.Array:
+        if scan_together is None:
+            return jax.vmap(lambda xs: shared(params, initial_state(params), xs)[1])(xs)
+        first = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (len(xs), *leaf.shape)), initial_state(params)
+        )
+        # Time first, as the scan has it.
+        projected = project(params, xs.swapaxes(0, 1))
+        hs = scan_together(params, first, projected)
+        return readout(params, hs, projected).swapaxes(0, 1)
+
+    return shared, together

@@ -10,7 +10,7 @@ from jax import lax
 
 from jaxrnn.nets.base import Cell
 from jaxrnn.nets.elementary import exp, sigmoid
-from jaxrnn.nets.initializers import Initializer, small_steps
+from jaxrnn.nets.initializers import Initializer, small_steps, uniform_by
 from jaxrnn.nets.products import add_bias, product
 from jaxrnn.nets.recurrent import recurrent
 from jaxrnn.options import Count, checked
@@ -72,15 +72,11 @@ def s6(
     def init(key: jax.Array, initializer: Initializer) -> SelectiveParams:
         keys = jax.random.split(key, 6)
 
-        def uniform(key: jax.Array, fan_in: int, fan_out: int) -> jax.Array:
-            limit = fan_in**-0.5
-            return jax.random.uniform(key, (fan_in, fan_out), minval=-limit, maxval=limit)
-
         numbers = jnp.arange(1.0, state_size + 1)
         return SelectiveParams(
             initializer.weights(keys[0], 1, num_inputs, hidden_size),
-            uniform(keys[1], hidden_size, rank + 2 * state_size),
-            uniform(keys[2], rank, hidden_size),
+            uniform_by(keys[1], hidden_size, hidden_size, rank + 2 * state_size),
+            uniform_by(keys[2], rank, rank, hidden_size),
             small_steps(keys[3], hidden_size)
             - initializer.biases(keys[4], ("update",), hidden_size),
             jnp.broadcast_to(jnp.log(numbers), (hidden_size, state_size)),

@@ -200,22 +200,19 @@ def mlstm(num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
     def look(params: MatrixParams, state: MatrixState, at: MatrixInputs) -> tuple[jax.Array, ...]:
         return *jnp.split(jnp.exp(at.logarithms), 2), at.output
 
-    def scan(params: MatrixParams, state: MatrixState, of_all: MatrixInputs, at_once: int) -> Any:
-        return _by_chunks(state, of_all, at_once)
-
     return recurrent(
         init,
         initial_state,
         project,
         advance,
-        scan=scan if hidden_size >= chunks.FROM else None,
+        scan=_by_chunks if hidden_size >= chunks.FROM else None,
         gates=("input", "forget", "output"),
         look=look,
     )
 
 
 def _by_chunks(
-    state: MatrixState, of_all: MatrixInputs, at_once: int
+    params: MatrixParams, state: MatrixState, of_all: MatrixInputs, at_once: int
 ) -> tuple[MatrixState, jax.Array]:
     """The last state of :func:`mlstm`, and h [T, H] of all steps.
 

@@ -54,8 +54,6 @@ def adding(length: int, *, shortest: Shortest = None) -> Task:
     >>> f"{float(sequence.targets[sequence.mask][0, 0]):.4f}"
     '0.1220'
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``.
-
     Raises InputError for a length below 11, where the last pair could be marked.
 
     The paper gives a least lag of ``length`` / 2. So the second marker stands at pair ``length`` /
@@ -136,9 +134,6 @@ def adding_halves(length: int, *, shortest: Shortest = None) -> Task:
     row, a tenth of the 1/6. Then fewer than a tenth of their errors are above 1/6. So the 100
     failures that are allowed decide nothing.
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Inputs are 0
-    behind its end, where nothing counts.
-
     Raises InputError for a length below 2.
 
     Differs from :func:`adding` in the values, which are not negative there; in the marker of the
@@ -160,11 +155,10 @@ def adding_halves(length: int, *, shortest: Shortest = None) -> Task:
         answer = jnp.sum(jnp.where(is_marked, values, 0.0))[None]
         return Sequence(inputs, *at_last_step(answer, end, length))
 
+    sizes = 2, 1, length
     return Task(
         draw,
-        num_inputs=2,
-        num_outputs=1,
-        num_steps=length,
+        *sizes,
         measure="squared_error",
         objective=REAL_TARGETS,
         solved=Solved(
@@ -208,11 +202,10 @@ def _marked(
         answer = target(values, is_marked)[None]
         return Sequence(inputs, *at_last_step(answer, num_steps, max_steps))
 
+    sizes = 2, 1, max_steps
     return Task(
         draw,
-        num_inputs=2,
-        num_outputs=1,
-        num_steps=max_steps,
+        *sizes,
         objective=REAL_TARGETS,
         solved=solved,
         guessing=(1 - has_one) * guessing[0] + has_one * guessing[1],

@@ -42,9 +42,6 @@ def copying(
     cross-entropy of M ln(K) / (T + 2 M), 0.173 for the paper's K = 8, M = 10, T = 100. It gets 1 /
     K of the symbols right, and all symbols of a sequence with probability K^-M.
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
-    there are blanks, which count nowhere.
-
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 
     Source: Arjovsky, Shah & Bengio 2016, section 5.1, after Hochreiter & Schmidhuber 1997; that no
@@ -94,9 +91,6 @@ def selective_copying(
 
     A net that remembers no symbol has to guess it. It has a mean cross-entropy of ln(K), gets 1 / K
     of the symbols right, and all symbols of a sequence with probability K^-M.
-
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
-    there is noise, which counts nowhere.
 
     Raises InputError for a length below 1, less than two symbols, and less than one to copy.
 

@@ -165,7 +165,7 @@ def very_long_lag(
 
     The number of steps is static, T = q + 134: a tail G above 131 is cut to 131, which happens to
     one sequence in 1.1 million (probability 0.9^132 = 9.1e-7, below 1e-6). Inputs and targets are
-    [T], 0 after e. With ``shortest`` the length of each sequence is drawn from there to ``length``.
+    [T], 0 after e.
 
     >>> sequence = very_long_lag(3, num_distractors=2).draw(jax.random.key(11))
     >>> last = int(sequence.mask.argmax())

@@ -90,11 +90,10 @@ def embedded_reber(length: int, seed: Annotated[int, Whole(0, 2**32)] = 0) -> Ta
         both = sequences(training), sequences(test)
         return jax.tree.map(lambda *parts: jnp.concatenate(parts), *both)
 
+    sizes = len(SYMBOLS), len(SYMBOLS), length - 1
     return Task(
         draw,
-        num_inputs=len(SYMBOLS),
-        num_outputs=len(SYMBOLS),
-        num_steps=length - 1,
+        *sizes,
         test_set=test_set,
         measure="ranking_error",
         solved=Solved(threshold=0.5, test_size=2 * SET_SIZE),
@@ -249,24 +248,17 @@ SUITES = (
         clipping="norm",
         clip=1.0,
     ),
-    as_written(
-        "1-3x2-0.2",
-        replace(_BASE, learning_rate=0.2, **_net(3, 2)),
-        {40: Published(14_060, 0.97)},
-    ),
-    as_written(
-        "1-3x2-0.1",
-        replace(_BASE, learning_rate=0.1, **_net(3, 2)),
-        {40: Published(21_730, 1.0)},
-    ),
-    as_written(
-        "1-4x1-0.5",
-        replace(_BASE, learning_rate=0.5, **_net(4, 1)),
-        {40: Published(9_500, 0.97)},
-    ),
-    as_written(
-        "1-4x1-0.1",
-        replace(_BASE, learning_rate=0.1, **_net(4, 1)),
-        {40: Published(39_740, 1.0)},
+    *(
+        as_written(
+            f"1-{number}x{size}-{rate}",
+            replace(_BASE, learning_rate=rate, **_net(number, size)),
+            {40: row},
+        )
+        for number, size, rate, row in (
+            (3, 2, 0.2, Published(14_060, 0.97)),
+            (3, 2, 0.1, Published(21_730, 1.0)),
+            (4, 1, 0.5, Published(9_500, 0.97)),
+            (4, 1, 0.1, Published(39_740, 1.0)),
+        )
     ),
 )

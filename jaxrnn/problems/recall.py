@@ -51,8 +51,7 @@ def associative_recall(
     (V/2 - D + 1)). This is what guessing means here. A net that remembers which values there were,
     but not their keys, reaches 1 / D!.
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
-    there are blanks, which count nowhere. The last step of an odd length is always a blank.
+    The last step of an odd length is always a blank.
 
     Raises InputError for a length below 4 D, no pairs, a vocabulary that is odd or has less than D
     keys, and a ``power`` that is not a positive number.
@@ -112,9 +111,6 @@ def induction(
     'c'
 
     A net that has forgotten the symbol guesses it: right with probability 1/V.
-
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Behind its end
-    the inputs are 0 and count nowhere.
 
     Raises InputError for a length below 3 and less than two symbols.
 

@@ -42,9 +42,6 @@ def parity(length: int, *, every_step: bool = False, shortest: Shortest = None) 
 
     A net that has forgotten the state before the last bit gets half of the sequences right.
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Inputs are 0
-    behind its end, where nothing counts.
-
     Raises InputError for a length below 2.
 
     The papers train at lengths from 3 to 40 and test at lengths from 40 to 256. This is ``length``
@@ -109,9 +106,6 @@ def group_words(
     A net that has forgotten the state before the last input has to guess it. It is right with
     probability 1 / n for n elements, since all are equally likely. With ``generators`` it says the
     most likely state after T-1 steps; its probability is computed.
-
-    With ``shortest`` the length of each sequence is drawn from there to ``length``. Inputs are 0
-    behind its end, where nothing counts.
 
     Raises InputError for a length below 2, an unknown group, and ``generators`` of a group that is
     not S3 or S5.

@@ -44,7 +44,11 @@ Measure = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Task(NamedTuple):
-    """A source of sequences of one static size; shorter ones are masked."""
+    """A source of sequences of one static size; shorter ones are masked.
+
+    With the option ``shortest`` of its builder the length of each sequence is drawn from there to
+    ``length``. Inputs behind its end are 0, those of copying blanks, and count nowhere.
+    """
 
     draw: Callable[[jax.Array], Sequence]  # one sequence from a key
     num_inputs: int  # I

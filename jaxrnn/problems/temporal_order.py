@@ -51,8 +51,6 @@ def temporal_order(length: int, *, shortest: Shortest = None) -> Task:
     >>> int(sequence.targets[sequence.mask][0])
     1
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``.
-
     Raises InputError for a length below 20, where t1 could be 1.
 
     The paper's ``length`` is 100; positions at other lengths are in proportion. It does not say
@@ -106,11 +104,10 @@ def _temporal_order(
         inputs = jnp.where(step < num_steps, inputs, 0)
         return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
 
+    sizes = len(SYMBOLS), num_classes, max_steps
     return Task(
         draw,
-        num_inputs=len(SYMBOLS),
-        num_outputs=num_classes,
-        num_steps=max_steps,
+        *sizes,
         solved=Solved(threshold=0.3, window=2000, mean_error=0.1),
         guessing=1 / num_classes,
     )

@@ -41,8 +41,6 @@ def two_sequence(length: int, num_informative: Count = 3, *, shortest: Shortest 
     >>> sequence.targets[:, 0].tolist()
     [0.0, 0.0, 0.0, 0.0]
 
-    With ``shortest`` the length of each sequence is drawn from there to ``length``.
-
     Raises InputError for less than one informative element, and for a length below N+1, where no
     noise follows them.
 
@@ -139,15 +137,8 @@ def _two_sequence(
         targets, mask = at_last_step(target, num_steps, max_steps)
         return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
 
-    return Task(
-        draw,
-        num_inputs=1,
-        num_outputs=1,
-        num_steps=max_steps,
-        objective=REAL_TARGETS,
-        solved=solved,
-        guessing=1 / 2,
-    )
+    sizes = 1, 1, max_steps
+    return Task(draw, *sizes, objective=REAL_TARGETS, solved=solved, guessing=1 / 2)
 
 
 _BASE = replace(

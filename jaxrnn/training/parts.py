@@ -17,8 +17,8 @@ from jaxrnn.experiment import Experiment, Options, flag_name
 from jaxrnn.names import build, called, check_options, find
 from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
-from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.initializers import zero_biases
+from jaxrnn.nets.layers import convolved
 from jaxrnn.outcome import SIZE_AT_LENGTHS
 from jaxrnn.problems import TASKS, Sequence, Task, settled, task_of
 from jaxrnn.problems.task import SHORTEST

@@ -1,13 +1,14 @@
-"""A short causal convolution in front of a cell."""
+"""Cells on top of each other, and a short causal convolution in front of a cell."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import whole_number
-from jaxrnn.nets.base import Cell, run, unroll_together
-from jaxrnn.nets.initializers import Initializer
+from jaxrnn.errors import InputError, shown, whole_number
+from jaxrnn.nets.base import Cell, Mask, Params, State, run, unroll_together
+from jaxrnn.nets.initializers import Initializer, uniform_by
 from jaxrnn.nets.products import product
 
 
@@ -53,11 +54,10 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
 
     def init(key: jax.Array, initializer: Initializer) -> ConvolvedParams:
         embedding_key, kernel_key, bias_key, cell_key = jax.random.split(key, 4)
-        limit, shape = width**-0.5, (width, num_channels)
         return ConvolvedParams(
             initializer.weights(embedding_key, 1, num_inputs, num_channels),
-            jax.random.uniform(kernel_key, shape, minval=-limit, maxval=limit),
-            jax.random.uniform(bias_key, (num_channels,), minval=-limit, maxval=limit),
+            uniform_by(kernel_key, width, width, num_channels),
+            uniform_by(bias_key, width, num_channels),
             cell.init(cell_key, initializer),
         )
 
@@ -123,4 +123,106 @@ def convolved(cell: Cell, num_inputs: int, num_channels: int, width: int = 4) ->
         shared if cell.shared else None,
         rate_factors if cell.rate_factors else None,
         of_cell(cell.project),
+    )
+
+
+def stack(*cells: Cell, hidden: bool = False) -> Cell:
+    """Put cells on top of each other.
+
+    The first layer sees x. By default the input of every other one is the OUTPUT y [O] (the logits)
+    of the layer below, so each cell above has the O of the one below as its I. With ``hidden`` the
+    input is the hidden units of the layer below, as in papers. Then only the last cell has an
+    output layer, and the cells below it are built with 0 outputs. Parameters and state are tuples,
+    with one entry per layer. A single cell is returned unchanged.
+
+    Raises InputError for anything that is not a cell, if there is no cell, and with ``hidden`` for
+    a cell whose hidden units are not one array.
+
+    Source: the notebook's ``multi_layer_RNN``; with ``hidden`` Graves 2013, equations 1 to 3,
+    without its connections that skip layers.
+    """
+    for cell in cells or (None,):
+        if not isinstance(cell, Cell):
+            raise InputError(f"stack takes cells, such as lstm(10, 20, 10), not {shown(cell)}")
+    if len(cells) == 1:
+        return cells[0]
+    if hidden:
+        cells = (*map(_passing_on_hidden, cells[:-1]), cells[-1])
+
+    def init(key: jax.Array, initializer: Initializer) -> Params:
+        keys = jax.random.split(key, len(cells))
+        return tuple(cell.init(k, initializer) for cell, k in zip(cells, keys, strict=True))
+
+    def initial_state(params: Params) -> State:
+        layers = zip(cells, params, strict=True)
+        return tuple(cell.initial_state(layer) for cell, layer in layers)
+
+    def step(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+        new_state = []
+        for cell, layer, layer_state in zip(cells, params, state, strict=True):
+            layer_state, x = cell.step(layer, layer_state, x)
+            new_state.append(layer_state)
+        return tuple(new_state), x
+
+    def fast(
+        params: Params,
+        state: State,
+        xs: jax.Array,
+        steps_at_once: int = 1,
+        mask: Mask = None,
+        shared: bool = False,
+    ) -> tuple[State, jax.Array]:
+        new_state = []
+        for cell, layer, layer_state in zip(cells, params, state, strict=True):
+            own = cell.shared if shared else cell.unroll
+            layer_state, xs = run(
+                cell, layer, xs, layer_state, own=own, mask=mask, steps_at_once=steps_at_once
+            )
+            new_state.append(layer_state)
+        return tuple(new_state), xs
+
+    def all_together(params: Params, xs: jax.Array) -> jax.Array:
+        for cell, layer in zip(cells, params, strict=True):
+            xs = unroll_together(cell, layer, xs)
+        return xs
+
+    def factors(params: Params) -> Params:
+        return tuple(
+            cell.rate_factors(layer) if cell.rate_factors else jax.tree.map(lambda _: 1.0, layer)
+            for cell, layer in zip(cells, params, strict=True)
+        )
+
+    def projected(params: Params) -> Params:
+        return tuple(
+            cell.project(layer) if cell.project else layer
+            for cell, layer in zip(cells, params, strict=True)
+        )
+
+    # A whole layer at a time lets each layer take its cell's own fast path.
+    return Cell(
+        init,
+        initial_state,
+        step,
+        fast if all(cell.unroll for cell in cells) else None,
+        tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates)),
+        together=all_together if all(cell.together for cell in cells) else None,
+        shared=partial(fast, shared=True) if all(cell.shared for cell in cells) else None,
+        rate_factors=factors if any(cell.rate_factors for cell in cells) else None,
+        project=projected if any(cell.project for cell in cells) else None,
+    )
+
+
+def _passing_on_hidden(cell: Cell) -> Cell:
+    """The cell with its hidden units as its outputs."""
+    if cell.hidden is None:
+        raise InputError(
+            "stack can pass on the hidden units of cells that recurrent builds, real numbers [H]: "
+            "this cell has none"
+        )
+    of_hidden = cell.hidden
+    return cell._replace(
+        step=of_hidden.step,
+        unroll=of_hidden.unroll,
+        together=of_hidden.together,
+        shared=of_hidden.shared,
     )
