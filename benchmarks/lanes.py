@@ -11,6 +11,7 @@ Occupancy: updates of trials over those that the lanes had time for.
 import tempfile
 import time
 from collections.abc import Callable
+from unittest import mock
 
 import jax
 import tyro
@@ -18,6 +19,7 @@ from timing import machine
 
 from jaxrnn import Experiment, run_trials
 from jaxrnn.machine import usable_cores
+from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.members import Tally
 
 BLOCK = 10
@@ -26,8 +28,16 @@ BLOCK = 10
 def occupancy_of(run: Callable[[Callable[[Tally], None]], object]) -> tuple[int, int]:
     """Updates of the trials of one call, and of its lanes."""
     tallies: list[Tally] = []
-    run(tallies.append)
-    return tallies[-1].trial_steps, tallies[-1].lane_steps
+    lane_steps = [0]
+
+    def counting(table: LaneTable, updates: int, most: int) -> None:
+        lane_steps[0] += updates * len(table.trial)
+        advance(table, updates, most)
+
+    advance = LaneTable.advance
+    with mock.patch.object(LaneTable, "advance", counting):
+        run(tallies.append)
+    return tallies[-1].trial_steps, lane_steps[0]
 
 
 def main(trials: int = 200, length: int = 8, repeats: int = 3) -> None:

@@ -84,12 +84,12 @@ from jaxrnn.trained import TrainedNets as TrainedNets, load_weights as load_weig
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
 from jaxrnn.training.optimizers import (
     OPTIMIZERS as OPTIMIZERS,
+    SCHEDULES as SCHEDULES,
     clipped_adam as clipped_adam,
     clipped_adamw as clipped_adamw,
     clipped_rmsprop as clipped_rmsprop,
     clipped_sgd as clipped_sgd,
 )
 from jaxrnn.training.runner import run_trials as run_trials
-from jaxrnn.training.schedules import SCHEDULES as SCHEDULES
 
 __version__: str

@@ -48,7 +48,20 @@ def find(table: Mapping[str, Any], kind: str, name: str) -> Any:
     """
     if not is_own(name):
         return look_up(table, kind, name, "file.py:name")
-    return _own(kind, name)
+    origin, _, attribute = name.rpartition(":")
+    module = _module(origin)
+    if not hasattr(module, attribute):
+        defined = (
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        )
+        choices = ", ".join(sorted(defined)) or "nothing"
+        raise InputError(f"{kind} {name}: {origin} has no {attribute!r}, it has {choices}")
+    found = getattr(module, attribute)
+    if not callable(found):
+        raise InputError(f"{kind} {name} is {shown(found)}: it has to be a function")
+    return found
 
 
 def own_names(experiments: Iterable[Experiment]) -> list[str]:
@@ -74,8 +87,8 @@ def digests(experiments: Iterable[Experiment]) -> dict[str, str]:
 
 def sources(experiments: Iterable[Experiment]) -> Sources:
     """The files of their :func:`own_names`, for another machine."""
-    origins = (_split(name)[0] for name in own_names(experiments))
-    return {origin: _read(origin) for origin in origins if _is_file(origin)}
+    origins = (name.rpartition(":")[0] for name in own_names(experiments))
+    return {origin: _read(origin) for origin in origins if origin.endswith(".py")}
 
 
 @contextmanager
@@ -152,34 +165,8 @@ def _in_words(error: BaseException) -> str:
     return what
 
 
-def _own(kind: str, name: str) -> Any:
-    origin, attribute = _split(name)
-    module = _module(origin)
-    if not hasattr(module, attribute):
-        defined = (
-            key
-            for key, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == module.__name__
-        )
-        choices = ", ".join(sorted(defined)) or "nothing"
-        raise InputError(f"{kind} {name}: {origin} has no {attribute!r}, it has {choices}")
-    found = getattr(module, attribute)
-    if not callable(found):
-        raise InputError(f"{kind} {name} is {shown(found)}: it has to be a function")
-    return found
-
-
-def _split(name: str) -> tuple[str, str]:
-    origin, _, attribute = name.rpartition(":")
-    return origin, attribute
-
-
-def _is_file(origin: str) -> bool:
-    return origin.endswith(".py")
-
-
 def _module(origin: str) -> ModuleType:
-    if _is_file(origin):
+    if origin.endswith(".py"):
         main = sys.modules["__main__"]
         if _carried.get() is None and _is_same(getattr(main, "__file__", None), origin):
             _own_files.add(str(main.__file__))
@@ -265,8 +252,8 @@ def _importing(origin: str, directory: Path) -> Iterator[None]:
 
 def _text(name: str) -> bytes:
     """The text of the code that a name is in."""
-    origin, attribute = _split(name)
-    if _is_file(origin):
+    origin, _, attribute = name.rpartition(":")
+    if origin.endswith(".py"):
         return _read(origin)
     module = _module(origin)
     try:

@@ -29,7 +29,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 import pytest  # noqa: E402
 
 from jaxrnn.training.compiling import CPU_OPTIONS  # noqa: E402
-from jaxrnn.training.programs import forget_programs  # noqa: E402
+from jaxrnn.training.engine import forget_programs  # noqa: E402
 
 _OF_USERS = CPU_OPTIONS | ({"xla_cpu_use_fusion_emitters": True} if _OLDER else {})
 CPU_OPTIONS[_LEVEL] = 0

@@ -28,8 +28,7 @@ from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, make_row, row_from
 from jaxrnn.training.compiling import CPU_OPTIONS
-from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.host_loop import Run
+from jaxrnn.training.engine import Chunk, lanes_of, make_program
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
@@ -248,20 +247,20 @@ class Memory:
 def narrow_at_once(patch: pytest.MonkeyPatch, narrows: bool = True) -> None:
     """Runs go on in fewer lanes as soon as half of them are idle, or never: in place of when it
     pays, which depends on the time that a compilation takes."""
-    narrower, compiles = LaneTable.narrower, Run._compile
+    narrower, compiles = LaneTable.narrower, Chunk.compile
 
     def narrower_at_once(
         table: LaneTable, round_up: Any, now: float, seconds: float, most: int
     ) -> int | None:
         return narrower(table, round_up, now, 0.0, most) if narrows else None
 
-    def compiled_at_once(run: Run, program: Any, width: int) -> Any:
-        future = compiles(run, program, width)
+    def compiled_at_once(chunk: Chunk, lanes: Any) -> Any:
+        future = compiles(chunk, lanes)
         future.result()
         return future
 
     patch.setattr(LaneTable, "narrower", narrower_at_once)
-    patch.setattr(Run, "_compile", compiled_at_once)
+    patch.setattr(Chunk, "compile", compiled_at_once)
 
 
 SIGMAS = 4.5

@@ -27,8 +27,7 @@ from jaxrnn.report.render import console
 from jaxrnn.store.run_directory import LOCK
 from jaxrnn.training.lanes import warn_if_small
 from jaxrnn.training.objectives import MEASURES, REDUCTIONS
-from jaxrnn.training.optimizers import CLIPPINGS
-from jaxrnn.training.schedules import SCHEDULES
+from jaxrnn.training.optimizers import CLIPPINGS, SCHEDULES
 
 
 def contents_of(out):

@@ -21,8 +21,9 @@ from jaxrnn.problems import settled
 from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
-from jaxrnn.sweeps.cluster import run_sweep_on_dask
+from jaxrnn.sweeps.cluster import train_on_dask
 from jaxrnn.sweeps.run import open_run, run, run_sweep
+from jaxrnn.sweeps.work import Work
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING
 
@@ -67,9 +68,15 @@ def assert_same_files(out, expected, weights=True):
         assert found[name] == expected[name], name
 
 
+def run_sweep_on_dask(experiments, directory, address, lanes=None, keep_weights=False, **told):
+    work = Work(experiments, directory, keep_weights=keep_weights, here=False, **told)
+    train_on_dask(work, address, lanes, keep_weights)
+    return work.rows()
+
+
 def sweep(experiments, out, cluster, **options):
     with RunDirectory(out) as directory:
-        return run_sweep_on_dask(experiments, directory, cluster.scheduler_address, **options)
+        run_sweep_on_dask(experiments, directory, cluster.scheduler_address, **options)
 
 
 def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, local, tmp_path):
@@ -181,10 +188,8 @@ def test_an_interrupted_driver_leaves_nothing_on_the_scheduler_and_its_job_makes
 
 def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_path):
     program = (
-        "import pathlib; from jaxrnn.sweeps.cluster import run_sweep_on_dask as run\n"
-        "from jaxrnn import Experiment; from jaxrnn.store.run_directory import RunDirectory\n"
-        f"with RunDirectory(pathlib.Path({str(tmp_path)!r})) as directory:\n"
-        f"    run([{LONG!r}, {SMALL[0]!r}], directory, {cluster.scheduler_address!r})\n"
+        "from jaxrnn import Experiment, run\n"
+        f"run([{LONG!r}, {SMALL[0]!r}], {str(tmp_path)!r}, dask={cluster.scheduler_address!r})\n"
     )
     driver = started(program=program)
     while not (paths := list(tmp_path.glob("checkpoint-notebook-lstm-20-*.npz"))):

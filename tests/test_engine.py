@@ -11,7 +11,7 @@ from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial,
 
 from jaxrnn import Experiment
 from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make_program
-from jaxrnn.training.tests import DECIDING, FINAL
+from jaxrnn.training.parts import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
 rounding = pytest.mark.usefixtures("as_users_have_it")
@@ -70,7 +70,7 @@ def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
     parts = chunk.draws(lanes)
     assert len(parts) > 1
     drawing = chunk.draws.memory(lanes)
-    assert drawing.kept >= bytes_of(parts)
+    assert drawing[0] >= bytes_of(parts)
     assert chunk.memory(lanes) == sum(chunk.updates.memory(lanes)) + sum(drawing)
 
 

@@ -11,10 +11,9 @@ from helpers import BY_TEST, STREAK, WINDOW, Memory, first_params, of_trial, par
 
 from jaxrnn import SUITES, InputError, Outcome, run_trials, unroll
 from jaxrnn.training import host_loop
-from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
+from jaxrnn.training.members import LastParams, with_tests
 from jaxrnn.training.objectives import ranking_error
-from jaxrnn.training.parts import parts_of
-from jaxrnn.training.tests import DECIDING, FINAL
+from jaxrnn.training.parts import DECIDING, FINAL, parts_of
 from jaxrnn.training.trial import build, trial_key
 
 
@@ -126,7 +125,7 @@ def test_as_many_are_tested_at_once_as_were_trained_and_a_nan_is_wrong():
     statuses = ["solved", "solved", "diverged", *["unsolved"] * 5]
     ended = [Outcome(trial, end, None, 0, 9, ()) for trial, end in enumerate(statuses)]
     kept = LastParams(np.zeros((8, 1)), np.arange(8))
-    ends = with_tests(experiment, ended, errors_at_end(experiment, program, kept, ended, 4, 1))
+    ends = with_tests(experiment, program, kept, ended, 4, 1)
     assert widths == [4, 4]
     assert [one.final_wrong for one in ends] == [1, 2, None, 4, 4, 4, 4, 4]
     # No mean of a NaN, so that its row can be read back.

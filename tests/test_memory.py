@@ -10,7 +10,6 @@ import pytest
 from helpers import Accelerator, run
 
 from jaxrnn import SUITES, Experiment, InputError, machine, run_trials
-from jaxrnn.problems import settled
 from jaxrnn.sweeps.run import product
 from jaxrnn.training import memory
 from jaxrnn.training.engine import Chunk
@@ -105,12 +104,6 @@ def test_what_is_let_pass_is_refused_once_its_program_is_compiled(free, monkeypa
     with pytest.raises(InputError, match=r"^hidden-size 20, length 30: .*: lower hidden-size or"):
         check_program(experiment, 7_000_000, 3, jax.devices())
     check_program(experiment, 5_000_000, 3, jax.devices())
-
-
-def test_a_window_that_is_kept_counts_for_each_trial_and_again_for_those_in_lanes(free):
-    experiment = settled(Experiment(window=10**6, max_steps=10**6, max_failures=1, trials=1000))
-    needs = (memory._needs_of_trials(experiment, 1000, lanes)[1].size for lanes in (4, 2000))
-    assert tuple(needs) == (8e6 * 1012, 8e6 * 4000)
 
 
 def test_weights_that_are_kept_of_every_trial_count(free):

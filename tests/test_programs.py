@@ -10,7 +10,7 @@ from helpers import ADAM, STREAK, promotion
 from jaxrnn import Experiment, run_trials
 from jaxrnn.experiment import PER_TRIAL
 from jaxrnn.problems import settled
-from jaxrnn.training import parts, programs, trial
+from jaxrnn.training import engine, parts, trial
 from jaxrnn.training.engine import first_states, held_draws
 from jaxrnn.training.lanes import LaneTable
 from jaxrnn.training.trial import build
@@ -47,7 +47,7 @@ def events(monkeypatch):
 
 def compiled():
     """The numbers of lanes that the programs which are held are compiled for."""
-    return [width for program in programs._held.values() for width in program.chunk.widths()]
+    return [width for program in engine._held.values() for width in program.chunk.widths()]
 
 
 DATA = {
@@ -99,7 +99,7 @@ def test_experiments_that_differ_in_data_share_one_program(events):
     assert shared[2] == run_trials(replace(STREAK, max_steps=600), chunk_steps=60)[:4]
     assert shared[0] != first
     for one, outcomes in zip(some, shared, strict=True):
-        programs.forget_programs()
+        engine.forget_programs()
         assert run_trials(one, chunk_steps=60) == outcomes
 
 
@@ -107,7 +107,7 @@ def test_initializers_share_one_program_but_for_the_first_weights(events):
     some = [replace(STREAK, initializer=one) for one in ("xavier", "orthogonal", "chrono")]
     for one in some:
         run_trials(one, chunk_steps=60)  # which compiles JAX's small programs
-    programs.forget_programs()
+    engine.forget_programs()
     run_trials(STREAK, chunk_steps=60)
     events.clear()
     shared = [run_trials(one, chunk_steps=60) for one in some]
@@ -116,7 +116,7 @@ def test_initializers_share_one_program_but_for_the_first_weights(events):
     assert len([name for name in events if COMPILED in name]) == len(some)
     assert len({str(outcomes) for outcomes in shared}) == len(some)
     for one, outcomes in zip(some, shared, strict=True):
-        programs.forget_programs()
+        engine.forget_programs()
         assert run_trials(one, chunk_steps=60) == outcomes
 
 
@@ -132,7 +132,7 @@ def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_t
     for one in some:
         build(one)  # which runs the task, as a check
     run_trials(STREAK, chunk_steps=60)  # which compiles JAX's small programs
-    programs.forget_programs()
+    engine.forget_programs()
     events.clear()
     for one in some:
         run_trials(one, chunk_steps=60)
@@ -168,27 +168,25 @@ def test_a_program_is_not_shared_under_other_settings_of_jax():
 
 
 def test_so_many_programs_are_held_those_of_last(monkeypatch):
-    monkeypatch.setattr(programs, "HELD", 2)
+    monkeypatch.setattr(engine, "HELD", 2)
     one, two, three = (replace(STREAK, hidden_size=size, max_steps=90) for size in (3, 4, 5))
     for experiment in (one, two, one, three):
         run_trials(experiment)
-    held = {key[0] for key in programs._held}
+    held = {key[0] for key in engine._held}
     assert held == {build(one)._replace(init=None), build(three)._replace(init=None)}
 
 
 def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials():
     with promotion(ADAM):
         alone = run_trials(replace(ADAM, trials=4))
-        programs.forget_programs()
+        engine.forget_programs()
         run_trials(ADAM, devices=jax.devices()[:1])  # for five lanes on one
         assert run_trials(replace(ADAM, trials=4)) == alone
-        (key,) = programs._held
+        (key,) = engine._held
         assert len(key[2]) == 1
 
 
 def test_no_more_trials_ride_at_once_than_were_asked_for():
     run_trials(STREAK, devices=jax.devices()[:1])  # in five lanes
-    tallies = []
-    run_trials(STREAK, lanes=4, devices=jax.devices()[:1], on_chunk=tallies.append)
-    assert tallies[0].lane_steps == 4 * tallies[0].steps_taken
-    assert sorted(compiled())[-1] == 5
+    run_trials(STREAK, lanes=4, devices=jax.devices()[:1])
+    assert sorted(compiled())[-2:] == [4, 5]

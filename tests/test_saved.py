@@ -16,7 +16,7 @@ from jaxrnn.store.files import write_arrays
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
-from jaxrnn.training.saved import fitted
+from jaxrnn.training.members import fitted
 
 # Three lanes and six trials: one has ended, two run and three wait. It has a mean error, and so the
 # errors of its last window.

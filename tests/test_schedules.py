@@ -10,7 +10,7 @@ from helpers import params_after
 
 from jaxrnn import SCHEDULES, Experiment, run_trials
 from jaxrnn.errors import InputError
-from jaxrnn.training.schedules import schedule_of
+from jaxrnn.training.optimizers import schedule_of
 
 
 def factors(num_updates=1000, **settings):

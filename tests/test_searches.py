@@ -8,8 +8,7 @@ import pytest
 from helpers import STREAK
 
 from jaxrnn import InputError, open_run, run_trials
-from jaxrnn.sweeps.searches import Search, Searches
-from jaxrnn.sweeps.work import Job
+from jaxrnn.sweeps.work import Job, Search, Searches
 
 
 class Held:

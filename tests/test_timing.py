@@ -9,7 +9,7 @@ import pytest
 from helpers import STREAK
 
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.timing import seconds_a_time_step
+from jaxrnn.training.runner import seconds_a_time_step
 
 NUM_STEPS = parts_of(STREAK).task.num_steps
 
@@ -25,11 +25,11 @@ def test_a_time_step_takes_as_long_as_it_is_timed():
 def test_a_chunk_that_is_read_late_makes_no_step_faster(chunks, expected, monkeypatch):
     ends = itertools.accumulate(chunks, initial=0)
     clock = SimpleNamespace(monotonic=lambda: next(ends))
-    monkeypatch.setattr("jaxrnn.training.timing.time", clock)
+    monkeypatch.setattr("jaxrnn.training.runner.time", clock)
 
     def run(experiment, *, on_chunk, **_):
         for number in range(1, len(chunks) + 1):
             on_chunk(SimpleNamespace(trial_steps=10 * number))
 
-    monkeypatch.setattr("jaxrnn.training.timing.run_trials", run)
+    monkeypatch.setattr("jaxrnn.training.runner.run_trials", run)
     assert seconds_a_time_step(STREAK) == pytest.approx(expected / NUM_STEPS)

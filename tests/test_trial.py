@@ -12,9 +12,8 @@ from scipy.special import expit
 
 from jaxrnn import SUITES, TASKS, Experiment, unroll
 from jaxrnn.training.engine import Lanes, make_program
-from jaxrnn.training.parts import parts_of
+from jaxrnn.training.parts import FINAL, parts_of
 from jaxrnn.training.runner import run_trials
-from jaxrnn.training.tests import FINAL
 from jaxrnn.training.trial import Settings, Trial, build, settings_of, trial_key
 
 SEED = 11

@@ -43,21 +43,21 @@ def clock(monkeypatch):
 
 
 def tally(steps_taken, steps_left, **others):
-    names = ("step", "solved", "unsolved", "diverged", "running", "trial_steps", "lane_steps")
+    names = ("step", "solved", "unsolved", "diverged", "running", "trial_steps")
     numbers = dict.fromkeys(names, 0) | others
     return Tally(**numbers, steps_taken=steps_taken, steps_left=steps_left)
 
 
 def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
     settings = {"cell": LONG, "length": 10_000, "max_steps": 5_000_000, "trials": 1000}
-    experiment, view = replace(NOTEBOOK.base, **settings), Watch(300)
+    experiment, view = replace(NOTEBOOK.base, **settings), Watch()
+    view.expect(300)
     view.on_start(experiment)
     whole, one = seen(view)
     assert "0 of 300 nets and lengths" in whole
     for part in ("compiling", " T=10000 ", "…"):
         assert part in one
     many = {"solved": 123, "running": 877, "diverged": 45, "trial_steps": 9_999_999}
-    many |= {"lane_steps": 12_500_000}
     view.on_chunk(experiment, tally(250, 10_000_000))
     clock[0] += 100
     view.on_chunk(experiment, tally(1_000_250, 9_000_000, step=4_999_999, **many))
@@ -77,7 +77,8 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
 
 def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen, clock):
     first, second, third = (replace(NOTEBOOK.base, length=length) for length in (100, 50, 6))
-    view = Watch(3)
+    view = Watch()
+    view.expect(3)
     view.on_start(first)
     view.on_start(second)
     for experiment, speed in ((first, 200), (second, 700)):
@@ -125,7 +126,8 @@ def test_what_ones_own_code_prints_stands_above_the_live_lines(monkeypatch):
     shown = io.StringIO()
     console = Console(width=80, file=shown, force_terminal=True, color_system=None)
     monkeypatch.setattr(watch, "console", console)
-    with Watch(1) as view:
+    with Watch() as view:
+        view.expect(1)
         view.on_start(NOTEBOOK.base)
         print("half a line, ", end="")
         print("[/red] and its end\x1b[2J")

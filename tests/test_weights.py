@@ -25,9 +25,8 @@ from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.trained import Choice, arrays_of, chosen, with_own
-from jaxrnn.training.last_params import as_typed
-from jaxrnn.training.saved import fitted
-from jaxrnn.training.tests import FINAL
+from jaxrnn.training.members import as_typed, fitted
+from jaxrnn.training.parts import FINAL
 from jaxrnn.training.trial import build, trial_key
 
 NET = Experiment(name="mine", length=5, cell="simple_rnn", hidden_size=6, trials=3)

@@ -18,10 +18,9 @@ from jaxrnn.report.table import percent, steps_or_dash
 from jaxrnn.store.config import spelled
 from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
-from jaxrnn.training.optimizers import OPTIMIZERS
+from jaxrnn.training.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrnn.training.parts import num_weights, parts_of, state_size
-from jaxrnn.training.schedules import SCHEDULES
-from jaxrnn.training.timing import seconds_a_time_step
+from jaxrnn.training.runner import seconds_a_time_step
 
 # Rough cost of one time step of one trial, tests included, as a multiple of that of the timed
 # experiment, as once measured: for the LSTM by its number of units, for other nets by the task.

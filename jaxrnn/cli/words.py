@@ -23,8 +23,7 @@ import jaxrnn
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.nets import INITIALIZERS
 from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS
-from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
-from jaxrnn.training.schedules import SCHEDULES
+from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES
 
 
 class Unreadable(NamedTuple):

@@ -38,7 +38,7 @@ from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
 from jaxrnn.scorecard.sizes import MATCHES, rank, sized
 from jaxrnn.sweeps.run import under
-from jaxrnn.sweeps.searches import Asking
+from jaxrnn.sweeps.work import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))

@@ -40,8 +40,8 @@ from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, Values
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import OpenRun, open_run
-from jaxrnn.sweeps.searches import Asking, Search
 from jaxrnn.sweeps.watch import Watch
+from jaxrnn.sweeps.work import Asking, Search
 from jaxrnn.training.parts import cell_of, drawn_biases
 
 TASKS: dict[str, Suite] = {suite.base.name.removeprefix(PREFIX): suite for suite in SUITES}

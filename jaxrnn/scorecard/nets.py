@@ -16,7 +16,7 @@ from jaxrnn.scorecard.sizes import sized
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.training.parts import num_weights, state_size
-from jaxrnn.training.timing import seconds_a_time_step
+from jaxrnn.training.runner import seconds_a_time_step
 
 COST = "cost.json"
 COST_STEPS, CHUNK = 500, 50  # of ten trials

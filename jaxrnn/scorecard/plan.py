@@ -10,7 +10,7 @@ from jaxrnn.names import own_names
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.scorecard.nets import sizes
 from jaxrnn.sweeps.watch import roughly
-from jaxrnn.training.timing import seconds_a_time_step
+from jaxrnn.training.runner import seconds_a_time_step
 
 HEADINGS = ("net", "units", "weights", "state", "trials", "time")
 

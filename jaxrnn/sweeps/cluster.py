@@ -6,7 +6,7 @@ import pickle
 import queue
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,9 +20,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.store.rows import Values
-from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, Work
+from jaxrnn.sweeps.work import Job, Jobs
 from jaxrnn.trained import arrays_of
 from jaxrnn.training.members import Tally
 from jaxrnn.training.runner import run_trials
@@ -35,36 +33,6 @@ is_driving = False
 """Whether this process has something on a scheduler that it has to delete before it goes."""
 
 _one_job = Lock()  # a worker process has one set of devices, however many threads
-
-
-def run_sweep_on_dask(
-    experiments: Iterable[Experiment],
-    directory: RunDirectory,
-    address: str,
-    lanes: int | None = None,
-    on_chunk: OnChunk = lambda experiment, tally: None,
-    on_rows: OnRows = lambda experiment, rows, new: None,
-    keep_weights: bool = False,
-) -> list[Values]:
-    """Run what the directory does not hold yet on the scheduler's workers and return all rows.
-
-    Like :func:`jaxrnn.run_sweep`, but experiments run at the same time and end in any order; the
-    file of rows is the same. A job whose worker dies goes on elsewhere from its last checkpoint.
-    Files of users' own parts (``file.py:name``) are sent to the workers as they are here. Files
-    that they import, and the modules of ``module:name``, have to be there already. Raises
-    InputError where no scheduler answers at ``address`` (``tcp://host:port``),
-    where it goes away, where worker after worker dies under a job, and for a job's InputError.
-    """
-    work = Work(
-        experiments,
-        directory,
-        on_chunk=on_chunk,
-        on_rows=on_rows,
-        keep_weights=keep_weights,
-        here=False,
-    )
-    train_on_dask(work, address, lanes, keep_weights)
-    return [row.values() for row in work.rows()]
 
 
 @dataclass
@@ -80,10 +48,14 @@ class _Submitted:
 def train_on_dask(
     jobs: Jobs, address: str, lanes: int | None, keep_weights: bool, until: int | None = None
 ) -> None:
-    """Train all jobs on the scheduler's workers; ``on_start`` is not called for them.
+    """Train all jobs on the workers of the scheduler at ``address``; ``on_start`` is not called.
 
-    All jobs are submitted at once and wait on the scheduler. Raises what :func:`run_sweep_on_dask`
-    raises.
+    All jobs are submitted at once and wait on the scheduler, so they end in any order. One whose
+    worker dies goes on elsewhere from its last checkpoint. Files of users' own parts
+    (``file.py:name``) are sent to the workers as they are here. Files that they import, and the
+    modules of ``module:name``, have to be there already. Raises InputError where no scheduler
+    answers at ``address`` (``tcp://host:port``), where it goes away, where worker after worker dies
+    under a job, and for a job's InputError.
     """
     global is_driving
     if (job := jobs.next()) is None:
@@ -118,7 +90,8 @@ def train_on_dask(
                     variable.set(pickle.dumps(job.checkpoint.load()))
                     under_way[number] = _Submitted(job, variable, submit(number, job))
                     job = jobs.next()
-                for number, what in _drain(news):
+                waiting = [news.get(), *(news.get() for _ in range(news.qsize()))]
+                for number, what in dict.fromkeys(waiting):  # of many checkpoints the last counts
                     if (one := under_way.get(number)) is None:
                         continue  # a straggler of a job that has ended
                     if what == SAVED:
@@ -136,26 +109,15 @@ def train_on_dask(
                     elif one.has_saved:  # Dask gives up after some deaths
                         one.has_saved, one.future = False, submit(number, one.job)
                     else:
-                        raise _given_up(one.job.experiment)
+                        own = one.job.experiment
+                        raise InputError(
+                            f"{own.cell} at length {own.length} is given up, too many workers died "
+                            "before its next checkpoint: see their logs"
+                        )
         finally:
             is_driving = False
             for variable in variables:
                 variable.delete()
-
-
-def _given_up(experiment: Experiment) -> InputError:
-    return InputError(
-        f"{experiment.cell} at length {experiment.length} is given up, too many workers died "
-        "before its next checkpoint: see their logs"
-    )
-
-
-def _drain(news: "queue.SimpleQueue[tuple[int, Any]]") -> Iterable[tuple[int, Any]]:
-    """Wait for news and return all there is, each once: of many checkpoints the last counts."""
-    drained = [news.get()]
-    while not news.empty():
-        drained.append(news.get())
-    return dict.fromkeys(drained)
 
 
 @contextmanager

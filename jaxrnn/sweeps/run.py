@@ -16,10 +16,21 @@ from jaxrnn.problems import Suite, settled
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.searches import Asking, Found, Search, Searches, rows_of
 from jaxrnn.sweeps.side_by_side import SideBySide
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.sweeps.work import Job, Jobs, OnChunk, OnRows, OnStart, Work
+from jaxrnn.sweeps.work import (
+    Asking,
+    Found,
+    Job,
+    Jobs,
+    OnChunk,
+    OnRows,
+    OnStart,
+    Search,
+    Searches,
+    Work,
+    rows_of,
+)
 from jaxrnn.training.host_loop import Run
 from jaxrnn.training.lanes import most_together
 from jaxrnn.training.members import Member

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rich.console import RenderableType
@@ -43,15 +43,13 @@ class _Seen(NamedTuple):
 
     bar: TaskID
     begun: float
-    first: tuple[float, Tally] | None = None
-    last: tuple[float, Tally] | None = None
+    tallies: tuple[tuple[float, Tally], ...] = ()  # the first and the last one, and their times
 
-    @property
-    def seconds_and_steps(self) -> tuple[float, int, int]:
+    def since_first(self) -> tuple[float, int, int]:
         """From the first tally to the last: seconds, steps of each lane, steps of all trials."""
-        if self.first is None or self.last is None:
+        if not self.tallies:
             return 0, 0, 0
-        (then, before), (now, tally) = self.first, self.last
+        (then, before), (now, tally) = self.tallies[0], self.tallies[-1]
         steps = tally.trial_steps - before.trial_steps
         return now - then, tally.steps_taken - before.steps_taken, steps
 
@@ -67,17 +65,9 @@ class Watch:
     minute.
     """
 
-    def __init__(
-        self,
-        num_experiments: int | None = None,
-        tells: Callable[[Experiment], bool] = lambda experiment: True,
-    ) -> None:
-        """Nothing is shown yet. Each experiment for which ``tells`` is true gets a row. Without
-        ``num_experiments`` their number is what :meth:`expect` adds up."""
-        self.num_experiments, self.done = num_experiments or 0, 0
-        self.is_known = num_experiments is not None
-        self.is_live = console.is_terminal or console.is_jupyter
-        self.tells = tells
+    def __init__(self) -> None:
+        """Nothing is shown yet, and nothing expected."""
+        self.num_experiments = self.done = 0
         self.over = threading.Event()
         self.progress = _Bars(
             TextColumn("{task.description}", markup=False),
@@ -86,15 +76,14 @@ class Watch:
             console=console,
             transient=True,
         )
-        total = self.num_experiments
-        self.whole = self.progress.add_task("whole sweep", total=total, status=self._how_far())
+        self.whole = self.progress.add_task("whole sweep", total=0, status=self._how_far())
         self.seen: dict[Experiment, _Seen] = {}
         self.since = time.monotonic()
 
     def __enter__(self) -> "Watch":
         """Begin to show it."""
         self.progress.start()
-        if not self.is_live:
+        if not (console.is_terminal or console.is_jupyter):
             threading.Thread(target=self._say_each_minute, daemon=True).start()
         return self
 
@@ -104,11 +93,10 @@ class Watch:
         self.progress.stop()
 
     def expect(self, num_experiments: int) -> None:
-        """Add to the number of experiments, unless the total is already known."""
-        if not self.is_known:
-            self.num_experiments += num_experiments
-            total, status = self.num_experiments, self._how_far()
-            self.progress.update(self.whole, total=total, status=status)
+        """Add to the number of experiments."""
+        self.num_experiments += num_experiments
+        total, status = self.num_experiments, self._how_far()
+        self.progress.update(self.whole, total=total, status=status)
 
     def _how_far(self) -> str:
         return f"{self.done} of {self.num_experiments} nets and lengths"
@@ -128,10 +116,10 @@ class Watch:
         """A chunk of an experiment has been read."""
         if experiment not in self.seen:
             self.on_start(experiment)
-        at = time.monotonic(), tally
         seen = self.seen[experiment]
-        self.seen[experiment] = seen = seen._replace(first=seen.first or at, last=at)
-        seconds, steps, _ = seen.seconds_and_steps
+        seen = seen._replace(tallies=(*seen.tallies[:1], (time.monotonic(), tally)))
+        self.seen[experiment] = seen
+        seconds, steps, _ = seen.since_first()
         status = f"step {tally.step:,}"
         if seconds > 0.2 and steps:
             # Steps do not become slower, since the number of lanes only falls.
@@ -146,13 +134,13 @@ class Watch:
 
     def _sum_up(self) -> None:
         """The line of words: trials and speed of all experiments under way."""
-        tallies = [seen.last[1] for seen in self.seen.values() if seen.last]
+        tallies = [seen.tallies[-1][1] for seen in self.seen.values() if seen.tallies]
         solved, running, diverged = (
             sum(getattr(tally, name) for tally in tallies)
             for name in ("solved", "running", "diverged")
         )
         words = f"{solved} solved, {running} running" + f", {diverged} diverged" * (diverged > 0)
-        measured = [seen.seconds_and_steps for seen in self.seen.values()]
+        measured = [seen.since_first() for seen in self.seen.values()]
         if speed := sum(steps / seconds for seconds, _, steps in measured if seconds > 0.2):
             words += f"; {speed:,.0f} steps a second"
         self.progress.words = words if tallies else ""
@@ -166,14 +154,10 @@ class Watch:
             self.since = now
         if seen:
             self.progress.remove_task(seen.bar)
-        if seen and seen.last and len(rows) > 20:  # with few there is nothing to hand on
-            tally = seen.last[1]
-            took += f", lanes {tally.trial_steps / tally.lane_steps:.0%} busy"
-        if self.tells(experiment) or not self.is_live:
-            room = self.progress.console.width - len(took) - 2
-            text = sentence(summarize(rows), room) if rows else f"{_shown(experiment)} goes on"
-            line = Text.assemble(text, (f"  {took}", "dim"))
-            self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
+        room = self.progress.console.width - len(took) - 2
+        text = sentence(summarize(rows), room) if rows else f"{_shown(experiment)} goes on"
+        line = Text.assemble(text, (f"  {took}", "dim"))
+        self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
         self._sum_up()
         self.done += 1
         self.progress.update(self.whole, advance=1, status=self._how_far())

@@ -63,33 +63,26 @@ def check_shapes(
             stacklevel=2,
         )
     _require(owner, "outputs", outputs, (*steps, task.num_outputs), rule)
-    _check_hooks(owner, cell, params)
-    for what, leaf in [
-        ("outputs", outputs),
-        *(("weights", one) for one in jax.tree.leaves(params)),
-    ]:
-        _require_type(owner, what, leaf, jnp.floating)
+    for name, hook in (("rate_factors", cell.rate_factors), ("project", cell.project)):
+        # A factor may be one number for all elements of a weight.
+        if hook is not None and not _is_like(
+            called(owner, jax.eval_shape, hook, params), params, or_number=name == "rate_factors"
+        ):
+            raise InputError(f"{owner} has a {name} that does not give one value for each weight")
+    _require_type(owner, "outputs", outputs, jnp.floating)
+    for leaf in jax.tree.leaves(params):
+        _require_type(owner, "weights", leaf, jnp.floating)
     return params
 
 
-def _check_hooks(owner: str, cell: Cell, params: Params) -> None:
-    """Check what a cell prescribes for its updates; raises InputError."""
-
-    def fits(hook: Callable[[Params], Params] | None, name: str, exactly: bool) -> None:
-        if hook is None:
-            return
-        given = called(owner, jax.eval_shape, hook, params)
-        same = len({jax.tree.structure(given), jax.tree.structure(params)}) == 1
-        pairs = zip(jax.tree.leaves(given), jax.tree.leaves(params), strict=same)
-        if exactly:
-            fit = all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in pairs)
-        else:
-            fit = all(a.shape in ((), b.shape) for a, b in pairs)
-        if not (same and fit):
-            raise InputError(f"{owner} has a {name} that does not give one value for each weight")
-
-    fits(cell.rate_factors, "rate_factors", exactly=False)
-    fits(cell.project, "project", exactly=True)
+def _is_like(one: Any, other: Any, or_number: bool = False) -> bool:
+    """Whether two trees have the same structure, and their leaves the same shapes and types; or
+    those of the first may be a number each, of any type."""
+    (leaves, tree), (others, of_others) = jax.tree.flatten(one), jax.tree.flatten(other)
+    return len({tree, of_others}) == 1 and all(
+        a.shape in ((), b.shape) if or_number else (a.shape, a.dtype) == (b.shape, b.dtype)
+        for a, b in zip(leaves, others, strict=True)
+    )
 
 
 def check_optimizer(
@@ -98,8 +91,6 @@ def check_optimizer(
     params: Params,
 ) -> None:
     """Check that an optimizer fits the parameters, given as shapes; raises InputError."""
-    import chex  # a tenth of a second, which the help need not take
-
     owner = f"optimizer {experiment.optimizer}"
 
     def step(params: Params, number: jax.Array) -> tuple[Any, Any]:
@@ -120,10 +111,8 @@ def check_optimizer(
             "jax.random.key_data there"
         )
     for what, old, new in zip(("parameters", "state"), before, after, strict=True):
-        try:
-            chex.assert_trees_all_equal_shapes_and_dtypes(old, new)
-        except AssertionError:
-            raise InputError(f"{owner} changes the shapes or types of its {what}") from None
+        if not _is_like(old, new):
+            raise InputError(f"{owner} changes the shapes or types of its {what}")
 
 
 def check_goal(experiment: Experiment, task: Task, goal: Goal) -> None:
@@ -193,12 +182,8 @@ def drawn_shapes(name: str, task: Task) -> Sequence:
 
 
 def _require(owner: str, what: str, array: jax.Array, shape: tuple[int, ...], rule: str) -> None:
-    import chex
-
-    try:
-        chex.assert_shape(array, shape)
-    except AssertionError:
-        raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}") from None
+    if array.shape != shape:
+        raise InputError(f"{owner} gives {what} of shape {array.shape}: {rule} {shape}")
 
 
 def _require_type(owner: str, what: str, array: jax.Array, *kinds: Any) -> None:

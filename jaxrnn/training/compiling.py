@@ -34,13 +34,6 @@ class Compiled(NamedTuple):
     seconds: float  # that tracing and compiling took
 
 
-class Memory(NamedTuple):
-    """The bytes that a function needs on each device, by XLA's own figures."""
-
-    kept: int  # its arguments and what it gives
-    temporary: int
-
-
 AXIS = ("lanes",)
 OF_LANES = PartitionSpec(*AXIS)  # of arrays [N, ...]
 OF_CHUNK = PartitionSpec(None, *AXIS)  # of arrays [C, N, ...]
@@ -88,13 +81,14 @@ class Compiles(Generic[Result]):
         self.compile(lanes)
         return self._outputs[lanes.trial.shape[0]]
 
-    def memory(self, lanes: Lanes) -> Memory:
-        """What it needs for so many lanes, once it is compiled; 0 where XLA cannot tell."""
+    def memory(self, lanes: Lanes) -> tuple[int, int]:
+        """The bytes on each device, by XLA's own figures, of its arguments and results and of what
+        it needs meanwhile, for so many lanes and once it is compiled; 0 where XLA cannot tell."""
         analysis = self.compile(lanes).result().run.memory_analysis()
         if analysis is None:
-            return Memory(0, 0)
+            return 0, 0
         kept = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
-        return Memory(kept - analysis.alias_size_in_bytes, analysis.temp_size_in_bytes)
+        return kept - analysis.alias_size_in_bytes, analysis.temp_size_in_bytes
 
     def widths(self) -> list[int]:
         """The numbers of lanes that it is compiled for."""
@@ -181,11 +175,11 @@ class InParts(Generic[Result]):
 
         return [jax.tree.map(shared_out, self._some.outputs(part)) for part in self._parts(lanes)]
 
-    def memory(self, lanes: Lanes) -> Memory:
-        """What it needs for so many lanes, once it is compiled."""
+    def memory(self, lanes: Lanes) -> tuple[int, int]:
+        """As that of :class:`Compiles`, for all these lanes."""
         first, *others = self._parts(lanes)
         kept, temporary = self._some.memory(first)
-        return Memory(kept * (1 + len(others)), temporary)
+        return kept * (1 + len(others)), temporary
 
     def __call__(self, lanes: Lanes) -> list[Result]:
         """What it gives for these lanes, in parts, the last of which is filled up; on its way."""

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
@@ -19,6 +21,8 @@ from jaxrnn.training.engine import (
     Program,
     first_states,
     lanes_of,
+    program_for,
+    widths_held,
 )
 from jaxrnn.training.lanes import (
     IDLE,
@@ -29,18 +33,23 @@ from jaxrnn.training.lanes import (
     most_lanes,
     round_up,
 )
-from jaxrnn.training.last_params import LastParams, errors_at_end, with_tests
-from jaxrnn.training.members import Member, OnEnd, OnTally, Tally
+from jaxrnn.training.members import (
+    Arrays,
+    LastParams,
+    Member,
+    OnEnd,
+    OnTally,
+    Tally,
+    fitted,
+    with_tests,
+)
 from jaxrnn.training.memory import check_program
-from jaxrnn.training.programs import program_for, widths_held
-from jaxrnn.training.saved import Arrays, fitted
-from jaxrnn.training.tests import DECIDING
+from jaxrnn.training.parts import DECIDING
 from jaxrnn.training.trial import TrainState, build
 
 # The time between two checkpoints. It is longer, in proportion, if one takes longer than
 # SAVE_SECONDS, 3 % of it.
 CHECKPOINT_SECONDS, SAVE_SECONDS = 1.0, 0.03
-
 
 # A compiled program is used as it is if it has at most this many times the lanes that are needed.
 # Idle lanes cost as much time as others, but a compilation takes as long as thousands of updates.
@@ -81,7 +90,7 @@ class Run:
         until: int | None,
     ) -> None:
         """Begin to compile; the run takes no memory on a device yet."""
-        self.members, self.lanes, self.until = members, lanes, until
+        self.members, self.until = members, until
         # What it needs of an experiment in here is the same for all members.
         self.experiment = experiment = members[0].experiment
         every = [lanes_of(one.experiment, np.asarray(one.trials)) for one in members]
@@ -94,7 +103,6 @@ class Run:
         self.is_over = np.zeros(len(members), bool)  # whether a member's outcomes were handed over
         trials = [build(one.experiment, devices[0].platform) for one in members]
         self.trial = trials[0]
-        self.lane_size = lane_size
         self.keep_params = keep_params
         self.at_end = [name for name, _ in self.trial.tests if name != DECIDING]
         self.replayable = keep_params or bool(self.at_end)
@@ -103,10 +111,13 @@ class Run:
         self.most_updates = experiment.updates(experiment.max_steps)
         self.chunk_updates = chunk_updates_of(experiment, self.trial.num_steps, chunk_updates)
         self.progress = stopping.start(len(self.trials), self.rule)
-        self.lane_steps = np.zeros(len(members), np.int64)
         self.saved = [one.checkpoint.load() if one.checkpoint else None for one in members]
         held = sum(np.size((saved or {}).get("lane_trial", ())) for saved in self.saved)
-        self.batch = self._first_batch(*self._usable(devices, held))
+        # A run that goes on has at least as many lanes as before, even if the devices or the user
+        # would want fewer.
+        most = lanes or most_lanes(lane_size, len(self.trials), devices)
+        width = min(max(most, held), len(self.trials))
+        self.batch = self._first_batch(enough(devices, width), width)
         self.widest = self.batch.width
         # One for each way to draw first weights, and which of them draws each trial's.
         inits = dict.fromkeys(one.init for one in trials)
@@ -209,17 +220,13 @@ class Run:
         last_params = self.last_params and self.last_params.of(has_ended)
         if last_params and self.at_end:
             sizes = self.widest, len(devices)
-            errors = errors_at_end(experiment, program, last_params, outcomes, *sizes)
-            outcomes = with_tests(experiment, outcomes, errors)
-        return last_params.handed_to(outcomes) if last_params and self.keep_params else outcomes
-
-    def _usable(self, devices: Sequence[jax.Device], held: int) -> tuple[Sequence[jax.Device], int]:
-        """The devices that the running trials can use, and the number of their lanes: at least as
-        many as are ``held`` already, even if the devices or the user would want fewer."""
-        running = int((self.progress.status == stopping.RUNNING).sum())
-        most = most_lanes(self.lane_size, running, devices)
-        width = min(max(self.lanes or most, held), running)
-        return enough(devices, width), width
+            outcomes = with_tests(experiment, program, last_params, outcomes, *sizes)
+        if not (last_params and self.keep_params):
+            return outcomes
+        return [
+            replace(outcome, params=jax.tree.map(jnp.asarray, last_params.params(k)))
+            for k, outcome in enumerate(outcomes)
+        ]
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
         """A batch on all these devices, or on one of two if a program for that one is compiled
@@ -238,11 +245,7 @@ class Run:
         """Begin to compile for at least this number of lanes."""
         program = program_for(self.trial, self.chunk_updates, devices, self.replayable)
         width = round_up(num_lanes, len(devices))
-        return _Batch(devices, program, width, self._compile(program, width))
-
-    def _compile(self, program: Program, width: int) -> Future[Compiled]:
-        """Begin to compile the program for so many lanes, unless that has been done."""
-        return program.chunk.compile(self._any(width))
+        return _Batch(devices, program, width, program.chunk.compile(self._any(width)))
 
     def _any(self, width: int) -> Lanes:
         """So many lanes, whatever they hold."""
@@ -258,7 +261,7 @@ class Run:
         devices, program, _, compiled = self.batch
         least, waited = partial(round_up, num_devices=len(devices)), compiled.result().seconds
         width = self.table.narrower(least, time.monotonic(), waited, self.most_updates)
-        if width is None or not (compiled := self._compile(program, width)).done():
+        if width is None or not (compiled := program.chunk.compile(self._any(width))).done():
             return None
         return self.batch._replace(width=width, compiled=compiled)
 
@@ -297,18 +300,16 @@ class Run:
         tests = None if test is None else test(self.state.params, lanes)
         began = before if self.replayable else None
         launched = _InFlight(errors, tests, self.table.trial.copy(), began, lanes)
-        steps = self.chunk_updates * self.experiment.batch_size * len(self.table.trial)
-        busy = np.bincount(
-            self.member[self.table.trial[self.table.busy]], minlength=len(self.members)
-        )
-        self.lane_steps += steps * busy // busy.sum()  # idle lanes count as all others do
         self.table.advance(self.chunk_updates, self.most_updates)
         return launched
 
     def _fold(self, chunk: _InFlight) -> None:
         lanes = np.flatnonzero(chunk.lane_trial != IDLE)
         trials = chunk.lane_trial[lanes]
-        errors = _in_order(chunk.errors)[:, lanes]
+        errors = np.asarray(chunk.errors, np.float64)
+        if errors.ndim == 3:  # a sequence a row: [C, N, B] becomes [C B, N]
+            errors = errors.swapaxes(1, 2).reshape(-1, errors.shape[1])
+        errors = errors[:, lanes]
         tests = None if chunk.tests is None else np.asarray(chunk.tests, np.float64)[lanes]
         least = min(one.min(initial=0.0) for one in (errors, tests) if one is not None)
         if least < 0:
@@ -336,7 +337,6 @@ class Run:
             step=int(running.max() if running.size else steps.max()),
             **dict(zip(("running", *ENDINGS), counts, strict=True)),
             trial_steps=int(steps.sum()),
-            lane_steps=int(self.lane_steps[k]),
             steps_taken=self.table.updates_taken,
             steps_left=self.table.updates_left(self.most_updates),
         )
@@ -357,7 +357,6 @@ class Run:
         return {
             **{name: array[own] for name, array in self.progress._asdict().items()},
             **self.table.arrays(lanes, own),
-            "lane_steps": np.array(self.lane_steps[k]),
             **{f"state_{j}": leaf for j, leaf in enumerate(leaves)},
             **(self.last_params.of(own).arrays() if self.last_params else {}),
         }
@@ -378,7 +377,6 @@ class Run:
             arrays = fitted(saved, usual, where)
             for name, array in self.progress._asdict().items():
                 array[own] = arrays[name]
-            self.lane_steps[k] = arrays["lane_steps"]
             if self.last_params:
                 some_ended = (self.progress.status[own] != stopping.RUNNING).any()
                 last_params.restore(arrays, bool(some_ended), where)
@@ -390,9 +388,3 @@ class Run:
             np.concatenate([arrays[f"state_{j}"] for arrays in states]) for j in range(len(leaves))
         ]
         self._move(jax.tree.unflatten(treedef, state), self.batch)
-
-
-def _in_order(errors: jax.Array) -> np.ndarray:
-    """The errors of a chunk, [C, N] or [C, N, B], a sequence a row: [C B, N]."""
-    rows = np.asarray(errors, np.float64)
-    return rows if rows.ndim == 2 else rows.swapaxes(1, 2).reshape(-1, rows.shape[1])

@@ -69,71 +69,55 @@ def check_memory(
 
     ``lanes``, ``keep_params`` and ``devices`` are those of :func:`jaxrnn.run_trials`,
     ``chunk_updates`` its ``chunk_steps``, ``num_trials`` how many trials are run, by default all of
-    the experiment. By shapes alone it counts, on the devices, each lane's weights, their gradients,
-    what the optimizer keeps, and the sequences of a chunk; on the host what it keeps of each trial.
-    A program needs more than that, so a run that passes may still be too large:
-    :func:`check_program` knows once the program is compiled.
+    the experiment. By shapes alone it counts each lane's weights, their gradients, what the
+    optimizer keeps, and the sequences of a chunk. A program needs more than that, so a run that
+    passes may still be too large: :func:`check_program` knows once the program is compiled.
     """
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
     devices = all_devices() if devices is None else devices
     check_trials(experiment, trials)
-    (room, where), is_cpu = _room(devices), devices[0].platform == "cpu"
-    weights, state, sequence, residuals, parts = _shapes(experiment, room, where)
-    updates = chunk_updates_of(experiment, parts.task.num_steps, chunk_updates)
-    drawn = updates * experiment.batch_size * (sequence + 4)  # each has an error
-    of_program = weights + state + 2 * drawn + experiment.batch_size * residuals // 2
-    together = together_from(devices[0].platform, parts.cell.together is not None)
-    size = LaneSize(
-        state=state,
-        residuals=0 if is_cpu and experiment.batch_size >= together else residuals,
-        arrays=math.ceil(PROGRAM_BYTES * of_program),
-    )
-    width = min(lanes or most_lanes(size, trials, devices), trials)
-    width = round_up(width, len(enough(devices, width)))
-
-    def of_lanes(lanes: int) -> list[Need]:
-        sequences = max(lanes * drawn, LOOKED_AT * sequence)
-        number = updates * experiment.batch_size
-        what, names = f"{number} training sequences in {lanes} lanes", ("length", "batch_size")
-        return [
-            Need(lanes * (weights + state), f"the weights of {lanes} lanes", SIZES),
-            Need(sequences, what, (*names, *OPTIONS)),
-            Need(4 * lanes * experiment.test_size, f"the tests of {lanes} lanes", ("test_size",)),
-        ]
-
-    of_trials = _needs_of_trials(experiment, trials, width)
-    if keep_params or experiment.final_test or experiment.test_lengths:
-        what = "the last weights of all trials"
-        of_trials.append(Need(trials * weights, what, ("trials", *SIZES)))
-    if not is_cpu:
-        _require(experiment, width, of_trials, free_memory())
-        of_trials = []
-    needs = of_lanes(width)
-    if _total([*of_trials, *of_lanes(round_up(1, 1))]) <= room:
-        needs = [need._replace(names=("lanes",)) for need in needs]
-    _require(experiment, width, [*of_trials, *needs], room, where)
-    return size
-
-
-def _shapes(experiment: Experiment, room: float, where: str) -> tuple[int, int, int, int, Parts]:
-    """The bytes of a lane's weights, of all that is trained, of a sequence, and of what JAX keeps
-    of it for the gradient; and the parts that have them."""
     try:
         with warnings.catch_warnings(action="ignore"):  # JAX's, of sizes that need 64 bits
             # Before a time step is traced, which may make arrays as long as there are hidden units.
             net = replace(experiment.net(), initializer="any", **OF_UPDATES)  # whatever these are
             weights = 8 * round_up(1, 1) * num_weights(net)
-            _require(experiment, 0, [Need(weights, "the weights", SIZES)], room, where)
+            _require(experiment, [Need(weights, "the weights", SIZES)], devices)
             parts = parts_of(experiment)
-            params, sequence, residuals = _residuals(parts._replace(optimizer=optax.sgd))
+            params, shapes, residuals = _residuals(parts._replace(optimizer=optax.sgd))
             rate = jax.ShapeDtypeStruct((), jnp.result_type(float))
             kept = jax.eval_shape(lambda *of: parts.optimizer(*of).init(params), rate, rate)
     except (OverflowError, MemoryError) as error:
         names, given = _culprits(experiment, SIZES)
         raise InputError(f"{given}: this is too large ({error}): lower {names}") from None
-    weights = bytes_of(params)
-    return weights, weights + bytes_of(kept), bytes_of(sequence), residuals, parts
+    weights, sequence = bytes_of(params), bytes_of(shapes)
+    state = weights + bytes_of(kept)  # all that is trained
+    of_host = [Need(LOOKED_AT * sequence, f"{LOOKED_AT} sequences", ("length", *OPTIONS))]
+    if keep_params or experiment.final_test or experiment.test_lengths:
+        what = "the last weights of all trials"
+        of_host.append(Need(trials * weights, what, ("trials", *SIZES)))
+    _require(experiment, of_host)
+    number = chunk_updates_of(experiment, parts.task.num_steps, chunk_updates)
+    number *= experiment.batch_size  # sequences of a chunk
+    drawn = number * (sequence + 4)  # each has an error
+    of_program = weights + state + 2 * drawn + experiment.batch_size * residuals // 2
+    platform = devices[0].platform
+    together = experiment.batch_size >= together_from(platform, parts.cell.together is not None)
+    size = LaneSize(
+        state=state,
+        residuals=0 if platform == "cpu" and together else residuals,
+        arrays=math.ceil(PROGRAM_BYTES * of_program),
+    )
+    width = min(lanes or most_lanes(size, trials, devices), trials)
+    width = round_up(width, len(enough(devices, width)))
+    what, of_chunk = f"{number} training sequences in {width} lanes", ("length", "batch_size")
+    needs = [
+        Need(width * (weights + state), f"the weights of {width} lanes", SIZES),
+        Need(width * drawn, what, (*of_chunk, *OPTIONS)),
+        Need(4 * width * experiment.test_size, f"the tests of {width} lanes", ("test_size",)),
+    ]
+    _require(experiment, needs, devices, width)
+    return size
 
 
 def check_program(
@@ -142,43 +126,28 @@ def check_program(
     """Raise InputError if a chunk for this number of lanes, ready to run, needs more memory than
     there is. ``size`` is what it needs on each of the devices, by XLA's own figures."""
     size *= len(devices)
-    room, where = _room(devices)
-    names = ("lanes",) if size / lanes * round_up(1, 1) <= room else ("batch_size", *SIZES)
-    _require(experiment, lanes, [Need(size, f"the program of {lanes} lanes", names)], room, where)
-
-
-def _room(devices: Sequence[jax.Device]) -> tuple[float, str]:
-    """The bytes that there are for a run on these devices, and where, in words."""
-    if devices[0].platform == "cpu":
-        return free_memory(), ""
-    return device_memory(devices), " on the devices"
+    need = Need(size, f"the program of {lanes} lanes", ("batch_size", *SIZES))
+    _require(experiment, [need], devices, lanes)
 
 
 def check_trials(experiment: Experiment, num_trials: int | None = None) -> None:
     """The part of :func:`check_memory` that builds neither a task nor a net, which may take very
-    long."""
+    long: what the host keeps of each trial, and compiling."""
     experiment = settled(experiment)
     trials = experiment.trials if num_trials is None else num_trials
-    needs = _needs_of_trials(experiment, trials, round_up(1, 1))
-    if experiment.task in TASKS:  # whose sequences have length - 1 time steps at least
-        size = 4 * LOOKED_AT * (experiment.length - 1)
-        needs.append(Need(size, f"the {LOOKED_AT} sequences that are looked at", ("length",)))
-    _require(experiment, 0, needs, free_memory())
-
-
-def _needs_of_trials(experiment: Experiment, trials: int, lanes: int) -> list[Need]:
-    """What the host keeps of all trials, and to compile."""
     rule = rule_of(experiment)
-    # Of each trial that is in a lane there are three copies, at least, while it is folded.
-    window = 8 * rule.window * needs_recent(rule) * (trials + 3 * min(lanes, trials))
-    progress = 16 * len(curve_edges(rule.max_steps)) + OUTCOME_BYTES
-    tested = experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths)
-    return [
-        Need(trials * progress, f"the progress of {trials} trials", ("trials",)),
-        Need(window, "the last window of every trial", ("trials", "window")),
-        Need(4 * trials * tested, "the final tests of all trials", ("trials", "final_test")),
+    of_trial = OUTCOME_BYTES + 16 * len(curve_edges(rule.max_steps))
+    of_trial += 8 * rule.window * needs_recent(rule)
+    of_trial += 4 * (experiment.final_test + SIZE_AT_LENGTHS * len(experiment.test_lengths))
+    names = ("trials", *["window"] * needs_recent(rule), "final_test")
+    needs = [
+        Need(trials * of_trial, f"the progress of {trials} trials", names),
         Need(LAYER_BYTES * experiment.layers, "compiling the layers", ("layers",)),
     ]
+    if experiment.task in TASKS:  # whose sequences have length - 1 time steps at least
+        size = 4 * LOOKED_AT * (experiment.length - 1)
+        needs.append(Need(size, f"{LOOKED_AT} sequences", ("length",)))
+    _require(experiment, needs)
 
 
 @lru_cache(maxsize=256)  # whatever a net is trained by, it is looked at once
@@ -207,16 +176,25 @@ def _residuals(parts: Parts) -> tuple[Any, Any, int]:
 
 
 def _require(
-    experiment: Experiment, lanes: int, needs: Sequence[Need], room: float, where: str = ""
+    experiment: Experiment,
+    needs: Sequence[Need],
+    devices: Sequence[jax.Device] | None = None,
+    lanes: int = 0,
 ) -> None:
-    total = _total(needs)
-    if total <= room:
+    """Raise InputError where all this together needs more memory than the devices have, by default
+    the host; it names the ``lanes``, where it is for so many, if fewer would fit."""
+    free, where = free_memory(), ""
+    if devices is not None and devices[0].platform != "cpu":
+        free, where = device_memory(devices), " on the devices"
+    total = sum(need.size for need in needs)
+    if total <= free:
         return
     greatest = max(needs)
-    names, given = _culprits(experiment, greatest.names, lanes)
+    fewer_fit = lanes and total / lanes * round_up(1, 1) <= free
+    names, given = _culprits(experiment, ("lanes",) if fewer_fit else greatest.names, lanes)
     raise InputError(
         f"{given}: this needs more than {_spelled(total)} of memory{where}, most of it for "
-        f"{greatest.what}, but only {_spelled(room)} are free: lower {names}"
+        f"{greatest.what}, but only {_spelled(free)} are free: lower {names}"
     )
 
 
@@ -231,10 +209,6 @@ def _culprits(experiment: Experiment, settings: Sequence[str], lanes: int = 0) -
             values[name] = max(value, default=0) if isinstance(value, tuple) else value
     great = {flag_name(n): v for n, v in values.items() if 10 * v >= max(values.values())}
     return " or ".join(great), ", ".join(f"{name} {value}" for name, value in great.items())
-
-
-def _total(needs: Sequence[Need]) -> int:
-    return sum(need.size for need in needs)
 
 
 def _spelled(size: float) -> str:

@@ -233,7 +233,12 @@ def loss_and_error(
     where the sequence has one. No other step gives anything to either, nor to a gradient.
     """
     _, targets, mask, judged_mask, judged_targets = sequence
-    losses, errors = goal.objective(_trained(outputs, mask), targets)
+    trained = outputs
+    if mask is not None:
+        # At the steps that do not count, the objective's derivative would be 0 times NaN if an
+        # output is not finite. The values do not change, and this costs nothing.
+        trained = jnp.where(mask[:, None], outputs, jax.lax.stop_gradient(outputs))
+    losses, errors = goal.objective(trained, targets)
     loss = goal.reduction(losses) if mask is None else goal.reduction(losses, where=mask)
     if goal.measure is not None or judged_mask is not None or judged_targets is not None:
         mask = mask if judged_mask is None else judged_mask
@@ -241,14 +246,3 @@ def loss_and_error(
         measure = goal.measure or (lambda *arguments: goal.objective(*arguments)[1])
         errors = measure(outputs, targets)
     return loss, jnp.max(errors) if mask is None else jnp.max(errors, where=mask, initial=0.0)
-
-
-def _trained(outputs: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """The outputs, with no derivative at the steps that do not count.
-
-    This comes before the objective: at these steps the objective's derivative would be 0 times NaN
-    if an output is not finite. The values do not change, and this costs nothing.
-    """
-    if mask is None:
-        return outputs
-    return jnp.where(mask[:, None], outputs, jax.lax.stop_gradient(outputs))

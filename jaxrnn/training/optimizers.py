@@ -1,7 +1,12 @@
-"""The optimizers: plain optax chains. Add one here and a line to ``OPTIMIZERS``."""
+"""The optimizers and the schedules, plain optax's. Add one here and a line to its table.
+
+A schedule gives the factor of the learning rate for the number of an update, from 0 on. A builder
+that has a parameter ``updates`` or ``warmup`` is given the number of updates after the warm-up, or
+of the warm-up itself, unless ``schedule_options`` says otherwise.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +14,19 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxrnn.errors import InputError, look_up
+from jaxrnn.errors import InputError, look_up, shown
+from jaxrnn.experiment import CONSTANT, Experiment
+from jaxrnn.names import called, check_options, options_of
 from jaxrnn.nets.products import barrier
-from jaxrnn.options import FromZeroToBelowOne, NotNegative, checked
+from jaxrnn.options import (
+    BetweenZeroAndOne,
+    Count,
+    FromZeroToBelowOne,
+    FromZeroToOne,
+    NotNegative,
+    Whole,
+    checked,
+)
 
 
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
@@ -19,7 +34,7 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     and product on several devices in another way than on one. A finite gradient whose squares
     overflow is bounded, too."""
 
-    def clipped(gradients: optax.Updates, _: optax.Params | None) -> optax.Updates:
+    def clipped(gradients: optax.Updates, _: Any) -> optax.Updates:
         total = _sum_of_squares(gradients)
         # So small that no square overflows, and a power of two, so that nothing is rounded.
         small = np.array(2.0 ** -(5 * jnp.finfo(total.dtype).maxexp // 8), total.dtype)
@@ -79,8 +94,8 @@ def clipped_sgd(
     Source: the notebook's ``RNN_train`` (element); Pascanu, Mikolov & Bengio 2013 (norm); Sutskever
     et al. 2013 (momentum, with the rate outside, as in Torch); Loshchilov & Hutter 2019 (decay).
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return _descent(learning_rate, bound, _momentum(momentum, nesterov), weight_decay)
+    rules = _momentum(momentum, nesterov)
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -113,10 +128,9 @@ def clipped_rmsprop(
 
     Source: Tieleman & Hinton 2012, lecture 6.5; names of the options: optax's ``rmsprop``.
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
     means = _scale_by_rms(decay, eps, initial_scale, eps_in_sqrt)
-    directions = optax.chain(means, _momentum(momentum, nesterov))
-    return _descent(learning_rate, bound, directions, weight_decay)
+    rules = optax.chain(means, _momentum(momentum, nesterov))
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -142,8 +156,8 @@ def clipped_adam(
 
     Source: Kingma & Ba 2015, algorithm 1.
     """
-    bound = look_up(CLIPPINGS, "clipping", clipping)(clip)
-    return _descent(learning_rate, bound, _scale_by_adam(b1, b2, eps), weight_decay)
+    rules = _scale_by_adam(b1, b2, eps)
+    return _descent(learning_rate, clip, clipping, rules, weight_decay)
 
 
 @checked
@@ -169,12 +183,13 @@ def clipped_adamw(
 
 def _descent(
     learning_rate: ArrayLike,
-    bound: optax.GradientTransformation,
+    clip: ArrayLike,
+    clipping: str,
     direction: optax.GradientTransformation,
     weight_decay: float,
 ) -> optax.GradientTransformation:
     """w <- w - learning_rate * (direction of the bounded gradient + weight_decay * w)."""
-    rules = [bound, direction]
+    rules = [look_up(CLIPPINGS, "clipping", clipping)(clip), direction]
     if weight_decay:
         rules.append(_decayed(weight_decay))
     return optax.chain(*rules, optax.scale_by_learning_rate(jnp.asarray(learning_rate)))
@@ -203,9 +218,7 @@ def _momentum(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     def add(updates: optax.Updates, trace: optax.Updates) -> optax.Updates:
         return optax.tree.add(updates, barrier(optax.tree.scale(momentum, trace)))
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         trace = add(updates, state.trace)
         return add(updates, trace) if nesterov else trace, optax.TraceState(trace)
 
@@ -227,9 +240,7 @@ def _scale_by_rms(
         root = jnp.sqrt(v + eps) if eps_in_sqrt else jnp.sqrt(v) + eps
         return jnp.where(g == 0, jnp.zeros_like(g), g / jnp.where(g == 0, jnp.ones_like(g), root))
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         nu = _mean(decay, state.nu, jax.tree.map(jnp.square, updates))
         return jax.tree.map(scaled, updates, nu), optax.ScaleByRmsState(nu)
 
@@ -245,9 +256,7 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
     inverse of each.
     """
 
-    def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates: optax.Updates, state: Any, params: Any = None) -> tuple[Any, Any]:
         mu = _mean(b1, state.mu, updates)
         nu = _mean(b2, state.nu, jax.tree.map(jnp.square, updates))
         count = optax.safe_increment(state.count)
@@ -266,3 +275,94 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "clipped_adamw": clipped_adamw,
 }
 """``optimizer(learning rate, clip bound, clipping, **options)``."""
+
+
+Schedule = Callable[[ArrayLike], ArrayLike]
+"""``schedule(number of the update) -> factor of the learning rate``."""
+
+
+def constant() -> Schedule:
+    """The factor 1 at every update.
+
+    Source: the usual training without a schedule.
+    """
+    return optax.constant_schedule(1.0)
+
+
+@checked
+def steps(*, every: Count, factor: BetweenZeroAndOne = 0.1, least: FromZeroToOne = 0.0) -> Schedule:
+    """The rate falls in steps: at update k after the warm-up max(least, factor^floor(k / every)).
+
+    Source: the usual step decay; Li et al. 2018 train the IndRNN by it.
+    """
+    return optax.exponential_decay(1.0, every, factor, staircase=True, end_value=least)
+
+
+@checked
+def cosine(*, updates: Count, final: FromZeroToOne = 0.0) -> Schedule:
+    """Half a cosine: at update k of K = ``updates`` after the warm-up
+    final + (1 - final) (1 + cos(pi min(k, K) / K)) / 2.
+
+    By default it ends where a trial is given up.
+
+    Source: Loshchilov & Hutter 2017, equation 5, without restarts.
+    """
+    return optax.cosine_decay_schedule(1.0, updates, final)
+
+
+@checked
+def inverse_root(*, warmup: Annotated[int, Whole(0)]) -> Schedule:
+    """The rate falls with the root: at update k after a warm-up of W updates sqrt(W / (W + k)),
+    W at least 1.
+
+    Source: Vaswani et al. 2017, equation 3, relative to the rate at the end of the warm-up.
+    """
+    scale = max(1, warmup)
+    return lambda number: jnp.sqrt(scale / (scale + jnp.asarray(number)))
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": constant,
+    "steps": steps,
+    "cosine": cosine,
+    "inverse_root": inverse_root,
+}
+
+
+def schedule_of(experiment: Experiment, builder: Callable[..., Schedule]) -> Schedule | None:
+    """The experiment's schedule, its warm-up included; None where the rate never changes.
+
+    In a warm-up of W updates the factor is 1 / W, 2 / W, ..., 1; then the schedule begins. Raises
+    InputError for options that the builder does not take or lacks, for a warm-up as long as the
+    training that the schedule has to fill, and for what is no schedule.
+    """
+    owner, warmup = f"schedule {experiment.schedule}", experiment.warmup
+    if experiment.schedule == CONSTANT and not warmup and not experiment.schedule_options:
+        return None
+    filled = {"updates": experiment.updates(experiment.max_steps) - warmup, "warmup": warmup}
+    taken = {one.name for one in options_of(owner, builder)} & set(filled)
+    given = dict(experiment.schedule_options)
+    if "updates" in taken - set(given) and filled["updates"] < 1:
+        raise InputError(
+            f"warmup {warmup} must be below the {experiment.updates(experiment.max_steps)} updates "
+            f"that a trial has, since {owner} comes after it"
+        )
+    options = {name: filled[name] for name in taken} | given
+    check_options(owner, builder, options)
+    after = called(owner, builder, **options)
+    if not callable(after):
+        raise InputError(f"{owner} gives {shown(after)}: it has to give a schedule, as optax does")
+    if warmup:
+        rising = optax.linear_schedule(1 / warmup, 1.0, max(1, warmup - 1))
+        after = optax.join_schedules([rising, after], [warmup])
+
+    def factor(number: ArrayLike) -> ArrayLike:
+        # Barriers, so that the factor is rounded in the same way whatever it is multiplied by.
+        with jax.numpy_dtype_promotion("standard"):  # which optax's own code relies on
+            made = called(owner, after, barrier(jnp.asarray(number)))
+        return barrier(jnp.asarray(made, jnp.result_type(float)))
+
+    shape = jax.eval_shape(factor, jax.ShapeDtypeStruct((), jnp.int32)).shape
+    if shape:
+        raise InputError(f"{owner} gives factors of shape {shape}: it has to give one number")
+    return factor

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
 
@@ -18,12 +19,12 @@ from jaxrnn.nets import CELLS, INITIALIZERS, Cell, Initializer, stack, xavier
 from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.convolution import convolved
 from jaxrnn.nets.initializers import zero_biases
-from jaxrnn.problems import TASKS, Task, settled, task_of
+from jaxrnn.outcome import SIZE_AT_LENGTHS
+from jaxrnn.problems import TASKS, Sequence, Task, settled, task_of
+from jaxrnn.problems.task import SHORTEST
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
-from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS
-from jaxrnn.training.schedules import SCHEDULES, Schedule, schedule_of
-from jaxrnn.training.tests import Test, tests_of
+from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES, Schedule, schedule_of
 
 GATE_BIASES = {
     "input": "input_bias",
@@ -48,6 +49,29 @@ OptimizerOf = Callable[[Any, Any], optax.GradientTransformation]
 
 _looks = itertools.count(1)
 
+DECIDING, FINAL = "test", "final_test"
+"""The names of the test whose outcome solves a trial, and of the final test."""
+
+_LAST = 2**32 - 1
+"""First weights and tests use the numbers that count down from here. Those of training sequences
+stay below, so they share no random numbers with them."""
+WEIGHTS, _TEST, _FINAL, _LENGTHS = (np.uint32(_LAST - k) for k in range(4))
+
+
+class Test(NamedTuple):
+    """Sequences that a trial is tested on and never trained on.
+
+    The test that decides is run every ``test_every`` sequences. The other tests are run once, with
+    the final weights of a trial.
+    """
+
+    name: str
+    task: Task  # at the length of the test
+    size: int  # M, sequences
+    folds: tuple[np.uint32, ...]  # what is folded into a trial's key to draw fresh ones
+    # Or the task's own test set, the same for every trial.
+    test_set: Callable[[], Sequence] | None = None
+
 
 class Parts(NamedTuple):
     """What a trial is put together from."""
@@ -66,10 +90,10 @@ def parts_of(experiment: Experiment) -> Parts:
 
     Raises InputError for an unknown name, options that a builder does not take or cannot do
     without, a length that the task refuses, the bias of a gate that the cell lacks, ``join_at``
-    with a cell that has nothing to join, what :func:`jaxrnn.training.tests.tests_of` refuses, a
-    task or a cell that gives other shapes or types than its sizes say, an objective that does not
-    take the task's targets, an optimizer that does not give back what it was given, and what
-    :func:`jaxrnn.training.schedules.schedule_of` refuses.
+    with a cell that has nothing to join, a task or a cell that gives other shapes or types than its
+    sizes say, an objective that does not take the task's targets, an optimizer that does not give
+    back what it was given, and what :func:`tests_of` and
+    :func:`jaxrnn.training.optimizers.schedule_of` refuse.
     """
     tables: dict[str, Mapping[str, Any]] = {
         "task": TASKS,
@@ -118,7 +142,12 @@ _schedule_of = lru_cache(maxsize=256)(schedule_of)
 def _but_the_optimizer(experiment: Experiment, builders: tuple[Any, ...]) -> tuple[Parts, Params]:
     """All parts but the optimizer, which nets with other optimizers share; and the parameters'
     shapes."""
-    _forget_traces(next(_looks))
+    # JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, until
+    # the process ends. That is about 1 MB for each experiment of other sizes. The traces belong
+    # to no program, so they stay when a run ends, and JAX can only drop all of them. Tracing them
+    # again takes no time that could be measured, and a run holds the programs that it still needs.
+    if next(_looks) % FORGET_AFTER == 0:
+        jax.clear_caches()
     *others, draws = builders
     parts = _but_the_weights(replace(experiment, initializer="any"), tuple(others))
     task, cell, goal = parts.task, parts.cell, parts.goal
@@ -153,16 +182,43 @@ def _task_of(experiment: Experiment, builder: Callable[..., Task]) -> Task:
     return task_of(experiment)
 
 
-def _forget_traces(looks: int) -> None:
-    """Make JAX forget what it has traced, once in ``FORGET_AFTER`` looks.
+def tests_of(experiment: Experiment, task: Task) -> tuple[Test, ...]:
+    """The tests of a settled experiment on its task.
 
-    JAX keeps a trace of its own functions, such as jnp.add, for every shape that it meets, as long
-    as the process lives. That is about 1 MB for each experiment of other sizes. The traces belong
-    to no program, so they stay when a run ends, and JAX can only drop all of them. Tracing them
-    again takes no time that could be measured, and a run holds the programs that it still needs.
+    Raises InputError for a ``test_size`` that is not that of the task's own test set, and for a
+    length in ``test_lengths`` at which the task has other inputs or outputs.
     """
-    if looks % FORGET_AFTER == 0:
-        jax.clear_caches()
+    tests = []
+    if size := experiment.test_size:
+        if task.test_set is not None:
+            has = jax.tree.leaves(jax.eval_shape(task.test_set))[0].shape[0]
+            if size != has:
+                raise InputError(
+                    f"test-size {size} is not that of the test set of task "
+                    f"{experiment.task}: choose {has}"
+                )
+        tests.append(Test(DECIDING, task, size, (_TEST,), test_set=task.test_set))
+    if experiment.final_test:
+        tests.append(Test(FINAL, task, experiment.final_test, (_FINAL,)))
+    for length in experiment.test_lengths:
+        # All of that length, even if training draws its lengths.
+        options = {k: v for k, v in dict(experiment.task_options).items() if k != SHORTEST}
+        other = task_of(replace(experiment, length=length, task_options=options))
+        before, after = ((one.num_inputs, one.num_outputs) for one in (task, other))
+        if before != after:
+            raise InputError(
+                f"test-lengths {length} needs a task with as many inputs and outputs there: "
+                f"{experiment.task} has {before[0]} and {before[1]} at length {experiment.length}, "
+                f"{after[0]} and {after[1]} at {length}; see its task_options"
+            )
+        folds = _LENGTHS, np.uint32(length)
+        tests.append(Test(at_length(length), other, SIZE_AT_LENGTHS, folds))
+    return tuple(tests)
+
+
+def at_length(length: int) -> str:
+    """The name of the test at one of ``test_lengths``."""
+    return f"length {length}"
 
 
 def cell_of(experiment: Experiment) -> Cell:
@@ -184,11 +240,25 @@ def _cell(experiment: Experiment, task: Task, builder: Callable[..., Cell]) -> C
         cell = build(Cell, owner, builder, options, units, units, num_outputs)
         return convolved(cell, num_inputs, units, width)
 
+    def width_of(cell: Cell, num_inputs: int) -> int:
+        if (net := cell.hidden) is None:
+            raise InputError(
+                "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
+                f"{owner} does not"
+            )
+
+        def hidden(params: Params, x: jax.Array) -> jax.Array:
+            return net.step(params, cell.initial_state(params), x)[1]
+
+        x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
+        params = first_params(experiment.cell, cell)
+        return called(owner, jax.eval_shape, hidden, params, x).shape[-1]
+
     fan_in, layers = task.num_inputs, []
     for _ in range(experiment.layers - 1):
         if experiment.stack_hidden:
             layers.append(layer(fan_in, 0))
-            fan_in = _width(experiment.cell, layers[-1], fan_in)
+            fan_in = width_of(layers[-1], fan_in)
         else:
             layers.append(layer(fan_in, task.num_outputs))
             fan_in = task.num_outputs
@@ -219,48 +289,31 @@ def _check_biases(experiment: Experiment, cell: Cell) -> None:
         )
 
 
-def _width(name: str, cell: Cell, num_inputs: int) -> int:
-    """How many hidden units a layer of the cell of this name passes on."""
-    net = cell.hidden
-    if net is None:
-        raise InputError(
-            "stack-hidden needs a cell that has its hidden units as one array of real numbers: "
-            f"cell {name} does not"
-        )
-
-    def hidden(params: Params, x: jax.Array) -> jax.Array:
-        return net.step(params, cell.initial_state(params), x)[1]
-
-    params = first_params(name, cell)
-    x = jax.ShapeDtypeStruct((num_inputs,), jnp.result_type(float))
-    return called(f"cell {name}", jax.eval_shape, hidden, params, x).shape[-1]
-
-
-@lru_cache(maxsize=256)
 def drawn_biases(name: str, cell: Cell) -> set[str]:
     """The settings of :data:`GATE_BIASES` that make a difference to the cell of this name: those of
     the gates whose biases its ``init`` draws by the initializer."""
+    return _drawn(name, cell) & {*GATE_BIASES.values()}
+
+
+def draws_recurrent(name: str, cell: Cell) -> bool:
+    """Whether the ``init`` of the cell of this name draws recurrent matrices by the initializer."""
+    return "recurrent" in _drawn(name, cell)
+
+
+@lru_cache(maxsize=256)
+def _drawn(name: str, cell: Cell) -> set[str]:
     drawn: set[str] = set()
 
     def biases(key: jax.Array, gates: tuple[str, ...], hidden_size: int) -> jax.Array:
         drawn.update(GATE_BIASES[gate] for gate in gates if gate in GATE_BIASES)
         return zero_biases(key, gates, hidden_size)
 
-    first_params(name, cell, _ZEROS._replace(biases=biases))
-    return drawn
-
-
-@lru_cache(maxsize=256)
-def draws_recurrent(name: str, cell: Cell) -> bool:
-    """Whether the ``init`` of the cell of this name draws recurrent matrices by the initializer."""
-    drawn: list[bool] = []
-
     def recurrent(*sizes: Any) -> jax.Array:
-        drawn.append(True)
+        drawn.add("recurrent")
         return _ZEROS.recurrent(*sizes)
 
-    first_params(name, cell, _ZEROS._replace(recurrent=recurrent))
-    return bool(drawn)
+    first_params(name, cell, Initializer(_ZEROS.weights, recurrent, biases))
+    return drawn
 
 
 def _zeros(key: jax.Array, num_gates: int, fan_in: int, fan_out: int) -> jax.Array:
@@ -277,13 +330,8 @@ def first_params(name: str, cell: Cell, initializer: Initializer = _ZEROS) -> Pa
     def init(key: jax.Array) -> Params:
         return cell.init(key, initializer)
 
-    return called(f"cell {name}", jax.eval_shape, init, _key())
-
-
-@lru_cache
-def _key() -> Any:
-    """The shape of a key, without a device."""
-    return jax.eval_shape(jax.random.key, 0)
+    key = jax.eval_shape(jax.random.key, 0)  # its shape, without a device
+    return called(f"cell {name}", jax.eval_shape, init, key)
 
 
 def num_weights(experiment: Experiment) -> int:

@@ -1,6 +1,8 @@
 """Training the trials of an experiment: its options, and its checks."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxrnn.errors import InputError, whole_number
@@ -9,10 +11,9 @@ from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
 from jaxrnn.training.host_loop import Run
-from jaxrnn.training.members import Member, Tally
+from jaxrnn.training.members import Checkpoint, Member, Tally
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
-from jaxrnn.training.saved import Checkpoint
 
 
 def check(
@@ -35,10 +36,11 @@ def check(
     parts_of(experiment)
 
 
-def check_lanes(lanes: int | None) -> None:
-    """Raise InputError where it is no number of lanes."""
-    if lanes is not None:
-        whole_number("lanes", lanes, 1)
+def check_lanes(lanes: int | None, chunk_steps: int | None = None) -> None:
+    """Raise InputError where these are no numbers of lanes and of updates."""
+    for name, value in (("lanes", lanes), ("chunk_steps", chunk_steps)):
+        if value is not None:
+            whole_number(name, value, 1)
 
 
 def run_trials(
@@ -78,9 +80,15 @@ def run_trials(
     parameters that are to be kept.
     """
     if only is not None and not len(only):
-        _check_sizes(lanes, chunk_steps)
+        check_lanes(lanes, chunk_steps)
         return []
-    trials = range(experiment.trials) if only is None else _distinct(only, experiment.trials)
+    trials = range(experiment.trials) if only is None else list(only)
+    if only is not None:
+        for trial in trials:
+            if whole_number("trial", trial, 0) >= experiment.trials:
+                raise InputError(f"trial {trial} must be below trials {experiment.trials}")
+        if len({*trials}) < len(trials):
+            raise InputError(f"trial {max(trials, key=trials.count)} is named twice")
     run = prepare(
         [Member(experiment, trials, checkpoint)],
         lanes=lanes,
@@ -112,7 +120,7 @@ def prepare(
     There may be several members, if :meth:`jaxrnn.Experiment.batch` is the same of all. Raises what
     run_trials raises; of several also where only all together are too large.
     """
-    _check_sizes(lanes, chunk_steps)
+    check_lanes(lanes, chunk_steps)
     members = [one._replace(experiment=settled(one.experiment)) for one in members]
     num_trials = sum(len(one.trials) for one in members)
     devices = all_devices() if devices is None else devices
@@ -124,19 +132,23 @@ def prepare(
     return Run(members, lanes, chunk_steps, devices, keep_params, lane_size, until)
 
 
-def _check_sizes(lanes: int | None, chunk_steps: int | None) -> None:
-    check_lanes(lanes)
-    if chunk_steps is not None:
-        whole_number("chunk_steps", chunk_steps, 1)
+def seconds_a_time_step(
+    experiment: Experiment, *, updates: int = 80, chunk: int = 10, lanes: int | None = None
+) -> float:
+    """Seconds that a time step of one trial takes in training, if all are trained at once.
 
-
-def _distinct(only: Sequence[int], num_trials: int) -> Sequence[int]:
-    """Some of the trials, each once."""
-    seen: set[int] = set()
-    for trial in (only := list(only)):
-        if whole_number("trial", trial, 0) >= num_trials:
-            raise InputError(f"trial {trial} must be below trials {num_trials}")
-        if trial in seen:
-            raise InputError(f"trial {trial} is named twice")
-        seen.add(trial)
-    return only
+    It compiles the program and trains for so many ``updates``. The host reads after every ``chunk``
+    of them. All chunks but the first count together: alone, one that is read late seems long, and
+    the next one short.
+    """
+    sequences = updates * experiment.batch_size
+    seen = [(time.monotonic(), 0)]
+    run_trials(
+        replace(experiment, max_steps=sequences, window=sequences),
+        lanes=lanes,
+        chunk_steps=chunk,
+        on_chunk=lambda tally: seen.append((time.monotonic(), tally.trial_steps)),
+    )
+    # The first chunk waits for the compiler: it only counts where there is no other.
+    (start, before), *_, (end, after) = seen[len(seen) > 2 :]
+    return (end - start) / (after - before) / parts_of(experiment).task.num_steps

@@ -68,13 +68,6 @@ def start(num_trials: int, rule: Rule) -> Progress:
     )
 
 
-class _Judged(NamedTuple):
-    """What a rule says of each sequence of a chunk [C, N]."""
-
-    is_correct: np.ndarray  # few enough failures
-    is_solved: np.ndarray  # and the mean error is low enough
-
-
 def fold(
     progress: Progress, errors: np.ndarray, rule: Rule, tests: np.ndarray | None = None
 ) -> Progress:
@@ -104,23 +97,33 @@ def fold(
     recent = progress.recent
     if rule.by_test:
         assert tests is not None
-        judged = _by_test(errors.shape, rule, tests)
+        is_correct, is_solved = np.zeros((2, *errors.shape), bool)
+        is_correct[-1] = (~(tests <= rule.threshold)).sum(1) <= rule.max_failures
+        is_solved[-1] = is_correct[-1] & (tests.mean(1) < rule.mean_error)
     elif needs_recent(rule):
-        judged, recent = _by_window(recent, errors, index, rule)
+        is_correct, is_solved, recent = _by_window(recent, errors, index, rule)
     else:
-        is_solved = index - last_above >= rule.window
-        judged = _Judged(is_solved, is_solved)
-    status, last_row = _end(judged, errors, index, rule)
+        is_correct = is_solved = index - last_above >= rule.window
+    solved, diverged = _first(is_solved), _first(~np.isfinite(errors))
+    # A trial may be solved at its last sequence, but not diverge at the one that solves it.
+    end = np.minimum(np.minimum(solved, diverged), _first(index == rule.max_steps - 1))
+    ending = np.where(end == diverged, DIVERGED, np.where(end == solved, SOLVED, UNSOLVED))
+    status = np.where(end < len(errors), ending, RUNNING)
+    last_row = np.minimum(end, len(errors) - 1)
     running = progress.status == RUNNING
     columns = np.arange(errors.shape[1])
 
-    correct = _first(judged.is_correct)
+    correct = _first(is_correct)
     newly_correct = running & (progress.correct_at < 0) & (correct <= last_row)
     newly_correct &= (status != DIVERGED) | (correct < last_row)
     correct_at = index[np.minimum(correct, last_row), columns]
 
     counted = (np.arange(len(errors))[:, None] <= last_row) & running & np.isfinite(errors)
-    curve_sum, curve_count = _curve(progress, errors, index, counted, rule)
+    curve_sum, curve_count = progress.curve_sum.copy(), progress.curve_count.copy()
+    rows, trials = np.nonzero(counted)
+    bins = np.searchsorted(curve_edges(rule.max_steps), index[rows, trials], side="right") - 1
+    np.add.at(curve_sum, (trials, bins), errors[rows, trials])
+    np.add.at(curve_count, (trials, bins), 1)
     last = index[last_row, columns]
     return Progress(
         status=np.where(running, status, progress.status),
@@ -160,19 +163,11 @@ def outcomes(progress: Progress, trials: np.ndarray, has_two: bool) -> list[Outc
     ]
 
 
-def _by_test(shape: tuple[int, ...], rule: Rule, tests: np.ndarray) -> _Judged:
-    """Correct and solved at the last sequence of the chunk, if at all."""
-    is_correct, is_solved = np.zeros((2, *shape), bool)
-    is_correct[-1] = (~(tests <= rule.threshold)).sum(1) <= rule.max_failures
-    is_solved[-1] = is_correct[-1] & (tests.mean(1) < rule.mean_error)
-    return _Judged(is_correct, is_solved)
-
-
 def _by_window(
     recent: np.ndarray, errors: np.ndarray, index: np.ndarray, rule: Rule
-) -> tuple[_Judged, np.ndarray]:
-    """By the failures and the mean error of the window that ends at each sequence; and the last
-    window."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether the window that ends at each sequence has few enough failures, and whether its mean
+    error is low enough, too; and the last window."""
     count = len(errors)
     # [window + C, N]; entries before the first sequence are never used.
     stream = np.concatenate([recent.T, np.where(np.isfinite(errors), errors, _GREATEST)])
@@ -180,32 +175,8 @@ def _by_window(
     is_correct = _sums(stream > rule.threshold, count) <= rule.max_failures
     is_correct &= index >= rule.window - 1
     limit = rule.mean_error * rule.window / _UNIT
-    judged = _Judged(is_correct, is_correct & (_sums(units, count) < limit))
-    return judged, stream[count:].T  # only where no trial ends, then nobody asks again
-
-
-def _end(
-    judged: _Judged, errors: np.ndarray, index: np.ndarray, rule: Rule
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each trial's status after the chunk, and the row of its last sequence in it."""
-    solved, diverged = _first(judged.is_solved), _first(~np.isfinite(errors))
-    # A trial may be solved at its last sequence, but not diverge at the one that solves it.
-    end = np.minimum(np.minimum(solved, diverged), _first(index == rule.max_steps - 1))
-    ending = np.where(end == diverged, DIVERGED, np.where(end == solved, SOLVED, UNSOLVED))
-    status = np.where(end < len(errors), ending, RUNNING)
-    return status, np.minimum(end, len(errors) - 1)
-
-
-def _curve(
-    progress: Progress, errors: np.ndarray, index: np.ndarray, counted: np.ndarray, rule: Rule
-) -> tuple[np.ndarray, np.ndarray]:
-    """The learning curves' sums and counts with the errors that are ``counted`` [C, N]."""
-    curve_sum, curve_count = progress.curve_sum.copy(), progress.curve_count.copy()
-    rows, trials = np.nonzero(counted)
-    bins = np.searchsorted(curve_edges(rule.max_steps), index[rows, trials], side="right") - 1
-    np.add.at(curve_sum, (trials, bins), errors[rows, trials])
-    np.add.at(curve_count, (trials, bins), 1)
-    return curve_sum, curve_count
+    is_solved = is_correct & (_sums(units, count) < limit)
+    return is_correct, is_solved, stream[count:].T  # only where no trial ends is it asked for again
 
 
 def _first(condition: np.ndarray) -> np.ndarray:

@@ -20,8 +20,7 @@ from jaxrnn.problems import Sequence, settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.lanes import steps_at_once, together_from
 from jaxrnn.training.objectives import loss_and_error
-from jaxrnn.training.parts import GATE_BIASES, OptimizerOf, Parts, parts_of
-from jaxrnn.training.tests import WEIGHTS, Test
+from jaxrnn.training.parts import GATE_BIASES, WEIGHTS, OptimizerOf, Parts, Test, parts_of
 
 Measured = Callable[[Any, Sequence], tuple[jax.Array, jax.Array]]
 """``measure(params, sequence) -> (loss, error)``."""
@@ -178,16 +177,17 @@ def _make_trial(experiment: Experiment, parts: Parts, platform: str = "cpu") -> 
 
     def errors_of(test: Test, key: jax.Array, params: Any) -> jax.Array:
         measure = partial(_measure, parts, steps_at_once(test.task.num_steps, platform))
-        if test.test_set is not None:
-            return _errors_of(measure, params, lambda sequence: sequence, test.test_set())
         for number in test.folds:
             key = jax.random.fold_in(key, number)
+
+        def error(item: Any) -> jax.Array:
+            if test.test_set is None:
+                item = test.task.draw(jax.random.fold_in(key, item))
+            return measure(params, item)[1]
+
         numbers = jnp.arange(test.size, dtype=jnp.int32)
-
-        def draw(number: jax.Array) -> Sequence:
-            return test.task.draw(jax.random.fold_in(key, number))
-
-        return _errors_of(measure, params, draw, numbers)
+        items = numbers if test.test_set is None else test.test_set()
+        return jax.lax.map(error, items, batch_size=TEST_BATCH)
 
     return Trial(
         _init_of(cell.init, parts.initializer, parts.optimizer),
@@ -254,15 +254,3 @@ def _one_by_one(measure: Measured, params: Any, sequences: Sequence) -> tuple[An
 
     total, errors = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), sequences)
     return jax.tree.map(lambda leaf: leaf / len(errors), total), errors
-
-
-def _errors_of(
-    measure: Measured,
-    params: Any,
-    sequence_of: Callable[[Any], Sequence],
-    items: Any,
-) -> jax.Array:
-    """The errors of many sequences, some at a time."""
-    return jax.lax.map(
-        lambda item: measure(params, sequence_of(item))[1], items, batch_size=TEST_BATCH
-    )
