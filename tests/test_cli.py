@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import fields
 from functools import partial
 from types import SimpleNamespace
 
@@ -22,6 +21,7 @@ from jaxrnn import (
 )
 from jaxrnn.cli.commands import COMMANDS
 from jaxrnn.cli.listing import expected_seconds
+from jaxrnn.experiment import SETTINGS as NAMES
 from jaxrnn.problems import PAPER, SUITES
 from jaxrnn.report.render import console
 from jaxrnn.store.run_directory import LOCK
@@ -104,8 +104,8 @@ def test_the_help_of_each_command_fits_and_has_every_setting_and_choice(
         words = out.replace("│", " ").split()
         flags = {word.rstrip(",") for word in words}
         plural = {"name": "experiment", "cell": "cells", "length": "lengths"}
-        for field in fields(Experiment):
-            assert "--" + plural.get(field.name, field.name).replace("_", "-") in flags
+        for name in NAMES:
+            assert "--" + plural.get(name, name).replace("_", "-") in flags
         for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):
             assert ", ".join(table) in " ".join(words)
 

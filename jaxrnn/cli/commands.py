@@ -32,12 +32,13 @@ from jaxrnn.cli.words import (
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
-from jaxrnn.problems import PAPER, SUITES, Source, Suite
+from jaxrnn.problems import PAPER, SUITES, Suite
 from jaxrnn.problems.claim import PUBLISHED
 from jaxrnn.report.render import console
 from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
+from jaxrnn.yardstick.conditions import HORIZON, SUITES as HORIZON_SUITES
 
 # matplotlib and asyncio are slow to import, so code that needs them is imported where it is used.
 
@@ -231,8 +232,9 @@ def report(
         open: Show report.html in the browser.
     """
     from jaxrnn.report.document import PAGE, show_report
+    from jaxrnn.yardstick.view import VIEW
 
-    show_report(directory, formats=format)
+    show_report(directory, formats=format, views=[VIEW])
     if open:
         webbrowser.open((directory / PAGE).resolve().as_uri())
 
@@ -244,15 +246,12 @@ def list_() -> None:
     console.print(cells_table())
     console.print(builders_table())
     alone: list[Suite] = []
-    tuned: dict[Source, list[str]] = {}
-    for name, suite in SUITES.items():
-        if suite.source.tuned:
-            tuned.setdefault(suite.source, []).append(name)
-        elif suite.source not in (PAPER, PUBLISHED):
+    for suite in SUITES.values():
+        if suite.source not in (PAPER, PUBLISHED):
             alone.append(suite)
     console.print(suites_table(alone))
-    for source, names in tuned.items():
-        console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
+    names = ", ".join(HORIZON_SUITES)
+    console.print(f"The experiments of {HORIZON.title}: {names}", style="dim")
     console.print(f"The experiments of {PUBLISHED.title}: jaxrnn claims", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn paper", style="dim")
 
@@ -268,7 +267,9 @@ def _expand(
     if not names or cells == () or lengths == ():
         raise InputError("name at least one experiment, one cell and one length")
     given = {name: value for name, value in settings.items() if value is not None}
-    suites: list[Suite] = [look_up(SUITES, "experiment", name) for name in dict.fromkeys(names)]
+    suites: list[Suite] = [
+        look_up(SUITES | HORIZON_SUITES, "experiment", name) for name in dict.fromkeys(names)
+    ]
     options = {name: dict(given.pop(name)) for name in OPTIONS if name in given}
 
     def with_options(one: Experiment) -> Experiment:
