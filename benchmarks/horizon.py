@@ -19,8 +19,8 @@ from timing import machine
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.problems import settled, task_of
-from jaxrnn.scorecard.horizon import run_horizon
 from jaxrnn.store.rows import typed_rows
+from jaxrnn.yardstick.run import run_horizon
 
 COMPILING = {
     "/jax/core/compile/jaxpr_trace_duration": "tracing",

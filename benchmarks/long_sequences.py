@@ -17,10 +17,10 @@ from timing import machine, time_in_turn
 
 from jaxrnn.machine import usable_cores
 from jaxrnn.problems import settled, task_of
-from jaxrnn.scorecard.halving import SINGLE, net
-from jaxrnn.scorecard.horizon import suite_of
 from jaxrnn.training.lanes import most_lanes
 from jaxrnn.training.memory import check_memory
+from jaxrnn.yardstick.run import suite_of
+from jaxrnn.yardstick.search import SINGLE, net
 
 TASK, MANY = "temporal_order", 1000
 TIME_STEPS = 60_000  # of all lanes, in one timing

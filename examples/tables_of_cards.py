@@ -8,10 +8,10 @@ from tables_of_runs import kept, lines_of, share, table
 
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, claims_rows
-from jaxrnn.report.horizon_card import horizon_rows
-from jaxrnn.report.remembered import card_of
 from jaxrnn.report.render import markdown_table
-from jaxrnn.scorecard.horizon import ends_of_range
+from jaxrnn.yardstick.results import card_of, chosen_rows
+from jaxrnn.yardstick.run import ends_of_range
+from jaxrnn.yardstick.view import horizon_rows
 
 # The horizon
 
@@ -28,8 +28,7 @@ def horizon() -> dict[str, str]:
         for task in card.tasks
     ]
     batches = markdown_table(horizon_rows(card_of(kept("horizon-run/batches-of-32"))), HORIZON)
-    chosen = [row for row in rows if row.experiment.name.count("-") == 1]
-    ends = ends_of_range(chosen)
+    ends = ends_of_range(chosen_rows(rows))
     return {
         "tasks": "\n".join(tasks),
         "batches": batches,

@@ -64,7 +64,6 @@ from jaxrnn.report.compare import (
     compare as compare,
     kaplan_meier as kaplan_meier,
 )
-from jaxrnn.report.document import write_report as write_report
 from jaxrnn.report.horizon import (
     Horizon as Horizon,
     Octaves as Octaves,
@@ -74,8 +73,6 @@ from jaxrnn.report.horizon import (
     octaves_between as octaves_between,
 )
 from jaxrnn.report.summary import Rows as Rows, summarize as summarize
-from jaxrnn.scorecard.halving import HorizonProtocol as HorizonProtocol
-from jaxrnn.scorecard.horizon import run_horizon as run_horizon
 from jaxrnn.store.rows import read_rows as read_rows
 from jaxrnn.store.run_directory import RunDirectory as RunDirectory
 from jaxrnn.sweeps.run import (
@@ -95,5 +92,8 @@ from jaxrnn.training.optimizers import (
     clipped_sgd as clipped_sgd,
 )
 from jaxrnn.training.runner import run_trials as run_trials
+from jaxrnn.yardstick.run import run_horizon as run_horizon
+from jaxrnn.yardstick.search import HorizonProtocol as HorizonProtocol
+from jaxrnn.yardstick.view import write_report as write_report
 
 __version__: str

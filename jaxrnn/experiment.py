@@ -1,14 +1,15 @@
 """An experiment as plain data: all its settings, with their sources. This module needs no JAX."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import Field, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
-from numbers import Real
 from typing import Any
 
-from jaxrnn.errors import InputError, fault_of_whole_number, shown, whole_number
+from jaxrnn.errors import InputError, fault_of_whole_number, shown
+from jaxrnn.options import lengths, named, number_or_each, real
 
 OPTIONS = ("task_options", "cell_options", "optimizer_options", "schedule_options")
 """The settings that are options of a function."""
@@ -53,6 +54,9 @@ _DATA: dict[str, Any] = {
 }
 """The settings that a compiled program does not depend on, with valid values."""
 
+LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size")
+"""The settings that an experiment may leave to its task."""
+
 _THE_TASKS: Any = None
 """Stands for a number until :func:`jaxrnn.problems.settled` fills in the task's."""
 
@@ -84,6 +88,10 @@ class Experiment:
     weights are then those after the update. The outputs see the hidden units in an update if its
     first sequence has come to ``join_at``. The test set is checked only after whole updates, just
     enough for ``test_every`` sequences.
+
+    The ``note`` says why trials are run, such as their part in a study. It is a dict of words,
+    numbers and tuples; a tuple has one value a trial. The rows of the trials keep it. It is no
+    setting: two experiments are equal whatever their notes say.
     """
 
     name: str = "notebook"  # the experiment its rows belong to
@@ -127,17 +135,18 @@ class Experiment:
     max_steps: int = 100_000  # training sequences after which a trial is given up
     trials: int = 10
     seed: int = 0
+    note: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value against its rule, and bring equal ones to one form."""
         for field, flag in _fields():
             value = getattr(self, field.name)
             if field.name in OPTIONS:
-                value = _options(flag, value)
+                value = named(flag, value)
             elif field.name == "test_lengths":
-                value = _lengths(flag, value)
+                value = lengths(flag, value)
             elif field.name in PER_TRIAL:
-                value = _per_trial(flag, value, any_sign=field.name.endswith("_bias"))
+                value = number_or_each(flag, value, any_sign=field.name.endswith("_bias"))
             elif value is None and field.default is None:
                 continue
             elif field.type is bool:
@@ -147,7 +156,7 @@ class Experiment:
                 _require(self, field.name, rule is None, str(rule))
                 value = int(value)
             elif field.type in (float, float | None):
-                value = _real(flag, value)
+                value = real(flag, value)
             elif not isinstance(value, str):
                 raise InputError(
                     f"{flag} {shown(value)} must be a name, such as 'lstm' or 'file.py:name'"
@@ -156,6 +165,7 @@ class Experiment:
                 raise InputError(f"{flag} {shown(value)} must be printable characters")
             if value is not getattr(self, field.name):
                 object.__setattr__(self, field.name, value)
+        object.__setattr__(self, "note", dict(named("note", self.note)))
         self._check_limits()
 
     def _check_limits(self) -> None:
@@ -198,6 +208,9 @@ class Experiment:
             value = getattr(self, name)
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
             _require(self, name, is_one_each, "must be one value or one a trial")
+        for name, value in self.note.items():
+            if isinstance(value, tuple) and len(value) != self.trials:
+                raise InputError(f"note {name} must be one value or one a trial")
 
     def __hash__(self) -> int:
         """The hash of a frozen dataclass, but computed only once: experiments are keys of most
@@ -263,7 +276,8 @@ class Experiment:
         values = {name: getattr(self, name) for name in PER_TRIAL}
         own: dict[str, Any] = {n: v[trial] for n, v in values.items() if isinstance(v, tuple)}
         own |= {"trials": 1, **self._ordered()}
-        return _known(self._with(own))
+        note = {n: v[trial] if isinstance(v, tuple) else v for n, v in self.note.items()}
+        return _known(self._with(own), tuple(note.items()))
 
     def differs(self) -> bool:
         """Whether any setting has a value a trial."""
@@ -276,37 +290,80 @@ class Experiment:
         The cap on sequences is data, too, unless there is a schedule, which may end at it.
         """
         data = _DATA if self.schedule == CONSTANT else _DATA | {"max_steps": self.max_steps}
-        return replace(self.canonical(), **data)
+        return replace(self.canonical(), **data, note={})
 
     def batch(self) -> "Experiment":
         """The experiment without its name, seed, initializer, number of trials and per-trial
         settings. If two settled experiments differ only in these, one batch can train both."""
         free = {name: _DATA[name] for name in ("name", "trials", "seed", *PER_TRIAL)}
-        return self._with({**self._ordered(), **free, "initializer": "any"})
+        return self._with({**self._ordered(), **free, "initializer": "any", "note": {}})
 
     def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""
-        return _each_alone(self)
+        return _each_alone(self, tuple(self.note.items()))
+
+    def as_row(self) -> dict[str, Any]:
+        """Its settings as a row has them, ready for JSON: options as dicts, and the name is the
+        "experiment". A row has no number of trials, and a note only where there is one."""
+        row = {name: getattr(self, name) for name in SETTINGS if name != "trials"}
+        row = {"experiment": row.pop("name")} | row
+        for name in OPTIONS:
+            row[name] = {option: _as_json(value) for option, value in row[name]}
+        row = {name: _as_json(value) for name, value in row.items()}
+        return row | ({"note": {n: _as_json(v) for n, v in self.note.items()}} if self.note else {})
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Experiment":
+        """The experiment of a row's trial alone, from a row as :func:`jaxrnn.read_rows` gives it.
+
+        Raises InputError as Experiment does, for a setting that is missing, and for one that was
+        left to the task.
+        """
+        given = {"trials": 1, "note": {}} | dict(row)
+        if "experiment" in given:
+            given["name"] = given["experiment"]
+        return cls.from_settings(given).alone(0)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Experiment":
+        """The experiment with all these settings, which were read back; raises as
+        :meth:`from_row`."""
+        for name in SETTINGS:
+            if name not in settings:
+                raise InputError(f"{flag_name(name)} is missing")
+        for name in LEFT_TO_TASK:
+            if settings[name] is None:
+                raise InputError(f"{flag_name(name)} must not be null")
+        return cls(**{name: settings[name] for name in (*SETTINGS, "note")})
+
+
+SETTINGS = tuple(field.name for field in fields(Experiment) if field.compare)
+"""The names of all settings, which the note is not one of."""
+
+
+def _as_json(value: Any) -> Any:
+    """A value as it is read back."""
+    return [*map(_as_json, value)] if isinstance(value, tuple) else value
 
 
 @lru_cache(maxsize=4096)
-def _known(experiment: Experiment) -> Experiment:
-    """The first of equal experiments. Python sees that an object equals itself without comparing
-    every setting."""
-    return experiment
+def _known(experiment: Experiment, note: Options) -> Experiment:
+    """The first of equal experiments with this note. Python sees that an object equals itself
+    without comparing every setting."""
+    return experiment._with({"note": dict(note)})
 
 
 @lru_cache(maxsize=4096)  # which a run directory asks for many times
-def _each_alone(experiment: Experiment) -> Sequence[Experiment]:
-    if experiment.differs():
+def _each_alone(experiment: Experiment, note: Options) -> Sequence[Experiment]:
+    if experiment.differs() or any(isinstance(value, tuple) for _, value in note):
         return tuple(experiment.alone(trial) for trial in range(experiment.trials))
     return (experiment.alone(0),) * experiment.trials
 
 
 @cache
 def _fields() -> "list[tuple[Field[Any], str]]":
-    """An experiment's fields, each with its flag."""
-    return [(field, flag_name(field.name)) for field in fields(Experiment)]
+    """An experiment's settings, each with its flag."""
+    return [(field, flag_name(field.name)) for field in fields(Experiment) if field.compare]
 
 
 def flag_name(name: str) -> str:
@@ -317,74 +374,6 @@ def flag_name(name: str) -> str:
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
     if not holds:
         raise InputError(f"{{{name}}} {rule}", **{name: shown(getattr(experiment, name))})
-
-
-def _real(flag: str, value: Any) -> float:
-    """A number of any library as Python's own; later rules check for NaN and infinity."""
-    if type(value) is float:
-        return value
-    # An array of no dimension, NumPy's or JAX's, is a number.
-    if getattr(value, "shape", None) == ():
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputError(f"{flag} {shown(value)} must be a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise InputError(f"{flag} {shown(value)} must be a finite number") from None
-
-
-def _per_trial(flag: str, value: Any, any_sign: bool) -> float | tuple[float, ...]:
-    """One number, or one a trial."""
-    if getattr(value, "shape", None) == () or not isinstance(value, Iterable):
-        return _in_range(flag, _real(flag, value), any_sign)
-    if isinstance(value, str | bytes | Mapping | set):
-        raise InputError(f"{flag} {shown(value)} must be a number or one a trial")
-    return tuple(_in_range(flag, _real(flag, one), any_sign) for one in value)
-
-
-def _in_range(flag: str, value: float, any_sign: bool) -> float:
-    rule = "must be a finite number" if any_sign else "must be a positive number"
-    if not (math.isfinite(value) and (any_sign or value > 0)):
-        raise InputError(f"{flag} {value} {rule}")
-    return value
-
-
-def _options(flag: str, value: Any) -> Options:
-    """Options as pairs of a name and a value that can be a key."""
-    try:
-        pairs = dict(value)
-    except (TypeError, ValueError):
-        pairs = {None: None}
-    for name in pairs:
-        if not (isinstance(name, str) and name.isidentifier()):
-            raise InputError(f"{flag} {shown(value)} must be a dict of options by name")
-    try:
-        return tuple((name, _as_key(one)) for name, one in pairs.items())
-    except (TypeError, ValueError):
-        raise InputError(f"{flag} {shown(value)} must hold numbers, words and tuples") from None
-
-
-def _lengths(flag: str, value: Any) -> tuple[int, ...]:
-    """Some lengths, each once."""
-    if isinstance(value, str | bytes | Mapping | set) or not isinstance(value, Iterable):
-        raise InputError(f"{flag} {shown(value)} must be one or more whole numbers")
-    lengths = dict.fromkeys(whole_number(flag, one, 1) for one in value)
-    if too_long := [one for one in lengths if one >= 2**31]:
-        raise InputError(f"{flag} {too_long[0]} must be below 2147483648")
-    return tuple(lengths)
-
-
-def _as_key(value: Any) -> Any:
-    """Lists as tuples and NumPy's numbers as Python's, so that an experiment can be a key and a row
-    read back gives the same; TypeError for what JSON has not."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_as_key, value))
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()
-    if value is not None and not isinstance(value, str | bool | int | float):
-        raise TypeError
-    return value
 
 
 CONDITIONS = (

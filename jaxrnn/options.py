@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args
@@ -152,3 +152,74 @@ def checked(build: Callable[Given, Built]) -> Callable[Given, Built]:
         return build(*given.args, **given.kwargs)
 
     return checking
+
+
+# The values of an experiment's settings
+
+
+def real(flag: str, value: Any) -> float:
+    """A number of any library as Python's own; later rules check for NaN and infinity."""
+    if type(value) is float:
+        return value
+    # An array of no dimension, NumPy's or JAX's, is a number.
+    if getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{flag} {shown(value)} must be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{flag} {shown(value)} must be a finite number") from None
+
+
+def number_or_each(flag: str, value: Any, any_sign: bool) -> float | tuple[float, ...]:
+    """One number, or one a trial."""
+    if getattr(value, "shape", None) == () or not isinstance(value, Iterable):
+        return _in_range(flag, real(flag, value), any_sign)
+    if isinstance(value, str | bytes | Mapping | set):
+        raise InputError(f"{flag} {shown(value)} must be a number or one a trial")
+    return tuple(_in_range(flag, real(flag, one), any_sign) for one in value)
+
+
+def _in_range(flag: str, value: float, any_sign: bool) -> float:
+    rule = "must be a finite number" if any_sign else "must be a positive number"
+    if not (math.isfinite(value) and (any_sign or value > 0)):
+        raise InputError(f"{flag} {value} {rule}")
+    return value
+
+
+def named(flag: str, value: Any) -> tuple[tuple[str, Any], ...]:
+    """Options as pairs of a name and a value that can be a key."""
+    try:
+        pairs = dict(value)
+    except (TypeError, ValueError):
+        pairs = {None: None}
+    for name in pairs:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise InputError(f"{flag} {shown(value)} must be a dict of options by name")
+    try:
+        return tuple((name, _as_key(one)) for name, one in pairs.items())
+    except (TypeError, ValueError):
+        raise InputError(f"{flag} {shown(value)} must hold numbers, words and tuples") from None
+
+
+def lengths(flag: str, value: Any) -> tuple[int, ...]:
+    """Some lengths, each once."""
+    if isinstance(value, str | bytes | Mapping | set) or not isinstance(value, Iterable):
+        raise InputError(f"{flag} {shown(value)} must be one or more whole numbers")
+    lengths = dict.fromkeys(whole_number(flag, one, 1) for one in value)
+    if too_long := [one for one in lengths if one >= 2**31]:
+        raise InputError(f"{flag} {too_long[0]} must be below 2147483648")
+    return tuple(lengths)
+
+
+def _as_key(value: Any) -> Any:
+    """Lists as tuples and NumPy's numbers as Python's, so that an experiment can be a key and a row
+    read back gives the same; TypeError for what JSON has not."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_as_key, value))
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise TypeError
+    return value

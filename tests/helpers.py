@@ -1,7 +1,6 @@
 """What several tests use: nets with random weights, their gradients, programs that run once, a
 checkpoint in memory, rows by hand, and the command line in this process."""
 
-import json
 import lzma
 import sys
 from collections.abc import Callable, Iterable
@@ -26,7 +25,7 @@ from jaxrnn.report.document import pictures_of
 from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
-from jaxrnn.store.rows import PACKED, Row, make_row, row_from
+from jaxrnn.store.rows import PACKED, Row, lines_of, make_row, read_rows, row_from
 from jaxrnn.training.compiling import CPU_OPTIONS
 from jaxrnn.training.engine import Chunk, lanes_of, make_program
 from jaxrnn.training.lanes import LaneTable
@@ -392,12 +391,11 @@ def pretended(patch: pytest.MonkeyPatch, solved_at: Callable[..., int | None]) -
 
 def write_rows(directory: Path, rows: Iterable[Row]) -> None:
     """As a run leaves them."""
-    text = "".join(f"{json.dumps(row.values())}\n" for row in rows)
-    (directory / "trials.jsonl").write_text(text)
+    (directory / "trials.jsonl").write_bytes(lines_of(rows))
 
 
 def rows_of(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    return read_rows(out)
 
 
 def paper_rows(name, length, ends, **results):

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import fields
 from functools import partial
 from types import SimpleNamespace
 
@@ -110,7 +109,7 @@ def test_the_help_of_each_command_fits_and_has_every_setting_and_choice(
     assert groups == ["run", "net", "task", "training", "when a trial ends", "output", "help"]
     assert len(flags[0] - {"--help-all"}) == 10
     plural = {"name": "experiment", "task": "tasks", "length": "lengths"}
-    settings = {plural.get(field.name, field.name) for field in fields(Experiment)} - {"cell"}
+    settings = {plural.get(name, name) for name in SETTINGS} - {"cell"}
     assert {f"--{name}".replace("_", "-") for name in settings} <= flags[1]
     words = " ".join(shown[1].split())
     for table in (OBJECTIVES, INITIALIZERS, OPTIMIZERS, REDUCTIONS, CLIPPINGS, SCHEDULES):

@@ -13,9 +13,13 @@ from scipy.stats.qmc import Sobol
 
 from jaxrnn import InputError
 from jaxrnn.experiment import PER_TRIAL
-from jaxrnn.problems.horizon import LAGS, SUITES
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.halving import (
+from jaxrnn.training.parts import state_size
+from jaxrnn.training.trial import build
+from jaxrnn.yardstick.conditions import LAGS, TASKS
+from jaxrnn.yardstick.reference import in_json
+from jaxrnn.yardstick.run import nets
+from jaxrnn.yardstick.search import (
     SINGLE,
     Found,
     finalists,
@@ -27,13 +31,9 @@ from jaxrnn.scorecard.halving import (
     settings,
     with_setting,
 )
-from jaxrnn.scorecard.horizon import TASKS, nets
-from jaxrnn.scorecard.shipped import in_json
-from jaxrnn.scorecard.sizes import rank, sized
-from jaxrnn.training.parts import state_size
-from jaxrnn.training.trial import build
+from jaxrnn.yardstick.sizes import rank, sized
 
-SUITE = next(suite for suite in SUITES if suite.base.task == "two_sequence")
+SUITE = TASKS["two_sequence"]
 TUNED = ("initializer", *PER_TRIAL)
 FIRST = settings()[:27]
 
@@ -187,7 +187,7 @@ def simulated(is_solved, lags=LAGS):
         assert len(set(wanted)) == len(wanted)  # the rows of equal ones would come once
         call, rows = {}, Rows()
         for experiment in wanted:
-            assert experiment.name == "horizon-two_sequence-search"
+            assert experiment.note["role"] == "search"
             assert experiment.seed in (1000, 1001)
             steps = []
             for trial, one in enumerate(experiment.each_alone()):
@@ -337,9 +337,9 @@ def test_fresh_trials_have_another_seed_and_the_settings_of_the_winner_and_of_th
     assert lags_reported((32, 64, 128), None) == {32: 6}
     found, _ = simulated(lambda setting, lag: 9 * (lag <= (16 if setting is None else 128)))
     fresh = reported(base_of(), LAGS, found)
-    assert [(one.name.split("-")[1:], one.length, one.trials) for one in fresh] == [
-        *((["two_sequence"], lag, 9 if lag == 128 else 6) for lag in (256, 128, 64, 32, 16)),
-        *((["two_sequence", "default"], lag, 6) for lag in (32, 16, 8)),
+    assert [(one.note["role"], one.length, one.trials) for one in fresh] == [
+        *(("chosen", lag, 9 if lag == 128 else 6) for lag in (256, 128, 64, 32, 16)),
+        *(("default", lag, 6) for lag in (32, 16, 8)),
     ]
     # The trials of two lags are independent.
     assert [one.seed for one in fresh] == [1, 2, 3, 4, 5, 1, 2, 3]
@@ -349,9 +349,7 @@ def test_fresh_trials_have_another_seed_and_the_settings_of_the_winner_and_of_th
     assert {(one.learning_rate, one.forget_bias) for one in fresh[5:]} == {(0.001, 1.0)}
     others = finalists(base_of(), found)
     assert sum(one.trials for one in others) == 6
-    assert {(one.name, one.length, one.seed) for one in others} == {
-        ("horizon-two_sequence-finalist", 128, 1)
-    }
+    assert {(one.note["role"], one.length, one.seed) for one in others} == {("finalist", 128, 1)}
     rates = {rate for one in others for rate in one.per_trial("learning_rate")}
     wanted = {with_setting(base_of(), one).learning_rate for one in found.finalists[1:]}
     assert rates == wanted

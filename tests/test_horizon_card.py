@@ -11,15 +11,14 @@ from helpers import printed, rows_ending_at, run, write_rows
 from scipy.stats import beta
 
 from jaxrnn import InputError, horizon, octaves_between
-from jaxrnn.problems import SUITES
-from jaxrnn.problems.horizon import LAGS
 from jaxrnn.report.compare import compare
-from jaxrnn.report.document import parts_of, pictures_of
+from jaxrnn.report.document import parts_of
 from jaxrnn.report.horizon import octaves
-from jaxrnn.report.horizon_card import expected_best, horizon_rows, luck_rows, times_table
-from jaxrnn.report.horizon_pictures import growth, growth_picture, horizon_picture, shares_picture
-from jaxrnn.report.remembered import card_of, share_if_chosen_again
 from jaxrnn.report.summary import Rows, Study
+from jaxrnn.yardstick.conditions import LAGS, TASKS
+from jaxrnn.yardstick.pictures import growth, growth_picture, horizon_picture, shares_picture
+from jaxrnn.yardstick.results import card_of, share_if_chosen_again
+from jaxrnn.yardstick.view import VIEW, expected_best, horizon_rows, luck_rows, times_table
 
 CAP = 20_000
 
@@ -29,16 +28,16 @@ def ends(solved, number):
     return [2000] * solved + [None] * (number - solved)
 
 
-def trials(task, cell, lag, steps, role="", **settings):
+def trials(task, cell, lag, steps, role="chosen", setting=0, rung="1", **settings):
     """Rows of a cell on a task at a lag, solved at these steps or not."""
-    suite = SUITES[f"horizon-{task}"]
-    given = {"name": suite.base.name + role, "trials": len(steps)} | settings
-    return rows_ending_at(suite.at(cell, lag, **given), steps)
+    note = {"role": role, "setting": setting} | ({"rung": rung} if role == "search" else {})
+    given = {"note": note, "trials": len(steps)} | settings
+    return rows_ending_at(TASKS[task].at(cell, lag, **given), steps)
 
 
 def chosen(task, cell, by_lag, **settings):
     """Fresh trials of a setting: so many solved of so many at each lag."""
-    settings = {"learning_rate": 0.01} | settings
+    settings = {"learning_rate": 0.01, "setting": 1} | settings
     every = [trials(task, cell, lag, ends(*counts), **settings) for lag, counts in by_lag.items()]
     return [row for rows in every for row in rows]
 
@@ -54,23 +53,28 @@ def only(rows):
 
 def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
     rows = chosen("adding", "lstm", STEEP)
-    rows += trials("adding", "lstm", 16, [None] * 9, "-default")
-    rows += trials("adding", "lstm", 16, [500], "-search")
-    search = trials("adding", "gru", 16, [500], "-search")
+    rows += trials("adding", "lstm", 16, [None] * 9, "default")
+    rows += trials("adding", "lstm", 16, [500], "search")
+    search = trials("adding", "gru", 16, [500], "search")
     card = card_of(rows + search)
     assert list(card.nets) == [("adding", "lstm")]
     assert sorted(only(rows).chosen) == [32, 64, 128, 256]
     assert sorted(only(rows).default) == [16]
-    first, *_ = parts_of(Study(search))
+    first, *_ = VIEW.parts(Study(search))
     assert first.text == "There are no fresh trials yet: the search has not come to its end."
-    assert pictures_of(Study(search)) == []
+    assert VIEW.pictures(Study(search)) == []
     # Tasks and cells stand by families.
     tasks, cells = ("parity", "adding"), ("min_gru", "mine.py:own", "lstm", "simple_rnn")
     rows = [row for t in tasks for c in cells for row in chosen(t, c, {32: (6, 6)})]
     assert card_of(rows).tasks == ["adding", "parity"]
     assert card_of(rows).cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
-    own = replace(SUITES["horizon-adding"].base, name="horizon-mine.py.echo-default", trials=1)
-    assert Study(rows_ending_at(own, [5])).views == {"horizon"}
+    # The same trials may have two roles.
+    both = chosen("adding", "gru", {16: (6, 6)})
+    both += trials("adding", "gru", 16, [None] * 6, "default finalist", seed=1)
+    assert only(both).by_role["default"] == only(both).by_role["finalist"]
+    # A user's own note has no part in a horizon.
+    own = replace(TASKS["adding"].base, note={"role": "search"}, trials=1)
+    assert not VIEW.suits(Study(rows_ending_at(own, [5])))
 
 
 @pytest.mark.parametrize(
@@ -86,18 +90,21 @@ def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
 def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, sought, expected):
     # Of two more finalists as many were solved, of six fresh trials; and of three in the search.
     rows = chosen("adding", "lstm", by_lag)
-    for rate, solved in zip((0.02, 0.03), others, strict=True):
-        rows += trials("adding", "lstm", 128, ends(solved, 6), "-finalist", learning_rate=rate)
-    for rate, solved in zip((0.01, 0.02, 0.03), sought, strict=True):
-        steps, one = ends(solved, 3), {"role": "-search", "learning_rate": rate}
+    for setting, solved in zip((2, 3), others, strict=True):
+        one = {"setting": setting, "learning_rate": setting / 100}
+        rows += trials("adding", "lstm", 128, ends(solved, 6), "finalist", **one)
+    for setting, solved in zip((1, 2, 3), sought, strict=True):
+        steps, one = ends(solved, 3), {"role": "search", "setting": setting}
+        one["learning_rate"] = setting / 100
         rows += trials("adding", "lstm", 64, steps[:1], **one)
-        rows += trials("adding", "lstm", 64, steps[1:], **one, seed=1001)  # the play-off's
+        rows += trials("adding", "lstm", 64, steps[1:], **one, rung="play-off", seed=1001)
         # Two lags decide nothing: the one that none has solved, and the one of the pilot alone.
-        for seed in (1000, 1001):
-            rows += trials("adding", "lstm", 128, [None], **one, seed=seed)
-        rows += trials("adding", "lstm", 256, ends(2 * (rate == 0.01), 2), **one)
+        rows += trials("adding", "lstm", 128, [None], **one)
+        rows += trials("adding", "lstm", 128, [None], **one, rung="play-off", seed=1001)
+        pilot = ends(2 * (setting == 1), 2)
+        rows += trials("adding", "lstm", 256, pilot, **one, rung="pilot")
     # What left the search earlier is no finalist.
-    net = only(rows + trials("adding", "lstm", 16, [2000], "-search", learning_rate=0.04))
+    net = only(rows + trials("adding", "lstm", 16, [2000], "search", setting=4, learning_rate=0.04))
     assert net.horizon[:2] == expected
     assert net.horizon.point == net.alone.point
 
@@ -129,13 +136,16 @@ def test_luck_is_a_mean_over_tasks_of_the_first_rung_without_the_default():
     rows = []
     for task, solved in (("adding", 3), ("copying", 27)):
         rows += chosen(task, "lstm", {16: (9, 9)})
+        numbers = tuple(range(1, 28))
         rates = tuple(0.01 + 0.001 * k for k in range(27))
         first = 16 if task == "adding" else 8
-        rows += trials(task, "lstm", first, ends(solved, 27), "-search", learning_rate=rates)
-        rows += trials(task, "lstm", first, [None], "-search")  # the default's
-        # The play-off's.
-        rows += trials(task, "lstm", first, [2000] * 3, "-search", learning_rate=0.01, seed=1001)
-        rows += trials(task, "lstm", 64, [None], "-search", learning_rate=0.01)
+        rows += trials(
+            task, "lstm", first, ends(solved, 27), "search", numbers, learning_rate=rates
+        )
+        rows += trials(task, "lstm", first, [None], "search")  # the default's
+        one = {"role": "search", "setting": 1, "learning_rate": 0.01}
+        rows += trials(task, "lstm", first, [2000] * 3, **one, rung="play-off", seed=1001)
+        rows += trials(task, "lstm", 64, [None], **one, rung="2")
     (line,) = luck_rows(card_of(rows))
     assert line.cells["best of 1"] == f"{100 * (3 / 27 + 1) / 2:.0f}"
     assert line.cells["best of 3"] == f"{100 * (expected_best(3, 27, 3) + 1) / 2:.0f}"
@@ -204,14 +214,14 @@ def test_where_all_nets_have_one_lag_the_times_to_success_stand_beside_the_first
     result = compare(each["gru"], each["lstm"])
     assert gru["sooner"] == f"{100 * result.sooner:.0f}%"
     assert (mgu["solved"], mgu["median"], mgu["restricted mean"]) == ("0/3", "never", "20,000")
-    assert table in parts_of(Study(rows))
+    assert table in parts_of(Study(rows), [VIEW])
     assert times_table(card_of([*rows, *chosen("adding", "lru", {32: (6, 6)})]), ()) is None
 
 
 def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap(tmp_path, capsys):
     kept = chosen("adding", "lstm", STEEP)
     own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
-    table, solved, *_ = parts_of(Study([*kept, *own], own))
+    table, solved, *_ = parts_of(Study([*kept, *own], own), [VIEW])
     assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", printed(80, table))
     # Trial by trial only the own ones; the report has all.
     assert re.search(r"mine\.py:cell +9/9 +0/9( +-){3} *\n", shown := printed(80, solved))

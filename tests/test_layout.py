@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
 FLOORS = ["errors", "options", "machine", "outcome", "experiment", "names", "nets", "problems"]
-FLOORS += ["training", "store", "report", "trained", "inspection", "sweeps", "scorecard", "cli"]
+FLOORS += ["training", "store", "report", "trained", "inspection", "sweeps", "yardstick", "cli"]
 FLOORS += ["__main__"]
 NEVER = {("store", "training"), ("report", "training"), ("problems", "nets")}
 

@@ -18,14 +18,14 @@ from jaxrnn import CELLS, NOTEBOOK, Experiment, InputError, open_run, run, run_t
 from jaxrnn.errors import Note
 from jaxrnn.names import NAMED, carried, digests, find, own_names, sources
 from jaxrnn.problems import settled
-from jaxrnn.problems.horizon import PREFIX
-from jaxrnn.scorecard import horizon
-from jaxrnn.scorecard.halving import SINGLE
-from jaxrnn.scorecard.shipped import in_json
 from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.rows import typed_rows
 from jaxrnn.training.parts import num_weights, parts_of
 from jaxrnn.training.trial import build
+from jaxrnn.yardstick import run as horizon
+from jaxrnn.yardstick.conditions import PREFIX
+from jaxrnn.yardstick.reference import in_json
+from jaxrnn.yardstick.search import SINGLE
 
 OWN = '''
 """Everything that can be one's own, each a copy of what the package has."""
@@ -244,8 +244,8 @@ def evil(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("evilmod.py", "evil.py"):
         Path(name).write_text(EVIL)
-    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
-    monkeypatch.setattr("jaxrnn.scorecard.nets.seconds_a_time_step", lambda *_, **size: 1e-6)
+    monkeypatch.setattr("jaxrnn.yardstick.run.seconds_a_time_step", lambda *_, **lanes: 1e-6)
+    monkeypatch.setattr("jaxrnn.yardstick.sizes.seconds_a_time_step", lambda *_, **size: 1e-6)
     yield
     assert not Path("imported").exists()
     assert "evilmod" not in sys.modules
@@ -279,10 +279,10 @@ def test_no_command_imports_what_only_rows_name(evil, tmp_path, monkeypatch, cap
     out, protocol = tmp_path / "out", replace(SINGLE, max_steps=1100, longest_lag=8)
     pretended(monkeypatch, lambda one: None)
     monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: protocol)
-    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: tmp_path / "none")
-    monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
-    monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 2, 1), (2, 1, 1)))
-    monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
+    monkeypatch.setattr("jaxrnn.yardstick.reference.shipped", lambda protocol: tmp_path / "none")
+    monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
+    monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 2, 1), (2, 1, 1)))
+    monkeypatch.setattr("jaxrnn.yardstick.search.INITIALIZERS", ("xavier",))
     held(out, horizon.TASKS["copying"], protocol)
     words = ["horizon", "simple_rnn", "--tasks", "copying", "--out", out]
     assert command(*words) == 0, capsys.readouterr().err

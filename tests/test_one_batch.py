@@ -41,7 +41,7 @@ def batches(monkeypatch):
 
 def sweep(path, experiments, **options):
     """Its rows."""
-    with RunDirectory(path, mixed=True) as directory:
+    with RunDirectory(path) as directory:
         run_sweep(experiments, directory, **options)
     return rows_of(path)
 
@@ -142,7 +142,7 @@ def test_work_gives_what_fits_in_its_order_and_knows_what_is_left(tmp_path):
         told.append(([job.experiment for job in jobs], left))
         return len(jobs) <= 3
 
-    with RunDirectory(tmp_path, mixed=True) as directory:
+    with RunDirectory(tmp_path) as directory:
         work = Work(made, directory)
         assert work.most_steps() == sum(steps.values())
         job = work.next()

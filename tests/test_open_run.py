@@ -82,8 +82,8 @@ def test_trials_that_ended_soon_after_until_are_not_trained_again(tmp_path, monk
 
 def test_a_search_is_a_loop_and_reads_its_directory_once(tmp_path, monkeypatch):
     reads = []
-    read = run_directory.read_lines
-    monkeypatch.setattr(run_directory, "read_lines", lambda path: reads.append(path) or read(path))
+    read = run_directory.read_trials
+    monkeypatch.setattr(run_directory, "read_trials", lambda path: reads.append(path) or read(path))
     with open_run(tmp_path / "run") as asked:
         rates = [0.1, 0.3, 1.0]
         ends = {rate: asked(replace(BASE, learning_rate=rate), until=HALF) for rate in rates}

@@ -21,11 +21,11 @@ from helpers import (
     write_rows,
 )
 
-from jaxrnn import SUITES
-from jaxrnn.report.document import write_report
 from jaxrnn.report.page import SVG, in_order, page, svg
 from jaxrnn.report.render import Document, Table, TableRow
 from jaxrnn.report.summary import Study
+from jaxrnn.yardstick.conditions import TASKS
+from jaxrnn.yardstick.view import write_report
 
 NETS = [
     *rows("lstm", 4, [1100, None, 1300]),
@@ -271,8 +271,9 @@ def test_a_browser_sorts_filters_leads_to_trials_and_switches_curves_off(browser
         click(".data th", 1)
         assert texts(".data:not(#of-trials) td:nth-child(2)") == [*expected, "-"]
     # A net of the table of horizons leads to its trials.
+    note = {"role": "chosen", "setting": 1}
     made = [
-        replace(SUITES[f"horizon-{task}"].at(cell, length=lag, trials=3), learning_rate=0.01)
+        replace(TASKS[task].at(cell, length=lag, trials=3), learning_rate=0.01, note=note)
         for cell in ("lstm", "gru")
         for task in ("adding", "copying")
         for lag in (16, 32)

@@ -11,16 +11,17 @@ from helpers import contents
 
 from jaxrnn.cli.remembering import notes
 from jaxrnn.problems.claims import CLAIMS
-from jaxrnn.problems.horizon import FINALIST, PREFIX, SEARCH, without_role
 from jaxrnn.report.claims import nets_of
 from jaxrnn.report.document import parts_of
 from jaxrnn.report.render import Words, escaped, markdown_table
 from jaxrnn.report.summary import Study
-from jaxrnn.scorecard.halving import SINGLE, protocol_of
-from jaxrnn.scorecard.horizon import is_done, nets
-from jaxrnn.scorecard.shipped import check_protocol, ship, shipped
 from jaxrnn.store.rows import rows_beside
 from jaxrnn.sweeps.run import open_run
+from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, PREFIX, has_role
+from jaxrnn.yardstick.reference import check_protocol, ship, shipped
+from jaxrnn.yardstick.run import is_done, nets
+from jaxrnn.yardstick.search import SINGLE, protocol_of
+from jaxrnn.yardstick.view import VIEW
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 with pytest.MonkeyPatch.context() as patch:
@@ -33,7 +34,7 @@ REPORTS = [
     "state-tracking-run",
 ]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
-"""Its 21,109 rows take seconds to read."""
+"""Its 21,073 rows take seconds to read."""
 
 
 @pytest.mark.parametrize("folder", [*(one for one in pages.PAGES if one != "horizon-run"), LARGE])
@@ -78,7 +79,7 @@ def test_the_command_mends_a_table_and_refuses_a_page_without_its_place(
 def test_a_report_is_that_of_its_rows(kept_in):
     own, directory = kept(kept_in), EXAMPLES / kept_in
     text = (directory / "report.md").read_text()
-    for part in parts_of(Study([*rows_beside(directory, own), *own], own)):
+    for part in parts_of(Study([*rows_beside(directory, own), *own], own), [VIEW]):
         if isinstance(part, Words):
             assert escaped(part.text) in text
         else:
@@ -115,10 +116,12 @@ def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_packa
 
     # Each lag of a net has a seed of its own, or two lags would begin with the same weights.
     made = {row.experiment for row in rows}
-    made = {one for one in made if not one.name.endswith((SEARCH, FINALIST))}
-    seeds = {(one.name, one.cell, one.seed) for one in made}
-    assert len(seeds) == len({(one.name, one.cell, one.length) for one in made}) > 0
-    assert len(seeds) == len({(one.name, one.cell, one.seed, one.length) for one in made})
+    made = {(one, role) for one in made for role in (CHOSEN, DEFAULT) if has_role(one, role)}
+    seeds = {(one.name, role, one.cell, one.seed) for one, role in made}
+    assert len(seeds) == len({(one.name, role, one.cell, one.length) for one, role in made}) > 0
+    assert len(seeds) == len(
+        {(one.name, role, one.cell, one.seed, one.length) for one, role in made}
+    )
 
     ship(directory, tmp_path)
     assert contents(shipped(protocol)) == contents(tmp_path)
@@ -130,7 +133,7 @@ def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_packa
 def test_no_trial_of_any_net_is_missing(name, protocol, tmp_path):
     """The same commands would train nothing more, so each net was chosen by these very rows."""
     shutil.copytree(EXAMPLES / name, tmp_path / "kept")
-    held = {(without_role(row.experiment.name), row.experiment.cell) for row in kept(name)}
+    held = {(row.experiment.name, row.experiment.cell) for row in kept(name)}
     with open_run(tmp_path / "kept", report=False) as opened:
         for task, cell in sorted(held):
             (net,) = nets([cell], [task.removeprefix(PREFIX)], protocol)

@@ -26,6 +26,7 @@ from jaxrnn import (
 from jaxrnn.problems import settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.parts import parts_of
+from jaxrnn.yardstick.conditions import TASKS as HORIZONS
 
 REFUSED = [
     (WINDOW, {"test_size": -1}, "test-size -1 must not be negative"),
@@ -142,8 +143,8 @@ def test_what_an_experiment_does_not_say_of_solved_its_task_says(task, named, ru
 
 
 def test_another_task_than_the_suites_has_its_own_rule():
-    for name in ("notebook", "3a", "horizon-copying"):
-        experiment = settled(SUITES[name].at(task="adding", length=40))
+    for suite in (SUITES["notebook"], SUITES["3a"], HORIZONS["copying"]):
+        experiment = settled(suite.at(task="adding", length=40))
         assert tuple(getattr(experiment, one) for one in RULE) == (0.04, 0.01, 2000, 0, 0)
 
 

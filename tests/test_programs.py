@@ -1,14 +1,14 @@
 """A program is a net: how many are compiled, and what is traced for them."""
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import jax
 import pytest
 from helpers import ADAM, STREAK, promotion
 
-from jaxrnn import Experiment, run_trials
-from jaxrnn.experiment import PER_TRIAL
+from jaxrnn import run_trials
+from jaxrnn.experiment import PER_TRIAL, SETTINGS
 from jaxrnn.problems import settled
 from jaxrnn.training import engine, parts, trial
 from jaxrnn.training.engine import first_states, held_draws
@@ -68,7 +68,7 @@ def test_what_is_data_to_a_program_changes_no_net_and_everything_else_does():
     other |= {"optimizer_options": {"momentum": 0.5}, "schedule": "cosine", "warmup": 3}
     other |= {"schedule_options": {"final": 0.1}}
     base = settled(STREAK)
-    assert {*DATA, *other, "stack_hidden"} == {field.name for field in fields(Experiment)}
+    assert {*DATA, *other, "stack_hidden"} == set(SETTINGS)
     assert set(PER_TRIAL) <= set(DATA)
     for name, value in (DATA | other).items():
         is_same = replace(base, **{name: value}).net() == base.net()

@@ -12,10 +12,9 @@ import jaxrnn
 from jaxrnn import InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
-from jaxrnn.problems.horizon import SEARCH, without_role
-from jaxrnn.scorecard.halving import SINGLE, protocol_of
-from jaxrnn.scorecard.horizon import TASKS, ends_of_range, nets, suite_of
-from jaxrnn.scorecard.shipped import (
+from jaxrnn.store.rows import typed_rows
+from jaxrnn.yardstick.conditions import CHOSEN, SEARCH, has_role
+from jaxrnn.yardstick.reference import (
     begun,
     check_protocol,
     ship,
@@ -23,9 +22,11 @@ from jaxrnn.scorecard.shipped import (
     shipped_beside,
     shipped_rows,
 )
-from jaxrnn.store.rows import typed_rows
+from jaxrnn.yardstick.run import TASKS, ends_of_range, nets, suite_of
+from jaxrnn.yardstick.search import SINGLE, protocol_of
 
 TINY = replace(SINGLE, max_steps=600)
+NOTE = {"role": "chosen", "setting": 1}
 
 OWN = '''
 import jax, jax.numpy as jnp
@@ -64,9 +65,9 @@ def solved_at(one):
 @pytest.fixture
 def few(monkeypatch):
     """Three settings, two rungs and one initializer, so that little is compiled."""
-    monkeypatch.setattr("jaxrnn.scorecard.halving.INITIALIZERS", ("xavier",))
-    monkeypatch.setattr("jaxrnn.scorecard.halving.ROUNDS", 1)
-    monkeypatch.setattr("jaxrnn.scorecard.halving.RUNGS", ((1, 3, 1), (2, 2, 1)))
+    monkeypatch.setattr("jaxrnn.yardstick.search.INITIALIZERS", ("xavier",))
+    monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
+    monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 3, 1), (2, 2, 1)))
 
 
 @pytest.fixture
@@ -105,9 +106,12 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
     tiny_run, own, simulated, monkeypatch
 ):
     rows = typed_rows(tiny_run)
-    roles = {row.experiment.name.rpartition("echo")[2] for row in rows}
-    assert {"", "-default", "-search"} <= roles
-    sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
+    roles = {role for row in rows for role in row.experiment.note["role"].split()}
+    assert {"chosen", "default", "search"} <= roles
+    sought = [row for row in rows if has_role(row.experiment, SEARCH)]
+    notes = [(row.experiment.note["rung"], row.experiment.note["setting"]) for row in sought]
+    assert {("1", number) for number in range(4)} < set(notes)
+    assert {rung for rung, _ in notes} >= {"1", "2", "play-off"}
     assert {row.experiment.seed for row in sought} == {1000, 1001}
     # From the longest lag to the shortest; the other finalist has the first.
     assert {row.experiment.seed for row in rows if row not in sought} == {1, 2, 3}
@@ -127,7 +131,7 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
 @pytest.mark.integration
 def test_its_fresh_trials_are_those_of_run_trials(own, few, tmp_path):
     run_horizon(["gru"], [f"{own}:echo"], tmp_path, replace(TINY, longest_lag=8))
-    rows = [row for row in typed_rows(tmp_path) if row.experiment.name.endswith("echo")]
+    rows = [row for row in typed_rows(tmp_path) if has_role(row.experiment, CHOSEN)]
     fresh = replace(rows[0].experiment, trials=len(rows))
     assert [row.outcome for row in rows] == run_trials(fresh)
     assert any(row.outcome.solved_at for row in rows)
@@ -137,7 +141,7 @@ def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeyp
     def refuse(*_, **__):
         raise InputError("trains nothing")
 
-    monkeypatch.setattr("jaxrnn.scorecard.horizon.open_run", refuse)
+    monkeypatch.setattr("jaxrnn.yardstick.run.open_run", refuse)
     cells = ["simple_rnn", f"{own}:mine", f"{own}:plain"]
     with pytest.warns(Note) as notes, pytest.raises(InputError, match="trains nothing"):
         run_horizon(cells, ["adding", "parity"], tmp_path / "out")
@@ -146,7 +150,7 @@ def test_an_own_cell_without_a_bias_to_tune_is_named_once(own, tmp_path, monkeyp
 
 
 def test_a_task_without_kept_rows_is_called_as_the_command_calls_it(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda protocol: tmp_path / "none")
+    monkeypatch.setattr("jaxrnn.yardstick.reference.shipped", lambda protocol: tmp_path / "none")
     tasks = ("group_words_s3", f"{own}:echo")
     made = [replace(suite_of(task).base, cell="gru", trials=1) for task in tasks]
     rows = [row for one in made for row in rows_ending_at(one, [500])]
@@ -160,7 +164,8 @@ def test_what_was_begun_otherwise_is_refused(tiny_run, own, tmp_path):
     shutil.copy(tiny_run / "config.json", tmp_path)
     for base, sentence in (
         (jaxrnn.NOTEBOOK.base, "holds rows of notebook, not of a horizon: use another --out"),
-        (TASKS["adding"].base, "holds rows of no protocol: use another --out"),  # of a sweep
+        (TASKS["adding"].base, "holds rows of horizon-adding, not of a horizon: use"),  # of a sweep
+        (replace(TASKS["adding"].base, note=NOTE), "holds rows of no protocol: use another --out"),
     ):
         write_rows(tmp_path, rows_ending_at(replace(base, trials=1), [5]))
         with pytest.raises(InputError, match=sentence):
@@ -201,7 +206,7 @@ def test_tasks_of_one_name_are_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
     out = tmp_path / "held"
     out.mkdir()
-    made = replace(suite_of(both[0]).base, trials=1, cell="a/mine.py:mine")
+    made = replace(suite_of(both[0]).base, trials=1, cell="a/mine.py:mine", note=NOTE)
     write_rows(out, rows_ending_at(made, [500]))
     (out / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises(InputError, match=r"would both be called mine\.echo: use another --out"):
@@ -220,10 +225,12 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     config["device"] = "1 cpu device (z80, 1 cores)"
     (kept / "config.json").write_text(json.dumps(config))
     ship(kept, tmp_path / "shipped" / "horizon")
-    monkeypatch.setattr("jaxrnn.scorecard.shipped.shipped", lambda _: tmp_path / "shipped/horizon")
+    monkeypatch.setattr(
+        "jaxrnn.yardstick.reference.shipped", lambda _: tmp_path / "shipped/horizon"
+    )
     monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: TINY)
     monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
-    monkeypatch.setattr("jaxrnn.scorecard.plan.seconds_a_time_step", lambda *_, **lanes: 1e-6)
+    monkeypatch.setattr("jaxrnn.yardstick.run.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
     assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
     shown, said = capsys.readouterr()
@@ -277,7 +284,7 @@ def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeyp
 def test_the_kept_rows_are_those_of_the_protocol():
     tasks = {"horizon-adding"}
     rows = shipped_rows(SINGLE, tasks)
-    assert {without_role(row.experiment.name) for row in rows} == tasks
+    assert {row.experiment.name for row in rows} == tasks
     assert {row.experiment.max_steps for row in rows} == {SINGLE.max_steps}
     assert shipped(replace(SINGLE, batch_size=32)).name == "horizon-32"
     assert shipped_rows(replace(SINGLE, batch_size=32), tasks) == []

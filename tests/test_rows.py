@@ -12,7 +12,7 @@ from jaxrnn import Experiment, InputError, load_weights, write_report
 from jaxrnn.errors import Note
 from jaxrnn.problems import NOTEBOOK, settled
 from jaxrnn.store.config import settings_in_words
-from jaxrnn.store.rows import PACKED, ROWS, read_rows
+from jaxrnn.store.rows import PACKED, ROWS, read_rows, row_from
 from jaxrnn.store.run_directory import RunDirectory
 
 # As they stand in a file.
@@ -31,8 +31,18 @@ CONFIG = {
 }
 
 
+OF_TRIALS = set(row_from(LINES[0]).results())
+
+
 def write(out, lines, config=CONFIG):
-    texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
+    """A line of each row's settings and one of its results, or a text as it stands."""
+    texts = []
+    for line in lines:
+        if isinstance(line, str):
+            texts.append(line)
+        else:
+            texts.append(json.dumps({k: v for k, v in line.items() if k not in OF_TRIALS}))
+            texts.append(json.dumps({k: v for k, v in line.items() if k in OF_TRIALS}))
     text = "".join(f"{text}\n" for text in texts)
     (out / "trials.jsonl").write_bytes(text.encode("utf-8", "surrogateescape"))
     text = config if isinstance(config, str) else json.dumps(config)
@@ -50,6 +60,7 @@ WRONG = {
     "layers": (True, 1.0),  # which equal the 1 of the line before
     "cell_options": ([3], {"a": {"b": 1}}),
     "test_lengths": ("x", [2.5]),
+    "note": (3, {"role": {}}, {"setting": [1, 2]}),
     "trial": (None, -1, 1.0, False),
     "status": (None, "done", ["solved"]),
     "solved_at": ("x", -1, HUGE),
@@ -70,7 +81,10 @@ def test_a_value_against_its_rule_is_refused_with_file_line_and_field(name, tmp_
         with pytest.raises(InputError) as refused:
             read_rows(tmp_path)
         sentence = str(refused.value)
-        assert sentence.startswith(f"{tmp_path / 'trials.jsonl'} line 2 is not a row of a trial: ")
+        where = "line 4 is not a row of a trial: "
+        if name not in OF_TRIALS:
+            where = "line 3 is not an experiment's settings: "
+        assert sentence.startswith(f"{tmp_path / 'trials.jsonl'} {where}")
         assert {"experiment": "name"}.get(name, name) in sentence.replace("-", "_"), sentence
         assert sentence.isprintable(), sentence
         assert len(sentence) < 300 + len(str(tmp_path)), sentence
@@ -89,9 +103,13 @@ NOT_JSON = "line 1 is not a row of a trial: it is not JSON"
         ([TESTED | {"wrong_at_lengths": [1, 1001]}], "wrong_at_lengths 1001 is above 1000"),
         ([TESTED | {"wrong_at_lengths": [1, -1]}], "wrong_at_lengths -1 must not be negative"),
         ([LINES[3] | {"final_wrong": None}], "final_wrong is missing, though it had a final_test"),
-        ([{k: v for k, v in TESTED.items() if k != "clip"}], "its 'clip' is missing"),
-        ([*LINES, LINES[1]], "line 5 is trial 1 of lstm at length 4 again, which stands in line 2"),
-        ([LINES[0], "[1, 2]"], "line 2 is not a row of a trial: it is not a JSON object"),
+        ([{k: v for k, v in TESTED.items() if k != "clip"}], "clip is missing"),
+        (
+            [*LINES, LINES[1]],
+            "line 10 is trial 1 of lstm at length 4 again, which stands in line",
+        ),
+        ([LINES[0], "[1, 2]"], "line 3 is not a row of a trial: it is not a JSON object"),
+        (['{"status": "solved"}'], "line 1 is not a row of a trial: no settings stand before it"),
         (['{"experiment": "note'], NOT_JSON),
         (["[" * 100_000], NOT_JSON),
         (["9" * 5000], NOT_JSON),

@@ -15,9 +15,7 @@ from test_sweep import BASE
 
 from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
-from jaxrnn.problems import SUITES, settled
-from jaxrnn.scorecard.halving import SINGLE
-from jaxrnn.scorecard.shipped import begun
+from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
 from jaxrnn.store.files import name_of
 from jaxrnn.store.rows import make_row
@@ -25,6 +23,8 @@ from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product, run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
+from jaxrnn.yardstick.reference import begun
+from jaxrnn.yardstick.search import SINGLE
 
 SMALL = settled(Experiment(length=5, trials=3, window=60, max_steps=200))
 
@@ -94,32 +94,16 @@ def hold(path, *experiments):
             directory.add(rows_ending_at(one, [20] * one.trials))
 
 
-def test_what_was_begun_under_other_settings_is_refused_and_stays(tmp_path):
-    tuned, other = (
-        settled(replace(SUITES["horizon-two_sequence"].at(cell, trials=1), max_steps=200))
-        for cell in ("lstm", "gru")
-    )
-    hold(tmp_path, SMALL, replace(SMALL, name="mine", length=7), tuned)
-    before, rates = contents(tmp_path), (1.0, 1.0, 0.5, 1.0)
-    for changed, sentence in (
-        (replace(SMALL, clip=3), "clip 5.0, not 3.0"),
-        (replace(SMALL, task="no_regularities"), "task noise_free, not no_regularities"),
-        (replace(SMALL, trials=4, learning_rate=rates), "learning-rate 1.0, not 1.0"),
-        # Other lengths and cells of an experiment in the table change in the same settings.
-        (replace(SMALL, length=6, max_steps=201), "max-steps 200, not 201"),
-        (replace(SMALL, cell="gru", seed=4), "seed 0, not 4"),
-        # The cells of a tuned suite have one budget and their own rates.
-        (replace(other, max_steps=300), "max-steps 200, not 300"),
-    ):
-        with pytest.raises(InputError) as refused:
-            admitted(tmp_path, changed)
-        assert f"{tmp_path} was begun with {sentence}" in str(refused.value)
-        assert contents(tmp_path) == before
-    other = replace(other, learning_rate=0.3)
-    assert admitted(tmp_path, other) == {other: (0,)}
-    # Asked for together, as they are again after a kill that left only the first, they may differ.
-    changed = replace(SMALL, length=6, max_steps=201)
-    assert admitted(tmp_path, SMALL, changed) == {changed: (0, 1, 2)}
+def test_a_directory_holds_whatever_it_is_given_and_what_stands_in_it_stays(tmp_path):
+    hold(tmp_path, SMALL)
+    held = rows_of(tmp_path)
+    changed = replace(SMALL, clip=3), replace(SMALL, task="no_regularities")
+    hold(tmp_path, *changed)
+    assert rows_of(tmp_path)[:3] == held
+    # Settings stand once, and the trials under them follow.
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert ["status" in json.loads(line) for line in lines] == [False, True, True, True] * 3
+    assert config_of(tmp_path)["settings"]["clip"] == [3.0, 5.0]
     (tmp_path / "config.json").unlink()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for path, sentence in (
@@ -140,8 +124,8 @@ def test_a_grid_grows_where_its_trials_keep_their_numbers(tmp_path):
     hold(tmp_path, wider)
     config = config_of(tmp_path)["settings"]
     assert (config["forget_bias"], config["clip"]) == ([0.0, 1.0, 2.0], 5.0)
-    with pytest.raises(InputError, match=r"with forget-bias 0.0 1.0 2.0, not 1.0 0.0 2.0"):
-        admitted(tmp_path, otherwise)
+    # Under other numbers they are other trials.
+    assert admitted(tmp_path, otherwise) == {otherwise: (0, 1, 2, 3)}
 
 
 def ended(length):
@@ -167,8 +151,8 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         directory.add(ended(5))
         assert [(row["length"], row["trial"]) for row in directory.rows] == in_order
     assert order_of(tmp_path) == in_order
-    path.write_text(text[:-700])  # within the last line
-    torn = "line 4 has no end, as after a kill: this trial counts as not"
+    path.write_text(text[:-100])  # within the last line
+    torn = "line 6 has no end, as after a kill: this trial counts as not"
     with ExitStack() as stack:
         with pytest.warns(Note, match=torn):
             directory = stack.enter_context(RunDirectory(tmp_path))
@@ -178,11 +162,11 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         assert len(rows_of(tmp_path)) == 4  # the line without an end is gone
         directory.add(ended(5))
     assert order_of(tmp_path) == in_order
-    assert path.read_text().count("\n") == 6
+    assert path.read_text().count("\n") == 9
     # Not by a command that is refused, but where none is left to run.
     path.write_text(text)
-    with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match="clip"):
-        directory.admit([four, replace(six, clip=3.0)])
+    with RunDirectory(tmp_path) as directory, pytest.raises(InputError, match="its weights"):
+        directory.admit([four, six], keep_weights=True)
     assert path.read_text() == text
     with RunDirectory(tmp_path) as directory:
         directory.admit([four, six])
@@ -223,8 +207,6 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     (left,) = tmp_path.glob("checkpoint-*.npz")
     assert re.fullmatch(r"checkpoint-notebook-lstm-5-[0-9a-f]{8}\.npz", left.name)
-    with pytest.raises(InputError, match="trials 6, not 7"):
-        admitted(tmp_path, replace(SMALL, trials=7))
     with RunDirectory(tmp_path) as directory:
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     assert seen[3] > seen[0]
@@ -302,7 +284,7 @@ def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(gro
                 directory.admit([held])
                 directory.add(rows_ending_at(held, [20] * 3, wrong_at_lengths=[(1, 2)] * 3))
         for calls in processes:
-            with RunDirectory(tmp_path / way, mixed=True) as directory:
+            with RunDirectory(tmp_path / way) as directory:
                 for asked in calls:
                     directory.admit([every[k] for k in asked])
                     first = every[asked[0]]

@@ -9,7 +9,7 @@ from helpers import first_params, first_table, pretended, run
 
 from jaxrnn import NOTEBOOK, SUITES, Experiment, Published, Source, Suite
 from jaxrnn.problems import PAPER, settled
-from jaxrnn.store.rows import make_settings, read_rows
+from jaxrnn.store.rows import read_rows
 from jaxrnn.training.parts import num_weights
 
 KEPT = Path(__file__).parents[1] / "examples" / "paper-run"
@@ -85,11 +85,9 @@ def test_the_kept_rows_were_made_under_the_settings_of_their_experiments():
     for (name, length), rows in kept.items():
         suite = SUITES[name]
         experiment = suite.at(length=length)
-        settings = make_settings(settled(experiment))
-        assert [row["trial"] for row in rows] == list(range(settings.pop("trials")))
+        settings = settled(experiment).as_row()
+        assert [row["trial"] for row in rows] == list(range(experiment.trials))
         settings["max_steps"] = given_caps.get((name, length), settings["max_steps"])
-        settings["experiment"] = settings.pop("name")
-        settings = json.loads(json.dumps(settings))
         for row in rows:
             assert {setting: row[setting] for setting in settings} == settings
 

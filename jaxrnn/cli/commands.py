@@ -25,8 +25,9 @@ def report(directory: Path, *, format: Sequence[str] = (), open: bool = False) -
     """Write the report and the pictures of a run directory again from its rows. Nothing is
     trained."""
     from jaxrnn.report.document import PAGE, show_report  # matplotlib is slow to import
+    from jaxrnn.yardstick.view import VIEW
 
-    show_report(directory, formats=format)
+    show_report(directory, formats=format, views=[VIEW])
     if open:
         webbrowser.open((directory / PAGE).resolve().as_uri())
 

@@ -3,7 +3,6 @@
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,9 +11,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from jaxrnn.errors import InputError, shown
-from jaxrnn.experiment import OPTIONS, Experiment, flag_name
+from jaxrnn.experiment import OPTIONS, SETTINGS, Experiment, flag_name
 from jaxrnn.nets import CELLS, INITIALIZERS
-from jaxrnn.problems import GROUPS, PAPER, SUITES, TASKS, Source, Suite, settled, task_of
+from jaxrnn.problems import GROUPS, PAPER, SUITES, TASKS, Suite, settled, task_of
 from jaxrnn.problems.claim import PREFIX, PUBLISHED
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.render import console
@@ -24,6 +23,7 @@ from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrnn.training.parts import num_weights, state_size
+from jaxrnn.yardstick.conditions import HORIZON, SUITES as HORIZON_SUITES
 
 SECONDS_A_TIME_STEP = 0.15e-6
 """Of one trial of experiment 6a, on two cores of an AMD EPYC server."""
@@ -55,16 +55,10 @@ def list_(what: str = "") -> None:
         return
     console.print(cells_table())
     console.print(builders_table())
-    alone: list[Suite] = []
-    tuned: dict[Source, list[str]] = {}
-    for name, suite in SUITES.items():
-        if suite.source.tuned:
-            tuned.setdefault(suite.source, []).append(name)
-        elif suite.source not in (PAPER, PUBLISHED):
-            alone.append(suite)
+    alone = [suite for suite in SUITES.values() if suite.source not in (PAPER, PUBLISHED)]
     console.print(suites_table(alone))
-    for source, names in tuned.items():
-        console.print(f"The experiments of {source.title}: {', '.join(names)}", style="dim")
+    names = ", ".join(HORIZON_SUITES)
+    console.print(f"The experiments of {HORIZON.title}: {names}", style="dim")
     console.print("Published claims: jaxrnn list claims", style="dim")
     console.print(f"The experiments of {PAPER.title}: jaxrnn list 1997", style="dim")
 
@@ -119,13 +113,14 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
     """Experiments that can be run by name: their nets, lengths, and settings other than the
     defaults."""
     table = table_of(("experiment",), (), ("what it consists of, and its source",))
+    usual = Experiment()
     for suite in suites:
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
-        for field in fields(Experiment):
-            value = getattr(suite.base, field.name)
-            if field.name not in ("name", "cell", "length") and value != field.default:
-                shown = dict(value) if field.name in OPTIONS else value
-                what += f"; {flag_name(field.name)} {spelled(shown)}"
+        for name in SETTINGS:
+            value = getattr(suite.base, name)
+            if name not in ("name", "cell", "length") and value != getattr(usual, name):
+                shown = dict(value) if name in OPTIONS else value
+                what += f"; {flag_name(name)} {spelled(shown)}"
         table.add_row(suite.base.name, Text.assemble(what, (f" ({suite.source.title})", "dim")))
     return table
 
@@ -232,14 +227,15 @@ def claims_table() -> RenderableType:
 def suites_of(names: Sequence[str]) -> list[Suite]:
     """The suites of some experiments and groups of them, each once."""
     suites: dict[str, Suite] = {}
+    alone = SUITES | HORIZON_SUITES
     for name in names:
-        if name not in GROUPS and name not in SUITES:
-            near = difflib.get_close_matches(name, [*GROUPS, *SUITES], 3)
+        if name not in GROUPS and name not in alone:
+            near = difflib.get_close_matches(name, [*GROUPS, *alone], 3)
             advice = f"did you mean {' or '.join(near)}? " if near else ""
             raise InputError(
                 f"unknown experiment {shown(name)}: {advice}see jaxrnn list, list 1997 and list "
                 "claims"
             )
-        found = GROUPS[name] if name in GROUPS else (SUITES[name],)
+        found = GROUPS[name] if name in GROUPS else (alone[name],)
         suites |= {suite.base.name: suite for suite in found}
     return list(suites.values())

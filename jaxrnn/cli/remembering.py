@@ -8,22 +8,22 @@ from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.machine import all_devices
-from jaxrnn.problems.horizon import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.report.render import TableRow, console
-from jaxrnn.scorecard.halving import RUNGS, protocol_of
-from jaxrnn.scorecard.horizon import (
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import Row
+from jaxrnn.sweeps.watch import duration
+from jaxrnn.training.lanes import warn_if_small
+from jaxrnn.yardstick.conditions import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS, has_role
+from jaxrnn.yardstick.reference import lay_beside, shipped_beside
+from jaxrnn.yardstick.run import (
     ENDS_HEADINGS,
     ENDS_LEGEND,
     TASKS,
     ends_of_range,
     trained_horizon,
 )
-from jaxrnn.scorecard.nets import HEADINGS, LEGEND, known_cells, nets_table, write_costs
-from jaxrnn.scorecard.shipped import lay_beside, shipped_beside
-from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import Row
-from jaxrnn.sweeps.watch import duration
-from jaxrnn.training.lanes import warn_if_small
+from jaxrnn.yardstick.search import RUNGS, protocol_of
+from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, known_cells, nets_table, write_costs
 
 
 def horizon(
@@ -68,21 +68,28 @@ def horizon(
         rows, names = directory.rows, (*chosen, *tasks)
         with console.status("timing an update of each cell"):
             costs = write_costs(known_cells(rows, names), out, match)
-        lay_beside(shipped_beside(protocol, rows, out, SMALL_CELLS), out)
-        _show(rows, costs, names, out)
+        beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
+        lay_beside(beside, out)
+        _show(rows, beside, costs, names, out)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
 def _show(
-    rows: Sequence[Row], costs: Mapping[str, float], names: Collection[str], out: Path
+    rows: Sequence[Row],
+    beside: Sequence[Row],
+    costs: Mapping[str, float],
+    names: Collection[str],
+    out: Path,
 ) -> None:
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import terminal_table
+    from jaxrnn.yardstick.view import VIEW
 
     nets, text = notes(rows, costs, names)
     write_whole(out / NOTES, text.encode())
-    show_report(out, terminal_table(nets, HEADINGS), Text(LEGEND, style="dim"))
+    shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
+    show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
 
 
 def notes(
@@ -90,11 +97,11 @@ def notes(
 ) -> tuple[list[TableRow], str]:
     """The table of the nets, and what the report says of them and of the search. Users' own code is
     imported only if it is among the ``names``."""
-    from jaxrnn.report.remembered import chosen_rows
     from jaxrnn.report.render import markdown_table
+    from jaxrnn.yardstick.results import chosen_rows
 
     fresh = chosen_rows(rows)
-    sought = [row for row in rows if row.experiment.name.endswith(SEARCH)]
+    sought = [row for row in rows if has_role(row.experiment, SEARCH)]
     first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
     nets = nets_table(list(first.values())[::-1], sought, costs, names)
     ends = ends_of_range(fresh, names)

@@ -15,6 +15,7 @@ import jaxrnn
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.nets import CELLS
 from jaxrnn.problems import GROUPS, SUITES, TASKS
+from jaxrnn.yardstick.conditions import SUITES as HORIZON_SUITES
 
 
 class Kind(NamedTuple):
@@ -60,7 +61,7 @@ CELL = Kind("CELL", "a cell", "cells, such as: lstm gru", str, (*CELLS,), "befor
 TASK = Kind("TASK", "a task", "tasks, such as: {} adding parity", str, (*TASKS,), "after --tasks")
 EXPERIMENT = Kind(
     *("NAME", "an experiment", "experiments, such as: {} 6a", str),
-    *((*GROUPS, *SUITES), "after --experiment"),
+    *((*GROUPS, *SUITES, *HORIZON_SUITES), "after --experiment"),
 )
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import LEFT_TO_TASK, Experiment
 from jaxrnn.names import build, find
 from jaxrnn.problems import (
     arithmetic,
     claims,
     copying,
-    horizon,
     long_lag,
     notebook,
     reber,
@@ -34,7 +33,6 @@ from jaxrnn.problems.task import Sequence, Solved, Task
 __all__ = [
     "BETTER",
     "GROUPS",
-    "LEFT_TO_TASK",
     "NOTEBOOK",
     "PAPER",
     "SUITES",
@@ -73,7 +71,6 @@ SUITES: dict[str, Suite] = {
         two_sequence,
         arithmetic,
         temporal_order,
-        horizon,
         claims,
     )
     for suite in family.SUITES
@@ -85,9 +82,6 @@ GROUPS: dict[str, tuple[Suite, ...]] = {
     **{f"{PREFIX}{claim.name}": claim.suites for claim in claims.CLAIMS.values()},
 }
 """Suites that one name stands for: a paper's, all claims', a claim's."""
-
-LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size")
-"""The settings that an experiment may leave to its task."""
 
 
 def task_of(experiment: Experiment) -> Task:

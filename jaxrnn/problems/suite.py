@@ -32,7 +32,6 @@ class Source(NamedTuple):
         "included"
     )
     view: str = "by_length"  # of its runs: a module of the report that draws them
-    tuned: bool = False  # whether each cell has settings of its own, found by a search
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from jaxrnn.report import (
     compare,
     grid,
     horizon,
-    horizon_card,
     table,
 )
 from jaxrnn.report.page import page, svg
@@ -21,7 +20,7 @@ from jaxrnn.report.render import Document, Part, Picture, Words, console, markdo
 from jaxrnn.report.summary import Line, Study, View
 from jaxrnn.store.config import read_config
 from jaxrnn.store.files import path_of, suffixes, write_figure, write_whole
-from jaxrnn.store.rows import ROWS, rows_beside, typed_rows
+from jaxrnn.store.rows import ROWS, Row, rows_beside, typed_rows
 
 REPORT = "report.md"
 PAGE = "report.html"
@@ -31,7 +30,7 @@ NOTES = "notes.md"
 """Of a picture's further files."""
 
 VIEWS: tuple[View, ...] = (
-    *(horizon_card.VIEW, claims.VIEW, table.VIEW, horizon.VIEW, grid.VIEW, by_length.VIEW),
+    *(claims.VIEW, table.VIEW, horizon.VIEW, grid.VIEW, by_length.VIEW),
     *(by_sequence.VIEW, compare.VIEW, by_sequence.BY_STEP, by_length.OTHER_LENGTHS),
 )
 """In the order in which a report shows them."""
@@ -57,16 +56,20 @@ def pictures_of(study: Study, more: Sequence[View] = ()) -> list[Picture]:
 
 
 def write_report(
-    directory: Path | str, formats: Iterable[str] = (), views: Sequence[View] = ()
+    directory: Path | str,
+    formats: Iterable[str] = (),
+    views: Sequence[View] = (),
+    rows: Sequence[Row] | None = None,
 ) -> list[Line]:
     """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
     content: its rows, after those in its ``beside``, its configuration and its :data:`NOTES`.
 
     Each picture is written as a PNG file, and in each of the ``formats``, svg or pdf. Further
-    ``views`` come before the package's own. Raises InputError for other formats, for damaged rows
-    or a damaged configuration, and if there are no rows.
+    ``views`` come before the package's own. Who has read the directory's ``rows`` gives them, so
+    that they are not read again. Raises InputError for other formats, for damaged rows or a damaged
+    configuration, and if there are no rows.
     """
-    study, _ = _write(path_of(directory), formats, views)
+    study, _ = _write(path_of(directory), formats, views, rows)
     return study.lines
 
 
@@ -75,9 +78,11 @@ def show_report(
     *more: RenderableType,
     formats: Iterable[str] = (),
     views: Sequence[View] = (),
+    rows: Sequence[Row] | None = None,
+    beside: Sequence[Row] | None = None,
 ) -> None:
     """:func:`write_report`; then print its tables, ``more``, and the paths of the files."""
-    _, document = _write(directory, formats, views)
+    _, document = _write(directory, formats, views, rows, beside)
     console.print(terminal(document.parts, console.width))
     for one in more:
         console.print(one)
@@ -87,12 +92,19 @@ def show_report(
 
 
 def _write(
-    directory: Path, formats: Iterable[str], views: Sequence[View]
+    directory: Path,
+    formats: Iterable[str],
+    views: Sequence[View],
+    rows: Sequence[Row] | None = None,
+    beside: Sequence[Row] | None = None,
 ) -> tuple[Study, Document]:
-    endings, own = suffixes(formats), typed_rows(directory)
+    endings = suffixes(formats)
+    own = typed_rows(directory) if rows is None else rows
     if not own:
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
-    study = Study([*rows_beside(directory, own), *own], own)
+    if beside is None:
+        beside = rows_beside(directory, own)
+    study = Study([*beside, *own], own)
     settings, made, notes = {}, [], directory / NOTES
     if (config := read_config(directory)) is not None:
         settings = config["settings"]

@@ -12,7 +12,6 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -22,12 +21,11 @@ from xml.etree import ElementTree
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import SETTINGS, Experiment
 from jaxrnn.problems import settled
 from jaxrnn.report.render import Document, Table, Words, in_brief, is_name, spaced
 from jaxrnn.report.summary import Study, net_name, steps_to_solution
 from jaxrnn.store.config import PLURAL, settings_in_words, spelled
-from jaxrnn.store.rows import make_settings
 
 MOST = 800_000
 """The most letters of a drawing as matplotlib writes it. A larger drawing is shown as pixels, and
@@ -177,13 +175,13 @@ def _trials(study: Study) -> dict[str, Any]:
     """Every trial as a row of the page's last table, without what all have in common; and the texts
     of each column :func:`in_order`."""
     made = list(dict.fromkeys(row.experiment for row in study.rows))
-    names = [field.name for field in fields(Experiment) if field.name not in ("name", "trials")]
+    names = [name for name in SETTINGS if name not in ("name", "trials")]
     differ = [name for name in names if len({getattr(one, name) for one in made}) > 1]
     columns = {"cell": "cell", "task": "task", "length": "T"}
     columns |= {name: spaced(name) for name in differ if name not in columns}
     experiments = [
         [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
-        for one, values in ((one, make_settings(one)) for one in made)
+        for one, values in ((one, one.as_row()) for one in made)
     ]
     number = {one: k for k, one in enumerate(made)}
     trials: list[list[Any]] = []

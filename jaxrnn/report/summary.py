@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import GRID, PER_TRIAL, Experiment
+from jaxrnn.experiment import GRID, PER_TRIAL, SETTINGS, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
 from jaxrnn.report.render import Part, Picture
@@ -107,11 +107,6 @@ class Study:
         """Whether any net has rows of several settings at one length."""
         return any(line.settings for line in self.lines)
 
-    @cached_property
-    def is_horizon(self) -> bool:
-        """Whether all rows belong to the horizon's protocol."""
-        return self.views == {"horizon"}
-
 
 class View(NamedTuple):
     """One way to show rows: which rows it suits, and the tables and pictures that it then makes."""
@@ -122,19 +117,10 @@ class View(NamedTuple):
     is_whole: bool = False  # whether no other view shows the rows that it suits
 
 
-@lru_cache(maxsize=4096)
 def source_of(experiment: str) -> Source:
-    """How the rows of an experiment are named, counted and shown.
-
-    An experiment in no table belongs to the source of tuned suites whose names begin with the same
-    word: its rows are those of a search, or of a user's own task.
-    """
-    if (suite := SUITES.get(experiment)) is not None:
-        return suite.source
-    family = experiment.partition("-")[0]
-    tuned = (suite for suite in SUITES.values() if suite.source.tuned)
-    known = (one.source for one in tuned if one.base.name.partition("-")[0] == family)
-    return next(known, _OURS)
+    """How the rows of an experiment are named, counted and shown."""
+    suite = SUITES.get(experiment)
+    return _OURS if suite is None else suite.source
 
 
 def along_lengths(experiment: str) -> bool:
@@ -161,11 +147,12 @@ def row_name(experiment: str) -> str:
 def uncounted(row: Row) -> int:
     """Training sequences of a solved trial that its experiment's source does not count.
 
-    An experiment that is in no table, and no search's, counts from 0, as the notebook does.
+    An experiment that is in no table counts from 0, as the notebook does, and a trial with a note,
+    which says its part in a study, from 1.
     """
     suite = SUITES.get(row.experiment.name)
     if suite is None:
-        return 0 if source_of(row.experiment.name).tuned else 1
+        return 0 if row.experiment.note else 1
     return suite.not_counted(row.experiment.window)
 
 
@@ -261,7 +248,7 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
     trials solved, then lowest median.
     """
     lines: list[Line] = []
-    settings = dict.fromkeys([*PER_TRIAL, *(field.name for field in fields(Experiment))])
+    settings = dict.fromkeys([*PER_TRIAL, *(name for name in SETTINGS)])
     for group in by_net(Rows.of(rows)).values():
         made = {row.experiment for row in group}
         differ = [name for name in settings if len({getattr(one, name) for one in made}) > 1]

@@ -96,7 +96,7 @@ def weights_path(directory: Path, experiment: Experiment) -> Path:
     it."""
     usual = {one.name: one.default for one in dataclasses.fields(Experiment)}
     shared: dict[str, Any] = {name: usual[name] for name in PER_TRIAL}
-    one = dataclasses.replace(experiment.canonical(), trials=1, **shared)
+    one = dataclasses.replace(experiment.canonical(), trials=1, note={}, **shared)
     return directory / name_of("weights", one)
 
 
@@ -132,7 +132,7 @@ def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]
     settings: dict[str, Any] = {
         name: all_[0] if len({*all_}) == 1 else all_ for name, all_ in each.items()
     }
-    experiment = dataclasses.replace(alone[0], trials=len(alone), **settings)
+    experiment = dataclasses.replace(alone[0], trials=len(alone), note={}, **settings)
     # As they are read back, since NumPy's files know no bfloat16.
     plain = [{name: _plain(a) for name, a in one.items()} for one in of_trials.values()]
     first, *others = plain

@@ -1,6 +1,5 @@
 """What config.json says: a run's settings in words, the versions and the device."""
 
-import dataclasses
 import itertools
 import json
 import warnings
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, Note
-from jaxrnn.experiment import OPTIONS, Experiment
+from jaxrnn.experiment import OPTIONS, SETTINGS, Experiment
 from jaxrnn.machine import processor_of
 
 CONFIG = "config.json"
@@ -110,14 +109,14 @@ def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
     """Every setting of the experiments, a list where they differ: what config.json keeps."""
     experiments = list(experiments)
     config: dict[str, Any] = {}
-    for field in dataclasses.fields(Experiment):
+    for name in SETTINGS:
         found: list[Any] = []
         for experiment in experiments:
-            value = getattr(experiment, field.name)
-            if field.name in OPTIONS:
+            value = getattr(experiment, name)
+            if name in OPTIONS:
                 value = dict(value)
             found += value if isinstance(value, tuple) else [value]  # one a trial, or test lengths
-        config |= _in_words(field.name, found)
+        config |= _in_words(name, found)
     return json.loads(json.dumps(config))  # as it is read back
 
 

@@ -4,13 +4,10 @@ import dataclasses
 import gc
 import json
 import lzma
-import marshal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,8 @@ import numpy as np
 import orjson  # reads a row in a quarter of the time that json takes
 
 from jaxrnn.errors import InputError, Note, shown, whole_number
-from jaxrnn.experiment import OPTIONS, Experiment, flag_name
+from jaxrnn.experiment import Experiment
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
-from jaxrnn.problems import LEFT_TO_TASK
 from jaxrnn.store.files import path_of
 
 ROWS = "trials.jsonl"
@@ -30,32 +26,14 @@ PACKED = "trials.jsonl.xz"
 BESIDE = "beside"
 """The directory, inside a run's, with rows of other runs; the report shows them before its own."""
 
-_SETTINGS = tuple(field.name for field in dataclasses.fields(Experiment))
-_OF_A_TRIAL = tuple(name for name in _SETTINGS if name != "trials")
-_OF_ROWS = tuple({"name": "experiment"}.get(name, name) for name in _OF_A_TRIAL)
-_in_order = itemgetter(*_OF_ROWS)
 _RESULTS = tuple(field.name for field in dataclasses.fields(Outcome) if field.name != "params")
-_FIELDS = dict.fromkeys((*_OF_ROWS, *_RESULTS))
 
 EXPERIMENT = "experiment"
 """The array, in files of arrays, that has the settings of the experiment that they belong to."""
 
 
-def make_settings(experiment: Experiment) -> dict[str, Any]:
-    """An experiment's settings, its options as dicts; one value for all trials or one each."""
-    settings = {name: getattr(experiment, name) for name in _SETTINGS}
-    for name in OPTIONS:
-        settings[name] = {option: _as_json(value) for option, value in settings[name]}
-    return settings | {"test_lengths": list(experiment.test_lengths)}
-
-
-def _as_json(value: Any) -> Any:
-    """An option's value as it is read back."""
-    return [*map(_as_json, value)] if isinstance(value, tuple) else value
-
-
 Values = dict[str, Any]
-"""What a line of the file says of a trial."""
+"""A row's fields by name."""
 
 
 Trial = tuple[Experiment, int]
@@ -90,20 +68,23 @@ class Row:
         return self.outcome.solved_at is not None
 
     def __getitem__(self, name: str) -> Any:
-        """As its line has it."""
+        """As :func:`read_rows` has it."""
         return self.values()[name]
 
     def values(self) -> Values:
         """Its outcome with every setting that it ran under, ready for JSON."""
-        settings = make_settings(self.experiment)
-        del settings["trials"]
-        results = {name: getattr(self.outcome, name) for name in _RESULTS}
-        curve, wrong = results.pop("curve"), results["wrong_at_lengths"]
-        results["wrong_at_lengths"] = None if wrong is None else list(wrong)
-        first = {"experiment": settings.pop("name")}
-        first |= {name: settings.pop(name) for name in ("cell", "length")}
+        settings, results = self.experiment.as_row(), self.results()
+        first = {name: settings.pop(name) for name in ("experiment", "cell", "length")}
         first |= {"trial": results.pop("trial"), "seed": settings.pop("seed")}
-        return first | results | settings | {"curve": list(curve)}
+        curve = results.pop("curve")
+        return first | results | settings | {"curve": curve}
+
+    def results(self) -> Values:
+        """Its outcome, ready for JSON."""
+        results = {name: getattr(self.outcome, name) for name in _RESULTS}
+        wrong = results["wrong_at_lengths"]
+        results["wrong_at_lengths"] = None if wrong is None else list(wrong)
+        return results | {"curve": list(results["curve"])}
 
 
 def make_row(experiment: Experiment, outcome: Outcome) -> Row:
@@ -112,28 +93,11 @@ def make_row(experiment: Experiment, outcome: Outcome) -> Row:
 
 
 def row_from(values: Any) -> Row:
-    """The row that a line describes. Raises InputError that begins with the field that is missing
-    or breaks its rule."""
+    """The row with these fields. Raises InputError that begins with the field that is missing or
+    breaks its rule."""
     if not isinstance(values, dict):
         raise InputError("it is not a JSON object")
-    experiment = _check(values)
-    given = {name: values[name] for name in _RESULTS}
-    given["curve"] = tuple(given["curve"])
-    if (wrong := given["wrong_at_lengths"]) is not None:
-        given["wrong_at_lengths"] = tuple(wrong)
-    return Row(experiment, Outcome(**given))
-
-
-def experiment_from(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment with these settings, which were read back. Raises InputError as Experiment
-    does, for a setting that is missing, and for one that was left to the task."""
-    for name in _SETTINGS:
-        if name not in settings:
-            raise InputError(f"{flag_name(name)} is missing")
-    for name in LEFT_TO_TASK:
-        if settings[name] is None:
-            raise InputError(f"{flag_name(name)} must not be null")
-    return Experiment(**{name: settings[name] for name in _SETTINGS})
+    return _row(Experiment.from_row(values), values)
 
 
 def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[str, Any]]:
@@ -148,24 +112,9 @@ def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[st
     if not isinstance(settings, dict):
         raise InputError(f"{EXPERIMENT} is not an experiment's settings as JSON")
     try:
-        return experiment_from(settings), settings
+        return Experiment.from_settings({"note": {}} | settings), settings
     except InputError as error:
         raise InputError(f"{EXPERIMENT} breaks a rule, {error}") from None
-
-
-def experiment_of(row: Mapping[str, Any]) -> Experiment:
-    """The experiment of a row's trial alone; raises InputError for a value against its rule."""
-    try:
-        # As bytes, in which 1 and true differ, so that the same settings are checked only once.
-        return _experiment_of(marshal.dumps(_in_order(row), 2))
-    except ValueError as error:
-        raise InputError(f"it holds a value that JSON cannot store: {error}") from None
-
-
-@lru_cache(maxsize=4096)
-def _experiment_of(settings: bytes) -> Experiment:
-    given = dict(zip(_OF_A_TRIAL, marshal.loads(settings), strict=True))
-    return experiment_from(given | {"trials": 1}).alone(0)
 
 
 def read_rows(directory: Path | str) -> list[Values]:
@@ -176,9 +125,11 @@ def read_rows(directory: Path | str) -> list[Values]:
     otherwise assumes that a field which is empty in the first rows is always empty. Tried with
     pandas 3.1.1 and polars 2.1.0.
 
-    Raises InputError if there is no file of rows. Raises it, too, for the first line that is not a
-    row of a trial, with the file, the line and the field that breaks its rule, and for the second
-    of two lines of the same trial.
+    In the file the settings of an experiment are a line, and its trials follow, a line each.
+
+    Raises InputError if there is no file of rows. Raises it, too, for the first line that is
+    neither, with the file, the line and the field that breaks its rule, and for the second of two
+    lines of the same trial.
     """
     return [row.values() for row in typed_rows(directory)]
 
@@ -188,22 +139,34 @@ def typed_rows(directory: Path | str) -> list[Row]:
     path = path_of(directory)
     if not any((path / name).exists() for name in (ROWS, PACKED)):
         raise InputError(f"{path} holds no {ROWS}: name a run directory")
-    return [row for row, _ in read_lines(path).values()]
+    return list(read_trials(path).values())
 
 
 def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     """The rows of other runs that a run directory's report shows before its ``own``. They are only
     of nets that ``own`` lacks; the list may be empty."""
     run = {row.net for row in own}
-    beside = (row for row, _ in read_lines(directory / BESIDE).values())
-    return [row for row in beside if row.net not in run]
+    return [row for row in read_trials(directory / BESIDE).values() if row.net not in run]
 
 
-def read_lines(directory: Path) -> dict[Trial, tuple[Row, str]]:
-    """As :func:`read_rows`, by trial, each row with the text of its line.
+def lines_of(rows: Iterable[Row], after: Experiment | None = None) -> bytes:
+    """The lines of a file for these rows: the settings of an experiment once, unless they stand
+    last in the file, as those of ``after`` do; then its trials."""
+    lines = []
+    for row in rows:
+        one = row.experiment
+        if after is None or one != after or one.note != after.note:
+            lines.append(json.dumps(one.as_row()))
+        after = one
+        lines.append(json.dumps(row.results()))
+    return "".join(f"{line}\n" for line in lines).encode()
 
-    If the last line has no end and is not JSON, a kill has cut it off. It then does not count as a
-    row, and a warning says so.
+
+def read_trials(directory: Path) -> dict[Trial, Row]:
+    """As :func:`read_rows`, by trial; empty where there is no file.
+
+    If the last line has no end and is not JSON, a kill has cut it off. It then does not count, and
+    a warning says so.
     """
     path = directory / ROWS
     if path.exists():
@@ -232,15 +195,27 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, lines: Sequence[bytes]) -> dict[Trial, tuple[Row, str]]:
+def _read(path: Path, lines: Sequence[bytes]) -> dict[Trial, Row]:
     """The rows of the lines of a file."""
-    read: dict[Trial, tuple[Row, str]] = {}
+    read: dict[Trial, Row] = {}
+    line_of: dict[Trial, int] = {}
+    experiment: Experiment | None = None
     for number, line in enumerate(lines[:-1] if lines[-1] == b"" else lines, 1):
+        where, kind = f"{path} line {number}", "a row of a trial"
         try:
-            text = line.decode()
-            row = row_from(_parsed(line))
+            line.decode()
+            values = _parsed(line)
+            if not isinstance(values, dict):
+                raise InputError("it is not a JSON object")
+            if "status" not in values:
+                kind = "an experiment's settings"
+                experiment = Experiment.from_row(values)
+                continue
+            if experiment is None:
+                raise InputError("no settings stand before it")
+            row = _row(experiment, values)
         except (ValueError, RecursionError) as error:
-            where, why = f"{path} line {number}", str(error)
+            why = str(error)
             if isinstance(error, UnicodeDecodeError):
                 why = "it is not UTF-8"
             elif not isinstance(error, InputError):
@@ -250,14 +225,14 @@ def _read(path: Path, lines: Sequence[bytes]) -> dict[Trial, tuple[Row, str]]:
                     told = f"{where} has no end, as after a kill: this trial counts as not run"
                     warnings.warn(told, Note, stacklevel=3)
                     break
-            raise InputError(f"{where} is not a row of a trial: {why}") from None
-        if read.setdefault(row.trial, (row, text))[0] is not row:
-            one, before = row.experiment, list(read).index(row.trial) + 1
-            again = f"trial {row.outcome.trial} of {one.cell} at length {one.length} again"
+            raise InputError(f"{where} is not {kind}: {why}") from None
+        if read.setdefault(row.trial, row) is not row:
+            one = row.experiment
             raise InputError(
-                f"{path} line {number} is {again}, which stands in line {before}: delete one of "
-                "them"
+                f"{where} is trial {row.outcome.trial} of {one.cell} at length {one.length} again, "
+                f"which stands in line {line_of[row.trial]}: delete one of them"
             )
+        line_of[row.trial] = number
     return read
 
 
@@ -268,29 +243,33 @@ def _parsed(line: bytes) -> Any:
         return json.loads(line)  # which knows NaN and 1e400, so that their field can be named
 
 
-def _check(row: Values) -> Experiment:
-    """Hold a row against the rules of experiments and outcomes; its experiment."""
-    if not _FIELDS.keys() <= row.keys():
-        raise InputError(f"its {next(name for name in _FIELDS if name not in row)!r} is missing")
-    if row["status"] not in ENDINGS:
+def _row(experiment: Experiment, values: Values) -> Row:
+    """An experiment's row with these results, which are held against the rules of outcomes."""
+    for name in _RESULTS:
+        if name not in values:
+            raise InputError(f"its {name!r} is missing")
+    if values["status"] not in ENDINGS:
         *first, last = ENDINGS
         choices = f"{', '.join(first)} or {last}"
-        raise InputError(f"its status {shown(row['status'])} is not {choices}")
+        raise InputError(f"its status {shown(values['status'])} is not {choices}")
     for name in ("solved_at", "correct_at"):
-        _whole(row, name, none=True)
+        _whole(values, name, none=True)
     for name in ("trial", "last_above", "steps"):
-        _whole(row, name)
-    experiment = experiment_of(row)
-    steps, solved_at = row["steps"], row["solved_at"]
-    if (row["status"] == "solved") != (solved_at is not None):
+        _whole(values, name)
+    steps, solved_at = values["steps"], values["solved_at"]
+    if (values["status"] == "solved") != (solved_at is not None):
         raise InputError("its status and solved_at contradict each other")
     if not 1 <= steps <= experiment.max_steps:
         raise InputError(f"its steps {shown(steps)} are not from 1 to its max_steps")
     for name in ("solved_at", "correct_at", "last_above"):
-        if (step := row[name]) is not None and step >= steps:
+        if (step := values[name]) is not None and step >= steps:
             raise InputError(f"its {name} {shown(step)} must be below its steps {steps}")
-    _check_numbers(row, experiment)
-    return experiment
+    _check_numbers(values, experiment)
+    given = {name: values[name] for name in _RESULTS}
+    given["curve"] = tuple(given["curve"])
+    if (wrong := given["wrong_at_lengths"]) is not None:
+        given["wrong_at_lengths"] = tuple(wrong)
+    return Row(experiment, Outcome(**given))
 
 
 def _check_numbers(row: Values, experiment: Experiment) -> None:

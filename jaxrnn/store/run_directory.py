@@ -1,6 +1,5 @@
 """The run directory: rows, settings and the checkpoints of what is in flight."""
 
-import dataclasses
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError, Note
-from jaxrnn.experiment import CONDITIONS, Experiment, flag_name
+from jaxrnn.experiment import Experiment
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
-from jaxrnn.problems import SUITES, settled
 from jaxrnn.store.archives import (
     CheckpointFile,
     Owner,
@@ -26,16 +24,14 @@ from jaxrnn.store.archives import (
 )
 from jaxrnn.store.config import (
     CONFIG,
-    PLURAL,
     SOURCES,
     gone_on,
     merged,
     read_config,
     settings_in_words,
-    spelled,
 )
 from jaxrnn.store.files import TEMPORARY, append, name_of, path_of, write_whole
-from jaxrnn.store.rows import BESIDE, ROWS, Row, read_lines
+from jaxrnn.store.rows import BESIDE, ROWS, Row, lines_of, read_trials
 
 LOCK = ".lock"
 
@@ -49,14 +45,14 @@ class RunDirectory:
     something corrupt; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path | str, mixed: bool = False) -> None:
-        """Remember where to write. A ``mixed`` directory may hold a net under several settings, and
-        each may be asked for by itself."""
+    def __init__(self, path: Path | str) -> None:
+        """Remember where to write."""
         from filelock import FileLock  # which the help does not need
 
-        self.path, self.mixed = path_of(path), mixed
-        self._lines: dict[Trial, tuple[Row, str]] = {}
+        self.path = path_of(path)
+        self._held: dict[Trial, Row] = {}
         self._appends = False  # whether the file of rows ends with a whole line that is known
+        self._last: Experiment | None = None  # whose settings stand last in it
         self._in_order = True  # whether it has them in the order of what was admitted
         self._checkpoints: dict[Path, Owner] = {}
         self._admitted: dict[Experiment, None] = {}
@@ -81,7 +77,7 @@ class RunDirectory:
         try:
             if read_config(self.path) is None and (self.path / ROWS).exists():
                 raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
-            self._lines = read_lines(self.path)
+            self._held = read_trials(self.path)
             self._read_checkpoints()
             self._sweep()
         except BaseException:
@@ -136,17 +132,16 @@ class RunDirectory:
         """All rows that it holds, in the order of the admitted experiments; other rows come
         first."""
         self._sort()
-        return [row for row, _ in self._lines.values()]
+        return list(self._held.values())
 
     def admit(
         self, experiments: Sequence[Experiment], keep_weights: bool = False, here: bool = True
     ) -> None:
-        """Check that all trials which the directory holds of these experiments, and of those
-        admitted before, were run under the experiments' settings.
+        """Expect the rows of these experiments: they come after those of all admitted before.
 
-        Raises InputError if the directory was begun with other settings, unless it is mixed, and
-        with ``keep_weights`` if it holds one of their trials without its weights. With ``here`` it
-        warns if missing trials will be run under other versions than those it holds.
+        Raises InputError for users' code that has changed, and with ``keep_weights`` if the
+        directory holds one of their trials without its weights. With ``here`` it warns if missing
+        trials will be run under other versions than those it holds.
         """
         for experiment in experiments:  # in the order of the last calls, as the rows are
             self._admitted.pop(experiment, None)
@@ -155,8 +150,6 @@ class RunDirectory:
         for number in reversed(range(len(experiments))):  # a trial of several has the first's
             for trial, one in enumerate(experiments[number].each_alone()):
                 self._position_of[one, trial] = self._calls, number
-        if not self.mixed:
-            self._check_unchanged(list(self._admitted))
         if keep_weights:
             self._check_weights(experiments)
         config = read_config(self.path)
@@ -165,7 +158,7 @@ class RunDirectory:
         if config is None:
             config = {"settings": settings, "versions": versions(), "device": device()}
         else:
-            if any(trial not in self._position_of for trial in self._lines):
+            if any(trial not in self._position_of for trial in self._held):
                 settings = merged(config["settings"], settings)
             config["settings"] = settings
             if here and any(self.missing(experiment) for experiment in experiments):
@@ -174,7 +167,7 @@ class RunDirectory:
             config[SOURCES] = own
         self._write_config(config)
         # A kill may have left them in the order in which they came.
-        admitted = [self._position(trial) for trial in self._lines if trial in self._position_of]
+        admitted = [self._position(trial) for trial in self._held if trial in self._position_of]
         self._in_order = self._in_order and admitted == sorted(admitted)
 
     def made_on(self, made_with: Mapping[str, str], where: str) -> None:
@@ -182,7 +175,7 @@ class RunDirectory:
         them."""
         config = read_config(self.path)
         assert config is not None  # something was admitted
-        if self._lines:
+        if self._held:
             config = gone_on(self.path, config, made_with, where)
         else:
             config |= {"versions": made_with, "device": where}
@@ -193,36 +186,6 @@ class RunDirectory:
         if not (self.path / CONFIG).exists() or (self.path / CONFIG).read_bytes() != text:
             write_whole(self.path / CONFIG, text)
 
-    def _check_unchanged(self, experiments: Sequence[Experiment]) -> None:
-        """Refuse a new experiment if the directory holds its net under settings that are not asked
-        for. Refuse a suite's new experiment if none that is asked for changes the suite's settings
-        in the same way as one that the directory holds."""
-        asked = {experiment.canonical() for experiment in experiments}
-        # Where trials do not differ, more of them may be held than are asked for.
-        alike = {one.alone(0) for one in asked if not one.differs()}
-        others = [one for one, k in self._lines if (one, k) not in self._position_of]
-        changed = {_net(one) for one in others if one not in alike}
-        # A kill may have left the checkpoint of one that has ended.
-        begun = [one for one, _ in self._checkpoints.values() if self.missing(one)]
-        interrupted = {_net(one): one for one in begun if one not in asked}
-        new = [experiment for experiment in experiments if self.missing(experiment)]
-        for experiment in new:
-            net = _net(experiment)
-            if net in interrupted:
-                self._refuse(settings_in_words([interrupted[net]]), settings_in_words([experiment]))
-            grows = not experiment.differs() and self.rows_of(experiment)
-            if net in changed and not grows:
-                held = [one for one, _ in self._lines if _net(one) == net]
-                words = settings_in_words(dict.fromkeys(held)) | {"trials": len(held)}
-                self._refuse(words, settings_in_words([experiment]))
-        all_held = dict.fromkeys([*(one for one, _ in self._lines), *begun])
-        for name in dict.fromkeys(one.name for one in new if one.name in SUITES):
-            old, asked_of = ([e for e in of if e.name == name] for of in (all_held, experiments))
-            changes = [_changes(one) for one in old]
-            if old and not any(_changes(one) in changes for one in asked_of):
-                names = {**changes[0], **_changes(asked_of[0])}
-                self._refuse(*({n: getattr(e, n) for n in names} for e in (old[0], asked_of[0])))
-
     def _checked_sources(
         self, experiments: Sequence[Experiment], config: Mapping[str, Any]
     ) -> dict[str, str]:
@@ -232,7 +195,7 @@ class RunDirectory:
         if not now:
             return before  # without a look at every row
         begun = (one for one, _ in self._checkpoints.values())
-        held = own_names([*{one: None for one, _ in self._lines}, *begun])
+        held = own_names([*{one: None for one, _ in self._held}, *begun])
         for name in now:
             if name in held and before.get(name) != now[name]:
                 raise InputError(
@@ -241,26 +204,15 @@ class RunDirectory:
                 )
         return dict(sorted((before | now).items()))
 
-    def _refuse(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Say in which setting they differ."""
-        names = [
-            name for name in sorted(old) if old[name] != new[name] and name not in PLURAL.values()
-        ]
-        name = next((name for name in names if name != "trials"), "trials")
-        raise InputError(
-            f"{self.path} was begun with {flag_name(name)} {spelled(old[name])}, "
-            f"not {spelled(new[name])}: use another --out or the same settings"
-        )
-
     def rows_of(self, experiment: Experiment) -> list[Row]:
         """The rows that it holds of an experiment's trials, in order."""
         trials = enumerate(experiment.each_alone())
-        return [self._lines[one, k][0] for k, one in trials if (one, k) in self._lines]
+        return [self._held[one, k] for k, one in trials if (one, k) in self._held]
 
     def missing(self, experiment: Experiment) -> tuple[int, ...]:
         """The experiment's trials that it does not hold."""
         trials = enumerate(experiment.each_alone())
-        return tuple(k for k, one in trials if (one, k) not in self._lines)
+        return tuple(k for k, one in trials if (one, k) not in self._held)
 
     def to_run(self, experiments: Sequence[Experiment]) -> dict[Experiment, tuple[int, ...]]:
         """For each experiment with missing trials, the trials to run.
@@ -294,27 +246,29 @@ class RunDirectory:
         The rows are trials of one experiment. Their ``weights`` are arrays with one entry per
         trial, and are added to those of the same net and length.
         """
-        added = {row.trial: (row, json.dumps(row.values())) for row in rows}
+        added = {row.trial: row for row in rows}
         if weights is not None and added:
             # Before the rows: after a kill in between the trials end again, to the same bits.
             self._add_weights(list(added), weights)
-        is_more = self._appends and not added.keys() & self._lines.keys()
-        self._lines |= added
+        is_more = self._appends and not added.keys() & self._held.keys()
+        self._held |= added
         self._in_order = False
         if is_more:
-            append(self.path / ROWS, _text(added.values()))
+            append(self.path / ROWS, lines_of(added.values(), self._last))
+            self._last = [self._last, *(row.experiment for row in added.values())][-1]
         else:  # or what a kill has left of a line would stand before it
             self._write_rows()
 
     def _write_rows(self) -> None:
         """The whole file anew, in order."""
         self._sort()
-        write_whole(self.path / ROWS, _text(self._lines.values()))
+        write_whole(self.path / ROWS, lines_of(self._held.values()))
+        self._last = [None, *(one for one, _ in self._held)][-1]
         self._appends = self._in_order = True
 
     def _sort(self) -> None:
         if not self._in_order:
-            self._lines = {key: self._lines[key] for key in sorted(self._lines, key=self._position)}
+            self._held = {key: self._held[key] for key in sorted(self._held, key=self._position)}
 
     def _position(self, trial: Trial) -> tuple[int, int, int]:
         """What rows and weights are sorted by: the last call that named them, the experiment in it,
@@ -335,7 +289,7 @@ class RunDirectory:
         for experiment in experiments:
             kept = weights_held(self.path, experiment)
             for trial, one in enumerate(experiment.each_alone()):
-                if (one, trial) in self._lines and (one, trial) not in kept:
+                if (one, trial) in self._held and (one, trial) not in kept:
                     raise InputError(
                         f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
                         "without its weights: use another --out, or go on without --keep-weights"
@@ -352,22 +306,3 @@ class RunDirectory:
             if begun == owner[0]:
                 return CheckpointFile(path, owner)
         return CheckpointFile(self.path / name_of("checkpoint", owner[0]), owner)
-
-
-def _text(lines: Iterable[tuple[Row, str]]) -> bytes:
-    return "".join(f"{line}\n" for _, line in lines).encode()
-
-
-def _net(experiment: Experiment) -> tuple[str, str, int]:
-    return experiment.name, experiment.cell, experiment.length
-
-
-def _changes(experiment: Experiment) -> dict[str, Any]:
-    """The settings in which an experiment of a suite differs from the suite. If each cell is tuned,
-    only the conditions count, since all cells share them."""
-    suite = SUITES[experiment.name]
-    own = settled(suite.at(experiment.cell, experiment.length, trials=1)).canonical()
-    one = experiment.alone(0)
-    every = (field.name for field in dataclasses.fields(Experiment))
-    names = CONDITIONS if suite.source.tuned else every
-    return {name: getattr(one, name) for name in names if getattr(one, name) != getattr(own, name)}

@@ -109,8 +109,8 @@ def run_sweep(
     :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
     compiled, or when it begins in a batch that is being trained. ``on_rows`` is called with every
     experiment's rows; experiments whose rows were all there already come first, with ``new`` false.
-    Raises InputError if the directory was begun with other settings, or with ``keep_weights`` if it
-    holds trials without weights, and what :func:`jaxrnn.run_trials` raises.
+    Raises InputError with ``keep_weights`` if the directory holds trials without weights, and what
+    :func:`jaxrnn.run_trials` raises.
     """
     work = Work(
         experiments,
@@ -228,7 +228,6 @@ def open_run(
     dask: str | None = None,
     progress: bool | Watch = False,
     report: bool = True,
-    mixed: bool = True,
 ) -> Iterator[OpenRun]:
     """Hold a run directory open, so that a search can ask for what it needs next::
 
@@ -241,19 +240,18 @@ def open_run(
     The directory is read once, however often it is asked. Calls give :class:`Rows`: a list with
     ``.solved``, ``.interval`` and ``.times``, each row of which has its fields by name, as
     ``row["steps"]``. One view shows the progress of all calls. The same program goes on after an
-    interruption. On leaving, with ``report``, the report is written. A directory that is not
-    ``mixed`` refuses a net under other settings than those it already has. Other options are those
-    of :func:`run`; raises InputError as that does.
+    interruption. On leaving, with ``report``, the report is written. Other options
+    are those of :func:`run`; raises InputError as that does.
     """
     all_devices()  # a driver of Dask's workers checks and traces what it sends, too
-    with RunDirectory(out, mixed) as directory, ExitStack() as stack:
+    with RunDirectory(out) as directory, ExitStack() as stack:
         watch = stack.enter_context(Watch()) if progress is True else progress or None
         yield OpenRun(directory, watch, lanes, keep_weights, dask)
-        is_empty = not directory.rows
-    if report and not is_empty:
+        rows = directory.rows
+    if report and rows:
         from jaxrnn.report.document import write_report  # and so is matplotlib
 
-        write_report(out)
+        write_report(out, rows=rows)
 
 
 def run(
@@ -281,11 +279,10 @@ def run(
     :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a
-    directory that cannot be written, is in use or was begun under other settings. Where
-    JAX has no device it does so before the directory is made.
+    directory that cannot be written or is in use. Where JAX has no device it does so before the
+    directory is made.
     """
     options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights, "dask": dask}
-    options |= {"progress": progress, "report": report}
-    with open_run(out, mixed=False, **options) as opened:
+    with open_run(out, progress=progress, report=report, **options) as opened:
         opened(experiments)
         return [row.values() for row in opened.directory.rows]

@@ -3,7 +3,7 @@
 There is one suite for each task. Its lengths are the lags from 8 to 1,024 that the task admits; the
 Reber grammar, which gives its strings their lengths, has one. Its settings are the one default that
 is declared for all cells; only the bias of 1 for gates is added where a cell has them.
-:mod:`jaxrnn.scorecard.halving` has each cell's own settings, which a search finds, and the trials
+:mod:`jaxrnn.yardstick.search` has each cell's own settings, which a search finds, and the trials
 that are reported.
 """
 
@@ -16,23 +16,24 @@ HORIZON = Source(
     title="the horizon's protocol",
     solved="met their task's criterion before the cap",
     steps="training sequences until then",
-    view="horizon",
-    tuned=True,
 )
 
 PREFIX = "horizon-"
 """Of the names of its experiments; the rest is the task."""
 
-DEFAULT, SEARCH, FINALIST = "-default", "-search", "-finalist"
-"""Suffixes of the name of all rows but those of the chosen setting: fresh trials of the declared
-default, trials of the search, and fresh trials of the other finalist."""
+SEARCH, CHOSEN, DEFAULT, FINALIST = "search", "chosen", "default", "finalist"
+"""Roles of trials, in their note: those of the search, then fresh ones of the setting that it
+chose, of the declared default and of the other finalist. If the default is the other finalist,
+the same trials may have the role "default finalist"."""
+
+ROLES = SEARCH, CHOSEN, DEFAULT, FINALIST
 
 
-def without_role(experiment: str) -> str:
-    """The name of an experiment without what follows on the task."""
-    for role in (DEFAULT, SEARCH, FINALIST):
-        experiment = experiment.removesuffix(role)
-    return experiment
+def has_role(made: Experiment, *roles: str) -> bool:
+    """Whether an experiment's trials have one of these roles in a horizon, by default any."""
+    own = str(made.note.get("role", "")).split()
+    is_of_horizon = made.name.startswith(PREFIX) and "setting" in made.note
+    return is_of_horizon and not {*own}.isdisjoint(roles or ROLES)
 
 
 LAGS = tuple(2**octave for octave in range(3, 11))
@@ -75,7 +76,7 @@ def _horizon(
         max_steps=20_000,
         trials=9,
     )
-    return Suite(base=base, cells=CELLS, lengths=lags, source=HORIZON, uncounted=0)
+    return Suite(base=base, cells=CELLS, lengths=lags, source=HORIZON)
 
 
 # With one sequence an update and this budget, no cell learns the papers' ten symbols.
@@ -121,7 +122,14 @@ TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
     ),
 }
 
-SUITES = tuple(suite for family in TASK_FAMILIES.values() for suite in family)
+TASKS: dict[str, Suite] = {
+    suite.base.name.removeprefix(PREFIX): suite
+    for family in TASK_FAMILIES.values()
+    for suite in family
+}
+
+SUITES: dict[str, Suite] = {suite.base.name: suite for suite in TASKS.values()}
+"""The same by the names of their experiments."""
 
 SMALL_CELLS = (*("lstm", "janet", "gru", "simple_rnn", "irnn", "ind_rnn", "min_gru", "lru"),)
 SMALL_TASKS = (

@@ -5,7 +5,7 @@ import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import flag_name
 from jaxrnn.machine import processor_of
 from jaxrnn.names import is_own
-from jaxrnn.problems.horizon import PREFIX, without_role
-from jaxrnn.scorecard.halving import HorizonProtocol
-from jaxrnn.scorecard.nets import COST
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
-from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, Values, read_lines
+from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, lines_of, read_trials
+from jaxrnn.yardstick.conditions import PREFIX
+from jaxrnn.yardstick.search import HorizonProtocol
+from jaxrnn.yardstick.sizes import COST
 
 PROTOCOL = "protocol.json"
 PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for seconds of packing
@@ -28,24 +28,25 @@ PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for se
 def shipped(protocol: HorizonProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
-    return Path(str(files("jaxrnn"))) / "shipped" / name
+    return Path(str(files("jaxrnn"))) / "yardstick" / "rows" / name
 
 
 def ship(directory: Path, into: Path) -> None:
     """Write the part of a run directory that comes with the package: its rows, packed and without
     their learning curves, and how they were made."""
     into.mkdir(parents=True, exist_ok=True)
-    rows = (row.values() | {"curve": []} for row, _ in read_lines(directory).values())
-    write_whole(into / PACKED, lzma.compress(_text(rows), preset=PRESET))
+    held = read_trials(directory).values()
+    rows = (replace(row, outcome=replace(row.outcome, curve=())) for row in held)
+    write_whole(into / PACKED, lzma.compress(lines_of(rows), preset=PRESET))
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
 
 def shipped_rows(protocol: HorizonProtocol, experiments: Iterable[str]) -> list[Row]:
-    """The package's rows of these experiments and of their roles; an empty list if it has none."""
+    """The package's rows of these experiments; an empty list if it has none."""
     wanted = set(experiments)
-    held = read_lines(shipped(protocol)).values()
-    return [row for row, _ in held if without_role(row.experiment.name) in wanted]
+    held = read_trials(shipped(protocol)).values()
+    return [row for row in held if row.experiment.name in wanted]
 
 
 def shipped_beside(
@@ -56,10 +57,10 @@ def shipped_beside(
     if they were made with another version of jax or on another kind of processor."""
     trained = {row.experiment.cell for row in rows}
     others = [cell for cell in cells if cell not in trained]
-    experiments = {without_role(row.experiment.name): row.experiment.task for row in rows}
+    experiments = {row.experiment.name: row.experiment.task for row in rows}
     come = shipped_rows(protocol, experiments)
-    run = set(map(_net, rows))
-    beside = [row for row in come if _net(row) not in run]
+    run = {row.net for row in rows}
+    beside = [row for row in come if row.net not in run]
     why = ""
     of_protocol, of_machine = differences(shipped(protocol), out) if beside else ([], [])
     if of_protocol:
@@ -67,7 +68,7 @@ def shipped_beside(
         why = f"the rows that come with jaxrnn are not shown, since they were made with {made}"
         beside = []
     elif others:
-        held = {without_role(row.experiment.name) for row in come}
+        held = {row.experiment.name for row in come}
         lacking = {name: task for name, task in experiments.items() if name not in held}
         # A task of the horizon may be another one under options, with a name of its own.
         if tasks := sorted(
@@ -88,22 +89,14 @@ def shipped_beside(
     return beside
 
 
-def _net(row: Row) -> tuple[str, str]:
-    return without_role(row.experiment.name), row.experiment.cell
-
-
 def lay_beside(rows: Sequence[Row], directory: Path) -> None:
     """Have a run directory's report show these rows before its own, and no others."""
     path = directory / BESIDE / ROWS
     if rows:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _text(row.values() for row in rows))
+        write_whole(path, lines_of(rows))
     else:
         path.unlink(missing_ok=True)
-
-
-def _text(rows: Iterable[Values]) -> bytes:
-    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
 def differences(one: Path, other: Path) -> tuple[list[str], list[str]]:

@@ -10,21 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrnn.problems.horizon import (
+from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, horizon
+from jaxrnn.report.summary import Rows
+from jaxrnn.store.rows import Row
+from jaxrnn.yardstick.conditions import (
     CELLS,
+    CHOSEN,
     DEFAULT,
     FINALIST,
     PREFIX,
     SEARCH,
-    SUITES,
-    without_role,
+    TASKS,
+    has_role,
 )
-from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, horizon
-from jaxrnn.report.summary import Rows
-from jaxrnn.store.rows import Row
-
-CHOSEN = ""
-"""The role of fresh trials of the setting that the search chose."""
+from jaxrnn.yardstick.search import PLAY_OFF
 
 ByLag = dict[int, Rows]
 Net = tuple[str, str]  # task and cell
@@ -45,7 +44,7 @@ class Remembered:
     def default(self) -> ByLag:
         """Fresh trials of the declared default, which may be the chosen setting."""
         every = next(iter(self.chosen.values()), Rows())
-        is_chosen = any(row.experiment.learning_rate == default_rate() for row in every)
+        is_chosen = any(_setting(row) == 0 for row in every)
         return self.chosen if is_chosen else self.by_role.get(DEFAULT, {})
 
     @cached_property
@@ -83,13 +82,17 @@ class Remembered:
         """:func:`share_if_chosen_again` of the finalists, None if they are not known."""
         if (lag := self.at_pilot) is None or lag not in self.chosen:
             return None
-        fresh: dict[tuple[object, ...], Rows] = {}
+        fresh: dict[int, Rows] = {}
         for row in (*self.chosen[lag], *self.by_role[FINALIST][lag]):
             fresh.setdefault(_setting(row), Rows()).append(row)
         search = self.by_role.get(SEARCH, {})
-        # The play-off has a seed of its own, and chose. Trials at longer lags are the pilot's.
-        seeds = {lag: {row.experiment.seed for row in rows} for lag, rows in search.items()}
-        longest = max((lag for lag in seeds if len(seeds[lag]) > 1), default=max(seeds, default=0))
+        # The play-off chose. Trials at longer lags are the pilot's.
+        of_play_off = (
+            lag
+            for lag, rows in search.items()
+            if any(row.experiment.note["rung"] == PLAY_OFF for row in rows)
+        )
+        longest = max(of_play_off, default=max(search, default=0))
         for rung in sorted((lag for lag in search if lag <= longest), reverse=True):
             sought = {setting: Rows() for setting in fresh}
             for row in search[rung]:
@@ -100,10 +103,10 @@ class Remembered:
         return None
 
 
-def _setting(row: Row) -> tuple[object, ...]:
-    """What tells the settings of a search apart at every lag; biases depend on the lag."""
-    made = row.experiment
-    return made.learning_rate, made.clip, made.initializer
+def _setting(row: Row) -> int:
+    """The number of its setting, 0 for the default."""
+    number: int = row.experiment.note["setting"]
+    return number
 
 
 def share_if_chosen_again(sought: Sequence[Rows], fresh: Sequence[Rows]) -> tuple[float, float]:
@@ -172,25 +175,16 @@ def card_of(rows: Iterable[Row]) -> Card:
     nets: dict[Net, Remembered] = {}
     for row in rows:
         made = row.experiment
-        name = without_role(made.name)
-        task, role = name.removeprefix(PREFIX), made.name.removeprefix(name)
-        by_lag = nets.setdefault((task, made.cell), Remembered()).by_role.setdefault(role, {})
-        by_lag.setdefault(made.length, Rows()).append(row)
+        net = nets.setdefault((made.name.removeprefix(PREFIX), made.cell), Remembered())
+        for role in made.note["role"].split():
+            net.by_role.setdefault(role, {}).setdefault(made.length, Rows()).append(row)
     nets = {net: one for net, one in nets.items() if one.chosen}
     tasks, cells = (list(dict.fromkeys(net[k] for net in nets)) for k in (0, 1))
-    known = [suite.base.name.removeprefix(PREFIX) for suite in SUITES]
-    for names, order in ((tasks, known), (cells, CELLS)):
+    for names, order in ((tasks, list(TASKS)), (cells, CELLS)):
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
     return Card(nets, tasks, cells)
 
 
 def chosen_rows(rows: Iterable[Row]) -> list[Row]:
     """Those of fresh trials of the chosen settings."""
-    return [row for row in rows if without_role(row.experiment.name) == row.experiment.name]
-
-
-def default_rate() -> float:
-    """The learning rate of the declared default; no setting of the search has it."""
-    rate = SUITES[0].base.learning_rate
-    assert isinstance(rate, float)
-    return rate
+    return [row for row in rows if has_role(row.experiment, CHOSEN)]

@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from jaxrnn.problems.horizon import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
 from jaxrnn.report.drawing import (
     COLORS,
     GREY,
@@ -22,9 +21,10 @@ from jaxrnn.report.drawing import (
     table_of_colors,
 )
 from jaxrnn.report.horizon import horizon
-from jaxrnn.report.remembered import Card, Remembered, best_guess, bounds, counts
 from jaxrnn.report.render import all_shortened
 from jaxrnn.store.rows import Row
+from jaxrnn.yardstick.conditions import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
+from jaxrnn.yardstick.results import Card, Remembered, best_guess, bounds, counts
 
 
 def _title(card: Card, rows: Sequence[Row]) -> str:

@@ -2,26 +2,37 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.text import Text
+
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import Experiment
-from jaxrnn.names import are_named, is_own
+from jaxrnn.names import are_named, is_own, own_names
 from jaxrnn.problems import Suite, Task, task_of
-from jaxrnn.problems.horizon import (
+from jaxrnn.report.render import TableRow, console, terminal_table
+from jaxrnn.store.files import path_of
+from jaxrnn.store.rows import Row, Values
+from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.run import OpenRun, open_run
+from jaxrnn.sweeps.watch import Watch, roughly
+from jaxrnn.sweeps.work import Asking, Search
+from jaxrnn.training.parts import cell_of, drawn_biases
+from jaxrnn.training.runner import seconds_a_time_step
+from jaxrnn.yardstick.conditions import (
     LAGS,
     PREFIX,
     SMALL_CELLS,
     SMALL_TASKS,
-    SUITES,
-    without_role,
+    TASKS,
+    has_role,
 )
-from jaxrnn.report.render import TableRow
-from jaxrnn.scorecard.halving import (
+from jaxrnn.yardstick.reference import begun
+from jaxrnn.yardstick.search import (
     OTHER_TRIALS,
     SINGLE,
     Found,
@@ -31,20 +42,8 @@ from jaxrnn.scorecard.halving import (
     reported,
     search,
     settings,
-    with_setting,
 )
-from jaxrnn.scorecard.plan import Left, show_plan
-from jaxrnn.scorecard.shipped import begun
-from jaxrnn.scorecard.sizes import distinct, note_untuned
-from jaxrnn.store.files import path_of
-from jaxrnn.store.rows import Row, Values
-from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import OpenRun, open_run
-from jaxrnn.sweeps.watch import Watch
-from jaxrnn.sweeps.work import Asking, Search
-from jaxrnn.training.parts import cell_of, drawn_biases
-
-TASKS: dict[str, Suite] = {suite.base.name.removeprefix(PREFIX): suite for suite in SUITES}
+from jaxrnn.yardstick.sizes import distinct, note_untuned, sizes
 
 
 class Net(NamedTuple):
@@ -63,7 +62,8 @@ def suite_of(task: str) -> Suite:
         return look_up(TASKS, "task", task)
     origin, _, name = task.rpartition(":")
     name = f"{PREFIX}{Path(origin).name.removesuffix('.py')}.{name}"
-    base = replace(SUITES[0].base, name=name, task=task, task_options=())
+    usual, *_ = TASKS.values()
+    base = replace(usual.base, name=name, task=task, task_options=())
     admitted: dict[int, Task] = {}
     for lag in LAGS:
         with suppress(InputError):
@@ -82,7 +82,7 @@ def suite_of(task: str) -> Suite:
             Note,
             stacklevel=2,
         )
-    return replace(SUITES[0], base=replace(base, length=shortest), lengths=tuple(admitted))
+    return replace(usual, base=replace(base, length=shortest), lengths=tuple(admitted))
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
@@ -120,7 +120,7 @@ def run_horizon(
     """Search and report the horizon of the cells on the tasks, in the directory ``out``. Returns
     all its rows.
 
-    :mod:`jaxrnn.scorecard.halving` describes the search and the report. The same call goes on after
+    :mod:`jaxrnn.yardstick.search` describes the search and the report. The same call goes on after
     an interruption, and other calls add to the directory. A cell or a task may be one's own, as
     ``file.py:name``. ``lanes`` and ``dask`` are those of :func:`jaxrnn.run`. With ``progress`` the
     terminal first shows what will be trained and how long that may take. Only the command writes a
@@ -155,7 +155,7 @@ def trained_horizon(
             options["progress"] = watch = watching.enter_context(Watch())
         with open_run(out, **options) as run:
             held = [row.experiment for row in run.directory.rows]
-            if others := [one.name for one in held if not one.name.startswith(PREFIX)]:
+            if others := [one.name for one in held if not has_role(one)]:
                 raise InputError(
                     f"{out} holds rows of {min(others)}, not of a horizon: use another --out"
                 )
@@ -176,6 +176,43 @@ def trained_horizon(
             yield run.directory
 
 
+PLAN_HEADINGS = ("net", "units", "weights", "state", "trials", "time")
+
+
+class Left(NamedTuple):
+    """What is still to be trained of a net."""
+
+    trials: int
+    time_steps: float  # of all of them
+    like: Experiment  # what is timed for it
+
+
+def show_plan(
+    left: Mapping[Experiment, Left], how: str, lanes: int | None, timed: bool = True
+) -> None:
+    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long
+    that takes, ``how`` the steps are counted. For this a net of each cell is timed for a few
+    seconds."""
+    if not left:
+        return
+    rows, whole = [], 0.0
+    for cell in dict.fromkeys(one.cell for one in left):
+        of_cell = {base: one for base, one in left.items() if base.cell == cell}
+        trials = sum(one.trials for one in of_cell.values())
+        shown = {"net": cell} | sizes(of_cell, own_names(of_cell)) | {"trials": f"{trials:,}"}
+        if timed:
+            first, *_ = of_cell.values()
+            steps = sum(one.time_steps for one in of_cell.values())
+            seconds = seconds_a_time_step(first.like, lanes=lanes) * steps
+            shown["time"], whole = roughly(seconds), whole + seconds
+        rows.append(TableRow(shown, None))
+    words = "State: the numbers that a net carries from one time step to the next."
+    if timed:
+        words += f" Time: about {roughly(whole)} in all {how}, by a short timing on this machine."
+    console.print(terminal_table(rows, PLAN_HEADINGS[: len(PLAN_HEADINGS) - (not timed)]))
+    console.print(Text(words, style="dim"))
+
+
 TRIALS, LAGS_TRAINED = 125, 700
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
 their time steps, in shortest lags times the budget. A net with a longer shortest lag counts more in
@@ -194,11 +231,15 @@ def _left(net: Net, protocol: HorizonProtocol) -> Left:
 
 
 def _trials_of(net: Net, protocol: HorizonProtocol) -> Asking[Found]:
-    """All trials of a net: those of its search, then the fresh ones."""
+    """All trials of a net: those of its search, then the fresh ones. If the default is the other
+    finalist and has the same trials in both roles, these stand once."""
     found = yield from search(*net, protocol.search_seed)
-    fresh = [*reported(*net, found), *finalists(net.base, found)]
+    fresh: dict[Experiment, Experiment] = {}
+    for one in (*reported(*net, found), *finalists(net.base, found)):
+        roles = [fresh[one].note["role"]] if one in fresh else []
+        fresh[one] = replace(one, note={**one.note, "role": " ".join([*roles, one.note["role"]])})
     # The longest come last: all devices but one take their work from the end, so these begin first.
-    yield sorted(fresh, key=lambda one: one.length)
+    yield sorted(fresh.values(), key=lambda one: one.length)
     return found
 
 
@@ -211,7 +252,7 @@ def check_names(experiments: Iterable[Experiment]) -> None:
     """Refuse two tasks of one name."""
     called: dict[str, str] = {}
     for one in experiments:
-        name = without_role(one.name).removeprefix(PREFIX)
+        name = one.name.removeprefix(PREFIX)
         if called.setdefault(name, one.task) != one.task:
             raise InputError(
                 f"{called[name]} and {one.task} would both be called {name}: use another --out, or "
@@ -232,12 +273,12 @@ ENDS_LEGEND = (
 def ends_of_range(rows: Iterable[Row], names: Collection[str] = ()) -> list[TableRow]:
     """How often a chosen setting lies at an end of what was searched, from the fresh trials. Users'
     own code is imported only if it is among the ``names``."""
-    by_rate = {with_setting(SUITES[0].base, one).learning_rate: one for one in settings()}
     chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
     counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
     for one in chosen.values():
-        if (setting := by_rate.get(one.learning_rate)) is None:
+        if not (number := one.note["setting"]):
             continue  # the declared default
+        setting = settings()[number - 1]
         for name, count in counts.items():
             if name == "memory" and not (
                 are_named(one, names) and drawn_biases(one.cell, cell_of(one))

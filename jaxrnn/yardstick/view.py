@@ -6,20 +6,11 @@ sure that is, and whether it can be told apart from the first cell.
 
 import math
 from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
 
-from jaxrnn.problems.horizon import SEARCH
+from jaxrnn.report import document
 from jaxrnn.report.compare import compare, restricted_mean
 from jaxrnn.report.horizon import Octaves, horizon, octaves_between
-from jaxrnn.report.horizon_pictures import growth_picture, horizon_picture, shares_picture
-from jaxrnn.report.remembered import (
-    Card,
-    Remembered,
-    best_guess,
-    bounds,
-    card_of,
-    counts,
-    default_rate,
-)
 from jaxrnn.report.render import (
     Picture,
     Table,
@@ -29,7 +20,19 @@ from jaxrnn.report.render import (
     short,
     steps_in_words,
 )
-from jaxrnn.report.summary import Rows, Study, View, median
+from jaxrnn.report.summary import Line, Rows, Study, View, median
+from jaxrnn.yardstick.conditions import SEARCH, has_role
+from jaxrnn.yardstick.pictures import growth_picture, horizon_picture, shares_picture
+from jaxrnn.yardstick.results import (
+    ByLag,
+    Card,
+    Remembered,
+    best_guess,
+    bounds,
+    card_of,
+    counts,
+)
+from jaxrnn.yardstick.search import FIRST_RUNG
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%"),
@@ -183,26 +186,23 @@ def luck_rows(card: Card) -> list[TableRow]:
     lines = []
     for cell in card.cells:
         rungs = [
-            search[min(search)]
+            _first_rung(search)
             for (_, of), net in card.nets.items()
             if of == cell and (search := net.by_role.get(SEARCH))
         ]
         if rungs:
             shown = {"net": cell}
             for number, heading in zip(NUMBERS_OF_SETTINGS, LUCK_HEADINGS[1:], strict=True):
-                chances = [expected_best(*_first_rung(rows), number) for rows in rungs]
+                chances = [expected_best(rows.solved, len(rows), number) for rows in rungs]
                 shown[heading] = f"{100 * sum(chances) / len(chances):.0f}"
             lines.append(TableRow(shown, None))
     return lines
 
 
-def _first_rung(rows: Rows) -> tuple[int, int]:
-    """Settings that were solved, and settings; without the trials of the default, and without
-    those of a play-off at the same lag, which have a later seed."""
-    seed = min(row.experiment.seed for row in rows)
-    settings = [row for row in rows if row.experiment.learning_rate != default_rate()]
-    sought = Rows(row for row in settings if row.experiment.seed == seed)
-    return sought.solved, len(sought)
+def _first_rung(search: ByLag) -> Rows:
+    """The trials of the search's first rung, without those of the default."""
+    notes = ((row, row.experiment.note) for rows in search.values() for row in rows)
+    return Rows(row for row, note in notes if note["rung"] == FIRST_RUNG and note["setting"])
 
 
 def expected_best(solved: int, tried: int, number: int) -> float:
@@ -249,4 +249,20 @@ def _pictures(study: Study) -> list[Picture]:
     ]
 
 
-VIEW = View(lambda study: study.is_horizon, _parts, _pictures, is_whole=True)
+VIEW = View(
+    lambda study: all(has_role(row.experiment) for row in study.rows),
+    _parts,
+    _pictures,
+    is_whole=True,
+)
+
+
+def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Line]:
+    """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
+    content: its rows, after those in its ``beside``, its configuration and its notes.md.
+
+    Each picture is written as a PNG file, and in each of the ``formats``, svg or pdf. Raises
+    InputError for other formats, for damaged rows or a damaged configuration, and if there are no
+    rows.
+    """
+    return document.write_report(directory, formats, [VIEW])

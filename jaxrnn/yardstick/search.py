@@ -28,18 +28,17 @@ import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from itertools import islice
 from typing import NamedTuple
 
 from jaxrnn.errors import InputError, look_up, shown, whole_number
 from jaxrnn.experiment import Experiment, flag_name
-from jaxrnn.problems.horizon import DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
-from jaxrnn.scorecard.sizes import MATCHES, rank, sized
 from jaxrnn.sweeps.run import under
 from jaxrnn.sweeps.work import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
+from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
+from jaxrnn.yardstick.sizes import MATCHES, rank, sized
 
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
 """Lag in shortest lags, the most settings besides the default, trials of each."""
@@ -52,6 +51,9 @@ NUM_SETTINGS = ROUNDS * RUNGS[0][1]
 
 PLAYERS, PLAYED = 6, 4
 """The most settings of the play-off, and the trials that each has at its lag in the end."""
+
+FIRST_RUNG, PLAY_OFF, PILOT = "1", "play-off", "pilot"
+"""The rung in a trial's note; the other rungs are "2", "3" and "4"."""
 
 NUM_FINALISTS = 2
 
@@ -185,7 +187,8 @@ def settings() -> tuple[Setting, ...]:
 
 
 def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
-    """The experiment under a setting; as it is without one.
+    """The experiment under a setting; as it is without one. Its note has the setting's number, from
+    1 on, or 0 for the default.
 
     The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
     and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. Where one
@@ -197,7 +200,7 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     of up to T steps, b = log(M / T) is added to them, and -b to those of input gates.
     """
     if setting is None:
-        return base
+        return replace(base, note={**base.note, "setting": 0})
     lag = base.length
     memory = _between(LEAST_MEMORY, MOST_MEMORY * lag, setting.memory)
     cell = cell_of(base)
@@ -218,6 +221,7 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
         initializer=initializer,
         forget_bias=bias if keeps else 0.0,
         input_bias=0.0 - bias if closes and "input_bias" in drawn else 0.0,
+        note={**base.note, "setting": settings().index(setting) + 1},
     )
 
 
@@ -259,21 +263,22 @@ _Wanted = tuple[int, Sequence[Setting | None], int]
 
 def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     """The search for the settings of a net, ``base``, whose lags are these."""
-    base = replace(base, name=base.name + SEARCH)
     tried: dict[Setting | None, dict[int, Rows]] = {one: {} for one in (*settings(), None)}
 
-    def ask(wanted: Sequence[_Wanted], seed: int = seed) -> Generator[list[Experiment], Rows]:
-        asked = [
-            (lag, trials, *pair)
+    def ask(
+        rung: str, wanted: Sequence[_Wanted], seed: int = seed
+    ) -> Generator[list[Experiment], Rows]:
+        rows = yield [
+            experiment
             for lag, some, trials in wanted
-            for pair in _by_initializer(
-                replace(base, length=lag, trials=trials, seed=seed), some
-            ).items()
+            for experiment in _by_initializer(
+                replace(base, length=lag, trials=trials, seed=seed), some, rung
+            )
         ]
-        rows = iter((yield [experiment for _, _, experiment, _ in asked]))
-        for lag, trials, _, group in asked:
-            for setting in group:
-                tried[setting].setdefault(lag, Rows()).extend(islice(rows, trials))
+        for row in rows:
+            number = row.experiment.note["setting"]
+            by_lag = tried[settings()[number - 1] if number else None]
+            by_lag.setdefault(row.experiment.length, Rows()).append(row)
 
     def goes_on(setting: Setting | None) -> bool:
         return all(rows.solved for rows in tried[setting].values())
@@ -282,18 +287,18 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     (_, number, trials), *longer_rungs = RUNGS
     for start in range(0, ROUNDS * number, number):
         following = settings()[start : start + number]
-        yield from ask([(lags[0], [*following, *[None] * (not left)], trials)])
+        yield from ask(FIRST_RUNG, [(lags[0], [*following, *[None] * (not left)], trials)])
         left += following
         if sum(map(goes_on, left)) >= ENOUGH:
             break
     lag = lags[0]
-    for times, number, trials in longer_rungs:
+    for rung, (times, number, trials) in enumerate(longer_rungs, 2):
         left = sorted(filter(goes_on, left), key=lambda one: rank(tried[one][lag]))[:number]
         some = [*left, *[None] * goes_on(None)]
         lag = times * lags[0]
         if lag not in lags or not some:  # some tasks begin at 32, and an own one may refuse it
             break
-        yield from ask([(lag, some, trials)])
+        yield from ask(str(rung), [(lag, some, trials)])
 
     # The play-off
     with_success = (at for by_lag in tried.values() for at, rows in by_lag.items() if rows.solved)
@@ -303,7 +308,7 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     if players:
         # Another seed, or trials of the rungs would come again.
         more = PLAYED - len(tried[players[0]][lag])
-        yield from ask([(lag, players, more)], seed + 1)
+        yield from ask(PLAY_OFF, [(lag, players, more)], seed + 1)
 
     def standing(setting: Setting | None) -> tuple[bool, int, tuple[float, ...]]:
         at = lag if setting in players else max(tried[setting])
@@ -318,29 +323,27 @@ def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
         for one in piloted
         if (longer := _next_lag(lags, tried[one])) is not None
     ]:
-        yield from ask(wanted)
+        yield from ask(PILOT, wanted)
     return Found(tuple(order[:NUM_FINALISTS]), _longest(tried[order[0]]), _longest(tried[None]))
 
 
 def _by_initializer(
-    base: Experiment, some: Sequence[Setting | None]
-) -> dict[Experiment, list[Setting | None]]:
+    base: Experiment, some: Sequence[Setting | None], rung: str
+) -> list[Experiment]:
     """The experiments of some settings, each with the number of trials of ``base``: one for all
     settings with the same initializer."""
-    grouped: dict[str, list[Setting | None]] = {}
+    grouped: dict[str, list[Experiment]] = {}
     for setting in some:
-        grouped.setdefault(with_setting(base, setting).initializer, []).append(setting)
-    return {
-        under(
-            replace(base, initializer=initializer), [_per_trial(base, one) for one in group]
-        ): group
-        for initializer, group in grouped.items()
-    }
-
-
-def _per_trial(base: Experiment, setting: Setting | None) -> dict[str, float]:
-    one = with_setting(base, setting)
-    return {name: getattr(one, name) for name in SEARCHED}
+        one = with_setting(base, setting)
+        grouped.setdefault(one.initializer, []).append(one)
+    experiments = []
+    for initializer, group in grouped.items():
+        values = [{name: getattr(one, name) for name in SEARCHED} for one in group]
+        numbers = tuple(one.note["setting"] for one in group for _ in range(base.trials))
+        note = {"role": SEARCH, "setting": numbers, "rung": rung}
+        one = under(replace(base, initializer=initializer), values)
+        experiments.append(replace(one, note=note))
+    return experiments
 
 
 def _longest(by_lag: Mapping[int, Rows]) -> int | None:
@@ -370,12 +373,15 @@ def reported(base: Experiment, lags: Sequence[int], found: Found) -> list[Experi
     Each lag has a seed of its own. Under one seed trials of one number would begin with the same
     weights at every lag, so they would not be independent, as the interval has it.
     """
-    setting, default = found.finalists[0], replace(base, name=base.name + DEFAULT)
+    setting = found.finalists[0]
+    chosen, default = (replace(base, note={"role": role}) for role in (CHOSEN, DEFAULT))
     return [
-        with_setting(replace(base, length=lag, trials=trials, seed=base.seed + place), setting)
+        with_setting(replace(chosen, length=lag, trials=trials, seed=base.seed + place), setting)
         for place, (lag, trials) in enumerate(lags_reported(lags, found.longest).items())
     ] + [
-        replace(default, length=lag, trials=OTHER_TRIALS, seed=base.seed + place)
+        with_setting(
+            replace(default, length=lag, trials=OTHER_TRIALS, seed=base.seed + place), None
+        )
         for place, lag in enumerate(lags_reported(lags, found.default_longest))
         if setting is not None
     ]
@@ -390,5 +396,5 @@ def finalists(base: Experiment, found: Found) -> list[Experiment]:
     """
     if found.longest is None:
         return []
-    at = replace(base, name=base.name + FINALIST, length=found.longest, trials=OTHER_TRIALS)
+    at = replace(base, note={"role": FINALIST}, length=found.longest, trials=OTHER_TRIALS)
     return [with_setting(at, one) for one in found.finalists[1:]]
