@@ -92,7 +92,8 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
         what = f"cells {' '.join(suite.cells)}; lengths {' '.join(map(str, suite.lengths))}"
         for field in fields(Experiment):
             value = getattr(suite.base, field.name)
-            if field.name not in ("name", "cell", "length") and value != field.default:
+            is_own = field.compare and value != field.default  # a note is no setting
+            if field.name not in ("name", "cell", "length") and is_own:
                 shown = dict(value) if field.name in OPTIONS else value
                 what += f"; {flag_name(field.name)} {spelled(shown)}"
         table.add_row(suite.base.name, Text.assemble(what, (f" ({suite.source.title})", "dim")))
