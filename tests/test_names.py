@@ -260,6 +260,8 @@ def held(out, suite, protocol=None):
     base = settled(replace(suite.at(suite.cells[0]), trials=1, max_steps=1100))
     if protocol is None:
         base = replace(base, name="mine")
+    else:
+        base = replace(base, note={"role": "chosen", "setting": 1})
     parts = NAMED if protocol is None else ("cell",)
     own = [replace(base, **dict.fromkeys(parts, name)) for name in NAMED_BY_ROWS]
     if base.name.startswith(PREFIX):

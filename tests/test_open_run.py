@@ -9,7 +9,7 @@ from helpers import ONE_DEVICE
 
 from jaxrnn import Experiment, InputError, load_weights, open_run, run
 from jaxrnn.report.summary import Rows
-from jaxrnn.store import run_directory
+from jaxrnn.store import rows as rows_of_files
 from jaxrnn.training import host_loop
 
 # Of some of its trials the end comes before HALF, of others after it.
@@ -81,9 +81,10 @@ def test_trials_that_ended_soon_after_until_are_not_trained_again(tmp_path, monk
 
 
 def test_a_search_is_a_loop_and_reads_its_directory_once(tmp_path, monkeypatch):
-    reads = []
-    read = run_directory.read_trials
-    monkeypatch.setattr(run_directory, "read_trials", lambda path: reads.append(path) or read(path))
+    parsed, parse = [], rows_of_files._read
+    monkeypatch.setattr(
+        rows_of_files, "_read", lambda path, lines: parsed.append(path) or parse(path, lines)
+    )
     with open_run(tmp_path / "run") as asked:
         rates = [0.1, 0.3, 1.0]
         ends = {rate: asked(replace(BASE, learning_rate=rate), until=HALF) for rate in rates}
@@ -94,7 +95,10 @@ def test_a_search_is_a_loop_and_reads_its_directory_once(tmp_path, monkeypatch):
     assert {row["learning_rate"] for row in rows} == {best}
     assert len(rows) == 6 == len(rows.times)
     assert [*both[:6]] == [*rows]
-    assert reads == [tmp_path / "run"]
+    assert parsed == []  # what was not there at first, nor for the report
+    with open_run(tmp_path / "run") as asked:
+        assert asked(replace(BASE, learning_rate=best)) == rows
+    assert parsed == [tmp_path / "run" / "trials.jsonl"]  # once, with its report
     assert "learning rate" in (tmp_path / "run" / "report.md").read_text()
 
 
