@@ -79,7 +79,6 @@ from jaxrnn.sweeps.run import (
     open_run as open_run,
     product as product,
     run as run,
-    run_sweep as run_sweep,
 )
 from jaxrnn.trained import TrainedNets as TrainedNets, load_weights as load_weights
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy

@@ -26,6 +26,8 @@ from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, lines_of, make_row, read_rows, row_from
+from jaxrnn.sweeps.run import train_here
+from jaxrnn.sweeps.work import Work
 from jaxrnn.training.compiling import CPU_OPTIONS
 from jaxrnn.training.engine import Chunk, lanes_of, make_program
 from jaxrnn.training.lanes import LaneTable
@@ -198,6 +200,13 @@ def assert_trees_close(actual: Any, expected: Any, rtol: float, atol: float) -> 
 
 
 # Trials
+
+
+def run_sweep(experiments, directory, lanes=None, keep_weights=False, **told):
+    """Run the trials that a directory lacks, and return all its rows."""
+    work = Work(experiments, directory, keep_weights=keep_weights, **told)
+    train_here(work, lanes, keep_weights)
+    return [row.values() for row in work.rows()]
 
 
 def of_trial(tree: Any, trial: int) -> Any:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import run_sweep
 from test_signals import SENTENCE, ended, started
 
 from jaxrnn import Experiment, InputError, run_trials
@@ -22,7 +23,7 @@ from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
 from jaxrnn.sweeps.cluster import train_on_dask
-from jaxrnn.sweeps.run import open_run, run, run_sweep
+from jaxrnn.sweeps.run import open_run, run
 from jaxrnn.sweeps.work import Work
 from jaxrnn.training import host_loop
 from jaxrnn.training.stopping import RUNNING

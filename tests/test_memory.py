@@ -139,8 +139,8 @@ def test_a_device_with_memory_of_its_own_has_its_own_limit(free, monkeypatch):
 
 def test_a_command_that_is_refused_makes_no_directory(free, tmp_path, monkeypatch, capsys):
     free(1e6)
-    for arguments in (["sweep"], ["grid"], ["paper", "6a"]):
-        out = tmp_path / arguments[0]
+    for arguments in (["sweep"], ["sweep", "--clip", "1", "5"], ["sweep", "--experiment", "6a"]):
+        out = tmp_path / "out"
         assert run(*arguments, "--out", out) == 2
         assert "GB are free: lower" in capsys.readouterr().err
         assert not out.exists()

@@ -5,12 +5,11 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import ONE_DEVICE, STREAK, Accelerator, rows_of
+from helpers import ONE_DEVICE, STREAK, Accelerator, rows_of, run_sweep
 
 from jaxrnn import InputError, load_weights
 from jaxrnn.problems import settled
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import run_sweep
 from jaxrnn.sweeps.work import Work
 from jaxrnn.training import host_loop, lanes as sizes, runner
 from jaxrnn.training.lanes import most_together

@@ -133,7 +133,7 @@ def test_papers_get_their_formats(noted, monkeypatch, capsys):
         assert {path.stem for path in files} == stems
         assert all(path.read_bytes().startswith(begin) for path in files)
     assert run("report", noted, "--format", "jpg") == 2
-    assert "format jpg is not one of pdf, svg" in capsys.readouterr().err
+    assert "unknown format 'jpg': choose from pdf, svg" in capsys.readouterr().err
     monkeypatch.setattr("jaxrnn.report.page.MOST", 100)  # more points than these are pixels
     figure = figures_of(NETS)["steps_to_solution.png"]
     assert svg(figure, "steps").startswith('<img alt="" src="data:image/png;base64,')

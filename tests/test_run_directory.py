@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import jax
 import pytest
-from helpers import ONE_DEVICE, rows, rows_ending_at, rows_of
+from helpers import ONE_DEVICE, rows, rows_ending_at, rows_of, run_sweep
 from test_sweep import BASE
 
 from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_trials
@@ -20,7 +20,7 @@ from jaxrnn.store import run_directory
 from jaxrnn.store.files import name_of
 from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import product, run_sweep
+from jaxrnn.sweeps.run import product
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.runner import prepare
 from jaxrnn.yardstick.reference import begun

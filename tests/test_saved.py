@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import STREAK
+from helpers import STREAK, run_sweep
 
 import jaxrnn
 from jaxrnn import InputError
 from jaxrnn.errors import Note
 from jaxrnn.store.files import write_arrays
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import run_sweep
 from jaxrnn.training import host_loop, lanes as sizes
 from jaxrnn.training.members import fitted
 

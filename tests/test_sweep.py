@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import STREAK, rows_of, run
+from helpers import STREAK, rows_of, run, run_sweep
 
 from jaxrnn import Experiment, InputError
 from jaxrnn.problems import SUITES
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import product, run as run_all, run_sweep
+from jaxrnn.sweeps.run import product, run as run_all
 
 BASE = Experiment(length=5, trials=4, window=60, max_steps=500)
 

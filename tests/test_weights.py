@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import first_params, rows_of, run
+from helpers import first_params, rows_of, run, run_sweep
 
 from jaxrnn import (
     CELLS,
@@ -32,7 +32,7 @@ from jaxrnn.store.archives import (
 from jaxrnn.store.files import write_arrays
 from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.run import product, run_sweep
+from jaxrnn.sweeps.run import product
 from jaxrnn.trained import Choice, arrays_of, chosen, with_own
 from jaxrnn.training.members import as_typed, fitted
 from jaxrnn.training.parts import FINAL
@@ -331,7 +331,7 @@ def test_what_cannot_be_inspected_is_said_and_nets_that_differ_in_settings_are_n
         "twice": [(one, outcome), (replace(one, clip=2.0), outcome)],
     }
     for name, made in nets.items():
-        with RunDirectory(tmp_path / name, mixed=True) as directory:
+        with RunDirectory(tmp_path / name) as directory:
             for experiment, ended in made:
                 directory.add([make_row(experiment, ended)], arrays_of([ended]))
     for name, sentence in (

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrnn.errors import InputError, corrupt, shown
+from jaxrnn.errors import InputError, corrupt, look_up, shown
 from jaxrnn.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -154,11 +154,9 @@ def file_name(words: str, most: int = 200) -> str:
 
 def suffixes(formats: Iterable[str]) -> list[str]:
     """The suffixes of a picture's files: png, and each of the ``formats``; InputError for a format
-    that is not svg or pdf."""
-    for one in (formats := list(formats)):
-        if one not in ("pdf", "svg"):
-            raise InputError(f"format {one} is not one of pdf, svg")
-    return ["png", *formats]
+    that is not pdf or svg."""
+    known = {name: name for name in ("pdf", "svg")}
+    return ["png", *(look_up(known, "format", one) for one in formats)]
 
 
 def write_figure(path: Path, figure: "Figure") -> None:

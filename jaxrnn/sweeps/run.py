@@ -23,9 +23,6 @@ from jaxrnn.sweeps.work import (
     Found,
     Job,
     Jobs,
-    OnChunk,
-    OnRows,
-    OnStart,
     Search,
     Searches,
     Work,
@@ -92,41 +89,8 @@ def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def run_sweep(
-    experiments: Iterable[Experiment],
-    directory: RunDirectory,
-    lanes: int | None = None,
-    on_chunk: OnChunk = lambda experiment, tally: None,
-    on_rows: OnRows = lambda experiment, rows, new: None,
-    on_start: OnStart = lambda experiment: None,
-    keep_weights: bool = False,
-) -> list[Values]:
-    """Run the trials that the directory lacks, ``lanes`` of each batch at once. Returns all its
-    rows, as :func:`jaxrnn.read_rows` gives them.
-
-    Several batches are trained at a time, see :class:`SideBySide`. With ``keep_weights`` the
-    directory keeps the final weights of the trials, too, one file per net and length, for
-    :func:`jaxrnn.load_weights`. ``on_start`` is called for an experiment before its program is
-    compiled, or when it begins in a batch that is being trained. ``on_rows`` is called with every
-    experiment's rows; experiments whose rows were all there already come first, with ``new`` false.
-    Raises InputError with ``keep_weights`` if the directory holds trials without weights, and what
-    :func:`jaxrnn.run_trials` raises.
-    """
-    work = Work(
-        experiments,
-        directory,
-        on_start=on_start,
-        on_chunk=on_chunk,
-        on_rows=on_rows,
-        keep_weights=keep_weights,
-    )
-
-    train_here(work, lanes, keep_weights)
-    return [row.values() for row in work.rows()]
-
-
 def train_here(jobs: Jobs, lanes: int | None, keep_weights: bool, until: int | None = None) -> None:
-    """Train all jobs on the devices of this process; see :func:`run_sweep`. ``until`` is that of
+    """Train all jobs on the devices of this process; other arguments are those of
     :func:`jaxrnn.run_trials`."""
 
     def begin(batch: list[Job], devices: Sequence[jax.Device]) -> Run:
