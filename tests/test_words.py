@@ -75,7 +75,7 @@ def test_a_flag_without_its_value(before, capsys):
             "inspect has no --dask, a flag of sweep, horizon: did you mean -",
         ),
         ("sweep --keep-weights lstm --open gru", "sweep has no --open, a flag of report: see ja"),
-        ("sweep --forget-bias -1 --trials", f"--trials {WHOLE.format('--trials')}"),
+        ("sweep --forget-bias -1 -2.5e-3 --trials", f"--trials {WHOLE.format('--trials')}"),
         ("report", "report needs its directory: see jaxrnn report --help"),
         ("report a b", "'b' belongs to no flag of report: see jaxrnn report --help"),
     ],

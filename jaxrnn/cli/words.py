@@ -8,6 +8,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -176,6 +177,9 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
         sys.exit(0)
     # Underscores will do, too.
     rest = [re.sub(r"^--[\w-]+", lambda flag: flag[0].replace("_", "-"), word) for word in rest]
+    # argparse would take a negative number with an exponent for a flag.
+    small = re.compile(r"-(\d+\.?\d*|\.\d+)e[+-]?\d+", re.IGNORECASE)
+    rest = [f"{Decimal(word):f}" if small.fullmatch(word) else word for word in rest]
     given, unknown = _fill(_Parser(name), command, "reading").parse_known_args(rest)
     for word in sorted(unknown, key=lambda word: not word.startswith("-")):  # flags first
         raise InputError(_unknown(commands, name, word))
