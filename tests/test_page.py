@@ -197,7 +197,7 @@ def test_a_run_that_was_killed_has_the_same_report_to_the_byte(tmp_path):
         return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
 
     whole, killed = left_by("whole", "whole", "1"), left_by("killed", "killed", "2")
-    assert killed["trials.jsonl"].count(b"\n") == 2
+    assert killed["trials.jsonl"].count(b"\n") == 3  # its settings, and two trials
     killed = left_by("killed", "gone on", "3")
     assert len(whole) > 12
     assert [name for name in whole if whole[name] != killed.get(name)] == []
