@@ -19,8 +19,10 @@ from timing import machine
 
 from jaxrnn import Experiment, run_trials
 from jaxrnn.machine import usable_cores
-from jaxrnn.training.lanes import LaneTable
-from jaxrnn.training.members import Tally
+from jaxrnn.training.compiling import Lanes
+from jaxrnn.training.engine import Chunk
+from jaxrnn.training.loop import Tally
+from jaxrnn.training.trial import TrainState
 
 BLOCK = 10
 
@@ -30,12 +32,13 @@ def occupancy_of(run: Callable[[Callable[[Tally], None]], object]) -> tuple[int,
     tallies: list[Tally] = []
     lane_steps = [0]
 
-    def counting(table: LaneTable, updates: int, most: int) -> None:
-        lane_steps[0] += updates * len(table.trial)
-        advance(table, updates, most)
+    def counting(chunk: Chunk, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
+        new, errors = launch(chunk, state, lanes)
+        lane_steps[0] += len(errors) * len(lanes.trial)
+        return new, errors
 
-    advance = LaneTable.advance
-    with mock.patch.object(LaneTable, "advance", counting):
+    launch = Chunk.__call__
+    with mock.patch.object(Chunk, "__call__", counting):
         run(tallies.append)
     return tallies[-1].trial_steps, lane_steps[0]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import Field, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, fault_of_whole_number, shown
 from jaxrnn.options import lengths, named, number_or_each, real
@@ -298,6 +298,10 @@ class Experiment:
         free = {name: _DATA[name] for name in ("name", "trials", "seed", *PER_TRIAL)}
         return self._with({**self._ordered(), **free, "initializer": "any", "note": {}})
 
+    def tickets(self) -> "list[Ticket]":
+        """All trials, each as it is known among those of all experiments."""
+        return [Ticket(one, trial) for trial, one in enumerate(self.each_alone())]
+
     def each_alone(self) -> Sequence["Experiment"]:
         """:meth:`alone` of every trial."""
         return _each_alone(self, tuple(self.note.items()))
@@ -335,6 +339,13 @@ class Experiment:
             if settings[name] is None:
                 raise InputError(f"{flag_name(name)} must not be null")
         return cls(**{name: settings[name] for name in (*SETTINGS, "note")})
+
+
+class Ticket(NamedTuple):
+    """A trial that is to be run, or was. All that it computes follows from its ticket."""
+
+    experiment: Experiment  # of this trial alone
+    trial: int
 
 
 SETTINGS = tuple(field.name for field in fields(Experiment) if field.compare)

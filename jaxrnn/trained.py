@@ -17,7 +17,7 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import PARAMS, Weights, read_weights
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, typed_rows
-from jaxrnn.training.members import as_typed
+from jaxrnn.training.loop import as_typed
 from jaxrnn.training.parts import cell_of, first_params
 
 
@@ -123,13 +123,9 @@ def called_alike(name: str, other: str) -> bool:
     return ":" in name and ":" in other and name.rpartition(":")[2] == other.rpartition(":")[2]
 
 
-def arrays_of(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
-    """The parameters of some trials as a file keeps them: leaves [N, ...] by their tree paths;
-    empty for no trials."""
-    if not outcomes:
-        return {}
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(one.params for one in outcomes))
-    return dict(_named(stacked))
+def arrays_of(params: Params) -> dict[str, np.ndarray]:
+    """The parameters of a net as a file keeps them: arrays by their tree paths."""
+    return {name: np.asarray(leaf) for name, leaf in _named(params)}
 
 
 def _named(tree: Params) -> list[tuple[str, Any]]:
@@ -208,10 +204,10 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
     positions = {
         trial: (path, position)
         for path in weights_in(run)
-        for position, trial in enumerate(read_weights(path, arrays=False).known())
+        for position, trial in enumerate(read_weights(path, arrays=False).tickets())
     }
-    held = [row for row in typed_rows(run) if row.trial in positions]
-    found = [KeptTrial(row.experiment, row, *positions[row.trial]) for row in held]
+    held = [row for row in typed_rows(run) if row.ticket in positions]
+    found = [KeptTrial(row.experiment, row, *positions[row.ticket]) for row in held]
 
     def only(what: str, wanted: Sequence[Any] | None, of: Callable[[KeptTrial], Any]) -> None:
         """Leave those of ``found`` that are ``wanted``."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from rich.console import Console
 from scipy.stats import beta
 
 from jaxrnn import CELLS, NOTEBOOK, SUITES, Cell, Experiment, Outcome, cli, stack, unroll, xavier
+from jaxrnn.experiment import Ticket
 from jaxrnn.nets.selective import TimeMixingState
 from jaxrnn.nets.xlstm import ExponentialState, MatrixState
 from jaxrnn.problems import Sequence, Task, settled
@@ -26,11 +28,11 @@ from jaxrnn.report.render import markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, lines_of, make_row, read_rows, row_from
-from jaxrnn.sweeps.run import train_here
-from jaxrnn.sweeps.work import Work
+from jaxrnn.sweeps.devices import Devices
+from jaxrnn.sweeps.run import OpenRun
 from jaxrnn.training.compiling import CPU_OPTIONS
 from jaxrnn.training.engine import Chunk, lanes_of, make_program
-from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.lanes import Narrowing
 from jaxrnn.training.trial import Settings, build, settings_of, trial_key
 
 
@@ -202,11 +204,13 @@ def assert_trees_close(actual: Any, expected: Any, rtol: float, atol: float) -> 
 # Trials
 
 
-def run_sweep(experiments, directory, lanes=None, keep_weights=False, **told):
-    """Run the trials that a directory lacks, and return all its rows."""
-    work = Work(experiments, directory, keep_weights=keep_weights, **told)
-    train_here(work, lanes, keep_weights)
-    return [row.values() for row in work.rows()]
+def run_sweep(experiments, directory, lanes=None, keep_weights=False, dask=None, **told):
+    """Run the trials that a directory lacks, and return all its rows; who is told of them is as
+    :class:`jaxrnn.sweeps.watch.Watch`."""
+    names = ("expect", "on_start", "on_chunk", "on_stop", "on_rows")
+    watch = SimpleNamespace(**(dict.fromkeys(names, lambda *_: None) | told))
+    OpenRun(directory, watch, lanes, keep_weights, dask)(experiments)
+    return [row.values() for row in directory.rows]
 
 
 def of_trial(tree: Any, trial: int) -> Any:
@@ -243,31 +247,38 @@ class Memory:
     """A checkpoint in memory, with every save."""
 
     def __init__(self) -> None:
-        self.saves: list[dict[str, np.ndarray]] = []
+        self.saves: list[dict[Ticket, dict[str, np.ndarray]]] = []
 
-    def load(self) -> dict[str, np.ndarray] | None:
-        return self.saves[-1] if self.saves else None
+    def load(self) -> dict[Ticket, dict[str, np.ndarray]]:
+        return self.saves[-1] if self.saves else {}
 
-    def save(self, arrays: Any) -> None:
-        self.saves.append({name: np.array(array) for name, array in arrays.items()})
+    def save(self, under_way: Any) -> None:
+        copies = {
+            one: {name: np.array(a) for name, a in at.items()} for one, at in under_way.items()
+        }
+        self.saves.append(copies)
+
+    def steps(self) -> int:
+        """Training sequences of all trials of the last save."""
+        return sum(int(at["steps"]) for at in self.load().values())
 
 
 def narrow_at_once(patch: pytest.MonkeyPatch, narrows: bool = True) -> None:
     """Runs go on in fewer lanes as soon as half of them are idle, or never: in place of when it
     pays, which depends on the time that a compilation takes."""
-    narrower, compiles = LaneTable.narrower, Chunk.compile
+    narrower, compiles = Narrowing.width, Chunk.compile
 
     def narrower_at_once(
-        table: LaneTable, round_up: Any, now: float, seconds: float, most: int
+        narrowing: Narrowing, lanes: Any, updates: Any, now: float, seconds: float, round_up: Any
     ) -> int | None:
-        return narrower(table, round_up, now, 0.0, most) if narrows else None
+        return narrower(narrowing, lanes, updates, now, 0.0, round_up) if narrows else None
 
     def compiled_at_once(chunk: Chunk, lanes: Any) -> Any:
         future = compiles(chunk, lanes)
         future.result()
         return future
 
-    patch.setattr(LaneTable, "narrower", narrower_at_once)
+    patch.setattr(Narrowing, "width", narrower_at_once)
     patch.setattr(Chunk, "compile", compiled_at_once)
 
 
@@ -389,13 +400,16 @@ def pretended(patch: pytest.MonkeyPatch, solved_at: Callable[..., int | None]) -
     """In place of training each trial is solved where a function of it, as an experiment of one
     trial, says, or is not."""
 
-    def train(jobs: Any, *_: Any) -> None:
-        while (job := jobs.next()) is not None:
-            of_each = list(job.experiment.each_alone())
-            rows = rows_ending_at(job.experiment, map(solved_at, of_each))
-            jobs.on_end(job, [rows[trial].outcome for trial in job.trials], None)
+    def end(ticket: Ticket) -> Outcome:
+        (row,) = rows_ending_at(ticket.experiment, [solved_at(ticket.experiment)])
+        return replace(row.outcome, trial=ticket.trial)
 
-    patch.setattr("jaxrnn.sweeps.run.train_here", train)
+    def train(devices: Devices) -> None:
+        while jobs := list(devices.queue.jobs()):
+            for tickets, _ in jobs:
+                devices.queue.add({ticket: end(ticket) for ticket in tickets}, {})
+
+    patch.setattr(Devices, "train", train)
 
 
 def write_rows(directory: Path, rows: Iterable[Row]) -> None:

@@ -16,17 +16,13 @@ import pytest
 from helpers import run_sweep
 from test_signals import SENTENCE, ended, started
 
-from jaxrnn import Experiment, InputError, run_trials
+from jaxrnn import Experiment, InputError
 from jaxrnn.machine import device, versions
 from jaxrnn.problems import settled
 from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
-from jaxrnn.sweeps.cluster import train_on_dask
 from jaxrnn.sweeps.run import open_run, run
-from jaxrnn.sweeps.work import Work
-from jaxrnn.training import host_loop
-from jaxrnn.training.stopping import RUNNING
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("module_as_users_have_it")]
@@ -69,15 +65,9 @@ def assert_same_files(out, expected, weights=True):
         assert found[name] == expected[name], name
 
 
-def run_sweep_on_dask(experiments, directory, address, lanes=None, keep_weights=False, **told):
-    work = Work(experiments, directory, keep_weights=keep_weights, here=False, **told)
-    train_on_dask(work, address, lanes, keep_weights)
-    return work.rows()
-
-
 def sweep(experiments, out, cluster, **options):
     with RunDirectory(out) as directory:
-        run_sweep_on_dask(experiments, directory, cluster.scheduler_address, **options)
+        return run_sweep(experiments, directory, dask=cluster.scheduler_address, **options)
 
 
 def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, local, tmp_path):
@@ -88,16 +78,16 @@ def test_rows_are_those_of_a_local_sweep_and_earlier_ones_are_kept(cluster, loca
         seen.append((experiment, is_new))
 
     sweep(SMALL[1:2], tmp_path, cluster, keep_weights=True)  # a middle one first
-    told = {"on_chunk": lambda one, tally: steps.append((one, tally)), "on_rows": on_rows}
+    told = {"on_chunk": lambda *chunk: steps.append(chunk), "on_rows": on_rows}
     sweep(SMALL, tmp_path, cluster, lanes=2, keep_weights=True, **told)
     assert_same_files(tmp_path, local.small)
     assert seen[0] == (SMALL[1], False)
     assert sorted(SMALL.index(experiment) for experiment, is_new in seen if is_new) == [0, 2]
-    assert {experiment for experiment, _ in steps} == {SMALL[0], SMALL[2]}
-    last = dict(steps)  # of each experiment
+    last = dict(steps)  # of each job, which is an experiment
+    assert {*last} == {settled(SMALL[k]).tickets()[0] for k in (0, 2)}
     assert all(tally.running == 0 and tally.solved == 3 for tally in last.values())
     with RunDirectory(tmp_path) as directory:  # nothing is left, so no scheduler is asked
-        run_sweep_on_dask(SMALL, directory, "nowhere")
+        run_sweep(SMALL, directory, dask="nowhere")
 
 
 def test_searches_on_a_cluster_find_what_they_find_here(cluster, tmp_path):
@@ -134,18 +124,20 @@ def test_a_killed_worker_costs_no_more_than_since_its_last_checkpoint(
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # Dask does not run it again
     killed, finished, after = {}, [], []
 
-    def on_chunk(experiment, tally):
-        path = directory.checkpoint(settled(LONG)).path
-        if experiment == LONG and not killed and path.exists() and finished:
-            killed.update(step=int(np.load(path)["steps"].max()))
+    long = settled(LONG).tickets()[0]
+
+    def on_chunk(first, tally):
+        paths = list(tmp_path.glob("checkpoint-net-lstm-20-*.npz"))
+        if first == long and not killed and paths and finished:
+            killed.update(step=int(np.load(paths[0])["steps"].max()))
             kill_where_it_runs(cluster)
-        elif experiment == LONG and killed and tally.step < LONG.max_steps:
+        elif first == long and killed and tally.step < LONG.max_steps:
             after.append(tally.step)
 
     told = {"on_rows": lambda experiment, rows, is_new: finished.append(experiment)}
     with RunDirectory(tmp_path) as directory:
         address = cluster.scheduler_address
-        run_sweep_on_dask([LONG, SMALL[0]], directory, address, on_chunk=on_chunk, **told)
+        run_sweep([LONG, SMALL[0]], directory, dask=address, on_chunk=on_chunk, **told)
     assert_same_files(tmp_path, local.long, weights=False)
     assert finished == [SMALL[0], LONG]  # and yet the rows are in the experiments' order
     assert 0 < killed["step"] <= min(after)
@@ -193,13 +185,14 @@ def test_a_killed_driver_goes_on_from_its_last_checkpoint(cluster, local, tmp_pa
         f"run([{LONG!r}, {SMALL[0]!r}], {str(tmp_path)!r}, dask={cluster.scheduler_address!r})\n"
     )
     driver = started(program=program)
-    while not (paths := list(tmp_path.glob("checkpoint-notebook-lstm-20-*.npz"))):
+    while not (paths := list(tmp_path.glob("checkpoint-net-lstm-20-*.npz"))):
         assert driver.poll() is None
         time.sleep(0.02)
     driver.kill()
     driver.wait()
     step, steps = int(np.load(paths[0])["steps"].max()), []
-    told = {"on_chunk": lambda one, tally: steps.append(tally.step) if one == LONG else None}
+    long = settled(LONG).tickets()[0]
+    told = {"on_chunk": lambda first, tally: steps.append(tally.step) if first == long else None}
     sweep([LONG, SMALL[0]], tmp_path, cluster, **told)
     assert_same_files(tmp_path, local.long, weights=False)
     assert 0 < step <= steps[0]
@@ -210,24 +203,22 @@ def test_jobs_stop_at_until_and_go_on(cluster, local, tmp_path):
     with open_run(tmp_path, dask=address, keep_weights=True, report=False) as asked:
         first = asked(SMALL, until=100)
         assert all(row["steps"] <= 100 for row in first)
-        assert len(list(tmp_path.glob("checkpoint-*"))) > 0
         assert len(asked(SMALL)) == 9
     assert_same_files(tmp_path, local.small)
+    with open_run(tmp_path / "long", dask=address, report=False) as asked:
+        assert asked(LONG, until=100) == []
+    (path,) = (tmp_path / "long").glob("checkpoint-*")
+    assert (np.load(path)["steps"] >= 100).all()
 
 
-def test_a_checkpoint_in_which_every_trial_has_ended_gives_its_rows(
-    cluster, local, tmp_path, monkeypatch
-):
-    """A driver may die between the last checkpoint and the rows."""
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)  # one after every chunk
-    made_on = []
+def test_a_job_goes_on_from_a_checkpoint_that_was_made_here(cluster, local, tmp_path, monkeypatch):
+    made_on, steps = [], []
     monkeypatch.setattr(RunDirectory, "made_on", lambda self, *made: made_on.append(made))
-    one = settled(SMALL[1])
-    with RunDirectory(tmp_path) as directory:
-        last = directory.checkpoint(one, range(one.trials))
-        run_trials(one, keep_params=True, checkpoint=last)
-        assert not (last.load()["status"] == RUNNING).any()
-        rows = run_sweep_on_dask([one], directory, cluster.scheduler_address, keep_weights=True)
+    one = SMALL[1]
+    with open_run(tmp_path, keep_weights=True, report=False) as here:
+        assert here(one, until=4) == []
+    told = {"on_chunk": lambda _, tally: steps.append(tally.trial_steps)}
+    rows = sweep([one], tmp_path, cluster, keep_weights=True, **told)
     assert [row["cell"] for row in rows] == ["simple_rnn"] * 3
     assert made_on == [(versions(), device())]  # the worker's
     assert (tmp_path / "trials.jsonl").read_bytes() in local.small["trials.jsonl"]
@@ -259,7 +250,7 @@ def test_an_address_without_a_scheduler_is_one_sentence(cluster, tmp_path, monke
         ):
             start = time.monotonic()
             with pytest.raises(InputError, match=sentence):
-                run_sweep_on_dask(SMALL, directory, address)
+                run_sweep(SMALL, directory, dask=address)
             assert time.monotonic() - start < 3
 
 
@@ -291,4 +282,4 @@ def test_without_distributed_it_says_what_to_install(monkeypatch, tmp_path):
         RunDirectory(tmp_path) as directory,
         pytest.raises(InputError, match=r"clone, pip install -e '\.\[dask\]'"),
     ):
-        run_sweep_on_dask(SMALL, directory, "tcp://127.0.0.1:1")
+        run_sweep(SMALL, directory, dask="tcp://127.0.0.1:1")

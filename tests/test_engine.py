@@ -10,7 +10,7 @@ import pytest
 from helpers import BY_TEST, ONE_DEVICE, STREAK, WINDOW, first_params, of_trial, params_after
 
 from jaxrnn import Experiment
-from jaxrnn.training.engine import NEVER, bytes_of, first_states, lanes_of, make_program
+from jaxrnn.training.engine import bytes_of, first_states, lanes_of, make_program
 from jaxrnn.training.parts import DECIDING, FINAL
 from jaxrnn.training.trial import build
 
@@ -59,8 +59,8 @@ def test_a_program_that_was_compiled_ahead_is_the_one_that_runs():
     errors = program.chunk(state, lanes)[1]
     assert ahead.done()
     assert ahead.result().seconds > 0
-    sequences = program.chunk.draws(lanes)
-    state, same = ahead.result().run(program.first_state(once.init, lanes), sequences, lanes)
+    sequences, counted = program.chunk.draws(lanes), program.chunk.counted(lanes)
+    state, same = ahead.result().run(program.first_state(once.init, lanes), sequences, counted)
     np.testing.assert_array_equal(errors, same)
 
 
@@ -71,7 +71,7 @@ def test_the_memory_of_a_chunk_counts_the_sequences_of_the_next_one():
     assert len(parts) > 1
     drawing = chunk.draws.memory(lanes)
     assert drawing[0] >= bytes_of(parts)
-    assert chunk.memory(lanes) == sum(chunk.updates.memory(lanes)) + sum(drawing)
+    assert chunk.memory(lanes) == sum(chunk.updates.memory(chunk.counted(lanes))) + sum(drawing)
 
 
 @rounding
@@ -109,20 +109,25 @@ def test_first_weights_do_not_depend_on_how_many_are_drawn_nor_on_the_device():
 
 
 @rounding
-def test_a_lane_stands_still_from_its_stop_on():
-    stop = np.array([0, 3, 30, 12, NEVER], np.int32)
-    lanes = lanes_of(WINDOW)._replace(stop=stop)
-    trial = build(WINDOW)
-    program = make_program(trial, 30, ONE_DEVICE, replayable=True)
-    before = program.first_state(trial.init, lanes)
-    state, errors = program.chunk(before, lanes)
-    again, errors_again = program.chunk(before, lanes)  # what it began with is still there
-    jax.tree.map(np.testing.assert_array_equal, (state, errors), (again, errors_again))
+def test_a_chunk_stops_after_each_number_of_updates():
+    lanes, trial = lanes_of(WINDOW), build(WINDOW)
+    program = make_program(trial, 30, ONE_DEVICE)
+
+    def first():
+        return program.first_state(trial.init, lanes)
+
+    whole, _ = program.chunk(first(), lanes)
+    whole = jax.device_get(whole)
     after = params_after(WINDOW, {3, 12, 30})
     close = partial(np.testing.assert_allclose, atol=1e-6)
-    jax.tree.map(close, of_trial(state.params, 0), first_params(WINDOW, 0))
-    for lane, steps in ((1, 3), (2, 30), (3, 12), (4, 30)):
-        jax.tree.map(close, of_trial(state.params, lane), of_trial(after[steps], lane))
+    counts = (0, 3, 12, 30)
+    for count, state in zip(counts, program.chunk.stops(first(), lanes, counts), strict=True):
+        expected = after[count] if count else jax.device_get(first().params)
+        jax.tree.map(close, state.params, expected)
+        last = jax.device_get(state)
+    # To the bit what the whole chunk ends with, by the same compiled program.
+    jax.tree.map(np.testing.assert_array_equal, last, whole)
+    assert len(program.chunk.widths()) == 1
 
 
 @rounding

@@ -10,10 +10,10 @@ from helpers import STREAK, WINDOW, Memory
 from scipy.stats import mannwhitneyu
 
 from jaxrnn import CELLS, SUITES, Experiment, run_trials
-from jaxrnn.training import host_loop
+from jaxrnn.training import loop
 from jaxrnn.training.compiling import in_full_precision
 from jaxrnn.training.engine import lanes_of, make_program
-from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.lanes import Narrowing
 from jaxrnn.training.trial import build
 
 
@@ -83,10 +83,10 @@ def test_fifty_trials_take_as_long_as_on_the_cpu(cell, length):
 @pytest.mark.parametrize("experiment", [STREAK, WINDOW], ids=["streak", "window"])
 def test_a_killed_run_goes_on_to_the_same_outcomes(experiment, monkeypatch):
     # A narrower batch may round in other ways.
-    monkeypatch.setattr(LaneTable, "narrower", lambda *arguments: None)
+    monkeypatch.setattr(Narrowing, "width", lambda *arguments: None)
     devices, memory, seen = gpus()[:1], Memory(), []
     whole = run_trials(experiment, devices=devices, chunk_steps=20)
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
     def kill(tally):
         seen.append(tally)

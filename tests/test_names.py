@@ -270,8 +270,8 @@ def held(out, suite, protocol=None):
     write_rows(out, [row for one in own for row in rows_ending_at(one, [70])])
     sources = dict.fromkeys(NAMED_BY_ROWS, "0" * 16)
     (out / "config.json").write_text(json.dumps(CONFIG | {"sources": sources}))
-    begun = replace(own[0], seed=5), (0,)
-    CheckpointFile(out / "checkpoint-mine.npz", begun).save({})
+    (begun,) = replace(own[0], seed=5).tickets()
+    CheckpointFile(out / "checkpoint-mine.npz").save({begun: {}})
     if protocol is not None:
         (out / "protocol.json").write_text(json.dumps(in_json(protocol)))
     return out

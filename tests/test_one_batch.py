@@ -1,18 +1,18 @@
-"""Experiments that one batch trains: which these are, and that none notices the others."""
+"""Experiments whose trials pass through the same lanes: which these are, and that none notices the
+others."""
 
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
-from helpers import ONE_DEVICE, STREAK, Accelerator, rows_of, run_sweep
+from helpers import ONE_DEVICE, STREAK, rows_of, run_sweep
 
-from jaxrnn import InputError, load_weights
+from jaxrnn import load_weights, open_run
 from jaxrnn.problems import settled
+from jaxrnn.store.archives import tickets_of
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.work import Work
-from jaxrnn.training import host_loop, lanes as sizes, runner
-from jaxrnn.training.lanes import most_together
+from jaxrnn.training import lanes as sizes, loop
 from jaxrnn.training.runner import prepare
 
 BASE = replace(STREAK, trials=2)
@@ -25,17 +25,21 @@ ALIKE = [
 
 
 @pytest.fixture
-def batches(monkeypatch):
-    """The experiments of every batch that is prepared, on one device."""
+def loops(monkeypatch):
+    """The tickets that each loop begins with, on one device."""
     noted = []
 
-    def noting(members, **options):
-        noted.append([one.experiment for one in members])
-        return prepare(members, **options)
+    def noting(tickets, **options):
+        noted.append(list(tickets.waiting))
+        return prepare(tickets, **options)
 
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noting)
     monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)
     return noted
+
+
+def tickets(experiments):
+    return [ticket for one in experiments for ticket in one.tickets()]
 
 
 def sweep(path, experiments, **options):
@@ -57,7 +61,7 @@ def test_what_differs_in_more_than_its_trials_has_a_batch_of_its_own():
 @pytest.fixture
 def saves_often(monkeypatch):
     """There is a checkpoint after every chunk, and a chunk is short."""
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(sizes, "CHUNK_SEQUENCES", 20)
 
 
@@ -66,114 +70,77 @@ SLOW = [settled(replace(one, learning_rate=0.01, max_steps=200)) for one in ALIK
 SLOW[1] = replace(SLOW[1], learning_rate=(1e38, 0.01, 0.01))
 
 
-def statuses(path):
-    """Of the trials of each checkpoint."""
-    return sorted(np.load(file)["status"].tolist() for file in path.glob("checkpoint-*.npz"))
+def under_way(path):
+    """The trials of the checkpoint, if there is one."""
+    return {ticket for file in path.glob("checkpoint-*.npz") for ticket in tickets_of(file)}
 
 
-def test_a_killed_batch_goes_on_as_one_with_what_is_new(batches, tmp_path, saves_often):
+def test_a_killed_loop_goes_on_with_what_is_new(loops, tmp_path, saves_often):
     seen, left, alone = [], tmp_path / "killed", tmp_path / "alone"
 
-    def kill(experiment, tally):
-        seen.append((experiment, tally.trial_steps))
-        if len(seen) == 9:
+    def kill(first, tally):
+        seen.append(tally)
+        if len(seen) == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         sweep(left, SLOW[:3], on_chunk=kill, keep_weights=True)
-    assert statuses(left) == [[0, 0], [0, 0], [3, 0, 0]]
-    before, first = dict(seen), {}
-    told = {"on_chunk": lambda one, tally: first.setdefault(one, tally)}
-    rows = sweep(left, SLOW, **told, keep_weights=True)
-    assert batches == [SLOW[:3], SLOW]
-    assert all(first[one].trial_steps > before[one] for one in SLOW[:3])
+    bad = SLOW[1].tickets()[0]
+    assert under_way(left) == {*tickets(SLOW[:3])} - {bad}
+    assert [row["status"] for row in rows_of(left)] == ["diverged"]  # its row is there at once
+    first = []
+    rows = sweep(left, SLOW, on_chunk=lambda _, tally: first.append(tally), keep_weights=True)
+    assert loops == [tickets(SLOW[:3]), [one for one in tickets(SLOW) if one != bad]]
+    assert first[0].trial_steps > seen[-2].trial_steps
     for k in range(4):
         of_each = sweep(alone, SLOW[: k + 1], keep_weights=True)
-        assert batches[2 + k] == [SLOW[k]]
+        assert loops[2 + k] == SLOW[k].tickets()
     assert rows == of_each
     for one, other in zip(*map(load_weights, (left, alone)), strict=True):
         assert (one.experiment, one.trials) == (other.experiment, other.trials)
         jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-    assert not statuses(left)
+    assert not under_way(left)
 
 
-def test_trials_that_wait_for_a_lane_lose_nothing(batches, tmp_path, saves_often):
-    def kill(experiment, tally):
-        if tally.diverged:
+def test_a_checkpoint_keeps_trials_that_nobody_asks_for_now(loops, tmp_path, saves_often):
+    def kill(first, tally):
+        if tally.steps_taken >= 60:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(tmp_path, SLOW, on_chunk=kill, lanes=3)
-    # The lane of the one that has ended is the next one's.
-    assert statuses(tmp_path) == [[0, 0], [3, 0, 0]]
-    files = [np.load(path) for path in tmp_path.glob("checkpoint-*.npz")]
-    assert sorted(file["next_trial"].tolist() for file in files) == [2, 2]
+        sweep(tmp_path, SLOW, on_chunk=kill)
+    steps = []
+    sweep(tmp_path, SLOW[:1], on_chunk=lambda _, tally: steps.append(tally.trial_steps))
+    assert steps[0] > 2 * 40
+    assert under_way(tmp_path) == {*tickets(SLOW[1:])} - {SLOW[1].tickets()[0]}
+    sweep(tmp_path, SLOW[1:], on_chunk=lambda _, tally: steps.append(tally.trial_steps))
+    assert steps[-1] == 5 * 200
+    assert not under_way(tmp_path)
 
 
-def test_an_experiment_ends_with_its_last_trial(batches, tmp_path, saves_often):
+def test_a_checkpoint_goes_with_its_program(loops, tmp_path, saves_often):
+    with open_run(tmp_path, report=False) as run:
+        run(SLOW[2])
+        assert not under_way(tmp_path)  # and not only when the directory is left
+
+
+def test_an_experiment_ends_with_its_last_trial(loops, tmp_path, saves_often):
     short, long = (
         settled(replace(BASE, learning_rate=rate, max_steps=200)) for rate in (1e38, 0.01)
     )
-    told, tallies = [], {}
-
-    def on_chunk(one, tally):
-        told.append(("chunk", one))
-        tallies[one] = tally
-
-    on_rows = {"on_rows": lambda one, rows, new: told.append(("rows", one))}
-    sweep(tmp_path, [short, long], on_chunk=on_chunk, **on_rows)
-    assert [tally.running for tally in tallies.values()] == [0, 0]
-    assert batches == [[short, long]]
-    assert told.index(("rows", short)) < len(told) - 2
-    assert told[-2:] == [("chunk", long), ("rows", long)]
-    after = told[told.index(("rows", short)) + 1 :]
-    assert ("chunk", short) not in after
-    assert not statuses(tmp_path)
-
-
-def test_work_gives_what_fits_in_its_order_and_knows_what_is_left(tmp_path):
-    other = replace(BASE, length=6)
-    made = list(map(settled, [BASE, other, *ALIKE[1:]]))
-    steps = {one: one.trials * one.length * one.max_steps for one in made}
     told = []
-
-    def fits(jobs, left):
-        told.append(([job.experiment for job in jobs], left))
-        return len(jobs) <= 3
-
-    with RunDirectory(tmp_path) as directory:
-        work = Work(made, directory)
-        assert work.most_steps() == sum(steps.values())
-        job = work.next()
-        taken = [one.experiment for one in work.beside(job, fits)]
-        first, other, *alike = made
-        assert (job.experiment, taken) == (first, alike[:2])
-        left = steps[other]
-        assert told == [
-            ([first, alike[0]], left + steps[alike[1]] + steps[alike[2]]),
-            ([first, *alike[:2]], left + steps[alike[2]]),
-            ([first, *alike], left),
-        ]
-        assert [work.next(last).experiment for last in (True, True)] == [other, alike[2]]
-        assert work.beside(job, fits) == []
-        assert work.next() is None
+    on_rows = {"on_rows": lambda one, rows, new: told.append(("rows", one))}
+    sweep(tmp_path, [short, long], on_chunk=lambda *_: told.append("chunk"), **on_rows)
+    assert loops == [tickets([short, long])]
+    assert told == ["chunk", ("rows", short), *["chunk"] * 9, ("rows", long)]
 
 
-def test_no_more_are_put_together_than_are_fast(batches, tmp_path, monkeypatch):
-    assert most_together(ONE_DEVICE, is_replayed=False) == 2 * sizes.LANES_A_CORE
-    assert most_together(ONE_DEVICE, is_replayed=True) == 8
-    for is_replayed in (False, True):
-        assert most_together([Accelerator()] * 2, is_replayed) == 512
-    made = [settled(replace(BASE, seed=seed, trials=6, max_steps=60)) for seed in range(3)]
-    asked = []
+def test_trials_of_one_search_join_the_lanes_of_another(loops, tmp_path):
+    def asking(seed, rounds):
+        for k in range(rounds):
+            yield [replace(SLOW[0], seed=seed + k)]
 
-    def refuse(experiment, lanes, chunk_steps, num_trials, *others):
-        asked.append(num_trials)
-        raise InputError("no room")
-
-    monkeypatch.setattr(runner, "check_memory", refuse)
-    for replayed in ({}, {"keep_weights": True}):
-        with pytest.raises(InputError, match="no room"):
-            sweep(tmp_path, made, **replayed)
-    # The first time all three were refused together, then the first of them.
-    assert ([len(batch) for batch in batches], asked) == ([3, 1, 1], [18, 6, 6])
+    with open_run(tmp_path, report=False) as run:
+        run.search([asking(0, 3), asking(10, 1)])
+        assert len(run.directory.rows) == 8
+    assert loops == [SLOW[0].tickets()]

@@ -12,7 +12,7 @@ from jaxrnn.experiment import PER_TRIAL, SETTINGS
 from jaxrnn.problems import settled
 from jaxrnn.training import engine, parts, trial
 from jaxrnn.training.engine import first_states, held_draws
-from jaxrnn.training.lanes import LaneTable
+from jaxrnn.training.lanes import Narrowing
 from jaxrnn.training.trial import build
 
 pytestmark = pytest.mark.usefixtures("fresh_programs")
@@ -124,7 +124,7 @@ def test_one_program_draws_the_first_weights_of_a_cell_whatever_the_length_and_t
     events, monkeypatch
 ):
     # Whether a run goes on in fewer lanes depends on the time that a compilation takes.
-    monkeypatch.setattr(LaneTable, "narrower", lambda *arguments: None)
+    monkeypatch.setattr(Narrowing, "width", lambda *arguments: None)
     some = [
         replace(STREAK, task="parity", initializer="xavier", length=length, trials=trials)
         for length, trials in ((5, 5), (6, 9), (7, 2))
@@ -146,7 +146,7 @@ def test_nets_on_one_task_share_the_program_that_draws_their_sequences():
         STREAK,
         replace(STREAK, cell="simple_rnn"),
         replace(STREAK, hidden_size=3, optimizer="clipped_adam"),
-        replace(STREAK, final_test=20),  # whose lanes can stop
+        replace(STREAK, final_test=20),
     ]
     for one in some:
         run_trials(one, chunk_steps=60)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import jax
+import numpy as np
 import pytest
 from helpers import ONE_DEVICE, rows, rows_ending_at, rows_of, run_sweep
 from test_sweep import BASE
@@ -17,11 +18,10 @@ from jaxrnn import NOTEBOOK, Experiment, InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import settled
 from jaxrnn.store import run_directory
-from jaxrnn.store.files import name_of
 from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product
-from jaxrnn.training import host_loop, lanes as sizes
+from jaxrnn.training import lanes as sizes, loop
 from jaxrnn.training.runner import prepare
 from jaxrnn.yardstick.reference import begun
 from jaxrnn.yardstick.search import SINGLE
@@ -44,12 +44,12 @@ def contents(path):
 
 
 def test_a_directory_grows_by_lengths_cells_experiments_and_trials(tmp_path, monkeypatch):
-    def noted(members, **options):
-        ran.extend((one.experiment, tuple(one.trials)) for one in members)
-        return prepare(members, **options)
+    def noted(tickets, **options):
+        ran.extend(tickets.waiting)
+        return prepare(tickets, **options)
 
     def sweep(*experiments):
-        """The trials that were run, by experiment."""
+        """The trials that were run."""
         ran.clear()
         with RunDirectory(tmp_path) as directory:
             run_sweep(experiments, directory)
@@ -59,18 +59,18 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(tmp_path, mon
     monkeypatch.setattr("jaxrnn.sweeps.run.prepare", noted)
     monkeypatch.setattr(jax, "devices", lambda: ONE_DEVICE)  # one after another
     lstm, more = SMALL, replace(SMALL, trials=5)
-    assert sweep(lstm) == [(lstm, (0, 1, 2))]
+    assert sweep(lstm) == lstm.tickets()
     assert sweep(lstm) == []
     longer, rnn = replace(SMALL, length=6), replace(SMALL, cell="simple_rnn")
-    assert sweep(lstm, longer) == [(longer, (0, 1, 2))]
-    assert sweep(rnn, lstm) == [(rnn, (0, 1, 2))]
+    assert sweep(lstm, longer) == longer.tickets()
+    assert sweep(rnn, lstm) == rnn.tickets()
     other = replace(SMALL, name="other", learning_rate=0.5)
-    assert sweep(other) == [(other, (0, 1, 2))]
-    assert sweep(more) == [(more, (3, 4))]
+    assert sweep(other) == other.tickets()
+    assert sweep(more) == more.tickets()[3:]
     assert sweep(replace(SMALL, trials=2)) == []  # what is there already stays
     # Of one name, told apart by all settings. Rows are in the order of what was asked last.
     rate, task = replace(other, learning_rate=0.3), replace(other, task="no_regularities")
-    assert sweep(rate, other, task) == [(rate, (0, 1, 2)), (task, (0, 1, 2))]
+    assert sweep(rate, other, task) == rate.tickets() + task.tickets()
     config = config_of(tmp_path)["settings"]
     assert (config["lengths"], config["cells"]) == ([5, 6], ["lstm", "simple_rnn"])
     assert config["experiment"] == ["notebook", "other"]
@@ -80,10 +80,10 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(tmp_path, mon
 
 
 def admitted(path, *experiments):
-    """A directory that has been asked for them and left, and what was to be run."""
+    """A directory that has been asked for them and left, and the trials that it lacked."""
     with RunDirectory(path) as directory:
         directory.admit(experiments)
-        return directory.to_run(experiments)
+        return [directory.missing(one) for one in experiments]
 
 
 def hold(path, *experiments):
@@ -120,12 +120,12 @@ def test_a_grid_grows_where_its_trials_keep_their_numbers(tmp_path):
         for biases in ((0.0, 1.0), (0.0, 1.0, 2.0), (1.0, 0.0, 2.0))
     )
     hold(tmp_path, grid)
-    assert admitted(tmp_path, wider) == {wider: (4, 5)}
+    assert admitted(tmp_path, wider) == [wider.tickets()[4:]]
     hold(tmp_path, wider)
     config = config_of(tmp_path)["settings"]
     assert (config["forget_bias"], config["clip"]) == ([0.0, 1.0, 2.0], 5.0)
     # Under other numbers they are other trials.
-    assert admitted(tmp_path, otherwise) == {otherwise: (0, 1, 2, 3)}
+    assert admitted(tmp_path, otherwise) == [otherwise.tickets()[:4]]
 
 
 def ended(length):
@@ -157,7 +157,8 @@ def test_what_a_kill_has_left_of_the_rows_is_put_in_order(tmp_path):
         with pytest.warns(Note, match=torn):
             directory = stack.enter_context(RunDirectory(tmp_path))
         directory.admit([four, five, six])
-        assert directory.to_run([four, five, six]) == {four: (1,), five: (0, 1)}
+        missing = [four.tickets()[1:], five.tickets(), []]
+        assert [directory.missing(one) for one in (four, five, six)] == missing
         directory.add(ended(4)[1:])
         assert len(rows_of(tmp_path)) == 4  # the line without an end is gone
         directory.add(ended(5))
@@ -186,18 +187,18 @@ def test_to_open_a_directory_takes_time_in_proportion_to_its_rows(tmp_path, monk
         monkeypatch.setattr(Experiment, name, count)
     with RunDirectory(tmp_path) as directory:
         directory.admit(experiments)
-        assert directory.to_run(experiments) == {}
+        assert not any(map(directory.missing, experiments))
     assert max(counts["__hash__"].values()) <= 60
     assert max(counts["__post_init__"].values()) <= 15
 
 
 def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     more, seen = replace(SMALL, trials=6), []
-    monkeypatch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     with RunDirectory(tmp_path) as directory:
         run_sweep([SMALL], directory)
 
-    def tell(experiment, tally):
+    def tell(first, tally):
         seen.append(tally.trial_steps)
         if len(seen) == 3:
             raise KeyboardInterrupt
@@ -206,7 +207,7 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     with RunDirectory(tmp_path) as directory, pytest.raises(KeyboardInterrupt):
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     (left,) = tmp_path.glob("checkpoint-*.npz")
-    assert re.fullmatch(r"checkpoint-notebook-lstm-5-[0-9a-f]{8}\.npz", left.name)
+    assert re.fullmatch(r"checkpoint-net-lstm-5-[0-9a-f]{8}\.npz", left.name)
     with RunDirectory(tmp_path) as directory:
         run_sweep([more], directory, on_chunk=tell, lanes=2)
     assert seen[3] > seen[0]
@@ -249,23 +250,29 @@ def test_going_on_under_other_versions_or_in_another_precision_is_said_and_kept(
     assert [(one["versions"], one["device"]) for one in config["resumed"]] == resumed
 
 
-def test_what_is_to_run_is_what_a_checkpoint_has_and_nothing_twice(tmp_path):
-    one = replace(SMALL, name="own")  # B and A share their first trial
-    b = replace(one, trials=2, learning_rate=(1.0, 0.1))
-    a = replace(one, trials=3, learning_rate=(1.0, 0.2, 0.3))
-    small = replace(SMALL, trials=1)
+def test_a_checkpoint_gives_the_trials_that_are_still_to_end_from_all_its_parts(tmp_path):
+    b = replace(SMALL, trials=2, learning_rate=(1.0, 0.1))
+    a = replace(SMALL, trials=3, learning_rate=(1.0, 0.2, 0.3))  # whose first trial is b's
+
+    def state(ticket):
+        return {"steps": np.array(round(10 * ticket.experiment.learning_rate))}
+
+    def checkpoint(directory, part):
+        return directory.checkpoint(SMALL.batch(), lambda: None, part)
+
     with RunDirectory(tmp_path) as directory:
-        directory.admit([small, SMALL, b, a])
-        assert directory.to_run([small, SMALL, b, a]) == {SMALL: (0, 1, 2), b: (0, 1), a: (0, 1, 2)}
-        directory.checkpoint(b, (0, 1)).save({})
-        directory.checkpoint(small, (0,)).save({})
+        directory.admit([b, a])
+        for part, some in (("", b.tickets()), ("1", a.tickets()[1:2]), ("2", a.tickets()[2:])):
+            checkpoint(directory, part).save({ticket: state(ticket) for ticket in some})
     with RunDirectory(tmp_path) as directory:
-        directory.admit([small, SMALL, a, b])
+        directory.admit([a, b])
+        loaded = checkpoint(directory, "").load()
+        assert loaded == {ticket: state(ticket) for ticket in {*a.tickets(), *b.tickets()}}
         directory.add(rows_ending_at(a, [20] * 3))
-        assert directory.to_run([small, SMALL, a, b]) == {small: (0,), SMALL: (0, 1, 2), b: (0, 1)}
-        assert directory.checkpoint(b, (0, 1)).load() == {}
-        directory.add(rows_ending_at(b, [20] * 2))
-        assert directory.to_run([b]) == {}
+        assert checkpoint(directory, "1").load() == {one: state(one) for one in b.tickets()[1:]}
+        for part in ("", "1", "2"):
+            checkpoint(directory, part).sweep()
+        assert [path.name.count("-") for path in tmp_path.glob("checkpoint-*")] == [4]
 
 
 @pytest.mark.parametrize("grows", [False, True])
@@ -304,27 +311,28 @@ def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):
     (tmp_path / "beside").mkdir()
     (tmp_path / "mine.tmp").write_text("of the user")
 
-    def litter(directory):
+    def checkpoint(of):
+        file = directory.checkpoint(of.batch(), lambda: None)
+        file.save({ticket: {} for ticket in of.tickets()})
+        return file.path
+
+    def litter():
         for name in left:
             (tmp_path / name).write_text("")
-        directory.checkpoint(ended, (0,)).save({})
+        return checkpoint(ended)
 
     def is_swept():
-        kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-        return not kept & {*left, name_of("checkpoint", ended.canonical())}
+        return not any(path.exists() for path in (*(tmp_path / name for name in left), over))
 
     with RunDirectory(tmp_path) as directory:
         directory.admit([ended, begun])
         directory.add(rows_ending_at(ended, [20]))
-        directory.leave(directory.checkpoint(ended, (0,)))
-        litter(directory)
-        still = directory.checkpoint(begun, (0, 1, 2))
-        still.save({})
+        over, still = litter(), checkpoint(begun)
     assert is_swept()
-    litter(directory)
+    litter()
     with RunDirectory(tmp_path):
         assert is_swept()
-        assert still.path.exists()
+        assert still.exists()
         assert (tmp_path / "mine.tmp").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers import BY_TEST, STREAK, Memory, narrow_at_once
 
 from jaxrnn import InputError, run_trials
-from jaxrnn.training import host_loop
+from jaxrnn.training import loop
 from jaxrnn.training.engine import Chunk
 from jaxrnn.training.objectives import OBJECTIVES
 from jaxrnn.training.parts import DECIDING, FINAL
@@ -41,7 +41,7 @@ def test_each_program_is_traced_once_for_each_width(monkeypatch):
 
     narrow_at_once(monkeypatch)
     monkeypatch.setattr(Chunk, "__call__", watched)
-    monkeypatch.setattr(host_loop, "build", build_counting)
+    monkeypatch.setattr(loop, "build", build_counting)
     run_trials(replace(BY_TEST, trials=12), lanes=8, on_chunk=chunks.append)
     assert len(chunks) > len(widths) + 3
     assert widths == {8, 6}
@@ -59,7 +59,7 @@ def test_checkpoints_that_take_long_are_rare(seconds, fewest, most, monkeypatch)
             self.now += seconds
 
     memory, chunks = Clock(), []
-    monkeypatch.setattr(host_loop.time, "monotonic", lambda: memory.now)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: memory.now)
 
     def on_chunk(tally):
         chunks.append(tally)
@@ -79,7 +79,7 @@ def test_no_device_has_idle_lanes_alone(trials, used, monkeypatch):
         made.append(list(arguments[2]))
         raise InterruptedError
 
-    monkeypatch.setattr(host_loop, "program_for", make_noted)
+    monkeypatch.setattr(loop, "program_for", make_noted)
     with pytest.raises(InterruptedError):
         run_trials(replace(STREAK, trials=trials), devices=jax.devices()[:2])
     assert made == [jax.devices()[:used]]

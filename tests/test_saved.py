@@ -14,10 +14,10 @@ from jaxrnn import InputError
 from jaxrnn.errors import Note
 from jaxrnn.store.files import write_arrays
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.training import host_loop, lanes as sizes
-from jaxrnn.training.members import fitted
+from jaxrnn.training import lanes as sizes, loop
+from jaxrnn.training.loop import fitted
 
-# Three lanes and six trials: one has ended, two run and three wait. It has a mean error, and so the
+# Three lanes and six trials: three run and three wait. It has a mean error, and so the
 # errors of its last window.
 LEFT = replace(STREAK, cell="simple_rnn", name="mine", trials=6, mean_error=0.5)
 
@@ -28,10 +28,10 @@ def left(tmp_path_factory):
     when a trial had ended and others had not."""
     path = tmp_path_factory.mktemp("left")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(sizes, "CHUNK_SEQUENCES", 4)
 
-        def interrupt(experiment, tally):
+        def interrupt(first, tally):
             if tally.solved + tally.diverged and any(path.glob("checkpoint-*")):
                 raise KeyboardInterrupt
 
@@ -40,8 +40,7 @@ def left(tmp_path_factory):
     (checkpoint,) = path.glob("checkpoint-*")
     with np.load(checkpoint) as file:
         arrays = dict(file)
-    assert {0, 1} <= {*arrays["status"]}
-    assert arrays["next_trial"] < LEFT.trials
+    assert len(arrays["steps"]) == 3
     return checkpoint.name, checkpoint.read_bytes(), arrays
 
 
@@ -50,7 +49,7 @@ def went_on(path, content):
     path.write_bytes(content)
     seen = []
     with RunDirectory(path.parent) as directory:
-        tell = lambda experiment, tally: seen.append(tally.trial_steps)  # noqa: E731
+        tell = lambda first, tally: seen.append(tally.trial_steps)  # noqa: E731
         rows = run_sweep([LEFT], directory, lanes=2, on_chunk=tell, keep_weights=True)
     assert not path.exists()
     return rows, seen[0]
@@ -72,13 +71,13 @@ def test_a_whole_one_goes_on_and_a_damaged_one_is_begun_anew(left, tmp_path, mon
         rows, there = went_on(path, path.read_bytes())
     assert (rows, there < begun) == (whole, True)
     assert [str(note.message) for note in notes] == [
-        f"{path} is corrupt: this length is begun anew"
+        f"{path} is corrupt: its trials are begun anew"
     ]
 
 
 def test_a_damaged_file_is_named_and_deleted(left, tmp_path):
     path = tmp_path / left[0]
-    for content in (left[1][:-1], b"", {"steps": np.zeros(3)}, {"experiment": np.array("{}")}):
+    for content in (left[1][:-1], b"", {"steps": np.zeros(3)}, {"tickets": np.array("[{}]")}):
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:
@@ -87,7 +86,7 @@ def test_a_damaged_file_is_named_and_deleted(left, tmp_path):
             assert not path.exists()
         (sentence,) = (str(note.message) for note in notes if note.category is Note)
         assert sentence.startswith(f"{path} is corrupt")
-        assert sentence.endswith(": this length is begun anew")
+        assert sentence.endswith(": its trials are begun anew")
 
 
 def changed(name, change):
@@ -101,25 +100,34 @@ def without(name):
 OTHERS = {
     "another precision": (
         changed("state_1", lambda a: a.astype(float)),
-        "state_1 is float64 [3, 20, 20], not float32 [3, 20, 20]",
+        "state_1 is float64 [20, 20], not float32 [20, 20]",
     ),
-    "missing": (without("steps"), "steps is missing, not int64 [6]"),
-    "one more": (lambda a: a | {"more": np.zeros(2)}, "more is float64 [2], not none of its run's"),
-    "fewer lanes": (changed("lane_step", lambda a: a[1:]), "lane_step is int32 [2], not int32 [3]"),
-    "a weight less": (without("final_0"), "final_0 is missing, not float32 [6, 5, 20]"),
+    "missing": (without("steps"), "steps is missing, not int64 []"),
+    "one more": (
+        lambda a: a | {"more": np.zeros((3, 2))},
+        "more is float64 [2], not none of its run's",
+    ),
+    "another window": (
+        changed("recent", lambda a: a[:, 1:]),
+        "recent is float64 [59], not float64 [60]",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_arrays_of_another_run_are_told_by_the_first_that_differs(name, left):
     change, fault = OTHERS[name]
-    usual = without("experiment")(left[2])
-    assert fitted(usual, usual, "here").keys() == usual.keys()
+    usual = without("tickets")(left[2])
+
+    def of_one(arrays):
+        return {name: array[0] for name, array in arrays.items()}
+
+    assert fitted(of_one(usual), usual, "here").keys() == usual.keys()
     with pytest.raises(InputError) as refused:
-        fitted(change(usual), usual, "here")
+        fitted(of_one(change(usual)), usual, "here")
     assert str(refused.value) == (
         "here has a state of other shapes or types, as under another precision or another optax "
-        f"({fault}): go on as it was begun, or delete it to begin this length anew"
+        f"({fault}): go on as it was begun, or delete it to begin its trials anew"
     )
 
 

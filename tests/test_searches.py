@@ -1,129 +1,104 @@
-"""Searches side by side: which job comes next, and what each search gets."""
+"""Searches side by side: which program comes next, and what each search gets."""
 
-from collections import deque
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from helpers import STREAK
 
-from jaxrnn import InputError, open_run, run_trials
-from jaxrnn.sweeps.work import Job, Search, Searches
+from jaxrnn import InputError, Outcome, open_run, run_trials
+from jaxrnn.problems import settled
+from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.queue import Queue, Search
+
+END = Outcome(trial=0, status="unsolved", solved_at=None, last_above=9, steps=9, curve=(0.5,))
 
 
-class Held:
-    """A directory that has no rows, and knows which experiments have ended; and the work of those
-    that are asked for, which it notes by their lengths in ``begun``."""
-
-    def __init__(self, *asking):
-        self.ended, self.begun = set(), []
-        self.searches = [Search(one, self) for one in asking]
-        self.jobs = Searches(self.searches, lambda asked: Script(self, asked))
-
-    def missing(self, experiment):
-        return () if experiment.length in self.ended else (0,)
-
-    def rows_of(self, experiment):
-        return [experiment.length]
-
-
-class Script(SimpleNamespace):
-    """The work of some experiments."""
-
-    def __init__(self, held, asked):
-        waiting = deque(Job(one, (0,), None) for one in asked if held.missing(one))
-        super().__init__(held=held, waiting=waiting, rows=list)
-        held.begun.append([one.length for one in asked])
-
-    def next(self, last=False):
-        if self.waiting:
-            return self.waiting.pop() if last else self.waiting.popleft()
-
-    def beside(self, job, fits):
-        taken = []
-        while self.waiting and fits([job, *taken, self.waiting[0]], len(self.waiting) - 1):
-            taken.append(self.waiting.popleft())
-        return taken
-
-    def most_steps(self):
-        return len(self.waiting)
-
-    def on_end(self, job, outcomes, weights, made_on=None):
-        self.held.ended.add(job.experiment.length)
-
-
-def asks(*rounds):
-    """A search for these lengths, round by round, that finds the rows that it got."""
+def asks(begun, *rounds):
+    """A search for these lengths, round by round, that finds the lengths of the rows it got; it
+    notes in ``begun`` what it asks for."""
     got = []
     for lengths in rounds:
-        got.append((yield [replace(STREAK, length=length) for length in lengths]))
+        begun.append(lengths)
+        rows = yield [replace(STREAK, length=length, trials=1) for length in lengths]
+        got.append([row["length"] for row in rows])
     return got
 
 
-def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed():
-    held = Held(asks([4, 5], [6]), asks([7], [8]), asks([9]))
-    jobs, begun = held.jobs, held.begun
-    one, last = jobs.next(), jobs.next(last=True)
-    assert (one.experiment.length, last.experiment.length) == (4, 9)
-    assert begun == [[4, 5], [9]]  # the one between them can wait
-    two = jobs.next()
-    jobs.on_end(one, [], None)
-    assert begun == [[4, 5], [9]]
-    jobs.on_end(two, [], None)
-    assert begun == [[4, 5], [9], [6]]
-    three, four = jobs.next(), jobs.next()
-    assert (three.experiment.length, four.experiment.length) == (6, 7)
-    assert jobs.next() is None
-    assert jobs.next(last=True) is None
-    for job in (three, last, four):
-        jobs.on_end(job, [], None)
-    jobs.on_end(jobs.next(), [], None)
-    assert jobs.next() is None
-    assert [one.found for one in held.searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
+def taken(queue, last=False):
+    """The length of the next program."""
+    program = queue.next(last)
+    return program and program.waiting[0].experiment.length
 
 
-def test_a_batch_is_of_one_search_and_the_others_are_something_to_do():
-    held = Held(asks([4, 5, 6]), asks([7, 8, 9]), asks([10]))
-    jobs, begun = held.jobs, held.begun
-    told = []
-
-    def fits(some, left):
-        told.append(left)
-        return True
-
-    def steps(*lengths):
-        return STREAK.max_steps * sum(lengths)
-
-    first = jobs.next()
-    others = jobs.beside(first, fits)
-    assert [job.experiment.length for job in others] == [5, 6]
-    # Each of the two searches that have not begun counts as much as the batch.
-    assert told == [1 + 2 * steps(4, 5), 0 + 2 * steps(4, 5, 6)]
-    one, last = jobs.next(), jobs.next(last=True)
-    assert [one.experiment.length, last.experiment.length] == [7, 10]
-    told.clear()
-    assert jobs.beside(last, fits) == []
-    assert len(jobs.beside(one, fits)) == 2
-    assert told == [1, 0]
-    for job in (first, *others):  # which belong to the first search
-        jobs.on_end(job, [], None)
-    assert begun == [[4, 5, 6], [7, 8, 9], [10]]
+def end(queue, length):
+    """The trials of a length have ended."""
+    (program,) = [one for key, one in queue._programs.items() if key.length == length]
+    ended = [(ticket, END) for ticket in program.waiting]
+    program.waiting.clear()
+    program.on_end(ended)
+    queue.over(program)
 
 
-def test_a_search_goes_on_only_when_none_of_its_jobs_is_under_way():
-    """Not even one whose trials are all there, since others had them, too."""
+def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(tmp_path):
+    begun = []
+    rounds = [([4, 5], [6]), ([7], [8]), ([9],)]
+    with RunDirectory(tmp_path) as directory:
+        searches = [Search(asks(begun, *of), directory) for of in rounds]
+        queue = Queue(searches, directory)
+        assert (taken(queue), taken(queue, last=True)) == (4, 9)
+        assert begun == [[4, 5], [9]]  # the one between them can wait
+        assert taken(queue) == 5
+        end(queue, 4)
+        assert begun == [[4, 5], [9]]
+        end(queue, 5)
+        assert begun == [[4, 5], [9], [6]]
+        assert (taken(queue), taken(queue)) == (6, 7)
+        assert taken(queue) is taken(queue, last=True) is None
+        for length in (6, 9, 7):
+            end(queue, length)
+        assert taken(queue) == 8
+        end(queue, 8)
+        assert taken(queue) is None
+    assert [one.found for one in searches] == [[[[4, 5], [6]]], [[[7], [8]]], [[[9]]]]
+
+
+def test_what_two_searches_ask_for_is_run_once_and_what_comes_joins_its_program(tmp_path):
+    begun = []
+    with RunDirectory(tmp_path) as directory:
+        searches = [
+            Search(asks(begun, [4, 5], [6]), directory),
+            Search(asks(begun, [5]), directory),
+        ]
+        queue = Queue(searches, directory)
+        five = queue.next(last=True)
+        assert (five.waiting[0].experiment.length, taken(queue)) == (5, 4)
+        assert len(five.waiting) == 1
+        assert taken(queue) is None
+        five.on_end([(five.waiting.popleft(), END)])
+        assert searches[1].found == [[[5]]]
+        queue.over(five)
+        end(queue, 4)
+        assert taken(queue) == 6
+        # Whoever has a program that another search asks for, too, gets its tickets.
+        late = Search(asks(begun, [6]), directory)
+        queue.searches = [*searches, late]
+        assert taken(queue) is None
+        end(queue, 6)
+    assert [one.found for one in (searches[0], late)] == [[[[4, 5], [6]]], [[[6]]]]
+
+
+def test_the_tickets_of_an_experiment_are_a_job(tmp_path):
+    made = [settled(replace(STREAK, seed=seed, trials=2)) for seed in (1, 2)]
 
     def asking():
-        yield [replace(STREAK, length=4, trials=trials) for trials in (1, 2)]
-        yield [replace(STREAK, length=5)]
+        yield [*made, replace(made[0], length=6)]
 
-    held = Held(asking())
-    jobs, begun = held.jobs, held.begun
-    one, other = jobs.next(), jobs.next()
-    jobs.on_end(one, [], None)
-    assert begun == [[4, 4]]
-    jobs.on_end(other, [], None)
-    assert begun == [[4, 4], [5]]
+    with RunDirectory(tmp_path) as directory:
+        queue = Queue([Search(asking(), directory)], directory)
+        jobs = list(queue.jobs())
+    longer = settled(replace(made[0], length=6))
+    assert [tickets for tickets, _ in jobs] == [one.tickets() for one in (*made, longer)]
+    assert len({checkpoint.path for _, checkpoint in jobs}) == 3
 
 
 def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):

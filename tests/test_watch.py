@@ -9,12 +9,13 @@ from helpers import changed, rows
 from rich.console import Console
 
 from jaxrnn import NOTEBOOK
+from jaxrnn.problems import settled
 from jaxrnn.report.render import shortened
 from jaxrnn.report.summary import summarize
 from jaxrnn.report.table import sentence
 from jaxrnn.sweeps import watch
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.training.members import Tally
+from jaxrnn.training.loop import Tally
 
 LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"
 
@@ -51,16 +52,17 @@ def tally(steps_taken, steps_left, **others):
 def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
     settings = {"cell": LONG, "length": 10_000, "max_steps": 5_000_000, "trials": 1000}
     experiment, view = replace(NOTEBOOK.base, **settings), Watch()
+    one_of_them = experiment.tickets()[0]
     view.expect(300)
-    view.on_start(experiment)
+    view.on_start(one_of_them)
     whole, one = seen(view)
     assert "0 of 300 nets and lengths" in whole
     for part in ("compiling", " T=10000 ", "…"):
         assert part in one
     many = {"solved": 123, "running": 877, "diverged": 45, "trial_steps": 9_999_999}
-    view.on_chunk(experiment, tally(250, 10_000_000))
+    view.on_chunk(one_of_them, tally(250, 10_000_000))
     clock[0] += 100
-    view.on_chunk(experiment, tally(1_000_250, 9_000_000, step=4_999_999, **many))
+    view.on_chunk(one_of_them, tally(1_000_250, 9_000_000, step=4_999_999, **many))
     whole, one, words = seen(view)
     # 9 million steps at 10,000 a second.
     assert one.endswith("step 4,999,999, at most 15 min 00 s left")
@@ -76,27 +78,31 @@ def test_no_live_line_wraps_and_a_cut_name_ends_in_an_ellipsis(seen, clock):
 
 
 def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen, clock):
-    first, second, third = (replace(NOTEBOOK.base, length=length) for length in (100, 50, 6))
+    made = [replace(NOTEBOOK.base, length=length) for length in (100, 50, 6)]
+    first, second, third = (settled(one).tickets()[0] for one in made)
     view = Watch()
     view.expect(3)
     view.on_start(first)
     view.on_start(second)
-    for experiment, speed in ((first, 200), (second, 700)):
-        view.on_chunk(experiment, tally(250, 1000, running=10))
+    for program, speed in ((first, 200), (second, 700)):
+        view.on_chunk(program, tally(250, 1000, running=10))
         clock[0] += 2
         now = tally(500, 500, solved=1, running=9, step=500, trial_steps=2 * speed)
-        view.on_chunk(experiment, now)
+        view.on_chunk(program, now)
     _, one, two, words = seen(view)
     assert "T=100" in one
     assert "T=50" in two
     assert words == "2 solved, 18 running; 900 steps a second"
     clock[0] += 6
-    view.on_rows(first, rows("lstm", 100, [1100, None]), True)
+    view.on_rows(settled(made[0]), rows("lstm", 100, [1100, None]), True)
+    assert len(seen(view)) == 4  # others of its program may go on
+    view.on_stop(first)
     _, two, words = seen(view)
     assert "T=50" in two
     assert words == "1 solved, 9 running; 700 steps a second"
     clock[0] += 5
-    view.on_rows(second, rows("lstm", 50, [1100, None]), True)
+    view.on_rows(settled(made[1]), rows("lstm", 50, [1100, None]), True)
+    view.on_stop(second)
     took = [line.rpartition("  ")[2] for line in seen.printed()]
     assert took == ["10.0 s", "15.0 s"]  # each since its own beginning
     (whole,) = seen(view)
@@ -106,7 +112,7 @@ def test_experiments_that_run_at_the_same_time_have_a_bar_each_and_one_sum(seen,
     assert "T=6" in one
     assert "compiling" in one
     for length in range(10, 20):  # more than there is room for
-        view.on_chunk(replace(third, length=length), tally(250, 1000, running=10))
+        view.on_chunk(replace(made[2], length=length).tickets()[0], tally(250, 1000, running=10))
     assert seen(view)[-2:] == ["and 3 more", "0 solved, 100 running"]
 
 
@@ -128,7 +134,7 @@ def test_what_ones_own_code_prints_stands_above_the_live_lines(monkeypatch):
     monkeypatch.setattr(watch, "console", console)
     with Watch() as view:
         view.expect(1)
-        view.on_start(NOTEBOOK.base)
+        view.on_start(NOTEBOOK.base.tickets()[0])
         print("half a line, ", end="")
         print("[/red] and its end\x1b[2J")
         print("to the other", file=sys.stderr)

@@ -2,6 +2,7 @@
 rule, the lanes, the chunks, the devices, the kills and what else rides in the batch change nothing.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,8 +16,8 @@ from helpers import ADAM, BY_TEST, ONE_DEVICE, STREAK, Memory, narrow_at_once, p
 from jaxrnn import Experiment, run_trials
 from jaxrnn.outcome import ENDINGS
 from jaxrnn.problems import settled
-from jaxrnn.training import host_loop
-from jaxrnn.training.members import Member
+from jaxrnn.training import loop
+from jaxrnn.training.loop import Tickets
 from jaxrnn.training.runner import prepare
 
 # An experiment for each rule that a trial may end by, of which one has an optimizer with a state,
@@ -53,12 +54,12 @@ class Way(NamedTuple):
 WAYS = {
     "fewer lanes than trials": Way("streak", [Leg(5, 33, 2)]),
     "killed twice": Way(
-        "streak", [Leg(None, 20, 1, 40), Leg(3, 20, 1, 30), Leg(3, 20, 2)], keeps=True
+        "streak", [Leg(None, 20, 1, 12), Leg(3, 20, 1, 12), Leg(3, 20, 2)], keeps=True
     ),
     "narrower": Way("streak", [Leg(None, 20)], narrows=True),
-    "a final test": Way("window", [Leg(8, 7, 1, 9), Leg(3)], [(2, 0), (1, 3), ()], True),
-    "a test set, on fewer devices": Way("test", [Leg(None, None, 2, 30), Leg(3)]),
-    "several sequences an update": Way("batches", [Leg(5, 7, 2, 12), Leg(3)], keeps=True),
+    "a final test": Way("window", [Leg(8, 7, 1, 5), Leg(3)], [(2, 0), (1, 3), ()], True),
+    "a test set, on fewer devices": Way("test", [Leg(None, None, 2, 10), Leg(3)]),
+    "several sequences an update": Way("batches", [Leg(5, 7, 2, 6), Leg(3)], keeps=True),
 }
 
 
@@ -70,7 +71,7 @@ def drawn(seed: int) -> Way:
         return values[rng.integers(len(values))]
 
     def leg(is_killed):
-        reports = int(np.exp(rng.uniform(0, np.log(60)))) if is_killed else None
+        reports = int(np.exp(rng.uniform(0, np.log(30)))) if is_killed else None
         return Leg(one_of(None, 3, 5, 8), one_of(None, 1, 7, 33), one_of(1, 2), reports)
 
     net, kills = one_of(*NETS), one_of(0, 1, 2)
@@ -102,37 +103,39 @@ def alone(net, k):
 
 
 def run_in(way, patch):
-    """({k: the outcomes of experiment k}, the number of legs that it took)."""
+    """(The outcomes by experiment and trial, the number of legs that it took)."""
     narrow_at_once(patch, way.narrows)
-    experiments, memories = experiments_of(way.net), [Memory() for _ in way.trials]
-    ended, num_legs = {}, 0
+    every = [one.tickets() for one in experiments_of(way.net)]
+    asked = {every[k][trial]: (k, trial) for k, some in enumerate(way.trials) for trial in some}
+    memory, ended, num_legs = Memory(), {}, 0
     for leg in way.legs:
         num_legs += 1
-        left = [k for k, trials in enumerate(way.trials) if len(trials) and k not in ended]
-        members = [Member(experiments[k], way.trials[k], memories[k]) for k in left]
-        kept = {k: memories[k].load()["steps"].sum() for k in left if memories[k].saves}
+        left = [ticket for ticket in asked if asked[ticket] not in ended]
+        kept = memory.steps() if (leg.lanes or len(left)) >= len(left) else 0
         reports = []
 
-        def on_chunk(number, tally, left=left, kept=kept, reports=reports, last=leg.reports):
-            if left[number] in kept:  # it has not begun anew
-                assert tally.trial_steps > kept.pop(left[number])
-            reports.append(number)
+        def on_chunk(tally, kept=kept, reports=reports, last=leg.reports):
+            assert reports or tally.trial_steps > kept  # it has not begun anew
+            reports.append(tally)
             if len(reports) == last:
                 raise KeyboardInterrupt
 
-        def on_end(number, outcomes, left=left):
-            ended[left[number]] = outcomes
+        def on_end(some):
+            for ticket, outcome in some:
+                assert asked[ticket] not in ended
+                ended[asked[ticket]] = outcome
 
-        patch.setattr(host_loop, "CHECKPOINT_SECONDS", 0.0 if leg.reports else 100.0)
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0 if leg.reports else 100.0)
+        memory.saves[-1:] = [{one: at for one, at in memory.load().items() if one in left}]
         run = prepare(
-            members,
+            Tickets(deque(left), on_chunk, on_end, memory),
             lanes=leg.lanes,
             chunk_steps=leg.chunk,
             devices=jax.devices()[: leg.devices],
             keep_params=way.keeps,
         )
         try:
-            for _ in run.train(on_chunk, on_end):
+            for _ in run.train():
                 pass
         except KeyboardInterrupt:
             continue
@@ -141,15 +144,15 @@ def run_in(way, patch):
 
 
 def assert_as_alone(way, ended):
-    assert sorted(ended) == [k for k, trials in enumerate(way.trials) if len(trials)]
-    for k, outcomes in ended.items():
-        expected = [alone(way.net, k)[trial] for trial in way.trials[k]]
-        assert outcomes == expected
-        for one, other in zip(outcomes, expected, strict=True):
-            if way.keeps:
-                jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-            else:
-                assert one.params is None
+    asked = [(k, trial) for k, trials in enumerate(way.trials) for trial in trials]
+    assert sorted(ended) == sorted(asked)
+    for (k, trial), outcome in ended.items():
+        expected = alone(way.net, k)[trial]
+        assert outcome == expected
+        if way.keeps:
+            jax.tree.map(np.testing.assert_array_equal, outcome.params, expected.params)
+        else:
+            assert outcome.params is None
 
 
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in WAYS.items()])

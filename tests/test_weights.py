@@ -34,7 +34,7 @@ from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product
 from jaxrnn.trained import Choice, arrays_of, chosen, with_own
-from jaxrnn.training.members import as_typed, fitted
+from jaxrnn.training.loop import as_typed, fitted
 from jaxrnn.training.parts import FINAL
 from jaxrnn.training.trial import build, trial_key
 
@@ -66,8 +66,9 @@ def test_a_file_is_read_by_numpy_alone_and_its_nets_do_again_what_their_rows_say
         arrays = dict(file)
     assert json.loads(str(arrays.pop("experiment")))["hidden_size"] == 6
     np.testing.assert_array_equal(arrays.pop("trials"), [0, 1, 2])
-    for field, leaves in arrays_of(run_trials(TESTED, keep_params=True)).items():
-        np.testing.assert_array_equal(arrays.pop(field), leaves)
+    each = [arrays_of(outcome.params) for outcome in run_trials(TESTED, keep_params=True)]
+    for field in each[0]:
+        np.testing.assert_array_equal(arrays.pop(field), [one[field] for one in each])
     assert not arrays
     (nets,), (same,) = load_weights(path), load_weights(str(path / name))
     assert (nets.experiment, nets.trials) == (TESTED.canonical(), (0, 1, 2))
@@ -119,14 +120,17 @@ def test_trials_that_differ_in_their_settings_share_a_file_layer_by_layer(tmp_pa
 def test_numbers_in_half_precision_which_numpys_files_do_not_know_are_read_as_they_were(tmp_path):
     halves = np.arange(6).reshape(2, 3).astype(jnp.bfloat16)
     path = weights_path(tmp_path, TESTED)
-    of_trials = {(TESTED.alone(k), k): {"params.w": row} for k, row in enumerate(halves)}
+    of_trials = {
+        ticket: {"params.w": row} for ticket, row in zip(TESTED.tickets(), halves, strict=False)
+    }
     write_weights(path, dict(list(of_trials.items())[:1]))
     write_weights(path, of_trials | weights_held(tmp_path, TESTED))  # those that were read, too
-    CheckpointFile(tmp_path / "left.npz", (TESTED, (0, 1))).save({"final_0": halves})
-    left = CheckpointFile(tmp_path / "left.npz", (TESTED, (0, 1))).load()
+    CheckpointFile(tmp_path / "left.npz").save(of_trials)
+    left = CheckpointFile(tmp_path / "left.npz").load()
+    usual = {"params.w": halves}
     for read in (
         as_typed(read_weights(path).arrays["params.w"], halves.dtype),
-        fitted(left, {"final_0": halves}, "here")["final_0"],
+        np.stack([fitted(one, usual, "here")["params.w"] for one in left.values()]),
     ):
         assert read.dtype == jnp.bfloat16
         np.testing.assert_array_equal(read, halves)
@@ -333,7 +337,8 @@ def test_what_cannot_be_inspected_is_said_and_nets_that_differ_in_settings_are_n
     for name, made in nets.items():
         with RunDirectory(tmp_path / name) as directory:
             for experiment, ended in made:
-                directory.add([make_row(experiment, ended)], arrays_of([ended]))
+                row = make_row(experiment, ended)
+                directory.add([row], {row.ticket: arrays_of(ended.params)})
     for name, sentence in (
         ("diverged", rf"^trial 0 of simple_rnn .* diverged in step {outcome.steps - 1}: choose"),
         ("stateless", r"^cell stateless has no state to look at"),
@@ -356,7 +361,8 @@ def test_inspect_imports_no_part_that_only_the_file_names(tmp_path, monkeypatch,
     for name, changes in (("run", {}), ("measured", {"measure": "evil.py:errors"})):
         with RunDirectory(name) as directory:
             made = replace(one, **trained_by, **changes)
-            directory.add([make_row(made, outcome)], arrays_of([outcome]))
+            row = make_row(made, outcome)
+            directory.add([row], {row.ticket: arrays_of(outcome.params)})
     assert len(load_weights("run")) == 1
     assert run("inspect", "run", "--out", "seen") == 0
     assert len(list(Path("seen").glob("*.png"))) == 2

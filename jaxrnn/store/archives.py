@@ -3,70 +3,81 @@
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrnn.errors import InputError, Note, corrupt
-from jaxrnn.experiment import PER_TRIAL, Experiment
+from jaxrnn.experiment import PER_TRIAL, Experiment, Ticket
 from jaxrnn.store.files import name_of, read_arrays, write_arrays
-from jaxrnn.store.rows import EXPERIMENT, Trial, experiment_in
+from jaxrnn.store.rows import EXPERIMENT, experiment_in
 
-_RUNNING = "running"
-_BEGIN_ANEW = "this length is begun anew"
+_TICKETS = "tickets"
+_BEGIN_ANEW = "its trials are begun anew"
 
-Owner = tuple[Experiment, tuple[int, ...]]
-"""The canonical experiment that a checkpoint belongs to, and those of its trials."""
+Arrays = Mapping[str, np.ndarray]
 
 
 class CheckpointFile:
-    """A runner's arrays in one .npz file, with the experiment and the trials they belong to."""
+    """The trials under way of one program in an .npz file: an entry each of all arrays, and their
+    tickets."""
 
-    def __init__(self, path: Path, owner: Owner) -> None:
-        """Remember the place; nothing is read or written yet."""
-        self.path, self.owner = path, owner
+    def __init__(
+        self,
+        path: Path,
+        part: str = "",
+        is_wanted: Callable[[Ticket], bool] = lambda ticket: True,
+        before_save: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Remember the place; nothing is read or written yet. Where several processes train parts
+        of the trials, each ``part`` has a file of its own. ``is_wanted`` says which trials are
+        still to be run."""
+        self._all, self.path = path, path.with_stem(f"{path.stem}-{part}") if part else path
+        self._is_wanted, self._before_save = is_wanted, before_save
 
-    def load(self) -> dict[str, np.ndarray] | None:
-        """The arrays of the last save, None before the first; a damaged file counts as none, and a
-        warning says so."""
-        if not self.path.exists():
-            return None
-        try:
-            arrays = read_arrays(self.path, _BEGIN_ANEW, [EXPERIMENT])
-            owner = _owner_in(self.path, arrays)
-        except InputError as damage:
-            warnings.warn(str(damage), Note, stacklevel=2)
-            return None
-        if owner != self.owner:
-            raise InputError(
-                f"{self.path} belongs to other settings or trials: delete it or use another --out"
-            )
-        del arrays[EXPERIMENT]
-        return arrays
+    def load(self) -> dict[Ticket, Arrays]:
+        """The trials of the last save, in whatever parts; none before the first. A damaged file
+        counts as none, and a warning says so."""
+        loaded: dict[Ticket, Arrays] = {}
+        for path in sorted(self._all.parent.glob(f"{self._all.stem}*.npz")):
+            try:
+                arrays = read_arrays(path, _BEGIN_ANEW, [_TICKETS])
+                tickets = _tickets_in(path, arrays)
+            except InputError as damage:
+                warnings.warn(str(damage), Note, stacklevel=2)
+                continue
+            del arrays[_TICKETS]
+            for k, ticket in enumerate(tickets):
+                if self._is_wanted(ticket):
+                    loaded[ticket] = {name: array[k] for name, array in arrays.items()}
+        return loaded
 
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the arrays as a whole."""
-        experiment, trials = self.owner
-        owner = json.dumps(dataclasses.asdict(experiment) | {_RUNNING: trials})
-        write_arrays(self.path, {EXPERIMENT: np.array(owner), **arrays})
+    def save(self, under_way: Mapping[Ticket, Arrays]) -> None:
+        """Replace the trials as a whole; the rows of those that have ended are written before."""
+        self._before_save()
+        rows = [one.as_row() | {"trial": trial} for one, trial in under_way]
+        first, *_ = under_way.values()
+        arrays = {name: np.stack([one[name] for one in under_way.values()]) for name in first}
+        write_arrays(self.path, {_TICKETS: np.array(json.dumps(rows)), **arrays})
 
-    def delete(self) -> None:
-        """Remove the file, if there is one."""
-        self.path.unlink(missing_ok=True)
-
-
-def owner_of(path: Path) -> Owner:
-    """The owner of the checkpoint in a file; InputError if it is damaged."""
-    return _owner_in(path, read_arrays(path, _BEGIN_ANEW, [EXPERIMENT], rest=False))
+    def sweep(self) -> None:
+        """Delete the file if it holds no trial that is still to be run."""
+        if self.path.exists() and not any(map(self._is_wanted, tickets_of(self.path))):
+            self.path.unlink()
 
 
-def _owner_in(path: Path, arrays: Mapping[str, np.ndarray]) -> Owner:
+def tickets_of(path: Path) -> list[Ticket]:
+    """The tickets of the trials in a checkpoint's file; InputError if it is damaged."""
+    return _tickets_in(path, read_arrays(path, _BEGIN_ANEW, [_TICKETS], rest=False))
+
+
+def _tickets_in(path: Path, arrays: Arrays) -> list[Ticket]:
     try:
-        experiment, settings = experiment_in(arrays)
-        return experiment.canonical(), tuple(settings[_RUNNING])
-    except (InputError, KeyError, TypeError):
+        rows = json.loads(str(arrays[_TICKETS]))
+        return [Ticket(Experiment.from_row(row), int(row["trial"])) for row in rows]
+    except (InputError, KeyError, TypeError, ValueError, RecursionError):
         raise corrupt(path, _BEGIN_ANEW) from None
 
 
@@ -86,9 +97,9 @@ class Weights(NamedTuple):
     trials: tuple[int, ...]  # the number of each, which its row has
     arrays: dict[str, np.ndarray]  # [N, ...] by tree path
 
-    def known(self) -> list[Trial]:
+    def tickets(self) -> list[Ticket]:
         """The trials as a run directory knows them."""
-        return list(zip(self.experiment.each_alone(), self.trials, strict=True))
+        return list(map(Ticket, self.experiment.each_alone(), self.trials))
 
 
 def weights_path(directory: Path, experiment: Experiment) -> Path:
@@ -111,7 +122,7 @@ def read_weights(path: Path, arrays: bool = True) -> Weights:
     return Weights(experiment, tuple(read[_TRIALS].tolist()), params)
 
 
-def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[str, np.ndarray]]:
+def weights_held(directory: Path, experiment: Experiment) -> dict[Ticket, dict[str, np.ndarray]]:
     """The weights, by trial, in the file that a directory has for this experiment's trials."""
     path = weights_path(directory, experiment)
     if not path.exists():
@@ -121,11 +132,11 @@ def weights_held(directory: Path, experiment: Experiment) -> dict[Trial, dict[st
         raise InputError(f"{path} holds the weights of another net: move it away")
     return {
         trial: {name: array[k] for name, array in held.arrays.items()}
-        for k, trial in enumerate(held.known())
+        for k, trial in enumerate(held.tickets())
     }
 
 
-def write_weights(path: Path, of_trials: Mapping[Trial, Mapping[str, np.ndarray]]) -> None:
+def write_weights(path: Path, of_trials: Mapping[Ticket, Mapping[str, np.ndarray]]) -> None:
     """Replace a file as a whole: it then has the weights of these trials, in their order."""
     alone = [experiment for experiment, _ in of_trials]
     each = {name: tuple(getattr(one, name) for one in alone) for name in PER_TRIAL}

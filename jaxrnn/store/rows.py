@@ -15,7 +15,7 @@ import numpy as np
 import orjson  # reads a row in a quarter of the time that json takes
 
 from jaxrnn.errors import InputError, Note, shown, whole_number
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import Experiment, Ticket
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
 from jaxrnn.store.files import path_of
 
@@ -36,10 +36,6 @@ Values = dict[str, Any]
 """A row's fields by name."""
 
 
-Trial = tuple[Experiment, int]
-"""A trial is known by its experiment alone and its number."""
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A trial of an experiment, and how it ended."""
@@ -58,9 +54,9 @@ class Row:
         return *self.net, self.experiment.length
 
     @property
-    def trial(self) -> Trial:
+    def ticket(self) -> Ticket:
         """What tells it from every other row: its settings, and which of their trials it is."""
-        return self.experiment, self.outcome.trial
+        return Ticket(self.experiment, self.outcome.trial)
 
     @property
     def solved(self) -> bool:
@@ -162,7 +158,7 @@ def lines_of(rows: Iterable[Row], after: Experiment | None = None) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_trials(directory: Path) -> dict[Trial, Row]:
+def read_trials(directory: Path) -> dict[Ticket, Row]:
     """As :func:`read_rows`, by trial; empty where there is no file.
 
     If the last line has no end and is not JSON, a kill has cut it off. It then does not count, and
@@ -195,10 +191,10 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, lines: Sequence[bytes]) -> dict[Trial, Row]:
+def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
     """The rows of the lines of a file."""
-    read: dict[Trial, Row] = {}
-    line_of: dict[Trial, int] = {}
+    read: dict[Ticket, Row] = {}
+    line_of: dict[Ticket, int] = {}
     experiment: Experiment | None = None
     for number, line in enumerate(lines[:-1] if lines[-1] == b"" else lines, 1):
         where, kind = f"{path} line {number}", "a row of a trial"
@@ -226,13 +222,13 @@ def _read(path: Path, lines: Sequence[bytes]) -> dict[Trial, Row]:
                     warnings.warn(told, Note, stacklevel=3)
                     break
             raise InputError(f"{where} is not {kind}: {why}") from None
-        if read.setdefault(row.trial, row) is not row:
+        if read.setdefault(row.ticket, row) is not row:
             one = row.experiment
             raise InputError(
                 f"{where} is trial {row.outcome.trial} of {one.cell} at length {one.length} again, "
-                f"which stands in line {line_of[row.trial]}: delete one of them"
+                f"which stands in line {line_of[row.ticket]}: delete one of them"
             )
-        line_of[row.trial] = number
+        line_of[row.ticket] = number
     return read
 
 

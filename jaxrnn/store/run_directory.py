@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from jaxrnn.errors import InputError, Note
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import Experiment, Ticket
 from jaxrnn.machine import device, versions
 from jaxrnn.names import digests, own_names
 from jaxrnn.store.archives import (
     CheckpointFile,
-    Owner,
-    Trial,
-    owner_of,
+    tickets_of,
     weights_held,
     weights_path,
     write_weights,
@@ -50,13 +48,13 @@ class RunDirectory:
         from filelock import FileLock  # which the help does not need
 
         self.path = path_of(path)
-        self._held: dict[Trial, Row] = {}
+        self._held: dict[Ticket, Row] = {}
         self._appends = False  # whether the file of rows ends with a whole line that is known
         self._last: Experiment | None = None  # whose settings stand last in it
         self._in_order = True  # whether it has them in the order of what was admitted
-        self._checkpoints: dict[Path, Owner] = {}
+        self._under_way: list[Ticket] = []  # of the checkpoints that it held at first
         self._admitted: dict[Experiment, None] = {}
-        self._position_of: dict[Trial, tuple[int, int]] = {}  # in which call, which experiment
+        self._position_of: dict[Ticket, tuple[int, int]] = {}  # in which call, which experiment
         self._calls = 0
         self._lock = FileLock(self.path / LOCK)
 
@@ -78,7 +76,6 @@ class RunDirectory:
             if read_config(self.path) is None and (self.path / ROWS).exists():
                 raise InputError(f"{self.path} holds {ROWS} but no {CONFIG}: use another --out")
             self._held = read_trials(self.path)
-            self._read_checkpoints()
             self._sweep()
         except BaseException:
             self._give_back()
@@ -94,22 +91,20 @@ class RunDirectory:
         finally:
             self._give_back()
 
-    def _read_checkpoints(self) -> None:
-        """Learn whose checkpoints it holds; a damaged one is deleted, and a warning says so."""
+    def _sweep(self) -> None:
+        """Delete what kills have left: parts of files, damaged checkpoints, of which a warning
+        tells, and those without a trial that is still to end. Other checkpoints stay, since their
+        trials may be asked for again."""
+        self._under_way = []
         for file in sorted(self.path.glob("checkpoint-*.npz")):
             try:
-                self._checkpoints[file] = owner_of(file)
+                tickets = tickets_of(file)
             except InputError as damage:
                 warnings.warn(str(damage), Note, stacklevel=4)
+                tickets = []
+            if self._held.keys() >= {*tickets}:
                 file.unlink()
-
-    def _sweep(self) -> None:
-        """Delete what kills have left: parts of files, and checkpoints without a trial that is
-        still to end. Other checkpoints stay, since their experiment may be asked for again."""
-        for file, (experiment, trials) in list(self._checkpoints.items()):
-            if not {*trials} & {*self.missing(experiment)}:
-                file.unlink(missing_ok=True)
-                del self._checkpoints[file]
+            self._under_way += tickets
         for file in (*self.path.glob("*.tmp"), *(self.path / BESIDE).glob("*.tmp")):
             if TEMPORARY.search(file.name):
                 file.unlink(missing_ok=True)
@@ -148,8 +143,8 @@ class RunDirectory:
             self._admitted[experiment] = None
         self._calls += 1
         for number in reversed(range(len(experiments))):  # a trial of several has the first's
-            for trial, one in enumerate(experiments[number].each_alone()):
-                self._position_of[one, trial] = self._calls, number
+            for ticket in experiments[number].tickets():
+                self._position_of[ticket] = self._calls, number
         if keep_weights:
             self._check_weights(experiments)
         config = read_config(self.path)
@@ -194,8 +189,7 @@ class RunDirectory:
         before, now = config.get(SOURCES, {}), digests(experiments)
         if not now:
             return before  # without a look at every row
-        begun = (one for one, _ in self._checkpoints.values())
-        held = own_names([*{one: None for one, _ in self._held}, *begun])
+        held = own_names({one: None for one, _ in (*self._held, *self._under_way)})
         for name in now:
             if name in held and before.get(name) != now[name]:
                 raise InputError(
@@ -206,50 +200,20 @@ class RunDirectory:
 
     def rows_of(self, experiment: Experiment) -> list[Row]:
         """The rows that it holds of an experiment's trials, in order."""
-        trials = enumerate(experiment.each_alone())
-        return [self._held[one, k] for k, one in trials if (one, k) in self._held]
+        return [self._held[one] for one in experiment.tickets() if one in self._held]
 
-    def missing(self, experiment: Experiment) -> tuple[int, ...]:
+    def missing(self, experiment: Experiment) -> list[Ticket]:
         """The experiment's trials that it does not hold."""
-        trials = enumerate(experiment.each_alone())
-        return tuple(k for k, one in trials if (one, k) not in self._held)
+        return [one for one in experiment.tickets() if one not in self._held]
 
-    def to_run(self, experiments: Sequence[Experiment]) -> dict[Experiment, tuple[int, ...]]:
-        """For each experiment with missing trials, the trials to run.
-
-        An interrupted experiment goes on with the trials of its checkpoint. An experiment without a
-        checkpoint is left out if another one has all its missing trials, and more, or comes first.
-        """
-        missing = {one: self.missing(one) for one in experiments}
-        lacking = {}
-        for one, trials in missing.items():
-            alone = one.each_alone()
-            lacking[one] = {(alone[k], k) for k in trials}
-        begun = dict(self._checkpoints.values())
-        to_run = {}
-        for one, trials in missing.items():
-            on_file = begun.get(one.canonical(), ())
-            if set(trials) <= set(on_file):
-                trials = on_file if trials else ()
-            elif any(
-                lacking[one] < others or (lacking[one] == others and other in to_run)
-                for other, others in lacking.items()
-            ):
-                trials = ()
-            if trials:
-                to_run[one] = trials
-        return to_run
-
-    def add(self, rows: Iterable[Row], weights: Mapping[str, np.ndarray] | None = None) -> None:
-        """Add rows to ``trials.jsonl``. On leaving they are put in the order of :attr:`rows`.
-
-        The rows are trials of one experiment. Their ``weights`` are arrays with one entry per
-        trial, and are added to those of the same net and length.
-        """
-        added = {row.trial: row for row in rows}
-        if weights is not None and added:
-            # Before the rows: after a kill in between the trials end again, to the same bits.
-            self._add_weights(list(added), weights)
+    def add(
+        self, rows: Iterable[Row], weights: Mapping[Ticket, Mapping[str, np.ndarray]] | None = None
+    ) -> None:
+        """Add rows to ``trials.jsonl``, and the ``weights`` of each to those of the same net and
+        length. On leaving they are put in the order of :attr:`rows`."""
+        added = {row.ticket: row for row in rows}
+        # Before the rows: after a kill in between the trials end again, to the same bits.
+        self._add_weights(weights or {})
         is_more = self._appends and not added.keys() & self._held.keys()
         self._held |= added
         self._in_order = False
@@ -270,39 +234,37 @@ class RunDirectory:
         if not self._in_order:
             self._held = {key: self._held[key] for key in sorted(self._held, key=self._position)}
 
-    def _position(self, trial: Trial) -> tuple[int, int, int]:
+    def _position(self, trial: Ticket) -> tuple[int, int, int]:
         """What rows and weights are sorted by: the last call that named them, the experiment in it,
         and the trial."""
         admitted = self._position_of.get(trial)
         return (0, 0, 0) if admitted is None else (*admitted, trial[1])
 
-    def _add_weights(self, trials: Sequence[Trial], weights: Mapping[str, np.ndarray]) -> None:
-        path = weights_path(self.path, trials[0][0])
-        held = weights_held(self.path, trials[0][0])
-        for k, trial in enumerate(trials):
-            held[trial] = {name: array[k] for name, array in weights.items()}
-        write_weights(path, {trial: held[trial] for trial in sorted(held, key=self._position)})
+    def _add_weights(self, weights: Mapping[Ticket, Mapping[str, np.ndarray]]) -> None:
+        files: dict[Path, list[Ticket]] = {}
+        for ticket in weights:
+            files.setdefault(weights_path(self.path, ticket.experiment), []).append(ticket)
+        for path, tickets in files.items():
+            held = weights_held(self.path, tickets[0].experiment)
+            held |= {ticket: dict(weights[ticket]) for ticket in tickets}
+            write_weights(path, {one: held[one] for one in sorted(held, key=self._position)})
 
     def _check_weights(self, experiments: Sequence[Experiment]) -> None:
         """Refuse to keep an experiment's weights if some of its trials are held without their
         weights."""
         for experiment in experiments:
             kept = weights_held(self.path, experiment)
-            for trial, one in enumerate(experiment.each_alone()):
-                if (one, trial) in self._held and (one, trial) not in kept:
+            for ticket in experiment.tickets():
+                if ticket in self._held and ticket not in kept:
+                    one, trial = ticket
                     raise InputError(
                         f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
                         "without its weights: use another --out, or go on without --keep-weights"
                     )
 
-    def leave(self, checkpoint: CheckpointFile) -> None:
-        """Remember a checkpoint from which an experiment will go on later."""
-        self._checkpoints[checkpoint.path] = checkpoint.owner
-
-    def checkpoint(self, experiment: Experiment, trials: Sequence[int] = ()) -> CheckpointFile:
-        """Where the checkpoint of some of an experiment's trials goes."""
-        owner = experiment.canonical(), tuple(trials)
-        for path, (begun, _) in self._checkpoints.items():
-            if begun == owner[0]:
-                return CheckpointFile(path, owner)
-        return CheckpointFile(self.path / name_of("checkpoint", owner[0]), owner)
+    def checkpoint(
+        self, program: Experiment, before_save: Callable[[], None], part: str = ""
+    ) -> CheckpointFile:
+        """Where the trials under way of a program go, or of one ``part`` of them."""
+        path = self.path / name_of("checkpoint", program)
+        return CheckpointFile(path, part, lambda ticket: ticket not in self._held, before_save)

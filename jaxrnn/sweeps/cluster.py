@@ -6,24 +6,26 @@ import pickle
 import queue
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import Ticket
 from jaxrnn.machine import device, versions
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
-from jaxrnn.sweeps.work import Job, Jobs
+from jaxrnn.store.archives import CheckpointFile
+from jaxrnn.sweeps.queue import Queue
 from jaxrnn.trained import arrays_of
-from jaxrnn.training.members import Tally
-from jaxrnn.training.runner import run_trials
+from jaxrnn.training.loop import Arrays, Ended, Tally, Tickets
+from jaxrnn.training.runner import prepare
 
 CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two tallies of a job, to spare the scheduler
@@ -35,30 +37,38 @@ is_driving = False
 _one_job = Lock()  # a worker process has one set of devices, however many threads
 
 
-@dataclass
-class _Submitted:
-    """A job that a worker has, or will have."""
+class _State(NamedTuple):
+    """How far a job is."""
 
-    job: Job
-    variable: Any  # Dask's, with its checkpoint
-    future: Any
+    under_way: Mapping[Ticket, Arrays]  # its checkpoint
+    ended: dict[Ticket, Outcome]  # without the parameters
+    weights: dict[Ticket, dict[str, np.ndarray]]  # of those that have ended, if they are kept
+
+
+@dataclass
+class _Job:
+    """Tickets that a worker has, or will have."""
+
+    tickets: list[Ticket]
+    checkpoint: CheckpointFile
+    variable: Any  # Dask's, with its state
+    future: Any = None
     has_saved: bool = False  # since it was last submitted
 
 
-def train_on_dask(
-    jobs: Jobs, address: str, lanes: int | None, keep_weights: bool, until: int | None = None
-) -> None:
-    """Train all jobs on the workers of the scheduler at ``address``; ``on_start`` is not called.
+def train_on_dask(tickets: Queue, address: str, options: Mapping[str, Any]) -> None:
+    """Train all tickets of a queue on the workers of the scheduler at ``address``; the ``options``
+    are those of :func:`jaxrnn.training.runner.prepare`.
 
-    All jobs are submitted at once and wait on the scheduler, so they end in any order. One whose
-    worker dies goes on elsewhere from its last checkpoint. Files of users' own parts
-    (``file.py:name``) are sent to the workers as they are here. Files that they import, and the
-    modules of ``module:name``, have to be there already. Raises InputError where no scheduler
-    answers at ``address`` (``tcp://host:port``), where it goes away, where worker after worker dies
-    under a job, and for a job's InputError.
+    The tickets of an experiment are a job. All jobs are submitted at once and wait on the
+    scheduler, so they end in any order. One whose worker dies goes on elsewhere from its last
+    checkpoint. Files of users' own parts (``file.py:name``) are sent to the workers as they are
+    here. Files that they import, and the modules of ``module:name``, have to be there already.
+    Raises InputError where no scheduler answers at ``address`` (``tcp://host:port``), where it goes
+    away, where worker after worker dies under a job, and for a job's InputError.
     """
     global is_driving
-    if (job := jobs.next()) is None:
+    if not (new := list(tickets.jobs())):
         return
     with _connected(address) as client:
         from distributed import KilledWorker, Variable
@@ -69,55 +79,60 @@ def train_on_dask(
 
         files: dict[str, bytes] = {}  # as they were when they were first sent
 
-        def submit(number: int, job: Job) -> Any:
+        def submit(number: int, job: _Job) -> Any:
             with carried(files):
-                own = sources([job.experiment])
+                own = sources([job.tickets[0].experiment])
             files.update(own)
-            sent = job.experiment, job.trials, str(job.checkpoint.path), own
-            asked = lanes, keep_weights, until
-            future = client.submit(_train, *sent, *asked, sweep, number, pure=False)
+            sent = job.tickets, str(job.checkpoint.path), own, options
+            future = client.submit(_train, *sent, sweep, number, pure=False)
             future.add_done_callback(lambda _: news.put((number, ENDED)))
             return future
 
-        variables: list[Any] = []
-        under_way: dict[int, _Submitted] = {}
+        def take(job: _Job, state: _State) -> None:
+            tickets.add(state.ended, state.weights)
+            if state.under_way:
+                job.checkpoint.save(state.under_way)
+
+        jobs: list[_Job] = []
+        under_way: dict[int, _Job] = {}
         is_driving = True
         try:
-            while job is not None or under_way:
-                while job is not None:
-                    number, variable = len(variables), Variable(f"{sweep}-{len(variables)}", client)
-                    variables.append(variable)
-                    variable.set(pickle.dumps(job.checkpoint.load()))
-                    under_way[number] = _Submitted(job, variable, submit(number, job))
-                    job = jobs.next()
+            while new or under_way:
+                for some, checkpoint in new:
+                    number = len(jobs)
+                    job = _Job(some, checkpoint, Variable(f"{sweep}-{number}", client))
+                    saved = {one: at for one, at in checkpoint.load().items() if one in some}
+                    job.variable.set(pickle.dumps(_State(saved, {}, {})))
+                    jobs.append(job)
+                    under_way[number], job.future = job, submit(number, job)
                 waiting = [news.get(), *(news.get() for _ in range(news.qsize()))]
                 for number, what in dict.fromkeys(waiting):  # of many checkpoints the last counts
                     if (one := under_way.get(number)) is None:
                         continue  # a straggler of a job that has ended
                     if what == SAVED:
-                        one.job.checkpoint.save(pickle.loads(one.variable.get()))
+                        take(one, pickle.loads(one.variable.get()))
                         one.has_saved = True
                     elif what != ENDED:
-                        jobs.on_chunk(one.job, Tally(*what))
+                        tickets.shown(one.tickets[0], Tally(*what))
                     elif not isinstance(one.future.exception(), KilledWorker):
-                        outcomes, *others = one.future.result()
-                        if len(outcomes) < len(one.job.trials):  # and the news may come late
-                            one.job.checkpoint.save(pickle.loads(one.variable.get()))
-                        jobs.on_end(one.job, outcomes, *others)
+                        state, made_on = one.future.result()
+                        tickets.directory.made_on(*made_on)
+                        take(one, state)
+                        tickets.stopped(one.tickets[0], one.checkpoint)
                         del under_way[number]
-                        job = job or jobs.next()
                     elif one.has_saved:  # Dask gives up after some deaths
-                        one.has_saved, one.future = False, submit(number, one.job)
+                        one.has_saved, one.future = False, submit(number, one)
                     else:
-                        own = one.job.experiment
+                        own = one.tickets[0].experiment
                         raise InputError(
                             f"{own.cell} at length {own.length} is given up, too many workers died "
                             "before its next checkpoint: see their logs"
                         )
+                new = list(tickets.jobs())
         finally:
             is_driving = False
-            for variable in variables:
-                variable.delete()
+            for job in jobs:
+                job.variable.delete()
 
 
 @contextmanager
@@ -164,51 +179,41 @@ async def _fault(address: str) -> str | None:
 
 
 def _train(
-    experiment: Experiment,
-    only: tuple[int, ...],
+    tickets: list[Ticket],
     path: str,
     files: Sources,
-    lanes: int | None,
-    keep_weights: bool,
-    until: int | None,
+    options: Mapping[str, Any],
     sweep: str,
-    job: int,
-) -> tuple[list[Outcome], dict[str, np.ndarray] | None, tuple[dict[str, str], str]]:
-    """Run a job on this worker, from its newest checkpoint; its outcomes and weights, and the
-    worker's versions and device.
-
-    The weights are sent as arrays by name, so the driver does not need the classes of their tree.
-    """
+    number: int,
+) -> tuple[_State, tuple[dict[str, str], str]]:
+    """Run a job on this worker, from its newest checkpoint; its state, and the worker's versions
+    and device."""
     with _one_job, carried(files):
-        line = _Line(sweep, job, path)
-        outcomes = run_trials(
-            experiment,
-            only=only,
-            lanes=lanes,
-            keep_params=keep_weights,
-            on_chunk=line.on_chunk,
-            checkpoint=line,
-            until=until,
-        )
+        line = _Line(sweep, number, path, options["keep_params"])
+        if left := [one for one in tickets if one not in line.state.ended]:
+            job = Tickets(deque(left), line.on_chunk, line.on_end, line)
+            for _ in prepare(job, **options).train():
+                pass  # there is nothing else to do meanwhile
         if line.tally is not None:  # as where every trial had ended in the checkpoint already
             line.tell(line.tally)
-        weights = arrays_of(outcomes) if keep_weights else None
-        made_on = versions(), device()
-        return [replace(one, params=None) for one in outcomes], weights, made_on
+        return line.state, (versions(), device())
 
 
 class _Line:
     """A job's line to its driver: tallies as events, the checkpoint in a Dask Variable."""
 
-    def __init__(self, sweep: str, job: int, path: str) -> None:
+    def __init__(self, sweep: str, number: int, path: str, keeps_weights: bool) -> None:
         from distributed import Variable, get_client, get_worker
 
-        self.sweep, self.job, self.path = sweep, job, path  # path: the driver's
+        self.sweep, self.number, self.path = sweep, number, path  # path: the driver's
+        self.keeps_weights = keeps_weights
         self.worker, self.client = get_worker(), get_client()
         self.key = self.worker.get_current_task()
-        self.variable = Variable(f"{sweep}-{job}", self.client)
+        self.variable = Variable(f"{sweep}-{number}", self.client)
         self.tally: Tally | None = None  # after the newest chunk
         self.told = 0.0  # when
+        self.stop_if_unwanted()
+        self.state: _State = pickle.loads(self.variable.get("30 s"))
 
     def on_chunk(self, tally: Tally) -> None:
         self.tally = tally
@@ -216,16 +221,25 @@ class _Line:
             self.tell(tally)
             self.told = time.monotonic()
 
+    def on_end(self, ended: Ended) -> None:
+        """Keep the outcomes. The weights are sent as arrays by name, so the driver does not need
+        the classes of their tree."""
+        for ticket, outcome in ended:
+            self.state.ended[ticket] = replace(outcome, params=None)
+            if self.keeps_weights:
+                self.state.weights[ticket] = arrays_of(outcome.params)
+        self.state = self.state._replace(under_way={})  # until the next save
+
     def tell(self, what: Any) -> None:
-        self.worker.log_event(self.sweep, (self.job, what))
+        self.worker.log_event(self.sweep, (self.number, what))
 
-    def load(self) -> Mapping[str, np.ndarray] | None:
-        self.stop_if_unwanted()
-        return pickle.loads(self.variable.get("30 s"))
+    def load(self) -> Mapping[Ticket, Arrays]:
+        return self.state.under_way
 
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def save(self, under_way: Mapping[Ticket, Arrays]) -> None:
         self.stop_if_unwanted()
-        self.variable.set(pickle.dumps(arrays))
+        self.state = self.state._replace(under_way=under_way)
+        self.variable.set(pickle.dumps(self.state))
         self.tell(SAVED)
 
     def stop_if_unwanted(self) -> None:

@@ -16,21 +16,10 @@ from jaxrnn.problems import Suite, settled
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.side_by_side import SideBySide
+from jaxrnn.sweeps.devices import Devices
+from jaxrnn.sweeps.queue import Asking, Found, Once, Queue, Search, rows_of
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.sweeps.work import (
-    Asking,
-    Found,
-    Job,
-    Jobs,
-    Search,
-    Searches,
-    Work,
-    rows_of,
-)
-from jaxrnn.training.host_loop import Run
-from jaxrnn.training.lanes import most_together
-from jaxrnn.training.members import Member
+from jaxrnn.training.loop import Loop, Tickets
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
 
@@ -89,28 +78,6 @@ def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def train_here(jobs: Jobs, lanes: int | None, keep_weights: bool, until: int | None = None) -> None:
-    """Train all jobs on the devices of this process; other arguments are those of
-    :func:`jaxrnn.run_trials`."""
-
-    def begin(batch: list[Job], devices: Sequence[jax.Device]) -> Run:
-        return prepare(
-            [Member(*job) for job in batch],
-            lanes=lanes,
-            devices=devices,
-            keep_params=keep_weights,
-            until=until,
-        )
-
-    def most_trials(experiment: Experiment) -> int:
-        if until is not None:  # every trial needs a lane
-            return 0
-        is_replayed = keep_weights or bool(experiment.final_test or experiment.test_lengths)
-        return most_together(all_devices(), is_replayed)
-
-    SideBySide(jobs, begin, most_trials).run()
-
-
 class OpenRun:
     """A run directory that is held open, to be asked for experiments; see :func:`open_run`."""
 
@@ -133,54 +100,70 @@ class OpenRun:
         have ended.
 
         With ``until`` each trial gets only up to that many training sequences. Trials that have not
-        ended stay in a checkpoint, from which a later call goes on. Raises InputError as
-        :func:`run`.
+        ended stay in a checkpoint, from which a later call goes on; the rows are those of trials
+        that ended by then. Raises InputError as :func:`run`.
         """
         experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
         if not experiments:
             raise InputError("name at least one experiment to run")
         if until is not None:
             whole_number("until", until, 1)
-        work = self._work(experiments, until)
-        self._train(work, until)
-        work.rows()
-        return rows_of(experiments, self.directory)
+        self._train([Once(experiments, self.directory)], until)
+        rows = rows_of(experiments, self.directory)
+        if until is None:
+            return rows
+        return Rows(row for row in rows if row.outcome.steps <= until)
 
     def search(self, asking: Iterable[Asking[Found]]) -> list[Found]:
         """Run several searches at the same time, and return what each has found.
 
         A search is a generator. It yields a list of experiments, gets their rows when all are
-        there, may yield more, and returns what it has found. No two may ask for the same
-        experiment. Raises InputError as :func:`run`, when the experiment's turn has come.
+        there, may yield more, and returns what it has found. If two ask for the same trial, it is
+        run once. Raises InputError as :func:`run`, when the experiment's turn has come.
         """
         searches = [Search(one, self.directory) for one in asking]
-        self._train(Searches(searches, self._work))
+        self._train(searches)
         # The order of the rows must not depend on what ended first.
         every = [one for search in searches for asked in search.asked for one in asked]
         self.directory.admit([settled(one) for one in every], here=False)
         return [search.found[0] for search in searches]
 
-    def _work(self, experiments: list[Experiment], until: int | None = None) -> Work:
-        """What is to be run of some experiments, each of which is checked first."""
+    def _train(self, searches: Sequence[Search[Any]], until: int | None = None) -> None:
+        """Train what the searches ask for; each experiment is checked first."""
         check_lanes(self._lanes)
-        for one in experiments:
-            if self.directory.missing(settled(one)):
-                lanes = self._lanes if until is None else one.trials
-                check(one, lanes, keep_params=self._keep_weights, here=self._dask is None)
-        options: dict[str, Any] = {"keep_weights": self._keep_weights, "here": self._dask is None}
-        if (watch := self._watch) is not None:
-            watch.expect(len(experiments))
-            options |= {name: getattr(watch, name) for name in ("on_start", "on_chunk", "on_rows")}
-        return Work(experiments, self.directory, **options)
+        here = self._dask is None
 
-    def _train(self, jobs: Jobs, until: int | None = None) -> None:
-        asked_for = self._lanes, self._keep_weights, until
-        if self._dask is None:
-            train_here(jobs, *asked_for)
-        else:
-            from jaxrnn.sweeps.cluster import train_on_dask  # asyncio is slow to import
+        def check_one(one: Experiment) -> None:
+            lanes = self._lanes if until is None else one.trials
+            check(one, lanes, keep_params=self._keep_weights, here=here)
 
-            train_on_dask(jobs, self._dask, *asked_for)
+        queue = Queue(
+            searches,
+            self.directory,
+            check=check_one,
+            watch=self._watch,
+            keep_weights=self._keep_weights,
+            here=here,
+        )
+        options: dict[str, Any] = {
+            "lanes": self._lanes,
+            "keep_params": self._keep_weights,
+            "until": until,
+        }
+        try:
+            if self._dask is None:
+
+                def begin(tickets: Tickets, devices: Sequence[jax.Device]) -> Loop:
+                    return prepare(tickets, devices=devices, **options)
+
+                Devices(queue, begin, self._watch).train()
+            else:
+                from jaxrnn.sweeps.cluster import train_on_dask  # asyncio is slow to import
+
+                train_on_dask(queue, self._dask, options)
+        finally:  # also those that ended before an interruption
+            queue.write()
+        queue.close()
 
 
 @contextmanager
@@ -236,10 +219,10 @@ def run(
     it also gets the trained nets, for :func:`jaxrnn.load_weights`. ``progress`` shows a bar, in a
     notebook by ipywidgets; without a terminal it prints one line per net and one per minute. If it
     is a :class:`jaxrnn.sweeps.watch.Watch` that is on, this shows the run among others.
-    Experiments that differ only in name, seed, initializer, trials and per-trial settings share a
-    batch, as long as all cores have enough to do. A batch trains up to ``lanes`` trials at once, by
-    default as many as is fastest. ``dask`` is the address of a scheduler whose workers do the work,
-    each experiment by itself; by default this process does it. The rows become a table as
+    Trials of experiments that differ only in name, seed, initializer, trials and per-trial settings
+    are trained together, up to ``lanes`` at once, by default as many as is fastest. ``dask`` is the
+    address of a scheduler whose workers do the work, each experiment by itself; by default this
+    process does it. The rows become a table as
     :func:`jaxrnn.read_rows` says.
 
     Raises InputError before anything is trained for an experiment that cannot be run, and for a

@@ -9,19 +9,20 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from jaxrnn.experiment import Experiment
+from jaxrnn.experiment import Experiment, Ticket
+from jaxrnn.problems import settled
 from jaxrnn.report.render import console, shortened
 from jaxrnn.report.summary import net_name, summarize
 from jaxrnn.report.table import sentence
 from jaxrnn.store.rows import Row
-from jaxrnn.training.members import Tally
+from jaxrnn.training.loop import Tally
 
 NAME_WIDTH = 28
 """Width of a net's name in the live view; in 80 columns this leaves room for bar and time left."""
 
 
 MOST_BARS = 8
-"""Experiments under way that have a bar in the live view."""
+"""Programs under way that have a bar in the live view."""
 
 
 class _Bars(Progress):
@@ -39,10 +40,9 @@ class _Bars(Progress):
 
 
 class _Seen(NamedTuple):
-    """An experiment under way, one of several as a rule."""
+    """A program under way, one of several as a rule."""
 
     bar: TaskID
-    begun: float
     tallies: tuple[tuple[float, Tally], ...] = ()  # the first and the last one, and their times
 
     def since_first(self) -> tuple[float, int, int]:
@@ -77,7 +77,8 @@ class Watch:
             transient=True,
         )
         self.whole = self.progress.add_task("whole sweep", total=0, status=self._how_far())
-        self.seen: dict[Experiment, _Seen] = {}
+        self.seen: dict[Ticket, _Seen] = {}  # by the first ticket of the program
+        self.begun: dict[Experiment, float] = {}  # when each program was, by Experiment.batch()
         self.since = time.monotonic()
 
     def __enter__(self) -> "Watch":
@@ -106,19 +107,21 @@ class Watch:
             words = [self._how_far(), *filter(None, [self.progress.words])]
             self.progress.console.print("; ".join(words), style="dim", highlight=False)
 
-    def on_start(self, experiment: Experiment) -> None:
-        """An experiment's program is about to be compiled, until its first chunk is read."""
+    def on_start(self, first: Ticket) -> None:
+        """The program of this ticket and others is about to be compiled, until its first chunk is
+        read."""
         # Without a total its bar shows that it lives.
-        bar = self.progress.add_task(_shown(experiment), total=None, status="compiling")
-        self.seen[experiment] = _Seen(bar, time.monotonic())
+        bar = self.progress.add_task(_shown(first.experiment), total=None, status="compiling")
+        self.seen[first] = _Seen(bar)
+        self.begun.setdefault(first.experiment.batch(), time.monotonic())
 
-    def on_chunk(self, experiment: Experiment, tally: Tally) -> None:
-        """A chunk of an experiment has been read."""
-        if experiment not in self.seen:
-            self.on_start(experiment)
-        seen = self.seen[experiment]
+    def on_chunk(self, first: Ticket, tally: Tally) -> None:
+        """A chunk of a program has been read."""
+        if first not in self.seen:
+            self.on_start(first)
+        seen = self.seen[first]
         seen = seen._replace(tallies=(*seen.tallies[:1], (time.monotonic(), tally)))
-        self.seen[experiment] = seen
+        self.seen[first] = seen
         seconds, steps, _ = seen.since_first()
         status = f"step {tally.step:,}"
         if seconds > 0.2 and steps:
@@ -132,8 +135,14 @@ class Watch:
         )
         self._sum_up()
 
+    def on_stop(self, first: Ticket) -> None:
+        """A program is not trained any more."""
+        if (seen := self.seen.pop(first, None)) is not None:
+            self.progress.remove_task(seen.bar)
+        self._sum_up()
+
     def _sum_up(self) -> None:
-        """The line of words: trials and speed of all experiments under way."""
+        """The line of words: trials and speed of all programs under way."""
         tallies = [seen.tallies[-1][1] for seen in self.seen.values() if seen.tallies]
         solved, running, diverged = (
             sum(getattr(tally, name) for tally in tallies)
@@ -147,18 +156,14 @@ class Watch:
 
     def on_rows(self, experiment: Experiment, rows: list[Row], is_new: bool) -> None:
         """An experiment has ended, or had before this call."""
-        seen, took = self.seen.pop(experiment, None), "from an earlier call"
+        took = "from an earlier call"
         if is_new:
-            now = time.monotonic()
-            took = duration(now - (seen.begun if seen else self.since))
-            self.since = now
-        if seen:
-            self.progress.remove_task(seen.bar)
+            begun = self.begun.get(settled(experiment).batch(), self.since)
+            took, self.since = duration(time.monotonic() - begun), time.monotonic()
         room = self.progress.console.width - len(took) - 2
         text = sentence(summarize(rows), room) if rows else f"{_shown(experiment)} goes on"
         line = Text.assemble(text, (f"  {took}", "dim"))
         self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
-        self._sum_up()
         self.done += 1
         self.progress.update(self.whole, advance=1, status=self._how_far())
 

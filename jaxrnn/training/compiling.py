@@ -23,8 +23,10 @@ class Lanes(NamedTuple):
     trial: jax.Array | np.ndarray  # int32 [N], which trial; several lanes may hold the same
     update: jax.Array | np.ndarray  # int32 [N], its next update
     settings: Settings  # [N] each
-    # int32 [N], the update from which on it stands still; for a replayable chunk only
-    stop: jax.Array | np.ndarray | None = None
+    # int32 [N], the same in all lanes: the updates of the chunk that are done are those from the
+    # first number up to the second. None: all of them.
+    begin: jax.Array | np.ndarray | None = None
+    end: jax.Array | np.ndarray | None = None
 
 
 class Compiled(NamedTuple):
@@ -52,14 +54,16 @@ class Compiles(Generic[Result]):
     def __init__(self, jitted: Any, shapes: Callable[[Lanes], tuple[Any, ...]]) -> None:
         """``shapes`` are those of the other arguments for some lanes."""
         self.lower, self._shapes = jitted.lower, shapes
-        self._compiled: dict[int, Future[Compiled]] = {}
+        # By the number of lanes, and whether these say which updates are done.
+        self._compiled: dict[tuple[int, bool], Future[Compiled]] = {}
         self._outputs: dict[int, Any] = {}
 
     def compile(self, lanes: Lanes, after: Future[Compiled] | None = None) -> Future[Compiled]:
         """Begin to compile it for so many lanes, if nobody has yet; it is done when the one that
         was begun before, ``after``, is done, too."""
         width = lanes.trial.shape[0]
-        if width not in self._compiled:
+        kind = width, lanes.end is not None
+        if kind not in self._compiled:
             start = time.monotonic()
             # Traced here, since what a user sets in JAX by a context is the thread's own.
             lowered = self.lower(*self._shapes(lanes), lanes)
@@ -73,8 +77,8 @@ class Compiles(Generic[Result]):
                     after.result()
                 return Compiled(run, traced + time.monotonic() - start)
 
-            self._compiled[width] = _COMPILER.submit(compiled)
-        return self._compiled[width]
+            self._compiled[kind] = _COMPILER.submit(compiled)
+        return self._compiled[kind]
 
     def outputs(self, lanes: Lanes) -> Any:
         """The shapes of what it gives, as arguments of another function; begins to compile it."""
@@ -94,7 +98,7 @@ class Compiles(Generic[Result]):
         """The numbers of lanes that it is compiled for."""
         return [
             width
-            for width, compiled in self._compiled.items()
+            for (width, _), compiled in self._compiled.items()
             if compiled.done() and compiled.exception() is None
         ]
 
@@ -186,7 +190,7 @@ class InParts(Generic[Result]):
         return [self._some(part) for part in self._parts(lanes)]
 
     def _parts(self, lanes: Lanes) -> Iterator[Lanes]:
-        lanes = lanes._replace(stop=None)  # which only some lanes have
+        lanes = lanes._replace(begin=None, end=None)  # what draws is the same for any of them
         # Each device has lanes that stand side by side, and runs some of them.
         number = len(lanes.trial) // self._num_devices
         first = number * np.arange(self._num_devices)[:, None]

@@ -1,13 +1,13 @@
 """Many trials for many updates as programs for devices: the only vmap of trials.
 
-Seeds, trials, rates, biases, caps and stop rules are data to a program, and the first weights are
-drawn before it. So one program serves a search, the trials that are reported after it, another seed
-and another initializer. The training sequences are drawn by a program of their own, which all nets
-share that are trained on the same task and length.
+Seeds, trials, rates, biases, caps, stop rules and the number of updates that are done are data to a
+program, and the first weights are drawn before it. So one program serves a search, the trials that
+are reported after it, another seed and another initializer. The training sequences are drawn by a
+program of their own, which all nets share that are trained on the same task and length.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from jaxrnn.training.compiling import (
     jit_lanes,
 )
 from jaxrnn.training.lanes import round_up
-from jaxrnn.training.trial import Init, Settings, TrainState, Trial, settings_of, trial_key
+from jaxrnn.training.trial import Init, TrainState, Trial, settings_of, trial_key
 
 
 class Chunk:
@@ -44,14 +44,18 @@ class Chunk:
     """
 
     def __init__(
-        self, draws: InParts[Drawn], updates: Compiles[tuple[TrainState, jax.Array]]
+        self,
+        draws: InParts[Drawn],
+        updates: Compiles[tuple[TrainState, jax.Array]],
+        count: int | None,
     ) -> None:
-        """``updates(state, sequences, lanes)`` are by the sequences that ``draws(lanes)`` gives."""
-        self.draws, self.updates = draws, updates
+        """``updates(state, sequences, lanes)`` are by the sequences that ``draws(lanes)`` gives. If
+        lanes do not say which of them are done, the first ``count`` are; None says all."""
+        self.draws, self.updates, self._count = draws, updates, count
 
     def compile(self, lanes: Lanes) -> Future[Compiled]:
         """Begin to compile both for so many lanes, if nobody has yet; the program that trains."""
-        return self.updates.compile(lanes, after=self.draws.compile(lanes))
+        return self.updates.compile(self.counted(lanes), after=self.draws.compile(lanes))
 
     def widths(self) -> list[int]:
         """The numbers of lanes that it is compiled for."""
@@ -60,11 +64,29 @@ class Chunk:
     def memory(self, lanes: Lanes) -> int:
         """The bytes that it needs on each device, by XLA's own figures, once it is compiled: to
         train so many lanes, and meanwhile to draw the sequences of the next chunk."""
-        return sum(self.updates.memory(lanes)) + sum(self.draws.memory(lanes))
+        return sum(self.updates.memory(self.counted(lanes))) + sum(self.draws.memory(lanes))
 
     def __call__(self, state: TrainState, lanes: Lanes) -> tuple[TrainState, jax.Array]:
         """The state after the chunk, and the errors; once both are compiled."""
-        return self.updates(state, self.draws(lanes), lanes)
+        return self.updates(state, self.draws(lanes), self.counted(lanes))
+
+    def stops(self, state: TrainState, lanes: Lanes, counts: Iterable[int]) -> Iterator[TrainState]:
+        """The state after each of some numbers of updates, which rise; gives up its memory when the
+        next one is asked for."""
+        drawn, done = self.draws(lanes), 0
+        for count in counts:
+            state, _ = self.updates(state, drawn, _counting(lanes, done, count))
+            yield state
+            done = count
+
+    def counted(self, lanes: Lanes) -> Lanes:
+        """The lanes as ``updates`` gets them: they say which updates are done."""
+        return lanes if self._count is None else _counting(lanes, 0, self._count)
+
+
+def _counting(lanes: Lanes, begin: int, end: int) -> Lanes:
+    first, last = (np.full(len(lanes.trial), number, np.int32) for number in (begin, end))
+    return lanes._replace(begin=first, end=last)
 
 
 class Program(NamedTuple):
@@ -74,7 +96,6 @@ class Program(NamedTuple):
     devices: Sequence[jax.Device]
     zeros: Callable[[Lanes], TrainState]  # a state of the right shapes
     # (state, lanes) -> (state, errors [C, N], or [C, N, B] of batches); gives up the state's memory
-    # unless replayable
     chunk: Chunk
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
     tests: Mapping[str, Compiles[jax.Array]]
@@ -83,10 +104,14 @@ class Program(NamedTuple):
     mixed: Callable[[TrainState, TrainState, Any], TrainState]
 
     def with_first(
-        self, state: TrainState, drawn: Iterable[tuple[Sequence[TrainState], np.ndarray]]
+        self,
+        state: TrainState,
+        drawn: Iterable[tuple[Sequence[TrainState], np.ndarray]],
+        keeps_others: bool = True,
     ) -> TrainState:
         """The state with what each of :func:`first_states` has drawn for the lanes named beside it;
-        gives up the memory of the one that it is given."""
+        gives up the memory of the one that it is given. Other lanes need not be kept, if none of
+        them is busy."""
         new = jax.tree.map(lambda old: np.zeros(old.shape, old.dtype), state)
         is_new = np.zeros(jax.tree.leaves(new)[0].shape[0], bool)
         for parts, at in drawn:
@@ -94,16 +119,12 @@ class Program(NamedTuple):
                 leaf[at] = np.concatenate(list(map(np.asarray, some)))[: len(at)]
             is_new[at] = True
         new = self.put(new)
-        return new if is_new.all() else self.mixed(state, new, is_new)
+        return self.mixed(state, new, is_new) if keeps_others and not is_new.all() else new
 
     def first_state(self, init: Init, lanes: Lanes) -> TrainState:
         """The state of these lanes at update 0."""
         drawn = first_states(init, self.devices)(lanes)
         return self.with_first(self.zeros(lanes), [(drawn, np.arange(len(lanes.trial)))])
-
-
-NEVER = np.iinfo(np.int32).max
-"""No update."""
 
 
 def lanes_of(experiment: Experiment, trials: ArrayLike | None = None) -> Lanes:
@@ -122,19 +143,15 @@ def make_program(
     trial: Trial,
     chunk_updates: int,
     devices: Sequence[jax.Device] | None = None,
-    replayable: bool = False,
 ) -> Program:
     """The program of one trial, its lanes shared out over the devices.
 
     A chunk is ``chunk_updates`` updates of every lane, for states from ``put``, ``with_first`` or
-    the chunk itself. Only a ``replayable`` chunk uses a lane's ``stop``: from that update on the
-    lane's state no longer changes. Only such a chunk leaves its first argument valid. The devices
-    (all of the process by default) divide the number of lanes. Matrix products have float32's full
-    precision unless ``jax_default_matmul_precision`` says otherwise.
+    the chunk itself. The devices (all of the process by default) divide the number of lanes. Matrix
+    products have float32's full precision unless ``jax_default_matmul_precision`` says otherwise.
     """
     devices = list(devices or all_devices())
     sharding = NamedSharding(Mesh(np.array(devices), AXIS), OF_LANES)
-    hides_length = devices[0].platform == "cpu"
 
     known: dict[int, TrainState] = {}  # by the number of lanes
 
@@ -161,7 +178,7 @@ def make_program(
         width = lanes.trial.shape[0]
         # [C, N, ...] of all lanes of one device, from parts, the last of which is filled up.
         sequences = jax.tree.map(lambda *some: jnp.concatenate(some, axis=1)[:, :width], *parts)
-        return _chunk(trial, chunk_updates, replayable, hides_length, state, sequences, lanes)
+        return _chunk(trial, chunk_updates, state, sequences, lanes)
 
     def tested(test: Callable[[jax.Array, Any], jax.Array]) -> Compiles[jax.Array]:
         def all_lanes(params: Any, lanes: Lanes) -> jax.Array:
@@ -177,17 +194,14 @@ def make_program(
 
         return jax.tree.map(pick, state, other)
 
-    donated = () if replayable else (0,)
     updates: Compiles[tuple[TrainState, jax.Array]] = Compiles(
-        jit_lanes(
-            all_updates, (OF_LANES, OF_CHUNK), devices, donated, (OF_LANES, OF_CHUNK, OF_LANES)
-        ),
+        jit_lanes(all_updates, (OF_LANES, OF_CHUNK), devices, (0,), (OF_LANES, OF_CHUNK, OF_LANES)),
         lambda lanes: (shapes(lanes), draws.shapes(lanes)),
     )
     return Program(
         devices=devices,
         zeros=zeros,
-        chunk=Chunk(draws, updates),
+        chunk=Chunk(draws, updates, chunk_updates if devices[0].platform == "cpu" else None),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
         mixed=jit_lanes(mixed, OF_LANES, devices, (0,)),
@@ -202,25 +216,21 @@ in place of 61 on one device, and 94 in place of 78 on two."""
 _held: OrderedDict[Any, Program] = OrderedDict()
 
 
-def program_for(
-    trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
-) -> Program:
+def program_for(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Program:
     """The program of :func:`make_program`; the same one for the same arguments and settings of JAX,
     whatever the trial's ``init``."""
-    key = _key(trial, chunk_updates, devices, replayable)
+    key = _key(trial, chunk_updates, devices)
     if key not in _held:
-        _held[key] = make_program(trial, chunk_updates, devices, replayable)
+        _held[key] = make_program(trial, chunk_updates, devices)
     _held.move_to_end(key)
     while len(_held) > HELD:
         _held.popitem(last=False)
     return _held[key]
 
 
-def widths_held(
-    trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool
-) -> list[int]:
+def widths_held(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> list[int]:
     """The numbers of lanes that such a program is compiled for already."""
-    program = _held.get(_key(trial, chunk_updates, devices, replayable))
+    program = _held.get(_key(trial, chunk_updates, devices))
     return [] if program is None else program.chunk.widths()
 
 
@@ -231,9 +241,9 @@ def forget_programs() -> None:
     held_first_states.cache_clear()
 
 
-def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device], replayable: bool) -> Any:
+def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Any:
     anyhow = trial._replace(init=None)  # type: ignore[arg-type]  # only compared
-    return anyhow, chunk_updates, tuple(devices), replayable, settings_of_jax()
+    return anyhow, chunk_updates, tuple(devices), settings_of_jax()
 
 
 # The lanes that a CPU draws for at a time: few, so that a few programs serve any number of lanes,
@@ -296,8 +306,6 @@ def _keys_of(lanes: Lanes) -> jax.Array:
 def _chunk(
     trial: Trial,
     chunk_updates: int,
-    replayable: bool,
-    hides_length: bool,
     state: TrainState,
     sequences: Drawn,
     lanes: Lanes,
@@ -305,22 +313,13 @@ def _chunk(
     """All updates of a chunk: (state after it, errors [C, N], or [C, N, B] of batches)."""
     num_drawn = jax.tree.leaves(sequences)[0].shape[0]
 
-    def one_lane(
-        state: TrainState, settings: Settings, sequences: Drawn, at: Any
-    ) -> tuple[TrainState, jax.Array]:
-        number, stop = at
-        new, errors = trial.update(state, settings, sequences, number)
-        if replayable:
-            new = jax.tree.map(lambda new, old: jnp.where(number < stop, new, old), new, state)
-        return new, errors
-
     def update(offset: jax.Array, state: TrainState) -> tuple[TrainState, jax.Array]:
-        at = (lanes.update + jnp.broadcast_to(offset, lanes.update.shape), lanes.stop)
+        number = lanes.update + jnp.broadcast_to(offset, lanes.update.shape)
         at_offset = partial(jax.lax.dynamic_index_in_dim, index=offset, keepdims=False)
-        over = (state, lanes.settings, jax.tree.map(at_offset, sequences), at)
+        over: tuple[Any, ...] = (state, lanes.settings, jax.tree.map(at_offset, sequences), number)
         if trial.in_turn:
-            return jax.lax.map(lambda of_lane: one_lane(*of_lane), over)
-        return jax.vmap(one_lane)(*over)
+            return jax.lax.map(lambda of_lane: trial.update(*of_lane), over)
+        return jax.vmap(trial.update)(*over)
 
     def one(offset: jax.Array, carry: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
         state, errors = update(offset, carry[0])
@@ -329,16 +328,16 @@ def _chunk(
 
     # XLA must not know that a chunk has only one update: it would drop the loop, and multiply in
     # another way, since it need not choose from several sequences (jax 0.12.0.1; for a net of 6
-    # units, the third error differs). So the number of updates is hidden from XLA, which cannot
-    # know that no update is negative, and sequences for at least two updates are drawn. On an
-    # accelerator XLA has to know the number: otherwise the host is asked before every update
-    # whether there is one more.
-    num_updates: Any = np.int32(chunk_updates)
-    if hides_length:
-        num_updates = jnp.where(lanes.update[0] < 0, np.int32(0), num_updates)
+    # units, the third error differs). So the number of updates is data, and sequences for at least
+    # two updates are drawn. On an accelerator XLA has to know the number: otherwise the host is
+    # asked before every update whether there is one more.
+    begin: Any = np.int32(0)
+    end: Any = np.int32(chunk_updates)
+    if lanes.begin is not None and lanes.end is not None:
+        begin, end = lanes.begin[0], lanes.end[0]
     axes = _axes(trial.batch_size, num_drawn, lanes.trial.shape[0])
     errors = jnp.zeros(axes, jnp.result_type(float))
-    state, errors = jax.lax.fori_loop(np.int32(0), num_updates, one, (state, errors))
+    state, errors = jax.lax.fori_loop(begin, end, one, (state, errors))
     return state, errors[:chunk_updates]
 
 

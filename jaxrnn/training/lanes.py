@@ -1,8 +1,8 @@
-"""The lanes of a batch: how many there are, and which trial rides in which."""
+"""The lanes of a batch: how many there are, on which devices, and how much they do at a time."""
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,8 +10,6 @@ import numpy as np
 
 from jaxrnn.errors import Note
 from jaxrnn.experiment import Experiment
-
-IDLE = -1
 
 
 class LaneSize(NamedTuple):
@@ -22,114 +20,54 @@ class LaneSize(NamedTuple):
     arrays: int  # everything, at most: decides on accelerators
 
 
-class LaneTable:
-    """The lanes of a batch, each with a trial and its next update, or idle."""
+def updates_left(left: np.ndarray, waiting: int, num_lanes: int, most: int) -> int:
+    """The number of updates until all trials have ended, also those that wait for a lane, if each
+    takes ``most`` updates; those in a lane have so many ``left``, and the other lanes are idle."""
+    left = np.sort(np.pad(left, (0, num_lanes - len(left))))
+    # Each goes to the lane that is idle first, so the lanes take turns.
+    turns = -(-(waiting - np.arange(num_lanes)) // num_lanes)
+    return int((left + most * np.maximum(turns, 0)).max())
 
-    def __init__(self, num_lanes: int, num_trials: int) -> None:
-        """Every lane idle, every trial waiting."""
-        self.trial = np.full(num_lanes, IDLE, np.int32)
-        self.update = np.zeros(num_lanes, np.int32)
-        self.waiting = np.arange(num_trials, dtype=np.int32)  # trials without a lane so far
-        self.updates_taken = 0  # by each lane
+
+class Narrowing:
+    """Decides when to go on in fewer lanes, since no trial waits for one."""
+
+    def __init__(self) -> None:
+        """Half of the lanes are not idle yet."""
         self._half_empty_since: float | None = None
-        # When it was first asked about this width, and the updates that it had taken by then.
+        # When it was first asked, and the updates that each lane had taken by then.
         self._asked: tuple[float, int] | None = None
 
-    @property
-    def busy(self) -> np.ndarray:
-        """Whether each lane holds a trial."""
-        return self.trial != IDLE
-
-    def fill(self) -> None:
-        """Give each idle lane the next waiting trial, while there is one."""
-        idle = np.flatnonzero(~self.busy)[: len(self.waiting)]
-        self.trial[idle] = self.waiting[: len(idle)]
-        self.update[idle] = 0
-        self.waiting = self.waiting[len(idle) :]
-
-    def advance(self, updates: int, most: int) -> None:
-        """Move every lane on by ``updates``. A trial that has reached update ``most`` frees its
-        lane at once, while its last update is still under way."""
-        self.update += np.int32(updates)
-        self.updates_taken += updates
-        self.trial[self.update >= most] = IDLE
-
-    def updates_left(self, most: int) -> int:
-        """The number of updates until all trials have ended, also those that wait for a lane, if
-        each trial takes ``most`` updates."""
-        left = np.sort(np.where(self.busy, most - self.update, 0))
-        waiting = len(self.waiting)
-        # Each goes to the lane that is idle first, so the lanes take turns.
-        turns = -(-(waiting - np.arange(len(left))) // len(left))
-        return int((left + most * np.maximum(turns, 0)).max())
-
-    def free(self, has_ended: np.ndarray) -> None:
-        """Make the lanes of ended trials idle; ``has_ended`` [trials]."""
-        self.trial[has_ended[np.maximum(self.trial, 0)]] = IDLE
-
-    def narrower(
-        self, round_up: Callable[[int], int], now: float, compile_seconds: float, most: int
+    def width(
+        self,
+        lanes: tuple[int, int],
+        updates: tuple[int, int],
+        now: float,
+        compile_seconds: float,
+        round_up: Callable[[int], int],
     ) -> int | None:
         """A smaller number of lanes to go on with, or None: half, or half of that again, once half
         of the lanes have been idle for as long as a compilation takes.
 
-        This wait saves a compilation for a run that ends soon, as does a look at what is left: if
-        each trial takes ``most`` updates, at the speed of those so far, fewer lanes have to save as
-        much time as a compilation takes. ``round_up`` gives the least allowed width for a number of
-        lanes; ``now`` is in seconds.
+        This wait saves a compilation for a run that ends soon, as does a look at what is left: at
+        the speed of the updates so far, fewer lanes have to save as much time as a compilation
+        takes. ``lanes`` are how many there are, and how many are busy; ``updates`` how many each
+        has taken, and how many are left at most; ``now`` is in seconds. ``round_up`` gives the
+        least allowed width for a number of lanes.
         """
-        width, busy = len(self.trial), int(self.busy.sum())
-        since, before = self._asked = self._asked or (now, self.updates_taken)
+        (width, busy), (taken, most_left) = lanes, updates
+        since, before = self._asked = self._asked or (now, taken)
         narrower = width
         while (half := round_up(-(-narrower // 2))) < narrower and busy <= half:
             narrower = half
-        if narrower == width or busy == 0 or len(self.waiting):
+        if narrower == width or busy == 0:
             self._half_empty_since = None
             return None
         if self._half_empty_since is None:
             self._half_empty_since = now
-        left = self.updates_left(most) * (now - since) / max(1, self.updates_taken - before)
+        left = most_left * (now - since) / max(1, taken - before)
         saves = min(now - self._half_empty_since, left * (1 - narrower / width))
         return narrower if saves >= compile_seconds else None
-
-    def repack(self, width: int) -> np.ndarray:
-        """Move the busy lanes to the front of ``width`` lanes; the lane [width] each comes from."""
-        assert self.busy.sum() <= width, "a lane that is lost is a trial that is"
-        order = np.argsort(~self.busy, kind="stable")[:width]
-        lane = np.resize(order, width)
-        is_copy = np.arange(width) >= len(order)
-        self.trial = np.where(is_copy, np.int32(IDLE), self.trial[lane])
-        self.update = self.update[lane]
-        self._half_empty_since = self._asked = None
-        return lane
-
-    def arrays(self, lanes: np.ndarray, own: slice) -> dict[str, np.ndarray]:
-        """What a checkpoint keeps of these lanes and of some trials: as if they were all."""
-        wait = (self.waiting >= own.start) & (self.waiting < own.stop)
-        trial = np.where(self.busy, self.trial - np.int32(own.start), self.trial)
-        return {
-            "lane_trial": trial[lanes],
-            "lane_step": self.update[lanes],
-            "next_trial": np.array(own.stop - own.start - wait.sum()),
-        }
-
-    def restore(self, kept: Sequence[tuple[Mapping[str, np.ndarray], slice]]) -> None:
-        """Go on from what checkpoints kept, each of some trials."""
-        trial, update, waiting = zip(
-            *(
-                (
-                    np.where(of["lane_trial"] == IDLE, IDLE, of["lane_trial"] + own.start),
-                    of["lane_step"],
-                    np.arange(own.start + int(of["next_trial"]), own.stop),
-                )
-                for of, own in kept
-            ),
-            strict=True,
-        )
-        self.trial, self.update, self.waiting = (
-            np.concatenate(some).astype(np.int32) for some in (trial, update, waiting)
-        )
-        self.updates_taken = int(self.update.max())
 
 
 # XLA compiles a single lane differently. LLVM unrolls loops over two lanes, and then adds other
@@ -148,9 +86,6 @@ LANES_A_CORE, CACHE_BYTES = 32, 750_000
 # arrays take 1.0 to 2.4 times as much. At T = 1,024 a time step of a trial takes three times as
 # long with 27 lanes of minGRU as with 3 (benchmarks/long_sequences.py).
 RESIDUAL_BYTES = 6_000_000
-
-# Trials of a batch that runs chunks again, see most_together; reasoned, not measured.
-LANES_REPLAYED = 8
 
 # From this many lanes on a second accelerator pays. On one accelerator the launches take most of an
 # update's time, which is hardly longer for a thousand lanes than for ten (predicted, as below).
@@ -194,17 +129,6 @@ def most_lanes(size: LaneSize, num_trials: int, devices: Sequence[jax.Device]) -
     # 0 where not even one fits: a device has three lanes at least.
     room = device_memory(devices)
     return num_trials if room >= size.arrays * num_trials else int(room // size.arrays)
-
-
-def most_together(devices: Sequence[jax.Device], is_replayed: bool) -> int:
-    """The number of trials up to which experiments are put together in one batch.
-
-    More would not fill more lanes. If a chunk in which a trial ends ``is_replayed``, for the
-    weights that the trial ends with, a CPU runs it again for all lanes. So it gets few of them.
-    """
-    if devices[0].platform != "cpu":
-        return LANES_AN_ACCELERATOR * len(devices)
-    return LANES_REPLAYED if is_replayed else 2 * LANES_A_CORE
 
 
 def warn_if_small(trials: int, device: jax.Device) -> None:

@@ -1,17 +1,20 @@
 """Training the trials of an experiment: its options, and its checks."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.training.host_loop import Run
-from jaxrnn.training.members import Checkpoint, Member, Tally
+from jaxrnn.training.loop import Checkpoint, Ended, Loop, Tally, Tickets
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
 
@@ -59,8 +62,8 @@ def run_trials(
 
     Up to ``lanes`` trials are trained at once. By default each CPU device gets as many as have
     their weights in its cache, but at most 32, and an accelerator gets all of them. There are
-    always at least three lanes per device, and a run that goes on has as many as before. A trial
-    that ends makes room for the next one; once no trial waits, there are fewer lanes. They are
+    always at least three lanes per device. A trial that ends makes room for the next one; once no
+    trial waits, there are fewer lanes. They are
     shared out over the ``devices``, by default all of the process. The host reads errors after
     every ``chunk_steps`` updates: by default those of 250 sequences, fewer where these are long,
     and always those of ``experiment.test_every`` sequences where a test set decides.
@@ -76,8 +79,7 @@ def run_trials(
     parameters are mostly NaN.
 
     Raises InputError for a setting out of range, an unknown name, a run that needs more memory than
-    there is, settings of JAX without a device, and a checkpoint with trials that ended without the
-    parameters that are to be kept.
+    there is, and settings of JAX without a device.
     """
     if only is not None and not len(only):
         check_lanes(lanes, chunk_steps)
@@ -89,47 +91,52 @@ def run_trials(
                 raise InputError(f"trial {trial} must be below trials {experiment.trials}")
         if len({*trials}) < len(trials):
             raise InputError(f"trial {max(trials, key=trials.count)} is named twice")
-    run = prepare(
-        [Member(experiment, trials, checkpoint)],
+    check_lanes(lanes, chunk_steps)
+    experiment = settled(experiment)
+    check_memory(experiment, lanes, chunk_steps, len(trials), keep_params, devices)
+    every, ended = experiment.tickets(), dict[int, Outcome]()
+
+    def on_end(some: Ended) -> None:
+        ended.update((outcome.trial, outcome) for _, outcome in some)
+
+    tickets = Tickets(deque(every[trial] for trial in trials), on_chunk, on_end, checkpoint)
+    loop = prepare(
+        tickets,
         lanes=lanes,
         chunk_steps=chunk_steps,
         devices=devices,
         keep_params=keep_params,
         until=until,
     )
-    ended: list[Outcome] = []
-    for _ in run.train(
-        lambda _, tally: on_chunk(tally), lambda _, outcomes: ended.extend(outcomes)
-    ):
+    for _ in loop.train():
         pass  # there is nothing else to do meanwhile
-    return ended
+    outcomes = [ended[trial] for trial in trials if trial in ended]
+    if until is not None:  # whether one ended in the same chunk depends on the chunk
+        outcomes = [one for one in outcomes if one.steps <= until]
+    if not keep_params:
+        return outcomes
+    return [replace(one, params=jax.tree.map(jnp.asarray, one.params)) for one in outcomes]
 
 
 def prepare(
-    members: Sequence[Member],
+    tickets: Tickets,
     *,
     lanes: int | None = None,
     chunk_steps: int | None = None,
     devices: Sequence[Any] | None = None,
     keep_params: bool = False,
     until: int | None = None,
-) -> Run:
-    """The run of :func:`run_trials`, not yet trained. Another thread compiles its program from now
-    on, so that something else can be trained meanwhile.
-
-    There may be several members, if :meth:`jaxrnn.Experiment.batch` is the same of all. Raises what
-    run_trials raises; of several also where only all together are too large.
-    """
+) -> Loop:
+    """The loop for the tickets that wait, not yet trained. Another thread compiles its program from
+    now on, so that something else can be trained meanwhile. Raises what run_trials raises."""
     check_lanes(lanes, chunk_steps)
-    members = [one._replace(experiment=settled(one.experiment)) for one in members]
-    num_trials = sum(len(one.trials) for one in members)
     devices = all_devices() if devices is None else devices
+    experiment, number = tickets.waiting[0].experiment, len(tickets.waiting)
     if until is not None:
         whole_number("until", until, 1)
-        lanes = num_trials
-    sizes = lanes, chunk_steps, num_trials, keep_params, devices
-    lane_size = check_memory(members[0].experiment, *sizes)
-    return Run(members, lanes, chunk_steps, devices, keep_params, lane_size, until)
+        lanes = number
+    lane_size = check_memory(experiment, lanes, chunk_steps, number, devices=devices)
+    return Loop(tickets, lanes, chunk_steps, devices, keep_params, lane_size, until)
 
 
 def seconds_a_time_step(

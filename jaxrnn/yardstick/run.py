@@ -18,9 +18,9 @@ from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, Values
 from jaxrnn.store.run_directory import RunDirectory
+from jaxrnn.sweeps.queue import Asking, Search
 from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch, roughly
-from jaxrnn.sweeps.work import Asking, Search
 from jaxrnn.training.parts import cell_of, drawn_biases
 from jaxrnn.training.runner import seconds_a_time_step
 from jaxrnn.yardstick.conditions import (

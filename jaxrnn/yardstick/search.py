@@ -34,8 +34,8 @@ from jaxrnn.errors import InputError, look_up, shown, whole_number
 from jaxrnn.experiment import Experiment, flag_name
 from jaxrnn.problems.suite import Suite
 from jaxrnn.report.summary import Rows
+from jaxrnn.sweeps.queue import Asking
 from jaxrnn.sweeps.run import under
-from jaxrnn.sweeps.work import Asking
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
 from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.yardstick.sizes import MATCHES, rank, sized
