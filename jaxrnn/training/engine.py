@@ -100,6 +100,7 @@ class Program(NamedTuple):
     # by the name of each test: (params, lanes) -> errors [N, M] of its M sequences
     tests: Mapping[str, Compiles[jax.Array]]
     put: Callable[[Any], Any]  # shares a state, or parameters, on the host out over the devices
+    copy: Callable[[TrainState], TrainState]  # of a state that is to be given up
     # (state, another, is_of_other [N]) -> the other's lanes where true; gives up the first's memory
     mixed: Callable[[TrainState, TrainState, Any], TrainState]
 
@@ -204,6 +205,7 @@ def make_program(
         chunk=Chunk(draws, updates, chunk_updates if devices[0].platform == "cpu" else None),
         tests={name: tested(test) for name, test in trial.tests},
         put=lambda tree: jax.device_put(tree, sharding),
+        copy=lambda state: jax.device_put(state, sharding, may_alias=False),
         mixed=jit_lanes(mixed, OF_LANES, devices, (0,)),
     )
 

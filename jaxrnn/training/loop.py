@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
@@ -272,7 +271,7 @@ class Loop:
         self.lanes.update[~busy] = 0
         lanes = jax.tree.map(np.copy, self.lanes)  # the device may read them later
         wants_params = self.keep_params or self.at_end
-        before = jax.tree.map(jnp.copy, self.state) if wants_params else None
+        before = program.copy(self.state) if wants_params else None
         self.state, errors = program.chunk(self.state, lanes)
         test = program.tests.get(DECIDING)
         tests = None if test is None else test(self.state.params, lanes)
