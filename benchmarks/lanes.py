@@ -21,7 +21,7 @@ from jaxrnn import Experiment, run_trials
 from jaxrnn.machine import usable_cores
 from jaxrnn.training.compiling import Lanes
 from jaxrnn.training.engine import Chunk
-from jaxrnn.training.loop import Tally
+from jaxrnn.training.tickets import Tally
 from jaxrnn.training.trial import TrainState
 
 BLOCK = 10

@@ -17,8 +17,8 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import PARAMS, Weights, read_weights
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, typed_rows
-from jaxrnn.training.loop import as_typed
 from jaxrnn.training.parts import cell_of, first_params
+from jaxrnn.training.tickets import as_typed
 
 
 class TrainedNets(NamedTuple):

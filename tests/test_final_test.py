@@ -12,7 +12,7 @@ from helpers import BY_TEST, STREAK, WINDOW, Memory, first_params, of_trial, par
 from jaxrnn import SUITES, Outcome, run_trials, unroll
 from jaxrnn.training import loop
 from jaxrnn.training.engine import lanes_of
-from jaxrnn.training.loop import with_tests
+from jaxrnn.training.final_tests import with_tests
 from jaxrnn.training.objectives import ranking_error
 from jaxrnn.training.parts import DECIDING, FINAL, parts_of
 from jaxrnn.training.trial import build, trial_key

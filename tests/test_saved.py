@@ -15,7 +15,7 @@ from jaxrnn.errors import Note
 from jaxrnn.store.files import write_arrays
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.training import lanes as sizes, loop
-from jaxrnn.training.loop import fitted
+from jaxrnn.training.tickets import fitted
 
 # Three lanes and six trials: three run and three wait. It has a mean error, and so the
 # errors of its last window.

@@ -15,7 +15,7 @@ from jaxrnn.report.summary import summarize
 from jaxrnn.report.table import sentence
 from jaxrnn.sweeps import watch
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.training.loop import Tally
+from jaxrnn.training.tickets import Tally
 
 LONG = "mine.py:my_long_cell_name_that_goes_on_and_on"
 

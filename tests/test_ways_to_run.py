@@ -17,8 +17,8 @@ from jaxrnn import Experiment, run_trials
 from jaxrnn.outcome import ENDINGS
 from jaxrnn.problems import settled
 from jaxrnn.training import loop
-from jaxrnn.training.loop import Tickets
 from jaxrnn.training.runner import prepare
+from jaxrnn.training.tickets import Tickets
 
 # An experiment for each rule that a trial may end by, of which one has an optimizer with a state,
 # and one for updates by several sequences.

@@ -34,8 +34,8 @@ from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.run import product
 from jaxrnn.trained import Choice, arrays_of, chosen, with_own
-from jaxrnn.training.loop import as_typed, fitted
 from jaxrnn.training.parts import FINAL
+from jaxrnn.training.tickets import as_typed, fitted
 from jaxrnn.training.trial import build, trial_key
 
 NET = Experiment(name="mine", length=5, cell="simple_rnn", hidden_size=6, trials=3)

@@ -24,8 +24,8 @@ from jaxrnn.outcome import Outcome
 from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.sweeps.queue import Queue
 from jaxrnn.trained import arrays_of
-from jaxrnn.training.loop import Arrays, Ended, Tally, Tickets
 from jaxrnn.training.runner import prepare
+from jaxrnn.training.tickets import Arrays, Ended, Tally, Tickets
 
 CONNECT_SECONDS = 8.0
 TALLY_SECONDS = 0.2  # between two tallies of a job, to spare the scheduler

@@ -11,7 +11,8 @@ import jax
 from jaxrnn.experiment import Ticket
 from jaxrnn.machine import all_devices
 from jaxrnn.sweeps.queue import Program
-from jaxrnn.training.loop import Loop, Tally, Waits
+from jaxrnn.training.loop import Loop, Waits
+from jaxrnn.training.tickets import Tally
 
 # To trace a second net takes about as long as to read the first one's program from the cache. With
 # this head start the first net trains meanwhile. If the first net has to be compiled, the second is

@@ -17,7 +17,7 @@ from jaxrnn.store.rows import make_row
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.watch import Watch
 from jaxrnn.trained import arrays_of
-from jaxrnn.training.loop import Ended, Tally, Tickets
+from jaxrnn.training.tickets import Ended, Tally, Tickets
 
 Found = TypeVar("Found")
 

@@ -19,9 +19,10 @@ from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.devices import Devices
 from jaxrnn.sweeps.queue import Asking, Found, Once, Queue, Search, rows_of
 from jaxrnn.sweeps.watch import Watch
-from jaxrnn.training.loop import Loop, Tickets
+from jaxrnn.training.loop import Loop
 from jaxrnn.training.memory import check_trials
 from jaxrnn.training.runner import check, check_lanes, prepare
+from jaxrnn.training.tickets import Tickets
 
 
 def expand(

@@ -15,7 +15,7 @@ from jaxrnn.report.render import console, shortened
 from jaxrnn.report.summary import net_name, summarize
 from jaxrnn.report.table import sentence
 from jaxrnn.store.rows import Row
-from jaxrnn.training.loop import Tally
+from jaxrnn.training.tickets import Tally
 
 NAME_WIDTH = 28
 """Width of a net's name in the live view; in 80 columns this leaves room for bar and time left."""

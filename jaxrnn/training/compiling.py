@@ -29,6 +29,12 @@ class Lanes(NamedTuple):
     end: jax.Array | np.ndarray | None = None
 
 
+def some_lanes(lanes: Lanes, at: np.ndarray) -> Lanes:
+    """The lanes at these places."""
+    some: Lanes = jax.tree.map(lambda one: one[at], lanes)
+    return some
+
+
 class Compiled(NamedTuple):
     """A function for one number of lanes."""
 
@@ -198,4 +204,4 @@ class InParts(Generic[Result]):
         size = few if number <= 2 * few else many
         for start in range(0, number, size):
             at = (first + np.arange(start, start + size) % number).ravel()
-            yield jax.tree.map(lambda one, at=at: one[at], lanes)
+            yield some_lanes(lanes, at)

@@ -1,12 +1,12 @@
 """The loop: tickets of one program pass through the lanes of a batch, chunk by chunk."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,8 +15,9 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import Ticket
 from jaxrnn.outcome import ENDINGS, Outcome
 from jaxrnn.training import stopping
-from jaxrnn.training.compiling import Compiled, InParts, Lanes
+from jaxrnn.training.compiling import Compiled, InParts, Lanes, some_lanes
 from jaxrnn.training.engine import Program, first_states, lanes_of, program_for, widths_held
+from jaxrnn.training.final_tests import with_tests
 from jaxrnn.training.lanes import (
     LaneSize,
     Narrowing,
@@ -27,7 +28,8 @@ from jaxrnn.training.lanes import (
     updates_left,
 )
 from jaxrnn.training.memory import check_program
-from jaxrnn.training.parts import DECIDING, FINAL, at_length
+from jaxrnn.training.parts import DECIDING
+from jaxrnn.training.tickets import STATE, UPDATE, Arrays, Tally, Tickets, fitted
 from jaxrnn.training.trial import TrainState, build
 
 IDLE = -1
@@ -42,52 +44,6 @@ WIDER = 1.5
 
 Waits = Iterator[Callable[[], Any]]
 """Functions that return when a wait for a device or a compiler is over."""
-
-Arrays = Mapping[str, np.ndarray]
-Ended = Sequence[tuple[Ticket, Outcome]]
-
-
-class Tally(NamedTuple):
-    """The progress of a loop, for a display."""
-
-    step: int  # training sequences that the furthest running trial has seen
-    solved: int
-    unsolved: int
-    diverged: int
-    running: int  # in a lane or waiting for one
-    trial_steps: int  # training sequences of all trials so far
-    steps_taken: int  # updates of each lane
-    steps_left: int  # updates of the lane that is busy longest, if every trial runs to its cap
-
-
-class Checkpoint(Protocol):
-    """Where a loop keeps what it needs to go on: of each trial under way its progress and its
-    state, replaced as a whole.
-
-    What it loads is what was saved: this is its own to see to, as a file's digest does. A sentence
-    about it names its ``path``, if it has one.
-    """
-
-    def load(self) -> Mapping[Ticket, Arrays]:
-        """The trials of the last save, none before the first."""
-
-    def save(self, under_way: Mapping[Ticket, Arrays]) -> None:
-        """Replace them, so that a kill leaves either the old ones or the new."""
-
-
-@dataclass(eq=False)
-class Tickets:
-    """The tickets of one program, and who is told what becomes of them.
-
-    Their experiments have the same :meth:`jaxrnn.Experiment.batch`. More may be added at any time,
-    also by ``on_end``; a lane that is idle takes the first that waits.
-    """
-
-    waiting: deque[Ticket]
-    on_chunk: Callable[[Tally], None] = lambda tally: None
-    # Of trials that ended in the same chunk; an outcome has its parameters if these are kept.
-    on_end: Callable[[Ended], None] = lambda ended: None
-    checkpoint: Checkpoint | None = None
 
 
 class _Batch(NamedTuple):
@@ -173,8 +129,7 @@ class Loop:
         """
         yield self.batch.compiled.result
         devices, program, width, _ = self.batch
-        size = program.chunk.memory(self.lanes)
-        check_program(self.experiment, size, width, devices)
+        check_program(self.experiment, program.chunk.memory(self.lanes), width, devices)
         self.state = program.zeros(self.lanes)
         self._check_parked()
         in_flight = None
@@ -202,8 +157,8 @@ class Loop:
                 return
             if not self.under_way and not self.tickets.waiting:
                 break  # what is still in flight belongs to trials that have ended
-            if (narrower := self._narrower_batch()) is not None:
-                self._move(narrower)
+            if not self.tickets.waiting:
+                self._narrow()
         if self.parked and self.tickets.checkpoint is not None:
             self._save()  # what others have left there
 
@@ -240,13 +195,13 @@ class Loop:
         drawn: list[tuple[Sequence[TrainState], np.ndarray]] = []
         for states, lanes in sources.items():
             at = np.array(lanes)
-            some = _some(self.lanes, at)
+            some = some_lanes(self.lanes, at)
             yield states.compile(some).result
             drawn.append((states(some), at))
             yield partial(jax.block_until_ready, drawn[-1][0])
         if parked:
             leaves, treedef = jax.tree.flatten(self.state)
-            names = [f"{STATE}{j}" for j in range(len(leaves))]
+            names = (f"{STATE}{j}" for j in range(len(leaves)))
             stacked = [np.stack([saved[name] for _, saved in parked]) for name in names]
             at = np.array([k for k, _ in parked])
             drawn.append(([jax.tree.unflatten(treedef, stacked)], at))
@@ -256,7 +211,9 @@ class Loop:
         self.lane_number[[k for k, _ in taken]] = numbers
         self.number = np.concatenate([self.number, numbers])
         self.under_way += [ticket for _, ticket in taken]
-        self.progress = stopping.Progress(*map(_joined, self.progress, begun))
+        self.progress = stopping.Progress(
+            *(np.concatenate(both) for both in zip(self.progress, begun, strict=True))
+        )
 
     def _draws(self, ticket: Ticket) -> InParts[TrainState]:
         """What draws the first state of a ticket's trial."""
@@ -318,8 +275,7 @@ class Loop:
         """The trials that have ended in these lanes of a chunk, which are no longer under way."""
         tickets = [self.under_way[k] for k in at]
         self.lane_number[np.isin(self.lane_number, self.number[at])] = IDLE
-        goes_on = np.ones(len(self.under_way), bool)
-        goes_on[at] = False
+        goes_on = ~np.isin(np.arange(len(self.under_way)), at)
         self.number = self.number[goes_on]
         self.under_way = [self.under_way[k] for k in np.flatnonzero(goes_on)]
         self.progress = stopping.Progress(*(array[goes_on] for array in self.progress))
@@ -352,21 +308,25 @@ class Loop:
                 own = jax.tree.unflatten(treedef, [leaf[lanes[k]].copy() for leaf in leaves])
                 results[k] = replace(outcomes[k], params=own)
         if self.at_end:
-            lanes_then = _some(chunk.lanes, lanes)
+            lanes_then = some_lanes(chunk.lanes, lanes)
             results = with_tests(self.experiment, program, lanes_then, results, len(self.devices))
         return results if self.keep_params else [replace(one, params=None) for one in results]
 
     def _tally(self) -> Tally:
-        steps, waiting = self.progress.steps, len(self.tickets.waiting)
-        left = self.most_updates - self.lanes.update[self._busy()]
+        steps = self.progress.steps
         return Tally(
             step=int(steps.max()) if steps.size else self.last_steps,
             **{name: self.ends[stopping.SOLVED + k] for k, name in enumerate(ENDINGS)},
-            running=len(steps) + waiting,
+            running=len(steps) + len(self.tickets.waiting),
             trial_steps=self.ended_steps + int(steps.sum()),
             steps_taken=self.updates_taken,
-            steps_left=updates_left(left, waiting, len(self.lane_number), self.most_updates),
+            steps_left=self._updates_left(),
         )
+
+    def _updates_left(self) -> int:
+        left = self.most_updates - self.lanes.update[self._busy()]
+        waiting = len(self.tickets.waiting)
+        return updates_left(left, waiting, len(self.lane_number), self.most_updates)
 
     def _first_batch(self, devices: Sequence[jax.Device], num_lanes: int) -> _Batch:
         """A batch on all these devices, or on one of two if a program for that one is compiled
@@ -392,37 +352,25 @@ class Loop:
         one = lanes_of(self.experiment, np.array([0]))
         return jax.tree.map(lambda of_lane: np.repeat(of_lane, width), one)
 
-    def _narrower_batch(self) -> _Batch | None:
-        """A batch with fewer lanes, if it would be useful and its program is compiled."""
-        if self.tickets.waiting:
-            return None
-        devices, program, width, compiled = self.batch
-        left = updates_left(
-            self.most_updates - self.lanes.update[self._busy()], 0, width, self.most_updates
-        )
+    def _narrow(self) -> None:
+        """Go on in fewer lanes, the busy ones in front of the others, if that saves time and the
+        program for them is compiled."""
+        busy, (devices, program, width, compiled) = self._busy(), self.batch
         narrower = self.narrowing.width(
-            (width, int(self._busy().sum())),
-            (self.updates_taken, left),
+            (width, int(busy.sum())),
+            (self.updates_taken, self._updates_left()),
             time.monotonic(),
             compiled.result().seconds,
             partial(round_up, num_devices=len(devices)),
         )
-        if narrower is None:
-            return None
-        if not (compiled := program.chunk.compile(self._any(narrower))).done():
-            return None
-        return self.batch._replace(width=narrower, compiled=compiled)
-
-    def _move(self, batch: _Batch) -> None:
-        """Go on in this batch, the busy lanes in front of the others."""
-        assert self._busy().sum() <= batch.width, "a lane that is lost is a trial that is"
-        order = np.argsort(~self._busy(), kind="stable")[: batch.width]
-        lane = np.resize(order, batch.width)
-        is_copy = np.arange(batch.width) >= len(order)
+        if narrower is None or not (ready := program.chunk.compile(self._any(narrower))).done():
+            return
+        lane = np.argsort(~busy, kind="stable")[:narrower]
         state = jax.device_get(self.state)
-        self.state = batch.program.put(jax.tree.map(lambda a: a[lane], state))
-        self.lane_number = np.where(is_copy, IDLE, self.lane_number[lane])
-        self.lanes, self.batch, self.narrowing = _some(self.lanes, lane), batch, Narrowing()
+        self.state = program.put(jax.tree.map(lambda a: a[lane], state))
+        self.lane_number, self.lanes = self.lane_number[lane], some_lanes(self.lanes, lane)
+        self.narrowing = Narrowing()
+        self.batch = self.batch._replace(width=narrower, compiled=ready)
 
     def _save(self) -> None:
         """Save every trial under way, and those that are parked."""
@@ -450,85 +398,3 @@ class Loop:
         where = getattr(self.tickets.checkpoint, "path", default)
         for ticket, arrays in self.parked.items():
             self.parked[ticket] = fitted(arrays, usual, where)
-
-
-UPDATE, STATE = "update", "state_"
-"""What a checkpoint calls a trial's next update, and what the names of its state's arrays begin
-with; the others are those of its progress."""
-
-
-def fitted(arrays: Arrays, usual: Arrays, where: Any) -> Arrays:
-    """The arrays of one trial of a checkpoint, after a check that they have names, types and shapes
-    as the ``usual`` ones, which have an axis of trials. Raises InputError with ``where`` and the
-    first array that differs."""
-    typed = {}
-    for name in dict.fromkeys((*usual, *arrays)):
-        expected, found = usual.get(name), arrays.get(name)
-        wanted, has = "none of its run's", "missing"
-        if expected is not None:
-            wanted = f"{expected.dtype} {list(expected.shape[1:])}"
-        if found is not None:
-            typed[name] = found if expected is None else as_typed(found, expected.dtype)
-            has = f"{typed[name].dtype} {list(typed[name].shape)}"
-        if has != wanted:
-            raise InputError(
-                f"{where} has a state of other shapes or types, as under another precision or "
-                f"another optax ({name} is {has}, not {wanted}): go on as it was begun, or delete "
-                "it to begin its trials anew"
-            )
-    return typed
-
-
-def as_typed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """An array with its original type: NumPy's files, which do not know bfloat16, may lose it."""
-    is_raw = array.dtype.kind == "V" and array.dtype.itemsize == dtype.itemsize
-    return array.view(dtype) if is_raw else array
-
-
-def with_tests(
-    experiment: Any, program: Program, lanes: Lanes, outcomes: list[Outcome], num_devices: int
-) -> list[Outcome]:
-    """The outcomes, which have their parameters, with those of the tests at the end; the ``lanes``
-    say which trials these are of.
-
-    Few are tested at once, so one program serves any number. Those that diverged are not tested.
-    """
-    results = list(outcomes)
-    positions = np.flatnonzero([outcome.status != "diverged" for outcome in outcomes])
-    if not positions.size:
-        return results
-    width = round_up(1, num_devices)
-    # The last batch is filled up.
-    for batch in np.resize(positions, (-(-len(positions) // width), width)):
-        stacked = jax.tree.map(lambda *of: np.stack(of), *(outcomes[k].params for k in batch))
-        params, some = program.put(stacked), _some(lanes, batch)
-        tested = {
-            name: np.asarray(test(params, some), float)
-            for name, test in program.tests.items()
-            if name != DECIDING
-        }
-        wrong = {
-            name: (~(errors <= experiment.threshold)).sum(1) for name, errors in tested.items()
-        }
-        for lane, position in enumerate(batch.tolist()):
-            said: dict[str, Any] = {}
-            if FINAL in tested:
-                error = round(float(tested[FINAL][lane].mean()), 6)
-                # An error is not finite where the last update made it infinite.
-                known = error if np.isfinite(error) else None
-                said |= {"final_wrong": int(wrong[FINAL][lane]), "final_error": known}
-            if lengths := experiment.test_lengths:
-                counts = (int(wrong[at_length(length)][lane]) for length in lengths)
-                said["wrong_at_lengths"] = tuple(counts)
-            results[position] = replace(outcomes[position], **said)
-    return results
-
-
-def _some(lanes: Lanes, at: np.ndarray) -> Lanes:
-    """Some of the lanes."""
-    some: Lanes = jax.tree.map(lambda one: one[at], lanes)
-    return some
-
-
-def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.concatenate([one, other])

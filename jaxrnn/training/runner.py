@@ -14,9 +14,10 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.outcome import Outcome
 from jaxrnn.problems import settled
-from jaxrnn.training.loop import Checkpoint, Ended, Loop, Tally, Tickets
+from jaxrnn.training.loop import Loop
 from jaxrnn.training.memory import check_memory
 from jaxrnn.training.parts import parts_of
+from jaxrnn.training.tickets import Checkpoint, Ended, Tally, Tickets
 
 
 def check(
