@@ -221,6 +221,7 @@ class Queue:
 
     def _go_on(self, number: int) -> None:
         """Have a search ask, and put what is missing into the queue."""
+        self.write()  # or trials that another search has asked for may be missing
         experiments = self.searches[number].go_on()
         every = {settled(one): one for one in experiments}
         for one, given in every.items():

@@ -113,7 +113,7 @@ class Watch:
         # Without a total its bar shows that it lives.
         bar = self.progress.add_task(_shown(first.experiment), total=None, status="compiling")
         self.seen[first] = _Seen(bar)
-        self.begun.setdefault(first.experiment.batch(), time.monotonic())
+        self.begun[first.experiment.batch()] = time.monotonic()
 
     def on_chunk(self, first: Ticket, tally: Tally) -> None:
         """A chunk of a program has been read."""
