@@ -108,6 +108,9 @@ def test_an_update_is_done_with_the_rate_of_its_number(schedule, options, warmup
     for trial, rate in enumerate(rates):
         moved = -np.diff([0.0, *(at[trial] for at in weights)])
         assert_is(moved, lambda k, rate=rate: rate * factor(k))
+    for outcome in run_trials(moving, keep_params=True):  # many updates in a chunk
+        moved = rates[outcome.trial] * sum(map(factor, range(outcome.steps)))
+        np.testing.assert_allclose(-outcome.params.bias[0], moved, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
