@@ -123,6 +123,12 @@ def test_errors_below_zero_are_no_distances(monkeypatch):
         run_trials(replace(STREAK, objective="signed"))
 
 
+def test_until_needs_no_checkpoint():
+    slow, whole = replace(STREAK, learning_rate=0.01), run_trials(STREAK)
+    assert run_trials(slow, until=100) == []
+    assert run_trials(STREAK, until=400) == [one for one in whole if one.steps <= 400]
+
+
 def test_no_trials_are_none_run_but_wrong_sizes_are_refused():
     assert run_trials(STREAK, only=[]) == []
     with pytest.raises(InputError, match="0"):

@@ -43,6 +43,7 @@ class _State(NamedTuple):
     under_way: Mapping[Ticket, Arrays]  # its checkpoint
     ended: dict[Ticket, Outcome]  # without the parameters
     weights: dict[Ticket, dict[str, np.ndarray]]  # of those that have ended, if they are kept
+    made_on: tuple[dict[str, str], str] | None = None  # the worker's versions and device
 
 
 @dataclass
@@ -89,6 +90,8 @@ def train_on_dask(tickets: Queue, address: str, options: Mapping[str, Any]) -> N
             return future
 
         def take(job: _Job, state: _State) -> None:
+            if state.ended and state.made_on is not None:  # before their rows are written
+                tickets.directory.made_on(*state.made_on)
             tickets.add(state.ended, state.weights)
             if state.under_way:
                 job.checkpoint.save(state.under_way)
@@ -115,9 +118,7 @@ def train_on_dask(tickets: Queue, address: str, options: Mapping[str, Any]) -> N
                     elif what != ENDED:
                         tickets.shown(one.tickets[0], Tally(*what))
                     elif not isinstance(one.future.exception(), KilledWorker):
-                        state, made_on = one.future.result()
-                        tickets.directory.made_on(*made_on)
-                        take(one, state)
+                        take(one, one.future.result())
                         tickets.stopped(one.tickets[0], one.checkpoint)
                         del under_way[number]
                     elif one.has_saved:  # Dask gives up after some deaths
@@ -185,9 +186,8 @@ def _train(
     options: Mapping[str, Any],
     sweep: str,
     number: int,
-) -> tuple[_State, tuple[dict[str, str], str]]:
-    """Run a job on this worker, from its newest checkpoint; its state, and the worker's versions
-    and device."""
+) -> _State:
+    """Run a job on this worker, from its newest checkpoint; its state."""
     with _one_job, carried(files):
         line = _Line(sweep, number, path, options["keep_params"])
         if left := [one for one in tickets if one not in line.state.ended]:
@@ -196,7 +196,7 @@ def _train(
                 pass  # there is nothing else to do meanwhile
         if line.tally is not None:  # as where every trial had ended in the checkpoint already
             line.tell(line.tally)
-        return line.state, (versions(), device())
+        return line.state
 
 
 class _Line:
@@ -213,7 +213,8 @@ class _Line:
         self.tally: Tally | None = None  # after the newest chunk
         self.told = 0.0  # when
         self.stop_if_unwanted()
-        self.state: _State = pickle.loads(self.variable.get("30 s"))
+        state: _State = pickle.loads(self.variable.get("30 s"))
+        self.state = state._replace(made_on=(versions(), device()))
 
     def on_chunk(self, tally: Tally) -> None:
         self.tally = tally

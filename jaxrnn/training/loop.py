@@ -159,7 +159,7 @@ class Loop:
                 break  # what is still in flight belongs to trials that have ended
             if not self.tickets.waiting:
                 self._narrow()
-        if self.parked and self.tickets.checkpoint is not None:
+        if self.parked:
             self._save()  # what others have left there
 
     def _busy(self) -> np.ndarray:
@@ -302,8 +302,7 @@ class Loop:
         assert chunk.before is not None
         states = program.chunk.stops(chunk.before, chunk.lanes, stops)
         for stop, state in zip(stops, states, strict=True):
-            leaves, treedef = jax.tree.flatten(state.params)
-            leaves = [np.asarray(leaf) for leaf in leaves]
+            leaves, treedef = jax.tree.flatten(jax.device_get(state.params))
             for k in np.flatnonzero(counts == stop).tolist():
                 own = jax.tree.unflatten(treedef, [leaf[lanes[k]].copy() for leaf in leaves])
                 results[k] = replace(outcomes[k], params=own)
@@ -373,8 +372,9 @@ class Loop:
         self.batch = self.batch._replace(width=narrower, compiled=ready)
 
     def _save(self) -> None:
-        """Save every trial under way, and those that are parked."""
-        assert self.tickets.checkpoint is not None
+        """Save every trial under way, and those that are parked, if there is a checkpoint."""
+        if self.tickets.checkpoint is None:
+            return
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.state)]
         saved = dict(self.parked)
         for row, (number, ticket) in enumerate(zip(self.number, self.under_way, strict=True)):
