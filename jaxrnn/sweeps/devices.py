@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 
-from jaxrnn.experiment import Ticket
 from jaxrnn.machine import all_devices
-from jaxrnn.sweeps.queue import Program
+from jaxrnn.sweeps.queue import Program, Queue
+from jaxrnn.sweeps.watch import Watch
 from jaxrnn.training.loop import Loop, Waits
 from jaxrnn.training.tickets import Tally
 
@@ -18,30 +18,6 @@ from jaxrnn.training.tickets import Tally
 # this head start the first net trains meanwhile. If the first net has to be compiled, the second is
 # begun after the head start.
 HEAD_START_SECONDS = 0.5
-
-
-class Programs(Protocol):
-    """Where programs come from, as :class:`jaxrnn.sweeps.queue.Queue`."""
-
-    def next(self, last: bool = False) -> Program | None:
-        """The first program that waits, or the last one."""
-
-    def over(self, program: Program) -> None:
-        """Nobody trains it any more."""
-
-
-class Shown(Protocol):
-    """Who is shown what is trained, as :class:`jaxrnn.sweeps.watch.Watch`; by a program's first
-    ticket."""
-
-    def on_start(self, first: Ticket) -> None:
-        """It is about to be compiled, or used where it was compiled ahead."""
-
-    def on_chunk(self, first: Ticket, tally: Tally) -> None:
-        """A chunk of it has been read."""
-
-    def on_stop(self, first: Ticket) -> None:
-        """It is not trained any more."""
 
 
 @dataclass(eq=False)
@@ -67,12 +43,12 @@ class Devices:
 
     def __init__(
         self,
-        queue: Programs,
+        queue: Queue,
         begin: Callable[[Program, Sequence[jax.Device]], Loop],
-        shown: Shown | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """``begin`` begins to compile a program for some devices."""
-        self.queue, self.begin, self.shown = queue, begin, shown
+        self.queue, self.begin, self.watch = queue, begin, watch
         self.shares: list[_Share] = []  # that are trained
         self.idle = list(all_devices())
 
@@ -140,21 +116,21 @@ class Devices:
     def _trained(self, one: _Share) -> Waits:
         """Train a program."""
         first = one.program.waiting[0]
-        if self.shown is not None:
-            self.shown.on_start(first)
+        if self.watch is not None:
+            self.watch.on_start(first)
         loop = one.loop or self.begin(one.program, one.devices)
         self.idle += [device for device in one.devices if device not in loop.devices]
         one.devices = loop.devices
 
         def on_chunk(tally: Tally) -> None:
             self._look_ahead(one)
-            if self.shown is not None:
-                self.shown.on_chunk(first, tally)
+            if self.watch is not None:
+                self.watch.on_chunk(first, tally)
 
         one.program.on_chunk = on_chunk
         yield from loop.train()
-        if self.shown is not None:
-            self.shown.on_stop(first)
+        if self.watch is not None:
+            self.watch.on_stop(first)
 
     def _look_ahead(self, one: _Share) -> None:
         """Begin to compile what comes after it, so that it need not wait for that."""

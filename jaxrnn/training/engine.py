@@ -9,7 +9,7 @@ program of their own, which all nets share that are trained on the same task and
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -170,8 +170,7 @@ def make_program(
         return jax.device_put(host, sharding)
 
     # Those of two updates at least, see _chunk.
-    drawn = (trial.draw, trial.batch_size, max(2, chunk_updates), tuple(devices))
-    draws = held_draws(*drawn, settings_of_jax())
+    draws = sequences_for(trial.draw, trial.batch_size, max(2, chunk_updates), devices)
 
     def all_updates(
         state: TrainState, parts: list[Drawn], lanes: Lanes
@@ -210,42 +209,46 @@ def make_program(
     )
 
 
-HELD = 8
-"""At most this many programs are held, those used last. One takes about 12 MB (the LSTM, jax
-0.10.2). Half of 16, with 12 in place of 64 that draw, has a horizon's searches compile 65 programs
-in place of 61 on one device, and 94 in place of 78 on two."""
+HELD = 24
+"""At most so many programs are held, those used last. One that trains takes about 12 MB (the LSTM,
+jax 0.10.2), one that draws sequences or first states about 4 MB. A horizon has eight lags, with one
+of the first two kinds each."""
 
-_held: OrderedDict[Any, Program] = OrderedDict()
+_held: OrderedDict[Any, Any] = OrderedDict()
 
 
-def program_for(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Program:
-    """The program of :func:`make_program`; the same one for the same arguments and settings of JAX,
-    whatever the trial's ``init``."""
-    key = _key(trial, chunk_updates, devices)
+def _keep(key: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` gives; the same one for equal keys under the same settings of JAX."""
+    key = (*key, settings_of_jax())
     if key not in _held:
-        _held[key] = make_program(trial, chunk_updates, devices)
+        _held[key] = make()
     _held.move_to_end(key)
     while len(_held) > HELD:
         _held.popitem(last=False)
     return _held[key]
 
 
+def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> tuple[Any, ...]:
+    return trial._replace(init=None), chunk_updates, tuple(devices)  # type: ignore[arg-type]
+
+
+def program_for(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Program:
+    """The program of :func:`make_program`; the same one for the same arguments and settings of JAX,
+    whatever the trial's ``init``."""
+    key = _key(trial, chunk_updates, devices)
+    program: Program = _keep(key, lambda: make_program(trial, chunk_updates, devices))
+    return program
+
+
 def widths_held(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> list[int]:
     """The numbers of lanes that such a program is compiled for already."""
-    program = _held.get(_key(trial, chunk_updates, devices))
+    program = _held.get((*_key(trial, chunk_updates, devices), settings_of_jax()))
     return [] if program is None else program.chunk.widths()
 
 
 def forget_programs() -> None:
     """Hold none."""
     _held.clear()
-    held_draws.cache_clear()
-    held_first_states.cache_clear()
-
-
-def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Any:
-    anyhow = trial._replace(init=None)  # type: ignore[arg-type]  # only compared
-    return anyhow, chunk_updates, tuple(devices), settings_of_jax()
 
 
 # The lanes that a CPU draws for at a time: few, so that a few programs serve any number of lanes,
@@ -255,18 +258,12 @@ def _key(trial: Trial, chunk_updates: int, devices: Sequence[jax.Device]) -> Any
 _FEW = round_up(1, 1)
 _DRAWN_ON_ACCELERATORS = 32  # first states; sequences for all lanes
 
-DRAWING = 12
-"""At most so many programs that draw sequences are held, and as many that draw first states, those
-used last. One takes about 4 MB, and a horizon has eight lags."""
 
-
-@lru_cache(maxsize=DRAWING)
-def held_draws(
+def sequences_for(
     draw: Callable[[jax.Array, jax.Array], Drawn],
     batch_size: int,
     num_updates: int,
-    devices: tuple[jax.Device, ...],
-    settings: Any,
+    devices: Sequence[jax.Device],
 ) -> InParts[Drawn]:
     """What draws the sequences of so many updates on these devices; the same one for the same
     arguments and settings of JAX, whatever the cell."""
@@ -274,8 +271,10 @@ def held_draws(
     def some(lanes: Lanes) -> Drawn:
         return _sequences(draw, batch_size, _keys_of(lanes), lanes.update, num_updates)
 
-    is_cpu = devices[0].platform == "cpu"
-    return InParts(some, OF_CHUNK, devices, (_FEW, 4 * _FEW) if is_cpu else None)
+    at_once = (_FEW, 4 * _FEW) if devices[0].platform == "cpu" else None
+    key = draw, batch_size, num_updates, tuple(devices)
+    drawn: InParts[Drawn] = _keep(key, lambda: InParts(some, OF_CHUNK, devices, at_once))
+    return drawn
 
 
 def first_states(init: Init, devices: Sequence[jax.Device]) -> InParts[TrainState]:
@@ -286,18 +285,15 @@ def first_states(init: Init, devices: Sequence[jax.Device]) -> InParts[TrainStat
     """
     platform = devices[0].platform
     device = next((one for one in all_devices() if one.platform == platform), devices[0])
-    return held_first_states(init, device, settings_of_jax())
-
-
-@lru_cache(maxsize=DRAWING)
-def held_first_states(init: Init, device: jax.Device, settings: Any) -> InParts[TrainState]:
-    """See :func:`first_states`."""
 
     def some(lanes: Lanes) -> TrainState:
         return jax.vmap(init)(_keys_of(lanes), lanes.settings)
 
-    size = _FEW if device.platform == "cpu" else _DRAWN_ON_ACCELERATORS
-    return InParts(some, OF_LANES, [device], (size, size))
+    size = _FEW if platform == "cpu" else _DRAWN_ON_ACCELERATORS
+    states: InParts[TrainState] = _keep(
+        (init, device), lambda: InParts(some, OF_LANES, [device], (size, size))
+    )
+    return states
 
 
 def _keys_of(lanes: Lanes) -> jax.Array:
