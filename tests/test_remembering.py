@@ -251,7 +251,13 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     assert {row.experiment.cell for row in rows} == {f"{own}:mine"}
     assert [row.outcome for row in rows] == [row.outcome for row in typed_rows(tiny_run)]
     assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
-    # The run directory says it all: its report can be made again, and by itself.
+    # The same command reads each file once; it and the run directory alone give the same report.
+    parsed, parse = [], jaxrnn.store.rows._read
+    count = lambda path, lines: parsed.append(path.name) or parse(path, lines)  # noqa: E731
+    monkeypatch.setattr("jaxrnn.store.rows._read", count)
+    assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
+    assert sorted(parsed) == ["trials.jsonl", "trials.jsonl.xz"]
+    assert (out / "report.md").read_text() == report
     assert run("report", out) == 0
     assert (out / "report.md").read_text() == report
 
