@@ -98,25 +98,15 @@ def without(name):
 
 
 OTHERS = {
-    "another precision": (
-        changed("state_1", lambda a: a.astype(float)),
-        "state_1 is float64 [20, 20], not float32 [20, 20]",
-    ),
-    "missing": (without("steps"), "steps is missing, not int64 []"),
-    "one more": (
-        lambda a: a | {"more": np.zeros((3, 2))},
-        "more is float64 [2], not none of its run's",
-    ),
-    "another window": (
-        changed("recent", lambda a: a[:, 1:]),
-        "recent is float64 [59], not float64 [60]",
-    ),
+    "another precision": changed("state_1", lambda a: a.astype(float)),
+    "missing": without("steps"),
+    "one more": lambda a: a | {"more": np.zeros((3, 2))},
+    "another window": changed("recent", lambda a: a[:, 1:]),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_arrays_of_another_run_are_told_by_the_first_that_differs(name, left):
-    change, fault = OTHERS[name]
+def test_arrays_of_another_run_are_refused(name, left):
     usual = without("tickets")(left[2])
 
     def of_one(arrays):
@@ -124,20 +114,19 @@ def test_arrays_of_another_run_are_told_by_the_first_that_differs(name, left):
 
     assert fitted(of_one(usual), usual, "here").keys() == usual.keys()
     with pytest.raises(InputError) as refused:
-        fitted(of_one(change(usual)), usual, "here")
+        fitted(of_one(OTHERS[name](usual)), usual, "here")
     assert str(refused.value) == (
-        "here has a state of other shapes or types, as under another precision or another optax "
-        f"({fault}): go on as it was begun, or delete it to begin its trials anew"
+        "here has a state of other shapes or types, as under another precision or another optax: "
+        "go on as it was begun, or delete it to begin its trials anew"
     )
 
 
 def test_a_state_of_another_precision_is_refused_and_stays(left, tmp_path):
-    path, (change, fault) = tmp_path / left[0], OTHERS["another precision"]
-    write_arrays(path, change(left[2]))
+    path = tmp_path / left[0]
+    write_arrays(path, OTHERS["another precision"](left[2]))
     before = path.read_bytes()
     with pytest.raises(InputError) as refused:
         jaxrnn.run(LEFT, tmp_path, lanes=2, keep_weights=True)
     assert str(refused.value).startswith(f"{path} has a state of other shapes or types, as under")
-    assert fault in str(refused.value)
     assert path.read_bytes() == before
     assert not (tmp_path / "trials.jsonl").exists()

@@ -387,8 +387,7 @@ class Loop:
         self.tickets.checkpoint.save(saved)
 
     def _check_parked(self) -> None:
-        """Refuse a checkpoint of other shapes or types than those of the loop; InputError names
-        the first array that differs."""
+        """Refuse a checkpoint of other shapes or types than those of the loop; raises InputError."""
         usual = {
             UPDATE: np.asarray(self.lanes.update),
             **stopping.start(1, self.rule)._asdict(),

@@ -65,23 +65,17 @@ with; the others are those of its progress."""
 
 def fitted(arrays: Arrays, usual: Arrays, where: Any) -> Arrays:
     """The arrays of one trial of a checkpoint, after a check that they have names, types and shapes
-    as the ``usual`` ones, which have an axis of trials. Raises InputError with ``where`` and the
-    first array that differs."""
-    typed = {}
-    for name in dict.fromkeys((*usual, *arrays)):
-        expected, found = usual.get(name), arrays.get(name)
-        wanted, has = "none of its run's", "missing"
-        if expected is not None:
-            wanted = f"{expected.dtype} {list(expected.shape[1:])}"
-        if found is not None:
-            typed[name] = found if expected is None else as_typed(found, expected.dtype)
-            has = f"{typed[name].dtype} {list(typed[name].shape)}"
-        if has != wanted:
-            raise InputError(
-                f"{where} has a state of other shapes or types, as under another precision or "
-                f"another optax ({name} is {has}, not {wanted}): go on as it was begun, or delete "
-                "it to begin its trials anew"
-            )
+    as the ``usual`` ones, which have an axis of trials. Raises InputError with ``where``."""
+    typed = {
+        name: as_typed(array, usual[name].dtype) if name in usual else array
+        for name, array in arrays.items()
+    }
+    found = {name: (array.dtype, array.shape) for name, array in typed.items()}
+    if found != {name: (array.dtype, array.shape[1:]) for name, array in usual.items()}:
+        raise InputError(
+            f"{where} has a state of other shapes or types, as under another precision or another "
+            "optax: go on as it was begun, or delete it to begin its trials anew"
+        )
     return typed
 
 
