@@ -387,7 +387,7 @@ class Loop:
         self.tickets.checkpoint.save(saved)
 
     def _check_parked(self) -> None:
-        """Refuse a checkpoint of other shapes or types than those of the loop; raises InputError."""
+        """Raise InputError for a checkpoint of other shapes or types than those of the loop."""
         usual = {
             UPDATE: np.asarray(self.lanes.update),
             **stopping.start(1, self.rule)._asdict(),
