@@ -109,6 +109,7 @@ def test_small_changes_after_each_step_add_up_to_the_gradient_of_the_sequence(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("as_users_have_it")
 @pytest.mark.parametrize("kept", KEPT)
 def test_kept_trials_end_as_they_did(kept):
     """One of each cell, at random among those that take seconds, trained by today's code.

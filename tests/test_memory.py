@@ -147,6 +147,7 @@ def test_a_command_that_is_refused_makes_no_directory(free, tmp_path, monkeypatc
 
 
 HUNDRED = """
+import os
 import warnings
 from jaxrnn import Experiment, run_trials
 from jaxrnn.training.compiling import CPU_OPTIONS
@@ -158,7 +159,8 @@ for k in range(100):
     net["length"] = 4 + k // 8
     run_trials(Experiment(**net, hidden_size=4, trials=10, max_steps=30, window=20, max_failures=0))
     with open("/proc/self/status") as status:
-        print(*(line.split()[1] for line in status if line.startswith("VmRSS:")))
+        said = dict(line.split()[:2] for line in status if len(line.split()) > 1)
+    print(said["VmRSS:"], said["Threads:"], len(os.listdir("/proc/self/fd")))
 """
 
 
@@ -173,8 +175,12 @@ def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty():
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    megabytes = [int(line) * 1024 / 1e6 for line in ended.stdout.splitlines()]
+    kilobytes, threads, files = zip(
+        *(map(int, line.split()) for line in ended.stdout.splitlines()), strict=True
+    )
+    megabytes = [one * 1024 / 1e6 for one in kilobytes]
     assert len(megabytes) == 100
+    assert len({*threads[29:]}) == len({*files[29:]}) == 1, (threads, files)
     assert max(megabytes) <= 600
     # What JAX traces, which it is made to forget now and then, comes and goes.
     assert max(megabytes[80:]) <= 1.1 * max(megabytes[20:40])
