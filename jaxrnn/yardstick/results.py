@@ -13,16 +13,7 @@ import numpy as np
 from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, horizon
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Row
-from jaxrnn.yardstick.conditions import (
-    CELLS,
-    CHOSEN,
-    DEFAULT,
-    FINALIST,
-    PREFIX,
-    SEARCH,
-    TASKS,
-    has_role,
-)
+from jaxrnn.yardstick import CELLS, CHOSEN, DEFAULT, FINALIST, PREFIX, SEARCH, TASKS
 from jaxrnn.yardstick.search import PLAY_OFF
 
 ByLag = dict[int, Rows]
@@ -183,8 +174,3 @@ def card_of(rows: Iterable[Row]) -> Card:
     for names, order in ((tasks, list(TASKS)), (cells, CELLS)):
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
     return Card(nets, tasks, cells)
-
-
-def chosen_rows(rows: Iterable[Row]) -> list[Row]:
-    """Those of fresh trials of the chosen settings."""
-    return [row for row in rows if has_role(row.experiment, CHOSEN)]

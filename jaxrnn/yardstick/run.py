@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +23,7 @@ from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch, roughly
 from jaxrnn.training.parts import cell_of, drawn_biases
 from jaxrnn.training.runner import seconds_a_time_step
-from jaxrnn.yardstick.conditions import (
-    LAGS,
-    PREFIX,
-    SMALL_CELLS,
-    SMALL_TASKS,
-    TASKS,
-    has_role,
-)
+from jaxrnn.yardstick import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, TASKS, has_role
 from jaxrnn.yardstick.reference import begun
 from jaxrnn.yardstick.search import (
     OTHER_TRIALS,
@@ -86,25 +79,23 @@ def suite_of(task: str) -> Suite:
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
-    """Every cell on every task, task by task, at the protocol's lags.
+    """Every cell on every task, task by task, at the protocol's lags, or at the task's own up to
+    the longest.
 
     Raises InputError for a task without such a lag.
     """
-    suites = [_at_lags(protocol, task) for task in distinct(tasks)]
+    suites = []
+    for task in distinct(tasks):
+        suite = suite_of(task)
+        lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
+        if not lags:
+            raise InputError(
+                f"longest-lag {protocol.longest_lag} must be at least {suite.lengths[0]}, the "
+                f"shortest lag of {task}"
+            )
+        suites.append(replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags))
     named = distinct(cells)
     return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
-
-
-def _at_lags(protocol: HorizonProtocol, task: str) -> Suite:
-    """The suite of a task at the protocol's lags, or at its own up to the longest."""
-    suite = suite_of(task)
-    lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
-    if not lags:
-        raise InputError(
-            f"longest-lag {protocol.longest_lag} must be at least {suite.lengths[0]}, the shortest "
-            f"lag of {task}"
-        )
-    return replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags)
 
 
 def run_horizon(
@@ -163,13 +154,8 @@ def trained_horizon(
             with begun(out, protocol):
                 if progress:
                     watch.progress.words = "timing a net of each cell" * (dask is None)
-                    left = {
-                        one.base: _left(one, protocol)
-                        for one in every
-                        if not is_done(one, protocol, run)
-                    }
-                    how = "besides compiling, if they learn as the kept nets do on average"
-                    show_plan(left, how, lanes, timed=dask is None)
+                    left = [one for one in every if not is_done(one, protocol, run)]
+                    show_plan(left, protocol, lanes, timed=dask is None)
                     watch.progress.words = ""
                 run.search(_trials_of(one, protocol) for one in every)
             watching.close()
@@ -177,41 +163,6 @@ def trained_horizon(
 
 
 PLAN_HEADINGS = ("net", "units", "weights", "state", "trials", "time")
-
-
-class Left(NamedTuple):
-    """What is still to be trained of a net."""
-
-    trials: int
-    time_steps: float  # of all of them
-    like: Experiment  # what is timed for it
-
-
-def show_plan(
-    left: Mapping[Experiment, Left], how: str, lanes: int | None, timed: bool = True
-) -> None:
-    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long
-    that takes, ``how`` the steps are counted. For this a net of each cell is timed for a few
-    seconds."""
-    if not left:
-        return
-    rows, whole = [], 0.0
-    for cell in dict.fromkeys(one.cell for one in left):
-        of_cell = {base: one for base, one in left.items() if base.cell == cell}
-        trials = sum(one.trials for one in of_cell.values())
-        shown = {"net": cell} | sizes(of_cell, own_names(of_cell)) | {"trials": f"{trials:,}"}
-        if timed:
-            first, *_ = of_cell.values()
-            steps = sum(one.time_steps for one in of_cell.values())
-            seconds = seconds_a_time_step(first.like, lanes=lanes) * steps
-            shown["time"], whole = roughly(seconds), whole + seconds
-        rows.append(TableRow(shown, None))
-    words = "State: the numbers that a net carries from one time step to the next."
-    if timed:
-        words += f" Time: about {roughly(whole)} in all {how}, by a short timing on this machine."
-    console.print(terminal_table(rows, PLAN_HEADINGS[: len(PLAN_HEADINGS) - (not timed)]))
-    console.print(Text(words, style="dim"))
-
 
 TRIALS, LAGS_TRAINED = 125, 700
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
@@ -222,12 +173,38 @@ GROWTH = 0.7
 """The time steps of these trials up to a lag are about this power of the lag."""
 
 
-def _left(net: Net, protocol: HorizonProtocol) -> Left:
-    share = (net.lags[-1] / LAGS[-1]) ** GROWTH
-    steps = share * LAGS_TRAINED * net.lags[0] * protocol.max_steps
-    # Most of the time steps are at about this lag. Those of short sequences take longer.
-    like = replace(net.base, length=net.lags[-2:][0], trials=2 * OTHER_TRIALS)
-    return Left(TRIALS, steps, like)
+def show_plan(
+    left: Sequence[Net], protocol: HorizonProtocol, lanes: int | None, timed: bool
+) -> None:
+    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long that
+    takes. For this a net of each cell is timed for a few seconds."""
+    if not left:
+        return
+    rows, whole = [], 0.0
+    for cell in dict.fromkeys(one.base.cell for one in left):
+        of_cell = [one for one in left if one.base.cell == cell]
+        bases = [one.base for one in of_cell]
+        shown = {"net": cell} | sizes(bases, own_names(bases))
+        shown["trials"] = f"{TRIALS * len(of_cell):,}"
+        if timed:
+            # Most of the time steps are at about this lag. Those of short sequences take longer.
+            at = of_cell[0].lags[-2:][0]
+            like = replace(bases[0], length=at, trials=2 * OTHER_TRIALS)
+            lags_trained = sum(
+                LAGS_TRAINED * (one.lags[-1] / LAGS[-1]) ** GROWTH * one.lags[0] for one in of_cell
+            )
+            steps = lags_trained * protocol.max_steps
+            seconds = seconds_a_time_step(like, lanes=lanes) * steps
+            shown["time"], whole = roughly(seconds), whole + seconds
+        rows.append(TableRow(shown, None))
+    words = "State: the numbers that a net carries from one time step to the next."
+    if timed:
+        words += (
+            f" Time: about {roughly(whole)} in all besides compiling, if they learn as the kept "
+            "nets do on average, by a short timing on this machine."
+        )
+    console.print(terminal_table(rows, PLAN_HEADINGS[: len(PLAN_HEADINGS) - (not timed)]))
+    console.print(Text(words, style="dim"))
 
 
 def _trials_of(net: Net, protocol: HorizonProtocol) -> Asking[Found]:

@@ -1,22 +1,15 @@
 """The search for a cell's settings on a task: successive halving over lags, and a pilot.
 
-Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
-the whole budget, and what grows from one rung to the next is the lag. 27 settings and the declared
-default get one trial at the shortest lag. As long as fewer than six are solved, 27 more get one, up
-to 108 in all: where few settings learn a task, the best of 27 would be luck. Those that are solved
-get one trial at 4 times that lag; of those that are solved again, the best six get two at 16 times;
-and of those with a solved trial the best two get three at 64 times, as far as the task has such
-lags. The default goes on beside them as long as it is solved. Only success takes a setting further:
-what is fast at a short lag is often too fast for a long one. All cells get the same settings.
-
-One or two trials say little, so there is a play-off. At the longest lag that any setting has
-solved, up to six that have solved it get more trials, until each has four. The best setting is the
-one that has solved most of them.
+``docs/howto/horizon.md`` has the protocol as a table. All cells get the same settings. Early losses
+mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets the whole
+budget, and the lag is what grows from one rung to the next. Only success takes a setting further:
+what is fast at a short lag is often too fast for a long one. Where few settings learn a task, the
+best of 27 would be luck, so the first rung goes on with the next 27. One or two trials say little,
+so there is a play-off at the longest lag that any setting has solved.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
-lag at which at least half of the best setting's trials were solved, it gets two trials at the next
-longer one, and goes on as long as one of the two is solved. It ends before a lag that a rung has
-tried. The default has such a pilot of its own. It may be the best setting itself.
+lag at which at least half of the best setting's trials were solved, it goes on to the next longer
+ones. It ends before a lag that a rung has tried. The default has such a pilot of its own.
 
 What costs most are trials at long lags that are not solved, so there are few of these: no pilot
 beyond the first lag that fails, no fresh trials beyond twice the pilot's lag, one other finalist.
@@ -37,7 +30,7 @@ from jaxrnn.report.summary import Rows
 from jaxrnn.sweeps.queue import Asking
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
-from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
+from jaxrnn.yardstick import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.yardstick.sizes import MATCHES, rank, sized
 
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
@@ -84,7 +77,6 @@ SOBOL = (
 )
 """The first direction numbers of Sobol's sequence in each dimension, times 128. Source: Joe & Kuo
 2008, file new-joe-kuo-6.21201."""
-
 
 NUM_SEEDS = 2**32  # from 0 on, as Experiment has it
 
@@ -190,14 +182,11 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     """The experiment under a setting; as it is without one. Its note has the setting's number, from
     1 on, or 0 for the default.
 
-    The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
-    and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. Where one
-    would make no difference, as orthogonal in a cell without a recurrent matrix, it is xavier, so
-    that more settings are trained together. The memory M is between 2 time steps and 4 lags, also
-    logarithmic. A gate that keeps (forget, update) has b = log(M - 1) for its first bias, so that
-    it keeps what is there for about M time steps. A gate that lets in (input) has 0 or -b, and
-    always -b in a cell without a gate that keeps. With chrono, whose biases are drawn for memories
-    of up to T steps, b = log(M / T) is added to them, and -b to those of input gates.
+    Where an initializer would make no difference, as orthogonal in a cell without a recurrent
+    matrix, it is xavier, so that more settings are trained together. With a memory of M time steps
+    a gate that keeps (forget, update) has b = log(M - 1) for its first bias, and one that lets in
+    (input) 0 or -b; always -b in a cell without a gate that keeps. Chrono draws its biases for
+    memories of up to T steps: b = log(M / T) is added to them, and -b to those of input gates.
     """
     if setting is None:
         return replace(base, note={**base.note, "setting": 0})
