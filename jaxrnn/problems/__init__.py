@@ -15,9 +15,7 @@ from jaxrnn.names import build, find
 from jaxrnn.problems import (
     arithmetic,
     claims,
-    copying,
     long_lag,
-    notebook,
     reber,
     recall,
     state_tracking,
@@ -25,9 +23,8 @@ from jaxrnn.problems import (
     two_sequence,
 )
 from jaxrnn.problems.claim import PREFIX
-from jaxrnn.problems.notebook import BETTER, NOTEBOOK
 from jaxrnn.problems.paper_1997 import PAPER
-from jaxrnn.problems.suite import Published, Source, Suite
+from jaxrnn.problems.suite import BETTER, NOTEBOOK, Published, Source, Suite
 from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
@@ -47,33 +44,16 @@ __all__ = [
     "task_of",
 ]
 
+_OF_1997 = (reber, long_lag, two_sequence, arithmetic, temporal_order)
+
 TASKS: dict[str, Callable[..., Task]] = {
-    task.__name__: task
-    for family in (
-        reber,
-        long_lag,
-        two_sequence,
-        arithmetic,
-        temporal_order,
-        copying,
-        recall,
-        state_tracking,
-    )
-    for task in family.TASKS
+    task.__name__: task for family in (*_OF_1997, recall, state_tracking) for task in family.TASKS
 }
 
 SUITES: dict[str, Suite] = {
     suite.base.name: suite
-    for family in (
-        notebook,
-        reber,
-        long_lag,
-        two_sequence,
-        arithmetic,
-        temporal_order,
-        claims,
-    )
-    for suite in family.SUITES
+    for some in ((NOTEBOOK, BETTER), *(family.SUITES for family in _OF_1997), claims.SUITES)
+    for suite in some
 }
 
 GROUPS: dict[str, tuple[Suite, ...]] = {

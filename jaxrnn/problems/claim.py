@@ -61,7 +61,7 @@ def claim_of(
     **words: str,
 ) -> Claim:
     """A claim whose nets are ``base`` with some settings; in ``sooner`` the first of a pair is
-    sooner than the second."""
+    sooner than the second. Line breaks in the ``words`` count as spaces."""
     says = (
         *(Says(net, LEARNS) for net in learn),
         *(Says(net, FAILS) for net in fail),
@@ -73,6 +73,7 @@ def claim_of(
         suites.append(
             Suite(base=one, cells=(one.cell,), lengths=(one.length,), source=PUBLISHED, uncounted=0)
         )
+    words = {part: " ".join(text.split()) for part, text in words.items()}
     return Claim(name, says=says, nets=tuple(nets), suites=tuple(suites), minutes=minutes, **words)
 
 

@@ -1,6 +1,7 @@
 """The first symbol decides the last: with a fixed, a random and a very long random middle."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import jax
@@ -8,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
 from jaxrnn.options import Count, Whole, checked
 from jaxrnn.problems.paper_1997 import (
     BASE,
@@ -18,7 +18,7 @@ from jaxrnn.problems.paper_1997 import (
     departure,
     standard_lstm,
 )
-from jaxrnn.problems.suite import Published, Suite
+from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     Length,
     Sequence,
@@ -78,6 +78,13 @@ def noise_free(
     return Task(draw, size, size, length - 1, guessing=1 / 2)
 
 
+def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int:
+    """The size of the alphabet: the length, or what was asked for."""
+    if num_symbols is None and shortest is not None:
+        raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
+    return length if num_symbols is None else num_symbols
+
+
 def _ended(sequence: Sequence, length: Length) -> Sequence:
     """The sequence with its last symbol at this length; nothing behind it counts."""
     step = jnp.arange(len(sequence.inputs), dtype=jnp.int32)
@@ -88,13 +95,6 @@ def _ended(sequence: Sequence, length: Length) -> Sequence:
         mask=last if sequence.mask is not None else step <= length - 2,
         judged_mask=None if sequence.judged_mask is None else last,
     )
-
-
-def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int:
-    """The size of the alphabet: the length, or what was asked for."""
-    if num_symbols is None and shortest is not None:
-        raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
-    return length if num_symbols is None else num_symbols
 
 
 @checked
@@ -216,39 +216,18 @@ _VERY_LONG = replace(
     cell="memory_blocks",
     **blocks(2, 1, hidden_bias="none", output_bias=False),
 )
+_long_lag = partial(as_written, counts_window=False)
+_NONE = Published(None, 0.0)  # was solved
 
-
-def _long_lag(name: str, base: Experiment, published: dict[int, Published]) -> Suite:
-    return as_written(name, base, published, counts_window=False)
-
-
-_2A = _long_lag("2a", replace(_BASE, task="noise_free", join_at=2000), {101: Published(5_040, 1.0)})
-_2B = _long_lag(
-    "2b", replace(_BASE, task="no_regularities", join_at=2000), {101: Published(5_680, 1.0)}
-)
-_2C = _long_lag(
-    "2c",
-    _VERY_LONG,
-    {
-        50: Published(30_000),
-        100: Published(31_000),
-        200: Published(33_000),
-        500: Published(38_000),
-        1000: Published(49_000),
-    },
-)
+_2A = _long_lag("2a", _BASE, {101: Published(5_040, 1.0)}, task="noise_free", join_at=2000)
+_2B = _long_lag("2b", _BASE, {101: Published(5_680, 1.0)}, task="no_regularities", join_at=2000)
+_2C_MEANS = {50: 30_000, 100: 31_000, 200: 33_000, 500: 38_000, 1000: 49_000}
+_2C = _long_lag("2c", _VERY_LONG, {q: Published(mean) for q, mean in _2C_MEANS.items()})
 _FEWER_DISTRACTORS = tuple(
-    _long_lag(
-        f"2c-p{p}",
-        replace(_VERY_LONG, task_options=(("num_distractors", p),)),
-        {1000: Published(mean)},
-    )
+    _long_lag(f"2c-p{p}", _VERY_LONG, {1000: Published(mean)}, task_options={"num_distractors": p})
     for p, mean in ((500, 49_000), (200, 75_000), (100, 135_000), (50, 203_000))
 )
-_BIPOLAR: dict[str, Any] = {
-    "objective": "cross_entropy",
-    "cell_options": {"bipolar": True},
-}
+_BIPOLAR: dict[str, Any] = {"objective": "cross_entropy", "cell_options": {"bipolar": True}}
 
 TASKS = (noise_free, no_regularities, very_long_lag)
 
@@ -269,18 +248,10 @@ SUITES = (
         join_at=0,
         **BY_CROSS_ENTROPY | {"hidden_size": 128, "learning_rate": 0.3},
     ),
-    _long_lag(
-        "2a-rtrl",
-        _RTRL,
-        {
-            5: Published(1_043_000, 0.78),
-            11: Published(None, 0.0),
-            101: Published(None, 0.0),
-        },
-    ),
-    _long_lag("2a-rtrl-4", replace(_RTRL, learning_rate=4.0), {5: Published(892_000, 0.56)}),
-    _long_lag("2a-rtrl-10", replace(_RTRL, learning_rate=10.0), {5: Published(254_000, 0.22)}),
-    _long_lag("2a-bptt", _RTRL, {101: Published(None, 0.0)}),
+    _long_lag("2a-rtrl", _RTRL, {5: Published(1_043_000, 0.78), 11: _NONE, 101: _NONE}),
+    _long_lag("2a-rtrl-4", _RTRL, {5: Published(892_000, 0.56)}, learning_rate=4.0),
+    _long_lag("2a-rtrl-10", _RTRL, {5: Published(254_000, 0.22)}, learning_rate=10.0),
+    _long_lag("2a-bptt", _RTRL, {101: _NONE}),
     _2B,
     departure(
         "2b-ce",

@@ -55,12 +55,18 @@ def blocks(number: int, size: int, **options: Any) -> dict[str, Any]:
 
 
 def as_written(
-    name: str, base: Experiment, published: Mapping[int, Published], counts_window: bool = True
+    name: str,
+    base: Experiment,
+    published: Mapping[int, Published],
+    counts_window: bool = True,
+    **settings: Any,
 ) -> Suite:
-    """An experiment under the paper's conditions, with its published row at each length."""
+    """An experiment under the paper's conditions, ``base`` with some settings, and its published
+    row at each length."""
+    base = replace(base, name=name, **settings)
     proof = 0 if counts_window else base.window
     return Suite(
-        base=replace(base, name=name),
+        base=base,
         cells=(base.cell,),
         lengths=tuple(published),
         source=PAPER,

@@ -1,6 +1,6 @@
 """Classify a long sequence by the order of a few symbols that stand far apart."""
 
-from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ SYMBOLS = "abcdXYEB"
 
 X, START, END = SYMBOLS.index("X"), SYMBOLS.index("E"), SYMBOLS.index("B")
 LEAST_LENGTH = 20  # from here on the first window begins behind the start symbol
+_RULE: dict[str, Any] = {"threshold": 0.3, "mean_error": 0.1}
 
 
 @checked
@@ -104,36 +105,28 @@ def _temporal_order(
         inputs = jnp.where(step < num_steps, inputs, 0)
         return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
 
-    sizes = len(SYMBOLS), num_classes, max_steps
-    return Task(
-        draw,
-        *sizes,
-        solved=Solved(threshold=0.3, window=2000, mean_error=0.1),
-        guessing=1 / num_classes,
-    )
+    solved, guessing = Solved(window=2000, **_RULE), 1 / num_classes
+    return Task(draw, len(SYMBOLS), num_classes, max_steps, solved=solved, guessing=guessing)
 
 
-_BASE = replace(BASE, threshold=0.3, mean_error=0.1)
 _6A = as_written(
     "6a",
-    replace(
-        _BASE,
-        task="temporal_order",
-        learning_rate=0.5,
-        trials=20,
-        **blocks(2, 2, input_biases=(-2.0, -4.0)),
-    ),
+    BASE,
     {100: Published(31_390, wrong=1 / 2560)},
+    task="temporal_order",
+    learning_rate=0.5,
+    trials=20,
+    **_RULE,
+    **blocks(2, 2, input_biases=(-2.0, -4.0)),
 )
 _6B = as_written(
     "6b",
-    replace(
-        _BASE,
-        task="temporal_order_three",
-        learning_rate=0.1,
-        **blocks(3, 2, input_biases=(-2.0, -4.0, -6.0)),
-    ),
+    BASE,
     {100: Published(571_100, wrong=2 / 2560)},
+    task="temporal_order_three",
+    learning_rate=0.1,
+    **_RULE,
+    **blocks(3, 2, input_biases=(-2.0, -4.0, -6.0)),
 )
 
 TASKS = (temporal_order, temporal_order_three)

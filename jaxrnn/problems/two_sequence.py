@@ -67,8 +67,8 @@ def two_sequence_noise(
     Source: Hochreiter & Schmidhuber 1997, experiment 3b.
     """
     solved = Solved(threshold=0.2, max_failures=5, mean_error=0.04, test_size=256)
-    rule = shortest, length, num_informative, solved
-    return _two_sequence("two_sequence_noise", *rule, noise_everywhere=True)
+    about = "two_sequence_noise", shortest, length, num_informative, solved
+    return _two_sequence(*about, noise_everywhere=True)
 
 
 @checked
@@ -92,8 +92,8 @@ def two_sequence_target_noise(
     Source: Hochreiter & Schmidhuber 1997, experiment 3c.
     """
     solved = Solved(threshold=0.1, mean_error=0.015, test_size=256)
-    rule = shortest, length, num_informative, solved
-    return _two_sequence("two_sequence_target_noise", *rule, target_noise=True)
+    about = "two_sequence_target_noise", shortest, length, num_informative, solved
+    return _two_sequence(*about, target_noise=True)
 
 
 def target_without_noise(inputs: jax.Array) -> jax.Array:
@@ -137,8 +137,7 @@ def _two_sequence(
         targets, mask = at_last_step(target, num_steps, max_steps)
         return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
 
-    sizes = 1, 1, max_steps
-    return Task(draw, *sizes, objective=REAL_TARGETS, solved=solved, guessing=1 / 2)
+    return Task(draw, 1, 1, max_steps, objective=REAL_TARGETS, solved=solved, guessing=1 / 2)
 
 
 _BASE = replace(
@@ -169,22 +168,19 @@ _3A = as_written(
         1000: Published(452_460, st1=446_850, wrong=0.000078),
     },
 )
-_3A_N1 = as_written(
-    "3a-n1", replace(_BASE, **_N1), {100: Published(64_330, st1=58_370, wrong=0.000117)}
-)
+_3A_N1 = as_written("3a-n1", _BASE, {100: Published(64_330, st1=58_370, wrong=0.000117)}, **_N1)
 _3B = as_written("3b", _NOISE, {100: Published(43_250, st1=41_740, wrong=0.00828)})
 _3B_N1 = as_written(
     "3b-n1",
-    replace(_NOISE, **_N1),
+    _NOISE,
     {
         100: Published(78_430, st1=74_950, wrong=0.01500),
         1000: Published(485_080, st1=481_060, wrong=0.01207),
     },
+    **_N1,
 )
 _3C = as_written("3c", _TARGET_NOISE, {100: Published(269_650, wrong=0.00558)})
-_3C_N1 = as_written(
-    "3c-n1", replace(_TARGET_NOISE, **_N1), {100: Published(565_640, wrong=0.00441)}
-)
+_3C_N1 = as_written("3c-n1", _TARGET_NOISE, {100: Published(565_640, wrong=0.00441)}, **_N1)
 
 # The standard LSTM of 3a and 3b.
 _LINEAR: dict[str, Any] = {

@@ -53,18 +53,13 @@ CELLS = tuple(cell for family in CELL_FAMILIES.values() for cell in family)
 
 
 def _horizon(
-    name: str,
-    options: dict[str, Any] | None = None,
-    *,
-    least: int = 8,
-    lags: tuple[int, ...] = (),
-    task: str = "",
+    name: str, *, task: str = "", least: int = 8, lags: tuple[int, ...] = (), **options: Any
 ) -> Suite:
     lags = lags or tuple(lag for lag in LAGS if lag >= least)
     base = Experiment(
         name=PREFIX + name,
         task=task or name,
-        task_options=options or {},
+        task_options=options,
         length=lags[0],
         cell=CELLS[0],
         hidden_size=16,
@@ -79,46 +74,39 @@ def _horizon(
     return Suite(base=base, cells=CELLS, lengths=lags, source=HORIZON)
 
 
-# With one sequence an update and this budget, no cell learns the papers' ten symbols.
-_TWO_OF_EIGHT = {"num_symbols": 8, "num_copied": 2}
-# Keys come again at any later step with the same probability. With a vocabulary of 16 neither LSTM
-# nor GRU learns it from one sequence an update.
-_TWO_PAIRS: dict[str, Any] = {"vocabulary": 8, "num_pairs": 2, "power": 1.0}
-
-# The alphabet is the same at every lag, and so are the weights.
-_TEN_SYMBOLS: dict[str, Any] = {"num_symbols": 10}
-
-# Learned from words of all lengths up to the lag, as the field does: from those of one length alone
-# a net would first have to solve the whole word by chance.
-_MIXED: dict[str, Any] = {"shortest": 2}
-
 TASK_FAMILIES: dict[str, tuple[Suite, ...]] = {
+    # With ten symbols the alphabet is the same at every lag, and so are the weights.
     "long lag": (
-        _horizon("no_regularities", _TEN_SYMBOLS | {"only_last": True}),
+        _horizon("no_regularities", num_symbols=10, only_last=True),
         _horizon("two_sequence"),
         _horizon("two_sequence_noise"),
         _horizon("adding", least=16),
         _horizon("adding_halves"),
         _horizon("multiplication", least=16),
-        _horizon("very_long_lag", {"num_distractors": 8}),
+        _horizon("very_long_lag", num_distractors=8),
     ),
     # With ten symbols the end of noise_free is not announced: a net has to count the steps.
     "counting and order": (
-        _horizon("noise_free", _TEN_SYMBOLS),
+        _horizon("noise_free", num_symbols=10),
         _horizon("temporal_order", least=32),
         _horizon("temporal_order_three", least=32),
         _horizon("embedded_reber", lags=(40,)),
     ),
+    # With one sequence an update and this budget, no cell learns to copy the papers' ten symbols.
+    # Keys come again at any later step with the same probability. With a vocabulary of 16 neither
+    # LSTM nor GRU learns to recall them.
     "copying and recall": (
-        _horizon("copying", _TWO_OF_EIGHT),
-        _horizon("selective_copying", _TWO_OF_EIGHT),
-        _horizon("associative_recall", _TWO_PAIRS),
+        _horizon("copying", num_symbols=8, num_copied=2),
+        _horizon("selective_copying", num_symbols=8, num_copied=2),
+        _horizon("associative_recall", vocabulary=8, num_pairs=2, power=1.0),
         _horizon("induction"),
     ),
+    # Learned from words of all lengths up to the lag, as the field does: from those of one length
+    # alone a net would first have to solve the whole word by chance.
     "state tracking": (
-        _horizon("parity", _MIXED),
-        _horizon("group_words_s3", _MIXED | {"group": "S3"}, task="group_words"),
-        _horizon("group_words_a5", _MIXED | {"group": "A5"}, task="group_words"),
+        _horizon("parity", shortest=2),
+        _horizon("group_words_s3", task="group_words", shortest=2, group="S3"),
+        _horizon("group_words_a5", task="group_words", shortest=2, group="A5"),
     ),
 }
 
