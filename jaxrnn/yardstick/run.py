@@ -36,7 +36,7 @@ from jaxrnn.yardstick.search import (
     search,
     settings,
 )
-from jaxrnn.yardstick.sizes import distinct, note_untuned, sizes
+from jaxrnn.yardstick.sizes import note_untuned, sizes
 
 
 class Net(NamedTuple):
@@ -84,8 +84,14 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
 
     Raises InputError for a task without such a lag.
     """
+    tasks, cells = (
+        list(dict.fromkeys([names] if isinstance(names, str) else names))
+        for names in (tasks, cells)
+    )
+    if not tasks or not cells:
+        raise InputError("name at least one cell and one task")
     suites = []
-    for task in distinct(tasks):
+    for task in tasks:
         suite = suite_of(task)
         lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
         if not lags:
@@ -94,8 +100,7 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
                 f"shortest lag of {task}"
             )
         suites.append(replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags))
-    named = distinct(cells)
-    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
+    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in cells]
 
 
 def run_horizon(

@@ -68,15 +68,6 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
     return replace(base, hidden_size=units)
 
 
-def distinct(names: str | Iterable[str]) -> list[str]:
-    """Names of cells or tasks, each once; one alone need not stand in a list. Raises InputError if
-    there is none."""
-    some = list(dict.fromkeys([names] if isinstance(names, str) else names))
-    if not some:
-        raise InputError("name at least one cell and one task")
-    return some
-
-
 def note_untuned(bases: Iterable[Experiment]) -> None:
     """Warn, once, of one's own cells without a gate whose first bias a search could tune."""
     own = (base for base in bases if is_own(base.cell))
