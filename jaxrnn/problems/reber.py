@@ -1,8 +1,7 @@
 """Strings of the embedded Reber grammar, whose next symbols are to be predicted."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +9,6 @@ import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.options import Whole, checked
-from jaxrnn.problems.paper_1997 import BASE, as_written, blocks, departure, standard_lstm
-from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import Sequence, Solved, Task, require_length
 
 SYMBOLS = "BTPSXVE"
@@ -191,70 +188,4 @@ def _arrays(strings: list[list[int]], length: int) -> ReberStrings:
     return ReberStrings(symbols, np.array([len(string) for string in strings], np.int32), legal)
 
 
-# A threshold of 1/2 of the ranking error, which the task is judged by.
-_BASE = replace(
-    BASE,
-    task="embedded_reber",
-    initial_scale=0.2,
-    threshold=0.5,
-    test_size=512,
-    final_test=0,
-    trials=30,
-)
-
-
-def _net(number: int, size: int, **options: Any) -> dict[str, Any]:
-    """The net of experiment 1, its output gates' biases -1, -2, ..., one a block."""
-    biases = tuple(-float(block) for block in range(1, number + 1))
-    return blocks(
-        number, size, hidden_bias="gates", output_bias=False, output_biases=biases, **options
-    )
-
-
-_WRITTEN = as_written("1", _BASE, {40: Published(8_440, 1.0)}, learning_rate=0.5, **_net(3, 2))
-_CROSS_ENTROPY: dict[str, Any] = {"objective": "cross_entropy", "learning_rate": 0.1}
-
 TASKS = (embedded_reber,)
-
-SUITES = (
-    _WRITTEN,
-    departure(
-        "1-ce",
-        _WRITTEN,
-        "softmax and cross-entropy, full gradient, learning rate 0.1",
-        **_CROSS_ENTROPY,
-        **_net(3, 2, truncated=False),
-    ),
-    departure(
-        "1-ce-4x2",
-        _WRITTEN,
-        "as 1-ce, with 4 blocks of 2",
-        **_CROSS_ENTROPY,
-        **_net(4, 2, truncated=False),
-    ),
-    standard_lstm(
-        "1-best",
-        _WRITTEN,
-        "",
-        initializer="orthogonal",
-        objective="cross_entropy",
-        learning_rate=0.3,
-        clipping="norm",
-        clip=1.0,
-    ),
-    *(
-        as_written(
-            f"1-{number}x{size}-{rate}",
-            _BASE,
-            {40: row},
-            learning_rate=rate,
-            **_net(number, size),
-        )
-        for number, size, rate, row in (
-            (3, 2, 0.2, Published(14_060, 0.97)),
-            (3, 2, 0.1, Published(21_730, 1.0)),
-            (4, 1, 0.5, Published(9_500, 0.97)),
-            (4, 1, 0.1, Published(39_740, 1.0)),
-        )
-    ),
-)
