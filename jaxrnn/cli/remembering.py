@@ -46,7 +46,7 @@ def horizon(
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    protocol = protocol_of(batch_size, match, longest_lag, tuple(lags))
+    protocol = protocol_of(batch_size, match, longest_lag=longest_lag, lags=tuple(lags))
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
     asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")

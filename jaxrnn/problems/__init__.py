@@ -12,22 +12,13 @@ from dataclasses import replace
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import LEFT_TO_TASK, Experiment
 from jaxrnn.names import build, find
-from jaxrnn.problems import (
-    claims,
-    far_apart,
-    long_lag,
-    paper_1997,
-    reber,
-    recall,
-    state_tracking,
-)
+from jaxrnn.problems import claims, far_apart, long_lag, paper_1997, reber, recall, state_tracking
 from jaxrnn.problems.claim import PREFIX
 from jaxrnn.problems.paper_1997 import PAPER
 from jaxrnn.problems.suite import BETTER, NOTEBOOK, Published, Source, Suite
 from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
-    "BETTER",
     "GROUPS",
     "NOTEBOOK",
     "PAPER",

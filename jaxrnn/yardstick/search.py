@@ -21,7 +21,7 @@ import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, look_up, shown, whole_number
 from jaxrnn.experiment import Experiment, flag_name
@@ -48,9 +48,7 @@ PLAYERS, PLAYED = 6, 4
 FIRST_RUNG, PLAY_OFF, PILOT = "1", "play-off", "pilot"
 """The rung in a trial's note; the other rungs are "2", "3" and "4"."""
 
-NUM_FINALISTS = 2
-
-PILOT_TRIALS = 2
+NUM_FINALISTS, PILOT_TRIALS = 2, 2
 
 REPORT = {2: 6, 1: 9, 1 / 2: 6, 1 / 4: 6, 1 / 8: 6}
 """The fresh trials at each lag, in lags that the pilot found. Six trials are the least that can
@@ -135,21 +133,11 @@ SINGLE = HorizonProtocol()
 LEAST_UPDATES = 10_000
 
 
-def protocol_of(
-    batch_size: int,
-    match: str,
-    longest_lag: int = HorizonProtocol.longest_lag,
-    lags: tuple[int, ...] = (),
-) -> HorizonProtocol:
+def protocol_of(batch_size: int, match: str, **lags: Any) -> HorizonProtocol:
     """The protocol for a number of sequences per update: at least 10,000 updates, and at least
-    20,000 sequences."""
-    return HorizonProtocol(
-        max_steps=max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size),
-        batch_size=batch_size,
-        match=match,
-        longest_lag=longest_lag,
-        lags=lags,
-    )
+    20,000 sequences; with its ``longest_lag`` or its ``lags``."""
+    max_steps = max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size)
+    return HorizonProtocol(max_steps=max_steps, batch_size=batch_size, match=match, **lags)
 
 
 class Setting(NamedTuple):
@@ -219,9 +207,6 @@ def _between(low: float, high: float, share: float) -> float:
     return float(f"{low * (high / low) ** share:.3g}")
 
 
-DEFAULT_BIAS = 1.0
-
-
 def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
     """The declared default of a cell at the task's shortest lag, with the protocol's sizes.
 
@@ -232,9 +217,9 @@ def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
     base = sized(replace(suite, base=base), cell, protocol.match)
     drawn = drawn_biases(cell, cell_of(base))
     if "forget_bias" in drawn:
-        base = replace(base, forget_bias=DEFAULT_BIAS)
+        base = replace(base, forget_bias=1.0)
     elif "input_bias" in drawn:
-        base = replace(base, input_bias=-DEFAULT_BIAS)
+        base = replace(base, input_bias=-1.0)
     return replace(base, batch_size=protocol.batch_size, seed=protocol.seed)
 
 
@@ -246,17 +231,14 @@ class Found(NamedTuple):
     default_longest: int | None  # the same of the default
 
 
-_Wanted = tuple[int, Sequence[Setting | None], int]
-"""A lag, some settings, and the trials of each; None is the declared default."""
-
-
 def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     """The search for the settings of a net, ``base``, whose lags are these."""
     tried: dict[Setting | None, dict[int, Rows]] = {one: {} for one in (*settings(), None)}
 
     def ask(
-        rung: str, wanted: Sequence[_Wanted], seed: int = seed
+        rung: str, wanted: Sequence[tuple[int, Sequence[Setting | None], int]], seed: int = seed
     ) -> Generator[list[Experiment], Rows]:
+        """Try some settings at a lag, with so many trials each; None is the declared default."""
         rows = yield [
             experiment
             for lag, some, trials in wanted
