@@ -1,7 +1,6 @@
 """How far back every cell remembers, on every task: searched, then reported."""
 
 import warnings
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -256,21 +255,19 @@ def ends_of_range(rows: Iterable[Row], names: Collection[str] = ()) -> list[Tabl
     """How often a chosen setting lies at an end of what was searched, from the fresh trials. Users'
     own code is imported only if it is among the ``names``."""
     chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
-    counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
+    shares: dict[str, list[float]] = {"rate": [], "memory": [], "clip": []}
     for one in chosen.values():
         if not (number := one.note["setting"]):
             continue  # the declared default
         setting = settings()[number - 1]
-        for name, count in counts.items():
-            if name == "memory" and not (
-                are_named(one, names) and drawn_biases(one.cell, cell_of(one))
-            ):
-                continue
-            share = getattr(setting, name)
-            ends = int(share <= END), int(share >= 1 - END)
-            count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
-    return [
-        TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
-        for name, count in counts.items()
-        if count
-    ]
+        shares["rate"].append(setting.rate)
+        shares["clip"].append(setting.clip)
+        if are_named(one, names) and drawn_biases(one.cell, cell_of(one)):
+            shares["memory"].append(setting.memory)
+    lines = []
+    for name, some in shares.items():
+        at_ends = sum(one <= END for one in some), sum(one >= 1 - END for one in some)
+        values = (name, *map(str, (len(some), *at_ends)))
+        if some:
+            lines.append(TableRow(dict(zip(ENDS_HEADINGS, values, strict=True)), None))
+    return lines

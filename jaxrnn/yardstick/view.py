@@ -177,9 +177,9 @@ def luck_rows(card: Card) -> list[TableRow]:
                 rungs.append(Rows(first))
         if rungs:
             shown = {"net": cell}
-            for number, heading in zip(NUMBERS_OF_SETTINGS, LUCK_HEADINGS[1:], strict=True):
+            for number in NUMBERS_OF_SETTINGS:
                 chances = [expected_best(rows.solved, len(rows), number) for rows in rungs]
-                shown[heading] = f"{100 * sum(chances) / len(chances):.0f}"
+                shown[f"best of {number}"] = f"{100 * sum(chances) / len(chances):.0f}"
             lines.append(TableRow(shown, None))
     return lines
 
