@@ -9,7 +9,8 @@ from tables_of_runs import kept, lines_of, share, table
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, claims_rows
 from jaxrnn.report.render import markdown_table
-from jaxrnn.yardstick.results import card_of, chosen_rows
+from jaxrnn.yardstick import CHOSEN, has_role
+from jaxrnn.yardstick.results import card_of
 from jaxrnn.yardstick.run import ends_of_range
 from jaxrnn.yardstick.view import horizon_rows
 
@@ -28,7 +29,7 @@ def horizon() -> dict[str, str]:
         for task in card.tasks
     ]
     batches = markdown_table(horizon_rows(card_of(kept("horizon-run/batches-of-32"))), HORIZON)
-    ends = ends_of_range(chosen_rows(rows))
+    ends = ends_of_range(row for row in rows if has_role(row.experiment, CHOSEN))
     return {
         "tasks": "\n".join(tasks),
         "batches": batches,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrnn import TASKS, Experiment
-from jaxrnn.problems import temporal_order
+from jaxrnn.problems import far_apart
 from jaxrnn.problems.state_tracking import multiplication_table
 from jaxrnn.problems.task import length_drawn, longest
 from jaxrnn.training.parts import parts_of
@@ -102,11 +102,11 @@ def test_two_sequences(name):
     ],
 )
 def test_temporal_order(name, windows):
-    x = temporal_order.X
+    x = far_apart.X
     for sequence, length in drawn(name):
         end = ends(sequence, length, longest(length))
-        assert sequence.inputs[0] == temporal_order.START
-        assert sequence.inputs[end] == temporal_order.END
+        assert sequence.inputs[0] == far_apart.START
+        assert sequence.inputs[end] == far_apart.END
         positions = np.flatnonzero((sequence.inputs == x) | (sequence.inputs == x + 1)) + 1
         for position, (low, high) in zip(positions, windows, strict=True):
             assert low * length // 100 <= position <= high * length // 100

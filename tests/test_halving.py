@@ -16,7 +16,7 @@ from jaxrnn.experiment import PER_TRIAL
 from jaxrnn.report.summary import Rows
 from jaxrnn.training.parts import state_size
 from jaxrnn.training.trial import build
-from jaxrnn.yardstick.conditions import LAGS, TASKS
+from jaxrnn.yardstick import LAGS, TASKS
 from jaxrnn.yardstick.reference import in_json
 from jaxrnn.yardstick.run import nets
 from jaxrnn.yardstick.search import (

@@ -15,7 +15,7 @@ from jaxrnn.report.compare import compare
 from jaxrnn.report.document import parts_of
 from jaxrnn.report.horizon import octaves
 from jaxrnn.report.summary import Rows, Study
-from jaxrnn.yardstick.conditions import LAGS, TASKS
+from jaxrnn.yardstick import LAGS, TASKS
 from jaxrnn.yardstick.pictures import growth, growth_picture, horizon_picture, shares_picture
 from jaxrnn.yardstick.results import card_of, share_if_chosen_again
 from jaxrnn.yardstick.view import VIEW, expected_best, horizon_rows, luck_rows, times_table

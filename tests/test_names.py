@@ -22,8 +22,7 @@ from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.store.rows import typed_rows
 from jaxrnn.training.parts import num_weights, parts_of
 from jaxrnn.training.trial import build
-from jaxrnn.yardstick import run as horizon
-from jaxrnn.yardstick.conditions import PREFIX
+from jaxrnn.yardstick import PREFIX, TASKS as HORIZONS
 from jaxrnn.yardstick.reference import in_json
 from jaxrnn.yardstick.search import SINGLE
 
@@ -285,14 +284,14 @@ def test_no_command_imports_what_only_rows_name(evil, tmp_path, monkeypatch, cap
     monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 2, 1), (2, 1, 1)))
     monkeypatch.setattr("jaxrnn.yardstick.search.INITIALIZERS", ("xavier",))
-    held(out, horizon.TASKS["copying"], protocol)
+    held(out, HORIZONS["copying"], protocol)
     words = ["horizon", "simple_rnn", "--tasks", "copying", "--out", out]
     assert command(*words) == 0, capsys.readouterr().err
     report, notes = ((out / name).read_text() for name in ("report.md", "notes.md"))
     assert all(one in report for one in NAMED_BY_ROWS)
     assert (out / "checkpoint-mine.npz").exists()
     # Their weights and state are not known.
-    units = horizon.TASKS["copying"].base.hidden_size
+    units = HORIZONS["copying"].base.hidden_size
     assert f"|evilmod:part|-|-|{units}|" in notes.replace(" ", "")
     assert "|simple_rnn|-|" not in notes.replace(" ", "")
 

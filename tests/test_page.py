@@ -24,7 +24,7 @@ from helpers import (
 from jaxrnn.report.page import SVG, in_order, page, svg
 from jaxrnn.report.render import Document, Table, TableRow
 from jaxrnn.report.summary import Study
-from jaxrnn.yardstick.conditions import TASKS
+from jaxrnn.yardstick import TASKS
 from jaxrnn.yardstick.view import write_report
 
 NETS = [

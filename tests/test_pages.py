@@ -17,7 +17,7 @@ from jaxrnn.report.render import Words, escaped, markdown_table
 from jaxrnn.report.summary import Study
 from jaxrnn.store.rows import rows_beside
 from jaxrnn.sweeps.run import open_run
-from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, PREFIX, has_role
+from jaxrnn.yardstick import CHOSEN, DEFAULT, PREFIX, has_role
 from jaxrnn.yardstick.reference import check_protocol, ship, shipped
 from jaxrnn.yardstick.run import is_done, nets
 from jaxrnn.yardstick.search import SINGLE, protocol_of

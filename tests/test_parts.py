@@ -26,7 +26,7 @@ from jaxrnn import (
 from jaxrnn.problems import settled
 from jaxrnn.training.checks import check_draws
 from jaxrnn.training.parts import parts_of
-from jaxrnn.yardstick.conditions import TASKS as HORIZONS
+from jaxrnn.yardstick import TASKS as HORIZONS
 
 REFUSED = [
     (WINDOW, {"test_size": -1}, "test-size -1 must not be negative"),

@@ -13,7 +13,7 @@ from jaxrnn import InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
 from jaxrnn.store.rows import typed_rows
-from jaxrnn.yardstick.conditions import CHOSEN, SEARCH, has_role
+from jaxrnn.yardstick import CHOSEN, SEARCH, TASKS, has_role
 from jaxrnn.yardstick.reference import (
     begun,
     check_protocol,
@@ -22,7 +22,7 @@ from jaxrnn.yardstick.reference import (
     shipped_beside,
     shipped_rows,
 )
-from jaxrnn.yardstick.run import TASKS, ends_of_range, nets, suite_of
+from jaxrnn.yardstick.run import ends_of_range, nets, suite_of
 from jaxrnn.yardstick.search import SINGLE, protocol_of
 
 TINY = replace(SINGLE, max_steps=600)

@@ -15,7 +15,7 @@ import pytest
 from helpers import SIGMAS, assert_uniform
 
 from jaxrnn import TASKS, Experiment, InputError, problems, run_trials
-from jaxrnn.problems import long_lag, reber, two_sequence
+from jaxrnn.problems import long_lag, reber
 from jaxrnn.training.compiling import CPU_OPTIONS
 from jaxrnn.training.objectives import half_squared_error_linear, squared_error
 from jaxrnn.training.parts import parts_of
@@ -317,7 +317,7 @@ def test_two_sequence(name):
     if name == "two_sequence_target_noise":
         is_class_1 = elements[:, 0] > 0
         clean = np.where(is_class_1, np.float32(0.2), np.float32(0.8))
-        without = jax.vmap(two_sequence.target_without_noise)(inputs)
+        without = jax.vmap(long_lag.target_without_noise)(inputs)
         np.testing.assert_array_equal(without[:, 0], clean)
         assert_gaussian(answers - clean, 0.0, 0.1)
     else:

@@ -9,11 +9,11 @@ from helpers import FLOAT64, assert_trees_close, net_of, random_params
 from jaxrnn.nets import CELLS, stack, unroll
 from jaxrnn.nets.base import unroll_together
 from jaxrnn.training.lanes import together_from
-from jaxrnn.yardstick import conditions
+from jaxrnn.yardstick import CELLS as RECURRENT
 
 I, H, O, T, B = SIZES = 4, 3, 2, 7, 5  # noqa: E741
 FEW = ("lstm", "gru", "slstm", "lru")  # the others by name
-OTHERS = [name for name in conditions.CELLS if name not in FEW]
+OTHERS = [name for name in RECURRENT if name not in FEW]
 
 
 def test_the_cells_of_gates_have_a_way_of_their_own():

@@ -23,7 +23,7 @@ from jaxrnn.sweeps.watch import roughly
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES
 from jaxrnn.training.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrnn.training.parts import num_weights, state_size
-from jaxrnn.yardstick.conditions import HORIZON, SUITES as HORIZON_SUITES
+from jaxrnn.yardstick import HORIZON, SUITES as HORIZON_SUITES
 
 SECONDS_A_TIME_STEP = 0.15e-6
 """Of one trial of experiment 6a, on two cores of an AMD EPYC server."""

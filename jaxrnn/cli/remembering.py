@@ -8,22 +8,17 @@ from rich.text import Text
 
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.machine import all_devices
+from jaxrnn.names import is_own
 from jaxrnn.report.render import TableRow, console
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
-from jaxrnn.yardstick.conditions import CELLS, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS, has_role
+from jaxrnn.yardstick import CELLS, CHOSEN, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS, TASKS, has_role
 from jaxrnn.yardstick.reference import lay_beside, shipped_beside
-from jaxrnn.yardstick.run import (
-    ENDS_HEADINGS,
-    ENDS_LEGEND,
-    TASKS,
-    ends_of_range,
-    trained_horizon,
-)
+from jaxrnn.yardstick.run import ENDS_HEADINGS, ENDS_LEGEND, ends_of_range, trained_horizon
 from jaxrnn.yardstick.search import RUNGS, protocol_of
-from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, known_cells, nets_table, write_costs
+from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, nets_table, write_costs
 
 
 def horizon(
@@ -51,7 +46,7 @@ def horizon(
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    protocol = protocol_of(batch_size, match, longest_lag, tuple(lags))
+    protocol = protocol_of(batch_size, match, longest_lag=longest_lag, lags=tuple(lags))
     if dask is None:
         warn_if_small(RUNGS[0][1], all_devices()[0])
     asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
@@ -67,7 +62,10 @@ def horizon(
         directory.put_in_order()
         rows, names = directory.rows, (*chosen, *tasks)
         with console.status("timing an update of each cell"):
-            costs = write_costs(known_cells(rows, names), out, match)
+            trained = dict.fromkeys(row.experiment.cell for row in rows)
+            # Users' own code is imported only if this call names it.
+            known = [cell for cell in trained if not is_own(cell) or cell in names]
+            costs = write_costs(known, out, match)
         beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
         lay_beside(beside, out)
         _show(rows, beside, costs, names, out)
@@ -98,10 +96,10 @@ def notes(
     """The table of the nets, and what the report says of them and of the search. Users' own code is
     imported only if it is among the ``names``."""
     from jaxrnn.report.render import markdown_table
-    from jaxrnn.yardstick.results import chosen_rows
 
-    fresh = chosen_rows(rows)
-    sought = [row for row in rows if has_role(row.experiment, SEARCH)]
+    fresh, sought = (
+        [row for row in rows if has_role(row.experiment, role)] for role in (CHOSEN, SEARCH)
+    )
     first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
     nets = nets_table(list(first.values())[::-1], sought, costs, names)
     ends = ends_of_range(fresh, names)

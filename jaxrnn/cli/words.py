@@ -16,7 +16,7 @@ import jaxrnn
 from jaxrnn.errors import InputError, look_up
 from jaxrnn.nets import CELLS
 from jaxrnn.problems import GROUPS, SUITES, TASKS
-from jaxrnn.yardstick.conditions import SUITES as HORIZON_SUITES
+from jaxrnn.yardstick import SUITES as HORIZON_SUITES
 
 
 class Kind(NamedTuple):

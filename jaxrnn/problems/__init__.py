@@ -2,8 +2,8 @@
 
 A task is a function that takes a length (and the options in its docstring) and returns a
 :class:`Task`. A suite is a table of experiments on a task, with the results that their source
-printed. Each family of tasks and suites has one file. To add one, extend ``TASKS`` and ``SUITES``
-at the end of a file, or add a file.
+printed. Each family of tasks has one file, and so has each source of several suites. To add one,
+extend ``TASKS`` or ``SUITES`` at the end of a file, or add a file.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,13 @@ from dataclasses import replace
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import LEFT_TO_TASK, Experiment
 from jaxrnn.names import build, find
-from jaxrnn.problems import (
-    arithmetic,
-    claims,
-    copying,
-    long_lag,
-    notebook,
-    reber,
-    recall,
-    state_tracking,
-    temporal_order,
-    two_sequence,
-)
+from jaxrnn.problems import claims, far_apart, long_lag, paper_1997, reber, recall, state_tracking
 from jaxrnn.problems.claim import PREFIX
-from jaxrnn.problems.notebook import BETTER, NOTEBOOK
 from jaxrnn.problems.paper_1997 import PAPER
-from jaxrnn.problems.suite import Published, Source, Suite
+from jaxrnn.problems.suite import BETTER, NOTEBOOK, Published, Source, Suite
 from jaxrnn.problems.task import Sequence, Solved, Task
 
 __all__ = [
-    "BETTER",
     "GROUPS",
     "NOTEBOOK",
     "PAPER",
@@ -49,35 +36,16 @@ __all__ = [
 
 TASKS: dict[str, Callable[..., Task]] = {
     task.__name__: task
-    for family in (
-        reber,
-        long_lag,
-        two_sequence,
-        arithmetic,
-        temporal_order,
-        copying,
-        recall,
-        state_tracking,
-    )
+    for family in (reber, long_lag, far_apart, recall, state_tracking)
     for task in family.TASKS
 }
 
 SUITES: dict[str, Suite] = {
-    suite.base.name: suite
-    for family in (
-        notebook,
-        reber,
-        long_lag,
-        two_sequence,
-        arithmetic,
-        temporal_order,
-        claims,
-    )
-    for suite in family.SUITES
+    suite.base.name: suite for suite in (NOTEBOOK, BETTER, *paper_1997.SUITES, *claims.SUITES)
 }
 
 GROUPS: dict[str, tuple[Suite, ...]] = {
-    "1997": tuple(suite for suite in SUITES.values() if suite.source is PAPER),
+    "1997": paper_1997.SUITES,
     "claims": claims.SUITES,
     **{f"{PREFIX}{claim.name}": claim.suites for claim in claims.CLAIMS.values()},
 }

@@ -43,23 +43,17 @@ _INDRNN = claim_of(
     learn=("ind_rnn", "irnn", "lstm"),
     fail=("simple_rnn",),
     minutes=30,
-    statement=(
-        "for short sequences (T = 100), most of the models (except RNN with tanh) performed well "
-        "as they converged to a very small error"
-    ),
-    source=(
-        "Li et al. 2018 (1803.04831), section 5.1 and figure 2a; batch, clipping and first weights "
-        "from the authors' program adding.py (Sunnydreamrain/IndRNN_Theano_Lasagne)"
-    ),
-    differs=(
-        "We train for the first of the schedule's three stages, 20,100 updates; in figure 2a the "
-        "slowest net that learns needs about 7,000. The program bounds the gradient that flows "
-        "back through each step by 10, we bound that of each weight. Of IndRNN and IRNN all "
-        "weights but the recurrent ones are a hundredth of Xavier's, about as the program's input "
-        "weights; in the program those of the outputs are Xavier's. Both layers of IndRNN begin "
-        "with the last layer's range. We first ran these two with Xavier's weights: IRNN learned "
-        "in all of 6 trials, IndRNN, whose first errors were in the thousands, in none."
-    ),
+    statement="""for short sequences (T = 100), most of the models (except RNN with tanh) performed
+        well as they converged to a very small error""",
+    source="""Li et al. 2018 (1803.04831), section 5.1 and figure 2a; batch, clipping and first
+        weights from the authors' program adding.py (Sunnydreamrain/IndRNN_Theano_Lasagne)""",
+    differs="""We train for the first of the schedule's three stages, 20,100 updates; in figure 2a
+        the slowest net that learns needs about 7,000. The program bounds the gradient that flows
+        back through each step by 10, we bound that of each weight. Of IndRNN and IRNN all weights
+        but the recurrent ones are a hundredth of Xavier's, about as the program's input weights; in
+        the program those of the outputs are Xavier's. Both layers of IndRNN begin with the last
+        layer's range. We first ran these two with Xavier's weights: IRNN learned in all of 6
+        trials, IndRNN, whose first errors were in the thousands, in none.""",
 )
 
 _NNRNN = claim_of(
@@ -82,19 +76,13 @@ _NNRNN = claim_of(
     learn=("exp_rnn",),
     fail=("lstm", "simple_rnn"),
     minutes=6,
-    statement=(
-        "(figure 4, left: expRNN comes near 0 within 200 updates, LSTM and RNN stay at the "
-        "baseline)"
-    ),
-    source=(
-        "Kerg et al. 2019 (1905.12080), supplement, table 2 and figure 4; their program "
-        "copytask.py (nnRNN/nnRNN_release)"
-    ),
-    differs=(
-        "A figure, no sentence. Their RNN has modReLU, ours tanh. Their LSTM's biases are uniform, "
-        "ours 0. The criterion allows all 1,500 updates of the run: expRNN met it after 250 to "
-        "400, none within the 200 of the figure."
-    ),
+    statement="""(figure 4, left: expRNN comes near 0 within 200 updates, LSTM and RNN stay at the
+        baseline)""",
+    source="""Kerg et al. 2019 (1905.12080), supplement, table 2 and figure 4; their program
+        copytask.py (nnRNN/nnRNN_release)""",
+    differs="""A figure, no sentence. Their RNN has modReLU, ours tanh. Their LSTM's biases are
+        uniform, ours 0. The criterion allows all 1,500 updates of the run: expRNN met it after 250
+        to 400, none within the 200 of the figure.""",
 )
 
 _UNITARY: dict[str, Any] = {
@@ -105,11 +93,9 @@ _UNITARY: dict[str, Any] = {
     "clip": 1.0,
 }
 
-_UNITARY_WORDS = (
-    "Units from another program that names the paper's (corcra/uRNN); batch, optimizer, bound and "
-    "biases from the authors' program (amarshah/complex_RNN). Their first states are trained, ours "
-    "are 0; their LSTM's output gate sees all memory cells."
-)
+_UNITARY_WORDS = """Units from another program that names the paper's (corcra/uRNN); batch,
+    optimizer, bound and biases from the authors' program (amarshah/complex_RNN). Their first states
+    are trained, ours are 0; their LSTM's output gate sees all memory cells."""
 
 _URNN_ADDING = claim_of(
     "urnn_adding",
@@ -117,10 +103,8 @@ _URNN_ADDING = claim_of(
     {"irnn": {"cell": "irnn"}, "simple_rnn": {"cell": "simple_rnn"}},
     fail=("simple_rnn", "irnn"),
     minutes=7,
-    statement=(
-        "The RNN with tanh and IRNN were not able to beat the baseline for any number of time "
-        "steps."
-    ),
+    statement="""The RNN with tanh and IRNN were not able to beat the baseline for any number of
+        time steps.""",
     source="Arjovsky, Shah & Bengio 2016 (1511.06464), section 5.2 of the authors' last draft",
     differs=f"At T = 100, the least of theirs. {_UNITARY_WORDS}",
 )
@@ -134,10 +118,8 @@ _URNN_COPYING = claim_of(
     },
     fail=("lstm", "simple_rnn"),
     minutes=7,
-    statement=(
-        "aside from the simplest case, both the RNN with tanh and more surprisingly the LSTMs get "
-        "almost exactly the same cost as the memoryless strategy"
-    ),
+    statement="""aside from the simplest case, both the RNN with tanh and more surprisingly the
+        LSTMs get almost exactly the same cost as the memoryless strategy""",
     source="Arjovsky, Shah & Bengio 2016 (1511.06464), section 5.1 of the authors' last draft",
     differs=f"At T = 200, the second of theirs. {_UNITARY_WORDS}",
 )
@@ -160,10 +142,8 @@ _CHRONO = claim_of(
     minutes=52,
     statement="For all T's, chrono initialization significantly speeds up learning.",
     source="Tallec & Ollivier 2018 (1804.11188), section 3, of adding at T = 200 and 750",
-    differs=(
-        "At T = 200. The paper names neither the batch nor the number of updates: 32, as in a "
-        "reproduction (atremblay/chronoRNN), and 10,000."
-    ),
+    differs="""At T = 200. The paper names neither the batch nor the number of updates: 32, as in a
+        reproduction (atremblay/chronoRNN), and 10,000.""",
 )
 
 _JANET = claim_of(
@@ -182,22 +162,17 @@ _JANET = claim_of(
     learn=("janet",),
     sooner=(("janet", "lstm"),),
     minutes=52,
-    statement=(
-        "a forget-gate-only version of the LSTM with chrono-initialized biases, not only provides "
-        "computational savings but outperforms the standard LSTM on multiple benchmark datasets"
-    ),
-    source=(
-        "van der Westhuizen & Lasenby 2018 (1804.04849), abstract; all conditions from the "
-        "authors' program (JosvanderWesthuizen/janet), for adding at T = 200"
-    ),
-    differs=(
-        "The sentence is about images and heartbeats; adding is one of the program's tasks. We "
-        "train 10,500 updates, the first 5 of its 30 epochs, and on new sequences in each. Of two "
-        "trials the one that is solved first is sooner, so a trial that is not solved by then is "
-        "later. The program's dropout does nothing here: it drops the outputs of the time steps, "
-        "but for adding the last hidden state is read, which is not dropped. Its JANET has chrono "
-        "biases only with a flag; we give them, as the sentence has them."
-    ),
+    statement="""a forget-gate-only version of the LSTM with chrono-initialized biases, not only
+        provides computational savings but outperforms the standard LSTM on multiple benchmark
+        datasets""",
+    source="""van der Westhuizen & Lasenby 2018 (1804.04849), abstract; all conditions from the
+        authors' program (JosvanderWesthuizen/janet), for adding at T = 200""",
+    differs="""The sentence is about images and heartbeats; adding is one of the program's tasks. We
+        train 10,500 updates, the first 5 of its 30 epochs, and on new sequences in each. Of two
+        trials the one that is solved first is sooner, so a trial that is not solved by then is
+        later. The program's dropout does nothing here: it drops the outputs of the time steps, but
+        for adding the last hidden state is read, which is not dropped. Its JANET has chrono biases
+        only with a flag; we give them, as the sentence has them.""",
 )
 
 _CORNN = claim_of(
@@ -213,27 +188,21 @@ _CORNN = claim_of(
     {"co_rnn": {}},
     learn=("co_rnn",),
     statement="comparable in performance to the state of the art on a variety of benchmarks",
-    source=(
-        "Rusch & Mishra 2021 (2010.00951), abstract; all conditions from the authors' program "
-        "adding_task.py (tk-rusch/coRNN)"
-    ),
-    differs=(
-        "At T = 100, the program's own length. The sentence says no number: that it learns is the "
-        "least that it means. The trials were solved after 1,600 to 22,100 updates."
-    ),
+    source="""Rusch & Mishra 2021 (2010.00951), abstract; all conditions from the authors' program
+        adding_task.py (tk-rusch/coRNN)""",
+    differs="""At T = 100, the program's own length. The sentence says no number: that it learns is
+        the least that it means. The trials were solved after 1,600 to 22,100 updates.""",
     minutes=23,
 )
 
 # Linear recurrences: state tracking, selection and induction.
 
 _PARITY = words_of("parity", 40, batch_size=64, updates=10_000, every_step=True)
-_PARITY_WORDS = (
-    "One layer of 16 units, batches of 64 and 10,000 updates; theirs has two blocks of 128, "
-    "batches of 256 and more updates. Our nets are asked after each letter, theirs after the last. "
-    "We first asked after the last, too: then DeltaNet with negative eigenvalues learned it within "
-    "this budget, but neither S6 nor the LSTM did. Learning means the lengths of training, 3 to "
-    "40, alone."
-)
+_PARITY_WORDS = """One layer of 16 units, batches of 64 and 10,000 updates; theirs has two blocks of
+    128, batches of 256 and more updates. Our nets are asked after each letter, theirs after the
+    last. We first asked after the last, too: then DeltaNet with negative eigenvalues learned it
+    within this budget, but neither S6 nor the LSTM did. Learning means the lengths of training, 3
+    to 40, alone."""
 
 _NEGATIVE = claim_of(
     "negative_parity",
@@ -249,15 +218,11 @@ _NEGATIVE = claim_of(
     learn=("delta_net-negative", "s6-negative"),
     fail=("delta_net", "s6"),
     minutes=5,
-    statement=(
-        "expanding the range of eigenvalues from [0, 1] to [-1, 1] enables all examined models to "
-        "fully solve the parity task"
-    ),
+    statement="""expanding the range of eigenvalues from [0, 1] to [-1, 1] enables all examined
+        models to fully solve the parity task""",
     source="Grazzi et al. 2025 (2411.12537), section 5.1, table 3 and appendix E.1.1",
-    differs=(
-        "DeltaNet and S6, without the blocks around them; negative says that eigenvalues are from "
-        f"-1 to 1, not from 0 to 1. {_PARITY_WORDS}"
-    ),
+    differs=f"""DeltaNet and S6, without the blocks around them; negative says that eigenvalues are
+        from -1 to 1, not from 0 to 1. {_PARITY_WORDS}""",
 )
 
 _XLSTM = claim_of(
@@ -267,16 +232,12 @@ _XLSTM = claim_of(
     learn=("lstm", "slstm"),
     fail=("mlstm",),
     minutes=3,
-    statement=(
-        "Models such as Transformers or State Space Models without memory mixing (no state "
-        "tracking) cannot solve, e.g. regular grammars like the parity task."
-    ),
+    statement="""Models such as Transformers or State Space Models without memory mixing (no state
+        tracking) cannot solve, e.g. regular grammars like the parity task.""",
     source="Beck et al. 2024 (2405.04517), section 4.1, figure 4 and appendix B.1.1",
-    differs=(
-        "With memory mixing are LSTM and sLSTM, without is mLSTM alone. The sentence does not hold "
-        "of all models without it: S6 and DeltaNet with negative eigenvalues learn parity "
-        f"(negative_parity). {_PARITY_WORDS}"
-    ),
+    differs=f"""With memory mixing are LSTM and sLSTM, without is mLSTM alone. The sentence does not
+        hold of all models without it: S6 and DeltaNet with negative eigenvalues learn parity
+        (negative_parity). {_PARITY_WORDS}""",
 )
 
 _PRODUCT = claim_of(
@@ -294,19 +255,14 @@ _PRODUCT = claim_of(
     learn=("2-negative",),
     fail=("1-negative", "2", "1"),
     minutes=6,
-    statement=(
-        "For S_3, a single layer of DeltaProduct requires a minimum of two Householder reflections."
-    ),
-    source=(
-        "Siems et al. 2025 (2502.10297), the authors' README (automl/DeltaProduct), beside a "
-        "command for each of the four nets"
-    ),
-    differs=(
-        "A net's number is that of its reflections a step; negative says that its eigenvalues are "
-        "from -1 to 1, not from 0 to 1. Scaled: one head of 16 units, words of 3 to 20 letters, "
-        "batches of 64, 10,000 updates; theirs has eight heads of 32, words of 128, batches of "
-        "2,048, 4,900 updates, bfloat16."
-    ),
+    statement="""For S_3, a single layer of DeltaProduct requires a minimum of two Householder
+        reflections.""",
+    source="""Siems et al. 2025 (2502.10297), the authors' README (automl/DeltaProduct), beside a
+        command for each of the four nets""",
+    differs="""A net's number is that of its reflections a step; negative says that its eigenvalues
+        are from -1 to 1, not from 0 to 1. Scaled: one head of 16 units, words of 3 to 20 letters,
+        batches of 64, 10,000 updates; theirs has eight heads of 32, words of 128, batches of 2,048,
+        4,900 updates, bfloat16.""",
 )
 
 _MAMBA = Experiment(
@@ -337,13 +293,11 @@ _SELECTIVE = claim_of(
     minutes=16,
     statement="the selection mechanism (modifying S4 to S6) easily solves this task",
     source="Gu & Dao 2023 (2312.00752), section 4.1.1, table 1 and appendix E.1",
-    differs=(
-        "Scaled: 4 of 14 symbols among 64 steps, two layers of 32 units with a convolution over 4 "
-        "steps before each, Adam at 0.003, 10,000 updates; theirs has 16 among 4,096 steps, layers "
-        "of 64, a rate of 0.0001 and 400,000 updates. LRU stands for S4: both are linear and do "
-        "not depend on the input. Its layers pass on their outputs, those of S6 their units. "
-        "We first ran one layer without the convolution, at 0.001: of S6, too, 0 of 6 were solved."
-    ),
+    differs="""Scaled: 4 of 14 symbols among 64 steps, two layers of 32 units with a convolution
+        over 4 steps before each, Adam at 0.003, 10,000 updates; theirs has 16 among 4,096 steps,
+        layers of 64, a rate of 0.0001 and 400,000 updates. LRU stands for S4: both are linear and
+        do not depend on the input. Its layers pass on their outputs, those of S6 their units. We
+        first ran one layer without the convolution, at 0.001: of S6, too, 0 of 6 were solved.""",
 )
 
 _COPYING = claim_of(
@@ -352,17 +306,13 @@ _COPYING = claim_of(
     {"lru": {"cell": "lru", "stack_hidden": False}},
     learn=("lru",),
     minutes=2,
-    statement=(
-        "LTI SSMs (linear recurrences and global convolutions) can easily solve this task by only "
-        "keeping track of time instead of reasoning about the data"
-    ),
+    statement="""LTI SSMs (linear recurrences and global convolutions) can easily solve this task by
+        only keeping track of time instead of reasoning about the data""",
     source="Gu & Dao 2023 (2312.00752), section 4.1.1, of the ordinary copying task",
-    differs=(
-        "The paper does not train on ordinary copying. It is given here as mamba_selective is: 4 "
-        "of 14 symbols, asked for 64 steps after they were seen, with the same net and the same "
-        "training. LRU is linear and does not depend on the input. Only that it learns is asked "
-        "here, not why."
-    ),
+    differs="""The paper does not train on ordinary copying. It is given here as mamba_selective is:
+        4 of 14 symbols, asked for 64 steps after they were seen, with the same net and the same
+        training. LRU is linear and does not depend on the input. Only that it learns is asked here,
+        not why.""",
 )
 
 _INDUCTION = claim_of(
@@ -371,19 +321,15 @@ _INDUCTION = claim_of(
     {"s6": {"cell": "s6"}},
     learn=("s6",),
     minutes=16,
-    statement=(
-        "Mamba - or more precisely, its selective SSM layer - has the ability to solve the task "
-        "perfectly because of its ability to selectively remember the relevant token while "
-        "ignoring everything else in between."
-    ),
+    statement="""Mamba - or more precisely, its selective SSM layer - has the ability to solve the
+        task perfectly because of its ability to selectively remember the relevant token while
+        ignoring everything else in between.""",
     source="Gu & Dao 2023 (2312.00752), section 4.1.2, table 2 and appendix E.1",
-    differs=(
-        "Scaled: sequences of 64 steps, two layers of 32 units with a convolution over 4 steps "
-        "before each, batches of 64, Adam at 0.003, 10,000 updates, as in mamba_selective; theirs "
-        "has 256 steps, layers of 64, batches of 8, the better of the rates 0.001 and 0.0002 and "
-        "204,800 updates. Only that it learns is asked here: neither why, nor how far beyond the "
-        "length of training."
-    ),
+    differs="""Scaled: sequences of 64 steps, two layers of 32 units with a convolution over 4 steps
+        before each, batches of 64, Adam at 0.003, 10,000 updates, as in mamba_selective; theirs has
+        256 steps, layers of 64, batches of 8, the better of the rates 0.001 and 0.0002 and 204,800
+        updates. Only that it learns is asked here: neither why, nor how far beyond the length of
+        training.""",
 )
 
 _LONG_LAGS = (_INDRNN, _NNRNN, _URNN_ADDING, _URNN_COPYING, _CHRONO, _JANET, _CORNN)

@@ -1,25 +1,15 @@
-"""The first symbol decides the last: with a fixed, a random and a very long random middle."""
+"""The first elements decide the last target, whatever stands between: symbols, or noise."""
 
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrnn.errors import InputError
-from jaxrnn.experiment import Experiment
 from jaxrnn.options import Count, Whole, checked
-from jaxrnn.problems.paper_1997 import (
-    BASE,
-    BY_CROSS_ENTROPY,
-    as_written,
-    blocks,
-    departure,
-    standard_lstm,
-)
-from jaxrnn.problems.suite import Published, Suite
 from jaxrnn.problems.task import (
+    REAL_TARGETS,
     Length,
     Sequence,
     Shortest,
@@ -28,6 +18,7 @@ from jaxrnn.problems.task import (
     at_last_step,
     draw_integers,
     length_drawn,
+    longest,
 )
 
 
@@ -78,6 +69,13 @@ def noise_free(
     return Task(draw, size, size, length - 1, guessing=1 / 2)
 
 
+def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int:
+    """The size of the alphabet: the length, or what was asked for."""
+    if num_symbols is None and shortest is not None:
+        raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
+    return length if num_symbols is None else num_symbols
+
+
 def _ended(sequence: Sequence, length: Length) -> Sequence:
     """The sequence with its last symbol at this length; nothing behind it counts."""
     step = jnp.arange(len(sequence.inputs), dtype=jnp.int32)
@@ -88,13 +86,6 @@ def _ended(sequence: Sequence, length: Length) -> Sequence:
         mask=last if sequence.mask is not None else step <= length - 2,
         judged_mask=None if sequence.judged_mask is None else last,
     )
-
-
-def _alphabet(length: int, num_symbols: int | None, shortest: int | None) -> int:
-    """The size of the alphabet: the length, or what was asked for."""
-    if num_symbols is None and shortest is not None:
-        raise InputError(f"shortest {shortest} needs num_symbols, since the alphabet is the length")
-    return length if num_symbols is None else num_symbols
 
 
 @checked
@@ -196,131 +187,126 @@ def very_long_lag(
     return Task(draw, p + 4, 2, max_steps, solved=Solved(threshold=0.2), guessing=1 / 2)
 
 
-_BASE = replace(
-    BASE,
-    cell="one_cell",
-    hidden_size=1,
-    initial_scale=0.2,
-    learning_rate=1.0,
-    window=10_000,
-    trials=18,
-    final_test=0,
-)
-_RTRL = replace(_BASE, task="noise_free", cell="self_recurrent")
-_VERY_LONG = replace(
-    _BASE,
-    task="very_long_lag",
-    learning_rate=0.01,
-    threshold=0.2,
-    trials=20,
-    cell="memory_blocks",
-    **blocks(2, 1, hidden_bias="none", output_bias=False),
-)
+INPUT_VARIANCE = 0.2
+TARGET_VARIANCE = 0.1
 
 
-def _long_lag(name: str, base: Experiment, published: dict[int, Published]) -> Suite:
-    return as_written(name, base, published, counts_window=False)
+@checked
+def two_sequence(length: int, num_informative: Count = 3, *, shortest: Shortest = None) -> Task:
+    """Tell at the end of a noisy sequence whether its first elements were +1 or -1.
+
+    With N = ``num_informative``: class 1 and class 2 have probability 1/2 each; elements 1, ..., N
+    are +1 in class 1 and -1 in class 2, all others independent Gaussians of mean 0 and variance
+    0.2 (standard deviation 0.447). The number of elements is uniform on
+    ``length``, ..., floor(1.1 ``length``) = T. Inputs are [T, 1], 0 after the end; targets [T, 1]
+    hold 1 for class 1 and 0 for class 2 at the last element, the only step that counts.
+
+    >>> sequence = two_sequence(4).draw(jax.random.key(0))
+    >>> " ".join(f"{element:.2f}" for element in sequence.inputs[:, 0].tolist())
+    '-1.00 -1.00 -1.00 -0.16'
+    >>> sequence.targets[:, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0]
+
+    Raises InputError for less than one informative element, and for a length below N+1, where no
+    noise follows them.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3a.
+    """
+    solved = Solved(threshold=0.2, mean_error=0.01, test_size=256)
+    return _two_sequence("two_sequence", shortest, length, num_informative, solved)
 
 
-_2A = _long_lag("2a", replace(_BASE, task="noise_free", join_at=2000), {101: Published(5_040, 1.0)})
-_2B = _long_lag(
-    "2b", replace(_BASE, task="no_regularities", join_at=2000), {101: Published(5_680, 1.0)}
-)
-_2C = _long_lag(
-    "2c",
-    _VERY_LONG,
-    {
-        50: Published(30_000),
-        100: Published(31_000),
-        200: Published(33_000),
-        500: Published(38_000),
-        1000: Published(49_000),
-    },
-)
-_FEWER_DISTRACTORS = tuple(
-    _long_lag(
-        f"2c-p{p}",
-        replace(_VERY_LONG, task_options=(("num_distractors", p),)),
-        {1000: Published(mean)},
-    )
-    for p, mean in ((500, 49_000), (200, 75_000), (100, 135_000), (50, 203_000))
-)
-_BIPOLAR: dict[str, Any] = {
-    "objective": "cross_entropy",
-    "cell_options": {"bipolar": True},
-}
+@checked
+def two_sequence_noise(
+    length: int, num_informative: Count = 3, *, shortest: Shortest = None
+) -> Task:
+    """As two_sequence, with the noise on the informative elements, too.
 
-TASKS = (noise_free, no_regularities, very_long_lag)
+    Elements 1, ..., N are +1 or -1 plus a Gaussian of mean 0 and variance 0.2; everything else,
+    errors included, is as in :func:`two_sequence`, and a key gives the same class, length and
+    noise there.
 
-SUITES = (
-    _2A,
-    departure(
-        "2a-ce",
-        _2A,
-        "g in [-1, 1], softmax and cross-entropy, learning rate 0.1, the cell joins after 500",
-        learning_rate=0.1,
-        join_at=500,
-        **_BIPOLAR,
-    ),
-    standard_lstm(
-        "2a-best",
-        _2A,
-        ", jaxrnn's better one",
-        join_at=0,
-        **BY_CROSS_ENTROPY | {"hidden_size": 128, "learning_rate": 0.3},
-    ),
-    _long_lag(
-        "2a-rtrl",
-        _RTRL,
-        {
-            5: Published(1_043_000, 0.78),
-            11: Published(None, 0.0),
-            101: Published(None, 0.0),
-        },
-    ),
-    _long_lag("2a-rtrl-4", replace(_RTRL, learning_rate=4.0), {5: Published(892_000, 0.56)}),
-    _long_lag("2a-rtrl-10", replace(_RTRL, learning_rate=10.0), {5: Published(254_000, 0.22)}),
-    _long_lag("2a-bptt", _RTRL, {101: Published(None, 0.0)}),
-    _2B,
-    departure(
-        "2b-ce",
-        _2B,
-        "as 2a-ce, learning rate 0.3, trained on the last step only, the cell there from the start",
-        learning_rate=0.3,
-        join_at=0,
-        task_options={"only_last": True},
-        **_BIPOLAR,
-    ),
-    standard_lstm(
-        "2b-best",
-        _2B,
-        ", trained on the last step only",
-        join_at=0,
-        task_options={"only_last": True},
-        **BY_CROSS_ENTROPY,
-    ),
-    _2C,
-    *_FEWER_DISTRACTORS,
-    *(
-        departure(
-            suite.base.name.replace("2c", "2c-feedforward"),
-            suite,
-            "gates and cells see the inputs only",
-            **blocks(2, 1, hidden_bias="none", output_bias=False, recurrent=False),
-        )
-        for suite in (_2C, *_FEWER_DISTRACTORS)
-    ),
-    standard_lstm(
-        "2c-best",
-        _2C,
-        ", Adam",
-        hidden_size=2,
-        initial_scale=0.05,
-        objective="cross_entropy",
-        optimizer="clipped_adam",
-        learning_rate=0.0003,
-        clipping="norm",
-        clip=1.0,
-        seed=2,  # 1 was seen in the search
-    ),
+    >>> sequence = two_sequence_noise(4).draw(jax.random.key(0))
+    >>> " ".join(f"{element:.2f}" for element in sequence.inputs[:, 0].tolist())
+    '-2.09 -1.91 -0.91 -0.16'
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3b.
+    """
+    solved = Solved(threshold=0.2, max_failures=5, mean_error=0.04, test_size=256)
+    about = "two_sequence_noise", shortest, length, num_informative, solved
+    return _two_sequence(*about, noise_everywhere=True)
+
+
+@checked
+def two_sequence_target_noise(
+    length: int, num_informative: Count = 3, *, shortest: Shortest = None
+) -> Task:
+    """As two_sequence, with targets 0.2 and 0.8 that are themselves noisy.
+
+    The target is 0.2 for class 1 and 0.8 for class 2 plus, drawn for each sequence, a Gaussian of
+    mean 0 and variance 0.1 (standard deviation 0.316), so it may lie outside of [0, 1]; everything
+    else, errors included, is as in :func:`two_sequence`, and a key gives the same inputs there.
+    The net has to learn the conditional mean, and is judged by it, :func:`target_without_noise`.
+
+    >>> sequence = two_sequence_target_noise(4).draw(jax.random.key(0))
+    >>> noisy, clean = sequence.targets[-1, 0], target_without_noise(sequence.inputs)[0]
+    >>> f"{float(noisy):.2f}", f"{float(clean):.2f}"
+    ('0.56', '0.80')
+
+    Which class has which target makes no difference, since the inputs are symmetric about 0.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 3c.
+    """
+    solved = Solved(threshold=0.1, mean_error=0.015, test_size=256)
+    about = "two_sequence_target_noise", shortest, length, num_informative, solved
+    return _two_sequence(*about, target_noise=True)
+
+
+def target_without_noise(inputs: jax.Array) -> jax.Array:
+    """The target [1] of two_sequence_target_noise for inputs [T, 1], before its noise."""
+    return jnp.where(inputs[0] > 0, jnp.full_like(inputs[0], 0.2), jnp.full_like(inputs[0], 0.8))
+
+
+def _two_sequence(
+    name: str,
+    shortest: int | None,
+    length: int,
+    num_informative: int,
+    solved: Solved,
+    *,
+    noise_everywhere: bool = False,
+    target_noise: bool = False,
+) -> Task:
+    draw_length = length_drawn(name, shortest, length, num_informative + 1)
+    max_steps = longest(length)
+
+    def draw(key: jax.Array) -> Sequence:
+        length = draw_length(key)
+        integer_key, noise_key = jax.random.split(key)
+        class_, num_steps = draw_integers(integer_key, [(1, 2), (length, longest(length))])
+        is_class_1 = class_ == 1
+        # The last is the target's.
+        normal = jax.random.normal(noise_key, (max_steps + 1,))
+        step = jnp.arange(max_steps, dtype=jnp.int32)
+        noise = INPUT_VARIANCE**0.5 * normal[:-1]
+        informative = step < num_informative
+        signal = jnp.where(informative, jnp.where(is_class_1, 1.0, -1.0), 0.0)
+        if not noise_everywhere:
+            noise = jnp.where(informative, 0.0, noise)
+        inputs = jnp.where(step < num_steps, signal.astype(noise.dtype) + noise, 0.0)
+        target = is_class_1.astype(inputs.dtype)[None]
+        judged = None
+        if target_noise:
+            clean = target_without_noise(inputs[:, None])
+            judged, _ = at_last_step(clean, num_steps, max_steps)
+            target = clean + TARGET_VARIANCE**0.5 * normal[-1:]
+        targets, mask = at_last_step(target, num_steps, max_steps)
+        return Sequence(inputs[:, None], targets, mask, judged_targets=judged)
+
+    return Task(draw, 1, 1, max_steps, objective=REAL_TARGETS, solved=solved, guessing=1 / 2)
+
+
+TASKS = (
+    *(noise_free, no_regularities, very_long_lag),
+    *(two_sequence, two_sequence_noise, two_sequence_target_noise),
 )

@@ -1,8 +1,7 @@
 """Strings of the embedded Reber grammar, whose next symbols are to be predicted."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +9,6 @@ import numpy as np
 
 from jaxrnn.errors import InputError, whole_number
 from jaxrnn.options import Whole, checked
-from jaxrnn.problems.paper_1997 import BASE, as_written, blocks, departure, standard_lstm
-from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import Sequence, Solved, Task, require_length
 
 SYMBOLS = "BTPSXVE"
@@ -23,19 +20,25 @@ LEAST_LENGTH = 17
 
 B, T, P, S, X, V, E = range(len(SYMBOLS))
 
-WALK: tuple[dict[int, int], ...] = (
-    {T: 1, P: 2},
-    {S: 1, X: 3},
-    {T: 2, V: 4},
-    {X: 2, S: 5},
-    {P: 3, V: 5},
-    {E: 6},
+GRAMMAR: tuple[dict[int, int], ...] = (
+    {B: 1},
+    {T: 2, P: 2},
+    {B: 3},
+    {T: 4, P: 5},
+    {S: 4, X: 6},
+    {T: 5, V: 7},
+    {X: 5, S: 8},
+    {P: 6, V: 8},
+    {E: 9},
+    {T: 10, P: 10},
+    {E: 11},
+    {},
 )
-"""For each state of the inner grammar after its B: the symbols that may follow, and the state that
-each leads to.
+"""For each state: the symbols that may follow, and the state that each leads to. The inner string
+goes from state 2 to state 9."""
 
-State 6 is the end.
-"""
+SECOND_AGAIN = 9
+"""In this state only the string's own second symbol may follow."""
 
 
 class ReberStrings(NamedTuple):
@@ -105,7 +108,7 @@ def reber_sets(length: int, seed: int = 0) -> tuple[ReberStrings, ReberStrings]:
     """The training set and the test set that belong to a seed, 256 strings each.
 
     A string is B, c, an inner string, c, E, with c = T or P, and an inner string is B and the
-    symbols of a walk through ``WALK`` to its end, each branch taken with probability 1/2. The
+    symbols of a walk through ``GRAMMAR`` to its E, each branch taken with probability 1/2. The
     shortest strings have 9 symbols, the mean is 12.0. A string of more than ``length`` symbols is
     drawn anew: one in 14 at 17, one in 790 at 30, one in 18,000 at 40, one in 400,000 at 50. A
     string of the test set that is also in the training set is drawn anew, too. Otherwise strings
@@ -149,37 +152,31 @@ def legal_successors(string: list[int] | np.ndarray) -> np.ndarray:
 
     Raises InputError for a symbol that may not stand where it stands.
     """
-    # The whole grammar: WALK, whose states are counted from 3 on here, with what is around it.
-    second = int(string[1]) if len(string) > 1 else T
-    walk = ({symbol: 3 + state for symbol, state in branches.items()} for branches in WALK)
-    graph: tuple[dict[int, int], ...] = (
-        {B: 1},
-        {T: 2, P: 2},
-        {B: 3},
-        *walk,
-        {second: 10},
-        {E: 11},
-        {},
-    )
     legal = np.zeros((len(string), len(SYMBOLS)), bool)
     state = 0
     for step, symbol in enumerate(string):
-        if int(symbol) not in graph[state]:
-            raise InputError(f"symbol {step + 1} of {_spelled(string)} is against the grammar")
-        state = graph[state][int(symbol)]
-        legal[step, list(graph[state])] = True
+        following = _following(state, string)
+        if int(symbol) not in following:
+            spelled = "".join(SYMBOLS[s] if 0 <= s < len(SYMBOLS) else "?" for s in string)
+            raise InputError(f"symbol {step + 1} of {spelled} is against the grammar")
+        state = following[int(symbol)]
+        legal[step, list(_following(state, string))] = True
     return legal[:-1]
 
 
+def _following(state: int, string: list[int] | np.ndarray) -> dict[int, int]:
+    """The symbols that may follow in a string, and the state that each leads to."""
+    return {int(string[1]): SECOND_AGAIN + 1} if state == SECOND_AGAIN else GRAMMAR[state]
+
+
 def _draw_string(coin: Callable[[], int]) -> list[int]:
-    second = (T, P)[coin()]
-    string = [B, second, B]
+    string: list[int] = []
     state = 0
-    while state < len(WALK):
-        branches = list(WALK[state].items())
-        symbol, state = branches[coin()] if len(branches) > 1 else branches[0]
+    while following := _following(state, string):
+        symbol = list(following)[coin() if len(following) > 1 else 0]
         string.append(symbol)
-    return [*string, second, E]
+        state = following[symbol]
+    return string
 
 
 def _arrays(strings: list[list[int]], length: int) -> ReberStrings:
@@ -191,74 +188,4 @@ def _arrays(strings: list[list[int]], length: int) -> ReberStrings:
     return ReberStrings(symbols, np.array([len(string) for string in strings], np.int32), legal)
 
 
-def _spelled(string: list[int] | np.ndarray) -> str:
-    return "".join(SYMBOLS[s] if 0 <= s < len(SYMBOLS) else "?" for s in string)
-
-
-# A threshold of 1/2 of the ranking error, which the task is judged by.
-_BASE = replace(
-    BASE,
-    task="embedded_reber",
-    initial_scale=0.2,
-    threshold=0.5,
-    test_size=512,
-    final_test=0,
-    trials=30,
-)
-
-
-def _net(number: int, size: int, **options: Any) -> dict[str, Any]:
-    """The net of experiment 1, its output gates' biases -1, -2, ..., one a block."""
-    biases = tuple(-float(block) for block in range(1, number + 1))
-    return blocks(
-        number, size, hidden_bias="gates", output_bias=False, output_biases=biases, **options
-    )
-
-
-_WRITTEN = as_written(
-    "1", replace(_BASE, learning_rate=0.5, **_net(3, 2)), {40: Published(8_440, 1.0)}
-)
-_CROSS_ENTROPY: dict[str, Any] = {"objective": "cross_entropy", "learning_rate": 0.1}
-
 TASKS = (embedded_reber,)
-
-SUITES = (
-    _WRITTEN,
-    departure(
-        "1-ce",
-        _WRITTEN,
-        "softmax and cross-entropy, full gradient, learning rate 0.1",
-        **_CROSS_ENTROPY,
-        **_net(3, 2, truncated=False),
-    ),
-    departure(
-        "1-ce-4x2",
-        _WRITTEN,
-        "as 1-ce, with 4 blocks of 2",
-        **_CROSS_ENTROPY,
-        **_net(4, 2, truncated=False),
-    ),
-    standard_lstm(
-        "1-best",
-        _WRITTEN,
-        "",
-        initializer="orthogonal",
-        objective="cross_entropy",
-        learning_rate=0.3,
-        clipping="norm",
-        clip=1.0,
-    ),
-    *(
-        as_written(
-            f"1-{number}x{size}-{rate}",
-            replace(_BASE, learning_rate=rate, **_net(number, size)),
-            {40: row},
-        )
-        for number, size, rate, row in (
-            (3, 2, 0.2, Published(14_060, 0.97)),
-            (3, 2, 0.1, Published(21_730, 1.0)),
-            (4, 1, 0.5, Published(9_500, 0.97)),
-            (4, 1, 0.1, Published(39_740, 1.0)),
-        )
-    ),
-)

@@ -2,7 +2,7 @@
 
 import statistics
 from functools import lru_cache
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 from typing import Annotated
 
 import jax
@@ -119,7 +119,12 @@ def group_words(
     if generators and not group.startswith("S"):
         raise InputError(f"generators needs the group S3 or S5, not {group}")
     table = multiplication_table(group)
-    letters = _generators(group) if generators else np.arange(len(table), dtype=np.int32)
+    letters = np.arange(len(table), dtype=np.int32)
+    if generators:
+        others = range(2, GROUPS[group][0])
+        transposition, cycle = (1, 0, *others), (1, *others, 0)
+        numbers = [_elements(group).index((s, 0)) for s in (transposition, cycle)]
+        letters = np.array(numbers, np.int32)
 
     def advance(state: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
         state = jnp.asarray(table)[state, g]
@@ -142,31 +147,24 @@ def group_words(
     )
 
 
-def _elements(group: str) -> list[tuple[int, ...]]:
-    """The permutations of a group in lexicographic order, without its cyclic factor."""
-    size, only_even, _ = GROUPS[group]
+def _elements(group: str) -> list[tuple[tuple[int, ...], int]]:
+    """The elements of a group in the order of their numbers: a permutation, and a number that is
+    added."""
+    size, only_even, order = GROUPS[group]
     every = permutations(range(size))
-    return [s for s in every if not (only_even and sum(a > b for a, b in combinations(s, 2)) % 2)]
+    some = (s for s in every if not (only_even and sum(a > b for a, b in combinations(s, 2)) % 2))
+    return list(product(some, range(order)))
 
 
 @lru_cache
 def multiplication_table(group: str) -> np.ndarray:
     """The numbers of the products s g of a group's elements, int32 [|G|, |G|]."""
     elements, order = _elements(group), GROUPS[group][2]
-    number = {s: k for k, s in enumerate(elements)}
-    products = np.array([[number[tuple(s[i] for i in g)] for g in elements] for s in elements])
-    shifts = np.arange(order)
-    sums = (shifts[:, None] + shifts) % order
-    table = order * np.kron(products, np.ones_like(sums)) + np.tile(sums, products.shape)
-    return table.astype(np.int32)
-
-
-def _generators(group: str) -> np.ndarray:
-    """The numbers of (1 2) and (1 2 ... n)."""
-    elements = _elements(group)
-    first, second, *others = elements[0]
-    pair = (second, first, *others), (second, *others, first)
-    return np.array([elements.index(s) for s in pair], np.int32)
+    number = {element: k for k, element in enumerate(elements)}
+    products = [
+        [number[tuple(s[i] for i in g), (y + z) % order] for g, z in elements] for s, y in elements
+    ]
+    return np.array(products, np.int32)
 
 
 def _likeliest(after: np.ndarray, num_steps: int) -> list[float]:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,7 +24,7 @@ from jaxrnn.report.drawing import (
 from jaxrnn.report.horizon import horizon
 from jaxrnn.report.render import all_shortened
 from jaxrnn.store.rows import Row
-from jaxrnn.yardstick.conditions import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
+from jaxrnn.yardstick import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
 from jaxrnn.yardstick.results import Card, Remembered, best_guess, bounds, counts
 
 
@@ -36,9 +37,6 @@ def _title(card: Card, rows: Sequence[Row]) -> str:
         f"{cells} cell{'s' * (cells > 1)} on {tasks} task{'s' * (tasks > 1)}, at most "
         f"{' or '.join(f'{cap:,}' for cap in caps)} training sequences, {each} an update"
     )
-
-
-HATCHED: dict[str, Any] = {"fill": False, "ec": (1, 1, 1, 0.5), "lw": 0, "hatch": "//"}
 
 
 def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
@@ -58,8 +56,8 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
     axes, image = table_of_colors(figure, (labels, tasks), values, norm, words)
     for (y, x), (guess, _) in words.items():
         if guess.startswith("≥") and values[y, x] < LAGS[-1]:
-            corner = x - 0.5, y - 0.5
-            axes.add_patch(Rectangle(corner, 1, 1, **HATCHED))
+            hatched: dict[str, Any] = {"fill": False, "ec": (1, 1, 1, 0.5), "lw": 0, "hatch": "//"}
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **hatched))
     for line in _family_ends(cells, CELL_FAMILIES):
         axes.axhline(line, color="black", lw=1.2)
     names = {
@@ -87,7 +85,6 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
 
 
 PANELS_ACROSS = 3
-WORDS: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": GREY}
 MARKERS = "osD^vP"
 DASHES = ("-", "--", ":", "-.")
 
@@ -134,16 +131,16 @@ def shares_picture(card: Card, rows: Sequence[Row]) -> Figure:
             axes.plot(at, shares, ms=3.5, lw=1, **_look(card, cell))
         axes.axhline(0.5, color=GREY, lw=0.8, ls="--")
     panels[0, 0].set(xscale="log", xlim=(LAGS[0] / 1.3, LAGS[-1] * 1.3), ylim=(-0.06, 1.06))
-    _lag_ticks(panels[0, 0].xaxis)
+    _ticks(panels[0, 0].xaxis, LogLocator(base=2, numticks=12))
     panels[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     label_outer_panels(panels, len(card.tasks), "lag (time steps)", "solved")
     return figure
 
 
-def _lag_ticks(axis: object) -> None:
-    axis.set_major_locator(LogLocator(base=2, numticks=12))  # type: ignore[attr-defined]
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))  # type: ignore[attr-defined]
-    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
+def _ticks(axis: Axis, locator: LogLocator) -> None:
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 POINTS = 16  # of a curve
@@ -188,12 +185,11 @@ def growth_picture(card: Card, rows: Sequence[Row]) -> Figure:
                 at[is_beyond], horizons[is_beyond], ms=2.5, **look | {"ls": "", "mfc": "white"}
             )
         if not nets:
-            axes.text(0.5, 0.5, "none learns the\nshortest lag", transform=axes.transAxes, **WORDS)
+            words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": GREY}
+            axes.text(0.5, 0.5, "none learns the\nshortest lag", transform=axes.transAxes, **words)
     panels[0, 0].set(xscale="log", yscale="log", ylim=(LAGS[0] / 1.3, LAGS[-1] * 1.3))
     panels[0, 0].set_xlim(cap / 55, cap * 1.1)
-    _lag_ticks(panels[0, 0].yaxis)
-    panels[0, 0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panels[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    panels[0, 0].xaxis.set_minor_formatter(NullFormatter())
+    _ticks(panels[0, 0].yaxis, LogLocator(base=2, numticks=12))
+    _ticks(panels[0, 0].xaxis, LogLocator(subs=(1, 2, 5)))
     label_outer_panels(panels, len(card.tasks), "training sequences", "horizon (time steps)")
     return figure

@@ -3,7 +3,7 @@
 import json
 import lzma
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from importlib.resources import files
@@ -17,7 +17,7 @@ from jaxrnn.names import is_own
 from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, lines_of, read_trials
-from jaxrnn.yardstick.conditions import PREFIX
+from jaxrnn.yardstick import PREFIX
 from jaxrnn.yardstick.search import HorizonProtocol
 from jaxrnn.yardstick.sizes import COST
 
@@ -102,15 +102,28 @@ def lay_beside(rows: Sequence[Row], directory: Path) -> None:
 def differences(one: Path, other: Path) -> tuple[list[str], list[str]]:
     """How the rows of two directories were made differently, in words: by protocol, and by version
     of jax or kind of processor."""
-    protocol, machine = (
-        [
-            f"{flag_name(name)} {_value(made[name])}, not {_value(others[name])}"
-            for name in made
-            if made[name] != others[name]
-        ]
-        for made, others in zip(_made_with(one), _made_with(other), strict=True)
-    )
+
+    def made_with(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        config = read_config(directory)
+        assert config is not None  # it has rows
+        every = [config, *config.get("resumed", [])]
+        jax = [made["versions"]["jax"] for made in every]
+        processors = [processor_of(made["device"]) for made in every]
+        of_machine = {"jax": [*dict.fromkeys(jax)], "processor": [*dict.fromkeys(processors)]}
+        return _read_protocol(directory), of_machine
+
+    protocol, machine = map(_unlike, made_with(one), made_with(other))
     return protocol, machine
+
+
+def _unlike(held: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    """The values that are held and the others, in words, where they differ. A protocol without lags
+    of its own has none."""
+    return [
+        f"{flag_name(name)} {spelled(value) or 'none'}, not {spelled(others[name]) or 'none'}"
+        for name, value in held.items()
+        if value != others[name]
+    ]
 
 
 def in_json(protocol: HorizonProtocol) -> dict[str, Any]:
@@ -124,13 +137,10 @@ def check_protocol(protocol: HorizonProtocol, directory: Path) -> None:
         if (directory / ROWS).exists():
             raise InputError(f"{directory} holds rows of no protocol: use another --out")
         return
-    held, asked = _read_protocol(directory), in_json(protocol)
-    for name, value in asked.items():
-        if held[name] != value:
-            raise InputError(
-                f"{directory} was begun with {flag_name(name)} {_value(held[name])}, not "
-                f"{_value(value)}: use another --out or the same protocol"
-            )
+    if unlike := _unlike(_read_protocol(directory), in_json(protocol)):
+        raise InputError(
+            f"{directory} was begun with {unlike[0]}: use another --out or the same protocol"
+        )
 
 
 @contextmanager
@@ -150,10 +160,6 @@ def begun(directory: Path, protocol: HorizonProtocol) -> Iterator[None]:
         raise
 
 
-def _value(value: Any) -> str:
-    return spelled(value) or "none"  # of lags of its own
-
-
 def _read_protocol(directory: Path) -> dict[str, Any]:
     path, names = directory / PROTOCOL, {field.name for field in fields(HorizonProtocol)}
     try:
@@ -163,15 +169,3 @@ def _read_protocol(directory: Path) -> dict[str, Any]:
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol
-
-
-def _made_with(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The protocol of a directory's rows; their versions of jax and kinds of processor."""
-    config = read_config(directory)
-    assert config is not None  # it has rows
-    all_made = [config, *config.get("resumed", [])]
-    kinds = [processor_of(one["device"]) for one in all_made]
-    return _read_protocol(directory), {
-        "jax": list(dict.fromkeys(one["versions"]["jax"] for one in all_made)),
-        "processor": list(dict.fromkeys(kinds)),
-    }

@@ -13,16 +13,7 @@ import numpy as np
 from jaxrnn.report.horizon import DRAWS, ERROR, Horizon, horizon
 from jaxrnn.report.summary import Rows
 from jaxrnn.store.rows import Row
-from jaxrnn.yardstick.conditions import (
-    CELLS,
-    CHOSEN,
-    DEFAULT,
-    FINALIST,
-    PREFIX,
-    SEARCH,
-    TASKS,
-    has_role,
-)
+from jaxrnn.yardstick import CELLS, CHOSEN, DEFAULT, FINALIST, PREFIX, SEARCH, TASKS
 from jaxrnn.yardstick.search import PLAY_OFF
 
 ByLag = dict[int, Rows]
@@ -62,8 +53,9 @@ class Remembered:
         the next lag.
         """
         low, high = self.alone[:2]
-        lag, interval = self.at_pilot, self.if_chosen_again
-        if lag is None or interval is None:
+        # The longest lag that the pilot solved, at which the other finalist is tried, too.
+        lag = next(iter(self.by_role.get(FINALIST, {})), None)
+        if lag is None or (interval := self.if_chosen_again(lag)) is None:
             return self.alone
         at = sorted(self.chosen)
         if low is not None and low >= lag and interval[0] < 0.5:
@@ -72,15 +64,9 @@ class Remembered:
             high = min((one for one in at if one > lag), default=None)
         return self.alone._replace(low=low, high=high)
 
-    @cached_property
-    def at_pilot(self) -> int | None:
-        """The longest lag that the pilot solved, at which the other finalists are tried, too."""
-        return next(iter(self.by_role.get(FINALIST, {})), None)
-
-    @cached_property
-    def if_chosen_again(self) -> tuple[float, float] | None:
-        """:func:`share_if_chosen_again` of the finalists, None if they are not known."""
-        if (lag := self.at_pilot) is None or lag not in self.chosen:
+    def if_chosen_again(self, lag: int) -> tuple[float, float] | None:
+        """:func:`share_if_chosen_again` of the finalists at a lag, None if they are not known."""
+        if lag not in self.chosen:
             return None
         fresh: dict[int, Rows] = {}
         for row in (*self.chosen[lag], *self.by_role[FINALIST][lag]):
@@ -94,10 +80,8 @@ class Remembered:
         )
         longest = max(of_play_off, default=max(search, default=0))
         for rung in sorted((lag for lag in search if lag <= longest), reverse=True):
-            sought = {setting: Rows() for setting in fresh}
-            for row in search[rung]:
-                if _setting(row) in sought:
-                    sought[_setting(row)].append(row)
+            rows = search[rung]
+            sought = {one: Rows(row for row in rows if _setting(row) == one) for one in fresh}
             if all(sought.values()) and any(rows.solved for rows in sought.values()):
                 return share_if_chosen_again(list(sought.values()), list(fresh.values()))
         return None
@@ -183,8 +167,3 @@ def card_of(rows: Iterable[Row]) -> Card:
     for names, order in ((tasks, list(TASKS)), (cells, CELLS)):
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
     return Card(nets, tasks, cells)
-
-
-def chosen_rows(rows: Iterable[Row]) -> list[Row]:
-    """Those of fresh trials of the chosen settings."""
-    return [row for row in rows if has_role(row.experiment, CHOSEN)]

@@ -1,8 +1,7 @@
 """How far back every cell remembers, on every task: searched, then reported."""
 
 import warnings
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +22,7 @@ from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch, roughly
 from jaxrnn.training.parts import cell_of, drawn_biases
 from jaxrnn.training.runner import seconds_a_time_step
-from jaxrnn.yardstick.conditions import (
-    LAGS,
-    PREFIX,
-    SMALL_CELLS,
-    SMALL_TASKS,
-    TASKS,
-    has_role,
-)
+from jaxrnn.yardstick import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, TASKS, has_role
 from jaxrnn.yardstick.reference import begun
 from jaxrnn.yardstick.search import (
     OTHER_TRIALS,
@@ -43,7 +35,7 @@ from jaxrnn.yardstick.search import (
     search,
     settings,
 )
-from jaxrnn.yardstick.sizes import distinct, note_untuned, sizes
+from jaxrnn.yardstick.sizes import note_untuned, sizes
 
 
 class Net(NamedTuple):
@@ -86,25 +78,28 @@ def suite_of(task: str) -> Suite:
 
 
 def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) -> list[Net]:
-    """Every cell on every task, task by task, at the protocol's lags.
+    """Every cell on every task, task by task, at the protocol's lags, or at the task's own up to
+    the longest.
 
     Raises InputError for a task without such a lag.
     """
-    suites = [_at_lags(protocol, task) for task in distinct(tasks)]
-    named = distinct(cells)
-    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in named]
-
-
-def _at_lags(protocol: HorizonProtocol, task: str) -> Suite:
-    """The suite of a task at the protocol's lags, or at its own up to the longest."""
-    suite = suite_of(task)
-    lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
-    if not lags:
-        raise InputError(
-            f"longest-lag {protocol.longest_lag} must be at least {suite.lengths[0]}, the shortest "
-            f"lag of {task}"
-        )
-    return replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags)
+    tasks, cells = (
+        list(dict.fromkeys([names] if isinstance(names, str) else names))
+        for names in (tasks, cells)
+    )
+    if not tasks or not cells:
+        raise InputError("name at least one cell and one task")
+    suites = []
+    for task in tasks:
+        suite = suite_of(task)
+        lags = protocol.lags or tuple(lag for lag in suite.lengths if lag <= protocol.longest_lag)
+        if not lags:
+            raise InputError(
+                f"longest-lag {protocol.longest_lag} must be at least {suite.lengths[0]}, the "
+                f"shortest lag of {task}"
+            )
+        suites.append(replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags))
+    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in cells]
 
 
 def run_horizon(
@@ -163,13 +158,8 @@ def trained_horizon(
             with begun(out, protocol):
                 if progress:
                     watch.progress.words = "timing a net of each cell" * (dask is None)
-                    left = {
-                        one.base: _left(one, protocol)
-                        for one in every
-                        if not is_done(one, protocol, run)
-                    }
-                    how = "besides compiling, if they learn as the kept nets do on average"
-                    show_plan(left, how, lanes, timed=dask is None)
+                    left = [one for one in every if not is_done(one, protocol, run)]
+                    show_plan(left, protocol, lanes, timed=dask is None)
                     watch.progress.words = ""
                 run.search(_trials_of(one, protocol) for one in every)
             watching.close()
@@ -177,41 +167,6 @@ def trained_horizon(
 
 
 PLAN_HEADINGS = ("net", "units", "weights", "state", "trials", "time")
-
-
-class Left(NamedTuple):
-    """What is still to be trained of a net."""
-
-    trials: int
-    time_steps: float  # of all of them
-    like: Experiment  # what is timed for it
-
-
-def show_plan(
-    left: Mapping[Experiment, Left], how: str, lanes: int | None, timed: bool = True
-) -> None:
-    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long
-    that takes, ``how`` the steps are counted. For this a net of each cell is timed for a few
-    seconds."""
-    if not left:
-        return
-    rows, whole = [], 0.0
-    for cell in dict.fromkeys(one.cell for one in left):
-        of_cell = {base: one for base, one in left.items() if base.cell == cell}
-        trials = sum(one.trials for one in of_cell.values())
-        shown = {"net": cell} | sizes(of_cell, own_names(of_cell)) | {"trials": f"{trials:,}"}
-        if timed:
-            first, *_ = of_cell.values()
-            steps = sum(one.time_steps for one in of_cell.values())
-            seconds = seconds_a_time_step(first.like, lanes=lanes) * steps
-            shown["time"], whole = roughly(seconds), whole + seconds
-        rows.append(TableRow(shown, None))
-    words = "State: the numbers that a net carries from one time step to the next."
-    if timed:
-        words += f" Time: about {roughly(whole)} in all {how}, by a short timing on this machine."
-    console.print(terminal_table(rows, PLAN_HEADINGS[: len(PLAN_HEADINGS) - (not timed)]))
-    console.print(Text(words, style="dim"))
-
 
 TRIALS, LAGS_TRAINED = 125, 700
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
@@ -222,12 +177,38 @@ GROWTH = 0.7
 """The time steps of these trials up to a lag are about this power of the lag."""
 
 
-def _left(net: Net, protocol: HorizonProtocol) -> Left:
-    share = (net.lags[-1] / LAGS[-1]) ** GROWTH
-    steps = share * LAGS_TRAINED * net.lags[0] * protocol.max_steps
-    # Most of the time steps are at about this lag. Those of short sequences take longer.
-    like = replace(net.base, length=net.lags[-2:][0], trials=2 * OTHER_TRIALS)
-    return Left(TRIALS, steps, like)
+def show_plan(
+    left: Sequence[Net], protocol: HorizonProtocol, lanes: int | None, timed: bool
+) -> None:
+    """Show on the terminal what will be trained of each cell and, if ``timed``, about how long that
+    takes. For this a net of each cell is timed for a few seconds."""
+    if not left:
+        return
+    rows, whole = [], 0.0
+    for cell in dict.fromkeys(one.base.cell for one in left):
+        of_cell = [one for one in left if one.base.cell == cell]
+        bases = [one.base for one in of_cell]
+        shown = {"net": cell} | sizes(bases, own_names(bases))
+        shown["trials"] = f"{TRIALS * len(of_cell):,}"
+        if timed:
+            # Most of the time steps are at about this lag. Those of short sequences take longer.
+            at = of_cell[0].lags[-2:][0]
+            like = replace(bases[0], length=at, trials=2 * OTHER_TRIALS)
+            lags_trained = sum(
+                LAGS_TRAINED * (one.lags[-1] / LAGS[-1]) ** GROWTH * one.lags[0] for one in of_cell
+            )
+            steps = lags_trained * protocol.max_steps
+            seconds = seconds_a_time_step(like, lanes=lanes) * steps
+            shown["time"], whole = roughly(seconds), whole + seconds
+        rows.append(TableRow(shown, None))
+    words = "State: the numbers that a net carries from one time step to the next."
+    if timed:
+        words += (
+            f" Time: about {roughly(whole)} in all besides compiling, if they learn as the kept "
+            "nets do on average, by a short timing on this machine."
+        )
+    console.print(terminal_table(rows, PLAN_HEADINGS[: len(PLAN_HEADINGS) - (not timed)]))
+    console.print(Text(words, style="dim"))
 
 
 def _trials_of(net: Net, protocol: HorizonProtocol) -> Asking[Found]:
@@ -274,21 +255,19 @@ def ends_of_range(rows: Iterable[Row], names: Collection[str] = ()) -> list[Tabl
     """How often a chosen setting lies at an end of what was searched, from the fresh trials. Users'
     own code is imported only if it is among the ``names``."""
     chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
-    counts = {name: Counter[str]() for name in ("rate", "memory", "clip")}
+    shares: dict[str, list[float]] = {"rate": [], "memory": [], "clip": []}
     for one in chosen.values():
         if not (number := one.note["setting"]):
             continue  # the declared default
         setting = settings()[number - 1]
-        for name, count in counts.items():
-            if name == "memory" and not (
-                are_named(one, names) and drawn_biases(one.cell, cell_of(one))
-            ):
-                continue
-            share = getattr(setting, name)
-            ends = int(share <= END), int(share >= 1 - END)
-            count.update(dict(zip(ENDS_HEADINGS[1:], (1, *ends), strict=True)))
-    return [
-        TableRow({"setting": name} | {one: str(count[one]) for one in ENDS_HEADINGS[1:]}, None)
-        for name, count in counts.items()
-        if count
-    ]
+        shares["rate"].append(setting.rate)
+        shares["clip"].append(setting.clip)
+        if are_named(one, names) and drawn_biases(one.cell, cell_of(one)):
+            shares["memory"].append(setting.memory)
+    lines = []
+    for name, some in shares.items():
+        at_ends = sum(one <= END for one in some), sum(one >= 1 - END for one in some)
+        values = (name, *map(str, (len(some), *at_ends)))
+        if some:
+            lines.append(TableRow(dict(zip(ENDS_HEADINGS, values, strict=True)), None))
+    return lines

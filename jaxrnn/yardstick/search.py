@@ -1,22 +1,15 @@
 """The search for a cell's settings on a task: successive halving over lags, and a pilot.
 
-Early losses mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets
-the whole budget, and what grows from one rung to the next is the lag. 27 settings and the declared
-default get one trial at the shortest lag. As long as fewer than six are solved, 27 more get one, up
-to 108 in all: where few settings learn a task, the best of 27 would be luck. Those that are solved
-get one trial at 4 times that lag; of those that are solved again, the best six get two at 16 times;
-and of those with a solved trial the best two get three at 64 times, as far as the task has such
-lags. The default goes on beside them as long as it is solved. Only success takes a setting further:
-what is fast at a short lag is often too fast for a long one. All cells get the same settings.
-
-One or two trials say little, so there is a play-off. At the longest lag that any setting has
-solved, up to six that have solved it get more trials, until each has four. The best setting is the
-one that has solved most of them.
+``docs/howto/horizon.md`` has the protocol as a table. All cells get the same settings. Early losses
+mislead, since they stay on a plateau until a net suddenly succeeds. So each trial gets the whole
+budget, and the lag is what grows from one rung to the next. Only success takes a setting further:
+what is fast at a short lag is often too fast for a long one. Where few settings learn a task, the
+best of 27 would be luck, so the first rung goes on with the next 27. One or two trials say little,
+so there is a play-off at the longest lag that any setting has solved.
 
 The rungs are the pilot, too, which says at which lags fresh trials are reported. From the longest
-lag at which at least half of the best setting's trials were solved, it gets two trials at the next
-longer one, and goes on as long as one of the two is solved. It ends before a lag that a rung has
-tried. The default has such a pilot of its own. It may be the best setting itself.
+lag at which at least half of the best setting's trials were solved, it goes on to the next longer
+ones. It ends before a lag that a rung has tried. The default has such a pilot of its own.
 
 What costs most are trials at long lags that are not solved, so there are few of these: no pilot
 beyond the first lag that fails, no fresh trials beyond twice the pilot's lag, one other finalist.
@@ -28,7 +21,7 @@ import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxrnn.errors import InputError, look_up, shown, whole_number
 from jaxrnn.experiment import Experiment, flag_name
@@ -37,7 +30,7 @@ from jaxrnn.report.summary import Rows
 from jaxrnn.sweeps.queue import Asking
 from jaxrnn.sweeps.run import under
 from jaxrnn.training.parts import cell_of, drawn_biases, draws_recurrent
-from jaxrnn.yardstick.conditions import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
+from jaxrnn.yardstick import CHOSEN, DEFAULT, FINALIST, LAGS, SEARCH
 from jaxrnn.yardstick.sizes import MATCHES, rank, sized
 
 RUNGS = ((1, 27, 1), (4, 27, 1), (16, 6, 2), (64, 2, 3))
@@ -55,9 +48,7 @@ PLAYERS, PLAYED = 6, 4
 FIRST_RUNG, PLAY_OFF, PILOT = "1", "play-off", "pilot"
 """The rung in a trial's note; the other rungs are "2", "3" and "4"."""
 
-NUM_FINALISTS = 2
-
-PILOT_TRIALS = 2
+NUM_FINALISTS, PILOT_TRIALS = 2, 2
 
 REPORT = {2: 6, 1: 9, 1 / 2: 6, 1 / 4: 6, 1 / 8: 6}
 """The fresh trials at each lag, in lags that the pilot found. Six trials are the least that can
@@ -84,7 +75,6 @@ SOBOL = (
 )
 """The first direction numbers of Sobol's sequence in each dimension, times 128. Source: Joe & Kuo
 2008, file new-joe-kuo-6.21201."""
-
 
 NUM_SEEDS = 2**32  # from 0 on, as Experiment has it
 
@@ -143,21 +133,11 @@ SINGLE = HorizonProtocol()
 LEAST_UPDATES = 10_000
 
 
-def protocol_of(
-    batch_size: int,
-    match: str,
-    longest_lag: int = HorizonProtocol.longest_lag,
-    lags: tuple[int, ...] = (),
-) -> HorizonProtocol:
+def protocol_of(batch_size: int, match: str, **lags: Any) -> HorizonProtocol:
     """The protocol for a number of sequences per update: at least 10,000 updates, and at least
-    20,000 sequences."""
-    return HorizonProtocol(
-        max_steps=max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size),
-        batch_size=batch_size,
-        match=match,
-        longest_lag=longest_lag,
-        lags=lags,
-    )
+    20,000 sequences; with its ``longest_lag`` or its ``lags``."""
+    max_steps = max(HorizonProtocol.max_steps, LEAST_UPDATES * batch_size)
+    return HorizonProtocol(max_steps=max_steps, batch_size=batch_size, match=match, **lags)
 
 
 class Setting(NamedTuple):
@@ -190,14 +170,11 @@ def with_setting(base: Experiment, setting: Setting | None) -> Experiment:
     """The experiment under a setting; as it is without one. Its note has the setting's number, from
     1 on, or 0 for the default.
 
-    The learning rate lies between 0.0001 and 0.1 and the bound of the gradient's norm between 0.1
-    and 10, both on a logarithmic scale. The initializer is xavier, orthogonal or chrono. Where one
-    would make no difference, as orthogonal in a cell without a recurrent matrix, it is xavier, so
-    that more settings are trained together. The memory M is between 2 time steps and 4 lags, also
-    logarithmic. A gate that keeps (forget, update) has b = log(M - 1) for its first bias, so that
-    it keeps what is there for about M time steps. A gate that lets in (input) has 0 or -b, and
-    always -b in a cell without a gate that keeps. With chrono, whose biases are drawn for memories
-    of up to T steps, b = log(M / T) is added to them, and -b to those of input gates.
+    Where an initializer would make no difference, as orthogonal in a cell without a recurrent
+    matrix, it is xavier, so that more settings are trained together. With a memory of M time steps
+    a gate that keeps (forget, update) has b = log(M - 1) for its first bias, and one that lets in
+    (input) 0 or -b; always -b in a cell without a gate that keeps. Chrono draws its biases for
+    memories of up to T steps: b = log(M / T) is added to them, and -b to those of input gates.
     """
     if setting is None:
         return replace(base, note={**base.note, "setting": 0})
@@ -230,9 +207,6 @@ def _between(low: float, high: float, share: float) -> float:
     return float(f"{low * (high / low) ** share:.3g}")
 
 
-DEFAULT_BIAS = 1.0
-
-
 def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
     """The declared default of a cell at the task's shortest lag, with the protocol's sizes.
 
@@ -243,9 +217,9 @@ def net(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment:
     base = sized(replace(suite, base=base), cell, protocol.match)
     drawn = drawn_biases(cell, cell_of(base))
     if "forget_bias" in drawn:
-        base = replace(base, forget_bias=DEFAULT_BIAS)
+        base = replace(base, forget_bias=1.0)
     elif "input_bias" in drawn:
-        base = replace(base, input_bias=-DEFAULT_BIAS)
+        base = replace(base, input_bias=-1.0)
     return replace(base, batch_size=protocol.batch_size, seed=protocol.seed)
 
 
@@ -257,17 +231,14 @@ class Found(NamedTuple):
     default_longest: int | None  # the same of the default
 
 
-_Wanted = tuple[int, Sequence[Setting | None], int]
-"""A lag, some settings, and the trials of each; None is the declared default."""
-
-
 def search(base: Experiment, lags: Sequence[int], seed: int) -> Asking[Found]:
     """The search for the settings of a net, ``base``, whose lags are these."""
     tried: dict[Setting | None, dict[int, Rows]] = {one: {} for one in (*settings(), None)}
 
     def ask(
-        rung: str, wanted: Sequence[_Wanted], seed: int = seed
+        rung: str, wanted: Sequence[tuple[int, Sequence[Setting | None], int]], seed: int = seed
     ) -> Generator[list[Experiment], Rows]:
+        """Try some settings at a lag, with so many trials each; None is the declared default."""
         rows = yield [
             experiment
             for lag, some, trials in wanted

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment
@@ -19,7 +20,7 @@ from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.training.parts import cell_of, drawn_biases, num_weights, parts_of, state_size
 from jaxrnn.training.runner import seconds_a_time_step
-from jaxrnn.yardstick.conditions import CELLS, TASKS
+from jaxrnn.yardstick import CELLS, TASKS
 
 MATCHES: dict[str, tuple[str, Callable[[Experiment], int]]] = {
     "weights": ("weights", num_weights),
@@ -67,15 +68,6 @@ def sized(suite: Suite, cell: str, match: str = "weights") -> Experiment:
     return replace(base, hidden_size=units)
 
 
-def distinct(names: str | Iterable[str]) -> list[str]:
-    """Names of cells or tasks, each once; one alone need not stand in a list. Raises InputError if
-    there is none."""
-    some = list(dict.fromkeys([names] if isinstance(names, str) else names))
-    if not some:
-        raise InputError("name at least one cell and one task")
-    return some
-
-
 def note_untuned(bases: Iterable[Experiment]) -> None:
     """Warn, once, of one's own cells without a gate whose first bias a search could tune."""
     own = (base for base in bases if is_own(base.cell))
@@ -108,56 +100,36 @@ TIMED = replace(TASKS["adding"], lengths=(100,))
 """Its first net and the same of another cell are timed beside each other."""
 
 
-def known_cells(rows: Sequence[Row], names: Collection[str]) -> list[str]:
-    """The cells of the rows that may be imported: the package's, and users' own among the
-    ``names``."""
-    cells = dict.fromkeys(row.experiment.cell for row in rows)
-    return [cell for cell in cells if not is_own(cell) or cell in names]
-
-
-def write_costs(cells: Sequence[str], out: Path, match: str = "weights") -> dict[str, float]:
+def write_costs(cells: Iterable[str], out: Path, match: str = "weights") -> dict[str, float]:
     """The cost of an update of ten trials of each cell, by SGD on the adding problem, in units of
     the LSTM's cost, which is timed right before it on this machine. ``match`` is the protocol's.
     The costs are added to those in ``out``."""
     path = out / COST
-    known = _read_costs(path)
+    known: Any = {}
+    if path.exists():
+        try:
+            known = json.loads(path.read_text("utf-8"))
+        except (ValueError, RecursionError):
+            known = None
+        if not isinstance(known, dict) or any(type(cost) is not float for cost in known.values()):
+            raise InputError(f"{path} is not the cost of each cell: delete it to time them again")
+    first = TIMED.cells[0]
     for cell in cells:
-        if cell not in known:
-            known[cell] = 1.0 if cell == TIMED.cells[0] else _relative_cost(cell, match)
-            write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
+        if cell in known:
+            continue
+        known[cell] = 1.0
+        if cell != first:
+            seconds = {first: math.inf, cell: math.inf}
+            for name in (first, cell, first, cell):  # since other work may slow down either
+                one = replace(sized(TIMED, name, match), optimizer="clipped_sgd", trials=10)
+                timed = seconds_a_time_step(one, updates=COST_STEPS, chunk=CHUNK)
+                seconds[name] = min(seconds[name], timed)
+            known[cell] = round(seconds[cell] / seconds[first], 2)
+        write_whole(path, json.dumps(known, indent=2).encode() + b"\n")
     return known
-
-
-def _read_costs(path: Path) -> dict[str, float]:
-    if not path.exists():
-        return {}
-    try:
-        known = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError):
-        known = None
-    if not isinstance(known, dict) or any(type(cost) is not float for cost in known.values()):
-        raise InputError(f"{path} is not the cost of each cell: delete it to time them again")
-    return known
-
-
-def _relative_cost(cell: str, match: str) -> float:
-    # In turn, since other work may slow down either.
-    pair = [
-        replace(sized(TIMED, name, match), optimizer="clipped_sgd", trials=10)
-        for name in (TIMED.cells[0], cell)
-    ]
-    turns = [
-        [seconds_a_time_step(one, updates=COST_STEPS, chunk=CHUNK) for one in pair]
-        for _ in range(2)
-    ]
-    first, own = zip(*turns, strict=True)
-    return round(min(own) / min(first), 2)
 
 
 HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")
-
-UNNAMED = "-"
-"""For the weights and the state of a net whose code the call does not name."""
 
 LEGEND = (
     "Weights, state and units: from the least to the most of the tasks. State: the numbers that "
@@ -191,7 +163,7 @@ def nets_table(
 def sizes(nets: Collection[Experiment], names: Collection[str]) -> dict[str, str]:
     """The weights, state and units of a cell's nets, from the least to the most; of nets whose code
     is not among the ``names`` only the units."""
-    weights = state = UNNAMED
+    weights = state = "-"
     if all(are_named(one, names) for one in nets):
         weights, state = _range(map(num_weights, nets)), _range(map(state_size, nets))
     return {"weights": weights, "state": state, "units": _range(one.hidden_size for one in nets)}

@@ -5,12 +5,12 @@ sure that is, and whether it can be told apart from the first cell.
 """
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from jaxrnn.report import document
 from jaxrnn.report.compare import compare, restricted_mean
-from jaxrnn.report.horizon import Octaves, horizon, octaves_between
+from jaxrnn.report.horizon import horizon, octaves_between
 from jaxrnn.report.render import (
     Picture,
     Table,
@@ -21,17 +21,9 @@ from jaxrnn.report.render import (
     steps_in_words,
 )
 from jaxrnn.report.summary import Line, Rows, Study, View, median
-from jaxrnn.yardstick.conditions import SEARCH, has_role
+from jaxrnn.yardstick import SEARCH, has_role
 from jaxrnn.yardstick.pictures import growth_picture, horizon_picture, shares_picture
-from jaxrnn.yardstick.results import (
-    ByLag,
-    Card,
-    Remembered,
-    best_guess,
-    bounds,
-    card_of,
-    counts,
-)
+from jaxrnn.yardstick.results import Card, Remembered, best_guess, bounds, card_of, counts
 from jaxrnn.yardstick.search import FIRST_RUNG
 
 HEADINGS = (
@@ -67,45 +59,37 @@ def horizon_rows(card: Card) -> list[TableRow]:
         nets = dict(card.of_task(task))
         first, lags = next(iter(nets.values())), lags_of(nets.values())
         for cell, net in nets.items():
-            about = {"task": task, "cell": cell}
-            lines.append(TableRow(_line(task, cell, net, first, lags), task, about))
+            shown = {"horizon": best_guess(net.horizon, *counts(net.chosen))[0]}
+            shown["95%"] = bounds(net.horizon)
+            if net is not first and len(lags) > 1:
+                gap = octaves_between(counts(net.chosen), counts(first.chosen), lags)
+                shown["against the first"] = f"{gap.mean:+.1f}"
+                shown["its 95%"] = f"{gap.low:+.1f} to {gap.high:+.1f}"
+            if net.default:
+                by_default = horizon(*counts(net.default))
+                shown["default"] = best_guess(by_default, *counts(net.default))[0]
+                shown["default's 95%"] = bounds(by_default)
+                if len(lags) > 1:
+                    gap = octaves_between(counts(net.chosen), counts(net.default), lags)
+                    shown["tuning gains"] = f"{gap.mean:+.1f}"
+            fresh = [row for _, rows in sorted(net.chosen.items()) for row in rows]
+            made = fresh[-1].experiment
+            shown["rate"], shown["clip"] = short(made.learning_rate), short(made.clip)
+            shown["initializer"] = made.initializer
+            shown["forget bias"] = f"{made.forget_bias:.1f}"
+            shown["input bias"] = f"{made.input_bias:.1f}"
+            shown["diverged"] = str(sum(row.outcome.status == "diverged" for row in fresh))
+            lines.append(_row(task, cell, shown))
     return lines
+
+
+def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
+    return TableRow({"task": task, "net": cell} | shown, task, {"task": task, "cell": cell})
 
 
 def lags_of(nets: Iterable[Remembered]) -> list[int]:
     """All lags at which any of these nets was tried, in any role."""
     return sorted({lag for net in nets for by_lag in net.by_role.values() for lag in by_lag})
-
-
-def _line(
-    task: str, cell: str, net: Remembered, first: Remembered, lags: Sequence[int]
-) -> dict[str, str]:
-    shown = {"task": task, "net": cell, "horizon": best_guess(net.horizon, *counts(net.chosen))[0]}
-    shown["95%"] = bounds(net.horizon)
-    if net is not first and len(lags) > 1:
-        gap = octaves_between(counts(net.chosen), counts(first.chosen), lags)
-        shown |= {"against the first": f"{gap.mean:+.1f}", "its 95%": _interval(gap)}
-    if net.default:
-        by_default = horizon(*counts(net.default))
-        shown["default"] = best_guess(by_default, *counts(net.default))[0]
-        shown["default's 95%"] = bounds(by_default)
-        if len(lags) > 1:
-            gap = octaves_between(counts(net.chosen), counts(net.default), lags)
-            shown["tuning gains"] = f"{gap.mean:+.1f}"
-    every = [row for _, rows in sorted(net.chosen.items()) for row in rows]
-    made = every[-1].experiment
-    return shown | {
-        "rate": short(made.learning_rate),
-        "clip": short(made.clip),
-        "initializer": made.initializer,
-        "forget bias": f"{made.forget_bias:.1f}",
-        "input bias": f"{made.input_bias:.1f}",
-        "diverged": str(sum(row.outcome.status == "diverged" for row in every)),
-    }
-
-
-def _interval(one: Octaves) -> str:
-    return f"{one.low:+.1f} to {one.high:+.1f}"
 
 
 SOLVED_LEGEND = (
@@ -121,8 +105,7 @@ def solved_table(card: Card, cells: Container[str]) -> Table:
     for task in card.tasks:
         for cell, net in card.of_task(task):
             shown = {f"{lag:,}": f"{rows.solved}/{len(rows)}" for lag, rows in net.chosen.items()}
-            about = {"task": task, "cell": cell}
-            lines.append(TableRow({"task": task, "net": cell} | shown, task, about))
+            lines.append(_row(task, cell, shown))
     headings = ("task", "net", *(f"{lag:,}" for lag in lags))
     brief = [line for line in lines if line.cells["net"] in cells]
     return Table(headings, lines, SOLVED_LEGEND, brief=brief)
@@ -153,8 +136,6 @@ def times_table(card: Card, cells: Container[str]) -> Table | None:
         for cell, net in nets:
             ((lag, rows),) = net.chosen.items()
             shown = {
-                "task": task,
-                "net": cell,
                 "lag": f"{lag:,}",
                 "solved": f"{rows.solved}/{len(rows)}",
                 "95%": bounds_in_percent(rows.interval),
@@ -165,7 +146,7 @@ def times_table(card: Card, cells: Container[str]) -> Table | None:
                 result = compare(rows, first)
                 shown["sooner"] = f"{100 * result.sooner:.0f}%"
                 shown["its 95%"] = bounds_in_percent(result.interval)
-            lines.append(TableRow(shown, task, {"task": task, "cell": cell}))
+            lines.append(_row(task, cell, shown))
     brief = [line for line in lines if line.cells["net"] in cells] or lines
     return Table(TIMES_HEADINGS, lines, TIMES_LEGEND, ("restricted mean",), brief=brief)
 
@@ -185,24 +166,22 @@ def luck_rows(card: Card) -> list[TableRow]:
     """The expected best of some settings of the search's first rung, for each cell."""
     lines = []
     for cell in card.cells:
-        rungs = [
-            _first_rung(search)
-            for (_, of), net in card.nets.items()
-            if of == cell and (search := net.by_role.get(SEARCH))
-        ]
+        rungs = []
+        for (_, of), net in card.nets.items():
+            if of == cell and (search := net.by_role.get(SEARCH)):
+                notes = ((row, row.experiment.note) for rows in search.values() for row in rows)
+                # All of the first rung but the default.
+                first = (
+                    row for row, note in notes if note["rung"] == FIRST_RUNG and note["setting"]
+                )
+                rungs.append(Rows(first))
         if rungs:
             shown = {"net": cell}
-            for number, heading in zip(NUMBERS_OF_SETTINGS, LUCK_HEADINGS[1:], strict=True):
+            for number in NUMBERS_OF_SETTINGS:
                 chances = [expected_best(rows.solved, len(rows), number) for rows in rungs]
-                shown[heading] = f"{100 * sum(chances) / len(chances):.0f}"
+                shown[f"best of {number}"] = f"{100 * sum(chances) / len(chances):.0f}"
             lines.append(TableRow(shown, None))
     return lines
-
-
-def _first_rung(search: ByLag) -> Rows:
-    """The trials of the search's first rung, without those of the default."""
-    notes = ((row, row.experiment.note) for rows in search.values() for row in rows)
-    return Rows(row for row, note in notes if note["rung"] == FIRST_RUNG and note["setting"])
 
 
 def expected_best(solved: int, tried: int, number: int) -> float:

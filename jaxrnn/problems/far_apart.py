@@ -1,23 +1,13 @@
-"""Add or multiply two marked numbers of a long sequence of numbers."""
+"""A few elements that stand far apart in a long sequence decide: their sum, product or order."""
 
 import math
 import statistics
 from collections.abc import Callable
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 
 from jaxrnn.options import checked
-from jaxrnn.problems.paper_1997 import (
-    BASE,
-    FOR_REAL_TARGETS,
-    as_written,
-    blocks,
-    departure,
-    standard_lstm,
-)
-from jaxrnn.problems.suite import Published
 from jaxrnn.problems.task import (
     REAL_TARGETS,
     Sequence,
@@ -161,9 +151,7 @@ def adding_halves(length: int, *, shortest: Shortest = None) -> Task:
         *sizes,
         measure="squared_error",
         objective=REAL_TARGETS,
-        solved=Solved(
-            threshold=_BASELINE, window=1000, max_failures=100, mean_error=_BASELINE / 10
-        ),
+        solved=Solved(threshold=_BASELINE, max_failures=100, mean_error=_BASELINE / 10),
         guessing=1 - (1 - math.sqrt(_BASELINE)) ** 2,
     )
 
@@ -212,45 +200,86 @@ def _marked(
     )
 
 
-_4 = as_written(
-    "4",
-    replace(
-        BASE,
-        task="adding",
-        learning_rate=0.5,
-        threshold=0.04,
-        mean_error=0.01,
-        **blocks(2, 2, input_biases=(-3.0, -6.0)),
-    ),
-    {
-        100: Published(74_000, wrong=1 / 2560),
-        500: Published(209_000, wrong=0.0),
-        1000: Published(853_000, wrong=1 / 2560),
-    },
-)
-_5 = as_written(
-    "5",
-    replace(
-        BASE,
-        task="multiplication",
-        learning_rate=0.1,
-        threshold=0.04,
-        max_failures=139,
-        **blocks(2, 2),
-    ),
-    {100: Published(482_000, wrong=139 / 2560)},
-)
+SYMBOLS = "abcdXYEB"
+"""Symbol k of both tasks is the k-th letter: distractors, relevant ones, start and end."""
 
-TASKS = (adding, multiplication, adding_halves)
+X, START, END = SYMBOLS.index("X"), SYMBOLS.index("E"), SYMBOLS.index("B")
+LEAST_LENGTH = 20  # from here on the first window begins behind the start symbol
 
-SUITES = (
-    _4,
-    departure("4-linear", _4, "linear output", objective="half_squared_error_linear"),
-    standard_lstm("4-best", _4, ", linear output, Adam", **FOR_REAL_TARGETS),
-    _5,
-    departure("5-linear", _5, "linear output", objective="half_squared_error_linear"),
-    standard_lstm("5-best", _5, ", linear output, Adam", **FOR_REAL_TARGETS),
-    as_written(
-        "5-n13", replace(_5.base, max_failures=12), {100: Published(1_273_000, wrong=14 / 2560)}
-    ),
-)
+
+@checked
+def temporal_order(length: int, *, shortest: Shortest = None) -> Task:
+    """Tell in which order two relevant symbols came among distractors.
+
+    The symbols a, b, c, d, X, Y, E, B are 0, ..., 7. The number of symbols is uniform on
+    ``length``, ..., floor(1.1 ``length``) = T; the first is E, the last is B, all others are
+    independent and uniform on a, b, c, d, except at t1 and t2, where X or Y stands with
+    probability 1/2 each. Counted from 1, t1 is uniform on ``length`` / 10, ..., 2 ``length`` / 10
+    and t2 on 5 ``length`` / 10, ..., 6 ``length`` / 10, both ends included and rounded down.
+    Inputs are [T] symbols, 0 after the end. At the last symbol, the only step that counts, the
+    target [T] is the class: XX 0 (the paper's Q), XY 1 (R), YX 2 (S), YY 3 (U).
+
+    >>> sequence = temporal_order(20).draw(jax.random.key(0))
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs.tolist())
+    'EdaXbdacadYdcccbdaaBaa'
+    >>> int(sequence.targets[sequence.mask][0])
+    1
+
+    Raises InputError for a length below 20, where t1 could be 1.
+
+    The paper's ``length`` is 100; positions at other lengths are in proportion. It does not say
+    whether it counts them from 1, or whether the ranges include both ends.
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 6a.
+    """
+    return _temporal_order("temporal_order", shortest, length, ((10, 20), (50, 60)))
+
+
+@checked
+def temporal_order_three(length: int, *, shortest: Shortest = None) -> Task:
+    """Tell in which order three relevant symbols came among distractors.
+
+    As :func:`temporal_order`, errors included, with three positions: at ``length`` 100 t1 is
+    uniform on 10, ..., 20, t2 on 33, ..., 43, t3 on 66, ..., 76. The eight classes are the three
+    symbols read as a binary number, X for 0 and Y for 1: XXX 0 (the paper's Q), XXY 1 (R), XYX 2
+    (S), XYY 3 (U), YXX 4 (V), YXY 5 (A), YYX 6 (B), YYY 7 (C).
+
+    >>> sequence = temporal_order_three(20).draw(jax.random.key(0))
+    >>> "".join(SYMBOLS[symbol] for symbol in sequence.inputs.tolist())
+    'EadYdaXadddcccYdaadBaa'
+    >>> int(sequence.targets[sequence.mask][0])
+    5
+
+    Source: Hochreiter & Schmidhuber 1997, experiment 6b.
+    """
+    return _temporal_order("temporal_order_three", shortest, length, ((10, 20), (33, 43), (66, 76)))
+
+
+def _temporal_order(
+    name: str, shortest: int | None, length: int, percent: tuple[tuple[int, int], ...]
+) -> Task:
+    draw_length = length_drawn(name, shortest, length, LEAST_LENGTH)
+    max_steps = longest(length)
+    num_classes = 2 ** len(percent)
+
+    def draw(key: jax.Array) -> Sequence:
+        length = draw_length(key)
+        windows = [(low * length // 100, high * length // 100) for low, high in percent]
+        ranges = [(0, num_classes - 1), (length, longest(length)), *windows]
+        integers = draw_integers(key, ranges + [(0, X - 1)] * max_steps)
+        class_, num_steps, *positions = integers[: len(ranges)]
+        inputs = integers[len(ranges) :]
+        step = jnp.arange(max_steps, dtype=jnp.int32)
+        for k, position in enumerate(positions):
+            is_y = (class_ >> (len(percent) - 1 - k)) & 1
+            inputs = jnp.where(step == position - 1, X + is_y, inputs)
+        inputs = jnp.where(step == 0, START, inputs)
+        inputs = jnp.where(step == num_steps - 1, END, inputs)
+        inputs = jnp.where(step < num_steps, inputs, 0)
+        return Sequence(inputs, *at_last_step(class_, num_steps, max_steps))
+
+    solved, guessing = Solved(threshold=0.3, window=2000, mean_error=0.1), 1 / num_classes
+    return Task(draw, len(SYMBOLS), num_classes, max_steps, solved=solved, guessing=guessing)
+
+
+TASKS = (adding, multiplication, adding_halves, temporal_order, temporal_order_three)
