@@ -103,14 +103,8 @@ def carried(files: Sources) -> Iterator[None]:
 
 def called(owner: str, function: Callable[..., Built], *arguments: Any, **options: Any) -> Built:
     """Call a user's function; an exception becomes one sentence that names its ``owner``."""
-    try:
+    with _told(owner, MemoryError, OverflowError):  # jaxrnn.training.memory handles these
         return function(*arguments, **options)
-    except (InputError, KeyboardInterrupt):
-        raise
-    except (MemoryError, OverflowError):  # jaxrnn.training.memory handles these
-        raise
-    except BaseException as error:
-        raise InputError(f"{owner} fails with {_in_words(error)}") from error
 
 
 @lru_cache(maxsize=256)  # so that equal experiments have equal parts
@@ -156,13 +150,21 @@ def check_options(
             )
 
 
-def _in_words(error: BaseException) -> str:
-    """What went wrong, on one line, and where in a user's own file."""
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename in _own_files:
-            return f"{what} ({frame.filename} line {frame.lineno})"
-    return what
+@contextmanager
+def _told(owner: str, *others: type[Exception]) -> Iterator[None]:
+    """Inside this context an exception becomes one sentence: its ``owner``, and where in a user's
+    own file it was raised. The ``others`` stay as they are."""
+    try:
+        yield
+    except (InputError, KeyboardInterrupt, *others):
+        raise
+    except BaseException as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if frame.filename in _own_files:
+                what += f" ({frame.filename} line {frame.lineno})"
+                break
+        raise InputError(f"{owner} fails with {what}") from error
 
 
 def _module(origin: str) -> ModuleType:
@@ -237,15 +239,11 @@ def _check_imports(origin: str, text: bytes) -> None:
 
 @contextmanager
 def _importing(origin: str, directory: Path) -> Iterator[None]:
-    """Inside this context files of a directory can be imported; an exception becomes one
-    sentence."""
+    """Inside this context files of a directory can be imported."""
     sys.path.insert(0, str(directory))
     try:
-        yield
-    except (InputError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise InputError(f"{origin} fails with {_in_words(error)}") from error
+        with _told(origin):
+            yield
     finally:
         sys.path.remove(str(directory))
 

@@ -279,7 +279,7 @@ def held(out, suite, protocol=None):
 def test_no_command_imports_what_only_rows_name(evil, tmp_path, monkeypatch, capsys):
     out, protocol = tmp_path / "out", replace(SINGLE, max_steps=1100, longest_lag=8)
     pretended(monkeypatch, lambda one: None)
-    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: protocol)
+    monkeypatch.setattr("jaxrnn.cli.commands.protocol_of", lambda *_, **lags: protocol)
     monkeypatch.setattr("jaxrnn.yardstick.reference.shipped", lambda protocol: tmp_path / "none")
     monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
     monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 2, 1), (2, 1, 1)))

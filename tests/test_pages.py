@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import contents
 
-from jaxrnn.cli.remembering import notes
+from jaxrnn.cli.commands import notes
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.claims import nets_of
 from jaxrnn.report.document import parts_of

@@ -228,8 +228,8 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     monkeypatch.setattr(
         "jaxrnn.yardstick.reference.shipped", lambda _: tmp_path / "shipped/horizon"
     )
-    monkeypatch.setattr("jaxrnn.cli.remembering.protocol_of", lambda *_, **lags: TINY)
-    monkeypatch.setattr("jaxrnn.cli.remembering.write_costs", lambda *_: {})
+    monkeypatch.setattr("jaxrnn.cli.commands.protocol_of", lambda *_, **lags: TINY)
+    monkeypatch.setattr("jaxrnn.cli.commands.write_costs", lambda *_: {})
     monkeypatch.setattr("jaxrnn.yardstick.run.seconds_a_time_step", lambda *_, **lanes: 1e-6)
     out = tmp_path / "out"
     assert run("horizon", f"{own}:mine", "--tasks", f"{own}:echo", "--out", out) == 0
@@ -274,7 +274,7 @@ def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeyp
         raise InputError("trains nothing")
 
     called: list = []
-    monkeypatch.setattr("jaxrnn.cli.remembering.trained_horizon", refuse)
+    monkeypatch.setattr("jaxrnn.cli.commands.trained_horizon", refuse)
     by_state = "--batch-size 32 --match state --longest-lag 8"
     for asked in ("", "--longest-lag 512", by_state, "--lags 50 100"):
         assert run("horizon", "lstm", *asked.split()) == 2

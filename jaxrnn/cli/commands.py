@@ -1,12 +1,15 @@
-"""All commands with their flags, and the command ``jaxrnn report``."""
+"""All commands with their flags; ``jaxrnn horizon``, ``inspect`` and ``report``."""
 
+import time
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from jaxrnn.cli.inspecting import inspect
+from rich.text import Text
+
+from jaxrnn import yardstick
+from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.listing import list_
-from jaxrnn.cli.remembering import horizon
 from jaxrnn.cli.sweeping import settings_flags, sweep
 from jaxrnn.cli.words import (
     ADDRESS,
@@ -19,6 +22,142 @@ from jaxrnn.cli.words import (
     Command,
     Flag,
 )
+from jaxrnn.errors import InputError
+from jaxrnn.machine import all_devices
+from jaxrnn.names import is_own
+from jaxrnn.report.render import TableRow, console, markdown_table, terminal_table
+from jaxrnn.store.files import write_whole
+from jaxrnn.store.rows import Row
+from jaxrnn.sweeps.watch import duration
+from jaxrnn.training.lanes import warn_if_small
+from jaxrnn.yardstick import CHOSEN, LAGS, SEARCH, SMALL_CELLS, SMALL_TASKS, has_role
+from jaxrnn.yardstick.reference import lay_beside, shipped_beside
+from jaxrnn.yardstick.run import ENDS_HEADINGS, ENDS_LEGEND, ends_of_range, trained_horizon
+from jaxrnn.yardstick.search import RUNGS, protocol_of
+from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, nets_table, write_costs
+
+
+def horizon(
+    cells: Sequence[str] = (),
+    *,
+    tasks: Sequence[str] | None = None,
+    full: bool = False,
+    longest_lag: int = LAGS[-1],
+    lags: Sequence[int] = (),
+    batch_size: int = 1,
+    match: str = "weights",
+    out: Path | None = None,
+    lanes: int | None = None,
+    dask: str | None = None,
+    compile_cache: bool = True,
+) -> None:
+    """Measure how far back recurrent cells remember: their horizon on each task, with its interval.
+
+    All cells have about the same number of weights. The same settings tune each cell on each task;
+    fresh trials of the best one are reported, and those of one default for all cells. First the
+    command says what it will train and how long that may take. Without a cell it trains eight cells
+    on six tasks. With cells only these are trained, and shown beside the rows that come with
+    jaxrnn. docs/howto/horizon.md names the eight cells and the six tasks, and describes the
+    protocol. Give the same command again after an interruption.
+    """
+    set_up_jax(compile_cache)
+    start = time.monotonic()
+    protocol = protocol_of(batch_size, match, longest_lag=longest_lag, lags=tuple(lags))
+    if dask is None:
+        warn_if_small(RUNGS[0][1], all_devices()[0])
+    asked = f"-{batch_size}" * (batch_size > 1) + "-state" * (match == "state")
+    asked += f"-to-{longest_lag}" * (longest_lag < LAGS[-1])
+    asked += f"-at-{'-'.join(map(str, protocol.lags))}" * bool(protocol.lags)
+    out = out or Path("runs/horizon" + asked)
+    chosen = cells or (yardstick.CELLS if full else SMALL_CELLS)
+    if tasks is None:
+        tasks = tuple(yardstick.TASKS) if full else SMALL_TASKS
+    with trained_horizon(
+        chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True
+    ) as directory:
+        directory.put_in_order()
+        rows, names = directory.rows, (*chosen, *tasks)
+        with console.status("timing an update of each cell"):
+            trained = dict.fromkeys(row.experiment.cell for row in rows)
+            # Users' own code is imported only if this call names it.
+            known = [cell for cell in trained if not is_own(cell) or cell in names]
+            costs = write_costs(known, out, match)
+        beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
+        lay_beside(beside, out)
+        _show(rows, beside, costs, names, out)
+    console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
+
+
+def _show(
+    rows: Sequence[Row],
+    beside: Sequence[Row],
+    costs: Mapping[str, float],
+    names: Collection[str],
+    out: Path,
+) -> None:
+    """The tables on the terminal, and the report."""
+    from jaxrnn.report.document import NOTES, show_report
+    from jaxrnn.yardstick.view import VIEW
+
+    nets, text = notes(rows, costs, names)
+    write_whole(out / NOTES, text.encode())
+    shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
+    show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
+
+
+def notes(
+    rows: Sequence[Row], costs: Mapping[str, float], names: Collection[str] = ()
+) -> tuple[list[TableRow], str]:
+    """The table of the nets, and what the report says of them and of the search. Users' own code is
+    imported only if it is among the ``names``."""
+    fresh, sought = (
+        [row for row in rows if has_role(row.experiment, role)] for role in (CHOSEN, SEARCH)
+    )
+    first = {row.net: row for row in reversed(fresh)}  # one of each cell on each task
+    nets = nets_table(list(first.values())[::-1], sought, costs, names)
+    ends = ends_of_range(fresh, names)
+    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
+    return nets, text + f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
+
+
+def inspect(
+    run: Path,
+    cells: Sequence[str] | None = None,
+    *,
+    experiment: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    length: int | None = None,
+    trial: int = 0,
+    objective: str | None = None,
+    measure: str | None = None,
+    format: Sequence[str] = (),
+    out: Path | None = None,
+    compile_cache: bool = True,
+) -> None:
+    """Draw what happens inside the nets of a run directory that keeps their weights.
+
+    For each net, one picture shows the states, gates and hidden units over time, for two sequences
+    of its task. A state that is a matrix is drawn as one, at a few steps. One more picture shows
+    how far back in time the gradient of the last step that counts reaches. Nothing is trained.
+    """
+    for name, value in (("objective", objective), ("measure", measure)):
+        if value is not None and ":" not in value:
+            raise InputError(
+                f"{name} {value} is not your own code, such as file.py:name: leave it out, "
+                f"{run} says what its nets have"
+            )
+    set_up_jax(compile_cache)
+    from jaxrnn import inspection
+
+    choice = inspection.Choice(experiment, cells, tasks, length, trial)
+    own = {"cell": cells or (), "task": tasks or ()}
+    own |= {"objective": (objective or "",), "measure": (measure or "",)}
+    with console.status("") as status:
+        pictures = inspection.inspect(
+            run, choice, out or run / "inspect", own, format, status.update
+        )
+    for picture in pictures:
+        console.print(str(picture), highlight=False, soft_wrap=True)
 
 
 def report(directory: Path, *, format: Sequence[str] = (), open: bool = False) -> None:

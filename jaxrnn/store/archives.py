@@ -12,7 +12,6 @@ import numpy as np
 from jaxrnn.errors import InputError, Note, corrupt
 from jaxrnn.experiment import PER_TRIAL, Experiment, Ticket
 from jaxrnn.store.files import name_of, read_arrays, write_arrays
-from jaxrnn.store.rows import EXPERIMENT, experiment_in
 
 _TICKETS = "tickets"
 _BEGIN_ANEW = "its trials are begun anew"
@@ -86,7 +85,7 @@ def _tickets_in(path: Path, arrays: Arrays) -> list[Ticket]:
 PARAMS = "params"
 """What the names of the weights' arrays begin with; a tree path follows."""
 
-_TRIALS = "trials"
+_EXPERIMENT, _TRIALS = "experiment", "trials"  # the other arrays
 _LOST = "the weights in it are lost, move it away"
 
 
@@ -113,13 +112,17 @@ def weights_path(directory: Path, experiment: Experiment) -> Path:
 
 def read_weights(path: Path, arrays: bool = True) -> Weights:
     """Read a file, without its ``arrays`` if these are not wanted; InputError if it is damaged."""
-    read = read_arrays(path, _LOST, [EXPERIMENT, _TRIALS], rest=arrays)
+    params = read_arrays(path, _LOST, [_EXPERIMENT, _TRIALS], rest=arrays)
+    trials = tuple(params.pop(_TRIALS).tolist())
     try:
-        experiment, _ = experiment_in(read)
-    except InputError as fault:
-        raise corrupt(path, _LOST, str(fault)) from None
-    params = {name: array for name, array in read.items() if name not in (EXPERIMENT, _TRIALS)}
-    return Weights(experiment, tuple(read[_TRIALS].tolist()), params)
+        settings = json.loads(str(params.pop(_EXPERIMENT)))
+        experiment = Experiment.from_settings({"note": {}} | settings)
+    except InputError as error:
+        raise corrupt(path, _LOST, f"{_EXPERIMENT} breaks a rule, {error}") from None
+    except (TypeError, ValueError, RecursionError):
+        fault = f"{_EXPERIMENT} is not an experiment's settings as JSON"
+        raise corrupt(path, _LOST, fault) from None
+    return Weights(experiment, trials, params)
 
 
 def weights_held(directory: Path, experiment: Experiment) -> dict[Ticket, dict[str, np.ndarray]]:
@@ -153,7 +156,7 @@ def write_weights(path: Path, of_trials: Mapping[Ticket, Mapping[str, np.ndarray
         }:
             raise InputError(f"{path} holds weights of other shapes: use another --out")
     arrays = {name: np.stack([one[name] for one in plain]) for name in first}
-    arrays[EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
+    arrays[_EXPERIMENT] = np.array(json.dumps(dataclasses.asdict(experiment)))
     arrays[_TRIALS] = np.array([trial for _, trial in of_trials])
     write_arrays(path, arrays)
 

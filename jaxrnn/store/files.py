@@ -7,7 +7,8 @@ import os
 import re
 import secrets
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -31,16 +32,14 @@ def path_of(given: Any) -> Path:
     try:
         path = Path(given)
         path.exists()
-        is_name = "\0" not in str(path)
+        if "\0" not in str(path):
+            return path
     except TypeError:
-        is_name = False
+        pass
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        is_name = False
-    if not is_name:
-        raise InputError(f"{shown(given)} is not a path: name a file or a directory")
-    return path
+    raise InputError(f"{shown(given)} is not a path: name a file or a directory")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -49,13 +48,11 @@ def write_whole(path: Path, data: bytes) -> None:
     A symbolic link is replaced, and its target stays as it is. If the file cannot be written, it
     raises OSError that names the file; the old content is then still there, and no other file.
     """
-    try:
+    with _naming(path):
         try:
             _replace(path, data)
         except FileNotFoundError:  # a run that begins has taken the new file for a leftover
             _replace(path, data)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -75,11 +72,17 @@ def _replace(path: Path, data: bytes) -> None:
 def append(path: Path, data: bytes) -> None:
     """Add to the end of a file. A kill leaves the old content, and at most a part of the new data.
     Raises OSError that names the file where it cannot be written."""
+    with _naming(path), open(path, "ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Inside this context an OSError gets the name of the file."""
     try:
-        with open(path, "ab") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
@@ -122,9 +125,9 @@ def read_arrays(
         if error.strerror is None or error.errno == errno.EINVAL:
             raise corrupt(path, advice) from None
         raise
-    except MemoryError:
-        raise
-    except Exception:  # whatever a damaged archive makes of NumPy's reader
+    except Exception as error:  # whatever a damaged archive makes of NumPy's reader
+        if isinstance(error, MemoryError):
+            raise
         raise corrupt(path, advice) from None
 
 

@@ -1,17 +1,14 @@
 """A row: one trial's outcome with every setting it ran under."""
 
 import dataclasses
-import gc
 import json
 import lzma
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson  # reads a row in a quarter of the time that json takes
 
 from jaxrnn.errors import InputError, Note, shown, whole_number
@@ -27,10 +24,6 @@ BESIDE = "beside"
 """The directory, inside a run's, with rows of other runs; the report shows them before its own."""
 
 _RESULTS = tuple(field.name for field in dataclasses.fields(Outcome) if field.name != "params")
-
-EXPERIMENT = "experiment"
-"""The array, in files of arrays, that has the settings of the experiment that they belong to."""
-
 
 Values = dict[str, Any]
 """A row's fields by name."""
@@ -96,23 +89,6 @@ def row_from(values: Any) -> Row:
     return _row(Experiment.from_row(values), values)
 
 
-def experiment_in(arrays: Mapping[str, np.ndarray]) -> tuple[Experiment, dict[str, Any]]:
-    """The experiment that a file of arrays belongs to, and all that stands with its settings.
-
-    Raises InputError that begins with the name of the array.
-    """
-    try:
-        settings = json.loads(str(arrays[EXPERIMENT]))
-    except (ValueError, RecursionError):
-        settings = None
-    if not isinstance(settings, dict):
-        raise InputError(f"{EXPERIMENT} is not an experiment's settings as JSON")
-    try:
-        return Experiment.from_settings({"note": {}} | settings), settings
-    except InputError as error:
-        raise InputError(f"{EXPERIMENT} breaks a rule, {error}") from None
-
-
 def read_rows(directory: Path | str) -> list[Values]:
     """Read the rows of a run directory, a dict a trial.
 
@@ -174,21 +150,7 @@ def read_trials(directory: Path) -> dict[Ticket, Row]:
             raise InputError(f"{path} is damaged: {error}") from None
     else:
         return {}
-    with _no_garbage():
-        return _read(path, data.split(b"\n"))
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Within it Python looks for no garbage: all that is read stays, and to look takes a tenth of
-    the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    return _read(path, data.split(b"\n"))
 
 
 def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
