@@ -138,12 +138,9 @@ def _scan_forward(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
     """The scan, and what gives the gradients of its operands."""
-    in_few = equations.steps_at_once > 1
-    one_by_one = not equations.together and not in_few
-    if equations.pull_back is not None and (equations.adds_up or one_by_one):
-        forward = _forward_in_rows
-    else:
-        forward = _forward_in_few if in_few and rest[-1] is None else _forward_plain
+    # Sequences that are taken together have ``advance`` instead, where gates do not add up.
+    in_rows = equations.pull_back and (equations.adds_up or not equations.together)
+    forward = _forward_in_rows if in_rows else _forward_plain
     return forward(equations, weights, bias, *rest)
 
 
@@ -322,78 +319,6 @@ def _after(
     after = equations.update(own, state, *equations.activate(own, state, *operands))
     state = after_step(counts, after, state)
     return state, equations.hidden(state)
-
-
-def _forward_in_few(
-    equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
-) -> tuple[Any, Partial]:
-    """The forward scan of other cells on accelerators: the sums are kept beside the states, and the
-    activations are computed again."""
-    own, first, products, _ = rest
-    adds_up = equations.adds_up
-    if adds_up:
-        products = add_bias(products, bias)
-    _, unravel = ravel_pytree((first, products[0]))
-
-    def step(state: State, x_product: jax.Array) -> tuple[State, jax.Array]:
-        summed = vector_product(equations.hidden(state), weights)
-        if adds_up:
-            summed = summed + x_product
-        apart = () if adds_up else (x_product, bias)
-        state, _ = _after(equations, own, state, summed, apart)
-        row = in_one_operation(ravel_pytree((state, summed))[0])
-        return unravel(row)[0], row
-
-    last, rows = scan_in_one(step, first, products, equations.steps_at_once)
-    states, sums = jax.vmap(unravel)(rows)
-    residuals = (weights, bias, own, first, products, states, sums)
-    hs = jax.vmap(equations.hidden)(states)
-    return (last, hs), Partial(partial(_pull_back_in_few, equations), *residuals)
-
-
-def _pull_back_in_few(
-    equations: Equations,
-    weights: jax.Array,
-    bias: jax.Array,
-    own: Any,
-    first: State,
-    products: jax.Array,
-    states: State,
-    sums: jax.Array,
-    d_last: State,
-    d_hs: jax.Array,
-) -> tuple[Any, ...]:
-    """The gradients by W, b, own, first state and x U, from the states and what was added up."""
-    hidden, adds_up = equations.hidden, equations.adds_up
-    before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, states)
-
-    # For all time steps at once, so that the scan only has the products with the gradient from
-    # later steps.
-    @jax.vmap
-    def pullback_of(state: State, summed: jax.Array, x_product: jax.Array) -> Any:
-        apart = () if adds_up else (x_product, bias)
-        return jax.vjp(partial(_after, equations), own, state, summed, apart)[1]
-
-    apart = () if adds_up else (products[0], bias)
-    _, unravel = ravel_pytree((own, first, sums[0], apart))
-
-    def step(d_state: State, at: Any) -> tuple[State, jax.Array]:
-        pullback, state, d_h = at
-        row = in_one_operation(ravel_pytree(pullback((d_state, d_h)))[0])
-        _, d_state, d_sum, _ = unravel(row)
-        _, pull_hidden = jax.vjp(hidden, state)
-        (d_recurrent,) = pull_hidden(weights @ d_sum)
-        return jax.tree.map(jnp.add, d_state, d_recurrent), row
-
-    over = (pullback_of(before, sums, products), before, d_hs)
-    d_first, rows = scan_in_one(step, d_last, over, equations.steps_at_once, reverse=True)
-    d_own, _, d_sums, d_apart = jax.vmap(unravel)(rows)
-    d_own = jax.tree.map(lambda of_each: of_each.sum(0), d_own)
-    d_weights, d_bias = by_weights(jax.vmap(hidden)(before), d_sums)
-    if adds_up:
-        return d_weights, d_bias, d_own, d_first, d_sums
-    d_products, d_biases = d_apart
-    return d_weights, d_biases.sum(0), d_own, d_first, d_products
 
 
 gated_scan.defvjp(_scan_forward, _scan_backward)
