@@ -154,9 +154,10 @@ def check_options(
 def _told(owner: str, *others: type[Exception]) -> Iterator[None]:
     """Inside this context an exception becomes one sentence: its ``owner``, and where in a user's
     own file it was raised. The ``others`` stay as they are."""
+    stay: tuple[type[BaseException], ...] = (InputError, KeyboardInterrupt, *others)
     try:
         yield
-    except (InputError, KeyboardInterrupt, *others):
+    except stay:
         raise
     except BaseException as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
