@@ -87,7 +87,14 @@ def gated(
     back: Callable[..., tuple[jax.Array, ...]] | None = pull_back
     if adds_up:  # otherwise there is no a(t) whose slope it could be
         back = slope and (lambda gates, _, d_gates: (d_gates * slope(gates),))
-    equations = Equations(activate, update, hidden, adds_up, back, advance=advance)
+    equations = Equations(activate, update, hidden, adds_up, back)
+    of_batches = equations._replace(together=True)
+    if not adds_up and advance:  # which gets two sums in place of gates
+        of_batches = of_batches._replace(
+            activate=lambda own, state, x_product, h_product, b: [x_product + b, h_product],
+            update=advance,
+            pull_back=None,
+        )
 
     def first_state(params: GatedParams) -> State:
         zeros = initial_state(sizes[1])
@@ -128,7 +135,7 @@ def gated(
 
     def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
         operands = (params.recurrent_weights, params.bias, params.own, states, projected, None)
-        return gated_scan(equations._replace(together=True), *operands)[1]
+        return gated_scan(of_batches, *operands)[1]
 
     def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
         return affine(h, params.output_weights, params.output_bias)

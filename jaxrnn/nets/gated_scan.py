@@ -1,8 +1,7 @@
 """The scan of a cell of gates over a sequence's time steps, with a gradient of its own.
 
 On a CPU the time of an update is that of its arithmetic, so as little as possible is computed
-twice. An accelerator does several time steps at once, and the time is that of starting operations.
-So there each time step is one product and one other operation, forward and backward.
+twice.
 """
 
 from collections.abc import Callable
@@ -15,35 +14,9 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
+from jaxrnn.nets import accelerators
 from jaxrnn.nets.base import Mask, State, after_step
 from jaxrnn.nets.products import add_bias, barrier, by_weights, vector_product
-
-
-def scan_in_one(
-    step: Callable[[Any, Any], tuple[Any, Any]],
-    carry: Any,
-    over: Any,
-    steps_at_once: int,
-    reverse: bool = False,
-) -> tuple[Any, Any]:
-    """``lax.scan``. On accelerators it carries a single array, since each array would cost one
-    operation in every iteration."""
-    if steps_at_once == 1:
-        return lax.scan(step, carry, over, reverse=reverse)
-    flat, unravel = ravel_pytree(carry)
-
-    def in_one(flat: jax.Array, at: Any) -> tuple[jax.Array, Any]:
-        carry, out = step(unravel(flat), at)
-        return ravel_pytree(carry)[0], out
-
-    last, outs = lax.scan(in_one, flat, over, reverse=reverse, unroll=steps_at_once)
-    return unravel(last), outs
-
-
-def in_one_operation(row: jax.Array) -> jax.Array:
-    """A concatenation that an accelerator computes in one operation, however its parts are used.
-    Without this, XLA would use one operation for each part."""
-    return lax.optimization_barrier(row)
 
 
 class Equations(NamedTuple):
@@ -56,12 +29,8 @@ class Equations(NamedTuple):
     # See :func:`jaxrnn.gated`. Of a cell that adds up it gives the gradient by a(t) alone, (d,).
     pull_back: Callable[..., tuple[jax.Array, ...]] | None
     steps_at_once: int = 1  # see unroll
-    # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only,
-    # and only with ``advance`` or, if the cell adds up, ``pull_back``.
+    # Whether states and products are those of B sequences, [B, ...] and [T, B, ...]. On CPUs only.
     together: bool = False
-    # See :func:`jaxrnn.gated`. Used for sequences that are taken together, if the cell does not add
-    # up.
-    advance: Callable[..., State] | None = None
 
     def each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function of one sequence, for all that are taken together."""
@@ -83,50 +52,39 @@ def _plain_scan(
     which those do not have, a skipped step leaves the state as it is. Nothing may depend on the
     hidden units of such a step.
     """
+    added, apart = _summands(equations, bias, products)
+    return _scan(equations, weights, mask, apart, own, state, added)
+
+
+def _summands(equations: Equations, bias: jax.Array, products: jax.Array) -> tuple[jax.Array, Any]:
+    """What is added to h W, and (b, x U) where a cell that does not add up needs them apart."""
     if equations.adds_up:
-        return _scan_of_sums(equations, weights, mask, own, state, add_bias(products, bias))
-    zeros = jnp.zeros_like(products)
-    return _scan_apart(equations, weights, mask, bias, own, state, products, zeros)
+        return add_bias(products, bias), ()
+    return jnp.zeros_like(products), (bias, products)
 
 
-def _scan_of_sums(
-    equations: Equations, weights: jax.Array, mask: Mask, own: Any, state: State, sums: jax.Array
-) -> tuple[State, jax.Array]:
-    """The same over x U + b, of a cell that adds up."""
-
-    @equations.each
-    def step(state: State, at: tuple[jax.Array, Mask]) -> tuple[State, jax.Array]:
-        summed, counts = at
-        product = vector_product(equations.hidden(state), weights)
-        return _after(equations, own, state, summed + product, (), counts)
-
-    return lax.scan(step, state, (sums, mask), unroll=equations.steps_at_once)
-
-
-def _scan_apart(
+def _scan(
     equations: Equations,
     weights: jax.Array,
     mask: Mask,
-    bias: jax.Array,
+    apart: Any,
     own: Any,
     state: State,
-    products: jax.Array,
-    zeros: jax.Array,
+    added: jax.Array,
 ) -> tuple[State, jax.Array]:
-    """The same of a cell that does not add up, ``zeros`` [T, G H] added to its h W."""
-    hidden = equations.hidden
+    """:func:`_plain_scan`, from :func:`_summands`."""
+    bias, products = apart or (None, None)
 
     @equations.each
-    def step(state: State, at: tuple[jax.Array, jax.Array, Mask]) -> tuple[State, jax.Array]:
-        x_product, zero, counts = at
-        h_product = vector_product(hidden(state), weights) + zero
-        if equations.together:
-            assert equations.advance is not None
-            state = equations.advance(own, state, x_product + bias, h_product)
-            return state, hidden(state)
-        return _after(equations, own, state, h_product, (x_product, bias), counts)
+    def step(state: State, at: Any) -> tuple[State, jax.Array]:
+        x_product, added, counts = at
+        summed = added + vector_product(equations.hidden(state), weights)
+        operands = (summed,) if equations.adds_up else (x_product, summed, bias)
+        after = equations.update(own, state, *equations.activate(own, state, *operands))
+        state = after_step(counts, after, state)
+        return state, equations.hidden(state)
 
-    return lax.scan(step, state, (products, zeros, mask), unroll=equations.steps_at_once)
+    return lax.scan(step, state, (products, added, mask), unroll=equations.steps_at_once)
 
 
 # The scan is differentiated only by the sum that h W is added to, and one product afterwards gives
@@ -138,9 +96,7 @@ def _scan_forward(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
     """The scan, and what gives the gradients of its operands."""
-    # Sequences that are taken together have ``advance`` instead, where gates do not add up.
-    in_rows = equations.pull_back and (equations.adds_up or not equations.together)
-    forward = _forward_in_rows if in_rows else _forward_plain
+    forward = _forward_plain if equations.pull_back is None else _forward_in_rows
     return forward(equations, weights, bias, *rest)
 
 
@@ -152,24 +108,21 @@ def _forward_plain(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
     own, first, products, mask = rest
-    operands: tuple[Any, ...] = (own, first, add_bias(products, bias))
-    if not equations.adds_up:
-        operands = (bias, own, first, products, jnp.zeros_like(products))
-    scan = _scan_of_sums if equations.adds_up else _scan_apart
-    (last, hs), pullback = jax.vjp(partial(scan, equations, weights, mask), *operands)
+    added, apart = _summands(equations, bias, products)
+    scan = partial(_scan, equations, weights, mask)
+    (last, hs), pullback = jax.vjp(scan, apart, own, first, added)
     before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
-    return (last, hs), Partial(partial(_pull_back_plain, equations), pullback, before)
+    return (last, hs), Partial(_pull_back_plain, pullback, before)
 
 
 def _pull_back_plain(
-    equations: Equations, pullback: Any, before: jax.Array, d_last: State, d_hs: jax.Array
+    pullback: Any, before: jax.Array, d_last: State, d_hs: jax.Array
 ) -> tuple[Any, ...]:
     """The gradients by W, b, own, first state and x U, from the scan's own by its operands."""
-    *d_rest, d_h_products = pullback((d_last, d_hs))
-    d_weights, d_bias = by_weights(before, d_h_products)
-    if equations.adds_up:
-        return (d_weights, d_bias, *d_rest, d_h_products)
-    return (d_weights, *d_rest)
+    d_apart, d_own, d_first, d_added = pullback((d_last, d_hs))
+    d_weights, d_sum = by_weights(before, d_added)
+    d_bias, d_products = d_apart or (d_sum, d_added)
+    return d_weights, d_bias, d_own, d_first, d_products
 
 
 def _forward_in_rows(
@@ -199,14 +152,14 @@ def _forward_in_rows(
         if counts is not None:
             row = jnp.concatenate([ravel_pytree(state)[0], row[size:]])
         if equations.steps_at_once > 1:
-            row = in_one_operation(row)
+            row = accelerators.in_one_operation(row)
             state = unravel(row[:size])
         return state, row
 
     # In one array: each array that a scan writes takes XLA's CPU back end as long as one gate.
     if equations.adds_up and not equations.together:
         products = add_bias(products, bias)
-    last, rows = scan_in_one(step, first, (products, mask), equations.steps_at_once)
+    last, rows = accelerators.scan(step, first, (products, mask), equations.steps_at_once)
     hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
     pull_back = partial(_pull_back_in_rows, equations, starts)
     return (last, hs), Partial(pull_back, weights, own, first, rows, mask)
@@ -275,8 +228,7 @@ def _pull_back_in_rows(
         # One of a cell that adds up; of others that by x U + b and that by h W.
         d_sums = pull_back(gates, row[-width:], d_gates)
         if steps_at_once > 1:
-            both, unravel_both = ravel_pytree((d_sums, d_state))
-            d_sums, d_state = unravel_both(in_one_operation(both))
+            d_sums, d_state = accelerators.in_one_operation((d_sums, d_state))
         else:
             d_sums = barrier(d_sums)  # between barriers XLA computes it once for its two uses
         _, pull_hidden = jax.vjp(hidden, state)
@@ -299,26 +251,12 @@ def _pull_back_in_rows(
     apart = () if equations.adds_up else (weights[0],)  # as long as the bias
     start = (jax.tree.map(jnp.zeros_like, (own, *apart)), d_last)
     over = (before, rows, d_hs, mask)
-    ((d_own, *d_bias), d_first), d_sums = scan_in_one(one, start, over, steps_at_once, reverse=True)
+    ((d_own, *d_bias), d_first), d_sums = accelerators.scan(
+        one, start, over, steps_at_once, reverse=True
+    )
     hs_before = jax.vmap(equations.each(lambda row: hidden(unravel(row))))(before)
     d_weights, *by_product = by_weights(hs_before, d_sums[-1])
     return d_weights, *(d_bias or by_product), d_own, d_first, d_sums[0]
-
-
-def _after(
-    equations: Equations,
-    own: Any,
-    state: State,
-    summed: jax.Array,
-    apart: tuple[jax.Array, ...],
-    counts: Mask = None,
-) -> tuple[State, jax.Array]:
-    """State and hidden units after a step, from the sum a(t); or, for a cell that does not add up,
-    from h W and, in ``apart``, x U and b."""
-    operands = (apart[0], summed, apart[1]) if apart else (summed,)
-    after = equations.update(own, state, *equations.activate(own, state, *operands))
-    state = after_step(counts, after, state)
-    return state, equations.hidden(state)
 
 
 gated_scan.defvjp(_scan_forward, _scan_backward)

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from jaxrnn.errors import InputError
+from jaxrnn.nets import accelerators
 from jaxrnn.nets.elementary import SHORT
 
 
@@ -37,12 +38,10 @@ def _rows(weights: jax.Array, symbols: jax.Array) -> jax.Array:
 def _rows_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     weights, symbols = primals
 
-    def by_product(tangent: jax.Array) -> jax.Array:
-        return jax.nn.one_hot(symbols, weights.shape[0], dtype=weights.dtype) @ tangent
-
-    # In the gradient of W, rows are added up; an accelerator is faster if this is a product.
     tangent = lax.platform_dependent(
-        tangents[0], cpu=lambda tangent: tangent[symbols], default=by_product
+        *(tangents[0], symbols),
+        cpu=lambda tangent, symbols: tangent[symbols],
+        default=accelerators.rows,
     )
     return weights[symbols], tangent
 
@@ -130,9 +129,6 @@ def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array
         gradients = barrier(jnp.concatenate([x, ones], axis=1).T) @ cotangent
         return gradients[:-1], gradients[-1]
 
-    def apart(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return x.T @ cotangent, cotangent.sum(0)
-
     if x.ndim == 3:
         # There are thousands of rows. To transpose them takes as long as the product, so the
         # product sums over their first axis. Barriers around it: with few columns XLA would gather
@@ -140,8 +136,7 @@ def by_weights(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array
         x, cotangent = barrier(tuple(a.reshape(-1, a.shape[-1]) for a in (x, cotangent)))
         product = lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
         return barrier((product, jnp.ones(len(x), x.dtype) @ cotangent))
-    # An accelerator would start one operation more for the column.
-    return lax.platform_dependent(x, cotangent, cpu=by_one_product, default=apart)
+    return lax.platform_dependent(x, cotangent, cpu=by_one_product, default=accelerators.by_weights)
 
 
 _affine_of_rows.defvjp(_affine_forward, _affine_backward)
