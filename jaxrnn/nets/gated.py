@@ -46,6 +46,11 @@ def first_weights(
     return init
 
 
+def _two_sums(own: Any, state: Any, x: jax.Array, h: jax.Array, b: jax.Array) -> list[jax.Array]:
+    """x U + b and h W, which :func:`gated`'s ``advance`` gets in place of gates."""
+    return [x + b, h]
+
+
 def gated(
     sizes: tuple[int, int, int],
     gates: tuple[str, ...],
@@ -81,20 +86,15 @@ def gated(
     It computes the gradient of W in one product, too. Only h W, ``activate`` and ``update`` stay in
     the scan. With ``slope`` only states and activations are kept for the backward pass, with
     ``pull_back`` h W, too. It has reverse-mode derivatives only: for others differentiate a scan of
-    ``step``. Sequences that share the weights take another path under ``vmap``, a scan that JAX
-    itself differentiates.
+    ``step``. Sequences that share weights take a scan that JAX itself differentiates.
     """
     back: Callable[..., tuple[jax.Array, ...]] | None = pull_back
     if adds_up:  # otherwise there is no a(t) whose slope it could be
         back = slope and (lambda gates, _, d_gates: (d_gates * slope(gates),))
     equations = Equations(activate, update, hidden, adds_up, back)
     of_batches = equations._replace(together=True)
-    if not adds_up and advance:  # which gets two sums in place of gates
-        of_batches = of_batches._replace(
-            activate=lambda own, state, x_product, h_product, b: [x_product + b, h_product],
-            update=advance,
-            pull_back=None,
-        )
+    if not adds_up and advance:
+        of_batches = of_batches._replace(activate=_two_sums, update=advance, pull_back=None)
 
     def first_state(params: GatedParams) -> State:
         zeros = initial_state(sizes[1])
