@@ -51,6 +51,10 @@ def _two_sums(own: Any, state: Any, x: jax.Array, h: jax.Array, b: jax.Array) ->
     return [x + b, h]
 
 
+def _readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
+    return affine(h, params.output_weights, params.output_bias)
+
+
 def gated(
     sizes: tuple[int, int, int],
     gates: tuple[str, ...],
@@ -137,15 +141,12 @@ def gated(
         operands = (params.recurrent_weights, params.bias, params.own, states, projected, None)
         return gated_scan(of_batches, *operands)[1]
 
-    def readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
-        return affine(h, params.output_weights, params.output_bias)
-
     return recurrent(
         first_weights(sizes, gates, own),
         first_state,
         project,
         advance_once,
-        readout,
+        _readout,
         scan=scan,
         scan_together=scan_together if advance or (adds_up and slope) else None,
         advance_shared=advance_shared,
