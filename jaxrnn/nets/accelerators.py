@@ -1,5 +1,7 @@
-"""Forms that only accelerators take: few operations, since each takes about as long to start as to
-run. So a time step is one product and one other operation, forward and backward.
+"""Forms that only accelerators take, with few operations.
+
+An operation takes about as long to start as to run. So a time step is one product and one other
+operation, forward and backward.
 """
 
 from collections.abc import Callable
