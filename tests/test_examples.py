@@ -23,6 +23,9 @@ KEPT = (
     *("claims-run", "grid-run", "horizon-run", "horizon-run/batches-of-32", "notebook-run"),
     *("paper-run", "paper-run/readings"),
 )
+EACH_LANDING = {
+    "horizon-run/batches-of-32": "integration"
+}  # how its nets round is told nowhere else
 
 
 @pytest.mark.parametrize(
@@ -108,9 +111,11 @@ def test_small_changes_after_each_step_add_up_to_the_gradient_of_the_sequence(
     assert_trees_close(slopes, gradient(params), rtol=0, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("as_users_have_it")
-@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize(
+    "kept",
+    [pytest.param(one, marks=getattr(pytest.mark, EACH_LANDING.get(one, "slow"))) for one in KEPT],
+)
 def test_kept_trials_end_as_they_did(kept):
     """One of each cell, at random among those that take seconds, trained by today's code.
 

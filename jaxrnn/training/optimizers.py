@@ -32,20 +32,26 @@ from jaxrnn.options import (
 def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
     """Like ``optax.clip_by_global_norm``, but with a single factor: XLA computes optax's quotient
     and product on several devices in another way than on one. A finite gradient whose squares
-    overflow is bounded, too."""
+    overflow is bounded, too, up to a norm of 1e37 times the bound; from there on it is 0."""
 
     def clipped(gradients: optax.Updates, _: Any) -> optax.Updates:
-        total = _sum_of_squares(gradients)
+        factor = jnp.minimum(1, jnp.asarray(bound) / jnp.sqrt(_sum_of_squares(gradients)))
+        usual = barrier(jax.tree.map(lambda g: g * factor, gradients))
+        # Between barriers, so that the lines above are rounded as if they stood alone. In batches
+        # of 32 even another form of the lines below rounds them otherwise (jax 0.10.2).
+        same, bound_here = barrier((gradients, jnp.asarray(bound)))
         # So small that no square overflows, and a power of two, so that nothing is rounded.
-        small = np.array(2.0 ** -(5 * jnp.finfo(total.dtype).maxexp // 8), total.dtype)
-        of_small = _sum_of_squares(jax.tree.map(lambda g: g * small, gradients))
-        overflows = jnp.isinf(total) & jnp.isfinite(of_small)
-        scale = jnp.where(overflows, small, np.ones_like(small))
-        # If the quotient alone uses the root, XLA multiplies by the root's inverse. If anything
-        # else does, it divides, which is rounded in another way (jax 0.10.2).
-        root = jnp.sqrt(jnp.where(overflows, of_small, total))
-        factor = jnp.minimum(1 / scale, jnp.asarray(bound) / root)
-        return jax.tree.map(lambda g: g * scale * factor, gradients)
+        dtype = jax.tree.leaves(gradients)[0].dtype
+        exponent = jnp.finfo(dtype).maxexp
+        small = np.array(2.0 ** -(5 * exponent // 8), dtype)
+        of_small = _sum_of_squares(jax.tree.map(lambda g: g * small, same))
+        least = 2.0 ** (exponent - 1 - 2 * (5 * exponent // 8))
+        overflows = jnp.isfinite(of_small) & (of_small > least)
+        root = jnp.sqrt(jnp.where(overflows, of_small, np.ones_like(small)))
+        great = jnp.minimum(1 / small, bound_here / root)
+        return jax.tree.map(
+            lambda g, usual: jnp.where(overflows, g * small * great, usual), same, usual
+        )
 
     return optax.stateless(clipped)
 
