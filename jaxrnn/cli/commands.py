@@ -84,25 +84,14 @@ def horizon(
             costs = write_costs(known, out, match)
         beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
         lay_beside(beside, out)
-        _show(rows, beside, costs, names, out)
+        from jaxrnn.report.document import NOTES, show_report  # matplotlib is slow to import
+        from jaxrnn.yardstick.view import VIEW
+
+        nets, text = notes(rows, costs, names)
+        write_whole(out / NOTES, text.encode())
+        shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
+        show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-
-
-def _show(
-    rows: Sequence[Row],
-    beside: Sequence[Row],
-    costs: Mapping[str, float],
-    names: Collection[str],
-    out: Path,
-) -> None:
-    """The tables on the terminal, and the report."""
-    from jaxrnn.report.document import NOTES, show_report
-    from jaxrnn.yardstick.view import VIEW
-
-    nets, text = notes(rows, costs, names)
-    write_whole(out / NOTES, text.encode())
-    shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
-    show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
 
 
 def notes(

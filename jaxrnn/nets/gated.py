@@ -46,9 +46,9 @@ def first_weights(
     return init
 
 
-def _two_sums(own: Any, state: Any, x: jax.Array, h: jax.Array, b: jax.Array) -> list[jax.Array]:
+def _two_sums(own: Any, state: Any, x: jax.Array, h: jax.Array, b: jax.Array) -> Any:
     """x U + b and h W, which :func:`gated`'s ``advance`` gets in place of gates."""
-    return [x + b, h]
+    return x + b, h
 
 
 def _readout(params: GatedParams, h: jax.Array, projected: jax.Array) -> jax.Array:
@@ -127,7 +127,7 @@ def gated(
             return advance_once(params, state, projected)
         operands = sums_of(params, state, projected)
         if not adds_up:
-            operands = projected + params.bias, operands[1]
+            operands = _two_sums(params.own, state, *operands)
         state = advance(params.own, state, *operands)
         return state, hidden(state)
 

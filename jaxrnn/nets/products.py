@@ -39,7 +39,8 @@ def _rows_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     weights, symbols = primals
 
     tangent = lax.platform_dependent(
-        *(tangents[0], symbols),
+        tangents[0],
+        symbols,
         cpu=lambda tangent, symbols: tangent[symbols],
         default=accelerators.rows,
     )

@@ -125,9 +125,9 @@ def read_arrays(
         if error.strerror is None or error.errno == errno.EINVAL:
             raise corrupt(path, advice) from None
         raise
-    except Exception as error:  # whatever a damaged archive makes of NumPy's reader
-        if isinstance(error, MemoryError):
-            raise
+    except MemoryError:
+        raise
+    except Exception:  # whatever a damaged archive makes of NumPy's reader
         raise corrupt(path, advice) from None
 
 

@@ -43,9 +43,10 @@ def _clip_norm(bound: ArrayLike) -> optax.GradientTransformation:
         # So small that no square overflows, and a power of two, so that nothing is rounded.
         dtype = jax.tree.leaves(gradients)[0].dtype
         exponent = jnp.finfo(dtype).maxexp
-        small = np.array(2.0 ** -(5 * exponent // 8), dtype)
+        power = 5 * exponent // 8
+        small = np.array(2.0**-power, dtype)
         of_small = _sum_of_squares(jax.tree.map(lambda g: g * small, same))
-        least = 2.0 ** (exponent - 1 - 2 * (5 * exponent // 8))
+        least = 2.0 ** (exponent - 1 - 2 * power)
         overflows = jnp.isfinite(of_small) & (of_small > least)
         root = jnp.sqrt(jnp.where(overflows, of_small, np.ones_like(small)))
         great = jnp.minimum(1 / small, bound_here / root)
