@@ -25,9 +25,9 @@ def report(directory: Path, *, format: Sequence[str] = (), open: bool = False) -
     """Write the report and the pictures of a run directory again from its rows. Nothing is
     trained."""
     from jaxrnn.report.document import PAGE, show_report  # matplotlib is slow to import
-    from jaxrnn.yardstick.view import VIEW
+    from jaxrnn.yardstick.view import view
 
-    show_report(directory, formats=format, views=[VIEW])
+    show_report(directory, formats=format, view=view)
     if open:
         webbrowser.open((directory / PAGE).resolve().as_uri())
 

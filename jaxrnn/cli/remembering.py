@@ -84,12 +84,12 @@ def _show(
     """The tables on the terminal, and the report."""
     from jaxrnn.report.document import NOTES, show_report
     from jaxrnn.report.render import terminal_table
-    from jaxrnn.yardstick.view import VIEW
+    from jaxrnn.yardstick.view import view
 
     nets, text = notes(rows, costs, names)
     write_whole(out / NOTES, text.encode())
     shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
-    show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
+    show_report(out, *shown, view=view, rows=rows, beside=beside)
 
 
 def notes(

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
@@ -76,9 +76,10 @@ def _several(names: Iterable[str], what: str) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -> None:
-    """A title over a figure ``width`` inches wide, on as many lines as needed; ``words`` below."""
-    letters = int(width / _INCHES_A_LETTER)
+def put_heading(figure: Figure | SubFigure, title: str, words: str = "") -> None:
+    """A title over a figure, or a part as wide as it, on as many lines as needed; ``words``
+    below."""
+    letters = int(figure.figure.get_figwidth() / _INCHES_A_LETTER)
     lines = [textwrap.fill(text, letters) for text in (title, words) if text]
     figure.suptitle(plain("\n".join(lines)), x=0.01, ha="left", fontsize=10)
 
@@ -124,6 +125,22 @@ def table_of_colors(
     for spine in axes.spines.values():
         spine.set_visible(False)
     return axes, image
+
+
+def panels_of(
+    count: int,
+    across: int,
+    panel: tuple[float, float],
+    margins: tuple[float, float],
+    least: float = 0.0,
+    **shared: bool,
+) -> tuple[Figure, np.ndarray]:
+    """A figure with ``count`` panels, at most so many ``across``; sizes are in inches."""
+    columns = min(across, count)
+    lines = -(-count // columns)
+    size = max(least, panel[0] * columns + margins[0]), panel[1] * lines + margins[1]
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(lines, columns, squeeze=False, **shared)
 
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

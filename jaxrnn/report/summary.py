@@ -1,7 +1,7 @@
 """Rows in groups and their statistics, beside what was published."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -11,7 +11,6 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, SETTINGS, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
-from jaxrnn.report.render import Part, Picture
 from jaxrnn.store.rows import Row, row_from
 
 _OURS = Source("an experiment that is in no table")
@@ -106,15 +105,6 @@ class Study:
     def is_grid(self) -> bool:
         """Whether any net has rows of several settings at one length."""
         return any(line.settings for line in self.lines)
-
-
-class View(NamedTuple):
-    """One way to show rows: which rows it suits, and the tables and pictures that it then makes."""
-
-    suits: Callable[[Study], bool]
-    parts: Callable[[Study], Sequence[Part]] = lambda study: ()
-    pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
-    is_whole: bool = False  # whether no other view shows the rows that it suits
 
 
 def source_of(experiment: str) -> Source:

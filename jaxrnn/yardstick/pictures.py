@@ -15,6 +15,7 @@ from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     label_outer_panels,
+    panels_of,
     plain,
     put_heading,
     put_legend,
@@ -76,7 +77,7 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
         size=8,
     )
     bar.ax.tick_params(labelsize=7)
-    put_heading(figure, size[0], f"How far back: {_title(card, rows)}")
+    put_heading(figure, f"How far back: {_title(card, rows)}")
     return figure
 
 
@@ -86,18 +87,14 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
     return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
-PANELS_ACROSS = 3
 WORDS: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": GREY}
 MARKERS = "osD^vP"
 DASHES = ("-", "--", ":", "-.")
 
 
 def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.ndarray]:
-    columns = min(PANELS_ACROSS, len(card.tasks))
-    lines = -(-len(card.tasks) // columns)
-    size = max(5.5, 1.0 + 3.0 * columns), 1.9 + 2.1 * lines
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    shared = {"sharex": True, "sharey": True}
+    figure, panels = panels_of(len(card.tasks), 3, (3.0, 2.1), (1.0, 1.9), least=5.5, **shared)
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         axes.set_title(plain(task), fontsize=8)
         axes.tick_params(labelsize=7)
@@ -105,7 +102,7 @@ def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.nda
     looks = [_look(card, cell) for cell in card.cells]
     handles = [Line2D([], [], ms=4, **look) for look in looks]
     put_legend(figure, handles, card.cells)
-    put_heading(figure, size[0], f"{title}: {_title(card, rows)}")
+    put_heading(figure, f"{title}: {_title(card, rows)}")
     return figure, panels
 
 
