@@ -138,9 +138,8 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     label_outer_panels(grid, len(lengths), "training sequence", "mean error")
     lines = [Line2D([], [], color=color) for color in colors.values()]
     lines.append(Line2D([], [], color=GREY, ls="--"))
-    names = [net_name(*net) for net in colors]
-    short = all_shortened(names, 40)
-    put_legend(figure, lines, [*(short[name] for name in names), "threshold"])
+    short = all_shortened((net_name(*net) for net in colors), 40)
+    put_legend(figure, lines, [*(short[net_name(*net)] for net in colors), "threshold"])
     title = heading(rows, map(len, by_net(rows).values()))
     put_heading(figure, f"Learning curves, one line per trial: {title}")
     return figure
@@ -197,13 +196,13 @@ PANELS = 12
 """The most in one picture."""
 
 
-def solved_by_step(rows: Sequence[Row]) -> list[Picture]:
+def solved_by_step(study: Study) -> list[Part]:
     """The Kaplan-Meier curves of each task that several nets were trained on, one panel per length,
     with no more nets than colours can tell apart."""
     of_task: dict[str, list[list[Rows]]] = {}
-    for nets in rivals(rows):
+    for nets in rivals(study.rows):
         of_task.setdefault(nets[0][0].experiment.task, []).append(nets)
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, Part] = {}
     for task, panels in of_task.items():
         if len({net[0].net for nets in panels for net in nets}) > len(COLORS):
             continue
@@ -223,7 +222,7 @@ def _steps_figure(task: str, panels: Sequence[Sequence[Rows]]) -> Figure:
     for axes, nets in zip(grid.flat, panels, strict=False):
         _steps_panel(axes, nets, colors)
     figure.suptitle(plain(f"Trials solved by each step, 95 % intervals shaded\n{task}"))
-    handles = [axes.plot([], [], color=color)[0] for color in colors.values()]
+    handles = [grid[-1, 0].plot([], [], color=color)[0] for color in colors.values()]
     labels = [plain(net_name(*net)) for net in colors]
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     return figure
@@ -280,8 +279,3 @@ def view(study: Study) -> list[Part]:
             draw = partial(curves_by_experiment, of_task)
             pictures.append(Picture(f"Learning curves on {task}", stem, draw))
     return pictures
-
-
-def by_step(study: Study) -> list[Part]:
-    """How many trials are solved by each step."""
-    return [*solved_by_step(study.rows)]

@@ -25,7 +25,7 @@ View = Callable[[Study], list[Part]]
 
 VIEWS: tuple[View, ...] = (
     *(table.claims, table.view, horizon.view, grid.view, by_length.view),
-    *(by_sequence.view, compare.view, by_sequence.by_step, by_length.other_lengths),
+    *(by_sequence.view, compare.view, by_sequence.solved_by_step, by_length.other_lengths),
 )
 """In the order in which a report shows them."""
 
