@@ -58,11 +58,6 @@ class Row(NamedTuple):
     norm: Normalize
     colors: str
 
-    @property
-    def height(self) -> float:
-        """How high it is drawn, of a row of units."""
-        return 1.6 if self.values.ndim == 4 else 1.0
-
     def draw(self, axes: Axes, values: np.ndarray) -> AxesImage:
         """Draw the units [T, units] of one sequence; or its matrices [T, rows, columns], at a few
         steps side by side."""
@@ -164,7 +159,7 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     held = np.minimum(np.arange(inputs.shape[1]), np.array(ends)[:, None] - 1)
     both = np.arange(len(ends))[:, None]
     rows = rows_of(experiment, jax.tree.map(lambda leaf: np.asarray(leaf)[both, held], look.record))
-    heights = [1.0, *(row.height for row in rows), 1.0]
+    heights = [1.0, *(1.6 if row.values.ndim == 4 else 1.0 for row in rows), 1.0]
     figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
     shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
     grid = figure.subplots(len(rows) + 2, 2 + has_difference, height_ratios=heights, **shared)

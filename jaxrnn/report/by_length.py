@@ -219,7 +219,7 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
     is_known = any(guessing_of(tested[0].experiment) is not None for tested, _ in nets)
     marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
     labels = [*(net_name(*net) for net in colors), *marks]
-    figure, grid = panels_of(len(panels), 3, (3.2, 2.4), (0.8, 1.2), least=6.0, sharey=True)
+    figure, grid = panels_of(len(panels), 3, (3.2, 2.4), (0.8, 1.2), least=6.0)
     width, height = figure.get_size_inches()
     figure.set_figheight(height + legend_height(width, labels))
     label_outer_panels(grid, len(panels), "", "sequences right")

@@ -123,8 +123,7 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     """Errors against training sequences: one panel per length, one line per trial."""
     colors = colors_of(rows)
     lengths = sorted({row.experiment.length for row in rows})
-    shared = {"sharex": True, "sharey": True}
-    figure, grid = panels_of(len(lengths), 5, (2.5, 2.4), (1.0, 1.6), least=7.0, **shared)
+    figure, grid = panels_of(len(lengths), 5, (2.5, 2.4), (1.0, 1.6), least=7.0, sharex=True)
     for axes, length in zip(grid.flat, lengths, strict=False):
         group = [row for row in rows if row.experiment.length == length]
         _draw_curves(axes, group, lambda row: colors[row.net], alpha=0.35)
@@ -149,7 +148,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     """Errors against training sequences: one panel per experiment and length, one line per
     trial."""
     groups = _by_experiment(rows)
-    figure, grid = panels_of(len(groups), 4, (3.0, 2.2), (0.5, 1.4), least=7.0, sharey=True)
+    figure, grid = panels_of(len(groups), 4, (3.0, 2.2), (0.5, 1.4), least=7.0)
     grid[0, 0].set(yscale="log", ylim=(0.003, 1.2 * max(1.0, _highest_error(rows))))
     for axes, (net, group) in zip(grid.flat, groups.items(), strict=False):
         _draw_curves(axes, group, lambda row: COLORS[1 if row.solved else 5], alpha=0.5)
@@ -216,7 +215,7 @@ def solved_by_step(study: Study) -> list[Part]:
 
 
 def _steps_figure(task: str, panels: Sequence[Sequence[Rows]]) -> Figure:
-    figure, grid = panels_of(len(panels), 3, (3.0, 2.6), (2.0, 1.2), sharey=True)
+    figure, grid = panels_of(len(panels), 3, (3.0, 2.6), (2.0, 1.2))
     colors = colors_of(net[0] for nets in panels for net in nets)
     label_outer_panels(grid, len(panels), "", "share of trials solved")
     for axes, nets in zip(grid.flat, panels, strict=False):

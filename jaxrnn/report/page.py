@@ -2,8 +2,8 @@
 
 Its pictures are matplotlib's own, as SVG, so each is drawn once for every form of the report. The
 script in ``page.html`` adds to them, and makes tables that sort and filter. A library of charts
-would be as large as the page or larger (minified: vega and vega-lite 0.77 MB, plotly.js 4.8 MB), and
-a library of tables is larger than this script (simple-datatables 0.10 MB).
+would be as large as the page or larger (minified: vega and vega-lite 0.77 MB, plotly.js 4.8 MB),
+and a library of tables is larger than this script (simple-datatables 0.10 MB).
 """
 
 import base64

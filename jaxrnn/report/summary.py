@@ -233,7 +233,7 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
     trials solved, then lowest median.
     """
     lines: list[Line] = []
-    settings = dict.fromkeys([*PER_TRIAL, *(name for name in SETTINGS)])
+    settings = dict.fromkeys([*PER_TRIAL, *SETTINGS])
     for group in by_net(Rows.of(rows)).values():
         made = {row.experiment for row in group}
         differ = [name for name in settings if len({getattr(one, name) for one in made}) > 1]

@@ -1,5 +1,4 @@
-"""Views of what was published: a table of our rows beside it, what solved means, and statements
-with their verdicts."""
+"""Views: our rows beside published ones and what solved means; verdicts on published statements."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

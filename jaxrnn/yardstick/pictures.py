@@ -93,8 +93,7 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.ndarray]:
-    shared = {"sharex": True, "sharey": True}
-    figure, panels = panels_of(len(card.tasks), 3, (3.0, 2.1), (1.0, 1.9), least=5.5, **shared)
+    figure, panels = panels_of(len(card.tasks), 3, (3.0, 2.1), (1.0, 1.9), least=5.5, sharex=True)
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         axes.set_title(plain(task), fontsize=8)
         axes.tick_params(labelsize=7)
