@@ -143,8 +143,7 @@ def interval_of_probability(share: float, num_first: int, num_second: int) -> tu
 def _censored(steps: Sequence[float], cap: float) -> Any:
     from scipy.stats import CensoredData
 
-    solved = [step for step in steps if math.isfinite(step)]
-    return CensoredData(uncensored=solved, right=[cap] * (len(steps) - len(solved)))
+    return CensoredData.right_censored(np.minimum(steps, cap), np.isinf(steps))
 
 
 def _mean_until(cap: float, steps: Sequence[float]) -> float:
