@@ -7,8 +7,8 @@ from typing import Any
 from tables_of_runs import kept, lines_of, share, table
 
 from jaxrnn.problems.claims import CLAIMS
-from jaxrnn.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, claims_rows
 from jaxrnn.report.render import markdown_table
+from jaxrnn.report.table import NOT_SUPPORTED, SUPPORTED, UNDECIDED, claims_rows
 from jaxrnn.yardstick import CHOSEN, has_role
 from jaxrnn.yardstick.results import card_of
 from jaxrnn.yardstick.run import ends_of_range

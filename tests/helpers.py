@@ -23,8 +23,8 @@ from jaxrnn.experiment import Ticket
 from jaxrnn.nets.selective import TimeMixingState
 from jaxrnn.nets.xlstm import ExponentialState, MatrixState
 from jaxrnn.problems import Sequence, Task, settled
-from jaxrnn.report.document import pictures_of
-from jaxrnn.report.render import markdown_table, terminal
+from jaxrnn.report.document import parts_of
+from jaxrnn.report.render import Picture, markdown_table, terminal
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, lines_of, make_row, read_rows, row_from
@@ -454,7 +454,8 @@ def first_table(markdown):
 
 def figures_of(rows):
     """The pictures that a report of the rows would have, by the names of their files."""
-    return {f"{one.stem}.png": one.draw() for one in pictures_of(Study(rows))}
+    pictures = (part for part in parts_of(Study(rows)) if isinstance(part, Picture))
+    return {f"{one.stem}.png": one.draw() for one in pictures}
 
 
 def summary_of(rows):

@@ -12,9 +12,9 @@ from helpers import clopper_pearson, pretended, printed, rows_ending_at, run
 from jaxrnn.problems import GROUPS, settled
 from jaxrnn.problems.claim import FAILS, LEARNS, SOONER, Says
 from jaxrnn.problems.claims import CLAIMS
-from jaxrnn.report.claims import claims_rows, decided, verdict
 from jaxrnn.report.document import parts_of as report_of
 from jaxrnn.report.summary import Rows, Study
+from jaxrnn.report.table import claims_rows, decided, verdict
 from jaxrnn.training.objectives import MEASURES
 from jaxrnn.training.parts import parts_of
 
@@ -129,7 +129,7 @@ def test_a_claim_is_run_and_its_verdict_is_shown(tmp_path, monkeypatch, capsys):
     net = replace(claim.suites[1], base=base)
     small = {"negative_parity": claim._replace(suites=(net,), nets=claim.nets[1:2])}
     monkeypatch.setitem(GROUPS, "claim-negative_parity", (net,))
-    monkeypatch.setattr("jaxrnn.report.claims.CLAIMS", small)
+    monkeypatch.setattr("jaxrnn.report.table.CLAIMS", small)
     asked = ["--experiment", "claim-negative_parity", "--trials", 2, "--out", tmp_path / "out"]
     for _ in range(2):
         assert run("sweep", *asked) == 0

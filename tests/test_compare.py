@@ -18,7 +18,7 @@ from jaxrnn.report.compare import (
     kaplan_meier,
 )
 from jaxrnn.report.drawing import COLORS
-from jaxrnn.report.summary import interval, uncounted
+from jaxrnn.report.summary import Study, interval, uncounted
 
 SMALL = {"max_steps": 101, "window": 5}  # the notebook counts from 0, so the cap is step 100
 
@@ -168,9 +168,8 @@ def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
     own = [
         changed(row, experiment=task, task=f"a/b.py{task}mine") for task in ":," for row in FIRST
     ]
-    pictures = solved_by_step(
-        [*FIRST, *SECOND, *never, *own, *(changed(row, cell="b") for row in own)]
-    )
+    others = [changed(row, cell="b") for row in own]
+    pictures = solved_by_step(Study([*FIRST, *SECOND, *never, *own, *others]))
     names = [f"solved_by_step-{name}" for name in ("noise_free", "a_b_py_mine", "a_b_py_mine-3")]
     assert [one.stem for one in pictures] == names
     figure = pictures[0].draw()
@@ -190,10 +189,8 @@ def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
     assert axes.get_title() == "T = 5, 3-4 trials"
     # Many lengths are more than one picture, more nets than colours none.
     nets = [(cell, length) for length in range(4, 17) for cell in ("lstm", "gru")]
-    many = solved_by_step(
-        [row for cell, length in nets for row in rows(cell, length, [20], **SMALL)]
-    )
+    many = [row for cell, length in nets for row in rows(cell, length, [20], **SMALL)]
+    many = solved_by_step(Study(many))
     assert [sum(axes.get_visible() for axes in one.draw().axes) for one in many] == [12, 1]
-    assert (
-        solved_by_step([row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]) == []
-    )
+    more = [row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]
+    assert solved_by_step(Study(more)) == []

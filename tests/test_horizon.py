@@ -9,7 +9,6 @@ from scipy.stats import binom
 
 from jaxrnn import InputError
 from jaxrnn.report.horizon import (
-    VIEW,
     Horizon,
     by_each,
     horizon,
@@ -20,6 +19,7 @@ from jaxrnn.report.horizon import (
     octaves_between,
     passed_high,
     passed_low,
+    view,
 )
 from jaxrnn.report.summary import Study
 
@@ -149,11 +149,11 @@ def test_a_report_says_the_horizon_of_every_net_of_several_lengths():
     several += rows("lstm", 20, [None] * 10, max_steps=5000)
     one = rows("gru", 5, [None] * 10)
     study = Study([*several, *one], [])
-    assert VIEW.suits(study)
+    assert view(study)
     (line,) = horizon_rows(study.rows)
     assert list(line.cells.values()) == ["lstm", "5-20", "5,000", "10", "20", "14"]
     # A net with one length has none, and a report of such nets has no table.
-    assert not VIEW.suits(Study(one, []))
+    assert not view(Study(one, []))
     against = [*rows("gru", 5, [None] * 10), *rows("gru", 10, [100] * 10, max_steps=200_000)]
     (line,) = horizon_rows(against)
     assert list(line.cells.values()) == ["gru*", "5-10", "100,000-200,000", "-", "5", "-"]

@@ -18,7 +18,7 @@ from jaxrnn.report.summary import Rows, Study
 from jaxrnn.yardstick import LAGS, TASKS
 from jaxrnn.yardstick.pictures import growth, growth_picture, horizon_picture, shares_picture
 from jaxrnn.yardstick.results import card_of, share_if_chosen_again
-from jaxrnn.yardstick.view import VIEW, expected_best, horizon_rows, luck_rows, times_table
+from jaxrnn.yardstick.view import expected_best, horizon_rows, luck_rows, times_table, view
 
 CAP = 20_000
 
@@ -60,9 +60,9 @@ def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
     assert list(card.nets) == [("adding", "lstm")]
     assert sorted(only(rows).chosen) == [32, 64, 128, 256]
     assert sorted(only(rows).default) == [16]
-    first, *_ = VIEW.parts(Study(search))
+    first, *others = view(Study(search))
     assert first.text == "There are no fresh trials yet: the search has not come to its end."
-    assert VIEW.pictures(Study(search)) == []
+    assert others == []
     # Tasks and cells stand by families.
     tasks, cells = ("parity", "adding"), ("min_gru", "mine.py:own", "lstm", "simple_rnn")
     rows = [row for t in tasks for c in cells for row in chosen(t, c, {32: (6, 6)})]
@@ -74,7 +74,7 @@ def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
     assert only(both).by_role["default"] == only(both).by_role["finalist"]
     # A user's own note has no part in a horizon.
     own = replace(TASKS["adding"].base, note={"role": "search"}, trials=1)
-    assert not VIEW.suits(Study(rows_ending_at(own, [5])))
+    assert not view(Study(rows_ending_at(own, [5])))
 
 
 @pytest.mark.parametrize(
@@ -214,14 +214,14 @@ def test_where_all_nets_have_one_lag_the_times_to_success_stand_beside_the_first
     result = compare(each["gru"], each["lstm"])
     assert gru["sooner"] == f"{100 * result.sooner:.0f}%"
     assert (mgu["solved"], mgu["median"], mgu["restricted mean"]) == ("0/3", "never", "20,000")
-    assert table in parts_of(Study(rows), [VIEW])
+    assert table in parts_of(Study(rows), view)
     assert times_table(card_of([*rows, *chosen("adding", "lru", {32: (6, 6)})]), ()) is None
 
 
 def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap(tmp_path, capsys):
     kept = chosen("adding", "lstm", STEEP)
     own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
-    table, solved, *_ = parts_of(Study([*kept, *own], own), [VIEW])
+    table, solved, *_ = parts_of(Study([*kept, *own], own), view)
     assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", printed(80, table))
     # Trial by trial only the own ones; the report has all.
     assert re.search(r"mine\.py:cell +9/9 +0/9( +-){3} *\n", shown := printed(80, solved))

@@ -4,7 +4,7 @@ import pytest
 from helpers import rows, rows_ending_at, run, write_rows
 
 from jaxrnn import Experiment
-from jaxrnn.report.by_length import OTHER_LENGTHS, lengths_picture, lengths_rows
+from jaxrnn.report.by_length import lengths_picture, lengths_rows, other_lengths
 from jaxrnn.report.summary import Study
 
 ORDER = Experiment(task="temporal_order", length=20, trials=3, test_lengths=(50, 30))
@@ -18,8 +18,8 @@ def test_each_length_has_a_line_with_the_share_that_is_right_and_a_dot_a_trial(t
         ("lstm", "20", "30", "2", "97.5%", "95.0%", "100.0%"),
         ("lstm", "20", "50", "2", "45.0%", "30.0%", "60.0%"),
     ]
-    assert OTHER_LENGTHS.suits(Study(TESTED))
-    assert not OTHER_LENGTHS.suits(Study(untested))
+    assert other_lengths(Study(TESTED))
+    assert not other_lengths(Study(untested))
     (axes,) = lengths_picture(TESTED).axes
     assert axes.get_title() == "trained at T = 20"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["20", "30", "50"]

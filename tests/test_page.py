@@ -157,7 +157,7 @@ def horizons_page():
     """A page with a table of horizons, from the greatest to the least."""
     shown = [TableRow({"net": f"net {one}", "horizon": one}, None) for one in HORIZONS[::-1]]
     shown = [*shown[:3], TableRow({"net": "none"}, None), *shown[3:]]
-    return page(Document({}, [], [Table(["net", "horizon"], shown)], "", []), Study(NETS), [])
+    return page(Document({}, [], [Table(["net", "horizon"], shown)], ""), Study(NETS), [])
 
 
 def test_a_page_says_the_place_of_each_cell_and_trial():

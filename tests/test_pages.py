@@ -11,17 +11,17 @@ from helpers import contents
 
 from jaxrnn.cli.commands import notes
 from jaxrnn.problems.claims import CLAIMS
-from jaxrnn.report.claims import nets_of
 from jaxrnn.report.document import parts_of
-from jaxrnn.report.render import Words, escaped, markdown_table
+from jaxrnn.report.render import Table, Words, escaped, markdown_table
 from jaxrnn.report.summary import Study
+from jaxrnn.report.table import nets_of
 from jaxrnn.store.rows import rows_beside
 from jaxrnn.sweeps.run import open_run
 from jaxrnn.yardstick import CHOSEN, DEFAULT, PREFIX, has_role
 from jaxrnn.yardstick.reference import check_protocol, ship, shipped
 from jaxrnn.yardstick.run import is_done, nets
 from jaxrnn.yardstick.search import SINGLE, protocol_of
-from jaxrnn.yardstick.view import VIEW
+from jaxrnn.yardstick.view import view
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 with pytest.MonkeyPatch.context() as patch:
@@ -79,10 +79,10 @@ def test_the_command_mends_a_table_and_refuses_a_page_without_its_place(
 def test_a_report_is_that_of_its_rows(kept_in):
     own, directory = kept(kept_in), EXAMPLES / kept_in
     text = (directory / "report.md").read_text()
-    for part in parts_of(Study([*rows_beside(directory, own), *own], own), [VIEW]):
+    for part in parts_of(Study([*rows_beside(directory, own), *own], own), view):
         if isinstance(part, Words):
             assert escaped(part.text) in text
-        else:
+        elif isinstance(part, Table):
             assert f"{markdown_table(part.rows, part.headings)}\n{part.legend}" in text
 
 

@@ -3,9 +3,9 @@
 import pytest
 from helpers import changed, grid_rows, paper_rows, printed, rows, summary_of
 
-from jaxrnn.report.document import parts_of, pictures_of
+from jaxrnn.report.document import parts_of
 from jaxrnn.report.render import Table, TableRow, Words
-from jaxrnn.report.summary import Study, View, summarize
+from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import rules, sentence, table
 
 
@@ -92,11 +92,8 @@ def test_names_are_shortened_and_folded_before_a_number_is_cut_off():
     assert "…" not in narrow
 
 
-def test_a_callers_view_comes_first_and_one_that_is_whole_stands_before_the_rules_alone():
+def test_a_callers_view_that_suits_the_rows_stands_before_the_rules_alone():
     study = Study(rows("lstm", 5, [700, None]))
-    own = View(lambda study: True, lambda study: [Words("mine")])
-    assert parts_of(study, [own]) == [Words("mine"), *parts_of(study)]
-    whole = [own._replace(is_whole=True)]
-    mine, rule = parts_of(study, whole)
+    mine, rule = parts_of(study, lambda study: [Words("mine")])
     assert (mine.text, rule.text[:6], rule.brief) == ("mine", "Solved", False)
-    assert pictures_of(study, whole) == []
+    assert parts_of(study, lambda study: [])[0] == table(study.lines)

@@ -85,12 +85,12 @@ def horizon(
         beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
         lay_beside(beside, out)
         from jaxrnn.report.document import NOTES, show_report  # matplotlib is slow to import
-        from jaxrnn.yardstick.view import VIEW
+        from jaxrnn.yardstick.view import view
 
         nets, text = notes(rows, costs, names)
         write_whole(out / NOTES, text.encode())
         shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
-        show_report(out, *shown, views=[VIEW], rows=rows, beside=beside)
+        show_report(out, *shown, view=view, rows=rows, beside=beside)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
@@ -153,9 +153,9 @@ def report(directory: Path, *, format: Sequence[str] = (), open: bool = False) -
     """Write the report and the pictures of a run directory again from its rows. Nothing is
     trained."""
     from jaxrnn.report.document import PAGE, show_report  # matplotlib is slow to import
-    from jaxrnn.yardstick.view import VIEW
+    from jaxrnn.yardstick.view import view
 
-    show_report(directory, formats=format, views=[VIEW])
+    show_report(directory, formats=format, view=view)
     if open:
         webbrowser.open((directory / PAGE).resolve().as_uri())
 

@@ -58,21 +58,12 @@ class Row(NamedTuple):
     norm: Normalize
     colors: str
 
-    @property
-    def height(self) -> float:
-        """How high it is drawn, of a row of units."""
-        return 1.6 if self.values.ndim == 4 else 1.0
-
     def draw(self, axes: Axes, values: np.ndarray) -> AxesImage:
-        """Draw the units [T, units] of one sequence, or its matrices [T, rows, columns]."""
-        if values.ndim == 3:
-            return self._draw_snapshots(axes, values)
-        return axes.imshow(
-            values.T, cmap=self.colors, norm=self.norm, aspect="auto", interpolation="none"
-        )
-
-    def _draw_snapshots(self, axes: Axes, values: np.ndarray) -> AxesImage:
-        """Draw the matrix at a few steps, side by side, each with its step below it."""
+        """Draw the units [T, units] of one sequence; or its matrices [T, rows, columns], at a few
+        steps side by side."""
+        look: dict[str, Any] = {"cmap": self.colors, "norm": self.norm}
+        if values.ndim == 2:
+            return axes.imshow(values.T, aspect="auto", interpolation="none", **look)
         axes.spines[:].set_visible(False)
         # Not set_xticks: the panels below have the same axis of time, and need their ticks.
         axes.tick_params(bottom=False, labelbottom=False, left=False, labelleft=False)
@@ -81,7 +72,7 @@ class Row(NamedTuple):
         for k, step in enumerate(steps):
             line, column = divmod(k, across)
             own = axes.inset_axes((column / across, 0.6 - line / 2, 0.95 / across, 0.4))
-            image = own.imshow(values[step], cmap=self.colors, norm=self.norm)
+            image = own.imshow(values[step], **look)
             own.tick_params(bottom=False, labelbottom=False, left=False, labelleft=False)
             own.set_xlabel(f"t = {step}", size="small", labelpad=2)
         return image
@@ -110,7 +101,12 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     for name, gate in list(gates.items()):
         if any(np.array_equal(gate, state) for state in states.values()):
             del gates[name]  # the simple net's only "gate" is its hidden units
-    arrays = {name: _drawn_as(array) for name, array in {**states, **gates}.items()}
+    arrays = {}
+    for name, array in {**states, **gates}.items():
+        is_matrix = array.ndim > 3 and min(array.shape[-2:]) >= MATRIX_SIDE
+        # Several matrices stand below each other, blocks of cells side by side.
+        own = (-1, array.shape[-1]) if is_matrix else (-1,)
+        arrays[name] = array.reshape(*array.shape[:2], *own)
     in_units = {name: array for name, array in arrays.items() if array.ndim == 3}
     no_units = np.zeros((2, 1, 0))
     reference = in_units.get("cell", next(iter(in_units.values()), no_units))
@@ -120,27 +116,17 @@ def rows_of(experiment: Experiment, record: Record) -> list[Row]:
     rows = []
     for name in order:
         all_units, units = arrays[name], arrays[name].shape[-1]
-        if name not in in_units:
-            own = np.arange(units)
-        elif units == reference.shape[-1]:
-            own = chosen
-        else:
-            own = _units_that_differ(all_units)
-        values = all_units[..., own]
+        numbers = np.arange(units)
+        if name in in_units:
+            numbers = chosen if units == reference.shape[-1] else _units_that_differ(all_units)
+        values = all_units[..., numbers]
         if name in gates and np.min(values) >= 0:  # a sigmoid, from shut to open
             words, norm, colors = f"{name} gate", Normalize(0, max(1.0, np.max(values))), "viridis"
         else:
             words = name.replace("cell", "cell state").replace("units", "activation")
             norm, colors = around_0(values, SHOWN_SHARE), "RdBu_r"
-        rows.append(Row(words, values, own, units, norm, colors))
+        rows.append(Row(words, values, numbers, units, norm, colors))
     return rows
-
-
-def _drawn_as(array: np.ndarray) -> np.ndarray:
-    """A state or gate [2, T, ...] as units [2, T, units] or as a matrix [2, T, rows, columns]."""
-    if array.ndim > 3 and min(array.shape[-2:]) >= MATRIX_SIDE:
-        return array.reshape(*array.shape[:2], -1, array.shape[-1])
-    return array.reshape(*array.shape[:2], -1)  # blocks of cells side by side
 
 
 def ends_of(look: Look) -> list[int]:
@@ -164,24 +150,26 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
     Targets are shown at the steps that count. If the inputs of the two sequences differ in one step
     alone, a third column is the difference of states and gates, which all stems from this step.
     """
-    ends, threshold = ends_of(look), settled(experiment).threshold
-    assert threshold is not None
+    ends, made = ends_of(look), settled(experiment)
+    assert made.threshold is not None
     inputs = np.asarray(look.sequences.inputs)
     apart = np.flatnonzero((inputs[0] != inputs[1]).reshape(inputs.shape[1], -1).any(axis=1))
     has_difference = len(apart) == 1 and ends[0] == ends[1]
     # After its end a sequence repeats its last values, so that they do not change a scale.
-    held = [np.minimum(np.arange(inputs.shape[1]), end - 1) for end in ends]
-    states, gates = (
-        {name: _held(array, held) for name, array in arrays.items()}
-        for arrays in (look.record.states, look.record.gates)
-    )
-    rows = rows_of(experiment, look.record._replace(states=states, gates=gates))
-    heights = [1.0, *(row.height for row in rows), 1.0]
+    held = np.minimum(np.arange(inputs.shape[1]), np.array(ends)[:, None] - 1)
+    both = np.arange(len(ends))[:, None]
+    rows = rows_of(experiment, jax.tree.map(lambda leaf: np.asarray(leaf)[both, held], look.record))
+    heights = [1.0, *(1.6 if row.values.ndim == 4 else 1.0 for row in rows), 1.0]
     figure = Figure(figsize=(14, 1.3 + 1.65 * sum(heights)), layout="constrained")
     shared: dict[str, Any] = {"sharex": "col", "sharey": "row", "squeeze": False}
     grid = figure.subplots(len(rows) + 2, 2 + has_difference, height_ratios=heights, **shared)
-    letter, squash = shown_as(experiment)
-    outputs = squash(np.asarray(look.record.outputs))
+    of_objective: dict[str | None, tuple[str, Callable[..., Any]]] = {
+        "cross_entropy": ("p", jax.nn.softmax),
+        "binary_cross_entropy": ("y", jax.nn.sigmoid),
+        "half_squared_error": ("y", jax.nn.sigmoid),
+    }
+    letter, squash = of_objective.get(made.objective, ("y", np.asarray))
+    outputs = np.asarray(squash(np.asarray(look.record.outputs)))
     for axes, row in zip(grid[1:-1, 0], rows, strict=True):
         row.write_label(axes)
     for k, end in enumerate(ends):
@@ -196,7 +184,7 @@ def draw_look(experiment: Experiment, outcome: Outcome, look: Look) -> Figure:
         if k == 1 and heat_map is not None:
             figure.colorbar(heat_map, ax=list(grid[-1, :2]), pad=0.01, label=letter)
         error = float(np.asarray(look.errors)[k])
-        verdict = "right" if error <= threshold else "wrong"
+        verdict = "right" if error <= made.threshold else "wrong"
         words = f"sequence of {end} steps: {verdict}, error {error:.2f}"
         grid[0, k].set_title(words + _answer(outputs[k, end - 1], sequence, end, letter))
         _number_steps(grid[-1, k], end)
@@ -226,10 +214,6 @@ def _number_steps(axes: Axes, end: int) -> None:
     axes.set_xlabel("step t")
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.set_xlim(-0.5, end - 0.5)
-
-
-def _held(array: Any, held: list[np.ndarray]) -> Any:
-    return np.stack([one[steps] for one, steps in zip(np.asarray(array), held, strict=True)])
 
 
 def _draw_inputs(axes: Axes, inputs: np.ndarray, has_legend: bool) -> None:
@@ -275,23 +259,8 @@ def _answer(output: np.ndarray, sequence: Any, end: int, letter: str) -> str:
     return "\ntarget {}, output at the last step: {}".format(*numbers)
 
 
-def shown_as(experiment: Experiment) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """What a net's outputs [..., O] mean by its objective: a letter, and how to compute it."""
-    named: dict[str, tuple[str, Callable[..., Any]]] = {
-        "cross_entropy": ("p", jax.nn.softmax),
-        "binary_cross_entropy": ("y", jax.nn.sigmoid),
-        "half_squared_error": ("y", jax.nn.sigmoid),
-    }
-    letter, squash = named.get(settled(experiment).objective or "", ("y", np.asarray))
-    return letter, lambda outputs: np.asarray(squash(outputs))
-
-
 def _units_that_differ(values: np.ndarray) -> np.ndarray:
-    """All units; or, if there are too many to tell apart in a picture, those that differ most; in
-    order.
-
-    ``values`` [2, T, units] of the two sequences.
-    """
+    """The units of ``values`` [2, T, units] that differ most, in order; all if they are few."""
     if values.shape[-1] <= 2 * SHOWN_UNITS:
         return np.arange(values.shape[-1])
     difference = np.abs(values[1] - values[0]).mean(axis=0)

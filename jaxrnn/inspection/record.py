@@ -89,20 +89,16 @@ def norms_of(
         state, x, d_y = at
         _, pullback = jax.vjp(lambda state: cell.step(params, state, x), state)
         (d_state,) = pullback((d_after, d_y))
-        return d_state, _norm(d_state)
+        flat = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(d_state)])
+        # Squares of vanished gradients would be 0 long before the gradients are.
+        greatest = jnp.max(jnp.abs(flat))
+        scale = jnp.where(greatest > 0, greatest, jnp.ones_like(greatest))
+        return d_state, scale * jnp.linalg.norm(flat / scale)
 
     last, (states, ys) = lax.scan(forward, cell.initial_state(params), xs)
     d_ys = jax.grad(number)(ys)
     zeros = jax.tree.map(jnp.zeros_like, last)
     return lax.scan(backward, zeros, (states, xs, d_ys), reverse=True)[1]
-
-
-def _norm(tree: Any) -> jax.Array:
-    flat = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
-    # Squares of vanished gradients would be 0 long before the gradients are.
-    greatest = jnp.max(jnp.abs(flat))
-    scale = jnp.where(greatest > 0, greatest, jnp.ones_like(greatest))
-    return scale * jnp.linalg.norm(flat / scale)
 
 
 class Look(NamedTuple):
@@ -133,7 +129,10 @@ def look_at_both(experiment: Experiment, params: Params) -> Look:
         xs = sequence.inputs
 
         def last_loss(ys: jax.Array) -> jax.Array:
-            return parts.goal.objective(ys, sequence.targets)[0][last_step(sequence)]
+            last = jnp.asarray(xs.shape[0] - 1)  # of the steps that count
+            if sequence.mask is not None:
+                last = jnp.max(jnp.where(sequence.mask, jnp.arange(len(sequence.mask)), 0))
+            return parts.goal.objective(ys, sequence.targets)[0][last]
 
         record = look(parts.cell, params, xs)
         _, error = loss_and_error(parts.goal, record.outputs, sequence)
@@ -141,14 +140,6 @@ def look_at_both(experiment: Experiment, params: Params) -> Look:
 
     record, norms, errors = look_at(sequences)
     return Look(record, norms, sequences, errors)
-
-
-def last_step(sequence: Sequence) -> jax.Array:
-    """The last step that counts."""
-    mask = sequence.mask
-    if mask is None:
-        return jnp.asarray(sequence.inputs.shape[0] - 1)
-    return jnp.max(jnp.where(mask, jnp.arange(len(mask)), 0))
 
 
 def two_drawn(task: Task) -> Sequence:

@@ -21,17 +21,17 @@ from jaxrnn.report.drawing import (
     label_outer_panels,
     legend_height,
     length_axis,
+    panels_of,
     plain,
     put_heading,
     put_legend,
     spread_around,
     tell,
 )
-from jaxrnn.report.render import Picture, Table, TableRow, all_shortened
+from jaxrnn.report.render import Part, Picture, Table, TableRow, all_shortened
 from jaxrnn.report.summary import (
     Rows,
     Study,
-    View,
     by_net,
     guessing_of,
     median,
@@ -68,11 +68,24 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
     for of, marker in marks.items():
         handles[of] = Line2D([], [], color="#555555", marker=marker, mfc="none", ms=4, ls="none")
     put_legend(figure, list(handles.values()), list(handles))
-    is_narrow = slot < 0.1 + 0.14 * len(str(most))
-    _draw_table(table, colors, groups, axis, fontsize=5 if is_narrow else 8)
     axis.finish(axes, slot)
+    is_narrow = slot < 0.1 + 0.14 * len(str(most))
+    place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 5 if is_narrow else 8}
+    for number, (net, color) in enumerate(colors.items()):
+        for length, position in axis.position.items():
+            if group := groups.get((*net, length)):
+                text = f"{group.solved}/{len(group)}"
+                table.text(position, number, text, color=color, **place)
+    short = all_shortened((net_name(*net) for net in colors), 40)
+    names = [plain(short[net_name(*net)]) for net in colors]
+    table.set_yticks(range(len(names)), names, fontsize=9)
+    for label, color in zip(table.get_yticklabels(), colors.values(), strict=True):
+        label.set_color(color)
+    table.set_ylim(len(names) - 0.5, -0.5)
+    table.tick_params(left=False, bottom=False, labelbottom=False)
+    table.spines[:].set_visible(False)
     title = f"Steps to solution: {heading(rows, map(len, groups.values()))}"
-    put_heading(figure, size[0], title, "Above each length: how many of its trials were solved.")
+    put_heading(figure, title, "Above each length: how many of its trials were solved.")
     return figure
 
 
@@ -141,37 +154,13 @@ def _draw_steps(
     return marks
 
 
-def _draw_table(
-    axes: Axes, colors: Colors, groups: Nets, axis: LengthAxis, fontsize: float
-) -> None:
-    """One row per net, in its colour: solved trials / all trials at each length."""
-    place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": fontsize}
-    for number, (net, color) in enumerate(colors.items()):
-        for length, position in axis.position.items():
-            if group := groups.get((*net, length)):
-                text = f"{group.solved}/{len(group)}"
-                axes.text(position, number, text, color=color, **place)
-    short = all_shortened((net_name(*net) for net in colors), 40)
-    names = [plain(short[net_name(*net)]) for net in colors]
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    for label, color in zip(axes.get_yticklabels(), colors.values(), strict=True):
-        label.set_color(color)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.tick_params(left=False, bottom=False, labelbottom=False)
-    axes.spines[:].set_visible(False)
-
-
-def _suits(study: Study) -> bool:
+def view(study: Study) -> list[Part]:
+    """Steps to solution of no more nets than colours can tell apart."""
     is_along = "by_length" in study.views and not study.is_grid
-    return is_along and len(colors_of(study.rows)) <= len(COLORS)
-
-
-def _steps_pictures(study: Study) -> list[Picture]:
+    if not is_along or len(colors_of(study.rows)) > len(COLORS):
+        return []
     caption, stem = "Steps to solution against length", "steps_to_solution"
     return [Picture(caption, stem, lambda: steps_to_solution_figure(study.rows))]
-
-
-VIEW = View(_suits, pictures=_steps_pictures)
 
 
 # Tested at other lengths
@@ -227,19 +216,16 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
         made = net[0][0].experiment
         panels.setdefault((made.task, made.length), []).append(net)
     colors = colors_of(tested[0] for tested, _ in nets)
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
     is_known = any(guessing_of(tested[0].experiment) is not None for tested, _ in nets)
     marks = {"length in training": ":"} | ({"guessing": "--"} if is_known else {})
     labels = [*(net_name(*net) for net in colors), *marks]
-    width = max(6.0, 0.8 + 3.2 * columns)
-    size = width, 1.2 + 2.4 * lines + legend_height(width, labels)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    figure, grid = panels_of(len(panels), 3, (3.2, 2.4), (0.8, 1.2), least=6.0)
+    width, height = figure.get_size_inches()
+    figure.set_figheight(height + legend_height(width, labels))
     label_outer_panels(grid, len(panels), "", "sequences right")
     has_tasks = len({task for task, _ in panels}) > 1
     for axes, (task, length) in zip(grid.flat, sorted(panels), strict=False):
-        _lengths_panel(axes, length, panels[task, length], colors, width / columns)
+        _lengths_panel(axes, length, panels[task, length], colors, width / grid.shape[1])
         if has_tasks:
             axes.set_title(f"{task}, trained at T = {length}", fontsize=10)
     handles = [Line2D([], [], color=color, marker=".") for color in colors.values()]
@@ -247,7 +233,7 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
     put_legend(figure, handles, labels)
     title = heading([row for one, _ in nets for row in one], [len(one) for one, _ in nets])
     below = f"{SIZE_AT_LENGTHS:,} fresh sequences a trial and length; lines are means over trials"
-    put_heading(figure, width, f"Tested at other lengths: {title}", below)
+    put_heading(figure, f"Tested at other lengths: {title}", below)
     return figure
 
 
@@ -272,13 +258,10 @@ def _lengths_panel(
     at.finish(axes, inches / (len(at.position) + 1))
 
 
-def _lengths_pictures(study: Study) -> list[Picture]:
+def other_lengths(study: Study) -> list[Part]:
+    """Trials that were tested at other lengths."""
+    if not (lines := lengths_rows(study.rows)):
+        return []
     caption, stem = "Sequences right at other lengths", "test_lengths"
-    return [Picture(caption, stem, lambda: lengths_picture(study.rows))]
-
-
-OTHER_LENGTHS = View(
-    lambda study: any(row.outcome.wrong_at_lengths is not None for row in study.rows),
-    lambda study: [Table(HEADINGS, lengths_rows(study.rows), LEGEND)],
-    _lengths_pictures,
-)
+    picture = Picture(caption, stem, lambda: lengths_picture(study.rows))
+    return [Table(HEADINGS, lines, LEGEND), picture]

@@ -21,17 +21,17 @@ from jaxrnn.report.drawing import (
     colors_of,
     heading,
     label_outer_panels,
+    panels_of,
     plain,
     put_heading,
     put_legend,
     spread_around,
     tell,
 )
-from jaxrnn.report.render import Picture, all_shortened, shortened
+from jaxrnn.report.render import Part, Picture, all_shortened, shortened
 from jaxrnn.report.summary import (
     Rows,
     Study,
-    View,
     by_net,
     interval,
     net_name,
@@ -98,7 +98,7 @@ def sequences_to_success(rows: Sequence[Row]) -> Figure:
     labels = [*shown, "mean of the solved", "cap of the unsolved", "published mean"]
     put_legend(figure, handles, labels)
     title = heading(rows, map(len, groups.values()))
-    put_heading(figure, 9, f"Training sequences until success: {title}")
+    put_heading(figure, f"Training sequences until success: {title}")
     return figure
 
 
@@ -123,11 +123,7 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     """Errors against training sequences: one panel per length, one line per trial."""
     colors = colors_of(rows)
     lengths = sorted({row.experiment.length for row in rows})
-    columns = min(5, len(lengths))
-    panels = -(-len(lengths) // columns)
-    size = max(7.0, 2.5 * columns + 1.0), 2.4 * panels + 1.6
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(panels, columns, sharex=True, sharey=True, squeeze=False)
+    figure, grid = panels_of(len(lengths), 5, (2.5, 2.4), (1.0, 1.6), least=7.0, sharex=True)
     for axes, length in zip(grid.flat, lengths, strict=False):
         group = [row for row in rows if row.experiment.length == length]
         _draw_curves(axes, group, lambda row: colors[row.net], alpha=0.35)
@@ -141,11 +137,10 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
     label_outer_panels(grid, len(lengths), "training sequence", "mean error")
     lines = [Line2D([], [], color=color) for color in colors.values()]
     lines.append(Line2D([], [], color=GREY, ls="--"))
-    names = [net_name(*net) for net in colors]
-    short = all_shortened(names, 40)
-    put_legend(figure, lines, [*(short[name] for name in names), "threshold"])
+    short = all_shortened((net_name(*net) for net in colors), 40)
+    put_legend(figure, lines, [*(short[net_name(*net)] for net in colors), "threshold"])
     title = heading(rows, map(len, by_net(rows).values()))
-    put_heading(figure, size[0], f"Learning curves, one line per trial: {title}")
+    put_heading(figure, f"Learning curves, one line per trial: {title}")
     return figure
 
 
@@ -153,11 +148,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     """Errors against training sequences: one panel per experiment and length, one line per
     trial."""
     groups = _by_experiment(rows)
-    columns = min(4, len(groups))
-    panels = -(-len(groups) // columns)
-    size = max(7.0, 3 * columns + 0.5), 2.2 * panels + 1.4
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(panels, columns, sharey=True, squeeze=False)
+    figure, grid = panels_of(len(groups), 4, (3.0, 2.2), (0.5, 1.4), least=7.0)
     grid[0, 0].set(yscale="log", ylim=(0.003, 1.2 * max(1.0, _highest_error(rows))))
     for axes, (net, group) in zip(grid.flat, groups.items(), strict=False):
         _draw_curves(axes, group, lambda row: COLORS[1 if row.solved else 5], alpha=0.5)
@@ -174,7 +165,7 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
     lines = [Line2D([], [], color=color, ls=style) for color, style in styles]
     put_legend(figure, lines, ["solved", "not solved", "threshold", "published mean"])
     title = heading(rows, map(len, groups.values()))
-    put_heading(figure, size[0], f"Learning curves, one line per trial; n/N were solved: {title}")
+    put_heading(figure, f"Learning curves, one line per trial; n/N were solved: {title}")
     return figure
 
 
@@ -204,13 +195,13 @@ PANELS = 12
 """The most in one picture."""
 
 
-def solved_by_step(rows: Sequence[Row]) -> list[Picture]:
+def solved_by_step(study: Study) -> list[Part]:
     """The Kaplan-Meier curves of each task that several nets were trained on, one panel per length,
     with no more nets than colours can tell apart."""
     of_task: dict[str, list[list[Rows]]] = {}
-    for nets in rivals(rows):
+    for nets in rivals(study.rows):
         of_task.setdefault(nets[0][0].experiment.task, []).append(nets)
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, Part] = {}
     for task, panels in of_task.items():
         if len({net[0].net for nets in panels for net in nets}) > len(COLORS):
             continue
@@ -224,19 +215,13 @@ def solved_by_step(rows: Sequence[Row]) -> list[Picture]:
 
 
 def _steps_figure(task: str, panels: Sequence[Sequence[Rows]]) -> Figure:
-    columns = min(3, len(panels))
-    lines = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(5 + 3 * (columns - 1), 1.2 + 2.6 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    figure, grid = panels_of(len(panels), 3, (3.0, 2.6), (2.0, 1.2))
     colors = colors_of(net[0] for nets in panels for net in nets)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
+    label_outer_panels(grid, len(panels), "", "share of trials solved")
     for axes, nets in zip(grid.flat, panels, strict=False):
         _steps_panel(axes, nets, colors)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("share of trials solved")
     figure.suptitle(plain(f"Trials solved by each step, 95 % intervals shaded\n{task}"))
-    handles = [axes.plot([], [], color=color)[0] for color in colors.values()]
+    handles = [grid[-1, 0].plot([], [], color=color)[0] for color in colors.values()]
     labels = [plain(net_name(*net)) for net in colors]
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     return figure
@@ -273,15 +258,17 @@ def _steps_panel(axes: Axes, nets: Sequence[Rows], colors: dict[tuple[str, str],
     axes.set(xlabel=f"training sequence (cap {made.max_steps:,})")
 
 
-def _pictures(study: Study) -> list[Picture]:
-    """Those of nets along lengths, or of experiments that stand each for itself."""
+def view(study: Study) -> list[Part]:
+    """Nets along lengths, or experiments that stand each for itself."""
     rows = study.rows
+    if study.is_grid:
+        return []
     if "by_length" in study.views:
         if len(colors_of(rows)) > len(COLORS):
             return []
         return [Picture("Learning curves", "learning_curves", partial(curves_by_length, rows))]
     draw = partial(sequences_to_success, rows)
-    pictures = [Picture("Sequences to success", "sequences_to_success", draw)]
+    pictures: list[Part] = [Picture("Sequences to success", "sequences_to_success", draw)]
     tasks: dict[str, list[Row]] = {}
     for row in rows:
         tasks.setdefault(row.experiment.task, []).append(row)
@@ -291,9 +278,3 @@ def _pictures(study: Study) -> list[Picture]:
             draw = partial(curves_by_experiment, of_task)
             pictures.append(Picture(f"Learning curves on {task}", stem, draw))
     return pictures
-
-
-VIEW = View(lambda study: not study.is_grid, pictures=_pictures)
-
-BY_STEP = View(lambda study: True, pictures=lambda study: solved_by_step(study.rows))
-"""How many trials are solved by each step."""

@@ -15,12 +15,11 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import CONDITIONS, conditions_of, flag_name
-from jaxrnn.report.render import Table, TableRow, bounds_in_percent, p_in_words
+from jaxrnn.report.render import Part, Table, TableRow, bounds_in_percent, p_in_words
 from jaxrnn.report.summary import (
     Given,
     Rows,
     Study,
-    View,
     by_net,
     mann_whitney,
     median,
@@ -144,8 +143,7 @@ def interval_of_probability(share: float, num_first: int, num_second: int) -> tu
 def _censored(steps: Sequence[float], cap: float) -> Any:
     from scipy.stats import CensoredData
 
-    solved = [step for step in steps if math.isfinite(step)]
-    return CensoredData(uncensored=solved, right=[cap] * (len(steps) - len(solved)))
+    return CensoredData.right_censored(np.minimum(steps, cap), np.isinf(steps))
 
 
 def _mean_until(cap: float, steps: Sequence[float]) -> float:
@@ -245,11 +243,9 @@ def comparison_rows(rows: Iterable[Row]) -> list[TableRow]:
     return lines
 
 
-def _parts(study: Study) -> list[Table]:
+def view(study: Study) -> list[Part]:
+    """The comparisons, if there are :func:`rivals`."""
     lines = comparison_rows(study.rows)
     number = f"{len(lines)} comparison{'s' * (len(lines) != 1)}"
     table = Table(HEADINGS, lines, LEGEND.format(number), ("log-rank p", "log-rank Holm"))
     return [table] if lines else []
-
-
-VIEW = View(lambda study: True, _parts)

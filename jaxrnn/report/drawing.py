@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
@@ -76,9 +76,10 @@ def _several(names: Iterable[str], what: str) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def put_heading(figure: FigureBase, width: float, title: str, words: str = "") -> None:
-    """A title over a figure ``width`` inches wide, on as many lines as needed; ``words`` below."""
-    letters = int(width / _INCHES_A_LETTER)
+def put_heading(figure: Figure | SubFigure, title: str, words: str = "") -> None:
+    """A title over a figure, or a part as wide as it, on as many lines as needed; ``words``
+    below."""
+    letters = int(figure.figure.get_figwidth() / _INCHES_A_LETTER)
     lines = [textwrap.fill(text, letters) for text in (title, words) if text]
     figure.suptitle(plain("\n".join(lines)), x=0.01, ha="left", fontsize=10)
 
@@ -106,12 +107,10 @@ def table_of_colors(
     above a small one. ``names`` are those of the rows and of the columns; NaN has no colour."""
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="viridis", norm=norm, aspect="auto")
-    for (y, x), pair in words.items():
+    for (y, x), (large, small) in words.items():
         color = "black" if norm(values[y, x]) > 0.6 else "white"
-        for text, beyond, va, letters in zip(
-            pair, (0, 0.05), ("bottom", "top"), (9, 7), strict=True
-        ):
-            axes.text(x, y + beyond, text, ha="center", va=va, fontsize=letters, color=color)
+        axes.text(x, y, large, ha="center", va="bottom", fontsize=9, color=color)
+        axes.text(x, y + 0.05, small, ha="center", va="top", fontsize=7, color=color)
     rows, columns = names
     axes.set_xticks(range(len(columns)), [plain(name.replace("_", "\n")) for name in columns])
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=8, length=0)
@@ -121,9 +120,25 @@ def table_of_colors(
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", lw=1)
     axes.tick_params(which="minor", length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     return axes, image
+
+
+def panels_of(
+    count: int,
+    across: int,
+    panel: tuple[float, float],
+    margins: tuple[float, float],
+    least: float = 0.0,
+    sharex: bool = False,
+) -> tuple[Figure, np.ndarray]:
+    """A figure with ``count`` panels, at most so many ``across``, and at least ``least`` wide. All
+    sizes are in inches."""
+    columns = min(across, count)
+    lines = -(-count // columns)
+    size = max(least, panel[0] * columns + margins[0]), panel[1] * lines + margins[1]
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(lines, columns, squeeze=False, sharex=sharex, sharey=True)
 
 
 def put_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from jaxrnn.experiment import GRID
 from jaxrnn.report.drawing import COLORS, heading, plain, put_heading
-from jaxrnn.report.render import Picture, all_shortened, short, spaced
-from jaxrnn.report.summary import Line, Study, View, by_net, net_name
+from jaxrnn.report.render import Part, Picture, all_shortened, short, spaced
+from jaxrnn.report.summary import Line, Study, by_net, net_name
 from jaxrnn.store.rows import Row
 
 TALLEST = 46.0
@@ -44,7 +44,7 @@ def heat_map(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
     for (net, of_net), one, part in zip(nets.items(), maps, parts.flat, strict=True):
         one.draw(part)
         title = heading(groups.get(net, rows), [line.trials for line in of_net])
-        put_heading(part, size[0], f"Trials solved and median steps: {title}")
+        put_heading(part, f"Trials solved and median steps: {title}")
     return figure
 
 
@@ -140,16 +140,11 @@ class _Map:
         axes.set_yticks(at_rows, labels, fontsize=10 if tall > 0.2 else 7)
 
 
-def _is_wide(study: Study) -> bool:
-    """Whether it has more nets along lengths than colours tell apart."""
-    return "by_length" in study.views and len({net[:2] for net in study.nets}) > len(COLORS)
-
-
-def _pictures(study: Study) -> list[Picture]:
+def view(study: Study) -> list[Part]:
+    """A grid; or nets along lengths, if they are more than colours tell apart."""
     if study.is_grid:
         return [Picture("Every combination", "grid", lambda: heat_map(study.rows, study.lines))]
+    if "by_length" not in study.views or len({net[:2] for net in study.nets}) <= len(COLORS):
+        return []
     caption, lines = "Every net and length", nets_and_lengths(study.lines)
     return [Picture(caption, "steps_to_solution", lambda: heat_map(study.rows, lines))]
-
-
-VIEW = View(lambda study: study.is_grid or _is_wide(study), pictures=_pictures)

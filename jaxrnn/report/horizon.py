@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.report.compare import holm
-from jaxrnn.report.render import Table, TableRow
-from jaxrnn.report.summary import Rows, Study, View, by_net, net_name
+from jaxrnn.report.render import Part, Table, TableRow
+from jaxrnn.report.summary import Rows, Study, by_net, net_name
 from jaxrnn.store.rows import Row
 
 ERROR = 0.025
@@ -298,9 +298,9 @@ def horizon_rows(rows: Sequence[Row]) -> list[TableRow]:
     return lines
 
 
-def _suits(study: Study) -> bool:
+def view(study: Study) -> list[Part]:
+    """The horizons, if nets were trained at several lengths."""
     has_several = len({net[:2] for net in study.nets}) < len(study.nets)
-    return "by_length" in study.views and not study.is_grid and has_several
-
-
-VIEW = View(_suits, lambda study: [Table(HEADINGS, horizon_rows(study.rows), LEGEND)])
+    if "by_length" not in study.views or study.is_grid or not has_several:
+        return []
+    return [Table(HEADINGS, horizon_rows(study.rows), LEGEND)]

@@ -1,10 +1,9 @@
 """A report as one page of HTML, which needs no network.
 
-Its pictures are matplotlib's own, as SVG, so each picture is drawn once for every form of the
-report. The hundred lines of script in ``page.html`` add to the pictures, and make tables that sort
-and filter. A library of charts would draw every picture a second time and be as large as the page
-or larger (minified: vega 6.4.0 and vega-lite 6.4.3 0.77 MB, plotly.js 4.1.2 4.8 MB), a library of
-tables is larger than the script that it would replace (simple-datatables 10.3.0 0.10 MB).
+Its pictures are matplotlib's own, as SVG, so each is drawn once for every form of the report. The
+script in ``page.html`` adds to them, and makes tables that sort and filter. A library of charts
+would be as large as the page or larger (minified: vega and vega-lite 0.77 MB, plotly.js 4.8 MB),
+and a library of tables is larger than this script (simple-datatables 0.10 MB).
 """
 
 import base64
@@ -23,7 +22,7 @@ from matplotlib.figure import Figure
 
 from jaxrnn.experiment import SETTINGS, Experiment
 from jaxrnn.problems import settled
-from jaxrnn.report.render import Document, Table, Words, in_brief, is_name, spaced
+from jaxrnn.report.render import NAMES, Document, Table, Words, in_brief, spaced
 from jaxrnn.report.summary import Study, net_name, steps_to_solution
 from jaxrnn.store.config import PLURAL, settings_in_words, spelled
 
@@ -51,24 +50,20 @@ def svg(figure: Figure, name: str) -> str:
     for found in root.findall(f"{{{SVG}}}metadata"):
         root.remove(found)
     for one in root.iter():
-        if one.attrib.get("id", "").startswith("{"):
-            _say(one, **json.loads(one.attrib.pop("id")))
+        if one.attrib.get("id", "").startswith("{"):  # a line whose points have words, or itself
+            words, group = json.loads(one.attrib.pop("id")).values()
+            if group:
+                one.set("data-group", group)
+            points = [*one.iter(f"{{{SVG}}}use")]
+            told = points if len(points) == len(words) else [one] if len(words) == 1 else []
+            for place, text in zip(told, words, strict=False):
+                ElementTree.SubElement(place, f"{{{SVG}}}title").text = text
         for where in ("d", "x", "y"):  # in points, of which no eye sees a hundredth
             if where in one.attrib:
                 one.attrib[where] = re.sub(r"(\.\d\d)\d+", r"\1", one.attrib[where])
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _say(line: ElementTree.Element, words: Sequence[str], group: str) -> None:
-    """Give each point of a line its words, or the line the only ones."""
-    if group:
-        line.set("data-group", group)
-    points = [one for one in line.iter(f"{{{SVG}}}use")]
-    told = points if len(points) == len(words) else [line] if len(words) == 1 else []
-    for one, text in zip(told, words, strict=False):
-        ElementTree.SubElement(one, f"{{{SVG}}}title").text = text
 
 
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
@@ -81,7 +76,10 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         drawing = f"<div class=table>{drawing}</div>"
         body.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
     for part in document.parts:
-        body.append(f"<p>{escape(part.text)}</p>" if isinstance(part, Words) else _table(part))
+        if isinstance(part, Words):
+            body.append(f"<p>{escape(part.text)}</p>")
+        elif isinstance(part, Table):
+            body.append(_table(part))
     body.append(_notes(document.notes))
     text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
     # Within a script "</" would end it.
@@ -129,7 +127,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
 def _table(table: Table) -> str:
     head, columns = "", []
     for heading in table.headings:
-        kind = " class=name" if is_name(heading) else ""
+        kind = " class=name" if heading in NAMES else ""
         head += f"<th{kind}>{escape(spaced(heading))}</th>"
         texts = [row.cells.get(heading, "-") for row in table.rows]
         places = {text: f" data-place={k}" for k, text in enumerate(in_order(heading, texts))}
@@ -159,7 +157,7 @@ def in_order(heading: str, texts: Iterable[str]) -> list[str]:
     """
 
     def key(text: str) -> tuple[Any, ...]:
-        begins = None if is_name(heading) else _BEGINS.match(text)
+        begins = None if heading in NAMES else _BEGINS.match(text)
         if begins is None:
             return 1, text.casefold(), text
         side, of = begins.groups()

@@ -26,7 +26,8 @@ NAME_WIDTH = 28
 """Width of a net's name on the terminal."""
 
 _NETS = ("net", "against", "cell")
-_LEFT = (*_NETS, "task", "optimizer", "setting", "claim", "says", "verdict", "as printed")
+NAMES = (*_NETS, "task", "optimizer", "setting", "claim", "says", "verdict", "as printed")
+"""The headings of names, which stand at the left of their column."""
 
 
 class TableRow(NamedTuple):
@@ -62,7 +63,7 @@ class Picture(NamedTuple):
     draw: "Callable[[], Figure]"
 
 
-Part = Table | Words
+Part = Table | Words | Picture
 
 
 class Document(NamedTuple):
@@ -72,7 +73,11 @@ class Document(NamedTuple):
     made: Sequence[str]  # with which versions and on which devices
     parts: Sequence[Part]
     notes: str  # Markdown that the run itself left
-    pictures: Sequence[Picture]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """They come last."""
+        return [part for part in self.parts if isinstance(part, Picture)]
 
 
 def terminal(parts: Iterable[Part], width: int) -> RenderableType:
@@ -81,9 +86,9 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
     shown: list[RenderableType] = []
     unbounded = console.options.update(max_width=sys.maxsize)  # nothing is cut or folded
     for part in parts:
-        if isinstance(part, Words):
-            if part.brief:
-                shown.append(Text(part.text, style="dim"))
+        if isinstance(part, Words) and part.brief:
+            shown.append(Text(part.text, style="dim"))
+        if not isinstance(part, Table):
             continue
         rows = part.rows if part.brief is None else part.brief
         if not rows:
@@ -123,7 +128,7 @@ def markdown(document: Document) -> str:
     for part in document.parts:
         if isinstance(part, Words):
             text += f"{escaped(part.text)}\n\n"
-        else:
+        elif isinstance(part, Table):
             text += f"{markdown_table(part.rows, part.headings)}\n"
             text += f"{part.legend}\n\n" if part.legend else ""
     text += f"{document.notes.strip()}\n\n" if document.notes else ""
@@ -136,7 +141,7 @@ def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> RichTab
     cut off."""
     result = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for heading in headings:
-        is_left = is_name(heading)
+        is_left = heading in NAMES
         justify: JustifyMethod = "left" if is_left else "right"
         title = re.sub("[ _]", "\n", heading)
         result.add_column(title, justify=justify, no_wrap=not is_left, overflow="fold")
@@ -153,14 +158,9 @@ def terminal_table(rows: Sequence[TableRow], headings: Sequence[str]) -> RichTab
 
 def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
     """Rows as a Markdown table, with a dash if a row has nothing under a heading."""
-    rule = ["---" if is_name(heading) else "--:" for heading in headings]
+    rule = ["---" if heading in NAMES else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
-
-
-def is_name(heading: str) -> bool:
-    """Whether a column's entries are names, which stand at its left."""
-    return heading in _LEFT
 
 
 def steps_in_words(value: float) -> str:

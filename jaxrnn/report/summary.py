@@ -1,7 +1,7 @@
 """Rows in groups and their statistics, beside what was published."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -11,7 +11,6 @@ from jaxrnn.errors import InputError
 from jaxrnn.experiment import GRID, PER_TRIAL, SETTINGS, Experiment
 from jaxrnn.names import is_own
 from jaxrnn.problems import SUITES, Published, Source, settled, task_of
-from jaxrnn.report.render import Part, Picture
 from jaxrnn.store.rows import Row, row_from
 
 _OURS = Source("an experiment that is in no table")
@@ -106,15 +105,6 @@ class Study:
     def is_grid(self) -> bool:
         """Whether any net has rows of several settings at one length."""
         return any(line.settings for line in self.lines)
-
-
-class View(NamedTuple):
-    """One way to show rows: which rows it suits, and the tables and pictures that it then makes."""
-
-    suits: Callable[[Study], bool]
-    parts: Callable[[Study], Sequence[Part]] = lambda study: ()
-    pictures: Callable[[Study], Sequence[Picture]] = lambda study: ()
-    is_whole: bool = False  # whether no other view shows the rows that it suits
 
 
 def source_of(experiment: str) -> Source:
@@ -215,12 +205,7 @@ def mann_whitney(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """
     from scipy.stats import mannwhitneyu  # slow to import, and only needed here
 
-    together = {*ours, *theirs}
-    if len(together) == 1:
-        return 1.0
-    largest = max(filter(math.isfinite, together)) + 1
-    samples = ([min(value, largest) for value in sample] for sample in (ours, theirs))
-    return float(mannwhitneyu(*samples, alternative="two-sided").pvalue)
+    return float(mannwhitneyu(ours, theirs).pvalue)
 
 
 @lru_cache(maxsize=4096)
@@ -248,7 +233,7 @@ def summarize(rows: Iterable[Given]) -> list[Line]:
     trials solved, then lowest median.
     """
     lines: list[Line] = []
-    settings = dict.fromkeys([*PER_TRIAL, *(name for name in SETTINGS)])
+    settings = dict.fromkeys([*PER_TRIAL, *SETTINGS])
     for group in by_net(Rows.of(rows)).values():
         made = {row.experiment for row in group}
         differ = [name for name in settings if len({getattr(one, name) for one in made}) > 1]

@@ -16,6 +16,7 @@ from jaxrnn.report.drawing import (
     COLORS,
     GREY,
     label_outer_panels,
+    panels_of,
     plain,
     put_heading,
     put_legend,
@@ -74,7 +75,7 @@ def horizon_picture(card: Card, rows: Sequence[Row]) -> Figure:
         size=8,
     )
     bar.ax.tick_params(labelsize=7)
-    put_heading(figure, size[0], f"How far back: {_title(card, rows)}")
+    put_heading(figure, f"How far back: {_title(card, rows)}")
     return figure
 
 
@@ -84,17 +85,12 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
     return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
-PANELS_ACROSS = 3
 MARKERS = "osD^vP"
 DASHES = ("-", "--", ":", "-.")
 
 
 def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.ndarray]:
-    columns = min(PANELS_ACROSS, len(card.tasks))
-    lines = -(-len(card.tasks) // columns)
-    size = max(5.5, 1.0 + 3.0 * columns), 1.9 + 2.1 * lines
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    figure, panels = panels_of(len(card.tasks), 3, (3.0, 2.1), (1.0, 1.9), least=5.5, sharex=True)
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         axes.set_title(plain(task), fontsize=8)
         axes.tick_params(labelsize=7)
@@ -102,7 +98,7 @@ def _panels(card: Card, rows: Sequence[Row], title: str) -> tuple[Figure, np.nda
     looks = [_look(card, cell) for cell in card.cells]
     handles = [Line2D([], [], ms=4, **look) for look in looks]
     put_legend(figure, handles, card.cells)
-    put_heading(figure, size[0], f"{title}: {_title(card, rows)}")
+    put_heading(figure, f"{title}: {_title(card, rows)}")
     return figure, panels
 
 

@@ -12,6 +12,7 @@ from jaxrnn.report import document
 from jaxrnn.report.compare import compare, restricted_mean
 from jaxrnn.report.horizon import horizon, octaves_between
 from jaxrnn.report.render import (
+    Part,
     Picture,
     Table,
     TableRow,
@@ -20,7 +21,7 @@ from jaxrnn.report.render import (
     short,
     steps_in_words,
 )
-from jaxrnn.report.summary import Line, Rows, Study, View, median
+from jaxrnn.report.summary import Line, Rows, Study, median
 from jaxrnn.yardstick import SEARCH, has_role
 from jaxrnn.yardstick.pictures import growth_picture, horizon_picture, shares_picture
 from jaxrnn.yardstick.results import Card, Remembered, best_guess, bounds, card_of, counts
@@ -194,11 +195,14 @@ def expected_best(solved: int, tried: int, number: int) -> float:
     return 1 - math.comb(tried - solved, number) / math.comb(tried, number)
 
 
-def _parts(study: Study) -> list[Table | Words]:
-    card = card_of(study.rows)
+def view(study: Study) -> list[Part]:
+    """The tables and pictures of rows of the horizon's protocol."""
+    if not all(has_role(row.experiment) for row in study.rows):
+        return []
+    card, rows = card_of(study.rows), study.rows
     if not card.nets:
         return [Words("There are no fresh trials yet: the search has not come to its end.")]
-    parts: list[Table | Words] = [
+    parts: list[Part] = [
         Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE),
         solved_table(card, study.own_cells),
     ]
@@ -206,14 +210,8 @@ def _parts(study: Study) -> list[Table | Words]:
         parts.append(times)
     if luck := luck_rows(card):
         parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))
-    return parts
-
-
-def _pictures(study: Study) -> list[Picture]:
-    card, rows = card_of(study.rows), study.rows
-    if not card.nets:
-        return []
     return [
+        *parts,
         Picture(
             "How far back each cell remembers on each task",
             "horizon_by_task",
@@ -228,14 +226,6 @@ def _pictures(study: Study) -> list[Picture]:
     ]
 
 
-VIEW = View(
-    lambda study: all(has_role(row.experiment) for row in study.rows),
-    _parts,
-    _pictures,
-    is_whole=True,
-)
-
-
 def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Line]:
     """Write ``report.md``, ``report.html`` and the pictures of a run directory. They use only its
     content: its rows, after those in its ``beside``, its configuration and its notes.md.
@@ -244,4 +234,5 @@ def write_report(directory: Path | str, formats: Iterable[str] = ()) -> list[Lin
     InputError for other formats, for damaged rows or a damaged configuration, and if there are no
     rows.
     """
-    return document.write_report(directory, formats, [VIEW])
+    study, _ = document.write_report(directory, formats, view)
+    return study.lines
