@@ -42,8 +42,6 @@ def test_a_sweep_writes_rows_config_report_and_plots(tmp_path):
     assert contents_of(finished).keys() == names | {"steps_to_solution.png", "learning_curves.png"}
     assert (finished / "learning_curves.png").stat().st_size > 10_000
     config = json.loads((finished / "config.json").read_text())
-    assert config["settings"]["lengths"] == [4, 5]
-    assert config["settings"]["clip"] == 5.0
     assert set(config["versions"]) >= {"python", "jax", "jaxlib", "optax", "numpy", "jaxrnn"}
     assert "cpu" in config["device"]
     rows = rows_of(finished)

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,11 +10,9 @@ from helpers import paper_rows, rows, run
 
 import jaxrnn
 from jaxrnn import Experiment, InputError, load_weights, write_report
-from jaxrnn.errors import Note
 from jaxrnn.problems import NOTEBOOK, settled
-from jaxrnn.store.config import settings_in_words
+from jaxrnn.report.render import settings_in_words
 from jaxrnn.store.rows import PACKED, ROWS, read_rows, row_from
-from jaxrnn.store.run_directory import RunDirectory
 
 # As they stand in a file.
 (TESTED,) = (
@@ -24,11 +23,7 @@ LINES = [
     for row in rows("lstm", 4, [1100, None, 1090])
     + paper_rows("6a", 100, [30_000], final_wrong=[1])
 ]
-CONFIG = {
-    "settings": settings_in_words([NOTEBOOK.base]),
-    "versions": {"jax": "0.10.2"},
-    "device": "1 cpu device",
-}
+CONFIG = {"versions": {"jax": "0.10.2"}, "device": "1 cpu device"}
 
 
 OF_TRIALS = set(row_from(LINES[0]).results())
@@ -135,8 +130,8 @@ def test_rows_that_are_damaged_or_none_are_refused(lines, sentence, tmp_path, ca
         "[]",
         "[" * 100_000,
         "\udcff",
-        json.dumps(CONFIG).replace('"trials": 10', f'"trials": {"9" * 5000}'),
-        {name: CONFIG[name] for name in CONFIG if name != "settings"},
+        json.dumps(CONFIG).replace('"1 cpu device"', "9" * 5000),
+        {name: CONFIG[name] for name in CONFIG if name != "device"},
         *(CONFIG | {name: None} for name in CONFIG),
         CONFIG | {"versions": {"jax": 3}},
         CONFIG | {"versions": {"jax": "\x1b[31m"}},
@@ -161,8 +156,7 @@ def test_text_from_files_is_shown_as_it_stands(field, tmp_path, capsys, monkeypa
     monkeypatch.setenv("COLUMNS", "200")
     names = [name for name in NAMES if field != "experiment" or not set("/\\") & set(name)]
     lines = [row | {field: name} for name in names for row in LINES[:2]]
-    settings = CONFIG["settings"] | {"task": "[/x] | \x1b[31m <script>\nnext"}
-    write(tmp_path, lines, CONFIG | {"settings": settings, "device": "[/red] | \x1b[2J"})
+    write(tmp_path, lines, CONFIG | {"device": "[/red] | \x1b[2J"})
     assert run("report", tmp_path) == 0
     shown, text = capsys.readouterr().out, (tmp_path / "report.md").read_text()
     for name in names:
@@ -175,18 +169,19 @@ def test_text_from_files_is_shown_as_it_stands(field, tmp_path, capsys, monkeypa
         assert len(bars) == 1
     assert "\x1b" not in shown + text
     assert "\\[/red\\] \\|" in text
-    assert "task \\[/x\\] \\|  \\[31m \\<script\\> next" in text
 
 
-def test_a_configuration_may_hold_any_number_that_json_can(tmp_path):
-    settings = {name: [10**4000, -(10**400), 0.5] for name in CONFIG["settings"]}
-    write(tmp_path, LINES, CONFIG | {"settings": settings})
-    write_report(tmp_path)
-    other = Experiment(name="other", length=4, hidden_size=2, trials=1, window=9, max_steps=9)
-    with pytest.warns(Note, match="was begun with"), RunDirectory(tmp_path) as directory:
-        directory.admit([settled(other)])
-    held = json.loads((tmp_path / "config.json").read_text())["settings"]
-    assert held["hidden_size"] == [-(10**400), 0.5, 2, 10**4000]
+def test_the_settings_of_a_run_are_those_of_its_rows_each_value_once():
+    made = [
+        settled(Experiment(length=length, seed=seed, clip=clip, test_lengths=tested))
+        for length, seed, clip, tested in ((30, 7, 5.0, (9, 7)), (4, 1, 5, (7,)))
+    ]
+    made += [replace(made[0], task_options={"distractors": 3}, seed=k) for k in range(20, 40)]
+    words = settings_in_words(made * 2)
+    told = {"lengths": "4 30", "seed": "1 to 39 (22 values)", "clip": "5.0", "mean error": "none"}
+    told |= {"test lengths": "7 9", "task options": "none distractors 3", "cells": "lstm"}
+    assert words | told == words
+    assert "trials" not in words
 
 
 @pytest.mark.parametrize("path", [None, "x" * 300, "a\0b"])

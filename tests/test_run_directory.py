@@ -71,10 +71,6 @@ def test_a_directory_grows_by_lengths_cells_experiments_and_trials(tmp_path, mon
     # Of one name, told apart by all settings. Rows are in the order of what was asked last.
     rate, task = replace(other, learning_rate=0.3), replace(other, task="no_regularities")
     assert sweep(rate, other, task) == rate.tickets() + task.tickets()
-    config = config_of(tmp_path)["settings"]
-    assert (config["lengths"], config["cells"]) == ([5, 6], ["lstm", "simple_rnn"])
-    assert config["experiment"] == ["notebook", "other"]
-    assert config["learning_rate"] == [0.3, 0.5, 1.0]
     assert sweep(more, rnn, longer, task, rate, other) == []
     assert rows_of(tmp_path) == expected(more, rnn, longer, task, rate, other)
 
@@ -103,7 +99,6 @@ def test_a_directory_holds_whatever_it_is_given_and_what_stands_in_it_stays(tmp_
     # Settings stand once, and the trials under them follow.
     lines = (tmp_path / "trials.jsonl").read_text().splitlines()
     assert ["status" in json.loads(line) for line in lines] == [False, True, True, True] * 3
-    assert config_of(tmp_path)["settings"]["clip"] == [3.0, 5.0]
     (tmp_path / "config.json").unlink()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for path, sentence in (
@@ -122,8 +117,6 @@ def test_a_grid_grows_where_its_trials_keep_their_numbers(tmp_path):
     hold(tmp_path, grid)
     assert admitted(tmp_path, wider) == [wider.tickets()[4:]]
     hold(tmp_path, wider)
-    config = config_of(tmp_path)["settings"]
-    assert (config["forget_bias"], config["clip"]) == ([0.0, 1.0, 2.0], 5.0)
     # Under other numbers they are other trials.
     assert admitted(tmp_path, otherwise) == [otherwise.tickets()[:4]]
 
@@ -273,36 +266,6 @@ def test_a_checkpoint_gives_the_trials_that_are_still_to_end_from_all_its_parts(
         for part in ("", "1", "2"):
             checkpoint(directory, part).sweep()
         assert [path.name.count("-") for path in tmp_path.glob("checkpoint-*")] == [4]
-
-
-@pytest.mark.parametrize("grows", [False, True])
-def test_the_configuration_depends_neither_on_what_ended_first_nor_on_a_kill(grows, tmp_path):
-    every = [
-        replace(SMALL, learning_rate=rate, test_lengths=lengths, trials=1)
-        for rate, lengths in ((0.3, ()), (0.1, (9, 7)), (0.2, (7,)))
-    ]
-    held = replace(SMALL, cell="gru", learning_rate=0.7, test_lengths=(6, 8))
-    # Each list is a process, which is killed at its end; the last one comes to the end.
-    whole = [[(0,), (1,), (2,), (0, 1, 2)]]
-    killed = [[(2,), (0,)], [(1,), (0,)], [(0,), (1,), (0, 1, 2)]]
-    for way, processes in (("whole", whole), ("killed", killed)):
-        if grows:
-            with RunDirectory(tmp_path / way) as directory:
-                directory.admit([held])
-                directory.add(rows_ending_at(held, [20] * 3, wrong_at_lengths=[(1, 2)] * 3))
-        for calls in processes:
-            with RunDirectory(tmp_path / way) as directory:
-                for asked in calls:
-                    directory.admit([every[k] for k in asked])
-                    first = every[asked[0]]
-                    ends = [(1,) * len(first.test_lengths) or None]
-                    if directory.missing(first):
-                        directory.add(rows_ending_at(first, [30], wrong_at_lengths=ends))
-    one, other = ((tmp_path / way / "config.json").read_bytes() for way in ("whole", "killed"))
-    assert one == other
-    config = config_of(tmp_path / "whole")["settings"]
-    assert config["test_lengths"] == ([6, 7, 8, 9] if grows else [9, 7])
-    assert config["learning_rate"] == ([0.1, 0.2, 0.3, 0.7] if grows else [0.3, 0.1, 0.2])
 
 
 def test_what_kills_have_left_is_swept_on_entering_and_on_leaving(tmp_path):

@@ -9,7 +9,15 @@ from rich.console import RenderableType
 from jaxrnn.errors import InputError
 from jaxrnn.report import by_length, by_sequence, compare, grid, horizon, table
 from jaxrnn.report.page import page, svg
-from jaxrnn.report.render import Document, Part, Words, console, markdown, terminal
+from jaxrnn.report.render import (
+    Document,
+    Part,
+    Words,
+    console,
+    markdown,
+    settings_in_words,
+    terminal,
+)
 from jaxrnn.report.summary import Study
 from jaxrnn.store.config import read_config
 from jaxrnn.store.files import path_of, suffixes, write_figure, write_whole
@@ -60,15 +68,14 @@ def write_report(
     if beside is None:
         beside = rows_beside(directory, own)
     study = Study([*beside, *own], own)
-    settings, made, notes = {}, [], directory / NOTES
+    made, notes = [], directory / NOTES
     if (config := read_config(directory)) is not None:
-        settings = config["settings"]
         every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
         for verb, one in every:
             versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
             made.append(f"{verb} with {versions} on {one['device']}.")
     document = Document(
-        settings=settings,
+        settings=settings_in_words(row.experiment for row in own),
         made=made,
         parts=parts_of(study, view),
         notes=notes.read_text("utf-8", errors="replace") if notes.exists() else "",

@@ -22,9 +22,17 @@ from matplotlib.figure import Figure
 
 from jaxrnn.experiment import SETTINGS, Experiment
 from jaxrnn.problems import settled
-from jaxrnn.report.render import NAMES, Document, Table, Words, in_brief, spaced
+from jaxrnn.report.render import (
+    NAMES,
+    PLURAL,
+    Document,
+    Table,
+    Words,
+    settings_in_words,
+    spaced,
+)
 from jaxrnn.report.summary import Study, net_name, steps_to_solution
-from jaxrnn.store.config import PLURAL, settings_in_words, spelled
+from jaxrnn.store.config import spelled
 
 MOST = 800_000
 """The most letters of a drawing as matplotlib writes it. A larger drawing is shown as pixels, and
@@ -69,7 +77,7 @@ def svg(figure: Figure, name: str) -> str:
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
     """The report as HTML, with ``drawings`` of its pictures. The trials have a table of their own,
     and every row of the other tables leads there."""
-    body = [_settings(document.settings)] if document.settings else []
+    body = [_settings(document.settings)]
     body += [f"<p class=dim>{escape(line)}</p>" for line in document.made]
     for picture, drawing in zip(document.pictures, drawings, strict=True):
         caption = escape(picture.caption)
@@ -108,15 +116,15 @@ def _notes(text: str) -> str:
     return renderer.render(blocks, parser.options, {})
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
+def _settings(settings: Mapping[str, str]) -> str:
     """The settings that are not the default, or not the same for all trials; a click shows the
     others."""
     usual = settings_in_words([settled(Experiment())])
     own: list[str] = []
     others: list[str] = []
-    for name, value in settings.items():
-        row = f"<tr><th>{escape(spaced(name))}</th><td>{escape(in_brief(value))}</td></tr>"
-        is_own = name in PLURAL.values() or value != usual.get(name)
+    for name, words in settings.items():
+        row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
+        is_own = name in PLURAL.values() or words != usual[name]
         (own if is_own else others).append(row)
     return (
         f"<table class=settings>{''.join(own)}</table><details><summary>{len(others)} settings "

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from jaxrnn.experiment import OPTIONS, SETTINGS, Experiment
 from jaxrnn.store.config import spelled
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ Part = Table | Words | Picture
 class Document(NamedTuple):
     """A report, before it is shown in any format."""
 
-    settings: Mapping[str, Any]  # of the run, by name
+    settings: Mapping[str, str]  # of the run, in words
     made: Sequence[str]  # with which versions and on which devices
     parts: Sequence[Part]
     notes: str  # Markdown that the run itself left
@@ -109,21 +110,33 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
 
 MOST_NUMBERS = 12
 
+PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
+"""How a run's settings name these, of which it may have several as a rule."""
 
-def in_brief(value: Any) -> str:
-    """A setting's value as in config.json, but of many numbers only the least and the greatest."""
-    are_numbers = isinstance(value, list) and all(isinstance(one, int | float) for one in value)
-    if not are_numbers or len(value) <= MOST_NUMBERS:
-        return spelled(value)
-    return f"{short(min(value))} to {short(max(value))} ({len(value)} values)"
+
+def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, str]:
+    """Every setting of the experiments, each of its values once, numbers in order; of many numbers
+    only the least and the greatest."""
+    made, words = [*dict.fromkeys(experiments)], {}
+    for name in SETTINGS:
+        if name == "trials":  # of which a row knows nothing; the tables count them
+            continue
+        values: Iterable[Any] = dict.fromkeys(getattr(one, name) for one in made)
+        if name == "test_lengths":
+            values = dict.fromkeys(length for lengths in values for length in lengths)
+        values = [dict(value) if name in OPTIONS else value for value in values]
+        if all(isinstance(one, int | float) for one in values):
+            values.sort()
+            if len(values) > MOST_NUMBERS:
+                values = [f"{short(values[0])} to {short(values[-1])} ({len(values)} values)"]
+        words[PLURAL.get(name, spaced(name))] = spelled(values) or "none"
+    return words
 
 
 def markdown(document: Document) -> str:
     """A report in Markdown, its pictures as PNG files beside it."""
-    text = ""
-    if document.settings:
-        named = (f"{spaced(name)} {in_brief(value)}" for name, value in document.settings.items())
-        text += f"Settings: {escaped(', '.join(named))}.\n\n"
+    named = ", ".join(f"{name} {words}" for name, words in document.settings.items())
+    text = f"Settings: {escaped(named)}.\n\n"
     text += "".join(f"{escaped(line)}\n\n" for line in document.made)
     for part in document.parts:
         if isinstance(part, Words):

@@ -1,14 +1,12 @@
-"""What config.json says: a run's settings in words, the versions and the device."""
+"""What config.json says: the versions, the device, and which code of the user's own."""
 
-import itertools
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxrnn.errors import InputError, Note
-from jaxrnn.experiment import OPTIONS, SETTINGS, Experiment
 from jaxrnn.machine import processor_of
 
 CONFIG = "config.json"
@@ -16,15 +14,9 @@ CONFIG = "config.json"
 SOURCES = "sources"
 """The entry that identifies users' own code, see :func:`jaxrnn.names.digests`."""
 
-PLURAL = {"name": "experiment", "cell": "cells", "length": "lengths"}
-"""The settings that are always lists there, even with one value, and their names there."""
-
-LENGTHS = "test_lengths"
-"""A setting that has several values, or none; there it is the list of all of them."""
-
 
 def read_config(directory: Path) -> dict[str, Any] | None:
-    """Read a run directory's settings, versions and device; None where it has none yet."""
+    """Read a run directory's versions and device; None where it has none yet."""
     path = directory / CONFIG
     if not path.exists():
         return None
@@ -35,9 +27,9 @@ def read_config(directory: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path} is not a run's configuration: it is not JSON ({reason})"
         ) from None
-    fault = _fault(config, {"settings": dict} | _MADE_WITH)
+    fault = _fault(config)
     for one in [] if fault else config.get("resumed", []):  # what else it went on with
-        fault = fault or _fault(one, _MADE_WITH)
+        fault = fault or _fault(one)
     if not fault and not _is_text(config.get(SOURCES, {})):
         fault = f"its {SOURCES!r} are not all text"
     if fault:
@@ -75,12 +67,9 @@ def gone_on(
     return config if is_known else config | {"resumed": [*resumed, now]}
 
 
-_MADE_WITH: dict[str, type] = {"versions": dict, "device": str}
-
-
-def _fault(config: Any, kinds: Mapping[str, type]) -> str | None:
+def _fault(config: Any) -> str | None:
     """What is wrong with a part of config.json, if anything is."""
-    for name, kind in kinds.items():
+    for name, kind in (("versions", dict), ("device", str)):
         if not isinstance(config, dict) or not isinstance(config.get(name), kind):
             return f"its {name!r} is missing or of the wrong type"
     if not _is_text(config["versions"]):
@@ -103,44 +92,3 @@ def spelled(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(spelled(v) for v in value)
     return "none" if value is None else str(value)
-
-
-def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, Any]:
-    """Every setting of the experiments, a list where they differ: what config.json keeps."""
-    experiments = list(experiments)
-    config: dict[str, Any] = {}
-    for name in SETTINGS:
-        found: list[Any] = []
-        for experiment in experiments:
-            value = getattr(experiment, name)
-            if name in OPTIONS:
-                value = dict(value)
-            found += value if isinstance(value, tuple) else [value]  # one a trial, or test lengths
-        config |= _in_words(name, found)
-    return json.loads(json.dumps(config))  # as it is read back
-
-
-def _in_words(name: str, values: Iterable[Any]) -> dict[str, Any]:
-    """A setting's values, each once, under its name in config.json."""
-    distinct: list[Any] = []
-    for value in values:
-        if value not in distinct:
-            distinct.append(value)
-    is_list = name in PLURAL or name in PLURAL.values() or name == LENGTHS or len(distinct) != 1
-    return {PLURAL.get(name, name): distinct if is_list else distinct[0]}
-
-
-def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of what a directory held and of what was added to it. Their values are sorted,
-    so that they do not depend on how often this was interrupted."""
-    both: dict[str, Any] = {}
-    for name, value in new.items():
-        lists = (one if isinstance(one, list) else [one] for one in (old.get(name, []), value))
-        both |= _in_words(name, sorted(itertools.chain(*lists), key=_rank))
-    return both
-
-
-def _rank(value: Any) -> tuple[Any, ...]:
-    """What values of one setting are sorted by, whatever types they have: numbers by size."""
-    is_number = isinstance(value, int | float)
-    return (not is_number, value if is_number else json.dumps(value))

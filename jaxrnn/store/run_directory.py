@@ -1,4 +1,4 @@
-"""The run directory: rows, settings and the checkpoints of what is in flight."""
+"""The run directory: rows, weights and the checkpoints of what is in flight."""
 
 import json
 import warnings
@@ -20,14 +20,7 @@ from jaxrnn.store.archives import (
     weights_path,
     write_weights,
 )
-from jaxrnn.store.config import (
-    CONFIG,
-    SOURCES,
-    gone_on,
-    merged,
-    read_config,
-    settings_in_words,
-)
+from jaxrnn.store.config import CONFIG, SOURCES, gone_on, read_config
 from jaxrnn.store.files import TEMPORARY, append, name_of, path_of, write_whole
 from jaxrnn.store.rows import BESIDE, ROWS, Row, lines_of, read_trials
 
@@ -53,7 +46,6 @@ class RunDirectory:
         self._last: Experiment | None = None  # whose settings stand last in it
         self._in_order = True  # whether it has them in the order of what was admitted
         self._under_way: list[Ticket] = []  # of the checkpoints that it held at first
-        self._admitted: dict[Experiment, None] = {}
         self._position_of: dict[Ticket, tuple[int, int]] = {}  # in which call, which experiment
         self._calls = 0
         self._lock = FileLock(self.path / LOCK)
@@ -138,9 +130,6 @@ class RunDirectory:
         directory holds one of their trials without its weights. With ``here`` it warns if missing
         trials will be run under other versions than those it holds.
         """
-        for experiment in experiments:  # in the order of the last calls, as the rows are
-            self._admitted.pop(experiment, None)
-            self._admitted[experiment] = None
         self._calls += 1
         for number in reversed(range(len(experiments))):  # a trial of several has the first's
             for ticket in experiments[number].tickets():
@@ -149,15 +138,10 @@ class RunDirectory:
             self._check_weights(experiments)
         config = read_config(self.path)
         own = self._checked_sources(experiments, {} if config is None else config)
-        settings = settings_in_words(self._admitted)
         if config is None:
-            config = {"settings": settings, "versions": versions(), "device": device()}
-        else:
-            if any(trial not in self._position_of for trial in self._held):
-                settings = merged(config["settings"], settings)
-            config["settings"] = settings
-            if here and any(self.missing(experiment) for experiment in experiments):
-                config = gone_on(self.path, config, versions(), device())
+            config = {"versions": versions(), "device": device()}
+        elif here and any(self.missing(experiment) for experiment in experiments):
+            config = gone_on(self.path, config, versions(), device())
         if own:
             config[SOURCES] = own
         self._write_config(config)
