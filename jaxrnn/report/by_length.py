@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def steps_to_solution_figure(rows: Sequence[Row]) -> Figure:
     nets' colours.
     """
     colors, groups = colors_of(rows), by_net(rows)
-    axis = length_axis(sorted({row.experiment.length for row in rows}))
+    axis = length_axis(row.experiment.length for row in rows)
     most = max(map(len, groups.values()))
     # A slot holds a column of dots a net, and n/N of the table.
     slot = max(0.5, 0.12 * len(colors), 0.2 + 0.14 * len(str(most)))
@@ -132,12 +131,9 @@ def _draw_steps(
                 axes.plot(left + 0.8 * width, published.mean, "D", **ring)
                 drawn.append(published.mean)
             drawn += heights
-        # A line through the medians, in pieces where the axis is broken.
-        for low, high in pairwise([-math.inf, *axis.breaks, math.inf]):
-            if piece := [(x, y) for x, y in medians if low < x < high]:
-                mark = "_" if len(piece) == 1 else "None"  # which is no line yet
-                line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(net_name(*net))}
-                axes.plot(*zip(*piece, strict=True), "-", color=color, lw=1.2, **line)
+        mark = "_" if len(medians) == 1 else "None"  # which is no line yet
+        line: dict[str, Any] = {"marker": mark, "ms": 14, "label": plain(net_name(*net))}
+        axes.plot(*zip(*medians, strict=True), "-", color=color, lw=1.2, **line)
     high = 1.25 * max(10, *drawn)
     low = min(0.8 * min(drawn), high / 10, 0.8 * cap)
     if top in drawn:
@@ -240,7 +236,7 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
 def _lengths_panel(
     axes: Axes, length: int, nets: Sequence[tuple[Rows, Right]], colors: Colors, inches: float
 ) -> None:
-    at = length_axis(sorted({length, *(one for _, right in nets for one in right)}))
+    at = length_axis([length, *(one for _, right in nets for one in right)])
     for tested, by_length in nets:
         net, color = tested[0].net, colors[tested[0].net]
         positions = [at.position[one] for one in by_length]

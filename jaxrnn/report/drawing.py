@@ -2,10 +2,9 @@
 
 import itertools
 import json
-import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -182,89 +181,25 @@ def label_outer_panels(panels: np.ndarray, count: int, xlabel: str, ylabel: str)
 
 
 class LengthAxis(NamedTuple):
-    """Positions of lengths, in slots, on an axis with a linear or a logarithmic scale.
+    """Places of lengths on an axis, evenly spaced, so that each has as much room for its dots."""
 
-    The closest neighbours are one slot apart. If neither the lengths nor their logarithms leave
-    each length a large enough slot, the axis is broken into parts, each with its own scale.
-    """
-
-    position: dict[int, float]  # of each length
-    breaks: list[float]
-    words: str  # the name of the axis
+    position: dict[int, int]  # of each length
 
     @property
     def end(self) -> float:
         """The axis runs from 0 to here."""
-        return max(self.position.values()) + 0.5
+        return len(self.position) + 0.5
 
     def finish(self, axes: Axes, room: float) -> None:
-        """Ticks, breaks and label; with little ``room`` for a slot, in inches, ticks are turned."""
+        """Ticks and label; with little ``room`` for a length, in inches, ticks are turned."""
         middle, half = self.end / 2, max(self.end, 4.0) / 2  # few lengths do not fill the axis
         axes.set_xlim(middle - half, middle + half)
         turned = room < 0.1 + 0.08 * max(len(str(length)) for length in self.position)
         labels = [str(length) for length in self.position]
         axes.set_xticks(list(self.position.values()), labels, rotation=90 if turned else 0)
-        axes.set_xlabel(self.words)
-        # A break is a gap in the frame of a panel with two strokes at each edge.
-        gap: dict[str, Any] = {"color": "white", "zorder": 5, "clip_on": False}
-        stroke: dict[str, Any] = {"marker": [(-0.5, -1.0), (0.5, 1.0)], "ms": 9, "mew": 1}
-        stroke |= {"color": "black", "zorder": 6, "clip_on": False}
-        for position in self.breaks:
-            sides = position - 0.08, position + 0.08
-            axes.axvspan(*sides, -0.01, 1.01, **gap)
-            for side, edge in ((side, edge) for edge in (0, 1) for side in sides):
-                axes.plot(side, edge, transform=axes.get_xaxis_transform(), **stroke)
+        axes.set_xlabel("length of the sequence, evenly spaced")
 
 
-LEAST_EVEN = 0.5
-"""On one scale the closest neighbours have at least this share of the mean distance of
-neighbours."""
-
-
-def length_axis(lengths: Sequence[int]) -> LengthAxis:
-    """Places for lengths in ascending order, on as few scales as leave room for each.
-
-    If several ways need as few scales, it breaks where the next length is the most times as large.
-    """
-    # best[k]: the best split of the first k lengths: number of parts, minus the least ratio, parts.
-    best: list[tuple[int, float, list[tuple[int, int]]]] = [(0, -math.inf, [])]
-    for end in range(1, len(lengths) + 1):
-        choices = []
-        for start in range(end):
-            if max(_evenness(lengths[start:end])) >= LEAST_EVEN:
-                parts, least, before = best[start]
-                ratio = lengths[start] / lengths[start - 1] if start else math.inf
-                choices.append((parts + 1, max(least, -ratio), [*before, (start, end)]))
-        best.append(min(choices))
-    position: dict[int, float] = {}
-    breaks, words, left = [], [], 0.5
-    for start, end in best[-1][2]:
-        part = lengths[start:end]
-        linear, logarithmic = _evenness(part)
-        is_linear = linear >= logarithmic or part[-1] <= 2 * part[0]
-        values = np.asarray(part, float) if is_linear else np.log(part)
-        slot = np.diff(values).min() if len(part) > 1 else 1.0
-        position |= dict(zip(part, (left + (values - values[0]) / slot).tolist(), strict=True))
-        if len(part) > 2:  # of two the distance means nothing
-            scale = "linear" if is_linear else "logarithmic"
-            words.append(f"{part[0]} to {part[-1]} {scale}")
-        else:
-            words.append(" and ".join(map(str, part)))
-        breaks.append(left - 0.8)
-        left = position[part[-1]] + 1.6
-    name = "length of the sequence"
-    if len(breaks) > 1:
-        name += f" ({', '.join(words)})"
-    elif "log" in words[0]:
-        name += " (logarithmic)"
-    return LengthAxis(position, breaks[1:], name)
-
-
-def _evenness(lengths: Sequence[int]) -> tuple[float, float]:
-    """The closest distance of neighbours over their mean distance, for the lengths and their
-    logarithms."""
-    if len(lengths) <= 2:
-        return 1.0, 1.0
-    gaps = (np.diff(values) for values in (np.asarray(lengths, float), np.log(lengths)))
-    linear, logarithmic = (float(gap.min() / gap.mean()) for gap in gaps)
-    return linear, logarithmic
+def length_axis(lengths: Iterable[int]) -> LengthAxis:
+    """The axis of these lengths, in order."""
+    return LengthAxis({length: place for place, length in enumerate(sorted({*lengths}), 1)})

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxrnn.experiment import Ticket
 from jaxrnn.machine import all_devices
 from jaxrnn.sweeps.queue import Program, Queue
 from jaxrnn.sweeps.watch import Watch
@@ -102,9 +103,29 @@ class Devices:
         return None
 
     def _train(self, one: _Share) -> Waits:
-        """Train a program and those that come after it; yields as :meth:`Loop.train` does."""
+        """Train a program, and what is compiled ahead meanwhile; yields as :meth:`Loop.train`
+        does."""
         while True:
-            yield from self._trained(one)
+            first = one.program.waiting[0]
+            if self.watch is not None:
+                self.watch.on_start(first)
+            loop = one.loop or self.begin(one.program, one.devices)
+            self.idle += [device for device in one.devices if device not in loop.devices]
+            one.devices = loop.devices
+
+            def on_chunk(tally: Tally, one: _Share = one, first: Ticket = first) -> None:
+                # What comes after it need not wait for the compiler then.
+                if one.ahead is None and (program := self.queue.next(one.last)) is not None:
+                    one.ahead = _Share(program, one.devices, one.last)
+                    with suppress(Exception):  # it is raised again when its turn has come
+                        one.ahead.loop = self.begin(program, one.devices)
+                if self.watch is not None:
+                    self.watch.on_chunk(first, tally)
+
+            one.program.on_chunk = on_chunk
+            yield from loop.train()
+            if self.watch is not None:
+                self.watch.on_stop(first)
             self.queue.over(one.program)
             self.shares.remove(one)
             if one.ahead is None:
@@ -112,29 +133,3 @@ class Devices:
             one = one.ahead
             self.shares.append(one)
         self.idle += one.devices
-
-    def _trained(self, one: _Share) -> Waits:
-        """Train a program."""
-        first = one.program.waiting[0]
-        if self.watch is not None:
-            self.watch.on_start(first)
-        loop = one.loop or self.begin(one.program, one.devices)
-        self.idle += [device for device in one.devices if device not in loop.devices]
-        one.devices = loop.devices
-
-        def on_chunk(tally: Tally) -> None:
-            self._look_ahead(one)
-            if self.watch is not None:
-                self.watch.on_chunk(first, tally)
-
-        one.program.on_chunk = on_chunk
-        yield from loop.train()
-        if self.watch is not None:
-            self.watch.on_stop(first)
-
-    def _look_ahead(self, one: _Share) -> None:
-        """Begin to compile what comes after it, so that it need not wait for that."""
-        if one.ahead is None and (program := self.queue.next(one.last)) is not None:
-            one.ahead = _Share(program, one.devices, one.last)
-            with suppress(Exception):  # it is raised again when its turn has come
-                one.ahead.loop = self.begin(program, one.devices)

@@ -128,13 +128,12 @@ class Queue:
             if number not in self._begun:
                 self._begun.add(number)
                 self._go_on(number)
-            waiting = [
+            if waiting := [
                 program
                 for program in self._programs.values()
                 if not program.is_taken
-                and any(number in self._searches_of(ticket) for ticket in program.waiting)
-            ]
-            if waiting:
+                and any(one.search == number for of in program.waiting for one in self._asked[of])
+            ]:
                 program = waiting[-1 if last else 0]
                 program.is_taken = True
                 return program
@@ -241,9 +240,6 @@ class Queue:
                 if ticket not in self._asked:
                     self._program(one.batch()).waiting.append(ticket)
                 self._asked.setdefault(ticket, []).append(asked)
-
-    def _searches_of(self, ticket: Ticket) -> set[int]:
-        return {asked.search for asked in self._asked[ticket]}
 
     def _program(self, key: Experiment) -> Program:
         if key not in self._programs:

@@ -133,24 +133,18 @@ class OpenRun:
         """Train what the searches ask for; each experiment is checked first."""
         check_lanes(self._lanes)
         here = self._dask is None
-
-        def check_one(one: Experiment) -> None:
-            lanes = self._lanes if until is None else one.trials
-            check(one, lanes, keep_params=self._keep_weights, here=here)
-
+        keeps: dict[str, Any] = {"keep_params": self._keep_weights}
         queue = Queue(
             searches,
             self.directory,
-            check=check_one,
+            check=lambda one: check(
+                one, self._lanes if until is None else one.trials, here=here, **keeps
+            ),
             watch=self._watch,
             keep_weights=self._keep_weights,
             here=here,
         )
-        options: dict[str, Any] = {
-            "lanes": self._lanes,
-            "keep_params": self._keep_weights,
-            "until": until,
-        }
+        options = {"lanes": self._lanes, "until": until, **keeps}
         try:
             if self._dask is None:
 

@@ -179,11 +179,13 @@ class InParts(Generic[Result]):
 
     def shapes(self, lanes: Lanes) -> list[Result]:
         """The shapes of what it gives for these lanes; begins to compile it."""
-
-        def shared_out(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self._sharding)
-
-        return [jax.tree.map(shared_out, self._some.outputs(part)) for part in self._parts(lanes)]
+        return [
+            jax.tree.map(
+                lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self._sharding),
+                self._some.outputs(part),
+            )
+            for part in self._parts(lanes)
+        ]
 
     def memory(self, lanes: Lanes) -> tuple[int, int]:
         """As that of :class:`Compiles`, for all these lanes."""
