@@ -180,30 +180,19 @@ class Experiment:
         is_share = self.threshold is None or 0 < self.threshold < 1
         _require(self, "threshold", is_share, "must lie between 0 and 1")
         first_test = self.batch_size * self.updates(self.test_every)
-        if self.test_size and first_test > self.max_steps:
-            raise InputError(
-                f"{{max_steps}} must be at least {first_test}, the sequences before the first look "
-                "at the test set",
-                max_steps=self.max_steps,
-            )
+        fits = not self.test_size or first_test <= self.max_steps
+        rule = f"must be at least {first_test}, the sequences before the first look at the test set"
+        _require(self, "max_steps", fits, rule)
         if self.stack_hidden and self.layers == 1:
             raise InputError("stack-hidden needs layers of at least 2: one has nothing to pass on")
         _require(self, "convolution", self.convolution != 1, "must be 0 for none, or at least 2")
-        if self.batch_size > self.max_steps:
-            raise InputError(
-                "{batch_size} must not be above {max_steps}",
-                batch_size=self.batch_size,
-                max_steps=self.max_steps,
-            )
+        within = "must not be above {max_steps}"
+        _require(self, "batch_size", self.batch_size <= self.max_steps, within)
         num_updates = self.updates(self.max_steps)
         most = f"must not be above {num_updates}, the updates that a trial has"
         _require(self, "warmup", self.warmup <= num_updates, most)
-        if (self.window or 0) > self.max_steps and not self.test_size:
-            raise InputError(
-                "{window} must not be above {max_steps}",
-                window=self.window,
-                max_steps=self.max_steps,
-            )
+        fits = bool(self.test_size) or (self.window or 0) <= self.max_steps
+        _require(self, "window", fits, within)
         for name in PER_TRIAL:
             value = getattr(self, name)
             is_one_each = not isinstance(value, tuple) or len(value) == self.trials
@@ -383,8 +372,10 @@ def flag_name(name: str) -> str:
 
 
 def _require(experiment: Experiment, name: str, holds: bool, rule: str) -> None:
+    """Raise InputError unless it holds; a rule may name max_steps, as the sentence does."""
     if not holds:
-        raise InputError(f"{{{name}}} {rule}", **{name: shown(getattr(experiment, name))})
+        named = {one: shown(getattr(experiment, one)) for one in (name, "max_steps")}
+        raise InputError(f"{{{name}}} {rule}", **named)
 
 
 CONDITIONS = (

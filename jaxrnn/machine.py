@@ -4,7 +4,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,7 +136,20 @@ def free_memory() -> float:
     control groups (versions 1 and 2) allow, and the rest that its own limits (``ulimit -v`` and
     ``-d``) allow.
     """
-    return min([*_left_by_machine(), *_left_by_limits()], default=math.inf)
+    left = [*_left_by_machine()]
+    with suppress(ImportError):  # on Windows, which has no limits
+        import resource
+
+        try:
+            pages = [int(word) for word in (_ROOT / "proc/self/statm").read_text().split()]
+        except OSError:
+            pages = [0] * 6
+        # One limit is on its addresses, the other on its data.
+        for kind, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
+            soft, _ = resource.getrlimit(kind)
+            if soft != resource.RLIM_INFINITY:
+                left.append(max(0, soft - used * resource.getpagesize()))
+    return min(left, default=math.inf)
 
 
 def _left_by_machine() -> Iterator[int]:
@@ -187,19 +200,3 @@ def _control_groups() -> Iterator[Path]:
         # In a container the path may be that of the host, but the mounted directory is the
         # container's.
         yield from (one for one in (own, *own.parents) if one.is_relative_to(mount))
-
-
-def _left_by_limits() -> Iterator[int]:
-    """The bytes that the process's limits still allow for its addresses and for its data."""
-    try:
-        import resource
-    except ImportError:  # on Windows, which has none
-        return
-    try:
-        pages = [int(word) for word in (_ROOT / "proc/self/statm").read_text().split()]
-    except OSError:
-        pages = [0] * 6
-    for kind, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
-        soft, _ = resource.getrlimit(kind)
-        if soft != resource.RLIM_INFINITY:
-            yield max(0, soft - used * resource.getpagesize())

@@ -210,32 +210,27 @@ def _run_file(origin: str, text: bytes) -> ModuleType:
     sys.modules[module.__name__] = module  # where dataclasses look for what they are in
     _own_files.add(origin)
     _being_run.add(origin)
+    directory = Path(origin).resolve().parent
     try:
-        with _importing(origin, Path(origin).resolve().parent):
-            _check_imports(origin, text)
+        with _importing(origin, directory):
+            for node in ast.walk(ast.parse(text, origin)):
+                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    names = [node.module or ""]
+                # Python would give it a loaded module of that name, not the file beside it.
+                for name in {one.partition(".")[0] for one in names}:
+                    beside = [directory / f"{name}.py", directory / name / "__init__.py"]
+                    loaded = getattr(sys.modules.get(name), "__file__", None)
+                    is_beside = any(one.exists() for one in beside)
+                    if loaded and is_beside and not any(_is_same(loaded, str(b)) for b in beside):
+                        raise InputError(
+                            f"{origin} imports {name}, and {loaded} has that name already: give "
+                            "the one beside it another name"
+                        )
             exec(compile(text, origin, "exec"), vars(module))
     finally:
         _being_run.remove(origin)
     return module
-
-
-def _check_imports(origin: str, text: bytes) -> None:
-    """Refuse a file that imports a file beside it, if Python would give it another module that
-    already has that name."""
-    directory = Path(origin).resolve().parent
-    for node in ast.walk(ast.parse(text, origin)):
-        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        for name in {one.partition(".")[0] for one in names}:
-            beside = [directory / f"{name}.py", directory / name / "__init__.py"]
-            loaded = getattr(sys.modules.get(name), "__file__", None)
-            is_beside = any(one.exists() for one in beside)
-            if loaded and is_beside and not any(_is_same(loaded, str(one)) for one in beside):
-                raise InputError(
-                    f"{origin} imports {name}, and {loaded} has that name already: give the one "
-                    "beside it another name"
-                )
 
 
 @contextmanager

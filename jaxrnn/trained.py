@@ -14,7 +14,7 @@ from jaxrnn.experiment import Experiment
 from jaxrnn.nets import Cell
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
-from jaxrnn.store.archives import PARAMS, Weights, read_weights
+from jaxrnn.store.archives import PARAMS, read_weights
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Row, typed_rows
 from jaxrnn.training.parts import cell_of, first_params
@@ -83,7 +83,25 @@ def nets_in(
     """The nets of one file; ``own`` code is imported as :func:`with_own` says."""
     weights = read_weights(path)
     experiment = with_own(weights.experiment, own, held)
-    return TrainedNets(experiment, weights.trials, *_rebuilt(path, experiment, weights))
+    cell = cell_of(experiment)
+    tree = first_params(experiment.cell, cell)
+    named, leaves = _named(tree), []
+    for name, leaf in named:
+        array = weights.arrays.get(name)
+        if array is not None:
+            array = as_typed(array, leaf.dtype)
+        if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
+            found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
+            raise InputError(
+                f"{path} does not fit cell {experiment.cell}: its {name} is {found}, the cell's "
+                f"{leaf.dtype} {list(leaf.shape)}"
+            )
+        leaves.append(jnp.asarray(array))
+    if len(leaves) < len(weights.arrays):
+        more = ", ".join(sorted(weights.arrays.keys() - dict(named).keys()))
+        raise InputError(f"{path} does not fit cell {experiment.cell}, which has no {more}")
+    params = jax.tree.unflatten(jax.tree.structure(tree), leaves)
+    return TrainedNets(experiment, weights.trials, cell, params)
 
 
 def with_own(
@@ -132,28 +150,6 @@ def _named(tree: Params) -> list[tuple[str, Any]]:
     """The leaves by their tree paths, such as params.bias or params[0].bias."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [(PARAMS + jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
-
-
-def _rebuilt(path: Path, experiment: Experiment, weights: Weights) -> tuple[Cell, Params]:
-    """The cell, and its tree of parameters with the weights of the file."""
-    cell = cell_of(experiment)
-    tree = first_params(experiment.cell, cell)
-    named, leaves = _named(tree), []
-    for name, leaf in named:
-        array = weights.arrays.get(name)
-        if array is not None:
-            array = as_typed(array, leaf.dtype)
-        if array is None or (array.shape[1:], array.dtype) != (leaf.shape, leaf.dtype):
-            found = "none" if array is None else f"{array.dtype} {list(array.shape[1:])}"
-            raise InputError(
-                f"{path} does not fit cell {experiment.cell}: its {name} is {found}, the cell's "
-                f"{leaf.dtype} {list(leaf.shape)}"
-            )
-        leaves.append(jnp.asarray(array))
-    if len(leaves) < len(weights.arrays):
-        more = ", ".join(sorted(weights.arrays.keys() - dict(named).keys()))
-        raise InputError(f"{path} does not fit cell {experiment.cell}, which has no {more}")
-    return cell, jax.tree.unflatten(jax.tree.structure(tree), leaves)
 
 
 # Which to look at
@@ -220,8 +216,12 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
         for one in wanted:
             alike = [one] if one in held else [n for n in held if called_alike(str(one), str(n))]
             if not alike:
+                numbers = sorted(other for other in held if isinstance(other, int))
+                choices = ", ".join(map(str, numbers or held))
+                if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+                    choices = f"{numbers[0]} to {numbers[-1]}"  # they follow each other
                 raise InputError(
-                    f"{run} keeps no weights of {what} {shown(one)}: choose from {_listed(held)}"
+                    f"{run} keeps no weights of {what} {shown(one)}: choose from {choices}"
                 )
             names |= {*alike}
         found[:] = [one for one in found if of(one) in names]
@@ -238,11 +238,3 @@ def chosen(run: Path, choice: Choice) -> list[KeptTrial]:
         only("length", [choice.length], lambda one: one.experiment.length)
     only("trial", [choice.trial], lambda one: one.row.outcome.trial)
     return found
-
-
-def _listed(choices: list[Any]) -> str:
-    """The choices, numbers that follow each other as a range."""
-    numbers = sorted(one for one in choices if isinstance(one, int))
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers or choices))

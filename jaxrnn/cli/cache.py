@@ -42,7 +42,12 @@ def keep_compiled() -> None:
     chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     directory = Path(chosen or platformdirs.user_cache_path("jaxrnn") / "compiled")
     if not chosen:
-        if not _is_writable(directory):
+        is_writable = False
+        if directory.is_absolute():  # without a home it begins with "~" as it stands
+            with contextlib.suppress(OSError):
+                directory.mkdir(parents=True, exist_ok=True)
+                is_writable = os.access(directory, os.W_OK | os.X_OK)
+        if not is_writable:
             _say(f"compiled programs are not kept, {directory} cannot be written")
             return
         jax.config.update("jax_compilation_cache_dir", str(directory))
@@ -64,16 +69,6 @@ def keep_compiled() -> None:
             _say(f"a damaged compiled program in {directory} is compiled anew")
 
     warnings.showwarning = mend
-
-
-def _is_writable(directory: Path) -> bool:
-    if not directory.is_absolute():  # nobody's home, "~" as it stands
-        return False
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(directory, os.W_OK | os.X_OK)
 
 
 @functools.cache

@@ -262,11 +262,7 @@ INSPECT = (
     OUT._replace(help="Directory for the pictures.", default="inspect in the run directory"),
 )
 REPORT = (
-    Flag(
-        *("directory", "The run directory, as you gave it to --out.", DIRECTORY),
-        is_word=True,
-        is_needed=True,
-    ),
+    INSPECT[0]._replace(name="directory", help="The run directory, as you gave it to --out."),
     FORMAT,
     Flag("open", "Show report.html in the browser.", group="output"),
 )

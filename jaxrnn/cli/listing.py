@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -67,22 +68,17 @@ def cells_table() -> RenderableType:
     """Every cell: its weights and its state at one size, what it is and where it comes from."""
     table = table_of(("cell",), ("weights", "state"), ("what it is, and its source",))
     for name, builder in CELLS.items():
-        table.add_row(f"  {name}", *_sizes(name), _described(builder))
+        sizes = "-", "-"
+        with suppress(InputError):
+            # The notebook's task has as many inputs and outputs as time steps.
+            net = Experiment(cell=name, length=8, hidden_size=16)
+            sizes = f"{num_weights(net):,}", f"{state_size(net):,}"
+        table.add_row(f"  {name}", *sizes, _described(builder))
     legend = (
         "Weights and state of a net with 8 inputs, 16 units and 8 outputs. State: the numbers that "
         "it carries from one time step to the next. A dash: the cell needs other sizes or options."
     )
     return Group(table, Text(legend, style="dim"))
-
-
-def _sizes(cell: str) -> tuple[str, str]:
-    """The weights and the state of a cell at the size of the list."""
-    try:
-        # The notebook's task has as many inputs and outputs as time steps.
-        net = Experiment(cell=cell, length=8, hidden_size=16)
-        return f"{num_weights(net):,}", f"{state_size(net):,}"
-    except InputError:
-        return "-", "-"
 
 
 def builders_table() -> RenderableType:
@@ -128,17 +124,27 @@ def suites_table(suites: Sequence[Suite]) -> RenderableType:
 def published_tables() -> RenderableType:
     """The 1997 paper's experiments by task with their published results, then those that depart
     from the published ones; and the likely time of both."""
-    by_task: dict[str, list[Suite]] = {}
+    by_task: dict[str, list[tuple[Suite, int]]] = {}
     for suite in GROUPS["1997"]:
-        by_task.setdefault(suite.base.task, []).append(suite)
+        at_lengths = [(suite, length) for length in suite.lengths]
+        by_task.setdefault(suite.base.task, []).extend(at_lengths)
     departures = table_of(("name",), ("T", "time"), ("departs from the published in",))
     header = _published_table()
     header.show_header = True
     parts: list[RenderableType] = [header]
     for task, of_task in by_task.items():
         as_written = _published_table()
-        for suite in of_task:
-            _add_suite(suite, as_written, departures)
+        for suite, length in of_task:
+            is_first = length == suite.lengths[0]
+            shown = suite.base.name if is_first else ""
+            time = roughly(expected_seconds(suite, length))
+            row = suite.published_at(suite.cells[0], length)
+            if suite.beside is not None or row is None:
+                departures.add_row(shown, str(length), time, suite.departure if is_first else "")
+                continue
+            numbers = steps_or_dash(row.mean), percent(row.solved), steps_or_dash(row.st1)
+            trials = str(suite.base.trials)
+            as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), time)
         if as_written.row_count:
             what = Text.assemble((task, "bold"), f": {_docs(TASKS[task])[0]}")
             parts += [Padding(what, (0, 0, 0, 1)), as_written]
@@ -159,21 +165,6 @@ def _published_table() -> Table:
         column.min_width = width
     table.show_header = False
     return table
-
-
-def _add_suite(suite: Suite, as_written: Table, departures: Table) -> None:
-    """Add the suite's lengths as rows to one of the two tables."""
-    for length in suite.lengths:
-        is_first = length == suite.lengths[0]
-        shown = suite.base.name if is_first else ""
-        time = roughly(expected_seconds(suite, length))
-        row = suite.published_at(suite.cells[0], length)
-        if suite.beside is not None or row is None:
-            departures.add_row(shown, str(length), time, suite.departure if is_first else "")
-            continue
-        numbers = steps_or_dash(row.mean), percent(row.solved), steps_or_dash(row.st1)
-        trials = str(suite.base.trials)
-        as_written.add_row(shown, str(length), trials, *numbers, percent(row.wrong), time)
 
 
 def table_of(left: Sequence[str], right: Sequence[str], last: Sequence[str]) -> Table:

@@ -181,8 +181,23 @@ def parse(commands: Commands, words: Sequence[str]) -> Callable[[], None]:
     small = re.compile(r"-(\d+\.?\d*|\.\d+)e[+-]?\d+", re.IGNORECASE)
     rest = [f"{Decimal(word):f}" if small.fullmatch(word) else word for word in rest]
     given, unknown = _fill(_Parser(name), command, "reading").parse_known_args(rest)
-    for word in sorted(unknown, key=lambda word: not word.startswith("-")):  # flags first
-        raise InputError(_unknown(commands, name, word))
+    if unknown:
+        word = min(unknown, key=lambda word: not word.startswith("-"))  # flags first
+        if not word.startswith("-"):
+            raise InputError(f"{word!r} belongs to no flag of {name}: see jaxrnn {name} --help")
+        lacked = word.partition("=")[0]
+        if gone := GONE.get(f"{name} {lacked}") or GONE.get(lacked):
+            raise InputError(f"{lacked} is now {gone.format(name)}")
+        flags = {
+            other: [flag.spelled for flag in one.flags if not flag.is_word]
+            for other, one in commands.items()
+        }
+        owners = [other for other in flags if lacked in flags[other]]
+        of_others = f", a flag of {', '.join(owners)}" if owners else ""
+        # Without the dashes, which all have.
+        near = difflib.get_close_matches(lacked[2:], [flag[2:] for flag in flags[name]], 1)
+        advice = f"did you mean --{near[0]}?" if near else f"see jaxrnn {name} --help"
+        raise InputError(f"{name} has no {lacked}{of_others}: {advice}")
     values: dict[str, Any] = {}
     for flag in command.flags:
         found = getattr(given, flag.name)
@@ -271,22 +286,3 @@ def _fill(parser: _Parser, command: Command, purpose: str) -> _Parser:
     if not all(flag.is_common for flag in command.flags):
         of_help.add_argument(ALL, action="store_true", help="Show all flags.")
     return parser
-
-
-def _unknown(commands: Commands, name: str, word: str) -> str:
-    """The error for a word that belongs to no flag, or for a flag that the command lacks."""
-    given = word.partition("=")[0]
-    flags = {
-        other: [flag.spelled for flag in command.flags if not flag.is_word]
-        for other, command in commands.items()
-    }
-    if not word.startswith("-"):
-        return f"{word!r} belongs to no flag of {name}: see jaxrnn {name} --help"
-    if gone := GONE.get(f"{name} {given}") or GONE.get(given):
-        return f"{given} is now {gone.format(name)}"
-    owners = [other for other in flags if given in flags[other]]
-    of_others = f", a flag of {', '.join(owners)}" if owners else ""
-    # Without the dashes, which all have.
-    near = difflib.get_close_matches(given[2:], [flag[2:] for flag in flags[name]], 1)
-    advice = f"did you mean --{near[0]}?" if near else f"see jaxrnn {name} --help"
-    return f"{name} has no {given}{of_others}: {advice}"

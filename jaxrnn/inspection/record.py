@@ -38,22 +38,17 @@ def look(cell: Cell, params: Params, xs: jax.Array) -> Record:
     def step(state: Any, x: jax.Array) -> tuple[Any, Record]:
         gates = cell.activations(params, state, x) if cell.activations else {}
         state, y = cell.step(params, state, x)
-        return state, Record(_by_name(state), gates, y)
+        states = {}
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+            words, is_number = [], False
+            for key in path:
+                is_number = isinstance(key, jax.tree_util.SequenceKey)
+                name = getattr(key, "name", getattr(key, "key", ""))
+                words.append(f"layer {key.idx + 1}" if is_number else str(name))
+            states[" ".join(words if words and not is_number else [*words, "hidden"])] = leaf
+        return state, Record(states, gates, y)
 
     return lax.scan(step, cell.initial_state(params), xs)[1]
-
-
-def _by_name(state: Any) -> dict[str, jax.Array]:
-    """The arrays of a state, each with its name."""
-    named = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        is_number = [isinstance(key, jax.tree_util.SequenceKey) for key in path]
-        words = [
-            f"layer {key.idx + 1}" if number else str(getattr(key, "name", getattr(key, "key", "")))
-            for key, number in zip(path, is_number, strict=True)
-        ]
-        named[" ".join(words if words and not is_number[-1] else [*words, "hidden"])] = leaf
-    return named
 
 
 def gradient_norms(cell: Cell, params: Params, xs: jax.Array, target: int | jax.Array) -> jax.Array:

@@ -221,9 +221,25 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
     label_outer_panels(grid, len(panels), "", "sequences right")
     has_tasks = len({task for task, _ in panels}) > 1
     for axes, (task, length) in zip(grid.flat, sorted(panels), strict=False):
-        _lengths_panel(axes, length, panels[task, length], colors, width / grid.shape[1])
+        own = panels[task, length]
+        at = length_axis(sorted({length, *(one for _, right in own for one in right)}))
+        for tested, by_length in own:
+            color = colors[tested[0].net]
+            positions = [at.position[one] for one in by_length]
+            for position, right in zip(positions, by_length.values(), strict=True):
+                dots = axes.plot([position] * len(right), right, ".", color=color, alpha=0.35, ms=5)
+                tell(dots[0], tested, net_name(*tested[0].net))
+            axes.plot(positions, [right.mean() for right in by_length.values()], "-", color=color)
+        for share in dict.fromkeys(guessing_of(tested[0].experiment) for tested, _ in own):
+            if share is not None:
+                axes.axhline(share, color=GREY, ls="--")
+        axes.axvline(at.position[length], color=GREY, ls=":")
+        axes.set(title=f"trained at T = {length}", ylim=(-0.03, 1.03))
         if has_tasks:
             axes.set_title(f"{task}, trained at T = {length}", fontsize=10)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.grid(alpha=0.25)
+        at.finish(axes, width / grid.shape[1] / (len(at.position) + 1))
     handles = [Line2D([], [], color=color, marker=".") for color in colors.values()]
     handles += [Line2D([], [], color=GREY, ls=style) for style in marks.values()]
     put_legend(figure, handles, labels)
@@ -231,27 +247,6 @@ def lengths_picture(rows: Sequence[Row]) -> Figure:
     below = f"{SIZE_AT_LENGTHS:,} fresh sequences a trial and length; lines are means over trials"
     put_heading(figure, f"Tested at other lengths: {title}", below)
     return figure
-
-
-def _lengths_panel(
-    axes: Axes, length: int, nets: Sequence[tuple[Rows, Right]], colors: Colors, inches: float
-) -> None:
-    at = length_axis([length, *(one for _, right in nets for one in right)])
-    for tested, by_length in nets:
-        net, color = tested[0].net, colors[tested[0].net]
-        positions = [at.position[one] for one in by_length]
-        for position, right in zip(positions, by_length.values(), strict=True):
-            dots = axes.plot([position] * len(right), right, ".", color=color, alpha=0.35, ms=5)
-            tell(dots[0], tested, net_name(*net))
-        axes.plot(positions, [right.mean() for right in by_length.values()], "-", color=color)
-    for share in dict.fromkeys(guessing_of(tested[0].experiment) for tested, _ in nets):
-        if share is not None:
-            axes.axhline(share, color=GREY, ls="--")
-    axes.axvline(at.position[length], color=GREY, ls=":")
-    axes.set(title=f"trained at T = {length}", ylim=(-0.03, 1.03))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.grid(alpha=0.25)
-    at.finish(axes, inches / (len(at.position) + 1))
 
 
 def other_lengths(study: Study) -> list[Part]:

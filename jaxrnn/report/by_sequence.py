@@ -215,47 +215,42 @@ def solved_by_step(study: Study) -> list[Part]:
 
 
 def _steps_figure(task: str, panels: Sequence[Sequence[Rows]]) -> Figure:
+    """One minus the Kaplan-Meier estimate of those not solved, with its interval: no trial is
+    censored before the cap, so this is the interval of a proportion."""
     figure, grid = panels_of(len(panels), 3, (3.0, 2.6), (2.0, 1.2))
     colors = colors_of(net[0] for nets in panels for net in nets)
     label_outer_panels(grid, len(panels), "", "share of trials solved")
     for axes, nets in zip(grid.flat, panels, strict=False):
-        _steps_panel(axes, nets, colors)
+        made, not_counted = nets[0][0].experiment, uncounted(nets[0][0])  # as they are compared
+        curves = [kaplan_meier(net, not_counted) for net in nets]
+        ends = np.concatenate([curve.quantiles for curve in curves])
+        right = min(1.05 * ends.max(), made.max_steps)
+        left = 0.95 * max(ends.min(), 1)
+        if not any(net.solved for net in nets):
+            left = right / 10
+        for net, curve in zip(nets, curves, strict=True):
+            # None is solved before the first step.
+            steps = np.array([1, *curve.quantiles, max(right, curve.quantiles[-1])])
+            solved = 1 - np.array([1, *curve.probabilities, curve.probabilities[-1]])
+            bounds = [interval(round(share * len(net)), len(net)) for share in solved]
+            (low, high), color = np.array(bounds).T, colors[net[0].net]
+            axes.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
+            axes.step(steps, solved, where="post", color=color)
+        trials = "-".join(map(str, sorted({len(net) for net in nets})))
+        axes.set(title=f"T = {made.length}, {trials} trials", ylim=(-0.03, 1.03))
+        axes.set(xscale="log", xlim=(left, right))
+        # Less than a decade: some round numbers. More: in each as many as leave room for labels.
+        shares = [1, 2, 5] if right < 20 * left else [1, 3] if right < 200 * left else [1]
+        near = MaxNLocator(4, prune="both")
+        axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel=f"training sequence (cap {made.max_steps:,})")
     figure.suptitle(plain(f"Trials solved by each step, 95 % intervals shaded\n{task}"))
     handles = [grid[-1, 0].plot([], [], color=color)[0] for color in colors.values()]
     labels = [plain(net_name(*net)) for net in colors]
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     return figure
-
-
-def _steps_panel(axes: Axes, nets: Sequence[Rows], colors: dict[tuple[str, str], str]) -> None:
-    """The curves of the nets at one length: one minus the Kaplan-Meier estimate of those not
-    solved, with its interval. No trial is censored before the cap, so the interval is that of a
-    proportion."""
-    made, not_counted = nets[0][0].experiment, uncounted(nets[0][0])  # as where they are compared
-    curves = [kaplan_meier(net, not_counted) for net in nets]
-    ends = np.concatenate([curve.quantiles for curve in curves])
-    right = min(1.05 * ends.max(), made.max_steps)
-    left = 0.95 * max(ends.min(), 1)
-    if not any(net.solved for net in nets):
-        left = right / 10
-    for net, curve in zip(nets, curves, strict=True):
-        # None is solved before the first step.
-        steps = np.array([1, *curve.quantiles, max(right, curve.quantiles[-1])])
-        solved = 1 - np.array([1, *curve.probabilities, curve.probabilities[-1]])
-        bounds = [interval(round(share * len(net)), len(net)) for share in solved]
-        (low, high), color = np.array(bounds).T, colors[net[0].net]
-        axes.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
-        axes.step(steps, solved, where="post", color=color)
-    trials = "-".join(map(str, sorted({len(net) for net in nets})))
-    axes.set(title=f"T = {made.length}, {trials} trials", ylim=(-0.03, 1.03))
-    axes.set(xscale="log", xlim=(left, right))
-    # Less than a decade: some round numbers. More: in each decade as many as leave room for labels.
-    shares = [1, 2, 5] if right < 20 * left else [1, 3] if right < 200 * left else [1]
-    near = MaxNLocator(4, prune="both")
-    axes.xaxis.set_major_locator(near if right < 10 * left else LogLocator(subs=shares))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel=f"training sequence (cap {made.max_steps:,})")
 
 
 def view(study: Study) -> list[Part]:

@@ -75,15 +75,29 @@ def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
     Source: the interval is this package's own; Clopper & Pearson 1934; Holm 1979; centred isotonic
     regression: Oron & Flournoy 2017, Statistics in Biopharmaceutical Research 9(3).
     """
+    from scipy.optimize import isotonic_regression
+
     at, y, n = _checked(lengths, solved, trials)
     monotone = is_monotone(y, n)
     low, high = (passed_low(y, n), passed_high(y, n)) if monotone else by_each(y, n)
     first_low = int(low.sum())  # the tests before the first that does not pass
     first_high = len(at) - int(high.sum())
+    x, fit = np.log2(at), isotonic_regression(y / n, weights=n, increasing=False)
+    places: list[float] = []
+    values: list[float] = []
+    for start, end in pairwise(fit.blocks):
+        inside, value = slice(start, end), float(fit.x[start])
+        # A block of shares that are all 0, or all 1, is no single place: its ends stay.
+        kept = x[inside] if value in (0, 1) else [np.average(x[inside], weights=n[inside])]
+        places += list(kept)
+        values += [value] * len(kept)
+    point = None
+    if values[0] >= 0.5 > values[-1]:  # np.interp wants values that rise
+        point = float(2 ** np.interp(-0.5, -np.array(values), np.array(places)))
     return Horizon(
         low=int(at[first_low - 1]) if first_low else None,
         high=int(at[first_high]) if first_high < len(at) else None,
-        point=_crossing(at, y / n, n),
+        point=point,
         monotone=monotone,
     )
 
@@ -153,26 +167,6 @@ def by_each(y: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low = np.logical_and.accumulate(1 - _at_most(y - 1, n) <= ERROR)
     is_below = np.less_equal(holm(_at_most(y, n).tolist()), ERROR)
     return low, np.logical_or.accumulate(is_below)
-
-
-def _crossing(at: np.ndarray, shares: np.ndarray, n: np.ndarray) -> float | None:
-    """Where the centred isotonic regression of the shares crosses 1/2."""
-    from scipy.optimize import isotonic_regression
-
-    x = np.log2(at)
-    fit = isotonic_regression(shares, weights=n, increasing=False)
-    places: list[float] = []
-    values: list[float] = []
-    for start, end in pairwise(fit.blocks):
-        inside, value = slice(start, end), float(fit.x[start])
-        # A block of shares that are all 0, or all 1, is no single place: its ends stay.
-        kept = x[inside] if value in (0, 1) else [np.average(x[inside], weights=n[inside])]
-        places += list(kept)
-        values += [value] * len(kept)
-    if values[0] < 0.5 or values[-1] >= 0.5:
-        return None
-    # np.interp wants values that rise.
-    return float(2 ** np.interp(-0.5, -np.array(values), np.array(places)))
 
 
 def octaves(

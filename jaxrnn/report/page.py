@@ -10,7 +10,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -77,7 +77,17 @@ def svg(figure: Figure, name: str) -> str:
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
     """The report as HTML, with ``drawings`` of its pictures. The trials have a table of their own,
     and every row of the other tables leads there."""
-    body = [_settings(document.settings)]
+    usual = settings_in_words([settled(Experiment())])
+    own: list[str] = []
+    others: list[str] = []
+    for name, words in document.settings.items():
+        row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
+        # A setting is shown if it is not the default, or not the same for all trials.
+        (own if name in PLURAL.values() or words != usual[name] else others).append(row)
+    body = [
+        f"<table class=settings>{''.join(own)}</table><details><summary>{len(others)} settings "
+        f"have their default</summary><table class=settings>{''.join(others)}</table></details>"
+    ]
     body += [f"<p class=dim>{escape(line)}</p>" for line in document.made]
     for picture, drawing in zip(document.pictures, drawings, strict=True):
         caption = escape(picture.caption)
@@ -114,22 +124,6 @@ def _notes(text: str) -> str:
             token.content = renderer.renderInlineAsText(token.children, parser.options, {})
             token.content = token.content or address
     return renderer.render(blocks, parser.options, {})
-
-
-def _settings(settings: Mapping[str, str]) -> str:
-    """The settings that are not the default, or not the same for all trials; a click shows the
-    others."""
-    usual = settings_in_words([settled(Experiment())])
-    own: list[str] = []
-    others: list[str] = []
-    for name, words in settings.items():
-        row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
-        is_own = name in PLURAL.values() or words != usual[name]
-        (own if is_own else others).append(row)
-    return (
-        f"<table class=settings>{''.join(own)}</table><details><summary>{len(others)} settings "
-        f"have their default</summary><table class=settings>{''.join(others)}</table></details>"
-    )
 
 
 def _table(table: Table) -> str:

@@ -162,7 +162,10 @@ def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
         where, kind = f"{path} line {number}", "a row of a trial"
         try:
             line.decode()
-            values = _parsed(line)
+            try:
+                values = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                values = json.loads(line)  # knows NaN and 1e400, so that their field can be named
             if not isinstance(values, dict):
                 raise InputError("it is not a JSON object")
             if "status" not in values:
@@ -194,80 +197,54 @@ def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
     return read
 
 
-def _parsed(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return json.loads(line)  # which knows NaN and 1e400, so that their field can be named
-
-
 def _row(experiment: Experiment, values: Values) -> Row:
     """An experiment's row with these results, which are held against the rules of outcomes."""
     for name in _RESULTS:
         if name not in values:
             raise InputError(f"its {name!r} is missing")
-    if values["status"] not in ENDINGS:
+    status, steps, solved_at = values["status"], values["steps"], values["solved_at"]
+    if status not in ENDINGS:
         *first, last = ENDINGS
         choices = f"{', '.join(first)} or {last}"
-        raise InputError(f"its status {shown(values['status'])} is not {choices}")
+        raise InputError(f"its status {shown(status)} is not {choices}")
     for name in ("solved_at", "correct_at"):
         _whole(values, name, none=True)
     for name in ("trial", "last_above", "steps"):
         _whole(values, name)
-    steps, solved_at = values["steps"], values["solved_at"]
-    if (values["status"] == "solved") != (solved_at is not None):
+    if (status == "solved") != (solved_at is not None):
         raise InputError("its status and solved_at contradict each other")
     if not 1 <= steps <= experiment.max_steps:
         raise InputError(f"its steps {shown(steps)} are not from 1 to its max_steps")
     for name in ("solved_at", "correct_at", "last_above"):
         if (step := values[name]) is not None and step >= steps:
             raise InputError(f"its {name} {shown(step)} must be below its steps {steps}")
-    _check_numbers(values, experiment)
-    given = {name: values[name] for name in _RESULTS}
-    given["curve"] = tuple(given["curve"])
-    if (wrong := given["wrong_at_lengths"]) is not None:
-        given["wrong_at_lengths"] = tuple(wrong)
-    return Row(experiment, Outcome(**given))
-
-
-def _check_numbers(row: Values, experiment: Experiment) -> None:
-    """Hold a row's errors, and what the final test counted, against their rules."""
-    wrong, curve = row["final_wrong"], row["curve"]
-    _whole(row, "final_wrong", none=True)
-    if wrong is not None and wrong > experiment.final_test:
+    _whole(values, "final_wrong", none=True)
+    if (wrong := values["final_wrong"]) is not None and wrong > experiment.final_test:
         raise InputError(f"its final_wrong {shown(wrong)} is above its final_test")
-    if wrong is None and experiment.final_test and row["status"] == "solved":
+    if wrong is None and experiment.final_test and status == "solved":
         raise InputError("its final_wrong is missing, though it had a final_test")
-    _check_lengths(row["wrong_at_lengths"], row["status"], experiment)
+    counts, lengths = values["wrong_at_lengths"], experiment.test_lengths
+    if counts is not None or (lengths and status == "solved"):
+        if not isinstance(counts, list) or len(counts) != len(lengths):
+            raise InputError(
+                "its wrong_at_lengths is not a list of a number for each of test_lengths"
+            )
+        for one in counts:
+            if whole_number("its wrong_at_lengths", one, 0) > SIZE_AT_LENGTHS:
+                raise InputError(f"its wrong_at_lengths {shown(one)} is above {SIZE_AT_LENGTHS}")
+    curve, final = values["curve"], values["final_error"]
     if not isinstance(curve, list) or len(curve) > len(curve_edges(experiment.max_steps)):
         raise InputError("its curve is not a list of the errors in bins of its max_steps")
-    final = row["final_error"]
-    if final is None and _are_errors(curve):
-        return
-    for name, errors in (("curve", curve), ("final_error", [] if final is None else [final])):
+    # Most curves are seen to be errors without a look at each of their numbers in Python.
+    are_errors = {*map(type, curve)} == {float} and min(curve) >= 0 and sum(curve) <= 1e308
+    ends = [] if final is None else [final]
+    for name, errors in (("curve", [] if are_errors else curve), ("final_error", ends)):
         for error in errors:
             # 1e308, since an int may be greater than every float.
             if type(error) not in (float, int) or not 0 <= error <= 1e308:
                 raise InputError(f"its {name} {shown(error)} must be an error, a number from 0 on")
-
-
-def _are_errors(numbers: Sequence[Any]) -> bool:
-    """Whether they are surely errors, without a look at each in Python."""
-    if {*map(type, numbers)} != {float}:
-        return False
-    return min(numbers) >= 0 and sum(numbers) <= 1e308
-
-
-def _check_lengths(wrong: Any, status: str, experiment: Experiment) -> None:
-    """Hold what the tests at other lengths counted against its rule."""
-    lengths = experiment.test_lengths
-    if wrong is None and (not lengths or status != "solved"):
-        return
-    if not isinstance(wrong, list) or len(wrong) != len(lengths):
-        raise InputError("its wrong_at_lengths is not a list of a number for each of test_lengths")
-    for one in wrong:
-        if whole_number("its wrong_at_lengths", one, 0) > SIZE_AT_LENGTHS:
-            raise InputError(f"its wrong_at_lengths {shown(one)} is above {SIZE_AT_LENGTHS}")
+    tuples = {"curve": tuple(curve), "wrong_at_lengths": None if counts is None else tuple(counts)}
+    return Row(experiment, Outcome(**{name: values[name] for name in _RESULTS} | tuples))
 
 
 def _whole(row: Values, name: str, none: bool = False) -> None:

@@ -134,10 +134,26 @@ class RunDirectory:
         for number in reversed(range(len(experiments))):  # a trial of several has the first's
             for ticket in experiments[number].tickets():
                 self._position_of[ticket] = self._calls, number
-        if keep_weights:
-            self._check_weights(experiments)
+        for experiment in experiments if keep_weights else ():
+            kept = weights_held(self.path, experiment)
+            for ticket in experiment.tickets():
+                if ticket in self._held and ticket not in kept:
+                    one, trial = ticket
+                    raise InputError(
+                        f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
+                        "without its weights: use another --out, or go on without --keep-weights"
+                    )
         config = read_config(self.path)
-        own = self._checked_sources(experiments, {} if config is None else config)
+        own, now = (config or {}).get(SOURCES, {}), digests(experiments)
+        if now:  # else there is no need for a look at every row
+            held = own_names({one: None for one, _ in (*self._held, *self._under_way)})
+            for name in now:
+                if name in held and own.get(name) != now[name]:
+                    raise InputError(
+                        f"{self.path} holds trials of {name} as it was before its code changed: "
+                        "use another --out, or change it back"
+                    )
+            own = dict(sorted((own | now).items()))
         if config is None:
             config = {"versions": versions(), "device": device()}
         elif here and any(self.missing(experiment) for experiment in experiments):
@@ -165,23 +181,6 @@ class RunDirectory:
         if not (self.path / CONFIG).exists() or (self.path / CONFIG).read_bytes() != text:
             write_whole(self.path / CONFIG, text)
 
-    def _checked_sources(
-        self, experiments: Sequence[Experiment], config: Mapping[str, Any]
-    ) -> dict[str, str]:
-        """The digests to keep of users' own code; refuses code that changed since trials were run
-        with it."""
-        before, now = config.get(SOURCES, {}), digests(experiments)
-        if not now:
-            return before  # without a look at every row
-        held = own_names({one: None for one, _ in (*self._held, *self._under_way)})
-        for name in now:
-            if name in held and before.get(name) != now[name]:
-                raise InputError(
-                    f"{self.path} holds trials of {name} as it was before its code changed: use "
-                    "another --out, or change it back"
-                )
-        return dict(sorted((before | now).items()))
-
     def rows_of(self, experiment: Experiment) -> list[Row]:
         """The rows that it holds of an experiment's trials, in order."""
         return [self._held[one] for one in experiment.tickets() if one in self._held]
@@ -195,9 +194,15 @@ class RunDirectory:
     ) -> None:
         """Add rows to ``trials.jsonl``, and the ``weights`` of each to those of the same net and
         length. On leaving they are put in the order of :attr:`rows`."""
-        added = {row.ticket: row for row in rows}
+        added, weights = {row.ticket: row for row in rows}, weights or {}
         # Before the rows: after a kill in between the trials end again, to the same bits.
-        self._add_weights(weights or {})
+        files: dict[Path, list[Ticket]] = {}
+        for ticket in weights:
+            files.setdefault(weights_path(self.path, ticket.experiment), []).append(ticket)
+        for path, tickets in files.items():
+            held = weights_held(self.path, tickets[0].experiment)
+            held |= {ticket: dict(weights[ticket]) for ticket in tickets}
+            write_weights(path, {one: held[one] for one in sorted(held, key=self._position)})
         is_more = self._appends and not added.keys() & self._held.keys()
         self._held |= added
         self._in_order = False
@@ -223,28 +228,6 @@ class RunDirectory:
         and the trial."""
         admitted = self._position_of.get(trial)
         return (0, 0, 0) if admitted is None else (*admitted, trial[1])
-
-    def _add_weights(self, weights: Mapping[Ticket, Mapping[str, np.ndarray]]) -> None:
-        files: dict[Path, list[Ticket]] = {}
-        for ticket in weights:
-            files.setdefault(weights_path(self.path, ticket.experiment), []).append(ticket)
-        for path, tickets in files.items():
-            held = weights_held(self.path, tickets[0].experiment)
-            held |= {ticket: dict(weights[ticket]) for ticket in tickets}
-            write_weights(path, {one: held[one] for one in sorted(held, key=self._position)})
-
-    def _check_weights(self, experiments: Sequence[Experiment]) -> None:
-        """Refuse to keep an experiment's weights if some of its trials are held without their
-        weights."""
-        for experiment in experiments:
-            kept = weights_held(self.path, experiment)
-            for ticket in experiment.tickets():
-                if ticket in self._held and ticket not in kept:
-                    one, trial = ticket
-                    raise InputError(
-                        f"{self.path} holds trial {trial} of {one.cell} at length {one.length} "
-                        "without its weights: use another --out, or go on without --keep-weights"
-                    )
 
     def checkpoint(
         self, program: Experiment, before_save: Callable[[], None], part: str = ""
