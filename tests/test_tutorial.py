@@ -66,7 +66,7 @@ assert comparison.interval[0] <= comparison.sooner <= comparison.interval[1]
 relative = {name: (one[:, 0] / one[:, -1]).min() for name, one in norms.items()}
 assert relative["first a = -4"] > 0.5 > relative["first a = 0"]
 assert share[-4.0, 12] >= share[0.0, 12]  # 1 and 0.1 at the tutorial's own sizes
-assert {row["cell"] for row in fresh} == {"simple_rnn", "gru", "__main__:leaky"}
+assert [line.cell for line in jaxrnn.summarize(fresh)] == ["simple_rnn", "gru", "__main__:leaky"]
 assert "no bias toward remembering is tuned for __main__:leaky" in str(notes[0].message)
 """
 
