@@ -10,7 +10,7 @@ from jaxrnn.problems import settled
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.queue import Queue, Search
 
-END = Outcome(trial=0, status="unsolved", solved_at=None, last_above=9, steps=9, curve=(0.5,))
+END = Outcome(trial=0, status="unsolved", solved_at=None, last_above=8, steps=9, curve=(0.5,))
 
 
 def asks(begun, *rounds):
@@ -43,7 +43,7 @@ def test_a_search_goes_on_while_another_waits_and_begins_only_when_it_is_needed(
     begun = []
     rounds = [([4, 5], [6]), ([7], [8]), ([9],)]
     with RunDirectory(tmp_path) as directory:
-        searches = [Search(asks(begun, *of), directory) for of in rounds]
+        searches = [Search([asks(begun, *of)], directory) for of in rounds]
         queue = Queue(searches, directory)
         assert (taken(queue), taken(queue, last=True)) == (4, 9)
         assert begun == [[4, 5], [9]]  # the one between them can wait
@@ -66,8 +66,8 @@ def test_what_two_searches_ask_for_is_run_once_and_what_comes_joins_its_program(
     begun = []
     with RunDirectory(tmp_path) as directory:
         searches = [
-            Search(asks(begun, [4, 5], [6]), directory),
-            Search(asks(begun, [5]), directory),
+            Search([asks(begun, [4, 5], [6])], directory),
+            Search([asks(begun, [5])], directory),
         ]
         queue = Queue(searches, directory)
         five = queue.next(last=True)
@@ -80,25 +80,61 @@ def test_what_two_searches_ask_for_is_run_once_and_what_comes_joins_its_program(
         end(queue, 4)
         assert taken(queue) == 6
         # Whoever has a program that another search asks for, too, gets its tickets.
-        late = Search(asks(begun, [6]), directory)
+        late = Search([asks(begun, [6])], directory)
         queue.searches = [*searches, late]
         assert taken(queue) is None
         end(queue, 6)
     assert [one.found for one in (searches[0], late)] == [[[[4, 5], [6]]], [[[6]]]]
 
 
-def test_the_tickets_of_an_experiment_are_a_job(tmp_path):
-    made = [settled(replace(STREAK, seed=seed, trials=2)) for seed in (1, 2)]
+def test_the_tickets_of_an_experiment_are_in_one_job_and_small_ones_share_it(tmp_path):
+    made = [settled(replace(STREAK, seed=n, trials=n)) for n in (8, 2, 10, 3)]
+    longer = settled(replace(made[1], length=6))
 
     def asking():
-        yield [*made, replace(made[0], length=6)]
+        yield [*made, longer]
 
     with RunDirectory(tmp_path) as directory:
-        queue = Queue([Search(asking(), directory)], directory)
+        queue = Queue([Search([asking()], directory)], directory)
         jobs = list(queue.jobs())
-    longer = settled(replace(made[0], length=6))
-    assert [tickets for tickets, _ in jobs] == [one.tickets() for one in (*made, longer)]
-    assert len({checkpoint.path for _, checkpoint in jobs}) == 3
+    eight, two, ten, three = (one.tickets() for one in made)
+    expected = [[*eight, *two], ten, three, longer.tickets()]
+    assert [tickets for tickets, _ in jobs] == expected
+    assert len({checkpoint.path for _, checkpoint in jobs}) == 4
+
+
+def test_the_generators_of_a_search_begin_together_and_wait_for_each_other(tmp_path):
+    told = []
+
+    def first():
+        yield from ([replace(STREAK, length=length, trials=1)] for length in (4, 6))
+        found.append(1)
+        return "first"
+
+    def second():
+        assert len((yield [replace(STREAK, length=5, trials=1)])) == 1
+        while not found:
+            assert (yield []) == []
+        yield [replace(STREAK, length=7, trials=1)]
+        return "second"
+
+    for again in (False, True):
+        found = []
+        with RunDirectory(tmp_path) as directory:
+            search = Search([first(), second()], directory, lambda *of: told.append(of))
+            queue = Queue([search], directory)
+            if not again:
+                assert (taken(queue), taken(queue)) == (4, 5)
+                for length in (4, 5):
+                    end(queue, length)
+                assert (taken(queue), taken(queue)) == (6, None)
+                end(queue, 6)
+                assert taken(queue) == 7
+                end(queue, 7)
+            assert taken(queue) is None
+        assert search.found == ["first", "second"]
+        assert [one.length for one in search.asked] == [4, 6, 5, 7]
+    assert told == [("first", True), ("second", True), ("first", False), ("second", False)]
 
 
 def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):

@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -22,7 +22,12 @@ from jaxrnn.training.tickets import Ended, Tally, Tickets
 Found = TypeVar("Found")
 
 Asking = Generator[list[Experiment], Rows, Found]
-"""Asks for the trials of some experiments, gets their rows, in the end says what it found."""
+"""Asks for the trials of some experiments, gets their rows, in the end says what it found. If it
+asks for none, it waits until another generator of its search has gone on."""
+
+
+JOB = 9
+"""A job for another process takes further experiments of a program until it has so many trials."""
 
 
 def rows_of(experiments: Iterable[Experiment], directory: RunDirectory) -> Rows:
@@ -31,32 +36,73 @@ def rows_of(experiments: Iterable[Experiment], directory: RunDirectory) -> Rows:
     return Rows(row for one in asked for row in directory.rows_of(one))
 
 
+@dataclass(eq=False)
+class _Strand(Generic[Found]):
+    """One generator of a search."""
+
+    asking: Asking[Found]
+    asked: list[list[Experiment]] = field(default_factory=list)  # so far; the last may be lacking
+    found: list[Found] = field(default_factory=list)  # what it found, once it is over
+    has_waited: bool = False  # for a trial
+
+
 class Search(Generic[Found]):
-    """A search, and what a run directory has of what it asks for."""
+    """Generators that ask for trials side by side, and what a run directory has of these."""
 
-    def __init__(self, asking: Asking[Found], directory: RunDirectory) -> None:
-        """Nothing is asked for yet."""
-        self._asking, self._directory = asking, directory
-        self.asked: list[list[Experiment]] = []  # so far
-        self.found: list[Found] = []  # what it found, once it is over
+    def __init__(
+        self,
+        askings: Sequence[Asking[Found]],
+        directory: RunDirectory,
+        on_found: Callable[[Found, bool], None] | None = None,
+    ) -> None:
+        """Nothing is asked for yet. ``on_found`` is told what each generator has found, and whether
+        it has waited for a trial. Without it the trials are told of instead."""
+        self._strands = [_Strand(asking) for asking in askings]
+        self._directory, self.on_found = directory, on_found
 
-    def lacks(self) -> bool:
-        """Whether the directory lacks a trial of what was asked for last."""
-        last = self.asked[-1] if self.asked else []
-        return any(self._directory.missing(settled(one)) for one in last)
+    @property
+    def asked(self) -> list[Experiment]:
+        """All experiments so far, generator by generator."""
+        return [one for strand in self._strands for asked in strand.asked for one in asked]
+
+    @property
+    def found(self) -> list[Found]:
+        """What the generators that are over have found."""
+        return [found for strand in self._strands for found in strand.found]
 
     def go_on(self) -> list[Experiment]:
-        """What it asks for next that the directory has not all of; nothing once it is over."""
-        while not self.found and not self.lacks():
+        """What is asked for next that the directory has not all of."""
+        new: list[Experiment] = []
+        is_moving = True
+        while is_moving:  # one may wait for what another finds
+            went_on = [self._asks(strand, new) for strand in self._strands if not strand.found]
+            is_moving = any(went_on)
+        return new
+
+    def _asks(self, strand: _Strand[Found], new: list[Experiment]) -> bool:
+        """Have a generator ask on, until the directory lacks something; whether it did."""
+        before = len(strand.asked)
+        while not self._lacks(strand):
             try:
-                if self.asked:
-                    asked = self._asking.send(rows_of(self.asked[-1], self._directory))
-                else:
-                    asked = next(self._asking)
-                self.asked.append(asked)
+                rows = rows_of(strand.asked[-1], self._directory) if strand.asked else None
+                asked = strand.asking.send(rows)  # type: ignore[arg-type]  # None begins it
             except StopIteration as end:
-                self.found.append(end.value)
-        return [] if self.found else self.asked[-1]
+                strand.found.append(end.value)
+                if self.on_found is not None:
+                    self.on_found(end.value, strand.has_waited)
+                return True
+            if not asked and strand.asked and not strand.asked[-1]:
+                break  # it waits still
+            strand.asked.append(asked)
+            if self._lacks(strand):
+                strand.has_waited = True
+                new += asked
+        return len(strand.asked) > before
+
+    def _lacks(self, strand: _Strand[Found]) -> bool:
+        """Whether the directory lacks a trial of what a generator asked for last."""
+        last = strand.asked[-1] if strand.asked else []
+        return any(self._directory.missing(settled(one)) for one in last)
 
 
 class Once(Search[None]):
@@ -64,13 +110,12 @@ class Once(Search[None]):
 
     def __init__(self, experiments: list[Experiment], directory: RunDirectory) -> None:
         """Nothing is asked for yet."""
-        super().__init__(iter(()), directory)  # type: ignore[arg-type]  # which nobody asks
+        super().__init__((), directory)
         self._experiments = experiments
 
     def go_on(self) -> list[Experiment]:
         """All of them, the first time."""
-        asked = [] if self.asked else self._experiments
-        self.asked.append(asked)
+        asked, self._experiments = self._experiments, []
         return asked
 
 
@@ -149,14 +194,18 @@ class Queue:
 
     def jobs(self) -> Iterator[tuple[list[Ticket], CheckpointFile]]:
         """All tickets that wait, those of an experiment together, with the file for those under
-        way; for somebody who trains them elsewhere and hands them to :meth:`add`."""
+        way; for somebody who trains them elsewhere and hands them to :meth:`add`. Experiments of
+        few trials share a job, since each job is compiled by itself."""
         while (program := self.next()) is not None:
-            jobs: dict[int, list[Ticket]] = {}
+            jobs: list[list[Ticket]] = []
             while program.waiting:
                 ticket = program.waiting.popleft()
-                jobs.setdefault(id(self._asked[ticket][0]), []).append(ticket)
+                is_next = not jobs or self._asked[ticket][0] is not self._asked[jobs[-1][-1]][0]
+                if is_next and (not jobs or len(jobs[-1]) >= JOB):
+                    jobs.append([])
+                jobs[-1].append(ticket)
             self.over(program)
-            for tickets in jobs.values():
+            for tickets in jobs:
                 part = hashlib.sha256(repr(tickets[0]).encode()).hexdigest()[:8]
                 yield tickets, self.directory.checkpoint(program.key, self.write, part)
 
@@ -197,10 +246,9 @@ class Queue:
             return
         self.write()
         for asked in over:
-            self._tell(asked.given, True)
+            self._tell(asked, True)
         for number in dict.fromkeys(asked.search for asked in over):
-            if not self.searches[number].lacks():
-                self._go_on(number)
+            self._go_on(number)
 
     def write(self) -> None:
         """Write the rows, and the weights, of all trials that have ended."""
@@ -216,7 +264,7 @@ class Queue:
         self.write()
         left = {id(one): one for asked in self._asked.values() for one in asked}
         for one in left.values():
-            self._tell(one.given, True)
+            self._tell(one, True)
 
     def _go_on(self, number: int) -> None:
         """Have a search ask, and put what is missing into the queue."""
@@ -228,14 +276,14 @@ class Queue:
                 self._check(given)
         if experiments:
             self.directory.admit(list(every), **self._admit)
-            if self.watch is not None:
+            if self.watch is not None and self.searches[number].on_found is None:
                 self.watch.expect(len(every))
         for one, given in every.items():
             missing = self.directory.missing(one)
-            if not missing:
-                self._tell(given, False)
-                continue
             asked = _Asked(given, number, set(missing))
+            if not missing:
+                self._tell(asked, False)
+                continue
             for ticket in missing:
                 if ticket not in self._asked:
                     self._program(one.batch()).waiting.append(ticket)
@@ -248,6 +296,7 @@ class Queue:
             self._programs[key] = program
         return self._programs[key]
 
-    def _tell(self, given: Experiment, is_new: bool) -> None:
-        if self.watch is not None:
-            self.watch.on_rows(given, self.directory.rows_of(settled(given)), is_new)
+    def _tell(self, asked: _Asked, is_new: bool) -> None:
+        if self.watch is not None and self.searches[asked.search].on_found is None:
+            rows = self.directory.rows_of(settled(asked.given))
+            self.watch.on_rows(asked.given, rows, is_new)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,12 +122,24 @@ class OpenRun:
         there, may yield more, and returns what it has found. If two ask for the same trial, it is
         run once. Raises InputError as :func:`run`, when the experiment's turn has come.
         """
-        searches = [Search(one, self.directory) for one in asking]
+        found = self.search_side_by_side([one] for one in asking)
+        return [one for (one,) in found]
+
+    def search_side_by_side(
+        self,
+        asking: Iterable[Sequence[Asking[Found]]],
+        on_found: Callable[[Found, bool], None] | None = None,
+    ) -> list[list[Found]]:
+        """As :meth:`search`, where each search is of several generators: all begin at the same
+        time, each goes on when its own rows are there, and one that yields an empty list waits for
+        what the others find. ``on_found`` is told what each has found, and whether anything had to
+        be trained for it; the view then shows no experiments."""
+        searches = [Search(one, self.directory, on_found) for one in asking]
         self._train(searches)
         # The order of the rows must not depend on what ended first.
-        every = [one for search in searches for asked in search.asked for one in asked]
-        self.directory.admit([settled(one) for one in every], here=False)
-        return [search.found[0] for search in searches]
+        every = [settled(one) for search in searches for one in search.asked]
+        self.directory.admit(every, here=False)
+        return [search.found for search in searches]
 
     def _train(self, searches: Sequence[Search[Any]], until: int | None = None) -> None:
         """Train what the searches ask for; each experiment is checked first."""
