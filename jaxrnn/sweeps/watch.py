@@ -67,7 +67,8 @@ class Watch:
 
     def __init__(self) -> None:
         """Nothing is shown yet, and nothing expected."""
-        self.num_experiments = self.done = 0
+        self.expected = self.done = 0
+        self.of = "nets and lengths"  # what it counts
         self.over = threading.Event()
         self.progress = _Bars(
             TextColumn("{task.description}", markup=False),
@@ -93,14 +94,14 @@ class Watch:
         self.over.set()
         self.progress.stop()
 
-    def expect(self, num_experiments: int) -> None:
-        """Add to the number of experiments."""
-        self.num_experiments += num_experiments
-        total, status = self.num_experiments, self._how_far()
-        self.progress.update(self.whole, total=total, status=status)
+    def expect(self, number: int, of: str = "") -> None:
+        """Add to the number of experiments, or of other things."""
+        self.expected += number
+        self.of = of or self.of
+        self.progress.update(self.whole, total=self.expected, status=self._how_far())
 
     def _how_far(self) -> str:
-        return f"{self.done} of {self.num_experiments} nets and lengths"
+        return f"{self.done} of {self.expected} {self.of}"
 
     def _say_each_minute(self) -> None:
         while not self.over.wait(LINE_SECONDS):
@@ -164,6 +165,15 @@ class Watch:
         text = sentence(summarize(rows), room) if rows else f"{_shown(experiment)} goes on"
         line = Text.assemble(text, (f"  {took}", "dim"))
         self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
+        self._count()
+
+    def on_found(self, words: str, is_new: bool) -> None:
+        """A search has ended; it is shown unless it had before this call, or has nothing to say."""
+        if words and is_new:
+            self.progress.console.print(Text(words), no_wrap=True, overflow="ellipsis")
+        self._count()
+
+    def _count(self) -> None:
         self.done += 1
         self.progress.update(self.whole, advance=1, status=self._how_far())
 

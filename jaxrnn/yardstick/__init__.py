@@ -3,8 +3,8 @@
 There is one suite for each task. Its lengths are the lags from 8 to 1,024 that the task admits; the
 Reber grammar, which gives its strings their lengths, has one. Its settings are the one default that
 is declared for all cells; only the bias of 1 for gates is added where a cell has them.
-:mod:`jaxrnn.yardstick.search` has each cell's own settings, which a search finds, and the trials
-that are reported.
+:mod:`jaxrnn.yardstick.protocol` has the rules of the searches for a cell's own settings, and what
+follows from them.
 """
 
 from typing import Any
@@ -21,19 +21,20 @@ HORIZON = Source(
 PREFIX = "horizon-"
 """Of the names of its experiments; the rest is the task."""
 
-SEARCH, CHOSEN, DEFAULT, FINALIST = "search", "chosen", "default", "finalist"
-"""Roles of trials, in their note: those of the search, then fresh ones of the setting that it
-chose, of the declared default and of the other finalist. If the default is the other finalist,
-the same trials may have the role "default finalist"."""
+VERSION = 2
+"""Of the protocol, in each note: rows of another version are not comparable, and are shown as any
+others."""
 
-ROLES = SEARCH, CHOSEN, DEFAULT, FINALIST
+ROLES = SEARCH, AGAIN, DEFAULT, RECIPE, SLOW = "search", "again", "default", "recipe", "slow"
+"""Why a trial was run, in its note: a search tries a setting, or trains the one it chose again; the
+declared default; fresh trials of the farthest search's setting; settings at the shortest lag with a
+longer budget, where no search has learned it."""
 
 
 def has_role(made: Experiment, *roles: str) -> bool:
     """Whether an experiment's trials have one of these roles in a horizon, by default any."""
-    own = str(made.note.get("role", "")).split()
-    is_of_horizon = made.name.startswith(PREFIX) and "setting" in made.note
-    return is_of_horizon and not {*own}.isdisjoint(roles or ROLES)
+    is_of_horizon = made.name.startswith(PREFIX) and made.note.get("protocol") == VERSION
+    return is_of_horizon and made.note.get("role") in (roles or ROLES)
 
 
 LAGS = tuple(2**octave for octave in range(3, 11))
@@ -69,7 +70,7 @@ def _horizon(
         clipping="norm",
         clip=1.0,
         max_steps=20_000,
-        trials=9,
+        trials=1,
     )
     return Suite(base=base, cells=CELLS, lengths=lags, source=HORIZON)
 
@@ -121,5 +122,6 @@ SUITES: dict[str, Suite] = {suite.base.name: suite for suite in TASKS.values()}
 
 SMALL_CELLS = (*("lstm", "janet", "gru", "simple_rnn", "irnn", "ind_rnn", "min_gru", "lru"),)
 SMALL_TASKS = (
-    *("no_regularities", "adding", "temporal_order", "copying", "associative_recall", "parity"),
+    *("no_regularities", "adding_halves", "temporal_order", "copying", "associative_recall"),
+    "parity",
 )

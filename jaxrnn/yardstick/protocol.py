@@ -14,9 +14,9 @@ a place, too, in octaves; -1 stands for nothing, and counts as half of the short
 
 import hashlib
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -51,6 +51,9 @@ class Try(NamedTuple):
     lag: int
     repeat: int = 0  # 0 while it searches; from 1 on it trains its choice again
 
+
+Times = Mapping[Try, float]
+Result = TypeVar("Result")
 
 Asking = Generator[list[Try], Sequence[float], "Found"]
 """Is sent the number of training sequences after which each trial was solved, infinity if never."""
@@ -101,24 +104,57 @@ def search(plan: Plan, num_lags: int) -> Asking:
     return Found(setting, longest, sum(at.values()) / len(at))
 
 
-def chain(num_lags: int, repeat: int) -> Asking:
-    """A trial of the declared default at each lag, until one fails."""
+def chains(plan: Plan, num_lags: int) -> Generator[list[Try], Sequence[float], list[float]]:
+    """The declared default at each lag until it fails, several times: how far each came."""
+    came: dict[int, float] = dict.fromkeys(range(1, 1 + plan.chains), -1.0)
+    going = list(came)
     for lag in range(num_lags):
-        (time,) = yield [Try(0, lag, repeat)]
-        if not math.isfinite(time):
-            return Found(0, lag - 1, lag - 1)
-    return Found(0, num_lags - 1, num_lags - 1)
+        if not going:
+            break
+        times = yield [Try(0, lag, repeat) for repeat in going]
+        going = [one for one, time in zip(going, times, strict=True) if math.isfinite(time)]
+        came |= dict.fromkeys(going, float(lag))
+    return list(came.values())
 
 
-def places(plan: Plan, found: Sequence[Found], num_lags: int) -> list[float]:
-    """What the searches of a net have found, in their order. If the first ones have all found
-    nothing, or all the longest lag, so have those that are then not made."""
-    longest = num_lags - 1.0
-    if all(one.lag < 0 for one in found[: plan.if_nothing]):
-        return [-1.0] * plan.searches
-    if all(one.place == longest for one in found[: plan.if_everything]):
-        return [longest] * plan.searches
-    return [one.place for one in found]
+def is_made(plan: Plan, number: int, found: Mapping[int, Found], num_lags: int) -> bool | None:
+    """Whether there is a search of this number, by what others have ``found``; None as long as
+    these do not tell. There are no more if the first ones have all found nothing, or all the
+    longest lag."""
+    ends: list[tuple[int, Callable[[Found], bool]]] = [
+        (plan.if_nothing, lambda one: one.lag < 0),
+        (plan.if_everything, lambda one: one.place == num_lags - 1),
+    ]
+    for first, is_so in ends:
+        known = [is_so(found[k]) for k in range(1, 1 + first) if k in found]
+        if number > first and all(known):
+            return None if len(known) < first else False
+    return True
+
+
+def farthest(found: Mapping[int, Found]) -> tuple[int, int]:
+    """The number of the search that came farthest, and the place of the lag that it came to; of
+    several the one that solved the longest lag. A mean of two lags counts as the shorter one."""
+    number = max(found, key=lambda k: (found[k].place, found[k].lag, -k))
+    return number, max(0, math.floor(found[number].place))
+
+
+def replayed(asking: Generator[list[Try], Sequence[float], Result], times: Times) -> Result | None:
+    """What a search, or the chains, have found by these times; None if one is lacking."""
+    asked = next(asking)
+    while all(one in times for one in asked):
+        try:
+            asked = asking.send([times[one] for one in asked])
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+    return None
+
+
+def places(plan: Plan, found: Mapping[int, Found]) -> list[float]:
+    """What the searches of a net have found, in their order. Those that were not made count as the
+    first: all before them have found the same."""
+    return [found.get(number, found[1]).place for number in range(1, 1 + plan.searches)]
 
 
 def rank_of_bounds(number: int) -> int:

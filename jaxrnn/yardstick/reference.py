@@ -18,7 +18,7 @@ from jaxrnn.store.config import CONFIG, read_config, spelled
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import BESIDE, PACKED, ROWS, Row, lines_of, read_trials
 from jaxrnn.yardstick import PREFIX
-from jaxrnn.yardstick.search import HorizonProtocol
+from jaxrnn.yardstick.search import SINGLE, HorizonProtocol
 from jaxrnn.yardstick.sizes import COST
 
 PROTOCOL = "protocol.json"
@@ -28,6 +28,7 @@ PRESET = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME  # smaller by a fifth, for se
 def shipped(protocol: HorizonProtocol) -> Path:
     """The directory of the rows of this protocol that come with the package, if they do."""
     name = "horizon" + f"-{protocol.batch_size}" * (protocol.batch_size > 1)
+    name += "-quick" * protocol.quick
     return Path(str(files("jaxrnn"))) / "yardstick" / "rows" / name
 
 
@@ -166,6 +167,11 @@ def _read_protocol(directory: Path) -> dict[str, Any]:
         protocol = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
         protocol = None
+    if isinstance(protocol, dict) and "search_version" in protocol:
+        raise InputError(
+            f"{directory} was begun by version 1 of the horizon's protocol, whose rows are never "
+            f"laid beside those of version {SINGLE.version}: use another --out"
+        )
     if not isinstance(protocol, dict) or protocol.keys() != names:
         raise InputError(f"{path} is not a protocol of this command: move it away")
     return protocol

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.text import Text
 
@@ -15,34 +15,25 @@ from jaxrnn.names import are_named, is_own, own_names
 from jaxrnn.problems import Suite, Task, task_of
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.store.files import path_of
-from jaxrnn.store.rows import Row, Values
+from jaxrnn.store.rows import Values
 from jaxrnn.store.run_directory import RunDirectory
-from jaxrnn.sweeps.queue import Asking, Search
+from jaxrnn.sweeps.queue import Search
 from jaxrnn.sweeps.run import OpenRun, open_run
 from jaxrnn.sweeps.watch import Watch, roughly
 from jaxrnn.training.parts import cell_of, drawn_biases
 from jaxrnn.training.runner import seconds_a_time_step
 from jaxrnn.yardstick import LAGS, PREFIX, SMALL_CELLS, SMALL_TASKS, TASKS, has_role
 from jaxrnn.yardstick.reference import begun
+from jaxrnn.yardstick.results import Card
 from jaxrnn.yardstick.search import (
-    OTHER_TRIALS,
     SINGLE,
-    Found,
     HorizonProtocol,
-    finalists,
-    net,
-    reported,
-    search,
+    Net,
+    default_of,
     settings,
+    trials_of,
 )
 from jaxrnn.yardstick.sizes import note_untuned, sizes
-
-
-class Net(NamedTuple):
-    """A cell on a task, under the declared default at the shortest lag, and all lags."""
-
-    base: Experiment
-    lags: tuple[int, ...]
 
 
 def suite_of(task: str) -> Suite:
@@ -99,7 +90,9 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
                 f"shortest lag of {task}"
             )
         suites.append(replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags))
-    return [Net(net(suite, cell, protocol), suite.lengths) for suite in suites for cell in cells]
+    return [
+        Net(default_of(suite, cell, protocol), suite.lengths) for suite in suites for cell in cells
+    ]
 
 
 def run_horizon(
@@ -161,14 +154,16 @@ def trained_horizon(
                     left = [one for one in every if not is_done(one, protocol, run)]
                     show_plan(left, protocol, lanes, timed=dask is None)
                     watch.progress.words = ""
-                run.search(_trials_of(one, protocol) for one in every)
+                    watch.expect(sum(len(trials_of(one, protocol)) for one in every), "searches")
+                of_each = (trials_of(one, protocol) for one in every)
+                run.search_side_by_side(of_each, watch.on_found if progress else None)
             watching.close()
             yield run.directory
 
 
 PLAN_HEADINGS = ("net", "units", "weights", "state", "trials", "time")
 
-TRIALS, LAGS_TRAINED = 125, 700
+USUAL = {"full": (330, 1400), "quick": (110, 450)}
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
 their time steps, in shortest lags times the budget. A net with a longer shortest lag counts more in
 this mean, as it does in the time."""
@@ -185,19 +180,18 @@ def show_plan(
     if not left:
         return
     rows, whole = [], 0.0
+    trials, lags_trained = USUAL[protocol.plan.name]
     for cell in dict.fromkeys(one.base.cell for one in left):
         of_cell = [one for one in left if one.base.cell == cell]
         bases = [one.base for one in of_cell]
         shown = {"net": cell} | sizes(bases, own_names(bases))
-        shown["trials"] = f"{TRIALS * len(of_cell):,}"
+        shown["trials"] = f"{trials * len(of_cell):,}"
         if timed:
             # Most of the time steps are at about this lag. Those of short sequences take longer.
             at = of_cell[0].lags[-2:][0]
-            like = replace(bases[0], length=at, trials=2 * OTHER_TRIALS)
-            lags_trained = sum(
-                LAGS_TRAINED * (one.lags[-1] / LAGS[-1]) ** GROWTH * one.lags[0] for one in of_cell
-            )
-            steps = lags_trained * protocol.max_steps
+            like = replace(bases[0], length=at, trials=12)
+            shares = ((one.lags[-1] / LAGS[-1]) ** GROWTH * one.lags[0] for one in of_cell)
+            steps = lags_trained * sum(shares) * protocol.max_steps
             seconds = seconds_a_time_step(like, lanes=lanes) * steps
             shown["time"], whole = roughly(seconds), whole + seconds
         rows.append(TableRow(shown, None))
@@ -211,22 +205,9 @@ def show_plan(
     console.print(Text(words, style="dim"))
 
 
-def _trials_of(net: Net, protocol: HorizonProtocol) -> Asking[Found]:
-    """All trials of a net: those of its search, then the fresh ones. If the default is the other
-    finalist and has the same trials in both roles, these stand once."""
-    found = yield from search(*net, protocol.search_seed)
-    fresh: dict[Experiment, Experiment] = {}
-    for one in (*reported(*net, found), *finalists(net.base, found)):
-        roles = [fresh[one].note["role"]] if one in fresh else []
-        fresh[one] = replace(one, note={**one.note, "role": " ".join([*roles, one.note["role"]])})
-    # The longest come last: all devices but one take their work from the end, so these begin first.
-    yield sorted(fresh.values(), key=lambda one: one.length)
-    return found
-
-
 def is_done(net: Net, protocol: HorizonProtocol, run: OpenRun) -> bool:
     """Whether the directory has all trials of the net."""
-    return not Search(_trials_of(net, protocol), run.directory).go_on()
+    return not Search(trials_of(net, protocol), run.directory).go_on()
 
 
 def check_names(experiments: Iterable[Experiment]) -> None:
@@ -243,27 +224,29 @@ def check_names(experiments: Iterable[Experiment]) -> None:
 
 ENDS_HEADINGS = ("setting", "chosen", "at the least", "at the greatest")
 
-END = 1 / 28  # of a range in which 27 values divide it evenly
+END = 1 / 25  # of a range
 ENDS_LEGEND = (
-    "Chosen: nets and tasks for which the search chose a value. Then how many of these lie in the "
-    "lowest or the highest 28th of the range: there may be a better one beyond it. By chance it "
-    "would be about one in 28 each."
+    "Chosen: searches that chose a value. Then how many of these lie in the lowest or the highest "
+    "25th of the range: there may be a better one beyond it. By chance it would be about one in 25 "
+    "each."
 )
 
 
-def ends_of_range(rows: Iterable[Row], names: Collection[str] = ()) -> list[TableRow]:
-    """How often a chosen setting lies at an end of what was searched, from the fresh trials. Users'
-    own code is imported only if it is among the ``names``."""
-    chosen = {(one.name, one.cell): one for one in (row.experiment for row in rows)}
+def ends_of_range(
+    card: Card, protocol: HorizonProtocol, names: Collection[str] = ()
+) -> list[TableRow]:
+    """How often a search's choice lies at an end of what was searched. Users' own code is imported
+    only if it is among the ``names``."""
     shares: dict[str, list[float]] = {"rate": [], "memory": [], "clip": []}
-    for one in chosen.values():
-        if not (number := one.note["setting"]):
-            continue  # the declared default
-        setting = settings()[number - 1]
-        shares["rate"].append(setting.rate)
-        shares["clip"].append(setting.clip)
-        if are_named(one, names) and drawn_biases(one.cell, cell_of(one)):
-            shares["memory"].append(setting.memory)
+    for net in card.nets.values():
+        made = net.rows[0].experiment
+        is_tuned = are_named(made, names) and bool(drawn_biases(made.cell, cell_of(made)))
+        for number, found in net.found.items():
+            if found.setting:
+                setting = settings(protocol, number)[found.setting - 1]
+                shares["rate"].append(setting.rate)
+                shares["clip"].append(setting.clip)
+                shares["memory"] += [setting.memory] * is_tuned
     lines = []
     for name, some in shares.items():
         at_ends = sum(one <= END for one in some), sum(one >= 1 - END for one in some)

@@ -13,9 +13,7 @@ from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import are_named, is_own
 from jaxrnn.problems import Suite
-from jaxrnn.report.compare import restricted_mean
 from jaxrnn.report.render import TableRow
-from jaxrnn.report.summary import Rows
 from jaxrnn.store.files import write_whole
 from jaxrnn.store.rows import Row
 from jaxrnn.training.parts import cell_of, drawn_biases, num_weights, parts_of, state_size
@@ -84,16 +82,6 @@ def note_untuned(bases: Iterable[Experiment]) -> None:
         )
 
 
-def rank(rows: Rows) -> tuple[float, float, float]:
-    """The order of settings, the best one first: most trials solved, then the least restricted mean
-    time, then the least error at the end of their learning curves."""
-    outcomes = (row.outcome for row in rows)
-    ends = [
-        one.curve[-1] if one.curve and one.status != "diverged" else math.inf for one in outcomes
-    ]
-    return -rows.solved, restricted_mean(rows), sum(ends)
-
-
 COST = "cost.json"
 COST_STEPS, CHUNK = 500, 50  # of ten trials
 TIMED = replace(TASKS["adding"], lengths=(100,))
@@ -129,33 +117,30 @@ def write_costs(cells: Iterable[str], out: Path, match: str = "weights") -> dict
     return known
 
 
-HEADINGS = ("net", "weights", "state", "units", "tuned by", "step")
+HEADINGS = ("net", "weights", "state", "units", "trials", "step")
 
 LEGEND = (
     "Weights, state and units: from the least to the most of the tasks. State: the numbers that "
-    "the net carries from one time step to the next. Tuned by: trials of its search on each task. "
+    "the net carries from one time step to the next. Trials: on each task. "
     "Step: cost of an update of ten trials by SGD on the adding problem, divided by that of the "
     "LSTM, which is timed beside it."
 )
 
 
 def nets_table(
-    rows: Sequence[Row],
-    tried: Sequence[Row],
-    costs: Mapping[str, float],
-    names: Collection[str] = (),
+    rows: Sequence[Row], costs: Mapping[str, float], names: Collection[str] = ()
 ) -> list[TableRow]:
-    """For each cell: its weights, state and units, from the least to the most of its tasks, the
-    trials of its search on each task (in ``tried``), and the cost of an update in units of the
-    LSTM's. Users' own code is imported only if it is among the ``names``."""
-    searched = Counter((row.experiment.cell, row.experiment.name) for row in tried)
+    """For each cell: its weights, state and units, from the least to the most of its tasks, its
+    trials on each task, and the cost of an update in units of the LSTM's. Users' own code is
+    imported only if it is among the ``names``."""
+    trials = Counter(row.net for row in rows)
     lines = []
     cells = dict.fromkeys([*CELLS, *(row.experiment.cell for row in rows)])  # in their order
     for cell in filter({row.experiment.cell for row in rows}.__contains__, cells):
-        made = {row.experiment for row in rows if row.experiment.cell == cell}
-        trials = [searched[cell, one.name] for one in made]
+        nets = {row.net: row.experiment for row in rows if row.experiment.cell == cell}
         cost = f"{costs[cell]:g}" if cell in costs else "-"
-        shown = {"net": cell} | sizes(made, names) | {"tuned by": _range(trials), "step": cost}
+        shown = {"net": cell} | sizes(nets.values(), names)
+        shown |= {"trials": _range(trials[net] for net in nets), "step": cost}
         lines.append(TableRow(shown, None))
     return lines
 

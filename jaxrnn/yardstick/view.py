@@ -4,225 +4,220 @@ It suits rows of the horizon's protocol. It does not rank cells: it says how far
 sure that is, and whether it can be told apart from the first cell.
 """
 
-import math
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from jaxrnn.report import document
-from jaxrnn.report.compare import compare, restricted_mean
-from jaxrnn.report.horizon import horizon, octaves_between
-from jaxrnn.report.render import (
-    Part,
-    Picture,
-    Table,
-    TableRow,
-    Words,
-    bounds_in_percent,
-    short,
-    steps_in_words,
-)
+from jaxrnn.report.render import Part, Picture, Table, TableRow, Words, short, steps_in_words
 from jaxrnn.report.summary import Line, Rows, Study, median
-from jaxrnn.yardstick import SEARCH, has_role
-from jaxrnn.yardstick.pictures import growth_picture, horizon_picture, shares_picture
-from jaxrnn.yardstick.results import Card, Remembered, best_guess, bounds, card_of, counts
-from jaxrnn.yardstick.search import FIRST_RUNG
+from jaxrnn.yardstick import has_role
+from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
+from jaxrnn.yardstick.protocol import Gap, best_of
+from jaxrnn.yardstick.recipe import command_of
+from jaxrnn.yardstick.results import Card, Remembered, card_of
+from jaxrnn.yardstick.search import LONGER, lag_in_words
 
 HEADINGS = (
-    *("task", "net", "horizon", "95%", "against the first", "its 95%"),
-    *("default", "default's 95%", "tuning gains", "rate", "clip", "initializer"),
-    *("forget bias", "input bias", "diverged"),
+    *("task", "net", "horizon", "95%", "against the first", "its 95%", "farthest", "its setting"),
+    *("default", "tuning gains", "gains 95%", "learns late"),
 )
-_DISPENSABLE = (
-    *("diverged", "input bias", "forget bias", "clip", "initializer", "rate", "default's 95%"),
-    *("tuning gains", "its 95%"),
-)
+_DISPENSABLE = ("gains 95%", "tuning gains", "learns late", "its 95%", "default")
 
-LEGEND = (
-    "Horizon: the longest lag, in time steps, at which at least half of all trials would be solved "
-    "within the budget, as a best guess. < and ≥: it lies beyond the lags that were tried. 95%: "
-    "its exact interval, at least - below, widened where another search might have chosen another "
-    "finalist. ≥ and <: the data bound it on one side only; -: on neither. Against the first: how "
-    "many more octaves (doublings of the lag) it solves than the task's first net. This adds up "
-    "the shares of solved trials at all lags, so its sign may differ from that of the best "
-    "guesses. Lags that were not tried are filled in: at each longer lag the share halves, at each "
-    "shorter one the share of failures halves. If 0 is in the interval, the two cannot be told "
-    "apart. Default: the horizon under the settings that are declared for all cells. Tuning gains: "
-    "how many more octaves the chosen setting solves. Rate, clip, initializer, biases: the chosen "
-    "setting. The gates' first biases grow with the lag: these are of the longest lag with fresh "
-    "trials; chrono adds them to its own. Diverged: fresh trials that did."
-)
+
+def legend_of(one: Remembered) -> str:
+    """What the columns mean, for the plan of these nets."""
+    plan = one.plan
+    words = (
+        f"Horizon: the longest lag, in time steps, that half of those come to who try up to "
+        f"{plan.settings} settings on this task, choose one and train it again: the median of "
+        f"{plan.searches} independent searches. 95%: at least - below; ≥ and <: bounded on one "
+        "side only; -: on neither. Against the first: how many octaves (doublings of the lag) more "
+        "the searches find than those of the task's first net, within the lags that were tried; "
+        "where 0 is in its 95% (more than - fewer than) the two cannot be told apart. Farthest: "
+        "how far the farthest of the searches came, and its setting: so many of fresh trials at "
+        "that lag (between two lags at the shorter one) were solved under the setting that it "
+        "chose. "
+    )
+    if plan.chains:
+        words += (
+            "Default: the median of the lags that the settings reach which are declared for all "
+            "cells. Tuning gains: how many octaves more the searches find. "
+        )
+    return words + (
+        "Learns late: where no search solved the shortest lag, how many settings were solved there "
+        f"within {LONGER} times the budget, and the median of the training sequences. Many pairs "
+        "are compared, and nothing is corrected for that."
+    )
+
+
+def quick_words(one: Remembered) -> str:
+    """What stands before tables of the quick plan."""
+    return (
+        f"Quick: these are horizons of those who try {one.plan.settings} settings. They are lower "
+        "than those of the full protocol, and cannot be compared with them."
+    )
+
+
+def _between(gap: Gap) -> str:
+    return f"{gap.low:+g} to {gap.high:+g}"
 
 
 def horizon_rows(card: Card) -> list[TableRow]:
     """A row for each cell on each task."""
     lines = []
     for task in card.tasks:
-        nets = dict(card.of_task(task))
-        first, lags = next(iter(nets.values())), lags_of(nets.values())
-        for cell, net in nets.items():
-            shown = {"horizon": best_guess(net.horizon, *counts(net.chosen))[0]}
-            shown["95%"] = bounds(net.horizon)
-            if net is not first and len(lags) > 1:
-                gap = octaves_between(counts(net.chosen), counts(first.chosen), lags)
-                shown["against the first"] = f"{gap.mean:+.1f}"
-                shown["its 95%"] = f"{gap.low:+.1f} to {gap.high:+.1f}"
-            if net.default:
-                by_default = horizon(*counts(net.default))
-                shown["default"] = best_guess(by_default, *counts(net.default))[0]
-                shown["default's 95%"] = bounds(by_default)
-                if len(lags) > 1:
-                    gap = octaves_between(counts(net.chosen), counts(net.default), lags)
-                    shown["tuning gains"] = f"{gap.mean:+.1f}"
-            fresh = [row for _, rows in sorted(net.chosen.items()) for row in rows]
-            made = fresh[-1].experiment
-            shown["rate"], shown["clip"] = short(made.learning_rate), short(made.clip)
-            shown["initializer"] = made.initializer
-            shown["forget bias"] = f"{made.forget_bias:.1f}"
-            shown["input bias"] = f"{made.input_bias:.1f}"
-            shown["diverged"] = str(sum(row.outcome.status == "diverged" for row in fresh))
+        first = None
+        for cell, net in card.of_task(task):
+            shown = {"horizon": net.horizon, "95%": net.bounds}
+            if first is None:
+                first = net
+            else:
+                more = net.more_than(first)
+                shown["against the first"], shown["its 95%"] = f"{more.mean:+.1f}", _between(more)
+            shown["farthest"] = lag_in_words(max(net.places), net.lags)
+            if net.recipe:
+                shown["its setting"] = f"{net.recipe.solved}/{len(net.recipe)}"
+            if gains := net.tuning_gains:
+                shown["default"] = lag_in_words(median(net.default), net.lags)
+                shown["tuning gains"], shown["gains 95%"] = f"{gains.mean:+.1f}", _between(gains)
+            if net.slow:
+                shown["learns late"] = late_in_words(net.slow)
             lines.append(_row(task, cell, shown))
     return lines
+
+
+def late_in_words(slow: Rows) -> str:
+    """How many were solved with the longer budget, and when."""
+    words = f"{slow.solved}/{len(slow)}"
+    times = [time for row, time in zip(slow, slow.times, strict=True) if row.solved]
+    return f"{words} after {steps_in_words(median(times))}" if times else words
 
 
 def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
     return TableRow({"task": task, "net": cell} | shown, task, {"task": task, "cell": cell})
 
 
-def lags_of(nets: Iterable[Remembered]) -> list[int]:
-    """All lags at which any of these nets was tried, in any role."""
-    return sorted({lag for net in nets for by_lag in net.by_role.values() for lag in by_lag})
+def _table(study: Study, headings: tuple[str, ...], legend: str, lines: list[TableRow]) -> Table:
+    """A table of which a terminal shows the run's own cells alone, if others stand beside them."""
+    brief = [line for line in lines if line.cells["net"] in study.own_cells] or lines
+    return Table(("task", "net", *headings), lines, legend, brief=brief)
 
 
-SOLVED_LEGEND = (
-    "Fresh trials of the chosen settings that were solved, of how many, at each lag. A dash: none "
-    "was tried."
-)
-
-
-def solved_table(card: Card, cells: Container[str]) -> Table:
-    """Of each cell on each task the fresh trials that were solved at each lag. A terminal shows
-    only these cells."""
-    lines, lags = [], lags_of(card.nets.values())
+def searches_table(card: Card, study: Study) -> Table:
+    """What every search of each cell on each task has found, and the chains of the default."""
+    lines = []
     for task in card.tasks:
         for cell, net in card.of_task(task):
-            shown = {f"{lag:,}": f"{rows.solved}/{len(rows)}" for lag, rows in net.chosen.items()}
-            lines.append(_row(task, cell, shown))
-    headings = ("task", "net", *(f"{lag:,}" for lag in lags))
-    brief = [line for line in lines if line.cells["net"] in cells]
-    return Table(headings, lines, SOLVED_LEGEND, brief=brief)
-
-
-TIMES_HEADINGS = (
-    *("task", "net", "lag", "solved", "95%", "median", "restricted mean", "sooner", "its 95%"),
-)
-TIMES_LEGEND = (
-    "95%: Clopper-Pearson interval of the percentage solved. Median: of the training sequences "
-    "until success, by Kaplan and Meier, with unsolved trials censored at the cap; never if no "
-    "more than half are solved. Restricted mean: mean of these sequences or the cap, whichever is "
-    "less. Sooner: probability that a trial is solved before a trial of the first net of its task, "
-    "where a tie counts half, and its interval (Newcombe). If 50% is in it, the two cannot be told "
-    "apart."
-)
-
-
-def times_table(card: Card, cells: Container[str]) -> Table | None:
-    """How soon fresh trials are solved, where all nets of each task have them at one and the same
-    lag. A terminal shows only these cells, or all if there are none of these."""
-    lines: list[TableRow] = []
-    for task in card.tasks:
-        nets = card.of_task(task)
-        if len({lag for _, net in nets for lag in net.chosen}) > 1:
-            return None
-        (first,) = nets[0][1].chosen.values()
-        for cell, net in nets:
-            ((lag, rows),) = net.chosen.items()
             shown = {
-                "lag": f"{lag:,}",
-                "solved": f"{rows.solved}/{len(rows)}",
-                "95%": bounds_in_percent(rows.interval),
-                "median": steps_in_words(median(rows.times)),
-                "restricted mean": steps_in_words(restricted_mean(rows)),
+                name: " ".join(lag_in_words(place, net.lags) for place in sorted(some))
+                for name, some in (("searches", net.places), ("default", net.default))
             }
-            if rows is not first:
-                result = compare(rows, first)
-                shown["sooner"] = f"{100 * result.sooner:.0f}%"
-                shown["its 95%"] = bounds_in_percent(result.interval)
             lines.append(_row(task, cell, shown))
-    brief = [line for line in lines if line.cells["net"] in cells] or lines
-    return Table(TIMES_HEADINGS, lines, TIMES_LEGEND, ("restricted mean",), brief=brief)
+    legend = (
+        "The lag that each search has found, and that each chain of the default has reached, in "
+        "order. Searches that were not needed count as those before them, which all found the same."
+    )
+    return _table(study, ("searches", "default"), legend, lines)
 
 
-NUMBERS_OF_SETTINGS = (1, 3, 9, 27)
+NUMBERS_OF_SETTINGS = (1, 3, 9, 54)
 
-LUCK_HEADINGS = ("net", *(f"best of {number}" for number in NUMBERS_OF_SETTINGS))
 
-LUCK_LEGEND = (
-    "How much luck a setting is: the chance that, of so many random settings, at least one solves "
-    "the shortest lag, in percent, as a mean over the tasks. For this every setting of the search "
-    "was tried once."
+def settings_tables(card: Card, study: Study) -> list[Table]:
+    """The settings that were solved at each lag, and how far the best of some comes."""
+    lags = sorted({lag for net in card.nets.values() for lag in net.lags})
+    shares, bests = list[TableRow](), list[TableRow]()
+    for task in card.tasks:
+        for cell, net in card.of_task(task):
+            tried, solved = net.counts
+            numbers = zip(net.lags, solved, tried, strict=True)
+            shown = {f"{lag:,}": f"{y}/{n}" for lag, y, n in numbers if n}
+            shares.append(_row(task, cell, shown))
+            shown = {}
+            for number in NUMBERS_OF_SETTINGS:
+                best = best_of(number, tried, solved)
+                point, low, high = (lag_in_words(place, net.lags) for place in best)
+                shown[f"best of {number}"] = point
+                shown[f"95% of {number}"] = f"{low} to {high}"
+            bests.append(_row(task, cell, shown))
+    return [
+        _table(
+            study,
+            tuple(f"{lag:,}" for lag in lags),
+            "Settings that were solved at each lag, of those that the searches tried there.",
+            shares,
+        ),
+        _table(
+            study,
+            tuple(f"{words} of {k}" for k in NUMBERS_OF_SETTINGS for words in ("best", "95%")),
+            "How far the best of so many settings comes in half of all cases, each tried once at "
+            "each lag; <: not to the shortest. Its 95 % interval: at least - at most, where the "
+            "longest lag is no bound.",
+            bests,
+        ),
+    ]
+
+
+RECIPE_HEADINGS = (
+    *("lag", "solved", "sequences", "rate", "clip", "initializer", "forget bias", "input bias"),
+    "the same trials",
 )
 
 
-def luck_rows(card: Card) -> list[TableRow]:
-    """The expected best of some settings of the search's first rung, for each cell."""
+def recipes_table(card: Card, study: Study) -> Table:
+    """The setting of each farthest search, and the command that trains it again."""
     lines = []
-    for cell in card.cells:
-        rungs = []
-        for (_, of), net in card.nets.items():
-            if of == cell and (search := net.by_role.get(SEARCH)):
-                notes = ((row, row.experiment.note) for rows in search.values() for row in rows)
-                # All of the first rung but the default.
-                first = (
-                    row for row, note in notes if note["rung"] == FIRST_RUNG and note["setting"]
-                )
-                rungs.append(Rows(first))
-        if rungs:
-            shown = {"net": cell}
-            for number in NUMBERS_OF_SETTINGS:
-                chances = [expected_best(rows.solved, len(rows), number) for rows in rungs]
-                shown[f"best of {number}"] = f"{100 * sum(chances) / len(chances):.0f}"
-            lines.append(TableRow(shown, None))
-    return lines
-
-
-def expected_best(solved: int, tried: int, number: int) -> float:
-    """The chance that of ``number`` settings, drawn from those that were tried, one is solved.
-
-    It is the unbiased estimate sum_i v_i C(i-1, k-1) / C(N, k) of the expected best of k values v,
-    here 0 or 1. Source: Tang et al. 2020; Dodge et al. 2021 (2110.00613) compare it with others.
-    """
-    number = min(number, tried)
-    return 1 - math.comb(tried - solved, number) / math.comb(tried, number)
+    for task in card.tasks:
+        for cell, net in card.of_task(task):
+            if not (recipe := net.recipe):
+                continue
+            made = recipe[0].experiment
+            shown = {
+                "lag": f"{made.length:,}",
+                "solved": f"{recipe.solved}/{len(recipe)}",
+                "sequences": steps_in_words(median(recipe.times)),
+                "rate": short(made.learning_rate),
+                "clip": short(made.clip),
+                "initializer": made.initializer,
+                "forget bias": f"{made.forget_bias:.1f}",
+                "input bias": f"{made.input_bias:.1f}",
+                "the same trials": command_of(made, len(recipe)),
+            }
+            lines.append(_row(task, cell, shown))
+    legend = (
+        "The setting of the search that came farthest, and how many fresh trials were solved under "
+        "it. Sequences: the median until they were. Chrono adds the biases to its own. The same "
+        "trials: a command that trains them again."
+    )
+    table = _table(study, RECIPE_HEADINGS, legend, lines)
+    return table._replace(dispensable=("the same trials", "input bias", "forget bias", "clip"))
 
 
 def view(study: Study) -> list[Part]:
     """The tables and pictures of rows of the horizon's protocol."""
     if not all(has_role(row.experiment) for row in study.rows):
         return []
-    card, rows = card_of(study.rows), study.rows
+    card, parts = card_of(study.rows), list[Part]()
+    if card.under_way:
+        names = (f"{cell} on {task}" for task, cell in card.under_way)
+        parts.append(Words(f"Not over, and not shown: {', '.join(names)}."))
     if not card.nets:
-        return [Words("There are no fresh trials yet: the search has not come to its end.")]
-    parts: list[Part] = [
-        Table(HEADINGS, horizon_rows(card), LEGEND, _DISPENSABLE),
-        solved_table(card, study.own_cells),
-    ]
-    if times := times_table(card, study.own_cells):
-        parts.append(times)
-    if luck := luck_rows(card):
-        parts.append(Table(LUCK_HEADINGS, luck, LUCK_LEGEND))
+        return parts
+    some = next(iter(card.nets.values()))
+    if not some.plan.chains:
+        parts.append(Words(quick_words(some)))
     return [
         *parts,
+        Table(HEADINGS, horizon_rows(card), legend_of(some), _DISPENSABLE),
+        searches_table(card, study),
+        *settings_tables(card, study),
+        recipes_table(card, study),
         Picture(
             "How far back each cell remembers on each task",
             "horizon_by_task",
-            lambda: horizon_picture(card, rows),
+            lambda: horizon_picture(card),
         ),
-        Picture("Solved against lag", "solved_by_lag", lambda: shares_picture(card, rows)),
-        Picture(
-            "Horizon against training sequences",
-            "horizon_by_sequences",
-            lambda: growth_picture(card, rows),
-        ),
+        Picture("What each search has found", "horizon_by_search", lambda: dots_picture(card)),
     ]
 
 
