@@ -209,10 +209,10 @@ def make_program(
     )
 
 
-HELD = 24
+HELD = 64
 """At most so many programs are held, those used last. One that trains takes about 12 MB (the LSTM,
-jax 0.10.2), one that draws sequences or first states about 4 MB. A horizon has eight lags, with one
-of the first two kinds each."""
+jax 0.10.2), one that draws sequences or first states about 4 MB. A horizon has eight lags, whose
+programs of the first two kinds are for one device, for another and for both."""
 
 _held: OrderedDict[Any, Any] = OrderedDict()
 
