@@ -25,7 +25,7 @@ from jaxrnn.nets.xlstm import ExponentialState, MatrixState
 from jaxrnn.problems import Sequence, Task, settled
 from jaxrnn.report.document import parts_of
 from jaxrnn.report.render import Picture, markdown_table, terminal
-from jaxrnn.report.summary import Study, summarize
+from jaxrnn.report.summary import Rows, Study, summarize
 from jaxrnn.report.table import table
 from jaxrnn.store.rows import PACKED, Row, lines_of, make_row, read_rows, row_from
 from jaxrnn.sweeps.devices import Devices
@@ -410,6 +410,35 @@ def pretended(patch: pytest.MonkeyPatch, solved_at: Callable[..., int | None]) -
                 devices.queue.add({ticket: end(ticket) for ticket in tickets}, {})
 
     patch.setattr(Devices, "train", train)
+
+
+def answered(
+    asking: list[Any],
+    solved_at: Callable[..., int | None],
+    error_at: Callable[..., float] = lambda one: 0.5,
+) -> tuple[list[Row], list[Any]]:
+    """All rows that some generators which go on side by side ask for, where each trial ends as in
+    :func:`pretended`, with this error, and what each has found. Each goes as far as it can."""
+    rows: list[list[Row]] = [[] for _ in asking]
+    sent: list[Any] = [None] * len(asking)
+    found: dict[int, Any] = {}
+    while len(found) < len(asking):
+        for k, one in enumerate(asking):
+            while k not in found:
+                try:
+                    asked = one.send(sent[k])
+                except StopIteration as end:
+                    found[k] = end.value
+                    break
+                sent[k] = Rows()
+                for made in asked:
+                    for row in rows_ending_at(made, [*map(solved_at, made.each_alone())]):
+                        curve = (error_at(row.experiment),)
+                        sent[k].append(replace(row, outcome=replace(row.outcome, curve=curve)))
+                rows[k] += sent[k]
+                if not asked:
+                    break  # it waits for the others
+    return [row for some in rows for row in some], [found[k] for k in range(len(asking))]
 
 
 def write_rows(directory: Path, rows: Iterable[Row]) -> None:
