@@ -2,258 +2,246 @@
 
 import math
 import re
+import shlex
 from dataclasses import replace
-from itertools import combinations
+from functools import cache
 
 import numpy as np
 import pytest
-from helpers import printed, rows_ending_at, run, write_rows
-from scipy.stats import beta
+from helpers import answered, changed, printed, rows_ending_at, run, write_rows
 
-from jaxrnn import InputError, horizon, octaves_between
-from jaxrnn.report.compare import compare
 from jaxrnn.report.document import parts_of
-from jaxrnn.report.horizon import octaves
-from jaxrnn.report.summary import Rows, Study
-from jaxrnn.yardstick import LAGS, TASKS
-from jaxrnn.yardstick.pictures import growth, growth_picture, horizon_picture, shares_picture
-from jaxrnn.yardstick.results import card_of, share_if_chosen_again
-from jaxrnn.yardstick.view import expected_best, horizon_rows, luck_rows, times_table, view
+from jaxrnn.report.render import Table, Words
+from jaxrnn.report.summary import Study
+from jaxrnn.yardstick import TASKS
+from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
+from jaxrnn.yardstick.protocol import best_of, gap
+from jaxrnn.yardstick.results import Remembered, card_of
+from jaxrnn.yardstick.run import ends_of_range
+from jaxrnn.yardstick.search import SINGLE, Net, default_of, trials_of
+from jaxrnn.yardstick.sizes import nets_table
+from jaxrnn.yardstick.view import horizon_rows, view
 
-CAP = 20_000
-
-
-def ends(solved, number):
-    """So many solved of so many, all at step 2,000."""
-    return [2000] * solved + [None] * (number - solved)
-
-
-def trials(task, cell, lag, steps, role="chosen", setting=0, rung="1", **settings):
-    """Rows of a cell on a task at a lag, solved at these steps or not."""
-    note = {"role": role, "setting": setting} | ({"rung": rung} if role == "search" else {})
-    given = {"note": note, "trials": len(steps)} | settings
-    return rows_ending_at(TASKS[task].at(cell, lag, **given), steps)
+LAGS = (8, 16, 32, 64)
+QUICK = replace(SINGLE, quick=True)
 
 
-def chosen(task, cell, by_lag, **settings):
-    """Fresh trials of a setting: so many solved of so many at each lag."""
-    settings = {"learning_rate": 0.01, "setting": 1} | settings
-    every = [trials(task, cell, lag, ends(*counts), **settings) for lag, counts in by_lag.items()]
-    return [row for rows in every for row in rows]
+@cache
+def rows_of(task, cell, solved_at, protocol=SINGLE, lags=LAGS):
+    """All rows of a net whose trials are solved where this says."""
+    net = Net(default_of(TASKS[task], cell, protocol), lags)
+    return answered(trials_of(net, protocol), solved_at)[0]
 
 
-STEEP = {32: (6, 6), 64: (6, 6), 128: (9, 9), 256: (0, 9)}
+def everything(one):
+    return 1000
+
+
+def nothing(one):
+    return None
+
+
+def late(one):
+    return 60_000 if one.max_steps == 200_000 and one.learning_rate < 0.01 else None
+
+
+def by_search(one):
+    """Each search comes to another lag, search 2 to none."""
+    number = one.note["search"]
+    lag = {0: 16, 1: 8, 2: 0, 3: 8, 4: 16, 5: 16, 6: 32, 7: 32, 8: 64, 9: 64}[number]
+    if one.note["role"] == "recipe":
+        return 500 if one.learning_rate else None
+    return 500 if one.length <= lag else None
+
+
+def further(one):
+    """An octave more than that."""
+    return by_search(one) if one.length <= 8 else by_search(replace(one, length=one.length // 2))
 
 
 def only(rows):
-    """The one net of these rows."""
     (net,) = card_of(rows).nets.values()
     return net
 
 
-def test_rows_of_every_role_go_to_their_net_and_a_search_alone_shows_none():
-    rows = chosen("adding", "lstm", STEEP)
-    rows += trials("adding", "lstm", 16, [None] * 9, "default")
-    rows += trials("adding", "lstm", 16, [500], "search")
-    search = trials("adding", "gru", 16, [500], "search")
-    card = card_of(rows + search)
-    assert list(card.nets) == [("adding", "lstm")]
-    assert sorted(only(rows).chosen) == [32, 64, 128, 256]
-    assert sorted(only(rows).default) == [16]
-    first, *others = view(Study(search))
-    assert first.text == "There are no fresh trials yet: the search has not come to its end."
-    assert others == []
-    # Tasks and cells stand by families.
-    tasks, cells = ("parity", "adding"), ("min_gru", "mine.py:own", "lstm", "simple_rnn")
-    rows = [row for t in tasks for c in cells for row in chosen(t, c, {32: (6, 6)})]
-    assert card_of(rows).tasks == ["adding", "parity"]
-    assert card_of(rows).cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
-    # The same trials may have two roles.
-    both = chosen("adding", "gru", {16: (6, 6)})
-    both += trials("adding", "gru", 16, [None] * 6, "default finalist", seed=1)
-    assert only(both).by_role["default"] == only(both).by_role["finalist"]
-    # A user's own note has no part in a horizon.
-    own = replace(TASKS["adding"].base, note={"role": "search"}, trials=1)
-    assert not view(Study(rows_ending_at(own, [5])))
+def test_a_horizon_is_the_median_of_the_searches():
+    net = only(rows_of("copying", "lstm", by_search))
+    assert [net.found[k].lag for k in range(1, 10)] == [0, -1, 0, 1, 1, 2, 2, 3, 3]
+    assert net.places == [0, -1, 0, 1, 1, 2, 2, 3, 3]
+    assert (net.horizon, net.bounds) == ("16", "≥8")
+    assert net.default == [1] * 6
+    (line,) = horizon_rows(card_of(net.rows))
+    assert (line.cells["farthest"], line.cells["its setting"]) == ("64", "6/6")
+    assert (line.cells["default"], line.cells["tuning gains"]) == ("16", "-0.5")
+    assert "learns late" not in line.cells
+    # The second smallest is the lower bound; the second largest is the longest lag, and none.
+    short = only(rows_of("copying", "gru", lambda one: by_search(one) if one.length < 64 else None))
+    assert (short.horizon, short.bounds) == ("16", "8-64")
 
 
-@pytest.mark.parametrize(
-    ("by_lag", "others", "sought", "expected"),
-    [
-        (STEEP, (6, 6), (3, 3, 3), (128, 256)),  # whichever had been chosen
-        (STEEP, (0, 0), (3, 0, 0), (128, 256)),  # no other would have been
-        (STEEP, (0, 0), (3, 3, 3), (64, 256)),  # another search may have chosen worse
-        ({32: (6, 6), 64: (6, 6), 128: (0, 9), 256: (0, 9)}, (6, 6), (3, 3, 3), (64, 256)),
-        ({32: (6, 6), 64: (6, 6), 128: (0, 9), 256: (0, 9)}, (0, 0), (3, 3, 3), (64, 128)),
-    ],
-)
-def test_a_bound_that_rests_on_the_choice_moves_to_the_next_lag(by_lag, others, sought, expected):
-    # Of two more finalists as many were solved, of six fresh trials; and of three in the search.
-    rows = chosen("adding", "lstm", by_lag)
-    for setting, solved in zip((2, 3), others, strict=True):
-        one = {"setting": setting, "learning_rate": setting / 100}
-        rows += trials("adding", "lstm", 128, ends(solved, 6), "finalist", **one)
-    for setting, solved in zip((1, 2, 3), sought, strict=True):
-        steps, one = ends(solved, 3), {"role": "search", "setting": setting}
-        one["learning_rate"] = setting / 100
-        rows += trials("adding", "lstm", 64, steps[:1], **one)
-        rows += trials("adding", "lstm", 64, steps[1:], **one, rung="play-off", seed=1001)
-        # Two lags decide nothing: the one that none has solved, and the one of the pilot alone.
-        rows += trials("adding", "lstm", 128, [None], **one)
-        rows += trials("adding", "lstm", 128, [None], **one, rung="play-off", seed=1001)
-        pilot = ends(2 * (setting == 1), 2)
-        rows += trials("adding", "lstm", 256, pilot, **one, rung="pilot")
-    # What left the search earlier is no finalist.
-    net = only(rows + trials("adding", "lstm", 16, [2000], "search", setting=4, learning_rate=0.04))
-    assert net.horizon[:2] == expected
-    assert net.horizon.point == net.alone.point
+def test_two_nets_are_compared_search_by_search():
+    rows = [*rows_of("copying", "lstm", by_search), *rows_of("copying", "gru", further)]
+    first, second = horizon_rows(card_of(rows))
+    assert "against the first" not in first.cells
+    ours, theirs = (card_of(rows).nets["copying", cell] for cell in ("gru", "lstm"))
+    expected = gap(ours.places, theirs.places)
+    assert ours.more_than(theirs) == expected
+    assert second.cells["against the first"] == f"{expected.mean:+.1f}"
+    assert second.cells["its 95%"] == f"{expected.low:+g} to {expected.high:+g}"
+    # Only the searches count that both have made, not those that were not needed.
+    never = only(rows_of("copying", "irnn", nothing))
+    assert never.places == [-1] * 9
+    assert len(never.found) == 6
+    assert never.more_than(theirs) == gap([-1] * 6, theirs.places[:6])
+    # Lags need not double: octaves are those of the lags.
+    far = only(rows_of("copying", "gru", everything, lags=(8, 20, 100)))
+    assert [far.octave(place) for place in (-1, 0, 0.5, 2)] == pytest.approx(
+        [2, 3, math.log2(math.sqrt(160)), math.log2(100)]
+    )
+    assert (far.horizon, far.bounds) == ("≥100", "≥100")
 
 
-def test_the_share_if_chosen_again_is_the_mixture_that_can_be_computed():
-    def rows(solved, number):
-        return Rows(trials("adding", "lstm", 64, ends(solved, number)))
-
-    # One finalist: Jeffreys' interval of its share.
-    of_the_first = pytest.approx(beta(7.5, 2.5).ppf([0.025, 0.975]), abs=0.01)
-    assert share_if_chosen_again([rows(3, 3)], [rows(7, 9)]) == of_the_first
-    # The second is hardly ever chosen, so the mixture is the first's.
-    sought = [rows(60, 60), rows(0, 60)]
-    assert share_if_chosen_again(sought, [rows(7, 9), rows(0, 9)]) == of_the_first
-    # Two that are the same in the search: the second is chosen too often to leave it out.
-    low, high = share_if_chosen_again([rows(3, 3), rows(3, 3)], [rows(9, 9), rows(0, 9)])
-    assert low < 0.01
-    assert high > 0.99
-
-
-def test_the_chance_of_the_best_of_some_settings_is_that_of_all_ways_to_draw_them():
-    values = [1] * 4 + [0] * 5
-    for number in (1, 3, 9):
-        ways = list(combinations(values, number))
-        assert expected_best(4, 9, number) == pytest.approx(np.mean([max(way) for way in ways]))
+def test_what_learns_late_is_not_what_does_not_learn():
+    slow, never = (rows_of("copying", cell, how) for cell, how in (("lstm", late), ("gru", nothing)))
+    first, second = horizon_rows(card_of([*slow, *never]))
+    assert (first.cells["horizon"], first.cells["95%"]) == ("<8", "<8")
+    solved = sum(row.solved for row in slow)
+    assert 0 < solved <= 6
+    assert first.cells["learns late"] == f"{solved}/6 after 60,001"
+    assert second.cells["learns late"] == "0/6"
+    assert "its setting" not in first.cells
+    axes = horizon_picture(card_of([*slow, *never])).axes[0]
+    assert {text.get_text() for text in axes.texts} == {"slow: 8", "not 8"}
+    looks = [(patch.get_hatch(), patch.get_facecolor()[:3]) for patch in axes.patches]
+    assert looks == [("///", (1, 1, 1)), (None, (0.75, 0.75, 0.75))]
+    assert np.isnan(axes.images[0].get_array().filled(np.nan)).all()
 
 
-def test_luck_is_a_mean_over_tasks_of_the_first_rung_without_the_default():
-    rows = []
-    for task, solved in (("adding", 3), ("copying", 27)):
-        rows += chosen(task, "lstm", {16: (9, 9)})
-        numbers = tuple(range(1, 28))
-        rates = tuple(0.01 + 0.001 * k for k in range(27))
-        first = 16 if task == "adding" else 8
-        rows += trials(
-            task, "lstm", first, ends(solved, 27), "search", numbers, learning_rate=rates
-        )
-        rows += trials(task, "lstm", first, [None], "search")  # the default's
-        one = {"role": "search", "setting": 1, "learning_rate": 0.01}
-        rows += trials(task, "lstm", first, [2000] * 3, **one, rung="play-off", seed=1001)
-        rows += trials(task, "lstm", 64, [None], **one, rung="2")
-    (line,) = luck_rows(card_of(rows))
-    assert line.cells["best of 1"] == f"{100 * (3 / 27 + 1) / 2:.0f}"
-    assert line.cells["best of 3"] == f"{100 * (expected_best(3, 27, 3) + 1) / 2:.0f}"
-    assert line.cells["best of 27"] == "100"
+def test_a_net_under_way_is_named_and_not_shown():
+    rows = rows_of("copying", "lstm", by_search)
+    for lacking in ("recipe", "again", "default"):
+        some = [row for row in rows if row.experiment.note["role"] != lacking]
+        (words,) = view(Study(some))
+        assert words == Words("Not over, and not shown: lstm on copying.")
+    assert card_of(rows[:-1]).under_way.keys() == {("copying", "lstm")}
+    both = [*rows[:-1], *rows_of("copying", "gru", by_search)]
+    words, table, *_ = view(Study(both))
+    assert words.text == "Not over, and not shown: lstm on copying."
+    assert [line.cells["net"] for line in table.rows] == ["gru"]
 
 
-def test_the_horizon_grows_with_the_sequences():
-    rows = []
-    for lag, steps in ((8, 1000), (16, 4000), (32, 15_000)):
-        rows += trials("copying", "lstm", lag, [steps] * 9, learning_rate=0.01)
-    rows += trials("copying", "lstm", 64, [None] * 9, learning_rate=0.01)
-    # Shares of a half or more on the whole.
-    half = chosen("copying", "gru", {8: (4, 9), 16: (4, 6)})
-    assert growth(only(half), CAP)[-1] == (CAP, 16, True)
-    (line,) = horizon_rows(card_of(half))
-    assert line.cells["horizon"] == "≥16"
-    curve = growth(only(rows), CAP)
-    assert curve[0][0] > 1000  # before that not even the shortest is solved
-    for number, point, is_beyond in curve:
-        assert not is_beyond
-        longest = 8 if number < 4000 else 16 if number < 15_000 else 32
-        assert point == pytest.approx(longest * math.sqrt(2))
-    assert curve[-1] == (CAP, pytest.approx(32 * math.sqrt(2)), False)
+def test_rows_of_another_protocol_are_shown_as_any_others(tmp_path, capsys):
+    base = TASKS["copying"].at(trials=2, note={"role": "chosen", "setting": 3})
+    old = rows_ending_at(base, [500, None])
+    assert view(Study(old)) == []
+    mixed = [*old, *rows_of("copying", "gru", by_search)]
+    assert view(Study(mixed)) == []
+    write_rows(tmp_path, old)
+    assert run("report", tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert "1/2" in shown
+    assert "searches" not in shown
+
+
+def test_tasks_and_cells_stand_by_families():
+    cells = ("min_gru", "mine.py:own", "lstm", "simple_rnn")
+    rows = [
+        changed(row, cell=cell) if cell == "mine.py:own" else row
+        for task in ("parity", "adding_halves")
+        for cell in cells
+        for row in rows_of(task, "lstm" if cell == "mine.py:own" else cell, everything, QUICK)
+    ]
+    card = card_of(rows)
+    assert card.tasks == ["adding_halves", "parity"]
+    assert card.cells == ["lstm", "simple_rnn", "min_gru", "mine.py:own"]
+
+
+def test_the_tables_hold_every_search_every_share_and_the_recipe(tmp_path):
+    rows = rows_of("copying", "lstm", by_search)
+    main, searches, shares, bests, recipes, *_ = view(Study(rows))
+    assert isinstance(main, Table)
+    (line,) = searches.rows
+    assert line.cells["searches"] == "<8 8 8 16 16 32 32 64 64"
+    assert line.cells["default"] == "16 16 16 16 16 16"
+    sought = [row for row in rows if row.experiment.note["role"] == "search"]
+    (line,), (best,) = shares.rows, bests.rows
+    tried, solved = [], []
+    for lag in LAGS:
+        at = [row for row in sought if row.experiment.length == lag]
+        tried.append(len(at))
+        solved.append(sum(row.solved for row in at))
+        assert line.cells[f"{lag}"] == f"{solved[-1]}/{tried[-1]}"
+    expected = best_of(54, tried, solved)
+    assert best.cells["best of 54"] == f"{[*LAGS][expected.point]}"
+    assert best.cells["95% of 54"] == f"{[*LAGS][expected.low]} to {[*LAGS][expected.high]}"
+    (line,) = recipes.rows
+    recipe = [row.experiment for row in rows if row.experiment.note["role"] == "recipe"]
+    assert {one.note["search"] for one in recipe} == {8}  # the first of those that came farthest
+    assert (line.cells["lag"], line.cells["solved"], line.cells["sequences"]) == ("64", "6/6", "501")
+    words = shlex.split(line.cells["the same trials"])
+    assert words[words.index("--learning-rate") + 1] == str(recipe[0].learning_rate)
+    assert words[words.index("--seed") + 1] == str(recipe[0].seed)
+    # At the ends of the ranges: of eight searches that chose a setting.
+    ends = {line.cells["setting"]: line.cells for line in ends_of_range(card_of(rows), SINGLE)}
+    assert ends["rate"]["chosen"] == "8"
+    (line,) = nets_table(rows, {"lstm": 1.0})
+    assert line.cells["trials"] == str(len(rows))
+
+
+def test_quick_horizons_say_so():
+    words, table, *_ = view(Study(rows_of("copying", "lstm", by_search, QUICK)))
+    assert "horizons of those who try 12 settings" in words.text
+    assert "up to 12 settings" in table.legend
+    assert "default" not in table.rows[0].cells
 
 
 def test_the_pictures_hold_the_numbers():
-    rows = chosen("adding", "lstm", STEEP) + chosen("adding", "gru", {16: (0, 9)})
-    rows += chosen("copying", "lstm", {256: (6, 6), 512: (6, 6), 1024: (9, 9)})
-    card, more = card_of(rows), [*rows, *chosen("copying", "gru", {8: (6, 6)})]
-    axes = horizon_picture(card_of(more), more).axes[0]
-    values = axes.images[0].get_array()
-    point = horizon([32, 64, 128, 256], [6, 6, 9, 0], [6, 6, 9, 9]).point
-    assert values.tolist() == [pytest.approx([point, 1024]), [8, 8]]  # half of the shortest
-    words = {text.get_text() for text in axes.texts}
-    assert words == {f"{point:.0f}", "128-256", "≥1,024", "<16", "≥8"}
-    (hatched,) = axes.patches  # its horizon may be longer
-    assert hatched.get_xy() == (0.5, 0.5)
-
-    panels = shares_picture(card, rows).axes
-    assert [axes.get_title() for axes in panels[:2]] == ["adding", "copying"]
-    lstm = panels[0].lines[0]
-    assert lstm.get_xdata().tolist() == [32, 64, 128, 256]
-    assert lstm.get_ydata().tolist() == pytest.approx([1, 1, 1, 0], abs=0.02)
-
-    panels = growth_picture(card, rows).axes
-    line, beyond = panels[0].lines
-    assert line.get_ydata()[-1] == pytest.approx(point)
-    assert len(beyond.get_ydata()) == 0
-    line, beyond = panels[1].lines
-    assert beyond.get_ydata().tolist() == line.get_ydata().tolist()
-    assert beyond.get_ydata()[-1] == 1024
+    rows = [
+        *rows_of("copying", "lstm", by_search),
+        *rows_of("copying", "gru", everything),
+        *rows_of("parity", "lstm", by_search),
+    ]
+    card = card_of(rows)
+    axes = horizon_picture(card).axes[0]
+    values = axes.images[0].get_array().filled(np.nan)
+    np.testing.assert_allclose(values, [[16, 16], [64, np.nan]])
+    assert {text.get_text() for text in axes.texts} == {"16", "≥8", "≥64"}
+    panels = dots_picture(card).axes
+    assert [axes.get_title() for axes in panels[:2]] == ["copying", "parity"]
+    dots = [line for line in panels[0].lines if line.get_marker() == "."]
+    of_lstm = [
+        (round(x), len(line.get_xdata()))
+        for line in dots
+        for x in line.get_xdata()[:1]
+        if abs(line.get_ydata()[0]) < 0.5
+    ]
+    assert of_lstm == [(4, 1), (8, 2), (16, 2), (32, 2), (64, 2)]
+    bar = panels[0].lines[0].get_xdata()
+    assert bar[0] == 8
+    assert bar[1] == 128  # below twice the second largest
 
 
-def test_where_all_nets_have_one_lag_the_times_to_success_stand_beside_the_first_nets():
-    times = {"lstm": [5000, 700, 6000], "gru": [900, None, 4000], "mine.py:mgu": [None] * 3}
-    each = {
-        cell: trials("adding", cell, 100, steps, learning_rate=0.01)
-        for cell, steps in times.items()
-    }
-    rows = [row for of_cell in each.values() for row in of_cell]
-    table = times_table(card_of(rows), ())
-    lstm, gru, mgu = (line.cells for line in table.rows)
-    # The mean of 5001, 701 and 6001.
-    assert (lstm["lag"], lstm["median"], lstm["restricted mean"]) == ("100", "5,001", "3,901")
-    assert "sooner" not in lstm
-    result = compare(each["gru"], each["lstm"])
-    assert gru["sooner"] == f"{100 * result.sooner:.0f}%"
-    assert (mgu["solved"], mgu["median"], mgu["restricted mean"]) == ("0/3", "never", "20,000")
-    assert table in parts_of(Study(rows), view)
-    assert times_table(card_of([*rows, *chosen("adding", "lru", {32: (6, 6)})]), ()) is None
-
-
-def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones_with_the_gap(tmp_path, capsys):
-    kept = chosen("adding", "lstm", STEEP)
-    own = chosen("adding", "mine.py:cell", {16: (9, 9), 32: (0, 9)})
-    table, solved, *_ = parts_of(Study([*kept, *own], own), view)
-    assert re.search(r"lstm.*\n.*mine\.py:cell.* -3\.0", printed(80, table))
-    # Trial by trial only the own ones; the report has all.
-    assert re.search(r"mine\.py:cell +9/9 +0/9( +-){3} *\n", shown := printed(80, solved))
+def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones(tmp_path, capsys):
+    kept = rows_of("copying", "lstm", by_search)
+    own = [changed(row, cell="mine.py:cell") for row in rows_of("copying", "gru", further)]
+    table, searches, *_ = parts_of(Study([*kept, *own], own), view)
+    assert re.search(r"lstm.*\n.*mine\.py:cell.* \+0\.\d", printed(80, table))
+    # Search by search only the own ones; the report has all.
+    shown = printed(80, searches)
+    assert "mine.py:cell" in shown
     assert "lstm" not in shown
-    first, second = (line.cells for line in solved.rows)
-    counts = {"32": "6/6", "64": "6/6", "128": "9/9", "256": "0/9"}
-    assert first == {"task": "adding", "net": "lstm", **counts}
-    assert second["16"] == "9/9"
-    assert solved.headings == ("task", "net", "16", "32", "64", "128", "256")
+    assert len(searches.rows) == 2
     write_rows(tmp_path, kept)
     assert run("report", tmp_path) == 0
-    assert "128-256" in capsys.readouterr().out
-    assert "Solved, on adding" in (tmp_path / "report.md").read_text()
-    pictures = {"horizon_by_task.png", "solved_by_lag.png", "horizon_by_sequences.png"}
+    assert "≥8" in capsys.readouterr().out
+    pictures = {"horizon_by_task.png", "horizon_by_search.png"}
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
+    # Where all are own ones, all are shown.
+    assert "lstm" in printed(80, parts_of(Study(kept), view)[1])
 
 
-def test_octaves_over_lags_that_were_not_tried_follow_from_those_that_were():
-    near, far = ([8, 16], [9, 0], [9, 9]), ([256, 512], [9, 0], [9, 9])
-    gap = octaves_between(far, near, LAGS)
-    assert gap.mean == pytest.approx(5)
-    assert 2.5 < gap.low < gap.high < 6
-    # At 8 to 64 the share comes half nearer to 1 with each octave, at 256 to 1,024 to 0.
-    one = octaves([128], [2], [6], LAGS)
-    assert one.mean == pytest.approx((23 / 24 + 11 / 12 + 5 / 6 + 2 / 3) + 1 / 3 + 7 / 24)
-    # Between lags that were tried it lies on a line.
-    assert octaves([8, 64], [6, 0], [6, 6], LAGS).mean == pytest.approx(1 + 2 / 3 + 1 / 3)
-    # A lag that was not tried is not sure: its share is drawn from all that it may be.
-    tried = octaves([32, 64, 128], [6, 6, 2], [6, 6, 6], LAGS)
-    assert one.high - one.low > 1.3 * (tried.high - tried.low)
-    # What fails at the shortest lag is not taken to solve longer ones now and then.
-    fails, short = ([8], [0], [6]), ([8, 16, 32, 64], [6, 6, 4, 0], [6, 6, 6, 6])
-    assert octaves_between(short, fails, LAGS).low > 1
-    with pytest.raises(InputError, match="only at lengths that both have"):
-        octaves_between(far, near)
+def test_a_net_is_the_same_from_rows_in_any_order():
+    rows = rows_of("copying", "lstm", by_search)
+    one, other = Remembered(rows), Remembered(rows[::-1])
+    assert one.found == other.found
+    assert one.places == other.places

@@ -13,7 +13,8 @@ from jaxrnn import InputError, run_horizon, run_trials
 from jaxrnn.errors import Note
 from jaxrnn.problems import task_of
 from jaxrnn.store.rows import typed_rows
-from jaxrnn.yardstick import CHOSEN, SEARCH, TASKS, has_role
+from jaxrnn.yardstick import AGAIN, TASKS, has_role
+from jaxrnn.yardstick.protocol import Plan
 from jaxrnn.yardstick.reference import (
     begun,
     check_protocol,
@@ -22,11 +23,12 @@ from jaxrnn.yardstick.reference import (
     shipped_beside,
     shipped_rows,
 )
-from jaxrnn.yardstick.run import ends_of_range, nets, suite_of
+from jaxrnn.yardstick.results import card_of
+from jaxrnn.yardstick.run import nets, suite_of
 from jaxrnn.yardstick.search import SINGLE, protocol_of
 
 TINY = replace(SINGLE, max_steps=600)
-NOTE = {"role": "chosen", "setting": 1}
+NOTE = {"role": "search", "setting": 1, "protocol": 2}
 
 OWN = '''
 import jax, jax.numpy as jnp
@@ -64,10 +66,11 @@ def solved_at(one):
 
 @pytest.fixture
 def few(monkeypatch):
-    """Three settings, two rungs and one initializer, so that little is compiled."""
+    """Two searches of three settings and one initializer, so that little is compiled."""
+    plan = Plan("full", 2, 3, 3, (3, 2), (3, 1), 1, 2, 2, 2)
     monkeypatch.setattr("jaxrnn.yardstick.search.INITIALIZERS", ("xavier",))
-    monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
-    monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 3, 1), (2, 2, 1)))
+    for module in ("search", "results"):
+        monkeypatch.setattr(f"jaxrnn.yardstick.{module}.FULL", plan)
 
 
 @pytest.fixture
@@ -102,28 +105,28 @@ def test_the_tasks_and_the_lags_that_they_admit(own):
     assert [one.base.cell for one in made] == ["gru", "lstm"]
 
 
-def test_it_searches_then_reports_and_the_same_call_trains_nothing(
-    tiny_run, own, simulated, monkeypatch
-):
+def test_it_searches_and_the_same_call_trains_nothing(tiny_run, own, simulated, monkeypatch):
     rows = typed_rows(tiny_run)
-    roles = {role for row in rows for role in row.experiment.note["role"].split()}
-    assert {"chosen", "default", "search"} <= roles
-    sought = [row for row in rows if has_role(row.experiment, SEARCH)]
-    notes = [(row.experiment.note["rung"], row.experiment.note["setting"]) for row in sought]
-    assert {("1", number) for number in range(4)} < set(notes)
-    assert {rung for rung, _ in notes} >= {"1", "2", "play-off"}
-    assert {row.experiment.seed for row in sought} == {1000, 1001}
-    # From the longest lag to the shortest; the other finalist has the first.
-    assert {row.experiment.seed for row in rows if row not in sought} == {1, 2, 3}
+    notes = [row.experiment.note for row in rows]
+    # Search by search, then the default and the recipe.
+    by_role = [(note["role"], note["search"]) for note in notes]
+    assert list(dict.fromkeys(by_role)) == [
+        *(("search", 1), ("again", 1), ("search", 2), ("again", 2)),
+        *(("default", 0), ("recipe", 1)),
+    ]
+    assert {note["lags"] for note in notes} == {"8 16 32"}
+    assert {note["setting"] for note in notes} == {0, 1, 2, 3}
     assert {row.experiment.max_steps for row in rows} == {600}
     kept = json.loads((tiny_run / "protocol.json").read_text())
     assert kept == {"max_steps": 600, "batch_size": 1, "match": "weights"} | {
         "longest_lag": 1024,
         "lags": [],
+        "quick": False,
         "seed": 1,
-        "search_seed": 1000,
-        "search_version": 3,
+        "version": 2,
     }
+    (net,) = card_of(rows).nets.values()
+    assert net.places == [1, 1]
     pretended(monkeypatch, None)  # a call would fail
     assert run_horizon(["gru"], [f"{own}:echo"], tiny_run, TINY) == rows_of(tiny_run)
 
@@ -131,9 +134,9 @@ def test_it_searches_then_reports_and_the_same_call_trains_nothing(
 @pytest.mark.integration
 def test_its_fresh_trials_are_those_of_run_trials(own, few, tmp_path):
     run_horizon(["gru"], [f"{own}:echo"], tmp_path, replace(TINY, longest_lag=8))
-    rows = [row for row in typed_rows(tmp_path) if has_role(row.experiment, CHOSEN)]
-    fresh = replace(rows[0].experiment, trials=len(rows))
-    assert [row.outcome for row in rows] == run_trials(fresh)
+    rows = [row for row in typed_rows(tmp_path) if has_role(row.experiment, AGAIN)]
+    assert len(rows) == 2
+    assert [[row.outcome] for row in rows] == [run_trials(row.experiment) for row in rows]
     assert any(row.outcome.solved_at for row in rows)
 
 
@@ -190,6 +193,10 @@ def test_a_protocol_is_on_disk_from_before_the_first_row_unless_that_never_comes
         refused(tmp_path / "out", "config.json", "trials.jsonl")
     with pytest.raises(InputError, match="was begun with max-steps 600"):
         check_protocol(SINGLE, tmp_path / "out")
+    before = '{"seed": 1, "search_seed": 1000, "search_version": 3}'
+    (tmp_path / "out" / "protocol.json").write_text(before)
+    with pytest.raises(InputError, match="version 1 of the horizon's protocol, whose rows are"):
+        check_protocol(SINGLE, tmp_path / "out")
     (tmp_path / "out" / "protocol.json").write_text('{"trials": 3}')
     with pytest.raises(InputError, match="is not a protocol of this command: move it away"):
         check_protocol(TINY, tmp_path / "out")
@@ -238,14 +245,14 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     assert "processor z80, not" in said
     assert "Time: about" in " ".join(shown.split())
     report = (out / "report.md").read_text()
-    headings, own_line, by_lag = (
+    headings, own_line, searches, *_ = (
         [cell.strip() for cell in line.split("|")]
         for line in report.splitlines()
         if "| against the first" in line.lower() or (":mine |" in line and "echo |" in line)
     )
     by_heading = dict(zip(map(str.lower, headings), own_line, strict=True))
     assert by_heading["against the first"] == "+0.0"
-    assert "9/9" in by_lag
+    assert "16 16" in searches
     # It is the GRU, with the GRU's settings and its trials.
     rows = typed_rows(out)
     assert {row.experiment.cell for row in rows} == {f"{own}:mine"}
@@ -276,7 +283,7 @@ def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeyp
     called: list = []
     monkeypatch.setattr("jaxrnn.cli.commands.trained_horizon", refuse)
     by_state = "--batch-size 32 --match state --longest-lag 8"
-    for asked in ("", "--longest-lag 512", by_state, "--lags 50 100"):
+    for asked in ("", "--longest-lag 512", by_state, "--lags 50 100", "--quick --seed 2"):
         assert run("horizon", "lstm", *asked.split()) == 2
         assert capsys.readouterr().err == "jaxrnn: trains nothing\n"
     assert called == [
@@ -284,15 +291,17 @@ def test_the_command_gives_the_protocol_and_names_the_directory_after_it(monkeyp
         ("horizon-to-512", replace(SINGLE, longest_lag=512)),
         ("horizon-32-state-to-8", protocol_of(32, "state", longest_lag=8)),
         ("horizon-at-50-100", replace(SINGLE, lags=(50, 100))),
+        ("horizon-quick-seed-2", replace(SINGLE, quick=True, seed=2)),
     ]
 
 
 def test_the_kept_rows_are_those_of_the_protocol():
-    tasks = {"horizon-adding"}
+    tasks = {"horizon-adding_halves"}
     rows = shipped_rows(SINGLE, tasks)
     assert {row.experiment.name for row in rows} == tasks
-    assert {row.experiment.max_steps for row in rows} == {SINGLE.max_steps}
+    assert {row.experiment.max_steps for row in rows} == {SINGLE.max_steps, 10 * SINGLE.max_steps}
+    assert {row.net[1] for row in rows} >= {"lstm", "gru"}
+    assert not card_of(rows).under_way
     assert shipped(replace(SINGLE, batch_size=32)).name == "horizon-32"
     assert shipped_rows(replace(SINGLE, batch_size=32), tasks) == []
-    ends = {line.cells["setting"] for line in ends_of_range(rows)}
-    assert "rate" in ends
+    assert shipped(replace(SINGLE, quick=True)).name == "horizon-quick"

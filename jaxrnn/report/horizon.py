@@ -169,69 +169,45 @@ def by_each(y: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, np.logical_or.accumulate(is_below)
 
 
-def octaves(
-    lengths: Sequence[int],
-    solved: Sequence[int],
-    trials: Sequence[int],
-    over: Sequence[int] | None = None,
-) -> Octaves:
+def octaves(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> Octaves:
     """How many octaves of the lengths are solved: the sum of the shares of solved trials, each
     times half the distance of its neighbours on log2(length).
 
     It needs no share that falls, and no 1/2. The interval is that of ``DRAWS`` draws of each share
     from Beta(y + 1/2, n - y + 1/2), always the same ones. It is widened to hold the sum itself,
-    which may lie beyond all draws where all trials are solved, or none. With ``over`` the sum is
-    over these lengths. Where shares do not rise with the length, the share at a longer length than
-    was tried lies between 0 and the share before it, and at a shorter one between the share after
-    it and 1. It is taken to be halfway, and drawn uniformly. Between two lengths that were tried
-    the share lies on a straight line. Raises what :func:`horizon` raises, and InputError for a
-    single length.
+    which may lie beyond all draws where all trials are solved, or none. Raises what :func:`horizon`
+    raises, and InputError for a single length.
 
     Source: Spearman 1908 and Kaerber 1931, whose estimate of a mean this is; Jeffreys' prior.
     """
-    return _with_interval(_octaves(_checked(lengths, solved, trials), over, 0))
+    return _with_interval(_octaves(_checked(lengths, solved, trials), 0))
 
 
-def octaves_between(first: Any, second: Any, over: Sequence[int] | None = None) -> Octaves:
-    """How many more octaves the first net solves, on the lengths that both have, or on ``over``
-    lengths as in :func:`octaves`.
+def octaves_between(first: Any, second: Any) -> Octaves:
+    """How many more octaves the first net solves, on the lengths that both have.
 
-    Each net is given as (lengths, solved, trials). They differ where the interval leaves out 0.
-    Raises what :func:`octaves` raises of the lengths that both have.
+    Each net is given as (lengths, solved, trials), of trials under one setting. They differ where
+    the interval leaves out 0. Raises what :func:`octaves` raises of the lengths that both have.
     """
     nets = [_checked(*net) for net in (first, second)]
-    if over is None:
-        common = np.intersect1d(nets[0][0], nets[1][0])
-        if not len(common):
-            raise InputError(
-                "two nets can be compared only at lengths that both have: there are none"
-            )
-        nets = [net[:, np.isin(net[0], common)] for net in nets]
-    ours, theirs = (_octaves(net, over, stream) for stream, net in enumerate(nets))
+    common = np.intersect1d(nets[0][0], nets[1][0])
+    if not len(common):
+        raise InputError("two nets can be compared only at lengths that both have: there are none")
+    nets = [net[:, np.isin(net[0], common)] for net in nets]
+    ours, theirs = (_octaves(net, stream) for stream, net in enumerate(nets))
     return _with_interval(ours - theirs)
 
 
-def _octaves(net: np.ndarray, over: Sequence[int] | None, stream: int) -> np.ndarray:
-    """The sum of the shares, over the net's own lengths or others, and after it ``DRAWS`` of it."""
+def _octaves(net: np.ndarray, stream: int) -> np.ndarray:
+    """The sum of the shares, and after it ``DRAWS`` of it."""
     at, y, n = net
-    every = at if over is None else np.array(sorted(_counted("length", one, 1) for one in over))
-    if len(every) < 2:
-        raise InputError(f"octaves need at least two lengths: there are {every.tolist()}")
-    steps = np.diff(np.log2(every))
+    if len(at) < 2:
+        raise InputError(f"octaves need at least two lengths: there are {at.tolist()}")
+    steps = np.diff(np.log2(at))
     # At the ends there is only one neighbour.
     widths = (np.append(steps[0], steps) + np.append(steps, steps[-1])) / 2
-    weights = np.array([np.interp(np.log2(every), np.log2(at), one) for one in np.eye(len(at))])
-
-    def summed(shares: np.ndarray, between: np.ndarray) -> np.ndarray:
-        """At a longer length than was tried the share is ``between`` times the one before it; at a
-        shorter one the share of unsolved trials is ``between`` times the one after it."""
-        beyond = np.where(every > at[-1], between, 1).cumprod(-1)
-        below = np.where(every < at[0], between, 1)[..., ::-1].cumprod(-1)[..., ::-1]
-        return ((1 - (1 - shares @ weights) * below) * beyond) @ widths
-
     drawn = np.random.default_rng([0, stream]).beta(y + 0.5, n - y + 0.5, (DRAWS, len(y)))
-    between = np.random.default_rng([1, stream]).random((DRAWS, len(every)))
-    return np.append(summed(y / n, np.full(len(every), 0.5)), summed(drawn, between))
+    return np.append((y / n) @ widths, drawn @ widths)
 
 
 def _with_interval(sums: np.ndarray) -> Octaves:
