@@ -4,7 +4,7 @@ It suits rows of the horizon's protocol. It does not rank cells: it says how far
 sure that is, and whether it can be told apart from the first cell.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxrnn.report import document
@@ -97,10 +97,11 @@ def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
     return TableRow({"task": task, "net": cell} | shown, task, {"task": task, "cell": cell})
 
 
-def _table(study: Study, headings: tuple[str, ...], legend: str, lines: list[TableRow]) -> Table:
+def _table(study: Study, headings: Sequence[str], legend: str, lines: list[TableRow]) -> Table:
     """A table of which a terminal shows the run's own cells alone, if others stand beside them."""
     brief = [line for line in lines if line.cells["net"] in study.own_cells] or lines
-    return Table(("task", "net", *headings), lines, legend, brief=brief)
+    intervals = [heading for heading in headings if heading.startswith("95% of")]
+    return Table(("task", "net", *headings), lines, legend, intervals, brief)
 
 
 def searches_table(card: Card, study: Study) -> Table:
@@ -111,13 +112,15 @@ def searches_table(card: Card, study: Study) -> Table:
             shown = {
                 name: " ".join(lag_in_words(place, net.lags) for place in sorted(some))
                 for name, some in (("searches", net.places), ("default", net.default))
+                if some
             }
             lines.append(_row(task, cell, shown))
     legend = (
-        "The lag that each search has found, and that each chain of the default has reached, in "
-        "order. Searches that were not needed count as those before them, which all found the same."
+        "The lag that each search has found, and that the default reached each time, in order. "
+        "Searches that were not needed count as those before them, which all found the same."
     )
-    return _table(study, ("searches", "default"), legend, lines)
+    headings = [one for one in ("searches", "default") if any(one in line.cells for line in lines)]
+    return _table(study, headings, legend, lines)
 
 
 NUMBERS_OF_SETTINGS = (1, 3, 9, 54)
@@ -127,6 +130,8 @@ def settings_tables(card: Card, study: Study) -> list[Table]:
     """The settings that were solved at each lag, and how far the best of some comes."""
     lags = sorted({lag for net in card.nets.values() for lag in net.lags})
     shares, bests = list[TableRow](), list[TableRow]()
+    most = max(net.plan.settings for net in card.nets.values())
+    numbers_of_settings = [number for number in NUMBERS_OF_SETTINGS if number <= most]
     for task in card.tasks:
         for cell, net in card.of_task(task):
             tried, solved = net.counts
@@ -134,7 +139,7 @@ def settings_tables(card: Card, study: Study) -> list[Table]:
             shown = {f"{lag:,}": f"{y}/{n}" for lag, y, n in numbers if n}
             shares.append(_row(task, cell, shown))
             shown = {}
-            for number in NUMBERS_OF_SETTINGS:
+            for number in numbers_of_settings:
                 best = best_of(number, tried, solved)
                 point, low, high = (lag_in_words(place, net.lags) for place in best)
                 shown[f"best of {number}"] = point
@@ -143,13 +148,13 @@ def settings_tables(card: Card, study: Study) -> list[Table]:
     return [
         _table(
             study,
-            tuple(f"{lag:,}" for lag in lags),
+            [f"{lag:,}" for lag in lags],
             "Settings that were solved at each lag, of those that the searches tried there.",
             shares,
         ),
         _table(
             study,
-            tuple(f"{words} of {k}" for k in NUMBERS_OF_SETTINGS for words in ("best", "95%")),
+            [f"{words} of {k}" for k in numbers_of_settings for words in ("best", "95%")],
             "How far the best of so many settings comes in half of all cases, each tried once at "
             "each lag; <: not to the shortest. Its 95 % interval: at least - at most, where the "
             "longest lag is no bound.",
