@@ -20,7 +20,7 @@ from jaxrnn.problems import settled, task_of
 from jaxrnn.training.lanes import most_lanes
 from jaxrnn.training.memory import check_memory
 from jaxrnn.yardstick.run import suite_of
-from jaxrnn.yardstick.search import SINGLE, net
+from jaxrnn.yardstick.search import SINGLE, default_of
 
 TASK, MANY = "temporal_order", 1000
 TIME_STEPS = 60_000  # of all lanes, in one timing
@@ -43,7 +43,9 @@ def main(
     print("|---|--:|--:|" + "--:|" * len(lanes) + "--:|")
     for cell in cells:
         for length in lengths:
-            experiment = replace(net(suite_of(TASK), cell, SINGLE), length=length, trials=MANY)
+            experiment = replace(
+                default_of(suite_of(TASK), cell, SINGLE), length=length, trials=MANY
+            )
             size = check_memory(experiment)
             own = most_lanes(size, MANY, jax.devices()[:1])
             num_steps = task_of(settled(experiment)).num_steps

@@ -8,33 +8,34 @@ from tables_of_runs import kept, lines_of, share, table
 
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.render import markdown_table
+from jaxrnn.report.summary import Study
 from jaxrnn.report.table import NOT_SUPPORTED, SUPPORTED, UNDECIDED, claims_rows
-from jaxrnn.yardstick import CHOSEN, has_role
 from jaxrnn.yardstick.results import card_of
 from jaxrnn.yardstick.run import ends_of_range
-from jaxrnn.yardstick.view import horizon_rows
+from jaxrnn.yardstick.search import SINGLE
+from jaxrnn.yardstick.view import horizon_rows, searches_table
 
 # The horizon
 
-HORIZON = ("net", "horizon", "95%", "against the first", "its 95%", "default", "default's 95%")
+HORIZON = (
+    *("net", "horizon", "95%", "against the first", "its 95%", "farthest", "its setting"),
+    *("default", "learns late", "searches"),
+)
 
 
 def horizon() -> dict[str, str]:
-    """The horizons of each task, and with batches of 32; settings at the ends of their ranges."""
-    rows = kept("horizon-run")
-    card = card_of(rows)
-    every = horizon_rows(card)
+    """The horizons of each task, with what each search has found; settings at the ends of their
+    ranges."""
+    study = Study(kept("horizon-run"))
+    card = card_of(study.rows)
+    both = zip(horizon_rows(card), searches_table(card, study).rows, strict=True)
+    rows = [line._replace(cells=searches.cells | line.cells) for line, searches in both]
     tasks = [
-        f"### {task}\n\n{markdown_table([one for one in every if one.section == task], HORIZON)}"
+        f"### {task}\n\n{markdown_table([one for one in rows if one.section == task], HORIZON)}"
         for task in card.tasks
     ]
-    batches = markdown_table(horizon_rows(card_of(kept("horizon-run/batches-of-32"))), HORIZON)
-    ends = ends_of_range(row for row in rows if has_role(row.experiment, CHOSEN))
-    return {
-        "tasks": "\n".join(tasks),
-        "batches": batches,
-        "ends": markdown_table(ends, list(ends[0].cells)),
-    }
+    ends = ends_of_range(card, SINGLE)
+    return {"tasks": "\n".join(tasks), "ends": markdown_table(ends, list(ends[0].cells))}
 
 
 # The published claims

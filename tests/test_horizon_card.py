@@ -102,7 +102,9 @@ def test_two_nets_are_compared_search_by_search():
 
 
 def test_what_learns_late_is_not_what_does_not_learn():
-    slow, never = (rows_of("copying", cell, how) for cell, how in (("lstm", late), ("gru", nothing)))
+    slow, never = (
+        rows_of("copying", cell, how) for cell, how in (("lstm", late), ("gru", nothing))
+    )
     first, second = horizon_rows(card_of([*slow, *never]))
     assert (first.cells["horizon"], first.cells["95%"]) == ("<8", "<8")
     solved = sum(row.solved for row in slow)
@@ -177,7 +179,11 @@ def test_the_tables_hold_every_search_every_share_and_the_recipe(tmp_path):
     (line,) = recipes.rows
     recipe = [row.experiment for row in rows if row.experiment.note["role"] == "recipe"]
     assert {one.note["search"] for one in recipe} == {8}  # the first of those that came farthest
-    assert (line.cells["lag"], line.cells["solved"], line.cells["sequences"]) == ("64", "6/6", "501")
+    assert (line.cells["lag"], line.cells["solved"], line.cells["sequences"]) == (
+        "64",
+        "6/6",
+        "501",
+    )
     words = shlex.split(line.cells["the same trials"])
     assert words[words.index("--learning-rate") + 1] == str(recipe[0].learning_rate)
     assert words[words.index("--seed") + 1] == str(recipe[0].seed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import answered, number_of_weights, run, state_of
+from helpers import answered, changed, number_of_weights, run, state_of
 
 from jaxrnn import Experiment, InputError
 from jaxrnn.problems import settled
@@ -22,6 +22,7 @@ from jaxrnn.yardstick.run import nets
 from jaxrnn.yardstick.search import (
     SINGLE,
     Net,
+    best_ends,
     default_of,
     experiment_of,
     lag_in_words,
@@ -205,9 +206,11 @@ def test_where_no_search_learns_the_shortest_lag_six_settings_get_ten_times_the_
         return abs(math.log(one.learning_rate / 0.002))
 
     rows, found = answered(trials_of(net_of(), SINGLE), solved_at, error_at)
-    assert found[:9] == [
-        f"lstm on two_sequence, search {k} of 9: nothing at lag 8" for k in range(1, 7)
-    ] + [""] * 3
+    assert (
+        found[:9]
+        == [f"lstm on two_sequence, search {k} of 9: nothing at lag 8" for k in range(1, 7)]
+        + [""] * 3
+    )
     slow = [row.experiment for row in rows if row.experiment.note["role"] == "slow"]
     assert {(one.length, one.max_steps, one.trials) for one in slow} == {(8, 200_000, 1)}
     sought = [row for row in rows if row.experiment.note["role"] == "search"]
@@ -274,3 +277,13 @@ def test_a_place_between_two_lags_is_their_geometric_mean():
     words = [lag_in_words(place, (8, 16, 32)) for place in (-1, -0.5, 0, 0.5, 1, 2)]
     assert words == ["<8", "<8", "8", "11", "16", "32"]
     assert lag_in_words(1.5, (512, 1024, 2048)) == "1,448"
+
+
+def test_a_setting_that_diverged_has_no_error_at_the_end():
+    rows, _ = answered(trials_of(net_of(), SINGLE), up_to(8), lambda one: one.learning_rate)
+    some = [row for row in rows if row.experiment.note["role"] == "search"][:9]
+    least = min(some, key=lambda row: row.outcome.curve[-1])
+    assert best_ends(some)[0] == least
+    others = [changed(row, status="diverged", solved_at=None) for row in some if row == least]
+    others += [row for row in some if row != least]
+    assert best_ends(others)[-1] == others[0]

@@ -10,17 +10,19 @@ import pytest
 from helpers import contents
 
 from jaxrnn.cli.commands import notes
+from jaxrnn.problems import settled
 from jaxrnn.problems.claims import CLAIMS
 from jaxrnn.report.document import parts_of
 from jaxrnn.report.render import Table, Words, escaped, markdown_table
 from jaxrnn.report.summary import Study
 from jaxrnn.report.table import nets_of
 from jaxrnn.store.rows import rows_beside
+from jaxrnn.sweeps.queue import Search
 from jaxrnn.sweeps.run import open_run
-from jaxrnn.yardstick import CHOSEN, DEFAULT, PREFIX, has_role
+from jaxrnn.yardstick import PREFIX
 from jaxrnn.yardstick.reference import check_protocol, ship, shipped
-from jaxrnn.yardstick.run import is_done, nets
-from jaxrnn.yardstick.search import SINGLE, protocol_of
+from jaxrnn.yardstick.run import nets
+from jaxrnn.yardstick.search import SINGLE, trials_of
 from jaxrnn.yardstick.view import view
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -29,12 +31,9 @@ with pytest.MonkeyPatch.context() as patch:
     import pages
     from tables_of_runs import kept
 
-REPORTS = [
-    *("claims-run", "grid-run", "horizon-run/batches-of-32", "notebook-run", "paper-run"),
-    "state-tracking-run",
-]
+REPORTS = ["claims-run", "grid-run", "notebook-run", "paper-run", "state-tracking-run"]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
-"""Its 21,073 rows take seconds to read."""
+"""Its rows take seconds to read."""
 
 
 @pytest.mark.parametrize("folder", [*(one for one in pages.PAGES if one != "horizon-run"), LARGE])
@@ -94,44 +93,27 @@ def test_every_claim_has_its_trials():
         assert [len(held[net]) for net in claim.nets] == [one.at().trials for one in claim.suites]
 
 
-HORIZONS = pytest.mark.parametrize(
-    ("name", "protocol"),
-    [
-        pytest.param("horizon-run", SINGLE, marks=pytest.mark.integration),
-        ("horizon-run/batches-of-32", protocol_of(32, "weights")),
-    ],
-)
-
-
-@HORIZONS
-def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_package(
-    name, protocol, tmp_path
-):
-    directory, rows = EXAMPLES / name, kept(name)
+@pytest.mark.integration
+def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_package(tmp_path):
+    directory, rows = EXAMPLES / "horizon-run", kept("horizon-run")
     costs = json.loads((directory / "cost.json").read_text())
-    assert notes(rows, costs)[1] == (directory / "notes.md").read_text()
-
-    # Each lag of a net has a seed of its own, or two lags would begin with the same weights.
-    made = {row.experiment for row in rows}
-    made = {(one, role) for one in made for role in (CHOSEN, DEFAULT) if has_role(one, role)}
-    seeds = {(one.name, role, one.cell, one.seed) for one, role in made}
-    assert len(seeds) == len({(one.name, role, one.cell, one.length) for one, role in made}) > 0
-    assert len(seeds) == len(
-        {(one.name, role, one.cell, one.seed, one.length) for one, role in made}
-    )
-
+    assert notes(rows, SINGLE, costs)[1] == (directory / "notes.md").read_text()
     ship(directory, tmp_path)
-    assert contents(shipped(protocol)) == contents(tmp_path)
-    assert sum(path.stat().st_size for path in shipped(protocol).iterdir()) < 300_000
-    check_protocol(protocol, directory)
+    assert contents(shipped(SINGLE)) == contents(tmp_path)
+    assert sum(path.stat().st_size for path in shipped(SINGLE).iterdir()) < 400_000
+    check_protocol(SINGLE, directory)
 
 
-@HORIZONS
-def test_no_trial_of_any_net_is_missing(name, protocol, tmp_path):
-    """The same commands would train nothing more, so each net was chosen by these very rows."""
-    shutil.copytree(EXAMPLES / name, tmp_path / "kept")
-    held = {(row.experiment.name, row.experiment.cell) for row in kept(name)}
+@pytest.mark.integration
+def test_a_horizon_has_the_trials_that_its_searches_ask_for_and_no_others(tmp_path):
+    """The same command would train nothing more."""
+    shutil.copytree(EXAMPLES / "horizon-run", tmp_path / "kept")
+    held = {(row.experiment.name, row.experiment.cell) for row in kept("horizon-run")}
+    asked = set()
     with open_run(tmp_path / "kept", report=False) as opened:
         for task, cell in sorted(held):
-            (net,) = nets([cell], [task.removeprefix(PREFIX)], protocol)
-            assert is_done(net, protocol, opened), (task, cell)
+            (net,) = nets([cell], [task.removeprefix(PREFIX)], SINGLE)
+            search = Search(trials_of(net, SINGLE), opened.directory)
+            assert not search.go_on(), (task, cell)
+            asked |= {ticket for one in search.asked for ticket in settled(one).tickets()}
+        assert asked == {row.ticket for row in opened.directory.rows}

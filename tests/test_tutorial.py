@@ -56,7 +56,7 @@ assert min(p[[0, 1], first]) > 0.75
 
 SMALL["your_cell"] = """
 CORES = 2; TRIALS = 4; LENGTHS = (4, 5); MAX_STEPS = 2000; LONG = 50; LONGER = (6, 12)
-HORIZON = {"max_steps": 1000, "lags": (8,)}
+HORIZON = {"max_steps": 1000, "lags": (8, 16)}
 """
 
 CHECKS["your_cell"] = """
@@ -66,7 +66,9 @@ assert comparison.interval[0] <= comparison.sooner <= comparison.interval[1]
 relative = {name: (one[:, 0] / one[:, -1]).min() for name, one in norms.items()}
 assert relative["first a = -4"] > 0.5 > relative["first a = 0"]
 assert share[-4.0, 12] >= share[0.0, 12]  # 1 and 0.1 at the tutorial's own sizes
-assert [line.cell for line in jaxrnn.summarize(fresh)] == ["simple_rnn", "gru", "__main__:leaky"]
+assert list(reached) == ["simple_rnn", "gru", "__main__:leaky"]
+assert all(len(lags) <= 6 and {*lags} <= {8, 16} for lags in reached.values())
+assert {row["note"]["search"] for row in again} <= {1, 2, 3, 4, 5, 6}
 assert "no bias toward remembering is tuned for __main__:leaky" in str(notes[0].message)
 """
 

@@ -1,4 +1,4 @@
-"""The nets of a horizon: their size, the order of their settings, and the cost of an update."""
+"""The nets of a horizon: their size, and the cost of an update."""
 
 import json
 import math
