@@ -20,12 +20,9 @@ from jaxrnn.training.trial import build, trial_key
 ROOT = Path(__file__).parents[1]
 # What is not here was made by an earlier version, as its page says.
 KEPT = (
-    *("claims-run", "grid-run", "horizon-run", "horizon-run/batches-of-32", "notebook-run"),
-    *("paper-run", "paper-run/readings"),
+    *("claims-run", "grid-run", "horizon-run", "notebook-run", "paper-run"),
+    "paper-run/readings",
 )
-EACH_LANDING = {
-    "horizon-run/batches-of-32": "integration"
-}  # how its nets round is told nowhere else
 
 
 @pytest.mark.parametrize(
@@ -112,16 +109,14 @@ def test_small_changes_after_each_step_add_up_to_the_gradient_of_the_sequence(
 
 
 @pytest.mark.usefixtures("as_users_have_it")
-@pytest.mark.parametrize(
-    "kept",
-    [pytest.param(one, marks=getattr(pytest.mark, EACH_LANDING.get(one, "slow"))) for one in KEPT],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", KEPT)
 def test_kept_trials_end_as_they_did(kept):
     """One of each cell, at random among those that take seconds, trained by today's code.
 
     On another processor than the one that made them some end elsewhere: see
     docs/howto/run_directory.md. Sums over more than 512 time steps depend most on the processor, so
-    trials of such lengths are left out. DeltaNet's rows were made on another one than all others.
+    trials of such lengths are left out.
     """
     of_cell: dict = {}
     for row in typed_rows(ROOT / "examples" / kept):
@@ -129,10 +124,7 @@ def test_kept_trials_end_as_they_did(kept):
         if cost < 3_000_000 and parts_of(row.experiment).task.num_steps <= 512:
             of_cell.setdefault(row.experiment.cell, []).append(row)
     assert of_cell
-    otherwise = {}
     for cell, rows in of_cell.items():
         row = random.Random(0).choice(rows)
         again = run_trials(replace(row.experiment, trials=row.outcome.trial + 1))[-1]
-        if replace(again, curve=()) != replace(row.outcome, curve=()):
-            otherwise[cell] = row, again
-    assert otherwise.keys() <= {"delta_net"}, otherwise
+        assert replace(again, curve=()) == replace(row.outcome, curve=()), cell

@@ -84,7 +84,7 @@ def test_what_is_built_holds_what_is_kept_and_nothing_that_was_made(built):
     shipped += [package / name for name in ("py.typed", "__init__.pyi", "report/page.html")]
     own = {name for name in names if not name.startswith(f"{NAME}.dist-info/")}
     assert own == {str(path.relative_to(ROOT)) for path in shipped}
-    assert "jaxrnn/yardstick/rows/horizon-32/trials.jsonl.xz" in own
+    assert "jaxrnn/yardstick/rows/horizon/trials.jsonl.xz" in own
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
     head = metadata.partition("\n\n")[0]
     assert "\nLicense-Expression: Apache-2.0\n" in head
