@@ -113,7 +113,7 @@ def test_what_learns_late_is_not_what_does_not_learn():
     assert second.cells["learns late"] == "0/6"
     assert "its setting" not in first.cells
     axes = horizon_picture(card_of([*slow, *never])).axes[0]
-    assert {text.get_text() for text in axes.texts} == {"slow: 8", "not 8"}
+    assert {text.get_text() for text in axes.texts} == {"slow", "8 after 60,001", "not learned"}
     looks = [(patch.get_hatch(), patch.get_facecolor()[:3]) for patch in axes.patches]
     assert looks == [("///", (1, 1, 1)), (None, (0.75, 0.75, 0.75))]
     assert np.isnan(axes.images[0].get_array().filled(np.nan)).all()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from matplotlib.patches import Patch, Rectangle
 
 from jaxrnn.report.drawing import (
     COLORS,
-    GREY,
     label_outer_panels,
     panels_of,
     plain,
@@ -20,11 +20,11 @@ from jaxrnn.report.drawing import (
     put_legend,
     table_of_colors,
 )
-from jaxrnn.report.render import all_shortened
+from jaxrnn.report.render import all_shortened, steps_in_words
+from jaxrnn.report.summary import median
 from jaxrnn.yardstick import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
 from jaxrnn.yardstick.protocol import median_of
 from jaxrnn.yardstick.results import Card, Remembered
-from jaxrnn.yardstick.search import lag_in_words
 
 NAME_WIDTH = 24
 
@@ -68,9 +68,13 @@ def horizon_picture(card: Card) -> Figure:
     for (y, x), net in without.items():
         looks: dict[str, Any] = {"fc": NOT_LEARNED} if not net.slow.solved else SLOW_LOOK
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, lw=0, **looks))
-        lag = f"{net.lags[0]:,}"
-        large = f"slow: {lag}" if net.slow.solved else f"not {lag}"
-        axes.text(x, y, large, ha="center", va="center", fontsize=8)
+        if net.slow.solved:
+            steps = steps_in_words(median([*filter(isfinite, net.slow.times)]))
+            axes.text(x, y, "slow", ha="center", va="bottom", fontsize=9)
+            small = f"{net.lags[0]:,} after {steps}"
+            axes.text(x, y + 0.05, small, ha="center", va="top", fontsize=7)
+        else:
+            axes.text(x, y, "not learned", ha="center", va="center", fontsize=7)
     for line in _family_ends(cells, CELL_FAMILIES):
         axes.axhline(line, color="black", lw=1.2)
     names = {
@@ -105,47 +109,48 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
     return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
-BAR: dict[str, Any] = {"lw": 6, "color": COLORS[0], "alpha": 0.3}
+BAR: dict[str, Any] = {"lw": 7, "color": COLORS[0], "alpha": 0.3}
+DOT: dict[str, Any] = {"ls": "", "marker": ".", "ms": 5, "color": COLORS[0], "mec": "none"}
+MEDIAN: dict[str, Any] = {"ls": "", "marker": "|", "ms": 12, "mew": 1.5, "color": "black"}
 
 
 def dots_picture(card: Card) -> Figure:
     """What every search has found, a dot each, on the bar of the horizon's interval: a panel a
     task, a line a cell."""
-    height = 0.6 + 0.2 * max(2, len(card.cells))
+    height = 0.6 + 0.25 * max(2, len(card.cells))
     figure, panels = panels_of(
         len(card.tasks), 3, (2.6, height), (1.6, 1.2), least=5.5, sharex=True
     )
     names = all_shortened(card.cells, NAME_WIDTH)
+    lags = sorted({lag for net in card.nets.values() for lag in net.lags})
+    start, end = lags[0] / 3, lags[-1] * 1.5
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         for cell, net in card.of_task(task):
             y = card.cells.index(cell)
-            median, low, high = median_of(net.places)
-            # It is below the lag after its upper bound, and open where nothing bounds it.
+            middle, low, high = median_of(net.places)
+            # It is below the lag after the greater bound, and open where nothing bounds it.
             left = 2 ** net.octave(low) if low >= 0 else 1
-            right = 2 ** (net.octave(high) + 1)
+            is_open = net.octave(high) + 1 > net.octave(len(net.lags) - 1)
+            right = 2 * end if is_open else 2 ** (net.octave(high) + 1)
             axes.plot([left, right], [y, y], **BAR, solid_capstyle="butt")
-            axes.plot(2 ** net.octave(median), y, "|", ms=9, mew=2, color="black")
+            axes.plot(2 ** net.octave(middle), y, **MEDIAN)
             for place in sorted(set(net.places)):
                 number = net.places.count(place)
-                shifts = 0.11 * (np.arange(number) - (number - 1) / 2)
+                shifts = 0.075 * (np.arange(number) - (number - 1) / 2)
                 at = np.full(number, 2 ** net.octave(place))
-                axes.plot(at, y + shifts, ".", ms=4, color=COLORS[0], mec="none")
-        axes.axvline(LAGS[0], color=GREY, lw=0.8, ls="--")
+                axes.plot(at, y + shifts, **DOT)
         axes.set_title(plain(task), fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, axis="x")
         axes.set_yticks(range(len(card.cells)), [plain(names[cell]) for cell in card.cells])
-    panels[0, 0].set(xscale="log", xlim=(LAGS[0] / 3, LAGS[-1] * 1.5))
+    panels[0, 0].set(xscale="log", xlim=(start, end))
     panels[0, 0].set_ylim(len(card.cells) - 0.4, -0.6)
-    ticks = [LAGS[0] // 2, *LAGS[::2], LAGS[-1]]
-    panels[0, 0].set_xticks(ticks, [lag_in_words(-1, LAGS), *(f"{lag:,}" for lag in ticks[1:])])
+    ticks = lags[:-1:2] + lags[-1:]
+    words = [f"<{lags[0]:,}", *(f"{lag:,}" for lag in ticks)]
+    panels[0, 0].set_xticks([lags[0] / 2, *ticks], words)
     panels[0, 0].minorticks_off()
     label_outer_panels(panels, len(card.tasks), "lag (time steps)", "")
-    handles = [
-        Line2D([], [], ls="", marker=".", color=COLORS[0]),
-        Line2D([], [], ls="", marker="|", ms=9, mew=2, color="black"),
-        Line2D([], [], **BAR),
-    ]
+    handles = [Line2D([], [], **look) for look in (DOT, MEDIAN, BAR)]
     put_legend(figure, handles, ["a search", "horizon: their median", "its 95 % interval"])
     put_heading(figure, f"What each search has found: {_title(card)}")
     return figure

@@ -4,6 +4,7 @@ It suits rows of the horizon's protocol. It does not rank cells: it says how far
 sure that is, and whether it can be told apart from the first cell.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def horizon_rows(card: Card) -> list[TableRow]:
 def late_in_words(slow: Rows) -> str:
     """How many were solved with the longer budget, and when."""
     words = f"{slow.solved}/{len(slow)}"
-    times = [time for row, time in zip(slow, slow.times, strict=True) if row.solved]
+    times = [*filter(math.isfinite, slow.times)]
     return f"{words} after {steps_in_words(median(times))}" if times else words
 
 
