@@ -111,7 +111,7 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
 
 BAR: dict[str, Any] = {"lw": 7, "color": COLORS[0], "alpha": 0.3}
 DOT: dict[str, Any] = {"ls": "", "marker": ".", "ms": 5, "color": COLORS[0], "mec": "none"}
-MEDIAN: dict[str, Any] = {"ls": "", "marker": "|", "ms": 12, "mew": 1.5, "color": "black"}
+MEDIAN: dict[str, Any] = {"ls": "", "marker": "|", "ms": 15, "mew": 1.2, "color": "black"}
 
 
 def dots_picture(card: Card) -> Figure:
