@@ -260,7 +260,8 @@ def held(out, suite, protocol=None):
     if protocol is None:
         base = replace(base, name="mine")
     else:
-        base = replace(base, note={"role": "chosen", "setting": 1})
+        note = {"role": "search", "search": 1, "setting": 1, "repeat": 0, "lags": "8"}
+        base = replace(base, note=note | {"protocol": 2, "plan": "full"})
     parts = NAMED if protocol is None else ("cell",)
     own = [replace(base, **dict.fromkeys(parts, name)) for name in NAMED_BY_ROWS]
     if base.name.startswith(PREFIX):
@@ -281,9 +282,6 @@ def test_no_command_imports_what_only_rows_name(evil, tmp_path, monkeypatch, cap
     pretended(monkeypatch, lambda one: None)
     monkeypatch.setattr("jaxrnn.cli.commands.protocol_of", lambda *_, **lags: protocol)
     monkeypatch.setattr("jaxrnn.yardstick.reference.shipped", lambda protocol: tmp_path / "none")
-    monkeypatch.setattr("jaxrnn.yardstick.search.ROUNDS", 1)
-    monkeypatch.setattr("jaxrnn.yardstick.search.RUNGS", ((1, 2, 1), (2, 1, 1)))
-    monkeypatch.setattr("jaxrnn.yardstick.search.INITIALIZERS", ("xavier",))
     held(out, HORIZONS["copying"], protocol)
     words = ["horizon", "simple_rnn", "--tasks", "copying", "--out", out]
     assert command(*words) == 0, capsys.readouterr().err

@@ -9,15 +9,15 @@ from jaxrnn.yardstick import SUITES
 
 def command_of(made: Experiment, trials: int) -> str:
     """``jaxrnn sweep`` for so many trials of an experiment: the task and the settings that differ
-    from those of the task's own experiment, or for a user's own task from the usual ones."""
+    from those of the task's own experiment. For a user's own task, whose code is not imported, they
+    are all that differ from the usual ones."""
     words = ["jaxrnn", "sweep", made.cell]
-    suite = SUITES.get(made.name)
-    if suite is None:
-        suite = NOTEBOOK
-        words += ["--tasks", made.task]
-    else:
+    if (suite := SUITES.get(made.name)) is not None:
         words += ["--experiment", made.name]
-    like = settled(suite.at(made.cell, made.length, task=made.task))
+        like = settled(suite.at(made.cell, made.length))
+    else:
+        words += ["--tasks", made.task]
+        like = NOTEBOOK.at(made.cell, made.length, task=made.task)
     words += ["--lengths", str(made.length), "--trials", str(trials)]
     for name in SETTINGS:
         value = getattr(made, name)
