@@ -16,8 +16,8 @@ from jaxrnn.training.parts import state_size
 from jaxrnn.training.trial import build
 from jaxrnn.yardstick import LAGS, TASKS
 from jaxrnn.yardstick.protocol import FULL, QUICK, Try
-from jaxrnn.yardstick.recipe import command_of
 from jaxrnn.yardstick.reference import in_json
+from jaxrnn.yardstick.results import command_of
 from jaxrnn.yardstick.run import nets
 from jaxrnn.yardstick.search import (
     SINGLE,

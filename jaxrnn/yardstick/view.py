@@ -14,8 +14,7 @@ from jaxrnn.report.summary import Line, Rows, Study, median
 from jaxrnn.yardstick import has_role
 from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
 from jaxrnn.yardstick.protocol import Gap, best_of
-from jaxrnn.yardstick.recipe import command_of
-from jaxrnn.yardstick.results import Card, Remembered, card_of
+from jaxrnn.yardstick.results import Card, Remembered, card_of, command_of
 from jaxrnn.yardstick.search import LONGER, lag_in_words
 
 HEADINGS = (
