@@ -285,18 +285,23 @@ def test_a_lag_takes_more_settings_only_as_long_as_too_few_are_solved():
     rounds, _ = asked(FULL, 2, lambda setting, lag, repeat: lag == 0 or setting not in late)
     first, second = (some for some in rounds if some[0][1] == 1 and not some[0][2])
     assert first == [(setting, 1, 0) for setting in range(1, 7)]
-    assert second == [(setting, 1, 0) for setting in range(7, 10)]  # at most nine
+    assert second == [(setting, 1, 0) for setting in range(7, 10)]
+    # Of 14 that were solved nine are tried at most.
+    rounds, _ = asked(
+        FULL, 2, lambda setting, lag, repeat: lag == 0 and setting not in (1, 2, 3, 4)
+    )
+    assert [len(some) for some in rounds[:4]] == [9, 9, 6, 3]
     rounds, found = asked(FULL, 4, lambda setting, lag, repeat: lag < 3)
     # From the fourth lag on they are tried one by one, three at most.
     assert [some for some in rounds if some[0][1] == 3] == [[(k, 3, 0)] for k in (1, 2, 3)]
     assert found.lag == 2
     # The speed is the mean of a setting's last two times, so that one lucky trial does not decide.
-    times = {(1, 0): 10, (2, 0): 30, (1, 1): 40, (2, 1): 16}
+    times = {(1, 0): 60, (2, 0): 10, (1, 1): 30, (2, 1): 40}
     asking = search(FULL._replace(settings=2, wave=2), 3)
     some = next(asking)
     for _ in range(2):
         some = asking.send([times[one.setting, one.lag] for one in some])
-    assert some[0] == Try(2, 2)  # 23 against 25
+    assert some[0] == Try(2, 2)  # 25 against 45
 
 
 def test_what_is_not_solved_again_is_tried_at_the_lag_before():

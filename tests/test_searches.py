@@ -121,19 +121,19 @@ def test_the_generators_of_a_search_begin_together_and_wait_for_each_other(tmp_p
     for again in (False, True):
         found = []
         with RunDirectory(tmp_path) as directory:
-            search = Search([first(), second()], directory, lambda *of: told.append(of))
+            search = Search([second(), first()], directory, lambda *of: told.append(of))
             queue = Queue([search], directory)
             if not again:
-                assert (taken(queue), taken(queue)) == (4, 5)
-                for length in (4, 5):
+                assert (taken(queue), taken(queue)) == (5, 4)
+                for length in (5, 4):
                     end(queue, length)
                 assert (taken(queue), taken(queue)) == (6, None)
                 end(queue, 6)
                 assert taken(queue) == 7
                 end(queue, 7)
             assert taken(queue) is None
-        assert search.found == ["first", "second"]
-        assert [one.length for one in search.asked] == [4, 6, 5, 7]
+        assert search.found == ["second", "first"]
+        assert [one.length for one in search.asked] == [5, 7, 4, 6]
     assert told == [("first", True), ("second", True), ("first", False), ("second", False)]
 
 
