@@ -163,8 +163,8 @@ def test_the_tables_hold_every_search_every_share_and_the_recipe(tmp_path):
     main, searches, shares, bests, recipes, *_ = view(Study(rows))
     assert isinstance(main, Table)
     (line,) = searches.rows
-    assert line.cells["searches"] == "<8 8 8 16 16 32 32 64 64"
-    assert line.cells["default"] == "16 16 16 16 16 16"
+    assert line.cells["searches"] == "<8, 8 ×2, 16 ×2, 32 ×2, 64 ×2"
+    assert line.cells["default"] == "16 ×6"
     sought = [row for row in rows if row.experiment.note["role"] == "search"]
     (line,), (best,) = shares.rows, bests.rows
     tried, solved = [], []

@@ -252,7 +252,7 @@ def test_ones_own_cell_stands_beside_the_kept_rows_with_the_gap(
     )
     by_heading = dict(zip(map(str.lower, headings), own_line, strict=True))
     assert by_heading["against the first"] == "+0.0"
-    assert "16 16" in searches
+    assert "16 ×2" in searches
     # It is the GRU, with the GRU's settings and its trials.
     rows = typed_rows(out)
     assert {row.experiment.cell for row in rows} == {f"{own}:mine"}

@@ -202,7 +202,7 @@ HORIZON = (
     Flag(
         "longest_lag",
         "No trial goes beyond it: 8, 16, 32, ... or 1024. Long lags cost most: "
-        "those up to 512 have about two thirds of the time steps, those up to 128 a quarter.",
+        "those up to 512 have about three quarters of the time steps, those up to 128 half.",
         WHOLE,
         default="1024 time steps",
     ),

@@ -109,6 +109,8 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
     return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
+ACROSS = (3, 2)  # panels, and if there are four
+
 BAR: dict[str, Any] = {"lw": 7, "color": COLORS[0], "alpha": 0.3}
 DOT: dict[str, Any] = {"ls": "", "marker": ".", "ms": 5, "color": COLORS[0], "mec": "none"}
 MEDIAN: dict[str, Any] = {"ls": "", "marker": "|", "ms": 15, "mew": 1.2, "color": "black"}
@@ -119,7 +121,7 @@ def dots_picture(card: Card) -> Figure:
     task, a line a cell."""
     height = 0.6 + 0.25 * max(2, len(card.cells))
     figure, panels = panels_of(
-        len(card.tasks), 3, (2.6, height), (1.6, 1.2), least=5.5, sharex=True
+        len(card.tasks), ACROSS[len(card.tasks) == 4], (2.6, height), (1.6, 1.2), 5.5, sharex=True
     )
     names = all_shortened(card.cells, NAME_WIDTH)
     lags = sorted({lag for net in card.nets.values() for lag in net.lags})

@@ -5,6 +5,7 @@ sure that is, and whether it can be told apart from the first cell.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -100,8 +101,8 @@ def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
 def _table(study: Study, headings: Sequence[str], legend: str, lines: list[TableRow]) -> Table:
     """A table of which a terminal shows the run's own cells alone, if others stand beside them."""
     brief = [line for line in lines if line.cells["net"] in study.own_cells] or lines
-    intervals = [heading for heading in headings if heading.startswith("95% of")]
-    return Table(("task", "net", *headings), lines, legend, intervals, brief)
+    left_out = [one for one in headings if one.startswith("95% of") or one == "default"]
+    return Table(("task", "net", *headings), lines, legend, left_out, brief)
 
 
 def searches_table(card: Card, study: Study) -> Table:
@@ -110,14 +111,18 @@ def searches_table(card: Card, study: Study) -> Table:
     for task in card.tasks:
         for cell, net in card.of_task(task):
             shown = {
-                name: " ".join(lag_in_words(place, net.lags) for place in sorted(some))
+                name: ", ".join(
+                    lag_in_words(place, net.lags) + (f" ×{number}" if number > 1 else "")
+                    for place, number in sorted(Counter(some).items())
+                )
                 for name, some in (("searches", net.places), ("default", net.default))
                 if some
             }
             lines.append(_row(task, cell, shown))
     legend = (
-        "The lag that each search has found, and that the default reached each time, in order. "
-        "Searches that were not needed count as those before them, which all found the same."
+        "The lag that each search has found, and that the default reached each time, in order; ×3: "
+        "so three of them did. Searches that were not needed count as those before them, which all "
+        "found the same."
     )
     headings = [one for one in ("searches", "default") if any(one in line.cells for line in lines)]
     return _table(study, headings, legend, lines)
