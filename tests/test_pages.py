@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,10 @@ with pytest.MonkeyPatch.context() as patch:
     import pages
     from tables_of_runs import kept
 
-REPORTS = ["claims-run", "grid-run", "notebook-run", "paper-run", "state-tracking-run"]
+REPORTS = [
+    *("claims-run", "grid-run", "horizon-run/quick", "notebook-run", "paper-run"),
+    "state-tracking-run",
+]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
 """Its rows take seconds to read."""
 
@@ -93,27 +97,38 @@ def test_every_claim_has_its_trials():
         assert [len(held[net]) for net in claim.nets] == [one.at().trials for one in claim.suites]
 
 
-@pytest.mark.integration
-def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_package(tmp_path):
-    directory, rows = EXAMPLES / "horizon-run", kept("horizon-run")
+HORIZONS = pytest.mark.parametrize(
+    ("name", "protocol"),
+    [
+        pytest.param("horizon-run", SINGLE, marks=pytest.mark.integration),
+        ("horizon-run/quick", replace(SINGLE, quick=True)),
+    ],
+)
+
+
+@HORIZONS
+def test_a_horizons_rows_are_those_of_its_files_and_of_what_comes_with_the_package(
+    name, protocol, tmp_path
+):
+    directory, rows = EXAMPLES / name, kept(name)
     costs = json.loads((directory / "cost.json").read_text())
-    assert notes(rows, SINGLE, costs)[1] == (directory / "notes.md").read_text()
+    assert notes(rows, protocol, costs)[1] == (directory / "notes.md").read_text()
     ship(directory, tmp_path)
-    assert contents(shipped(SINGLE)) == contents(tmp_path)
-    assert sum(path.stat().st_size for path in shipped(SINGLE).iterdir()) < 400_000
-    check_protocol(SINGLE, directory)
+    assert contents(shipped(protocol)) == contents(tmp_path)
+    assert sum(path.stat().st_size for path in shipped(protocol).iterdir()) < 400_000
+    check_protocol(protocol, directory)
 
 
-@pytest.mark.integration
-def test_a_horizon_has_the_trials_that_its_searches_ask_for_and_no_others(tmp_path):
+@HORIZONS
+def test_a_horizon_has_the_trials_that_its_searches_ask_for_and_no_others(name, protocol, tmp_path):
     """The same command would train nothing more."""
-    shutil.copytree(EXAMPLES / "horizon-run", tmp_path / "kept")
-    held = {(row.experiment.name, row.experiment.cell) for row in kept("horizon-run")}
+    shutil.copytree(EXAMPLES / name, tmp_path / "kept")
+    held = {(row.experiment.name, row.experiment.cell) for row in kept(name)}
     asked = set()
     with open_run(tmp_path / "kept", report=False) as opened:
         for task, cell in sorted(held):
-            (net,) = nets([cell], [task.removeprefix(PREFIX)], SINGLE)
-            search = Search(trials_of(net, SINGLE), opened.directory)
+            (net,) = nets([cell], [task.removeprefix(PREFIX)], protocol)
+            search = Search(trials_of(net, protocol), opened.directory)
             assert not search.go_on(), (task, cell)
             asked |= {ticket for one in search.asked for ticket in settled(one).tickets()}
         assert asked == {row.ticket for row in opened.directory.rows}

@@ -163,7 +163,7 @@ def trained_horizon(
 
 PLAN_HEADINGS = ("net", "units", "weights", "state", "trials", "time")
 
-USUAL = {"full": (350, 800), "quick": (110, 260)}
+USUAL = {"full": (350, 800), "quick": (120, 360)}
 """Of a net on a task, about the mean of those whose rows come with the package: its trials, and
 their time steps, in shortest lags times the budget. A net with a longer shortest lag counts more in
 this mean, as it does in the time."""

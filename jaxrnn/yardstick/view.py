@@ -216,9 +216,11 @@ def view(study: Study) -> list[Part]:
     some = next(iter(card.nets.values()))
     if not some.plan.chains:
         parts.append(Words(quick_words(some)))
+    lines = horizon_rows(card)
+    headings = [one for one in HEADINGS if any(one in line.cells for line in lines)]
     return [
         *parts,
-        Table(HEADINGS, horizon_rows(card), legend_of(some), _DISPENSABLE),
+        Table(headings, lines, legend_of(some), _DISPENSABLE),
         searches_table(card, study),
         *settings_tables(card, study),
         recipes_table(card, study),
