@@ -136,7 +136,7 @@ def test_no_trial_goes_beyond_the_longest_lag():
     assert one.lags == (8, 16, 32, 64, 128)
     rows, found = answered(trials_of(one, protocol), lambda made: 5)
     assert max(row.experiment.length for row in rows) == 128
-    assert found[0].endswith("search 1 of 9: solved at lag 128, again at 128")
+    assert found[0].endswith("search 1 of 9: lag 128, again 128")
     with pytest.raises(InputError, match="longest-lag 16 must be at least 32, the shortest lag of"):
         nets(["lstm"], ["parity", "temporal_order"], protocol_of(1, "weights", longest_lag=16))
     protocol = protocol_of(1, "weights", lags=(100,))
@@ -177,7 +177,7 @@ def roles_of(rows):
 def test_nine_searches_then_the_recipe_of_the_farthest():
     rows, found = answered(trials_of(net_of(), SINGLE), up_to(64))
     assert len(found) == 9 + 1 + 1
-    assert found[4] == "lstm on two_sequence, search 5 of 9: solved at lag 64, again at 64"
+    assert found[4] == "lstm on two_sequence, search 5 of 9: lag 64, again 64"
     assert found[9] == "lstm on two_sequence, default: 64 64 64 64 64 64"
     assert found[10] == "lstm on two_sequence, recipe of search 1: 6 of 6 at lag 64"
     assert {*roles_of(rows)} == {"search", "again", "default", "recipe"}

@@ -303,4 +303,4 @@ def in_words(found: Found, lags: Sequence[int]) -> str:
     """What a search has found."""
     if found.lag < 0:
         return f"nothing at lag {lags[0]:,}"
-    return f"solved at lag {lags[found.lag]:,}, again at {lag_in_words(found.place, lags)}"
+    return f"lag {lags[found.lag]:,}, again {lag_in_words(found.place, lags)}"
