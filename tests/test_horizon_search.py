@@ -152,15 +152,15 @@ def test_every_trial_has_a_seed_of_its_own_and_is_the_same_for_every_cell():
         protocol = replace(SINGLE, seed=seed)
         for number in (0, 1, 9):
             for one in (Try(0, 0, 6), Try(1, 0), Try(1, 1), Try(54, 7, 2), Try(54, 7, 15)):
-                made = experiment_of(net_of(), protocol, number, one, "search")
+                made = experiment_of(net_of(), protocol, number, one)
                 seeds[seed, number, one] = made.seed
-                other = experiment_of(net_of("gru"), protocol, number, one, "search")
+                other = experiment_of(net_of("gru"), protocol, number, one)
                 assert (other.seed, other.learning_rate, other.clip) == (
                     (made.seed, made.learning_rate, made.clip)
                 )
     assert len({*seeds.values()}) == len(seeds)
     last = replace(SINGLE, seed=2**14 - 1)
-    assert experiment_of(net_of(), last, 9, Try(54, 7, 15), "search").seed < 2**32
+    assert experiment_of(net_of(), last, 9, Try(54, 7, 15)).seed < 2**32
     # Another seed has other settings, too.
     assert settings(last, 1) != settings(SINGLE, 1)
 

@@ -58,11 +58,11 @@ def horizon(
     """Measure how far back recurrent cells remember: their horizon on each task, with its interval.
 
     All cells have about the same number of weights. Nine independent searches tune each cell on
-    each task; its horizon is the median of the lags that they find. First the
-    command says what it will train and how long that may take. Without a cell it trains eight cells
-    on six tasks. With cells only these are trained, and shown beside the rows that come with
-    jaxrnn. docs/howto/horizon.md names the eight cells and the six tasks, and describes the
-    protocol. Give the same command again after an interruption.
+    each task; its horizon is the median of the lags that they find. First the command says what it
+    will train and how long that may take. Without a cell it trains eight cells on six tasks. With
+    cells only these are trained, and shown beside the rows that come with jaxrnn.
+    docs/howto/horizon.md names the eight cells and the six tasks, and describes the protocol. Give
+    the same command again after an interruption.
     """
     set_up_jax(compile_cache)
     start = time.monotonic()

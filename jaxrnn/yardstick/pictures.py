@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ from jaxrnn.report.drawing import (
     put_legend,
     table_of_colors,
 )
-from jaxrnn.report.render import all_shortened, steps_in_words
-from jaxrnn.report.summary import median
+from jaxrnn.report.render import all_shortened
 from jaxrnn.yardstick import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
 from jaxrnn.yardstick.protocol import median_of
 from jaxrnn.yardstick.results import Card, Remembered
@@ -69,9 +67,8 @@ def horizon_picture(card: Card) -> Figure:
         looks: dict[str, Any] = {"fc": NOT_LEARNED} if not net.slow.solved else SLOW_LOOK
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, lw=0, **looks))
         if net.slow.solved:
-            steps = steps_in_words(median([*filter(isfinite, net.slow.times)]))
             axes.text(x, y, "slow", ha="center", va="bottom", fontsize=9)
-            small = f"{net.lags[0]:,} after {steps}"
+            small = f"{net.lags[0]:,} after {net.learned_late}"
             axes.text(x, y + 0.05, small, ha="center", va="top", fontsize=7)
         else:
             axes.text(x, y, "not learned", ha="center", va="center", fontsize=7)
@@ -129,11 +126,9 @@ def dots_picture(card: Card) -> Figure:
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         for cell, net in card.of_task(task):
             y = card.cells.index(cell)
-            middle, low, high = median_of(net.places)
-            # It is below the lag after the greater bound, and open where nothing bounds it.
-            left = 2 ** net.octave(low) if low >= 0 else 1
-            is_open = net.octave(high) + 1 > net.octave(len(net.lags) - 1)
-            right = 2 * end if is_open else 2 ** (net.octave(high) + 1)
+            middle, (low, high) = median_of(net.places)[0], net.interval
+            left = 1 if low is None else 2 ** net.octave(low)
+            right = 2 * end if high is None else 2 ** net.octave(high)
             axes.plot([left, right], [y, y], **BAR, solid_capstyle="butt")
             axes.plot(2 ** net.octave(middle), y, **MEDIAN)
             for place in sorted(set(net.places)):

@@ -132,6 +132,13 @@ def is_made(plan: Plan, number: int, found: Mapping[int, Found], num_lags: int) 
     return True
 
 
+def lacking(plan: Plan, found: Mapping[int, Found], num_lags: int) -> list[int]:
+    """The numbers of the searches that are still to end."""
+    numbers = range(1, 1 + plan.searches)
+    left = (number for number in numbers if number not in found)
+    return [number for number in left if is_made(plan, number, found, num_lags) is not False]
+
+
 def farthest(found: Mapping[int, Found]) -> tuple[int, int]:
     """The number of the search that came farthest, and the place of the lag that it came to; of
     several the one that solved the longest lag. A mean of two lags counts as the shorter one."""
@@ -189,18 +196,17 @@ def _signs(number: int) -> np.ndarray:
 
 def gap(ours: Sequence[float], theirs: Sequence[float]) -> Gap:
     """Compare what two nets have found, search by search, since search r has the same settings for
-    both; the longer one's further searches do not count.
+    both.
 
     A difference of d octaves is possible if more than 5 % of all ways to turn the signs of the
     differences less d give a sum as great. The interval reaches half an octave beyond the possible
     half octaves, since what is found is a whole number of octaves or a half. Two equal nets differ
     in at most 5 % of all cases.
     """
-    n = min(len(ours), len(theirs))
-    differences = np.subtract(ours[:n], theirs[:n])
+    differences = np.subtract(ours, theirs)
 
     def p(d: float) -> float:
-        sums = np.abs(_signs(n) @ (differences - d))
+        sums = np.abs(_signs(len(differences)) @ (differences - d))
         return float(np.mean(sums >= abs(np.sum(differences - d)) - 1e-9))
 
     steps = np.arange(differences.min(), differences.max() + 0.25, 0.5)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from jaxrnn.experiment import OPTIONS, SETTINGS, Experiment, flag_name
 from jaxrnn.problems import NOTEBOOK, settled
-from jaxrnn.report.summary import Rows
+from jaxrnn.report.render import steps_in_words
+from jaxrnn.report.summary import Rows, median
 from jaxrnn.store.rows import Row
 from jaxrnn.yardstick import CELLS, PREFIX, RECIPE, SLOW, SUITES, TASKS
 from jaxrnn.yardstick.protocol import (
@@ -20,7 +21,7 @@ from jaxrnn.yardstick.protocol import (
     chains,
     counted,
     gap,
-    is_made,
+    lacking,
     median_of,
     places,
     replayed,
@@ -70,12 +71,7 @@ class Remembered:
     @cached_property
     def lacks(self) -> list[int]:
         """The numbers of the searches that are still to end."""
-        return [
-            number
-            for number in range(1, 1 + self.plan.searches)
-            if number not in self.found
-            and is_made(self.plan, number, self.found, len(self.lags)) is not False
-        ]
+        return lacking(self.plan, self.found, len(self.lags))
 
     @property
     def is_over(self) -> bool:
@@ -94,6 +90,12 @@ class Remembered:
         """Trials at the shortest lag with a longer budget, where no search has learned it."""
         return self.of_role(SLOW)
 
+    @property
+    def learned_late(self) -> str:
+        """The median of the sequences after which these were solved; empty if none was."""
+        times = [*filter(math.isfinite, self.slow.times)]
+        return steps_in_words(median(times)) if times else ""
+
     @cached_property
     def places(self) -> list[float]:
         """What the searches have found, as places; only once all are over."""
@@ -111,19 +113,25 @@ class Remembered:
     @property
     def horizon(self) -> str:
         """The horizon in words."""
-        median, _, _ = median_of(self.places)
-        if median == len(self.lags) - 1:
+        middle, _, _ = median_of(self.places)
+        if middle == len(self.lags) - 1:
             return f"≥{self.lags[-1]:,}"
-        return lag_in_words(median, self.lags)
+        return lag_in_words(middle, self.lags)
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The horizon is at least at the first place and below the second; None bounds nothing."""
+        _, least, greatest = median_of(self.places)
+        beyond = max(0.0, greatest + 1)
+        return least if least >= 0 else None, beyond if beyond <= len(self.lags) - 1 else None
 
     @property
     def bounds(self) -> str:
         """The horizon's interval in words: "32-128" is at least 32 and below 128; "≥32" and "<128"
         have one bound, "-" has none."""
-        _, least, greatest = median_of(self.places)
-        low = "" if least < 0 else lag_in_words(least, self.lags)
-        beyond = max(0.0, greatest + 1)
-        high = "" if beyond > len(self.lags) - 1 else lag_in_words(beyond, self.lags)
+        low, high = (
+            "" if place is None else lag_in_words(place, self.lags) for place in self.interval
+        )
         if low and high:
             return f"{low}-{high}"
         return f"≥{low}" if low else f"<{high}" if high else "-"

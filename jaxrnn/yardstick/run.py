@@ -148,14 +148,14 @@ def trained_horizon(
                     f"{out} holds rows of {min(others)}, not of a horizon: use another --out"
                 )
             check_names([*held, *(base for base, _ in every)])
+            of_each = [trials_of(one, protocol) for one in every]
             with begun(out, protocol):
                 if progress:
                     watch.progress.words = "timing a net of each cell" * (dask is None)
                     left = [one for one in every if not is_done(one, protocol, run)]
                     show_plan(left, protocol, lanes, timed=dask is None)
                     watch.progress.words = ""
-                    watch.expect(sum(len(trials_of(one, protocol)) for one in every), "searches")
-                of_each = (trials_of(one, protocol) for one in every)
+                    watch.expect(sum(map(len, of_each)), "searches")
                 run.search_side_by_side(of_each, watch.on_found if progress else None)
             watching.close()
             yield run.directory

@@ -8,7 +8,7 @@ settings while a budget grows).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -25,10 +25,12 @@ from jaxrnn.yardstick.protocol import (
     QUICK,
     Found,
     Plan,
+    Result,
     Try,
     chains,
     farthest,
     is_made,
+    lacking,
     points,
     search,
 )
@@ -181,9 +183,7 @@ def default_of(suite: Suite, cell: str, protocol: HorizonProtocol) -> Experiment
     return replace(base, batch_size=protocol.batch_size)
 
 
-def experiment_of(
-    net: Net, protocol: HorizonProtocol, number: int, one: Try, role: str
-) -> Experiment:
+def experiment_of(net: Net, protocol: HorizonProtocol, number: int, one: Try) -> Experiment:
     """The trial that search ``number`` asks for; 0 stands for the declared default."""
     place = (number * PLACES + one.lag) * SETTINGS + one.setting
     made = replace(
@@ -192,7 +192,7 @@ def experiment_of(
         trials=1,
         seed=protocol.seed * (2**32 // NUM_SEEDS) + place * REPEATS + one.repeat,
         note={
-            "role": role,
+            "role": _role_of(one),
             "search": number,
             "setting": one.setting,
             "repeat": one.repeat,
@@ -206,6 +206,12 @@ def experiment_of(
     return with_setting(made, settings(protocol, number)[one.setting - 1])
 
 
+def _role_of(one: Try) -> str:
+    if not one.setting:
+        return DEFAULT
+    return {0: SEARCH, OF_RECIPE: RECIPE, OF_SLOW: SLOW}.get(one.repeat, AGAIN)
+
+
 def trials_of(net: Net, protocol: HorizonProtocol) -> list[Asking[str]]:
     """All that is asked for of a net, by generators that go on side by side. Each returns a
     sentence about what it has found, an empty one if it asked for nothing."""
@@ -214,42 +220,39 @@ def trials_of(net: Net, protocol: HorizonProtocol) -> list[Asking[str]]:
     found: dict[int, Found] = {}
     first: list[Row] = []  # of the settings at the shortest lag
 
-    def searched(number: int) -> Asking[str]:
-        asking = search(plan, len(lags))
+    def tried(
+        asking: Generator[list[Try], Sequence[float], Result], number: int
+    ) -> Asking[Result | None]:
+        """Train what a search asks for, or the default, 0. None if it is not needed after all."""
         asked = next(asking)
         while True:
-            roles = [AGAIN if one.repeat else SEARCH for one in asked]
-            rows = yield [
-                experiment_of(net, protocol, number, one, role)
-                for one, role in zip(asked, roles, strict=True)
-            ]
+            rows = yield [experiment_of(net, protocol, number, one) for one in asked]
             if asked[0].lag == 0 and not asked[0].repeat:
                 first.extend(rows)
             # The others' first waves may show that this search is not needed.
             while (goes_on := is_made(plan, number, found, len(lags))) is None:
                 yield []
             if not goes_on:
-                return ""
+                return None
             try:
                 asked = asking.send(rows.times)
             except StopIteration as end:
-                found[number] = end.value
-                return f"{name}, search {number} of {plan.searches}: {in_words(end.value, lags)}"
+                result: Result = end.value
+                return result
+
+    def searched(number: int) -> Asking[str]:
+        result = yield from tried(search(plan, len(lags)), number)
+        if result is None:
+            return ""
+        found[number] = result
+        return f"{name}, search {number} of {plan.searches}: {in_words(result, lags)}"
 
     def by_default() -> Asking[str]:
-        asking = chains(plan, len(lags))
-        asked = next(asking)
-        while True:
-            rows = yield [experiment_of(net, protocol, 0, one, DEFAULT) for one in asked]
-            try:
-                asked = asking.send(rows.times)
-            except StopIteration as end:
-                came = " ".join(lag_in_words(place, lags) for place in sorted(end.value))
-                return f"{name}, default: {came}"
+        came = yield from tried(chains(plan, len(lags)), 0)
+        return f"{name}, default: {' '.join(lag_in_words(at, lags) for at in sorted(came or ()))}"
 
     def afterwards() -> Asking[str]:
-        numbers = range(1, 1 + plan.searches)
-        while not all(k in found or is_made(plan, k, found, len(lags)) is False for k in numbers):
+        while lacking(plan, found, len(lags)):
             yield []
         if all(one.lag < 0 for one in found.values()):
             of_all = [row for row in first if row.experiment.note["search"] in found]
@@ -260,7 +263,7 @@ def trials_of(net: Net, protocol: HorizonProtocol) -> list[Asking[str]]:
             )
         number, lag = farthest(found)
         one = Try(found[number].setting, lag, OF_RECIPE)
-        recipe = experiment_of(net, protocol, number, one, RECIPE)
+        recipe = experiment_of(net, protocol, number, one)
         rows = yield [replace(recipe, trials=RECIPE_TRIALS)]
         return (
             f"{name}, recipe of search {number}: {rows.solved} of {len(rows)} at lag {lags[lag]:,}"
@@ -274,7 +277,7 @@ def slow(net: Net, protocol: HorizonProtocol, row: Row) -> Experiment:
     """A setting that was not solved at the shortest lag, with a longer budget there."""
     note = row.experiment.note
     one = Try(note["setting"], 0, OF_SLOW)
-    made = experiment_of(net, protocol, note["search"], one, SLOW)
+    made = experiment_of(net, protocol, note["search"], one)
     return replace(made, max_steps=LONGER * protocol.max_steps)
 
 

@@ -4,14 +4,13 @@ It suits rows of the horizon's protocol. It does not rank cells: it says how far
 sure that is, and whether it can be told apart from the first cell.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxrnn.report import document
 from jaxrnn.report.render import Part, Picture, Table, TableRow, Words, short, steps_in_words
-from jaxrnn.report.summary import Line, Rows, Study, median
+from jaxrnn.report.summary import Line, Study, median
 from jaxrnn.yardstick import has_role
 from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
 from jaxrnn.yardstick.protocol import Gap, best_of
@@ -82,16 +81,10 @@ def horizon_rows(card: Card) -> list[TableRow]:
                 shown["default"] = lag_in_words(median(net.default), net.lags)
                 shown["tuning gains"], shown["gains 95%"] = f"{gains.mean:+.1f}", _between(gains)
             if net.slow:
-                shown["learns late"] = late_in_words(net.slow)
+                shown["learns late"] = f"{net.slow.solved}/{len(net.slow)}"
+                shown["learns late"] += f" after {net.learned_late}" * bool(net.learned_late)
             lines.append(_row(task, cell, shown))
     return lines
-
-
-def late_in_words(slow: Rows) -> str:
-    """How many were solved with the longer budget, and when."""
-    words = f"{slow.solved}/{len(slow)}"
-    times = [*filter(math.isfinite, slow.times)]
-    return f"{words} after {steps_in_words(median(times))}" if times else words
 
 
 def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
