@@ -105,8 +105,10 @@ def searches_table(card: Card, study: Study) -> Table:
         for cell, net in card.of_task(task):
             shown = {
                 name: ", ".join(
-                    lag_in_words(place, net.lags) + (f" ×{number}" if number > 1 else "")
-                    for place, number in sorted(Counter(some).items())
+                    lag + (f" ×{number}" if number > 1 else "")
+                    for lag, number in Counter(
+                        lag_in_words(p, net.lags) for p in sorted(some)
+                    ).items()
                 )
                 for name, some in (("searches", net.places), ("default", net.default))
                 if some
