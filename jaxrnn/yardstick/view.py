@@ -98,21 +98,19 @@ def _table(study: Study, headings: Sequence[str], legend: str, lines: list[Table
     return Table(("task", "net", *headings), lines, legend, left_out, brief)
 
 
+def _lags_in_words(places: Iterable[float], lags: Sequence[int]) -> str:
+    """Places as lags, in order, each with how many there are. Two places may be shown as one."""
+    numbers = Counter(lag_in_words(place, lags) for place in sorted(places))
+    return ", ".join(lag + f" ×{number}" * (number > 1) for lag, number in numbers.items())
+
+
 def searches_table(card: Card, study: Study) -> Table:
     """What every search of each cell on each task has found, and the chains of the default."""
     lines = []
     for task in card.tasks:
         for cell, net in card.of_task(task):
-            shown = {
-                name: ", ".join(
-                    lag + (f" ×{number}" if number > 1 else "")
-                    for lag, number in Counter(
-                        lag_in_words(p, net.lags) for p in sorted(some)
-                    ).items()
-                )
-                for name, some in (("searches", net.places), ("default", net.default))
-                if some
-            }
+            found = ("searches", net.places), ("default", net.default)
+            shown = {name: _lags_in_words(places, net.lags) for name, places in found if places}
             lines.append(_row(task, cell, shown))
     legend = (
         "The lag that each search has found, and that the default reached each time, in order; ×3: "
