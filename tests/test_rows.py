@@ -12,7 +12,7 @@ import jaxrnn
 from jaxrnn import Experiment, InputError, load_weights, write_report
 from jaxrnn.problems import NOTEBOOK, settled
 from jaxrnn.report.render import settings_in_words
-from jaxrnn.store.rows import PACKED, ROWS, read_rows, row_from
+from jaxrnn.store.rows import PACKED, ROWS, lines_of, read_rows, row_from
 
 # As they stand in a file.
 (TESTED,) = (
@@ -207,4 +207,12 @@ def test_rows_survive_json_and_those_that_are_packed_are_read_where_there_are_no
         with pytest.raises(InputError, match=r"trials\.jsonl\.xz is damaged: "):
             read_rows(tmp_path)
     (tmp_path / PACKED).write_bytes(whole)
+    assert read_rows(tmp_path) == LINES
+    shorter = lines_of(map(row_from, LINES), in_full=False)
+    assert len(shorter) < len(lines_of(map(row_from, LINES)))
+    (tmp_path / ROWS).write_bytes(shorter)
+    with pytest.raises(InputError, match=r"is not an experiment's settings: .* is missing"):
+        read_rows(tmp_path)
+    (tmp_path / ROWS).unlink()
+    (tmp_path / PACKED).write_bytes(lzma.compress(shorter))
     assert read_rows(tmp_path) == LINES

@@ -18,7 +18,8 @@ from jaxrnn.store.files import path_of
 
 ROWS = "trials.jsonl"
 PACKED = "trials.jsonl.xz"
-"""The same file packed by xz, read if the other is not there: about an eightieth of the size."""
+"""The same file packed by xz, read if the other is not there: about a hundredth of the size. In it
+an experiment may leave out settings that it shares with the one before it."""
 
 BESIDE = "beside"
 """The directory, inside a run's, with rows of other runs; the report shows them before its own."""
@@ -121,14 +122,22 @@ def rows_beside(directory: Path, own: Sequence[Row]) -> list[Row]:
     return [row for row in read_trials(directory / BESIDE).values() if row.net not in run]
 
 
-def lines_of(rows: Iterable[Row], after: Experiment | None = None) -> bytes:
+def lines_of(rows: Iterable[Row], after: Experiment | None = None, in_full: bool = True) -> bytes:
     """The lines of a file for these rows: the settings of an experiment once, unless they stand
-    last in the file, as those of ``after`` do; then its trials."""
-    lines = []
+    last in the file, as those of ``after`` do; then its trials. If not ``in_full``, settings that
+    an experiment shares with the one before it are left out, which only a packed file may do."""
+    lines: list[str] = []
+    before: Values = {}
     for row in rows:
         one = row.experiment
         if after is None or one != after or one.note != after.note:
-            lines.append(json.dumps(one.as_row()))
+            settings = one.as_row()
+            shared = {} if in_full else before
+            new = {
+                name: settings[name] for name in settings if settings[name] != shared.get(name, ...)
+            }
+            lines.append(json.dumps(new))
+            before = settings
         after = one
         lines.append(json.dumps(row.results()))
     return "".join(f"{line}\n" for line in lines).encode()
@@ -155,6 +164,7 @@ def read_trials(directory: Path) -> dict[Ticket, Row]:
 
 def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
     """The rows of the lines of a file."""
+    before: Values = {}
     read: dict[Ticket, Row] = {}
     line_of: dict[Ticket, int] = {}
     experiment: Experiment | None = None
@@ -170,7 +180,8 @@ def _read(path: Path, lines: Sequence[bytes]) -> dict[Ticket, Row]:
                 raise InputError("it is not a JSON object")
             if "status" not in values:
                 kind = "an experiment's settings"
-                experiment = Experiment.from_row(values)
+                before = before | values if path.name == PACKED else values
+                experiment = Experiment.from_row(before)
                 continue
             if experiment is None:
                 raise InputError("no settings stand before it")

@@ -38,7 +38,7 @@ def ship(directory: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     held = read_trials(directory).values()
     rows = (replace(row, outcome=replace(row.outcome, curve=())) for row in held)
-    write_whole(into / PACKED, lzma.compress(lines_of(rows), preset=PRESET))
+    write_whole(into / PACKED, lzma.compress(lines_of(rows, in_full=False), preset=PRESET))
     for name in (CONFIG, PROTOCOL, COST):
         write_whole(into / name, (directory / name).read_bytes())
 
