@@ -127,7 +127,7 @@ def test_a_net_under_way_is_named_and_not_shown():
         assert words == Words("Not over, and not shown: lstm on copying.")
     assert card_of(rows[:-1]).under_way.keys() == {("copying", "lstm")}
     both = [*rows[:-1], *rows_of("copying", "gru", by_search)]
-    words, table, *_ = view(Study(both))
+    _, words, table, *_ = view(Study(both))
     assert words.text == "Not over, and not shown: lstm on copying."
     assert [line.cells["net"] for line in table.rows] == ["gru"]
 
@@ -160,7 +160,7 @@ def test_tasks_and_cells_stand_by_families():
 
 def test_the_tables_hold_every_search_every_share_and_the_recipe(tmp_path):
     rows = rows_of("copying", "lstm", by_search)
-    main, searches, shares, bests, recipes, *_ = view(Study(rows))
+    _, main, searches, shares, bests, recipes, *_ = view(Study(rows))
     assert isinstance(main, Table)
     (line,) = searches.rows
     assert line.cells["searches"] == "<8, 8 ×2, 16 ×2, 32 ×2, 64 ×2"
@@ -195,7 +195,7 @@ def test_the_tables_hold_every_search_every_share_and_the_recipe(tmp_path):
 
 
 def test_quick_horizons_say_so():
-    words, table, *_ = view(Study(rows_of("copying", "lstm", by_search, QUICK)))
+    _, words, table, *_ = view(Study(rows_of("copying", "lstm", by_search, QUICK)))
     assert "horizons of those who try 12 settings" in words.text
     assert "up to 12 settings" in table.legend
     assert "default" not in table.rows[0].cells
@@ -233,7 +233,7 @@ def test_the_pictures_hold_the_numbers():
 def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones(tmp_path, capsys):
     kept = rows_of("copying", "lstm", by_search)
     own = [changed(row, cell="mine.py:cell") for row in rows_of("copying", "gru", further)]
-    table, searches, *_ = parts_of(Study([*kept, *own], own), view)
+    _, table, searches, *_ = parts_of(Study([*kept, *own], own), view)
     assert re.search(r"lstm.*\n.*mine\.py:cell.* \+0\.\d", printed(80, table))
     # Search by search only the own ones; the report has all.
     shown = printed(80, searches)
@@ -246,7 +246,7 @@ def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones(tmp_path, capsys):
     pictures = {"horizon_by_task.png", "horizon_by_search.png"}
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
     # Where all are own ones, all are shown.
-    assert "lstm" in printed(80, parts_of(Study(kept), view)[1])
+    assert "lstm" in printed(80, parts_of(Study(kept), view)[2])
 
 
 def test_a_net_is_the_same_from_rows_in_any_order():

@@ -27,6 +27,7 @@ from jaxrnn.report.render import (
     PLURAL,
     Document,
     Table,
+    Verdict,
     Words,
     settings_in_words,
     spaced,
@@ -84,11 +85,8 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
         # A setting is shown if it is not the default, or not the same for all trials.
         (own if name in PLURAL.values() or words != usual[name] else others).append(row)
-    body = [
-        f"<table class=settings>{''.join(own)}</table><details><summary>{len(others)} settings "
-        f"have their default</summary><table class=settings>{''.join(others)}</table></details>"
-    ]
-    body += [f"<p class=dim>{escape(line)}</p>" for line in document.made]
+    verdicts = [part for part in document.parts if isinstance(part, Verdict)]
+    body = [f"<p class=verdict>{escape(one)}</p>" for part in verdicts for one in part.paragraphs]
     for picture, drawing in zip(document.pictures, drawings, strict=True):
         caption = escape(picture.caption)
         drawing = f"<div class=table>{drawing}</div>"
@@ -99,6 +97,12 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         elif isinstance(part, Table):
             body.append(_table(part))
     body.append(_notes(document.notes))
+    made = "".join(f"<p class=dim>{escape(line)}</p>" for line in document.made)
+    body.append(
+        f"<details><summary>Settings and versions</summary>{made}"
+        f"<table class=settings>{''.join(own)}</table><p>These have their default:</p>"
+        f"<table class=settings>{''.join(others)}</table></details>"
+    )
     text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
     # Within a script "</" would end it.
     trials = json.dumps(_trials(study), separators=(",", ":")).replace("<", "\\u003c")

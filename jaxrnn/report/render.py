@@ -56,6 +56,12 @@ class Words(NamedTuple):
     brief: bool = True  # whether a terminal shows it
 
 
+class Verdict(NamedTuple):
+    """The answer in words, a paragraph each, which stands before everything else."""
+
+    paragraphs: Sequence[str]
+
+
 class Picture(NamedTuple):
     """A figure, drawn when it is needed."""
 
@@ -64,7 +70,7 @@ class Picture(NamedTuple):
     draw: "Callable[[], Figure]"
 
 
-Part = Table | Words | Picture
+Part = Verdict | Table | Words | Picture
 
 
 class Document(NamedTuple):
@@ -87,6 +93,8 @@ def terminal(parts: Iterable[Part], width: int) -> RenderableType:
     shown: list[RenderableType] = []
     unbounded = console.options.update(max_width=sys.maxsize)  # nothing is cut or folded
     for part in parts:
+        if isinstance(part, Verdict):
+            shown += [Text(paragraph, style="bold") for paragraph in part.paragraphs]
         if isinstance(part, Words) and part.brief:
             shown.append(Text(part.text, style="dim"))
         if not isinstance(part, Table):
@@ -136,7 +144,9 @@ def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, str]:
 def markdown(document: Document) -> str:
     """A report in Markdown, its pictures as PNG files beside it."""
     named = ", ".join(f"{name} {words}" for name, words in document.settings.items())
-    text = f"Settings: {escaped(named)}.\n\n"
+    verdicts = [part for part in document.parts if isinstance(part, Verdict)]
+    text = "".join(f"**{escaped(one)}**\n\n" for part in verdicts for one in part.paragraphs)
+    text += f"Settings: {escaped(named)}.\n\n"
     text += "".join(f"{escaped(line)}\n\n" for line in document.made)
     for part in document.parts:
         if isinstance(part, Words):
@@ -174,6 +184,12 @@ def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
     rule = ["---" if heading in NAMES else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and an "and"."""
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def steps_in_words(value: float) -> str:

@@ -16,6 +16,7 @@ from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
 from jaxrnn.yardstick.protocol import Gap, best_of
 from jaxrnn.yardstick.results import Card, Remembered, card_of, command_of
 from jaxrnn.yardstick.search import LONGER, lag_in_words
+from jaxrnn.yardstick.verdict import verdict
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%", "farthest", "its setting"),
@@ -212,6 +213,7 @@ def view(study: Study) -> list[Part]:
     lines = horizon_rows(card)
     headings = [one for one in HEADINGS if any(one in line.cells for line in lines)]
     return [
+        verdict(card, study),
         *parts,
         Table(headings, lines, legend_of(some), _DISPENSABLE),
         searches_table(card, study),
