@@ -11,7 +11,7 @@ import pytest
 from helpers import answered, changed, printed, rows_ending_at, run, write_rows
 
 from jaxrnn.report.document import parts_of
-from jaxrnn.report.render import Table, Words
+from jaxrnn.report.render import Picture, Table, Words
 from jaxrnn.report.summary import Study
 from jaxrnn.yardstick import TASKS
 from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
@@ -243,10 +243,30 @@ def test_own_rows_are_shown_on_a_terminal_below_the_kept_ones(tmp_path, capsys):
     write_rows(tmp_path, kept)
     assert run("report", tmp_path) == 0
     assert "≥8" in capsys.readouterr().out
-    pictures = {"horizon_by_task.png", "horizon_by_search.png"}
-    assert {path.name for path in tmp_path.glob("*.png")} == pictures
+    assert {path.name for path in tmp_path.glob("*.png")} == {"horizon_by_search.png"}
     # Where all are own ones, all are shown.
     assert "lstm" in printed(80, parts_of(Study(kept), view)[2])
+
+
+def test_one_task_has_its_cells_in_the_order_of_their_horizons_and_the_own_ones_bold():
+    own = [changed(row, cell="mine.py:cell") for row in rows_of("copying", "gru", further)]
+    rows = [*rows_of("copying", "lstm", by_search), *rows_of("copying", "irnn", nothing)]
+    rows += [*rows_of("copying", "janet", late), *own, *rows_of("copying", "gru", everything)]
+    pictures = [part for part in view(Study(rows, own)) if isinstance(part, Picture)]
+    assert [picture.stem for picture in pictures] == ["horizon_by_search"]
+    axes = pictures[0].draw().axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["gru", "mine.py:cell", "lstm", "janet", "irnn"]
+    bold = [label.get_fontweight() == "bold" for label in axes.get_yticklabels()]
+    assert bold == [False, True, False, False, False]
+    words = {round(text.get_position()[1]): text.get_text() for text in axes.texts}
+    assert words == {3: "learns 8 after 60,001", 4: "does not learn 8"}
+    medians = [line for line in axes.lines if line.get_marker() == "|"]
+    at = {int(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in medians}
+    assert at == {0: 64, 1: 32, 2: 16, 3: 4, 4: 4}
+    several = [*rows, *rows_of("parity", "lstm", by_search)]
+    stems = [part.stem for part in view(Study(several)) if isinstance(part, Picture)]
+    assert stems == ["horizon_by_task", "horizon_by_search"]
 
 
 def test_a_net_is_the_same_from_rows_in_any_order():

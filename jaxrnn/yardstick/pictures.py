@@ -1,6 +1,6 @@
 """The pictures of the view of horizons: cells by tasks, and the dots of all searches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -106,6 +106,12 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
     return [k + 0.5 for k, (a, b) in enumerate(pairwise(names)) if of.get(a) != of.get(b)]
 
 
+def _how_far(one: tuple[str, Remembered]) -> tuple[float, ...]:
+    """Puts those first whose searches come farthest."""
+    ordered = sorted(one[1].places)
+    return (-median_of(ordered)[0], *(-place for place in ordered))
+
+
 ACROSS = (3, 2)  # panels, and if there are four
 
 BAR: dict[str, Any] = {"lw": 7, "color": COLORS[0], "alpha": 0.3}
@@ -113,19 +119,23 @@ DOT: dict[str, Any] = {"ls": "", "marker": ".", "ms": 5, "color": COLORS[0], "me
 MEDIAN: dict[str, Any] = {"ls": "", "marker": "|", "ms": 15, "mew": 1.2, "color": "black"}
 
 
-def dots_picture(card: Card) -> Figure:
+def dots_picture(card: Card, own: Collection[str] = ()) -> Figure:
     """What every search has found, a dot each, on the bar of the horizon's interval: a panel a
-    task, a line a cell."""
-    height = 0.6 + 0.25 * max(2, len(card.cells))
+    task, a line a cell. The user's ``own`` cells have bold names. With one task, cells stand in the
+    order of their horizons, and those that do not learn the shortest lag have a word."""
+    cells = card.cells
+    if len(card.tasks) == 1:
+        cells = [cell for cell, _ in sorted(card.of_task(card.tasks[0]), key=_how_far)]
+    height = 0.6 + 0.25 * max(2, len(cells))
     figure, panels = panels_of(
         len(card.tasks), ACROSS[len(card.tasks) == 4], (2.6, height), (1.6, 1.2), 5.5, sharex=True
     )
-    names = all_shortened(card.cells, NAME_WIDTH)
+    names = all_shortened(cells, NAME_WIDTH)
     lags = sorted({lag for net in card.nets.values() for lag in net.lags})
     start, end = lags[0] / 3, lags[-1] * 1.5
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         for cell, net in card.of_task(task):
-            y = card.cells.index(cell)
+            y = cells.index(cell)
             middle, (low, high) = median_of(net.places)[0], net.interval
             left = 1 if low is None else 2 ** net.octave(low)
             right = 2 * end if high is None else 2 ** net.octave(high)
@@ -136,12 +146,18 @@ def dots_picture(card: Card) -> Figure:
                 shifts = 0.075 * (np.arange(number) - (number - 1) / 2)
                 at = np.full(number, 2 ** net.octave(place))
                 axes.plot(at, y + shifts, **DOT)
+            if net.slow and len(card.tasks) == 1:
+                word = f"learns {net.lags[0]:,} after {net.learned_late}"
+                word = word if net.learned_late else f"does not learn {net.lags[0]:,}"
+                axes.text(lags[0] * 1.2, y, word, va="center", fontsize=7)
         axes.set_title(plain(task), fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, axis="x")
-        axes.set_yticks(range(len(card.cells)), [plain(names[cell]) for cell in card.cells])
+        axes.set_yticks(range(len(cells)), [plain(names[cell]) for cell in cells])
+        for cell, label in zip(cells, axes.get_yticklabels(), strict=False):  # inner ones have none
+            label.set_fontweight("bold" if cell in own else "normal")
     panels[0, 0].set(xscale="log", xlim=(start, end))
-    panels[0, 0].set_ylim(len(card.cells) - 0.4, -0.6)
+    panels[0, 0].set_ylim(len(cells) - 0.4, -0.6)
     ticks = lags[:-1:2] + lags[-1:]
     words = [f"<{lags[0]:,}", *(f"{lag:,}" for lag in ticks)]
     panels[0, 0].set_xticks([lags[0] / 2, *ticks], words)

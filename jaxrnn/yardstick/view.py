@@ -212,6 +212,8 @@ def view(study: Study) -> list[Part]:
         parts.append(Words(quick_words(some)))
     lines = horizon_rows(card)
     headings = [one for one in HEADINGS if any(one in line.cells for line in lines)]
+    caption = "How far back each cell remembers on each task"
+    by_task = [Picture(caption, "horizon_by_task", lambda: horizon_picture(card))]
     return [
         verdict(card, study),
         *parts,
@@ -219,12 +221,12 @@ def view(study: Study) -> list[Part]:
         searches_table(card, study),
         *settings_tables(card, study),
         recipes_table(card, study),
+        *by_task * (len(card.tasks) > 1),  # colours in one column say less than bars
         Picture(
-            "How far back each cell remembers on each task",
-            "horizon_by_task",
-            lambda: horizon_picture(card),
+            "What each search has found",
+            "horizon_by_search",
+            lambda: dots_picture(card, study.own_cells),
         ),
-        Picture("What each search has found", "horizon_by_search", lambda: dots_picture(card)),
     ]
 
 
