@@ -151,3 +151,16 @@ def test_a_refused_run_leaves_no_directory_unless_it_was_there(tmp_path):
         with pytest.raises(InputError, match=r"^unknown cell"):
             run_all(bad, path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_shows_what_would_be_trained_and_trains_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    common = ("gru", "--tasks", "parity", "--dry-run")
+    assert run("sweep", *common, "--lengths", 8, 16, "--clip", 1, 5, "--max-steps", 5000) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["gru", "parity", "8", "20", "≤100,000"] in lines
+    assert ["gru", "parity", "16", "20", "≤100,000"] in lines
+    monkeypatch.setattr("jaxrnn.yardstick.run.seconds_a_time_step", lambda *_, **__: 1e-6)
+    assert run("horizon", *common, "--quick", "--longest-lag", 16) == 0
+    assert "gru    19   1,294    19    120" in capsys.readouterr().out
+    assert not [*tmp_path.iterdir()]

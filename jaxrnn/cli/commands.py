@@ -34,7 +34,14 @@ from jaxrnn.training.lanes import warn_if_small
 from jaxrnn.yardstick import LAGS, SMALL_CELLS, SMALL_TASKS
 from jaxrnn.yardstick.reference import lay_beside, shipped_beside
 from jaxrnn.yardstick.results import card_of
-from jaxrnn.yardstick.run import ENDS_HEADINGS, ENDS_LEGEND, ends_of_range, trained_horizon
+from jaxrnn.yardstick.run import (
+    ENDS_HEADINGS,
+    ENDS_LEGEND,
+    ends_of_range,
+    nets,
+    show_plan,
+    trained_horizon,
+)
 from jaxrnn.yardstick.search import SINGLE, HorizonProtocol, protocol_of
 from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, nets_table, write_costs
 
@@ -50,6 +57,7 @@ def horizon(
     match: str = "weights",
     quick: bool = False,
     seed: int = 1,
+    dry_run: bool = False,
     out: Path | None = None,
     lanes: int | None = None,
     dask: str | None = None,
@@ -78,6 +86,9 @@ def horizon(
     chosen = cells or (yardstick.CELLS if full else SMALL_CELLS)
     if tasks is None:
         tasks = tuple(yardstick.TASKS) if full else SMALL_TASKS
+    if dry_run:
+        show_plan(nets(chosen, tasks, protocol), protocol, lanes, timed=dask is None)
+        return
     with trained_horizon(
         chosen, tasks, out, protocol, lanes=lanes, dask=dask, progress=True
     ) as directory:
@@ -93,9 +104,9 @@ def horizon(
         from jaxrnn.report.document import NOTES, show_report  # matplotlib is slow to import
         from jaxrnn.yardstick.view import view
 
-        nets, text = notes(rows, protocol, costs, names)
+        table, text = notes(rows, protocol, costs, names)
         write_whole(out / NOTES, text.encode())
-        shown = terminal_table(nets, HEADINGS), Text(LEGEND, style="dim")
+        shown = terminal_table(table, HEADINGS), Text(LEGEND, style="dim")
         show_report(out, *shown, view=view, rows=rows, beside=beside)
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
@@ -108,10 +119,10 @@ def notes(
 ) -> tuple[list[TableRow], str]:
     """The table of the nets, and what the report says of them and of the search. Users' own code is
     imported only if it is among the ``names``."""
-    nets = nets_table(rows, costs, names)
+    table = nets_table(rows, costs, names)
     ends = ends_of_range(card_of(rows), protocol, names)
-    text = f"{markdown_table(nets, HEADINGS)}\n{LEGEND}\n"
-    return nets, text + f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
+    text = f"{markdown_table(table, HEADINGS)}\n{LEGEND}\n"
+    return table, text + f"\n{markdown_table(ends, ENDS_HEADINGS)}\n{ENDS_LEGEND}\n"
 
 
 def inspect(
@@ -185,6 +196,7 @@ HOW = (
         is_common=False,
     ),
 )
+DRY_RUN = Flag("dry_run", "Show what would be trained, and train nothing.", is_common=False)
 NO_CACHE = Flag(
     *("no_compile_cache", "Do not keep compiled programs in your cache directory for later calls."),
     is_common=False,
@@ -239,7 +251,7 @@ HORIZON = (
         default="1",
     ),
     OUT._replace(default="runs/horizon, with the batch size, -state and lags that you name"),
-    *(flag._replace(is_common=True) for flag in (*HOW, NO_CACHE)),
+    *(flag._replace(is_common=True) for flag in (*HOW, NO_CACHE, DRY_RUN)),
 )
 FORMAT = Flag(
     "format",
@@ -298,6 +310,7 @@ COMMANDS = {
         (
             CELLS,
             *settings_flags(),
+            DRY_RUN,
             *HOW,
             NO_CACHE,
             KEEP,

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.nets import INITIALIZERS
 from jaxrnn.problems import LEFT_TO_TASK, settled
-from jaxrnn.report.render import console
+from jaxrnn.report.render import TableRow, console, terminal_table
+from jaxrnn.report.summary import net_name
 from jaxrnn.sweeps.run import combinations, expand, product, run
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
@@ -124,12 +125,33 @@ def settings_flags() -> Iterator[Flag]:
             )
 
 
+PLAN_HEADINGS = ("net", "task", "T", "trials", "sequences")
+
+
+def plan(experiments: Iterable[Experiment]) -> list[TableRow]:
+    """What would be trained: the trials of each net at each length, those of all combinations of a
+    grid together, and the most training sequences that all of them may see."""
+    trials = Counter[tuple[str, ...]]()
+    sequences = Counter[tuple[str, ...]]()
+    for one in map(settled, experiments):
+        net = net_name(one.name, one.cell), one.task, str(one.length)
+        trials[net] += one.trials
+        sequences[net] += one.trials * one.max_steps
+    return [
+        TableRow(
+            dict(zip(PLAN_HEADINGS, (*net, f"{trials[net]:,}", f"≤{most:,}"), strict=True)), net[2]
+        )
+        for net, most in sequences.items()
+    ]
+
+
 def sweep(
     cells: Sequence[str] | None = None,
     *,
     experiment: Sequence[str] = ("notebook",),
     tasks: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
+    dry_run: bool = False,
     out: Path | None = None,
     lanes: int | None = None,
     keep_weights: bool = False,
@@ -166,6 +188,9 @@ def sweep(
         for suite in suites_of(experiment)
         for one in expand(suite, cells, lengths, **given, **choice)
     ]
+    if dry_run:
+        console.print(terminal_table(plan(experiments), PLAN_HEADINGS))
+        return
     words = ["grid"] if is_grid else [*experiment, *tasks]
     out = out or Path("runs") / re.sub(r"[^\w.+-]", "_", "-".join(dict.fromkeys(words)))
     if dask is None:
