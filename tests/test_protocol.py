@@ -406,6 +406,8 @@ def test_a_difference_is_by_all_ways_to_turn_the_signs():
     # Six have to be of one sign.
     assert gap([1] * 6, [0] * 6).differs
     assert not gap([1] * 5 + [0], [0] * 5 + [0.5]).differs
+    # Ends are rounded outwards: here the lower one is 0.5 below a mean of -1/14.
+    assert gap([1] * 6 + [0.5], [1] * 7)[1:3] == (-0.6, 0.5)
 
 
 def test_the_settings_are_sobols_points_with_bits_turned():

@@ -200,8 +200,8 @@ def gap(ours: Sequence[float], theirs: Sequence[float]) -> Gap:
 
     A difference of d octaves is possible if more than 5 % of all ways to turn the signs of the
     differences less d give a sum as great. The interval reaches half an octave beyond the possible
-    half octaves, since what is found is a whole number of octaves or a half. Two equal nets differ
-    in at most 5 % of all cases.
+    half octaves, since what is found is a whole number of octaves or a half. Its ends are rounded
+    outwards to a tenth. Two equal nets differ in at most 5 % of all cases.
     """
     differences = np.subtract(ours, theirs)
 
@@ -213,6 +213,7 @@ def gap(ours: Sequence[float], theirs: Sequence[float]) -> Gap:
     possible = [float(d) for d in steps if p(float(d)) > LEVEL]
     mean = float(differences.mean())
     low, high = min([*possible, mean]) - 0.5, max([*possible, mean]) + 0.5
+    low, high = math.floor(round(10 * low, 6)) / 10, math.ceil(round(10 * high, 6)) / 10
     return Gap(mean, low, high, p(0.0) <= LEVEL)
 
 
