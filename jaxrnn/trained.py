@@ -30,6 +30,12 @@ class TrainedNets(NamedTuple):
     cell: Cell  # takes the task's inputs, symbols or vectors
     params: Params  # leaves [N, ...]
 
+    def __repr__(self) -> str:
+        """In short, without the weights."""
+        made, number = self.experiment, sum(leaf[0].size for leaf in jax.tree.leaves(self.params))
+        words = f"{len(self.trials)} of {made.cell} on {made.task} at T = {made.length}"
+        return f"<TrainedNets: {words}, {number:,} weights each>"
+
 
 def load_weights(
     path: Path | str,

@@ -2,17 +2,18 @@
 
 import json
 import lzma
+import sys
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from helpers import paper_rows, rows, run
+from helpers import paper_rows, rows, rows_ending_at, run
 
 import jaxrnn
 from jaxrnn import Experiment, InputError, load_weights, write_report
 from jaxrnn.problems import NOTEBOOK, settled
 from jaxrnn.report.render import settings_in_words
-from jaxrnn.store.rows import PACKED, ROWS, lines_of, read_rows, row_from
+from jaxrnn.store.rows import PACKED, ROWS, Trials, lines_of, read_rows, row_from
 
 # As they stand in a file.
 (TESTED,) = (
@@ -216,3 +217,27 @@ def test_rows_survive_json_and_those_that_are_packed_are_read_where_there_are_no
     (tmp_path / ROWS).unlink()
     (tmp_path / PACKED).write_bytes(lzma.compress(shorter))
     assert read_rows(tmp_path) == LINES
+
+
+def test_rows_become_frames(tmp_path, monkeypatch):
+    one = Experiment(trials=2, max_steps=2000, task="copying", task_options={"num_symbols": 4})
+    two = replace(one, task="noise_free", task_options={}, learning_rate=0.5)
+    held = Trials.of([*rows_ending_at(one, [1500, None]), *rows_ending_at(two, [None, 1200])])
+    frame = held.to_frame()
+    assert frame["solved_at"].dtype == frame["task_options.num_symbols"].dtype == "Int64"
+    assert frame["solved_at"].tolist()[::3] == [1500, 1200]
+    assert frame["solved_at"].isna().tolist() == [False, True, True, False]
+    assert frame["task_options.num_symbols"].isna().tolist() == [False, False, True, True]
+    assert frame["measure"].isna().all()
+    assert "curve" not in frame
+    curves = held.curves_to_frame()
+    assert curves.to_numpy().tolist() == [[k, 0, 0.5] for k in range(4)]
+    shown = held._repr_html_()
+    assert "learning_rate" in shown
+    assert "hidden_size" not in shown  # the same for all
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert held._repr_html_() is None
+    with pytest.raises(InputError, match="needs pandas: pip install"):
+        held.to_frame()
+    (tmp_path / ROWS).write_bytes(lines_of(map(row_from, held)))
+    assert type(read_rows(tmp_path)) is Trials

@@ -1,6 +1,7 @@
 """The weights that a run directory keeps, and the nets that are made of them again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def test_a_file_is_read_by_numpy_alone_and_its_nets_do_again_what_their_rows_say
     (nets,), (same,) = load_weights(path), load_weights(str(path / name))
     assert (nets.experiment, nets.trials) == (TESTED.canonical(), (0, 1, 2))
     jax.tree.map(np.testing.assert_array_equal, nets.params, same.params)
+    assert re.fullmatch(r"<TrainedNets: 3 of \w+ on \w+ at T = \d+, \d+ weights each>", repr(nets))
     final_test = jax.jit(jax.vmap(dict(build(TESTED).tests)[FINAL]))
     keys = jax.vmap(lambda trial: trial_key(TESTED.seed, trial))(np.arange(3))
     wrong = (np.asarray(final_test(keys, nets.params)) > TESTED.threshold).sum(1)

@@ -7,14 +7,17 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson  # reads a row in a quarter of the time that json takes
 
 from jaxrnn.errors import InputError, Note, shown, whole_number
-from jaxrnn.experiment import Experiment, Ticket
+from jaxrnn.experiment import OPTIONS, Experiment, Ticket
 from jaxrnn.outcome import ENDINGS, SIZE_AT_LENGTHS, Outcome, curve_edges
 from jaxrnn.store.files import path_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = "trials.jsonl"
 PACKED = "trials.jsonl.xz"
@@ -90,10 +93,77 @@ def row_from(values: Any) -> Row:
     return _row(Experiment.from_row(values), values)
 
 
-def read_rows(directory: Path | str) -> list[Values]:
+NESTED = (*OPTIONS, "note")
+"""Fields with fields of their own."""
+
+
+class Trials(list[Values]):
+    """Rows, a dict a trial, with what pandas and a notebook need to show them."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Trials":
+        """The rows of a run directory."""
+        return cls(row.values() for row in rows)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A line a trial, as a pandas data frame.
+
+        An option has a column of its own: ``task_options.num_symbols``. Learning curves are left
+        out, see :meth:`curves_to_frame`. Whole numbers that a trial may lack, such as
+        ``solved_at``, are pandas' ``Int64``. Raises InputError if pandas is not installed.
+        """
+        flat = [*map(_flat, self)]
+        types: dict[str, set[type]] = {}
+        for row in flat:
+            for name, value in row.items():
+                types.setdefault(name, set()).add(type(value))
+        whole = [name for name, of in types.items() if int in of and of <= {int, type(None)}]
+        return _pandas().DataFrame(flat).astype(dict.fromkeys(whole, "Int64"))
+
+    def curves_to_frame(self) -> "pd.DataFrame":
+        """A line a bin of a learning curve: ``sequence``, the index of the bin's first training
+        sequence, and ``error``, the mean error in the bin; before them ``row``, the number of the
+        trial's line in :meth:`to_frame`. Raises as that does."""
+        lines = [
+            (k, sequence, error)
+            for k, row in enumerate(self)
+            for sequence, error in zip(
+                curve_edges(row["max_steps"]).tolist(), row["curve"], strict=False
+            )
+        ]
+        return _pandas().DataFrame(lines, columns=["row", "sequence", "error"])
+
+    def _repr_html_(self) -> str | None:
+        """A notebook's table, of what differs between the trials; None without pandas."""
+        try:
+            made = self.to_frame()
+        except InputError:
+            return None
+        return str(made.loc[:, made.nunique(dropna=False) > 1].to_html(max_rows=60))
+
+
+def _flat(row: Values) -> Values:
+    flat: Values = {}
+    for name, value in row.items():
+        if name in NESTED:
+            flat |= {f"{name}.{option}": one for option, one in value.items()}
+        elif name != "curve":
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise InputError("a data frame needs pandas: pip install 'jaxrnn[frames]'") from None
+    return pd
+
+
+def read_rows(directory: Path | str) -> Trials:
     """Read the rows of a run directory, a dict a trial.
 
-    As a data frame: ``pandas.DataFrame(jaxrnn.read_rows(directory))``, or
+    As a data frame: ``jaxrnn.read_rows(directory).to_frame()``, which needs pandas, or
     ``polars.DataFrame(jaxrnn.read_rows(directory), infer_schema_length=None)``, since polars
     otherwise assumes that a field which is empty in the first rows is always empty. Tried with
     pandas 3.1.1 and polars 2.1.0.
@@ -104,7 +174,7 @@ def read_rows(directory: Path | str) -> list[Values]:
     neither, with the file, the line and the field that breaks its rule, and for the second of two
     lines of the same trial.
     """
-    return [row.values() for row in typed_rows(directory)]
+    return Trials.of(typed_rows(directory))
 
 
 def typed_rows(directory: Path | str) -> list[Row]:

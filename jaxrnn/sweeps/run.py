@@ -14,7 +14,7 @@ from jaxrnn.experiment import GRID, PER_TRIAL, Experiment, flag_name
 from jaxrnn.machine import all_devices
 from jaxrnn.problems import Suite, settled
 from jaxrnn.report.summary import Rows
-from jaxrnn.store.rows import Values
+from jaxrnn.store.rows import Trials
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.devices import Devices
 from jaxrnn.sweeps.queue import Asking, Found, Once, Queue, Search, rows_of
@@ -217,7 +217,7 @@ def run(
     dask: str | None = None,
     progress: bool | Watch = False,
     report: bool = True,
-) -> list[Values]:
+) -> Trials:
     """Run the trials that the directory ``out`` lacks, and return all rows that it then has.
 
     This is the command line's work from Python: the same call goes on after an interruption, and
@@ -239,4 +239,4 @@ def run(
     options: dict[str, Any] = {"lanes": lanes, "keep_weights": keep_weights, "dask": dask}
     with open_run(out, progress=progress, report=report, **options) as opened:
         opened(experiments)
-        return [row.values() for row in opened.directory.rows]
+        return Trials.of(opened.directory.rows)

@@ -15,7 +15,7 @@ from jaxrnn.names import are_named, is_own, own_names
 from jaxrnn.problems import Suite, Task, task_of
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.store.files import path_of
-from jaxrnn.store.rows import Values
+from jaxrnn.store.rows import Trials
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.queue import Search
 from jaxrnn.sweeps.run import OpenRun, open_run
@@ -104,7 +104,7 @@ def run_horizon(
     lanes: int | None = None,
     dask: str | None = None,
     progress: bool = False,
-) -> list[Values]:
+) -> Trials:
     """Search and report the horizon of the cells on the tasks, in the directory ``out``. Returns
     all its rows.
 
@@ -119,7 +119,7 @@ def run_horizon(
     """
     options: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": progress}
     with trained_horizon(cells, tasks, path_of(out), protocol, **options) as directory:
-        return [row.values() for row in directory.rows]
+        return Trials.of(directory.rows)
 
 
 @contextmanager
