@@ -50,7 +50,9 @@ def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]
     """A statistic, which trains nothing: the horizon from ``solved`` of ``trials`` at each of the
     ``lengths``, in any order, all under one setting.
 
-    :func:`jaxrnn.run_horizon` measures the horizon of a cell. The interval is exact. It assumes that the trials are independent, also those of two lengths,
+    :func:`jaxrnn.run_horizon` measures the horizon of a cell.
+
+    The interval is exact. It assumes that the trials are independent, also those of two lengths,
     and that the share of solved trials p_k does not rise with the length. With Y_k trials solved of
     n_k at the k-th of m lengths, and Y_k ~ Bin(n_k, 1/2):
 
