@@ -223,8 +223,7 @@ def broken(step):
         ({"xs": np.zeros((9, 3), bool)}, "bool[9, 3]: they have to be real numbers or symbols"),
         (
             {"xs": np.zeros((9, 2), np.float32)},
-            "a step of the cell fails with inputs float32[2] and params GatedParams("
-            "input_weights=float32[3, 16], ",
+            "xs have 2 inputs at each step: the cell's params are for 3",
         ),
         ({"xs": np.array([0, 3, 1])}, "symbol 3 is not of the alphabet of 3: 0 to 2"),
         ({"xs": np.array([0, -1, 1])}, "symbol -1 is not of the alphabet"),

@@ -5,6 +5,7 @@ B sequences of an update, C updates of a chunk. Nothing in this package has a tr
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
@@ -294,6 +295,10 @@ def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
     except InputError:
         raise
     except Exception as error:
+        if (width := _width_of_inputs(cell, params, state, x)) is not None:
+            raise InputError(
+                f"xs have {x.shape[0]} inputs at each step: the cell's params are for {width}"
+            ) from None
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             f"a step of the cell fails with inputs {described(x)} and params "
@@ -305,6 +310,17 @@ def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
             f"state and xs ({described(x)}) one type"
         )
     return state
+
+
+def _width_of_inputs(cell: Any, params: Any, state: Any, x: jax.ShapeDtypeStruct) -> int | None:
+    """The number of inputs with which a step runs: one of the sizes of its weights, if any."""
+    for width in sorted({leaf.shape[0] for leaf in jax.tree.leaves(params) if jnp.ndim(leaf)}):
+        if x.ndim == 1:
+            with suppress(Exception):
+                like = jax.ShapeDtypeStruct((width,), x.dtype)
+                jax.eval_shape(cell.step, params, state, like)
+                return int(width)
+    return None
 
 
 def checked_mask(mask: ArrayLike, num_steps: int) -> jax.Array:
