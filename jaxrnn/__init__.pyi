@@ -7,6 +7,7 @@ from jaxrnn.nets import (
     INITIALIZERS as INITIALIZERS,
     Cell as Cell,
     Initializer as Initializer,
+    bidirectional as bidirectional,
     stack as stack,
     unroll as unroll,
 )

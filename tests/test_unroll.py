@@ -13,7 +13,7 @@ import pytest
 from jax import lax
 
 import jaxrnn
-from jaxrnn import CELLS, InputError, gru, lstm, stack, unroll, xavier
+from jaxrnn import CELLS, InputError, bidirectional, gru, lstm, stack, unroll, xavier
 from jaxrnn.machine import compiler_options
 from jaxrnn.nets import base
 from jaxrnn.nets.base import Cell, _share_weights
@@ -53,6 +53,28 @@ def scanned(cell, params, xs):
 
 
 # Masks, and the other end
+
+
+def test_both_ways_are_two_plain_loops_side_by_side_in_value_and_gradient():
+    cell, ahead = net_of("lstm")
+    back = cell.init(jax.random.key(2), xavier())
+
+    def plain(params):
+        (_, ys), (_, reversed_ys) = (scanned(cell, params[k], (XS, XS[::-1])[k]) for k in (0, 1))
+        return jnp.concatenate([ys, reversed_ys[::-1]], axis=1)
+
+    def loss(run, params):
+        return (jnp.arange(STEPS * 4.0).reshape(STEPS, 4) * run(params)).sum()
+
+    ours = partial(bidirectional, cell, xs=XS)
+    close(jax.jit(ours)((ahead, back)), plain((ahead, back)))
+    close(*(jax.jit(jax.grad(partial(loss, run)))((ahead, back)) for run in (ours, plain)), 1e-4)
+    padded = np.vstack([XS, np.full((3, 3), np.nan, np.float32)])
+    masked = bidirectional(cell, (ahead, back), padded, mask=np.arange(STEPS + 3) < STEPS)
+    close(masked, np.vstack([plain((ahead, back)), np.zeros((3, 4))]))
+    for wrong in ((ahead,), ahead):  # the cell's own are a tuple, too
+        with pytest.raises(InputError, match="give a pair, one for each direction"):
+            bidirectional(cell, wrong, XS)
 
 
 def test_from_its_end_a_sequence_keeps_the_order_of_its_outputs_and_skips_what_does_not_count():

@@ -19,11 +19,20 @@ from jaxrnn.nets import (
     simple,
     xlstm,
 )
-from jaxrnn.nets.base import Cell, unroll
+from jaxrnn.nets.base import Cell, bidirectional, unroll
 from jaxrnn.nets.initializers import INITIALIZERS, Initializer, xavier
 from jaxrnn.nets.layers import stack
 
-__all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "stack", "unroll", "xavier"]
+__all__ = [
+    "CELLS",
+    "INITIALIZERS",
+    "Cell",
+    "Initializer",
+    "bidirectional",
+    "stack",
+    "unroll",
+    "xavier",
+]
 
 _FAMILIES = (
     simple,

@@ -145,6 +145,27 @@ def unroll(
     return last, jnp.flip(ys, 0) if reverse else ys
 
 
+def bidirectional(
+    cell: Cell[P, S], params: tuple[P, P], xs: ArrayLike, *, mask: ArrayLike | None = None
+) -> jax.Array:
+    """The outputs of a cell that reads a sequence from its begin, and of one that reads it from its
+    end, side by side: ys [T, 2 O].
+
+        ys(t) = [y(t) given x(1), ..., x(t), y'(t) given x(t), ..., x(T)]
+
+    ``params`` are those of the first and of the second. All else is as in :func:`unroll`: a batch
+    takes a ``jax.vmap``, skipped steps have outputs of 0, and a fast path is taken where there is
+    one. Raises what it raises, and InputError if the params are no pair.
+
+    Source: Schuster & Paliwal 1997, IEEE Transactions on Signal Processing 45(11).
+    """
+    if not isinstance(params, tuple | list) or len(params) != 2:
+        raise InputError(f"params are {described(params)}: give a pair, one for each direction")
+    _, ahead = unroll(cell, params[0], xs, mask=mask)
+    _, back = unroll(cell, params[1], xs, mask=mask, reverse=True)
+    return jnp.concatenate([ahead, back], axis=-1)
+
+
 def _or_zero(mask: jax.Array, rows: jax.Array) -> jax.Array:
     """Rows [T, ...], those of skipped steps 0."""
     counts = mask.reshape(-1, *(1,) * (rows.ndim - 1))
