@@ -33,8 +33,8 @@ with pytest.MonkeyPatch.context() as patch:
     from tables_of_runs import kept
 
 REPORTS = [
-    *("claims-run", "grid-run", "horizon-run/quick", "notebook-run", "paper-run"),
-    "state-tracking-run",
+    *("claims-run", "grid-run", "horizon-run/more", "horizon-run/quick", "notebook-run"),
+    *("paper-run", "state-tracking-run"),
 ]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
 """Its rows take seconds to read."""
