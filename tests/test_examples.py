@@ -42,6 +42,7 @@ def test_a_part_of_ones_own_is_trained(part, name):
 
 
 @pytest.mark.parametrize(("cell", "length"), [("simple_rnn", 6), ("lstm", 4)])
+@pytest.mark.integration
 def test_by_hand_trials_end_as_the_engines(cell, length):
     by_hand = runpy.run_path(str(ROOT / "examples/by_hand.py"))
     outcomes = run_trials(Experiment(cell=cell, length=length))

@@ -99,6 +99,7 @@ def own(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.integration
 def test_ones_own_parts_are_trained_as_those_of_the_tables(own, monkeypatch):
     """From a module, and from a file."""
     monkeypatch.delitem(sys.modules, "mine", raising=False)

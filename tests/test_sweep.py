@@ -33,6 +33,7 @@ def test_combinations_are_numbered_with_the_last_setting_first():
     assert product(BASE, {}) == replace(BASE, name="grid")
 
 
+@pytest.mark.integration
 def test_every_command_that_trains_takes_the_lanes_and_keeps_the_weights_asked_for(
     tmp_path, monkeypatch, capsys
 ):

@@ -277,6 +277,7 @@ def test_own_code_of_one_name_in_two_files_is_told_apart(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.integration
 def test_inspect_looks_at_a_run(tmp_path, capsys):
     longer = replace(SMALL, length=5)
     sweep(tmp_path, SMALL, longer, replace(longer, name="other"))
