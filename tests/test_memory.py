@@ -181,8 +181,8 @@ def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty():
     megabytes = [one * 1024 / 1e6 for one in kilobytes]
     assert len(megabytes) == 100
     assert len({*threads[29:]}) == len({*files[29:]}) == 1, (threads, files)
-    # Machines differ by half in how much it is. What JAX traces, which it is made to forget now and
-    # then, comes and goes.
+    assert max(megabytes) <= 1000  # machines differ by half: 500 to 700 were seen
+    # What JAX traces, which it is made to forget now and then, comes and goes.
     assert max(megabytes[80:]) <= 1.1 * max(megabytes[20:40])
 
 
