@@ -164,4 +164,7 @@ def test_a_dry_run_shows_what_would_be_trained_and_trains_nothing(tmp_path, monk
     monkeypatch.setattr("jaxrnn.yardstick.run.seconds_a_time_step", lambda *_, **__: 1e-6)
     assert run("horizon", *common, "--quick", "--longest-lag", 16) == 0
     assert "gru    19   1,294    19    120" in capsys.readouterr().out
+    # What the run would refuse, this does, too.
+    assert run("sweep", "foo", "--dry-run") == 2
+    assert "unknown cell 'foo'" in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]

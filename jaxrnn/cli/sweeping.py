@@ -22,6 +22,7 @@ from jaxrnn.sweeps.watch import duration
 from jaxrnn.training.lanes import warn_if_small
 from jaxrnn.training.objectives import OBJECTIVES, REDUCTIONS
 from jaxrnn.training.optimizers import CLIPPINGS, OPTIMIZERS, SCHEDULES
+from jaxrnn.training.runner import check
 
 
 def _one_of(about: str, table: Sequence[str] | dict[str, Any]) -> str:
@@ -189,6 +190,8 @@ def sweep(
         for one in expand(suite, cells, lengths, **given, **choice)
     ]
     if dry_run:
+        for one in experiments:
+            check(one, lanes, keep_params=keep_weights, here=dask is None)
         console.print(terminal_table(plan(experiments), PLAN_HEADINGS))
         return
     words = ["grid"] if is_grid else [*experiment, *tasks]

@@ -72,7 +72,7 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
     """Every cell on every task, task by task, at the protocol's lags, or at the task's own up to
     the longest.
 
-    Raises InputError for a task without such a lag.
+    Raises InputError for a task without such a lag, and for two tasks of one name.
     """
     tasks, cells = (
         list(dict.fromkeys([names] if isinstance(names, str) else names))
@@ -90,9 +90,11 @@ def nets(cells: Sequence[str], tasks: Sequence[str], protocol: HorizonProtocol) 
                 f"shortest lag of {task}"
             )
         suites.append(replace(suite, base=replace(suite.base, length=lags[0]), lengths=lags))
-    return [
+    every = [
         Net(default_of(suite, cell, protocol), suite.lengths) for suite in suites for cell in cells
     ]
+    check_names(base for base, _ in every)
+    return every
 
 
 def run_horizon(
@@ -135,7 +137,6 @@ def trained_horizon(
 ) -> Iterator[RunDirectory]:
     """Do :func:`run_horizon`, and hold the directory so that its results can be written, too."""
     every = nets(cells, tasks, protocol)
-    check_names(base for base, _ in every)
     note_untuned(base for base, _ in every)
     with ExitStack() as watching:
         options: dict[str, Any] = {"lanes": lanes, "dask": dask, "report": False}
