@@ -242,9 +242,9 @@ def test_hidden_units_that_are_no_array_cannot_be_passed_on():
 
 def test_layers_that_pass_on_hidden_units_have_one_output_layer_and_learn():
     experiment = Experiment(
-        cell="simple_rnn", length=4, hidden_size=6, layers=2, stack_hidden=True, trials=6, window=20
+        cell="simple_rnn", length=4, hidden_size=6, layers=3, stack_hidden=True, trials=6, window=20
     )
     params = first_params(experiment)
-    assert [layer.input_weights.shape for layer in params] == [(4, 6), (6, 6)]
-    assert [layer.output_weights.shape for layer in params] == [(6, 0), (6, 4)]
-    assert {outcome.status for outcome in run_trials(experiment)} == {"solved"}
+    assert [layer.input_weights.shape for layer in params] == [(4, 6), (6, 6), (6, 6)]
+    assert [layer.output_weights.shape for layer in params] == [(6, 0), (6, 0), (6, 4)]
+    assert {outcome.status for outcome in run_trials(experiment, keep_params=True)} == {"solved"}
