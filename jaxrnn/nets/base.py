@@ -319,7 +319,7 @@ def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
         if (width := _width_of_inputs(cell, params, state, x)) is not None:
             raise InputError(
                 f"xs have {x.shape[0]} inputs at each step: the cell's params are for {width}"
-            ) from None
+            ) from error
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             f"a step of the cell fails with inputs {described(x)} and params "
@@ -335,12 +335,12 @@ def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
 
 def _width_of_inputs(cell: Any, params: Any, state: Any, x: jax.ShapeDtypeStruct) -> int | None:
     """The number of inputs with which a step runs: one of the sizes of its weights, if any."""
+    if x.ndim != 1:
+        return None  # a symbol
     for width in sorted({leaf.shape[0] for leaf in jax.tree.leaves(params) if jnp.ndim(leaf)}):
-        if x.ndim == 1:
-            with suppress(Exception):
-                like = jax.ShapeDtypeStruct((width,), x.dtype)
-                jax.eval_shape(cell.step, params, state, like)
-                return int(width)
+        with suppress(Exception):
+            jax.eval_shape(cell.step, params, state, jax.ShapeDtypeStruct((width,), x.dtype))
+            return int(width)
     return None
 
 

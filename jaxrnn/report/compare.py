@@ -223,14 +223,23 @@ LEGEND = (
 )
 
 
-def comparison_rows(rows: Iterable[Row]) -> list[TableRow]:
-    """Each net of a run against the first of its :func:`rivals`."""
-    pairs = [(net, first) for first, *others in rivals(rows) for net in others]
+Pair = tuple[Rows, Rows]
+
+
+def compared(pairs: Sequence[Pair]) -> list[tuple[Pair, Comparison, float, float]]:
+    """How the nets of each pair compare, and the p-values of the log-rank test and of Mann and
+    Whitney's, adjusted by :func:`holm` for the number of pairs."""
     results = [compare(*pair) for pair in pairs]
     log_rank = holm([one.log_rank for one in results])
     mann_whitney = holm([one.mann_whitney for one in results])
+    return list(zip(pairs, results, log_rank, mann_whitney, strict=True))
+
+
+def comparison_rows(rows: Iterable[Row]) -> list[TableRow]:
+    """Each net of a run against the first of its :func:`rivals`."""
+    pairs = [(net, first) for first, *others in rivals(rows) for net in others]
     lines = []
-    for (net, first), result, *adjusted in zip(pairs, results, log_rank, mann_whitney, strict=True):
+    for (net, first), result, *adjusted in compared(pairs):
         length = net[0].experiment.length
         about = {"net": net_name(*net[0].net), "T": str(length)}
         p_values = result.log_rank, adjusted[0], result.mann_whitney, adjusted[1]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from jaxrnn.report.render import shortened
+from jaxrnn.report.render import listed, shortened
 from jaxrnn.report.summary import net_name, steps_to_solution
 from jaxrnn.store.rows import Row
 
@@ -69,10 +69,8 @@ def _range(values: Iterable[int]) -> str:
 
 def _several(names: Iterable[str], what: str) -> str:
     """Up to three names, cut, or how many there are."""
-    *others, last = (shortened(name, 40) for name in dict.fromkeys(names))
-    if len(others) > 2:
-        return f"{len(others) + 1} {what}"
-    return f"{', '.join(others)} and {last}" if others else last
+    short = [shortened(name, 40) for name in dict.fromkeys(names)]
+    return listed(short) if len(short) <= 3 else f"{len(short)} {what}"
 
 
 def put_heading(figure: Figure | SubFigure, title: str, words: str = "") -> None:

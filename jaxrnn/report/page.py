@@ -27,7 +27,6 @@ from jaxrnn.report.render import (
     PLURAL,
     Document,
     Table,
-    Verdict,
     Words,
     settings_in_words,
     spaced,
@@ -85,8 +84,7 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
         # A setting is shown if it is not the default, or not the same for all trials.
         (own if name in PLURAL.values() or words != usual[name] else others).append(row)
-    verdicts = [part for part in document.parts if isinstance(part, Verdict)]
-    body = [f"<p class=verdict>{escape(one)}</p>" for part in verdicts for one in part.paragraphs]
+    body = [f"<p class=verdict>{escape(paragraph)}</p>" for paragraph in document.verdict]
     for picture, drawing in zip(document.pictures, drawings, strict=True):
         caption = escape(picture.caption)
         drawing = f"<div class=table>{drawing}</div>"

@@ -82,6 +82,12 @@ class Document(NamedTuple):
     notes: str  # Markdown that the run itself left
 
     @property
+    def verdict(self) -> list[str]:
+        """Its paragraphs."""
+        verdicts = (part for part in self.parts if isinstance(part, Verdict))
+        return [paragraph for one in verdicts for paragraph in one.paragraphs]
+
+    @property
     def pictures(self) -> list[Picture]:
         """They come last."""
         return [part for part in self.parts if isinstance(part, Picture)]
@@ -144,8 +150,7 @@ def settings_in_words(experiments: Iterable[Experiment]) -> dict[str, str]:
 def markdown(document: Document) -> str:
     """A report in Markdown, its pictures as PNG files beside it."""
     named = ", ".join(f"{name} {words}" for name, words in document.settings.items())
-    verdicts = [part for part in document.parts if isinstance(part, Verdict)]
-    text = "".join(f"**{escaped(one)}**\n\n" for part in verdicts for one in part.paragraphs)
+    text = "".join(f"**{escaped(paragraph)}**\n\n" for paragraph in document.verdict)
     text += f"Settings: {escaped(named)}.\n\n"
     text += "".join(f"{escaped(line)}\n\n" for line in document.made)
     for part in document.parts:
@@ -190,6 +195,12 @@ def listed(words: Sequence[str]) -> str:
     """Words with commas and an "and"."""
     *some, last = words
     return f"{', '.join(some)} and {last}" if some else last
+
+
+def between(low: object | None, high: object | None) -> str:
+    """An interval, which None leaves open at one end or at both."""
+    sides = [f"at least {low}"] * (low is not None) + [f"below {high}"] * (high is not None)
+    return " and ".join(sides)
 
 
 def steps_in_words(value: float) -> str:

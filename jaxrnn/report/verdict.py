@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from jaxrnn.names import is_own
-from jaxrnn.report.compare import compare, holm, rivals
+from jaxrnn.report.compare import compared, rivals
 from jaxrnn.report.horizon import horizon
 from jaxrnn.report.render import (
     NAME_WIDTH,
     Part,
     Verdict,
+    between,
     bounds_in_percent,
     listed,
     shortened,
@@ -91,9 +92,8 @@ def _solved(net: Net) -> str:
         some.append(length)
     words = ", ".join(f"{way} at T = {_lengths(some, at)}" for way, some in ways.items() if some)
     found = horizon(at, [net[k].solved for k in at], [len(net[k]) for k in at])
-    sides = [f"at least {found.low}"] * bool(found.low) + [f"below {found.high}"] * bool(found.high)
-    sure = f" (95%: half are solved up to {' and '.join(sides)})" if sides else ""
-    return f"solved in {words}{sure}"
+    sure = between(found.low, found.high)
+    return f"solved in {words}" + f" (95%: half are solved up to {sure})" * bool(sure)
 
 
 def _lengths(some: Sequence[int], at: Sequence[int]) -> str:
@@ -112,10 +112,8 @@ def _differences(study: Study) -> dict[tuple[str, str], str]:
     for group in rivals(study.rows):
         first = next((net for net in group if not _is_own(net)), group[0])
         pairs += [(net, first) for net in group if net is not first]
-    results = [compare(*pair) for pair in pairs]
-    adjusted = holm([one.mann_whitney for one in results])
     ways: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for (net, first), one, p in zip(pairs, results, adjusted, strict=True):
+    for (net, first), one, _, p in compared(pairs):
         low, high = one.interval
         way = "not told apart from"
         if p < LEVEL and not low <= 0.5 <= high:

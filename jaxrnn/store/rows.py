@@ -202,11 +202,8 @@ def lines_of(rows: Iterable[Row], after: Experiment | None = None, in_full: bool
         one = row.experiment
         if after is None or one != after or one.note != after.note:
             settings = one.as_row()
-            shared = {} if in_full else before
-            new = {
-                name: settings[name] for name in settings if settings[name] != shared.get(name, ...)
-            }
-            lines.append(json.dumps(new))
+            new = (name for name in settings if in_full or settings[name] != before.get(name, ...))
+            lines.append(json.dumps({name: settings[name] for name in new}))
             before = settings
         after = one
         lines.append(json.dumps(row.results()))

@@ -21,7 +21,6 @@ from jaxrnn.report.drawing import (
 )
 from jaxrnn.report.render import all_shortened
 from jaxrnn.yardstick import CELL_FAMILIES, LAGS, PREFIX, TASK_FAMILIES
-from jaxrnn.yardstick.protocol import median_of
 from jaxrnn.yardstick.results import Card, Remembered
 
 NAME_WIDTH = 24
@@ -58,7 +57,7 @@ def horizon_picture(card: Card) -> Figure:
         if net.slow:
             without[at] = net
             continue
-        values[at] = 2 ** net.octave(median_of(net.places)[0])
+        values[at] = 2 ** net.octave(net.middle)
         words[at] = net.horizon, net.bounds
     labels = list(all_shortened(cells, NAME_WIDTH).values())
     norm = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
@@ -108,8 +107,7 @@ def _family_ends(names: Sequence[str], families: Mapping[str, Sequence[str]]) ->
 
 def _how_far(one: tuple[str, Remembered]) -> tuple[float, ...]:
     """Puts those first whose searches come farthest."""
-    ordered = sorted(one[1].places)
-    return (-median_of(ordered)[0], *(-place for place in ordered))
+    return (-one[1].middle, *(-place for place in sorted(one[1].places)))
 
 
 ACROSS = (3, 2)  # panels, and if there are four
@@ -136,11 +134,11 @@ def dots_picture(card: Card, own: Collection[str] = ()) -> Figure:
     for axes, task in zip(panels.flat, card.tasks, strict=False):
         for cell, net in card.of_task(task):
             y = cells.index(cell)
-            middle, (low, high) = median_of(net.places)[0], net.interval
+            low, high = net.interval
             left = 1 if low is None else 2 ** net.octave(low)
             right = 2 * end if high is None else 2 ** net.octave(high)
             axes.plot([left, right], [y, y], **BAR, solid_capstyle="butt")
-            axes.plot(2 ** net.octave(middle), y, **MEDIAN)
+            axes.plot(2 ** net.octave(net.middle), y, **MEDIAN)
             for place in sorted(set(net.places)):
                 number = net.places.count(place)
                 shifts = 0.075 * (np.arange(number) - (number - 1) / 2)

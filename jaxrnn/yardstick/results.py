@@ -111,12 +111,20 @@ class Remembered:
         return low + (high - low) * (place - below)
 
     @property
+    def middle(self) -> float:
+        """The horizon as a place."""
+        return median_of(self.places)[0]
+
+    @property
+    def is_longest(self) -> bool:
+        """Whether the horizon is the longest lag that was tried, or beyond."""
+        return self.middle == len(self.lags) - 1
+
+    @property
     def horizon(self) -> str:
         """The horizon in words."""
-        middle, _, _ = median_of(self.places)
-        if middle == len(self.lags) - 1:
-            return f"≥{self.lags[-1]:,}"
-        return lag_in_words(middle, self.lags)
+        words = lag_in_words(self.middle, self.lags)
+        return f"≥{words}" if self.is_longest else words
 
     @property
     def interval(self) -> tuple[float | None, float | None]:

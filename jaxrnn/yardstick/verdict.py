@@ -8,7 +8,7 @@ interval of their difference.
 """
 
 from jaxrnn.names import is_own
-from jaxrnn.report.render import NAME_WIDTH, Verdict, listed, shortened
+from jaxrnn.report.render import NAME_WIDTH, Verdict, between, listed, shortened
 from jaxrnn.report.summary import Study
 from jaxrnn.yardstick import LAGS
 from jaxrnn.yardstick.protocol import Gap
@@ -40,15 +40,15 @@ def on_task(card: Card, task: str) -> str:
 def on_net(card: Card, task: str, cell: str) -> str:
     """Everything on one net."""
     net = card.nets[task, cell]
-    if net.horizon.startswith("<"):
+    if net.middle < 0:
         sentences = _dark(net, _short(cell), task)
     else:
         tried = f"if up to {net.plan.settings} settings are tried"
-        steps = f"{net.horizon.strip('≥')} time steps{' or more' * ('≥' in net.horizon)}"
+        steps = f"{lag_in_words(net.middle, net.lags)} time steps{' or more' * net.is_longest}"
         remembers = f"{_short(cell)} remembers {steps} on {task}, {tried}"
         sentences = [f"{remembers} ({_sure(net)})"]
-        farthest = lag_in_words(max(net.places), net.lags)
         if net.recipe and max(net.places) < len(net.lags) - 1:
+            farthest = lag_in_words(max(net.places), net.lags)
             solved = f"{net.recipe.solved} of {len(net.recipe)} new trials of its setting do, too"
             sentences.append(f"The farthest search comes to {farthest}; {solved}")
     differences = [
@@ -87,7 +87,7 @@ def _more(net: Remembered, task: str) -> str:
         return "To be surer: the same command without --quick"
     if learned := [row.experiment for row in net.slow if row.solved]:
         return f"To see it learn: {command_of(learned[0], len(net.slow))}"
-    if net.horizon.startswith("≥") and not is_own(task):
+    if net.is_longest and not is_own(task):
         if net.lags[-1] < LAGS[-1]:
             return "To go farther: the same command without --longest-lag"
         lags = " ".join(str(net.lags[-1] * factor) for factor in (1, 2, 4))
@@ -111,8 +111,7 @@ def _difference(gap: Gap, other: str) -> str:
 
 def _sure(net: Remembered) -> str:
     low, high = (None if place is None else lag_in_words(place, net.lags) for place in net.interval)
-    sides = f"at least {low}" * bool(low), f"below {high}" * bool(high)
-    return f"95%: {' and '.join(filter(None, sides)) or 'any lag'}"
+    return f"95%: {between(low, high) or 'any lag'}"
 
 
 def _short(cell: str) -> str:
