@@ -166,7 +166,7 @@ for k in range(100):
 
 @pytest.mark.integration
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
-def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty():
+def test_a_hundred_nets_in_one_process_take_as_much_memory_as_sixty():
     of_this_package = {"PYTHONPATH": str(Path(memory.__file__).parents[2])}
     ended = subprocess.run(
         [sys.executable, "-c", HUNDRED],
@@ -182,8 +182,9 @@ def test_a_hundred_nets_in_one_process_take_as_much_memory_as_thirty():
     assert len(megabytes) == 100
     assert len({*threads[29:]}) == len({*files[29:]}) == 1, (threads, files)
     assert max(megabytes) <= 1000  # machines differ by half: 500 to 700 were seen
-    # What JAX traces, which it is made to forget now and then, comes and goes.
-    assert max(megabytes[80:]) <= 1.1 * max(megabytes[20:40])
+    # The programs that are held (engine.HELD) are all there by the 57th net; what JAX traces,
+    # which it is made to forget now and then, comes and goes.
+    assert max(megabytes[80:]) <= 1.1 * max(megabytes[40:60])
 
 
 # The memory there is
