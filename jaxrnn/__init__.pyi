@@ -59,6 +59,7 @@ from jaxrnn.problems import (
     Suite as Suite,
     Task as Task,
 )
+from jaxrnn.problems.data import task_from_arrays as task_from_arrays
 from jaxrnn.problems.long_lag import noise_free as noise_free
 from jaxrnn.report.compare import (
     Comparison as Comparison,

@@ -54,7 +54,7 @@ _DATA: dict[str, Any] = {
 }
 """The settings that a compiled program does not depend on, with valid values."""
 
-LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size")
+LEFT_TO_TASK = ("objective", "threshold", "window", "max_failures", "test_size", "final_test")
 """The settings that an experiment may leave to its task."""
 
 _THE_TASKS: Any = None
@@ -79,8 +79,9 @@ class Experiment:
     settings that an experiment leaves out (None), with two exceptions. If the experiment names
     ``threshold``, any mean error will do. If it names ``window`` or ``test_size``, the task fills
     in neither of these nor ``max_failures``, and no failure is allowed. With ``final_test`` every
-    trial that has not diverged is tested with its final weights on that many fresh sequences, and
-    with ``test_lengths`` on 1,000 fresh ones at each of these lengths.
+    trial that has not diverged is tested with its final weights on that many fresh sequences, or
+    on the task's own test set, and with ``test_lengths`` on 1,000 fresh ones at each of these
+    lengths.
 
     An update changes the weights once, by the mean loss of ``batch_size`` training sequences. All
     other counts, such as ``max_steps``, are in sequences. Sequences are judged one by one, in
@@ -130,7 +131,7 @@ class Experiment:
     mean_error: float | None = None  # None with a threshold: any mean will do
     test_size: int = _THE_TASKS
     test_every: int = 100
-    final_test: int = 0
+    final_test: int = _THE_TASKS  # sequences of the test at the end; None: as the task says
     test_lengths: tuple[int, ...] = ()  # other lengths at which every trial is tested in the end
     max_steps: int = 100_000  # training sequences after which a trial is given up
     trials: int = 10

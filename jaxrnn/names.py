@@ -2,7 +2,8 @@
 
 ``file.py:name`` is a name in a file, whose path starts where the command is given. ``module:name``
 is a name in a module that Python finds, also in the current directory. ``__main__:name`` is a name
-in a script or a notebook; a script may name its own file, too. Code is imported when such a name is
+in a script or a notebook; a script may name its own file, too. ``data.npz`` is a task of the arrays
+in that file. Code is imported when such a name is
 looked up. Only a call that gives the name does that; a row, a checkpoint or any other file never
 does.
 """
@@ -37,8 +38,13 @@ _carried: ContextVar[Sources | None] = ContextVar("_carried", default=None)
 
 
 def is_own(name: str | None) -> bool:
-    """Whether a name is of a user's own code."""
-    return name is not None and ":" in name
+    """Whether a name is of a user's own code or data."""
+    return name is not None and (":" in name or is_file(name))
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file of data."""
+    return name.endswith(".npz")
 
 
 def find(table: Mapping[str, Any], kind: str, name: str) -> Any:
@@ -46,7 +52,7 @@ def find(table: Mapping[str, Any], kind: str, name: str) -> Any:
 
     Raises InputError for a name that is neither, naming the choices, and for code that fails.
     """
-    if not is_own(name):
+    if not is_own(name) or is_file(name):
         return look_up(table, kind, name, "file.py:name")
     origin, _, attribute = name.rpartition(":")
     module = _module(origin)
@@ -80,15 +86,18 @@ def digests(experiments: Iterable[Experiment]) -> dict[str, str]:
     """For each of their :func:`own_names` a part of the SHA-256 of its code.
 
     The code is the whole file. If there is no file, as in a notebook, it is the object's own text,
-    if Python knows it. Files that the file imports are not included.
+    if Python knows it. Files that the file imports are not included. An object that has a
+    ``digest`` adds that: the digest of the data that it was made from.
     """
     return {name: hashlib.sha256(_text(name)).hexdigest()[:16] for name in own_names(experiments)}
 
 
 def sources(experiments: Iterable[Experiment]) -> Sources:
     """The files of their :func:`own_names`, for another machine."""
-    origins = (name.rpartition(":")[0] for name in own_names(experiments))
-    return {origin: _read(origin) for origin in origins if origin.endswith(".py")}
+    origins = (
+        name if is_file(name) else name.rpartition(":")[0] for name in own_names(experiments)
+    )
+    return {origin: read(origin) for origin in origins if origin.endswith((".py", ".npz"))}
 
 
 @contextmanager
@@ -179,12 +188,13 @@ def _module(origin: str) -> ModuleType:
                 f"{origin} runs an experiment of its own while it is imported: put that under "
                 'if __name__ == "__main__":'
             )
-        return _run_file(origin, _read(origin))
+        return _run_file(origin, read(origin))
     with _importing(origin, Path.cwd()):
         return importlib.import_module(origin)
 
 
-def _read(origin: str) -> bytes:
+def read(origin: str) -> bytes:
+    """The content of a file; raises InputError."""
     if origin in (files := _carried.get() or {}):
         return files[origin]
     try:
@@ -245,15 +255,18 @@ def _importing(origin: str, directory: Path) -> Iterator[None]:
 
 
 def _text(name: str) -> bytes:
-    """The text of the code that a name is in."""
+    """The text of the code that a name is in, and the digest of its data."""
+    if is_file(name):
+        return read(name)
     origin, _, attribute = name.rpartition(":")
-    if origin.endswith(".py"):
-        return _read(origin)
     module = _module(origin)
+    own: Any = getattr(module, attribute, None)
+    data: bytes = getattr(own, "digest", b"")
     try:
+        if origin.endswith(".py"):
+            return read(origin) + data
         if getattr(module, "__file__", None):
-            return Path(inspect.getsourcefile(module) or "").read_bytes()
-        own: Callable[..., Any] = getattr(module, attribute)
-        return inspect.getsource(own).encode()
-    except (OSError, TypeError, AttributeError):
-        return b""
+            return Path(inspect.getsourcefile(module) or "").read_bytes() + data
+        return inspect.getsource(own).encode() + data
+    except (OSError, TypeError):
+        return data

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import Experiment
+from jaxrnn.names import is_file, is_own
 from jaxrnn.nets import Cell
 from jaxrnn.nets.base import Params
 from jaxrnn.outcome import Outcome
@@ -63,7 +64,7 @@ def load_weights(
     }
     for setting, names in own.items():
         for name in names:
-            if ":" not in name:
+            if not is_own(name):
                 raise InputError(
                     f"{setting} {shown(name)} is not somebody's own code, such as file.py:name: "
                     "leave it out, the file names the package's own parts"
@@ -125,12 +126,12 @@ def with_own(
     for setting, names in own.items():
         called = getattr(experiment, setting) or ""
         alike = [name for name in names if called_alike(name, called) and name not in held]
-        if called_so := {name for name in names if name == called and ":" in name} or {*alike}:
+        if called_so := {name for name in names if name == called and is_own(name)} or {*alike}:
             if len(called_so) > 1:
                 words = " and ".join(sorted(called_so))
                 raise InputError(f"{setting} {called} may be any of {words}: name one")
             change[setting] = called_so.pop()
-        elif ":" in called:
+        elif is_own(called):
             lacking[setting] = called
     if lacking:
         words = " and ".join(f"{setting} {shown(called)}" for setting, called in lacking.items())
@@ -143,8 +144,10 @@ def with_own(
 
 
 def called_alike(name: str, other: str) -> bool:
-    """Whether both are users' own code with the same name after the colon: files may move."""
-    return ":" in name and ":" in other and name.rpartition(":")[2] == other.rpartition(":")[2]
+    """Whether both are users' own code with the same name after the colon, or files of data of one
+    name: files may move."""
+    ends = [Path(one).name if is_file(one) else one.rpartition(":")[2] for one in (name, other)]
+    return is_own(name) and is_own(other) and ends[0] == ends[1]
 
 
 def arrays_of(params: Params) -> dict[str, np.ndarray]:

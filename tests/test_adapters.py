@@ -31,13 +31,16 @@ nnx = pytest.importorskip("flax.nnx")
 
 
 def adapted(library: str, name: str) -> Any:
-    def build(num_inputs, hidden_size, num_outputs):
+    def build(num_inputs, hidden_size, num_outputs, gates=None):
         sizes = num_inputs, hidden_size, num_outputs
         if library == "linen":
-            return from_linen(getattr(nn, name)(hidden_size), *sizes)
+            return from_linen(getattr(nn, name)(hidden_size), *sizes, gates=gates)
         if library == "nnx":
-            return from_nnx(lambda rngs: getattr(nnx, name)(*sizes[:2], rngs=rngs), *sizes)
-        return from_equinox(lambda key: getattr(eqx.nn, name)(*sizes[:2], key=key), *sizes)
+            make = partial(getattr(nnx, name), *sizes[:2])
+            return from_nnx(lambda rngs: make(rngs=rngs), *sizes, gates=gates)
+        return from_equinox(
+            lambda key: getattr(eqx.nn, name)(*sizes[:2], key=key), *sizes, gates=gates
+        )
 
     return build
 
@@ -144,6 +147,39 @@ def test_first_weights_are_their_own_and_the_initializer_draws_the_outputs(name)
         np.testing.assert_allclose(W @ W.T, np.eye(HIDDEN_SIZE), atol=1e-5)
 
 
+OF_HIDDEN = {"input": "hi.bias", "forget": "hf.bias", "output": "ho.bias"}
+PARTS = [slice(k * HIDDEN_SIZE, (k + 1) * HIDDEN_SIZE) for k in range(4)]
+GATES: dict[str, Any] = {
+    "nnx_lstm": OF_HIDDEN,
+    "nnx_gru": {"update": ("dense_i.bias", PARTS[1])},
+    "linen_lstm": OF_HIDDEN,
+    "linen_gru": {"update": "iz.bias"},
+    "equinox_lstm": {"input": ("bias", PARTS[0]), "forget": ("bias", PARTS[1])},
+    "equinox_gru": {"update": ("bias", PARTS[1])},
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_named_gates_have_biases_of_the_initializer_and_keep_the_state(name):
+    """With a forget or an update gate that is open, and an input gate that is shut."""
+    sizes, gates = (NUM_INPUTS, HIDDEN_SIZE, NUM_OUTPUTS), GATES[name]
+    own, net = BUILDERS[name](*sizes), BUILDERS[name](*sizes, gates)
+    assert net.gates == (*gates,)
+    wanted = {"input": -30.0, "forget": 30.0, "update": 30.0, "output": 1.0}
+
+    def biases(key, names, hidden_size):
+        return jnp.repeat(jnp.array([wanted[one] for one in names]), hidden_size)
+
+    drawn = xavier()._replace(biases=biases)
+    before, params = (one.init(jax.random.key(0), drawn) for one in (own, net))
+    changed = jax.tree.map(lambda old, new: old != new, before, params)
+    assert sum(int(leaf.sum()) for leaf in jax.tree.leaves(changed)) == len(gates) * HIDDEN_SIZE
+    first = jax.tree.map(lambda leaf: leaf + 0.5, net.initial_state(params))
+    last, _ = unroll(net, params, random_vectors((NUM_STEPS, NUM_INPUTS)), first)
+    kept = jax.tree.leaves(last)[1 if name == "equinox_lstm" else 0]  # (h, c) there, else (c, h)
+    np.testing.assert_allclose(kept, 0.5, rtol=1e-5)
+
+
 @over_adapters
 def test_weights_and_states_are_of_jaxs_default_type_and_symbols_act_as_vectors(name):
     symbols = np.array([3, 0, 6, 1], np.int32)
@@ -200,6 +236,18 @@ REFUSED = {
     "from_nnx's cell gives hidden units of shape (4,), not (6,)": lambda: from_nnx(
         lambda rngs: nnx.GRUCell(7, 4, rngs=rngs), *SIZES
     ),
+    "from_equinox's cell fails with 7 inputs and hidden_size 6": lambda: from_equinox(
+        lambda key: eqx.nn.GRUCell(3, 6, key=key), *SIZES
+    ),
+    "unknown gate 'reset': choose from forget, input, output, update": lambda: BUILDERS["nnx_gru"](
+        *SIZES, {"reset": "dense_i.bias"}
+    ),
+    "unknown array of from_nnx's cell 'bias': choose from dense_h.kernel": lambda: BUILDERS[
+        "nnx_gru"
+    ](*SIZES, {"update": "bias"}),
+    "gate update is dense_i.bias[slice(None, None, None)] of shape (18,)": lambda: BUILDERS[
+        "nnx_gru"
+    ](*SIZES, {"update": "dense_i.bias"}),
 }
 
 

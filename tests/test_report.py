@@ -16,7 +16,7 @@ def body_of(made):
 
 
 def test_tasks_of_one_rule_share_a_line_and_lengths_have_the_guesses_from_least_to_most():
-    rule = {"threshold": 0.1, "window": 50, "max_failures": 0, "test_size": 0}
+    rule = {"threshold": 0.1, "window": 50, "max_failures": 0, "test_size": 0, "final_test": 0}
     other = rows("lstm", 40, [None], task="adding", **rule)
     own = rows("lstm", 40, [None], task="mine.py:last", **rule)
     assert rules(other + own) == [

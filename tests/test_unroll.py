@@ -3,6 +3,7 @@ misuse in one sentence; and XLA's options, without which sums are wrong."""
 
 import ast
 from functools import partial
+from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,6 +90,120 @@ def test_from_its_end_a_sequence_keeps_the_order_of_its_outputs_and_skips_what_d
     close(unroll(cell, params, symbols, mask=MASK)[1][MASK], run(params, symbols[MASK])[1])
 
 
+RESET = np.array([0, 0, 1, 0, 0, 1, 1, 0, 0], bool)
+
+
+def in_episodes(cell, params, xs, state, reset, reverse):
+    """A plain loop over steps, which begins anew at each episode."""
+    order, ys = range(len(xs)), [None] * len(xs)
+    for t in reversed(order) if reverse else order:
+        first = t + 1 < len(xs) and reset[t + 1] if reverse else reset[t]
+        if first:
+            state = cell.initial_state(params)
+        state, ys[t] = cell.step(params, state, xs[t])
+    return state, jnp.stack(ys)
+
+
+OF_EPISODES = ("lstm", "gru", "lstm_peephole", "min_gru", "two layers", "convolved", "own")
+NOT_SLOW = {("lstm", True), ("gru", False), ("min_gru", False), ("own", True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "reverse"),
+    [
+        pytest.param(*one, marks=[pytest.mark.slow] * (one not in NOT_SLOW))
+        for one in product(OF_EPISODES, (False, True))
+    ],
+)
+def test_episodes_in_one_sequence_are_a_plain_loop_in_value_and_gradient(name, reverse):
+    """Also in a batch that shares the weights, and from a state of one's own."""
+    cell, params = net_of("lstm" if name == "own" else name)
+    if name == "own":  # whoever has only a step
+        cell = cell._replace(unroll=None, shared=None, hidden=None)
+    resets = np.stack([RESET, ~RESET, np.roll(RESET, 1)])
+    state = jax.tree.map(lambda leaf: leaf + 0.5, cell.initial_state(params))
+
+    def ours(params, state, batch):
+        one = partial(unroll, cell, reverse=reverse)
+        return jax.vmap(lambda xs, reset: one(params, xs, state, reset=reset))(batch, resets)
+
+    def plain(params, state, batch):
+        each = [
+            in_episodes(cell, params, xs, state, reset, reverse)
+            for xs, reset in zip(batch, resets, strict=True)
+        ]
+        return jax.tree.map(lambda *of: jnp.stack(of), *each)
+
+    def loss(run, *given):
+        leaves = jax.tree.leaves(run(*given))
+        return sum(jnp.sum(jnp.sin(jnp.arange(leaf.size)) * jnp.ravel(leaf)) for leaf in leaves)
+
+    gradients = []
+    for run in (ours, plain):
+        value = jax.value_and_grad(partial(loss, run), argnums=(0, 1))
+        gradients.append(jax.jit(lambda *given, v=value, r=run: (v(*given), r(*given))))
+    close(*(run(params, state, BATCH) for run in gradients), 1e-4)
+    # A single one takes the path of those that do not share the weights.
+    one = jax.jit(partial(unroll, cell, reverse=reverse))(params, XS, state, reset=RESET)
+    close(one, jax.tree.map(lambda leaf: leaf[0], plain(params, state, BATCH)))
+    begun = cell.initial_state(params)
+    runs = (
+        lambda params: unroll(cell, params, XS, reset=RESET),
+        lambda params: in_episodes(cell, params, XS, begun, RESET, False),
+    )
+    close(*(jax.jit(jax.grad(partial(loss, run)))(params) for run in runs), 1e-4)
+
+
+def test_an_episode_may_begin_where_steps_are_skipped():
+    cell, params = net_of("lstm")
+    mask = np.array([1, 1, 0, 0, 1, 0, 1, 1, 0], bool)
+
+    def plain(params):
+        state, ys = cell.initial_state(params), []
+        for t in range(STEPS):
+            if RESET[t]:
+                state = cell.initial_state(params)
+            after, y = cell.step(params, state, XS[t])
+            state = after if mask[t] else state
+            ys.append(y if mask[t] else jnp.zeros_like(y))
+        return jnp.sum(jnp.stack(ys) ** 2) + jnp.sum(jax.tree.leaves(state)[1])
+
+    def ours(params):
+        state, ys = unroll(cell, params, XS, mask=mask, reset=RESET)
+        return jnp.sum(ys**2) + jnp.sum(jax.tree.leaves(state)[1])
+
+    close(*(jax.jit(jax.value_and_grad(run))(params) for run in (ours, plain)), 1e-4)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "min_gru", "two layers", "convolved"])
+def test_hidden_states_are_those_whose_outputs_are_returned(name):
+    """In value and gradient; and the last state is the same."""
+    cell, params = net_of(name)
+    layer = params[-1] if name == "two layers" else getattr(params, "cell", params)
+    for given in ({}, {"mask": MASK}, {"reset": RESET}, {"reverse": True}):
+        last, hs = unroll(cell, params, XS, states=True, **given)
+        expected_last, ys = unroll(cell, params, XS, **given)
+        close(last, expected_last)
+        counted = given.get("mask", slice(None))
+        close((hs @ layer.output_weights + layer.output_bias[None])[counted], ys[counted])
+        assert hs.shape == (STEPS, 4)
+    plain = cell.hidden._replace(unroll=None, shared=None)
+    runs = (partial(unroll, cell, states=True), partial(scanned, plain))
+    close(*(jax.grad(lambda p, r=r: jnp.sum(r(p, XS)[1] ** 2))(params) for r in runs), 1e-4)
+    if name == "lstm":
+        with pytest.raises(InputError, match="this cell has none apart from its outputs"):
+            unroll(cell._replace(hidden=None), params, XS, states=True)
+
+
+def test_both_ways_begin_anew_at_the_same_episodes():
+    cell, ahead = net_of("gru")
+    back = cell.init(jax.random.key(2), xavier())
+    whole = bidirectional(cell, (ahead, back), XS, reset=RESET)
+    begins = [0, *np.flatnonzero(RESET), STEPS]
+    parts = [bidirectional(cell, (ahead, back), XS[i:j]) for i, j in pairwise(begins)]
+    close(whole, np.vstack(parts))
+
+
 def products_of_loops(jaxpr):
     """How many products are in the body of each scan, in order."""
     for equation in jaxpr.eqns:
@@ -103,19 +218,20 @@ def products_of_loops(jaxpr):
 
 @pytest.mark.parametrize("name", ["lstm", "min_gru", "two layers"])
 @pytest.mark.parametrize("of_batch", [False, True])
-def test_a_mask_does_not_move_products_into_the_loops_forward_or_backward(name, of_batch):
+def test_a_mask_or_a_reset_moves_no_products_into_the_loops(name, of_batch):
     cell, params = net_of(name)
 
-    def loss(mask, params, xs):
-        return jnp.sum(unroll(cell, params, xs, mask=mask)[1] ** 2)
+    def loss(params, xs, **given):
+        return jnp.sum(unroll(cell, params, xs, **given)[1] ** 2)
 
-    def traced(mask):
-        one = partial(loss, mask)
+    def traced(**given):
+        one = partial(loss, **given)
         both = (lambda params, xs: jax.vmap(one, (None, 0))(params, xs).sum()) if of_batch else one
         return jax.make_jaxpr(jax.grad(both))(params, BATCH if of_batch else XS)
 
-    loops = [list(products_of_loops(traced(mask).jaxpr)) for mask in (None, MASK)]
-    assert loops[0] == loops[1]
+    every = ({}, {"mask": MASK}, {"reset": RESET}, {"mask": MASK, "reset": RESET})
+    loops = [list(products_of_loops(traced(**given).jaxpr)) for given in every]
+    assert loops == [loops[0]] * 4
     assert len(loops[0]) >= 2
 
 

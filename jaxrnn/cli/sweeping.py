@@ -14,7 +14,7 @@ from jaxrnn.cli.words import EXPERIMENT, NAME, NUMBER, OPTION, TASK, WHOLE, Flag
 from jaxrnn.experiment import OPTIONS, PER_TRIAL, Experiment
 from jaxrnn.machine import all_devices
 from jaxrnn.nets import INITIALIZERS
-from jaxrnn.problems import LEFT_TO_TASK, settled
+from jaxrnn.problems import LEFT_TO_TASK, lengths_of, settled
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.report.summary import net_name
 from jaxrnn.sweeps.run import combinations, expand, product, run
@@ -183,11 +183,15 @@ def sweep(
         one = dataclasses.replace(one, **added)
         return product(one, of_trials) if is_grid else one
 
+    def of_data(choice: dict[str, Any]) -> Sequence[int] | None:
+        """The lengths that a task of given data has."""
+        return lengths_of(choice["task"]) if "task" in choice else None
+
     experiments = [
         completed(one)
         for choice in combinations(axes)
         for suite in suites_of(experiment)
-        for one in expand(suite, cells, lengths, **given, **choice)
+        for one in expand(suite, cells, lengths or of_data(choice), **given, **choice)
     ]
     if dry_run:
         for one in experiments:

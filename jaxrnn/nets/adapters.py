@@ -8,27 +8,32 @@ their cell at step t, y(t) = h(t) V + output bias. A builder of one's own is one
         return from_nnx(lambda rngs: nnx.GRUCell(num_inputs, hidden_size, rngs=rngs), *sizes)
 
 Their cell draws its own first weights, from the trial's key; the experiment's initializer and
-``initial_scale`` act on V alone, and the output bias is 0 at first. A setting for a gate's bias is
-refused, since the adapters do not know their gates. Weights and states have jax's default float
-type, so in 64 bit mode they are float64 (but if their initializers draw in 32 bit, the first
-weights have only that precision). If their cell draws a first state at random, it is the same in
-every trial. Their libraries are imported only when an adapter is called. The adapters work with
-jax's strict rules for promotion of types and ranks.
+``initial_scale`` act on V alone, and the output bias is 0 at first. The biases of ``gates`` are
+drawn by the initializer, too, so that settings of gate biases act on them and a search tunes them:
+
+    gates={"forget": ("bias", slice(H, 2 * H)), "input": "hi.bias"}
+
+names the array, by its attributes with dots between, and which H of its elements are the gate's,
+by default all. Without them a setting for a gate's bias is refused. Weights and states have jax's
+default float type, so in 64 bit mode they are float64 (but if their initializers draw in 32 bit,
+the first weights have only that precision). If their cell draws a first state at random, it is the
+same in every trial. Their libraries are imported only when an adapter is called. The adapters work
+with jax's strict rules for promotion of types and ranks.
 
 A cell in this form is only a step, scanned plainly: what that costs is in benchmarks/results, by
 ``python benchmarks/adapters.py``. Outcomes follow from the trial's key. But unlike
 those of our own cells, they may change in the last bits with the number of lanes and devices.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.errors import InputError
+from jaxrnn.errors import InputError, look_up, shown
 from jaxrnn.nets.base import Cell, State, without_outputs
-from jaxrnn.nets.initializers import Initializer, require_initializer
+from jaxrnn.nets.initializers import Initializer, require_initializer, xavier
 
 
 class AdaptedParams(NamedTuple):
@@ -39,15 +44,26 @@ class AdaptedParams(NamedTuple):
     output_bias: jax.Array  # [O]
 
 
+Gates = Mapping[str, str | tuple[str, slice]]
+"""Which part of which array of a cell is the bias of each gate."""
+
+_TUNED = ("input", "forget", "update", "output")
+
+
 def from_nnx(
-    make: Callable[[Any], Any], num_inputs: int, hidden_size: int, num_outputs: int
+    make: Callable[[Any], Any],
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
+    gates: Gates | None = None,
 ) -> Cell:
     """A Flax NNX cell: ``make(rngs)`` gives it, as ``nnx.LSTMCell(I, H, rngs=rngs)`` does.
 
     The state is the cell's carry, at first what its ``initialize_carry`` gives; the parameters are
     a dict by the names of its attributes. Raises InputError for variables that are no ``nnx.Param``
     (the counts of a random stream, or a running mean), since a cell is a pure function here, and
-    for hidden units that are not [H].
+    for hidden units that are not [H]. ``gates`` are said above.
 
     Source: ``flax.nnx.RNNCellBase``.
     """
@@ -68,15 +84,23 @@ def from_nnx(
     def step(weights: Any, carry: State, x: jax.Array) -> tuple[State, jax.Array]:
         return nnx.merge(graph, weights)(carry, x)
 
-    return _adapted("from_nnx", (num_inputs, hidden_size, num_outputs), init, first_carry, step)
+    sizes = num_inputs, hidden_size, num_outputs
+    return _adapted("from_nnx", sizes, gates, init, first_carry, step)
 
 
-def from_linen(module: Any, num_inputs: int, hidden_size: int, num_outputs: int) -> Cell:
+def from_linen(
+    module: Any,
+    num_inputs: int,
+    hidden_size: int,
+    num_outputs: int,
+    *,
+    gates: Gates | None = None,
+) -> Cell:
     """A Flax Linen cell, such as ``nn.LSTMCell(features=H)``.
 
     The state is the cell's carry, at first what its ``initialize_carry`` gives; the parameters are
     its collection "params". Raises InputError for any other collection, since a cell is a pure
-    function here, and for hidden units that are not [H].
+    function here, and for hidden units that are not [H]. ``gates`` are said above.
 
     Source: ``flax.linen.RNNCellBase``.
     """
@@ -96,7 +120,8 @@ def from_linen(module: Any, num_inputs: int, hidden_size: int, num_outputs: int)
         return module.apply({"params": weights}, carry, x)
 
     sizes = num_inputs, hidden_size, num_outputs
-    return _adapted("from_linen", sizes, init, lambda weights: first_carry(jax.random.key(0)), step)
+    always = jax.random.key(0)
+    return _adapted("from_linen", sizes, gates, init, lambda weights: first_carry(always), step)
 
 
 def from_equinox(
@@ -105,6 +130,7 @@ def from_equinox(
     hidden_size: int,
     num_outputs: int,
     *,
+    gates: Gates | None = None,
     initial_state: Callable[[int], State] | None = None,
     hidden: Callable[[State], jax.Array] | None = None,
 ) -> Cell:
@@ -114,7 +140,7 @@ def from_equinox(
     ``hidden(state)`` [H] say what its state is; by default the state of ``eqx.nn.LSTMCell`` is (h,
     c) and that of any other cell is h, zeros at first. The parameters are the module's arrays; the
     rest of the module is fixed. Raises InputError for arrays that are not real numbers, which
-    cannot be trained, and for hidden units that are not [H].
+    cannot be trained, and for hidden units that are not [H]. ``gates`` are said above.
 
     Source: ``equinox.nn.GRUCell`` and ``LSTMCell``.
     """
@@ -143,12 +169,13 @@ def from_equinox(
         return state, state[0] if has_two else state
 
     sizes = num_inputs, hidden_size, num_outputs
-    return _adapted("from_equinox", sizes, init, first_state, step)
+    return _adapted("from_equinox", sizes, gates, init, first_state, step)
 
 
 def _adapted(
     adapter: str,
     sizes: tuple[int, int, int],
+    gates: Gates | None,
     init_cell: Callable[[jax.Array], Any],
     first_state: Callable[[Any], State],
     step_cell: Callable[[Any, State, jax.Array], tuple[State, jax.Array]],
@@ -163,8 +190,12 @@ def _adapted(
         require_initializer(initializer)
         cell_key, output_key = jax.random.split(key)
         bias = jnp.zeros(num_outputs)
+        weights = _as(bias.dtype, init_cell(cell_key))
+        if gates:
+            drawn = initializer.biases(jax.random.fold_in(key, 1), (*gates,), hidden_size)
+            weights = _with_biases(adapter, weights, gates, drawn.reshape(len(gates), hidden_size))
         return AdaptedParams(
-            _as(bias.dtype, init_cell(cell_key)),
+            weights,
             initializer.weights(output_key, 1, hidden_size, num_outputs),
             bias,
         )
@@ -181,7 +212,15 @@ def _adapted(
         state = _as(jnp.result_type(float), first_state(weights))
         return step_cell(weights, state, jnp.zeros(num_inputs))[1]
 
-    h = jax.eval_shape(hidden_units, jax.random.key(0))
+    try:
+        h = jax.eval_shape(hidden_units, jax.random.key(0))
+    except InputError:
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{adapter}'s cell fails with {num_inputs} inputs and hidden_size {hidden_size}: {what}"
+        ) from error
     if h.shape != (hidden_size,):
         raise InputError(
             f"{adapter}'s cell gives hidden units of shape {h.shape}, not ({hidden_size},)"
@@ -190,8 +229,27 @@ def _adapted(
     def hidden_step(params: AdaptedParams, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         return step_cell(params.cell, state, x)
 
-    cell = Cell(init, initial_state, step, before_joining=without_outputs)
+    cell = Cell(init, initial_state, step, gates=(*(gates or ()),), before_joining=without_outputs)
+    if gates:
+        jax.eval_shape(lambda key: init(key, xavier()), jax.random.key(0))  # raises for its faults
     return cell._replace(hidden=cell._replace(step=hidden_step))
+
+
+def _with_biases(adapter: str, weights: Any, gates: Gates, drawn: jax.Array) -> Any:
+    """The weights, with the biases of each gate [H] as they were drawn [G, H]."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(weights)
+    arrays = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    for (gate, where), bias in zip(gates.items(), drawn, strict=True):
+        look_up(dict.fromkeys(_TUNED), "gate", gate)
+        name, part = (where, slice(None)) if isinstance(where, str) else where
+        array = look_up(arrays, f"array of {adapter}'s cell", name)
+        if (shape := jax.eval_shape(lambda one, at=part: one[at], array).shape) != bias.shape:
+            raise InputError(
+                f"gate {gate} is {name}[{shown(part)}] of shape {shape}: it has to be "
+                f"{bias.shape}, one bias for each hidden unit"
+            )
+        arrays[name] = array.at[part].set(bias)
+    return jax.tree.unflatten(tree, arrays.values())
 
 
 def _as(dtype: Any, tree: Any) -> Any:

@@ -5,7 +5,6 @@ B sequences of an update, C updates of a chunk. Nothing in this package has a tr
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
@@ -18,12 +17,15 @@ from jax.typing import ArrayLike
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.machine import all_devices
+from jaxrnn.nets.checks import checked_inputs, checked_marks, checked_state, described
 from jaxrnn.nets.initializers import Initializer
 
 Params = Any
 State = Any
 Mask = jax.Array | None
 """Which time steps count [T], or one of these; None: all of them."""
+Reset = jax.Array | None
+"""The time steps at which a new episode begins [T], or one of these; None: none of them."""
 if TYPE_CHECKING:  # where a TypeVar may have a default, as in Python since 3.13: Cell is of any
     from typing_extensions import TypeVar
 
@@ -50,8 +52,8 @@ class Cell(NamedTuple, Generic[P, S]):
         both), y ``[O]``. ``lax.scan(partial(cell.step, params), state, xs)`` runs it.
     ``unroll(params, state, xs) -> (state, ys)``
         Optional: a faster way to compute the same as that scan, for symbols and for vectors. It may
-        take the keywords ``steps_at_once`` and ``mask``, see :func:`unroll`; without the latter a
-        mask takes the scan.
+        take the keywords ``steps_at_once``, ``mask`` and ``reset``, see :func:`unroll`; without the
+        latter two a mask or a reset takes the scan.
     ``gates``
         The gates by name, in the order in which they lie side by side in the weights.
     ``activations(params, state, x) -> {gate: [H]}``
@@ -66,7 +68,7 @@ class Cell(NamedTuple, Generic[P, S]):
         a CPU.
     ``shared(params, state, xs) -> (state, ys)``
         Optional: what ``unroll`` computes, faster under a ``vmap`` over sequences that share the
-        weights; it may take ``mask``, too.
+        weights; it may take ``mask`` and ``reset``, too.
     ``rate_factors(params) -> factors``
         Optional: the factor of the learning rate of each weight, a tree as the parameters, each
         leaf a number or an array of the weights' shape.
@@ -95,7 +97,9 @@ def unroll(
     state: S | None = None,
     *,
     mask: ArrayLike | None = None,
+    reset: ArrayLike | None = None,
     reverse: bool = False,
+    states: bool = False,
     steps_at_once: int = 1,
 ) -> tuple[S, jax.Array]:
     """Run ``cell`` over one sequence ``xs`` and return (last state, ys [T, O]).
@@ -108,18 +112,23 @@ def unroll(
     True which steps count. All others are skipped: their xs are not read, they leave the state as
     it is, and their ys are 0. So a padded sequence gives the state after its last real step; with
     ``reverse`` it begins there. NaN, or a symbol that is none, may stand in skipped steps.
+    ``reset`` [T] is True at the first step of each episode where several stand in one sequence: the
+    state before it is the cell's initial state again. With ``reverse`` that is so before an
+    episode's last step. With ``states`` the hidden states [T, H] of all steps come in place of ys.
 
     This takes a fast path of the cell where it has one, else ``lax.scan`` of its step; with a mask
-    a path that takes masks, as those of most cells do. A cell that :func:`jaxrnn.gated` builds has
-    two: one for a ``vmap`` over sequences that share the weights, and one for all else. (A ``vmap``
-    around a ``jit`` of your own cannot be seen; put the ``jit`` around the ``vmap``.) One iteration
-    of the compiled loop does ``steps_at_once`` time steps, like the ``unroll`` of ``lax.scan``.
-    With a larger number the result is the same but for rounding, and the compilation takes longer.
-    It is faster where starting a kernel takes longer than running it, as on an accelerator.
+    or a reset a path that takes it, as those of most cells do. A cell that :func:`jaxrnn.gated`
+    builds has two: one for a ``vmap`` over sequences that share the weights, and one for all else.
+    (A ``vmap`` around a ``jit`` of your own cannot be seen; put the ``jit`` around the ``vmap``.)
+    One iteration of the compiled loop does ``steps_at_once`` time steps, like the ``unroll`` of
+    ``lax.scan``. With a larger number the result is the same but for rounding, and the compilation
+    takes longer. It is faster where starting a kernel takes longer than running it, as on an
+    accelerator.
 
-    Raises InputError for a batch, for a mask, a state or inputs of the wrong shape or type, for
-    parameters that are not the cell's, and for a symbol beyond the alphabet. (The last cannot be
-    seen inside of a ``jit``, where JAX would read it as the last symbol.)
+    Raises InputError for a batch, for ``states`` of a cell without ``hidden``, for a mask, a reset,
+    a state or inputs of the wrong shape or type, for parameters that are not the cell's, and for a
+    symbol beyond the alphabet. (The last cannot be seen inside of a ``jit``, where JAX would read
+    it as the last symbol.)
 
     Without such a ``vmap`` the cells that :func:`jaxrnn.gated` builds have reverse-mode
     derivatives only (``grad``, ``vjp``, ``jacrev``; and ``hessian``, which is forward over
@@ -128,25 +137,46 @@ def unroll(
     """
     if not isinstance(cell, Cell):
         raise InputError(f"unroll takes a cell, such as lstm(10, 20, 10), not {shown(cell)}")
+    if states:
+        if cell.hidden is None:
+            raise InputError(
+                "states are the hidden units [H] of a cell, and this cell has none apart from its "
+                "outputs: give it its hidden, the same net without an output layer"
+            )
+        cell = cell.hidden
     inputs = checked_inputs(xs)
     first: S = checked_state(cell, params, inputs, state)
-    counts = None if mask is None else checked_mask(mask, len(inputs))
+    counts = None if mask is None else checked_marks("mask", mask, len(inputs))
+    begins = None if reset is None else checked_marks("reset", reset, len(inputs))
     if counts is not None:
         # A skipped step is computed, too, and a NaN in it times 0 would be NaN in the gradient.
         inputs = _or_zero(counts, inputs)
     if reverse:
-        inputs, counts = jax.tree.map(partial(jnp.flip, axis=0), (inputs, counts))
+        if begins is not None:
+            begins = jnp.roll(begins, -1).at[-1].set(False)  # read first, the state is given
+        inputs, counts, begins = jax.tree.map(partial(jnp.flip, axis=0), (inputs, counts, begins))
     own = cell.unroll
     if cell.shared is not None and steps_at_once == 1 and _share_weights(params, inputs):
         own = cell.shared
-    last, ys = run(cell, params, inputs, first, own=own, mask=counts, steps_at_once=steps_at_once)
+    last, ys = run(
+        *(cell, params, inputs, first),
+        own=own,
+        mask=counts,
+        reset=begins,
+        steps_at_once=steps_at_once,
+    )
     if counts is not None:
         ys = _or_zero(counts, ys)
     return last, jnp.flip(ys, 0) if reverse else ys
 
 
 def bidirectional(
-    cell: Cell[P, S], params: tuple[P, P], xs: ArrayLike, *, mask: ArrayLike | None = None
+    cell: Cell[P, S],
+    params: tuple[P, P],
+    xs: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    reset: ArrayLike | None = None,
 ) -> jax.Array:
     """The outputs of a cell that reads a sequence from its begin, and of one that reads it from its
     end, side by side: ys [T, 2 O].
@@ -161,8 +191,8 @@ def bidirectional(
     """
     if not isinstance(params, tuple | list) or len(params) != 2:
         raise InputError(f"params are {described(params)}: give a pair, one for each direction")
-    _, ahead = unroll(cell, params[0], xs, mask=mask)
-    _, back = unroll(cell, params[1], xs, mask=mask, reverse=True)
+    _, ahead = unroll(cell, params[0], xs, mask=mask, reset=reset)
+    _, back = unroll(cell, params[1], xs, mask=mask, reset=reset, reverse=True)
     return jnp.concatenate([ahead, back], axis=-1)
 
 
@@ -177,6 +207,13 @@ def after_step(counts: Mask, new: S, old: S) -> S:
     if counts is None:
         return new
     return jax.tree.map(lambda new, old: jnp.where(counts, new, old), new, old)
+
+
+def before_step(begins: Reset, first: S, state: S) -> S:
+    """The state before a step, which is the first one where an episode begins."""
+    if begins is None:
+        return state
+    return jax.tree.map(lambda first, old: jnp.where(begins, first, old), first, state)
 
 
 def _share_weights(params: Params, xs: jax.Array) -> bool:
@@ -207,6 +244,7 @@ def run(
     *,
     own: Callable[..., tuple[S, jax.Array]] | None = None,
     mask: Mask = None,
+    reset: Reset = None,
     steps_at_once: int = 1,
 ) -> tuple[S, jax.Array]:
     """:func:`unroll` of what is known to fit, by ``own``, a form of the cell, or its ``unroll``.
@@ -215,15 +253,18 @@ def run(
     """
     form: Callable[..., tuple[S, jax.Array]] | None = own or cell.unroll
     takes = signature(form).parameters if form is not None else {}
-    if form is None or (mask is not None and "mask" not in takes):
+    marks = given(mask, reset)
+    if form is None or not marks.keys() <= takes.keys():
+        first = state if reset is None else cell.initial_state(params)
 
-        def step(state: S, at: tuple[jax.Array, Mask]) -> tuple[S, jax.Array]:
+        def step(state: S, at: tuple[jax.Array, Mask, Reset]) -> tuple[S, jax.Array]:
+            state = before_step(at[2], first, state)
             after, y = cell.step(params, state, at[0])
             return after_step(at[1], after, state), y
 
-        return lax.scan(step, state, (xs, mask), unroll=steps_at_once)
-    if mask is not None:
-        form = partial(form, mask=mask)
+        return lax.scan(step, state, (xs, mask, reset), unroll=steps_at_once)
+    if marks:
+        form = partial(form, **marks)
     if steps_at_once > 1 and "steps_at_once" in takes:
         form = partial(form, steps_at_once=steps_at_once)
     try:
@@ -235,6 +276,12 @@ def run(
             "the fast path of a cell has no forward-mode derivative (jvp, jacfwd): take that of "
             "unroll(cell._replace(unroll=None), ...), its plain scan"
         ) from error
+
+
+def given(mask: Mask, reset: Reset) -> dict[str, jax.Array]:
+    """Those that there are, as keywords."""
+    marks = {"mask": mask, "reset": reset}
+    return {name: one for name, one in marks.items() if one is not None}
 
 
 def unroll_together(
@@ -276,98 +323,3 @@ def taking_symbols(cell: Cell, num_inputs: int) -> Cell:
         unroll=plain,
         activations=activations and (lambda p, state, x: activations(p, state, vectors(x))),
     )
-
-
-# Checks of what unroll is given: each fault is one sentence
-
-
-def checked_inputs(xs: ArrayLike) -> jax.Array:
-    """One sequence, vectors [T, I] or symbols [T]; InputError for anything else."""
-    xs = jnp.asarray(xs)
-    symbols = jnp.issubdtype(xs.dtype, jnp.integer)
-    if not symbols and not jnp.issubdtype(xs.dtype, jnp.floating):
-        raise InputError(f"xs are {described(xs)}: they have to be real numbers or symbols")
-    if xs.ndim > (1 if symbols else 2):
-        raise InputError(
-            f"xs are {described(xs)}, but unroll takes one sequence, real vectors [T, I] or "
-            "symbols [T]: for a batch take jax.vmap(lambda xs: unroll(cell, params, xs))(batch)"
-        )
-    if xs.ndim < (1 if symbols else 2):
-        raise InputError(f"xs are {described(xs)}: they have to be vectors [T, I] or symbols [T]")
-    return xs
-
-
-def checked_state(cell: Any, params: Any, xs: jax.Array, state: Any) -> Any:
-    """The state before the first step; InputError where a step cannot go on from it."""
-    try:
-        first = jax.eval_shape(cell.initial_state, params)
-    except Exception as error:
-        raise InputError(
-            f"params are {described(params)}, from which the cell cannot make its first state: "
-            "take those of its init, or like them"
-        ) from error
-    if state is None:
-        state = cell.initial_state(params)
-    elif described(state) != described(first):
-        raise InputError(f"state is {described(state)}: the cell's is {described(first)}")
-    x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
-    try:
-        after, _ = jax.eval_shape(cell.step, params, state, x)
-    except InputError:
-        raise
-    except Exception as error:
-        if (width := _width_of_inputs(cell, params, state, x)) is not None:
-            raise InputError(
-                f"xs have {x.shape[0]} inputs at each step: the cell's params are for {width}"
-            ) from error
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
-            f"a step of the cell fails with inputs {described(x)} and params "
-            f"{described(params)}: {what}"
-        ) from error
-    if described(after) != described(first):
-        raise InputError(
-            f"a step makes the state {described(after)} of {described(first)}: give params, "
-            f"state and xs ({described(x)}) one type"
-        )
-    return state
-
-
-def _width_of_inputs(cell: Any, params: Any, state: Any, x: jax.ShapeDtypeStruct) -> int | None:
-    """The number of inputs with which a step runs: one of the sizes of its weights, if any."""
-    if x.ndim != 1:
-        return None  # a symbol
-    for width in sorted({leaf.shape[0] for leaf in jax.tree.leaves(params) if jnp.ndim(leaf)}):
-        with suppress(Exception):
-            jax.eval_shape(cell.step, params, state, jax.ShapeDtypeStruct((width,), x.dtype))
-            return int(width)
-    return None
-
-
-def checked_mask(mask: ArrayLike, num_steps: int) -> jax.Array:
-    """The mask; InputError for one that is not bool [T]."""
-    mask = jnp.asarray(mask)
-    if mask.shape != (num_steps,) or mask.dtype != bool:
-        raise InputError(
-            f"mask is {described(mask)}: it has to be bool[{num_steps}], one for each time step"
-        )
-    return mask
-
-
-def described(tree: Any) -> str:
-    """The types and shapes of arrays: "float32[20]", or "LSTMState(hidden=float32[20], ...)"."""
-
-    def one(leaf: Any) -> str:
-        shape = ", ".join(map(str, jnp.shape(leaf)))
-        return f"{jnp.result_type(leaf)}[{shape}]"
-
-    if hasattr(tree, "shape"):
-        return one(tree)
-    if names := getattr(tree, "_fields", ()):
-        parts = (f"{name}={described(getattr(tree, name))}" for name in names)
-        return f"{type(tree).__name__}({', '.join(parts)})"
-    if isinstance(tree, tuple | list):
-        return f"({', '.join(map(described, tree))})"
-    if isinstance(tree, dict):
-        return f"{{{', '.join(f'{name}: {described(part)}' for name, part in tree.items())}}}"
-    return shown(tree)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrnn.nets.base import Cell, Mask, State
+from jaxrnn.nets.base import Cell, Mask, Reset, State
 from jaxrnn.nets.gated_scan import Equations, gated_scan
 from jaxrnn.nets.initializers import Initializer
 from jaxrnn.nets.products import affine, product
@@ -132,14 +132,20 @@ def gated(
         return state, hidden(state)
 
     def scan(
-        params: GatedParams, state: State, projected: jax.Array, at_once: int, mask: Mask = None
+        params: GatedParams,
+        state: State,
+        projected: jax.Array,
+        at_once: int,
+        mask: Mask = None,
+        reset: Reset = None,
     ) -> Any:
-        operands = (params.recurrent_weights, params.bias, params.own, state, projected, mask)
-        return gated_scan(equations._replace(steps_at_once=at_once), *operands)
+        episodes = None if reset is None else (reset, first_state(params))
+        operands = (params.recurrent_weights, params.bias, params.own, state, projected)
+        return gated_scan(equations._replace(steps_at_once=at_once), *operands, mask, episodes)
 
     def scan_together(params: GatedParams, states: State, projected: jax.Array) -> jax.Array:
-        operands = (params.recurrent_weights, params.bias, params.own, states, projected, None)
-        return gated_scan(of_batches, *operands)[1]
+        operands = (params.recurrent_weights, params.bias, params.own, states, projected)
+        return gated_scan(of_batches, *operands, None, None)[1]
 
     return recurrent(
         first_weights(sizes, gates, own),

@@ -15,8 +15,11 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
 from jaxrnn.nets import accelerators
-from jaxrnn.nets.base import Mask, State, after_step
+from jaxrnn.nets.base import Mask, State, after_step, before_step
 from jaxrnn.nets.products import add_bias, barrier, by_weights, vector_product
+
+Episodes = tuple[jax.Array, State] | None
+"""The steps at which one begins [T], and the state before it, a constant; None: only one."""
 
 
 class Equations(NamedTuple):
@@ -45,15 +48,16 @@ def _plain_scan(
     state: State,
     products: jax.Array,
     mask: Mask,
+    episodes: Episodes,
 ) -> tuple[State, jax.Array]:
     """The scan of a gated cell over x U [T, G H]: (last state, hidden units [T, H]).
 
     Of sequences that are taken together it is [T, B, G H], [B, ...] and [T, B, H]. With a mask [T],
     which those do not have, a skipped step leaves the state as it is. Nothing may depend on the
-    hidden units of such a step.
+    hidden units of such a step. They have no episodes either.
     """
     added, apart = _summands(equations, bias, products)
-    return _scan(equations, weights, mask, apart, own, state, added)
+    return _scan(equations, weights, mask, episodes, apart, own, state, added)
 
 
 def _summands(equations: Equations, bias: jax.Array, products: jax.Array) -> tuple[jax.Array, Any]:
@@ -67,6 +71,7 @@ def _scan(
     equations: Equations,
     weights: jax.Array,
     mask: Mask,
+    episodes: Episodes,
     apart: Any,
     own: Any,
     state: State,
@@ -74,17 +79,20 @@ def _scan(
 ) -> tuple[State, jax.Array]:
     """:func:`_plain_scan`, from :func:`_summands`."""
     bias, products = apart or (None, None)
+    begin, begun = episodes or (None, None)
 
     @equations.each
     def step(state: State, at: Any) -> tuple[State, jax.Array]:
-        x_product, added, counts = at
+        x_product, added, counts, begins = at
+        state = before_step(begins, begun, state)
         summed = added + vector_product(equations.hidden(state), weights)
         operands = (summed,) if equations.adds_up else (x_product, summed, bias)
         after = equations.update(own, state, *equations.activate(own, state, *operands))
         state = after_step(counts, after, state)
         return state, equations.hidden(state)
 
-    return lax.scan(step, state, (products, added, mask), unroll=equations.steps_at_once)
+    over = (products, added, mask, begin)
+    return lax.scan(step, state, over, unroll=equations.steps_at_once)
 
 
 # The scan is differentiated only by the sum that h W is added to, and one product afterwards gives
@@ -101,17 +109,19 @@ def _scan_forward(
 
 
 def _scan_backward(equations: Equations, pull_back: Partial, cotangents: Any) -> tuple[Any, ...]:
-    return *pull_back(*cotangents), None  # no gradient by the mask
+    return *pull_back(*cotangents), None, None  # no gradient by the mask and the episodes
 
 
 def _forward_plain(
     equations: Equations, weights: jax.Array, bias: jax.Array, *rest: Any
 ) -> tuple[Any, Partial]:
-    own, first, products, mask = rest
+    own, first, products, mask, episodes = rest
     added, apart = _summands(equations, bias, products)
-    scan = partial(_scan, equations, weights, mask)
+    scan = partial(_scan, equations, weights, mask, episodes)
     (last, hs), pullback = jax.vjp(scan, apart, own, first, added)
     before = jnp.concatenate([equations.hidden(first)[None], hs[:-1]])
+    if episodes is not None:
+        before = jnp.where(episodes[0][:, None], equations.hidden(episodes[1])[None], before)
     return (last, hs), Partial(_pull_back_plain, pullback, before)
 
 
@@ -130,14 +140,16 @@ def _forward_in_rows(
 ) -> tuple[Any, Partial]:
     """The forward scan of cells with ``pull_back``: only the states and the activations are kept,
     and h W if the cell does not add up."""
-    own, first, products, mask = rest
+    own, first, products, mask, episodes = rest
+    begin, begun = episodes or (None, None)
     size, unravel = _of_one(equations, first)
     starts: tuple[int, ...] = ()
 
     @equations.each
-    def step(state: State, at: tuple[jax.Array, Mask]) -> tuple[State, jax.Array]:
+    def step(state: State, at: Any) -> tuple[State, jax.Array]:
         nonlocal starts
-        x_product, counts = at
+        x_product, counts, begins = at
+        state = before_step(begins, begun, state)
         h_product = vector_product(equations.hidden(state), weights)
         if equations.together:
             x_product = x_product + bias  # in one pass with what comes after it
@@ -159,10 +171,11 @@ def _forward_in_rows(
     # In one array: each array that a scan writes takes XLA's CPU back end as long as one gate.
     if equations.adds_up and not equations.together:
         products = add_bias(products, bias)
-    last, rows = accelerators.scan(step, first, (products, mask), equations.steps_at_once)
+    over = (products, mask, begin)
+    last, rows = accelerators.scan(step, first, over, equations.steps_at_once)
     hs = jax.vmap(equations.each(lambda row: equations.hidden(unravel(row[:size]))))(rows)
     pull_back = partial(_pull_back_in_rows, equations, starts)
-    return (last, hs), Partial(pull_back, weights, own, first, rows, mask)
+    return (last, hs), Partial(pull_back, weights, own, first, rows, mask, episodes)
 
 
 def _of_one(equations: Equations, first: State) -> tuple[int, Callable[[jax.Array], State]]:
@@ -195,6 +208,7 @@ def _pull_back_in_rows(
     first: State,
     rows: jax.Array,
     mask: Mask,
+    episodes: Episodes,
     d_last: State,
     d_hs: jax.Array,
 ) -> tuple[Any, ...]:
@@ -206,6 +220,8 @@ def _pull_back_in_rows(
     size, unravel = _of_one(equations, first)
     flat = equations.each(lambda state: ravel_pytree(state)[0])(first)
     before = jnp.concatenate([flat[None], rows[:-1, ..., :size]])
+    if episodes is not None:
+        before = jnp.where(episodes[0][:, None], ravel_pytree(episodes[1])[0][None], before)
     hidden_size, width = weights.shape
     starts = starts if equations.adds_up else starts[:-1]  # of the activations
     # As in products.py, a product of transposed matrices takes long.
@@ -217,7 +233,7 @@ def _pull_back_in_rows(
 
     @equations.each
     def step(d_state: State, at: Any) -> tuple[Any, tuple[jax.Array, ...]]:
-        before, row, d_h, counts = at
+        before, row, d_h, counts, begins = at
         state = unravel(before)
         if counts is not None:  # a skipped step passes the gradient on, and makes all others 0
             zeros = jax.tree.map(jnp.zeros_like, d_state)
@@ -237,6 +253,8 @@ def _pull_back_in_rows(
         d_state = jax.tree.map(jnp.add, d_state, d_recurrent)
         if counts is not None:
             d_state = jax.tree.map(jnp.add, d_state, passed_on)
+        # The state before an episode is a constant.
+        d_state = before_step(begins, jax.tree.map(jnp.zeros_like, d_state), d_state)
         # What is added up over the steps: the gradients by own, and by a bias that is apart.
         added = (d_own_here, *d_sums[:-1])
         return (added, d_state), d_sums
@@ -250,7 +268,7 @@ def _pull_back_in_rows(
 
     apart = () if equations.adds_up else (weights[0],)  # as long as the bias
     start = (jax.tree.map(jnp.zeros_like, (own, *apart)), d_last)
-    over = (before, rows, d_hs, mask)
+    over = (before, rows, d_hs, mask, None if episodes is None else episodes[0])
     ((d_own, *d_bias), d_first), d_sums = accelerators.scan(
         one, start, over, steps_at_once, reverse=True
     )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrnn.errors import InputError, shown, whole_number
-from jaxrnn.nets.base import Cell, Mask, Params, State, run, unroll_together
+from jaxrnn.nets.base import Cell, Mask, Params, Reset, State, given, run, unroll_together
 from jaxrnn.nets.initializers import Initializer, uniform_by
 from jaxrnn.nets.products import product
 
@@ -170,14 +170,14 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
         xs: jax.Array,
         steps_at_once: int = 1,
         mask: Mask = None,
+        reset: Reset = None,
         shared: bool = False,
     ) -> tuple[State, jax.Array]:
         new_state = []
         for cell, layer, layer_state in zip(cells, params, state, strict=True):
             own = cell.shared if shared else cell.unroll
-            layer_state, xs = run(
-                cell, layer, xs, layer_state, own=own, mask=mask, steps_at_once=steps_at_once
-            )
+            options: Any = given(mask, reset) | {"own": own, "steps_at_once": steps_at_once}
+            layer_state, xs = run(cell, layer, xs, layer_state, **options)
             new_state.append(layer_state)
         return tuple(new_state), xs
 
@@ -198,6 +198,7 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
             for cell, layer in zip(cells, params, strict=True)
         )
 
+    of_last = cells[-1].hidden
     # A whole layer at a time lets each layer take its cell's own fast path.
     return Cell(
         init,
@@ -205,6 +206,7 @@ def stack(*cells: Cell, hidden: bool = False) -> Cell:
         step,
         fast if all(cell.unroll for cell in cells) else None,
         tuple(dict.fromkeys(gate for cell in cells for gate in cell.gates)),
+        hidden=of_last and stack(*cells[:-1], of_last),
         together=all_together if all(cell.together for cell in cells) else None,
         shared=partial(fast, shared=True) if all(cell.shared for cell in cells) else None,
         rate_factors=factors if any(cell.rate_factors for cell in cells) else None,

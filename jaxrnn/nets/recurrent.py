@@ -9,7 +9,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrnn.nets.base import Cell, Mask, Params, State, after_step, without_outputs
+from jaxrnn.nets.base import (
+    Cell,
+    Mask,
+    Params,
+    Reset,
+    State,
+    after_step,
+    before_step,
+    given,
+    without_outputs,
+)
 from jaxrnn.nets.initializers import Initializer, require_initializer
 from jaxrnn.nets.products import add_bias, product
 
@@ -49,7 +59,7 @@ def recurrent(
     of them (with ``scan_together`` those of B sequences, [T, B, ...], too), and the fast path does
     each for all time steps at once; ``advance`` alone stays in the scan.
     ``scan(params, state, all p, steps_at_once)`` may compute (last state, all h) faster than that
-    scan, see :func:`jaxrnn.unroll`; it may take ``mask`` as a keyword.
+    scan, see :func:`jaxrnn.unroll`; it may take ``mask`` and ``reset`` as keywords.
     ``scan_together(params, states [B, ...], all p)`` may compute all h [T, B, ...] of B sequences.
     With ``advance_shared``, which computes what ``advance`` does, the cell has a fast path for
     sequences that share the weights; its readout is then :func:`outputs`.
@@ -63,19 +73,26 @@ def recurrent(
         return init(key, initializer)
 
     def plain(
-        params: Params, state: State, projected: Any, at_once: int, mask: Mask = None
+        params: Params,
+        state: State,
+        projected: Any,
+        at_once: int,
+        mask: Mask = None,
+        reset: Reset = None,
     ) -> tuple[State, Any]:
         prepared = prepare(params)
+        first = state if reset is None else initial_state(params)
 
-        def one(state: State, at: tuple[Any, Any]) -> tuple[State, Any]:
+        def one(state: State, at: tuple[Any, Any, Any]) -> tuple[State, Any]:
+            state = before_step(at[2], first, state)
             after, h = advance(prepared, state, at[0])
             return after_step(at[1], after, state), h
 
-        return lax.scan(one, state, (projected, mask), unroll=at_once)
+        return lax.scan(one, state, (projected, mask, reset), unroll=at_once)
 
     of_batches = partial(_of_batches, initial_state, project, advance_shared, scan_together)
     scan = scan or plain
-    masked = scan if "mask" in signature(scan).parameters else plain
+    takes = signature(scan).parameters.keys()
 
     activations = None
     if look is not None:
@@ -92,11 +109,16 @@ def recurrent(
             return state, readout(params, h, projected)
 
         def unroll(
-            params: Params, state: State, xs: jax.Array, steps_at_once: int = 1, mask: Mask = None
+            params: Params,
+            state: State,
+            xs: jax.Array,
+            steps_at_once: int = 1,
+            mask: Mask = None,
+            reset: Reset = None,
         ) -> tuple[State, jax.Array]:
-            projected = project(params, xs)
-            run = scan if mask is None else partial(masked, mask=mask)
-            last, hs = run(params, state, projected, steps_at_once)
+            projected, marks = project(params, xs), given(mask, reset)
+            run = scan if marks.keys() <= takes else plain
+            last, hs = run(params, state, projected, steps_at_once, **marks)
             return last, readout(params, hs, projected)
 
         return Cell(
@@ -130,17 +152,19 @@ def _of_batches(
     """``shared`` and ``together`` of a :class:`Cell`, by the functions of :func:`recurrent`."""
 
     def shared(
-        params: Params, state: State, xs: jax.Array, mask: Mask = None
+        params: Params, state: State, xs: jax.Array, mask: Mask = None, reset: Reset = None
     ) -> tuple[State, jax.Array]:
         # With the projection inside of the scan: to keep that of all time steps in memory takes
         # longer than to compute it in many small products.
         assert advance_shared is not None
+        first = state if reset is None else initial_state(params)
 
-        def one(state: State, at: tuple[jax.Array, Any]) -> tuple[State, Any]:
+        def one(state: State, at: tuple[jax.Array, Any, Any]) -> tuple[State, Any]:
+            state = before_step(at[2], first, state)
             after, h = advance_shared(params, state, project(params, at[0]))
             return after_step(at[1], after, state), h
 
-        last, hs = lax.scan(one, state, (xs, mask))
+        last, hs = lax.scan(one, state, (xs, mask, reset))
         return last, readout_shared(params, hs, None)
 
     def together(params: Params, xs: jax.Array) -> jax.Array:

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import LEFT_TO_TASK, Experiment
-from jaxrnn.names import build, find
+from jaxrnn.names import build, find, is_file, read
 from jaxrnn.problems import claims, far_apart, long_lag, paper_1997, reber, recall, state_tracking
 from jaxrnn.problems.claim import PREFIX
+from jaxrnn.problems.data import task_from_file
 from jaxrnn.problems.paper_1997 import PAPER
 from jaxrnn.problems.suite import BETTER, NOTEBOOK, Published, Source, Suite
 from jaxrnn.problems.task import Sequence, Solved, Task
@@ -30,6 +31,8 @@ __all__ = [
     "Source",
     "Suite",
     "Task",
+    "builder_of",
+    "lengths_of",
     "settled",
     "task_of",
 ]
@@ -52,10 +55,21 @@ GROUPS: dict[str, tuple[Suite, ...]] = {
 """Suites that one name stands for: a paper's, all claims', a claim's."""
 
 
+def builder_of(task: str) -> Callable[..., Task]:
+    """The function that builds the task of this name; raises InputError for an unknown one."""
+    return task_from_file(task, read(task)) if is_file(task) else find(TASKS, "task", task)
+
+
+def lengths_of(task: str) -> tuple[int, ...] | None:
+    """The only lengths that a task admits, as one of given data says; None: any that suits it."""
+    lengths: tuple[int, ...] | None = getattr(builder_of(task), "lengths", None)
+    return lengths
+
+
 def task_of(experiment: Experiment) -> Task:
     """The experiment's task; raises InputError for an unknown one, options that are not its own,
     and a length that it refuses or for which its numbers are too large."""
-    builder = find(TASKS, "task", experiment.task)
+    builder = builder_of(experiment.task)
     owner, options = f"task {experiment.task}", experiment.task_options
     try:
         return build(Task, owner, builder, options, experiment.length)
@@ -78,7 +92,8 @@ def settled(experiment: Experiment) -> Experiment:
     task = task_of(experiment)
     looks_itself = experiment.window is not None or experiment.test_size is not None
     rule = Solved() if looks_itself else task.solved
-    given = {"objective": task.objective, **rule._asdict(), "threshold": task.solved.threshold}
+    given = {"objective": task.objective, "final_test": task.final_test, **rule._asdict()}
+    given["threshold"] = task.solved.threshold
     filled = {name: given[name] for name in left}
     if "threshold" in left and experiment.mean_error is None:
         filled["mean_error"] = task.solved.mean_error

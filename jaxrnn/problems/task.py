@@ -63,6 +63,8 @@ class Task(NamedTuple):
     # jaxrnn.training.objectives.OBJECTIVES. Its default is for targets that are symbols.
     objective: str = "cross_entropy"
     solved: Solved = Solved()  # its default is the notebook's rule
+    # An experiment's final_test, if it leaves that out.
+    final_test: int = 0
     # The share of sequences that a net gets right, by that threshold, if it knows everything about
     # the task but has forgotten what it had to remember; None: not known.
     guessing: float | None = None
@@ -72,7 +74,7 @@ REAL_TARGETS = "half_squared_error_linear"
 """The objective of tasks whose targets are real vectors."""
 
 
-def are_symbols(array: jax.Array) -> bool:
+def are_symbols(array: jax.Array | np.ndarray) -> bool:
     """Whether an array holds symbols, which are integers, not the numbers of real vectors."""
     return bool(jnp.issubdtype(array.dtype, jnp.integer))
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from jaxrnn.names import is_own
 from jaxrnn.outcome import curve_edges
 from jaxrnn.problems import SUITES
 from jaxrnn.report.compare import kaplan_meier, rivals
@@ -136,9 +138,9 @@ def curves_by_length(rows: Sequence[Row]) -> Figure:
         axes.minorticks_off()  # many, and slow to draw
     label_outer_panels(grid, len(lengths), "training sequence", "mean error")
     lines = [Line2D([], [], color=color) for color in colors.values()]
-    lines.append(Line2D([], [], color=GREY, ls="--"))
+    end = _end_of_legend(rows)
     short = all_shortened((net_name(*net) for net in colors), 40)
-    put_legend(figure, lines, [*(short[net_name(*net)] for net in colors), "threshold"])
+    put_legend(figure, [*lines, *end.values()], [*(short[net_name(*net)] for net in colors), *end])
     title = heading(rows, map(len, by_net(rows).values()))
     put_heading(figure, f"Learning curves, one line per trial: {title}")
     return figure
@@ -161,9 +163,11 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
         axes.minorticks_off()  # a hundred times as many as ticks, and as slow to draw
         axes.grid(alpha=0.2)
     label_outer_panels(grid, len(groups), "training sequence", "mean error")
-    styles = ((COLORS[1], "-"), (COLORS[5], "-"), (GREY, "--"), ("black", ":"))
-    lines = [Line2D([], [], color=color, ls=style) for color, style in styles]
-    put_legend(figure, lines, ["solved", "not solved", "threshold", "published mean"])
+    shown = {"solved": (COLORS[1], "-"), "not solved": (COLORS[5], "-")}
+    lines = {name: Line2D([], [], color=color, ls=style) for name, (color, style) in shown.items()}
+    lines |= _end_of_legend(rows)
+    lines["published mean"] = Line2D([], [], color="black", ls=":")
+    put_legend(figure, [*lines.values()], [*lines])
     title = heading(rows, map(len, groups.values()))
     put_heading(figure, f"Learning curves, one line per trial; n/N were solved: {title}")
     return figure
@@ -172,21 +176,44 @@ def curves_by_experiment(rows: Sequence[Row]) -> Figure:
 def _draw_curves(
     axes: Axes, rows: Sequence[Row], color_of: Callable[[Row], str], alpha: float
 ) -> None:
-    """The errors of each trial, each at the first step of its bin, counted from 1; and a line at
-    each threshold that the trials had."""
+    """The errors of each trial, each at the first step of its bin, counted from 1, and that of its
+    final test on the user's own task; and a line at each threshold that the trials had."""
     for row in rows:
         curve = row.outcome.curve
         edges = curve_edges(row.experiment.max_steps)[: len(curve)] + 1
         line = axes.plot(edges, curve, color=color_of(row), alpha=alpha, lw=0.8)
         tell(line[0], [row], net_name(*row.net))
+        if _is_tested(row):
+            end, error = row.outcome.steps, row.outcome.final_error or 0.0
+            style: dict[str, Any] = {
+                "mfc": "none",
+                "ms": 5,
+                "mew": 0.7,
+                "color": color_of(row),
+                "clip_on": False,
+            }
+            axes.plot(end, error, "o", **style)
     for threshold in dict.fromkeys(row.experiment.threshold for row in rows):
         axes.axhline(threshold, color=GREY, lw=0.8, ls="--")
 
 
+def _is_tested(row: Row) -> bool:
+    return is_own(row.experiment.task) and row.outcome.final_error is not None
+
+
+def _end_of_legend(rows: Sequence[Row]) -> dict[str, Line2D]:
+    """What stands in the legend after the lines."""
+    shown = {"threshold": Line2D([], [], color=GREY, ls="--")}
+    if any(map(_is_tested, rows)):
+        shown["final test"] = Line2D([], [], ls="none", marker="o", mfc="none", ms=5, color=GREY)
+    return shown
+
+
 def _highest_error(rows: Sequence[Row]) -> float:
-    """The highest error in the learning curves that is finite."""
-    errors = (error for row in rows for error in row.outcome.curve if math.isfinite(error))
-    return max(errors, default=0.0)
+    """The highest error in the learning curves that is finite, and of the tests beside them."""
+    errors = [error for row in rows for error in row.outcome.curve]
+    errors += [row.outcome.final_error or 0.0 for row in rows if _is_tested(row)]
+    return max(filter(math.isfinite, errors), default=0.0)
 
 
 # How many trials are solved by each step

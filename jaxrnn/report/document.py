@@ -7,7 +7,16 @@ from typing import Any
 from rich.console import RenderableType
 
 from jaxrnn.errors import InputError
-from jaxrnn.report import by_length, by_sequence, compare, grid, horizon, table, verdict
+from jaxrnn.report import (
+    by_length,
+    by_sequence,
+    compare,
+    final_test,
+    grid,
+    horizon,
+    table,
+    verdict,
+)
 from jaxrnn.report.page import page, svg
 from jaxrnn.report.render import (
     Document,
@@ -32,8 +41,14 @@ View = Callable[[Study], list[Part]]
 """One way to show rows: its tables, words and pictures, none for rows that it does not suit."""
 
 VIEWS: tuple[View, ...] = (
-    *(verdict.view, table.claims, table.view, horizon.view, grid.view, by_length.view),
-    *(by_sequence.view, compare.view, by_sequence.solved_by_step, by_length.other_lengths),
+    *(verdict.view, final_test.view, table.claims, table.view, horizon.view, grid.view),
+    *(
+        by_length.view,
+        by_sequence.view,
+        compare.view,
+        by_sequence.solved_by_step,
+        by_length.other_lengths,
+    ),
 )
 """In the order in which a report shows them."""
 

@@ -35,7 +35,8 @@ class Line(NamedTuple):
     p_value: float | None  # two-sided Mann-Whitney, where each published trial is known
     st1_trials: int | None  # trials that came to criterion ST1, where it is a criterion
     st1_mean: float | None  # their mean steps until then
-    wrong: float | None  # of the final test's sequences, mean share in the solved trials
+    # Of the final test's sequences, mean share in the solved trials; not on a user's own task.
+    wrong: float | None
 
 
 Given = Row | dict[str, Any]
@@ -284,5 +285,5 @@ def _line(rows: Rows, settings: dict[str, Any]) -> Line:
         p_value=p_value,
         st1_trials=len(correct) if has_two else None,
         st1_mean=sum(correct) / len(correct) if has_two and correct else None,
-        wrong=sum(wrong) / num_tested if num_tested else None,
+        wrong=sum(wrong) / num_tested if num_tested and not is_own(made.task) else None,
     )

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from jaxrnn.names import is_own
 from jaxrnn.report.compare import compared, rivals
+from jaxrnn.report.final_test import sentence, tested
 from jaxrnn.report.horizon import horizon
 from jaxrnn.report.render import (
     NAME_WIDTH,
@@ -45,7 +46,17 @@ def view(study: Study) -> list[Part]:
     if study.is_grid or (not own and len(nets) > MOST):
         return []
     differences = _differences(study)
-    return [Verdict([on_net(nets[one], differences.get(one, "")) for one in own or nets])]
+    of_tests: dict[tuple[str, str], str] = {}  # at the longest length
+    for group in tested(study):
+        of_tests |= {one.rows[0].net: sentence(one, group[0]) for one in group}
+    return [
+        Verdict(
+            [
+                on_net(nets[one], differences.get(one, ""), of_tests.get(one, ""))
+                for one in own or nets
+            ]
+        )
+    ]
 
 
 def _is_own(net: Rows) -> bool:
@@ -53,18 +64,21 @@ def _is_own(net: Rows) -> bool:
     return is_own(net[0].experiment.cell) or is_own(net[0].experiment.task)
 
 
-def on_net(net: Net, difference: str) -> str:
-    """Everything on one net."""
+def on_net(net: Net, difference: str, of_test: str = "") -> str:
+    """Everything on one net; its final test comes first."""
     at, last = list(net), net[max(net)]
     made = last[0].experiment
     name = shortened(net_name(made.name, made.cell), NAME_WIDTH)
-    sentences = [f"{name} on {shortened(made.task, NAME_WIDTH)}: {_solved(net)}"]
+    on = f"{name} on {shortened(made.task, NAME_WIDTH)}"
+    sentences = [f"{on}: {of_test}"] * bool(of_test)
+    sentences.append(_solved(net) if of_test else f"{on}: {_solved(net)}")
     diverged = sum(row.outcome.status == "diverged" for rows in net.values() for row in rows)
     if diverged:
         sentences.append(f"{diverged} trial{'s' * (diverged > 1)} diverged")
-    sentences += [f"It is {difference}"] * bool(difference)
+    is_any = any(rows.solved for rows in net.values())
+    sentences += [f"It is {difference}"] * bool(difference and (is_any or not of_test))
     is_solved = 2 * last.solved >= len(last)
-    if not any(rows.solved for rows in net.values()):
+    if not is_any:
         more = (
             f"To know whether it is slow: the same command with --max-steps {10 * made.max_steps}"
         )

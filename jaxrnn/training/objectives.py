@@ -188,6 +188,19 @@ def squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     return 2 * losses
 
 
+def mean_squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """The mean of all steps' :func:`squared_error`, as the error [T] of each step.
+
+    Steps whose targets are NaN do not count: so a task marks those that are not judged. Raises
+    InputError for targets of another shape.
+
+    Source: the usual measure of regression.
+    """
+    counts = ~jnp.isnan(targets).any(1)
+    errors = squared_error(outputs, jnp.where(counts[:, None], targets, 0.0))
+    return jnp.full_like(errors, jnp.mean(errors, where=counts))
+
+
 def mean_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """The mean of all steps' :func:`cross_entropy`, as the error [T] of each step.
 
@@ -209,6 +222,7 @@ OBJECTIVES: dict[str, Objective] = {
 
 MEASURES: dict[str, Measure] = {
     "mean_cross_entropy": mean_cross_entropy,
+    "mean_squared_error": mean_squared_error,
     "ranking_error": ranking_error,
     "squared_error": squared_error,
 }

@@ -20,7 +20,7 @@ from jaxrnn.nets.base import Params, taking_symbols
 from jaxrnn.nets.initializers import zero_biases
 from jaxrnn.nets.layers import convolved
 from jaxrnn.outcome import SIZE_AT_LENGTHS
-from jaxrnn.problems import TASKS, Sequence, Task, settled, task_of
+from jaxrnn.problems import Sequence, Task, builder_of, settled, task_of
 from jaxrnn.problems.task import SHORTEST
 from jaxrnn.training.checks import check_goal, check_optimizer, check_shapes
 from jaxrnn.training.objectives import MEASURES, OBJECTIVES, REDUCTIONS, Goal
@@ -96,15 +96,13 @@ def parts_of(experiment: Experiment) -> Parts:
     :func:`jaxrnn.training.optimizers.schedule_of` refuse.
     """
     tables: dict[str, Mapping[str, Any]] = {
-        "task": TASKS,
         "cell": CELLS,
         "initializer": INITIALIZERS,
         "optimizer": OPTIMIZERS,
         "schedule": SCHEDULES,
     }
-    named = {kind: find(table, kind, getattr(experiment, kind)) for kind, table in tables.items()}
-    experiment = settled(experiment)
-    parts = _parts(experiment.net(), tuple(named.values()))
+    others = [find(table, kind, getattr(experiment, kind)) for kind, table in tables.items()]
+    parts = _parts(settled(experiment).net(), (builder_of(experiment.task), *others))
     _check_biases(experiment, parts.cell)
     return parts
 
@@ -189,17 +187,17 @@ def tests_of(experiment: Experiment, task: Task) -> tuple[Test, ...]:
     length in ``test_lengths`` at which the task has other inputs or outputs.
     """
     tests = []
-    if size := experiment.test_size:
+    for setting, name, fold in (("test_size", DECIDING, _TEST), ("final_test", FINAL, _FINAL)):
+        if not (size := getattr(experiment, setting)):
+            continue
         if task.test_set is not None:
             has = jax.tree.leaves(jax.eval_shape(task.test_set))[0].shape[0]
             if size != has:
                 raise InputError(
-                    f"test-size {size} is not that of the test set of task "
-                    f"{experiment.task}: choose {has}"
+                    f"{flag_name(setting)} {size} is not that of the test set of task "
+                    f"{experiment.task}: choose {has}, or 0 for no such test"
                 )
-        tests.append(Test(DECIDING, task, size, (_TEST,), test_set=task.test_set))
-    if experiment.final_test:
-        tests.append(Test(FINAL, task, experiment.final_test, (_FINAL,)))
+        tests.append(Test(name, task, size, (fold,), test_set=task.test_set))
     for length in experiment.test_lengths:
         # All of that length, even if training draws its lengths.
         options = {k: v for k, v in dict(experiment.task_options).items() if k != SHORTEST}

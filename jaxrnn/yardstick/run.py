@@ -12,7 +12,7 @@ from rich.text import Text
 from jaxrnn.errors import InputError, Note, look_up
 from jaxrnn.experiment import Experiment
 from jaxrnn.names import are_named, is_own, own_names
-from jaxrnn.problems import Suite, Task, task_of
+from jaxrnn.problems import Suite, Task, lengths_of, task_of
 from jaxrnn.report.render import TableRow, console, terminal_table
 from jaxrnn.store.files import path_of
 from jaxrnn.store.rows import Trials
@@ -43,6 +43,11 @@ def suite_of(task: str) -> Suite:
     """
     if not is_own(task):
         return look_up(TASKS, "task", task)
+    if lengths := lengths_of(task):
+        raise InputError(
+            f"task {task} has sequences of {lengths[0]:,} steps alone, and a horizon compares "
+            "several lags: train nets on it with jaxrnn sweep"
+        )
     origin, _, name = task.rpartition(":")
     name = f"{PREFIX}{Path(origin).name.removesuffix('.py')}.{name}"
     usual, *_ = TASKS.values()
