@@ -37,14 +37,14 @@ def task_from_arrays(
     >>> digits(64).final_test
     20
 
-    Args:
-        inputs: symbols, integers from 0 on, [N, T]; or real numbers [N, T, I], or [N, T] for I = 1.
-        targets: what is to be said at the last step: symbols [N], or real vectors [N, O]; or what
-            at every step: symbols [N, T], or real vectors [N, T, O].
-        lengths: steps of each sequence that count [N], from 1 to T; the last step is the last that
-            counts. By default all T.
-        test: the share of the sequences that are kept apart as the test set, drawn once and for
-            all; or the test set itself, as (inputs, targets) or (inputs, targets, lengths).
+    - ``inputs``: symbols, integers from 0 on, [N, T]; or real numbers [N, T, I], or [N, T] for
+      I = 1.
+    - ``targets``: what is to be said at the last step: symbols [N], or real vectors [N, O]; or what
+      at every step: symbols [N, T], or real vectors [N, T, O].
+    - ``lengths``: steps of each sequence that count [N], from 1 to T; the last step is the last
+      that counts. By default all T.
+    - ``test``: the share of the sequences that are kept apart as the test set, drawn once and for
+      all; or the test set itself, as (inputs, targets) or (inputs, targets, lengths).
 
     A training sequence is drawn from the training set with replacement, each with the same
     probability, so its order follows from a trial's key as in any task. In the end every trial is
