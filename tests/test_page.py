@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from html import escape, unescape
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -16,7 +17,6 @@ from helpers import (
     grid_rows,
     paper_rows,
     rows,
-    rows_ending_at,
     run,
     write_rows,
 )
@@ -24,7 +24,7 @@ from helpers import (
 from jaxrnn.report.page import SVG, in_order, page, svg
 from jaxrnn.report.render import Document, Table, TableRow
 from jaxrnn.report.summary import Study
-from jaxrnn.yardstick import TASKS
+from jaxrnn.yardstick import PREFIX
 from jaxrnn.yardstick.view import write_report
 
 NETS = [
@@ -67,8 +67,12 @@ def text(noted):
     return (noted / "report.html").read_text()
 
 
-def trials_in(text):
+def data_in(text):
     return json.loads(text.partition('type="application/json">')[2].partition("</script>")[0])
+
+
+def trials_in(text):
+    return data_in(text)["trials"]
 
 
 def test_each_dot_says_its_trial(text):
@@ -157,7 +161,9 @@ def horizons_page():
     """A page with a table of horizons, from the greatest to the least."""
     shown = [TableRow({"net": f"net {one}", "horizon": one}, None) for one in HORIZONS[::-1]]
     shown = [*shown[:3], TableRow({"net": "none"}, None), *shown[3:]]
-    return page(Document({}, [], [Table(["net", "horizon"], shown)], ""), Study(NETS), [])
+    return page(
+        Document({}, [], [Table("Horizons", ["net", "horizon"], shown)], ""), Study(NETS), []
+    )
 
 
 def test_a_page_says_the_place_of_each_cell_and_trial():
@@ -259,7 +265,7 @@ def test_a_browser_sorts_filters_leads_to_trials_and_switches_curves_off(browser
     hidden = "return [...document.querySelectorAll('[data-group]')]"
     hidden += ".filter(one => one.style.display === 'none').map(one => one.dataset.group)"
     assert browser.execute_script(hidden) == []
-    curves = "figure:nth-of-type(2) .switches input"
+    curves = "#learning-curves .switches input"
     click(curves, 0)
     assert browser.execute_script(hidden) == ["lstm"] * 6
     click(curves, 0)
@@ -270,18 +276,115 @@ def test_a_browser_sorts_filters_leads_to_trials_and_switches_curves_off(browser
     for expected in (HORIZONS, HORIZONS[::-1]):
         click(".data th", 1)
         assert texts(".data:not(#of-trials) td:nth-child(2)") == [*expected, "-"]
-    # A net of the table of horizons leads to its trials.
-    note = {"role": "chosen", "setting": 1}
-    made = [
-        replace(TASKS[task].at(cell, length=lag, trials=3), learning_rate=0.01, note=note)
-        for cell in ("lstm", "gru")
-        for task in ("adding", "copying")
-        for lag in (16, 32)
-    ]
-    text = page_of(
-        [row for one in made for row in rows_ending_at(one, [2900, None, 3100])], tmp_path
+
+
+KEPT = Path(__file__).parents[1] / "examples" / "horizon-run"
+
+
+@pytest.fixture(scope="module")
+def horizons(tmp_path_factory):
+    """The page of kept horizons, in a run that was asked for one more cell."""
+    directory = tmp_path_factory.mktemp("horizons")
+    shutil.copytree(KEPT / "more", directory, dirs_exist_ok=True)
+    config = json.loads((directory / "config.json").read_text())
+    asked = [[f"{PREFIX}parity", cell, 8, 54] for cell in ("mgu", "lstm_peephole")]
+    (directory / "config.json").write_text(json.dumps(config | {"asked": asked}))
+    write_report(directory)
+    return directory / "report.html"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("width", [1200, 400])
+def test_the_first_screen_has_the_verdict_and_every_field_of_the_map(browser, horizons, width):
+    height = 900 if width > 400 else 800
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == 400},
     )
-    texts, click = opened(browser, text, tmp_path)
-    click(".data tbody tr", 1)
-    assert texts("#shown") == ["6 of 24: adding, gru"]
-    assert all("gru" in row and "adding" in row for row in texts("#of-trials tbody tr"))
+    try:
+        browser.get(horizons.as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        ends = browser.execute_script(
+            "return [...document.querySelectorAll('.verdict:first-child, .map td')]"
+            ".map(one => one.getBoundingClientRect()).flatMap(one => [one.right, one.bottom])"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert len(ends) > 2 * 12
+    assert max(ends[::2]) <= width
+    assert max(ends[1::2]) <= height
+
+
+@pytest.mark.integration
+def test_a_field_of_the_map_opens_its_net_and_what_is_not_wanted_is_off(browser, horizons):
+    texts, click = opened(browser, horizons.read_text(), horizons.parent)
+    data = data_in(horizons.read_text())
+    trials, roles = data["trials"], data["map"]["roles"]
+    every = [[*trials["experiments"][of], *rest] for of, *rest in trials["trials"]]
+    why = trials["headings"].index("run for")
+
+    def counted(**wanted):
+        at = {
+            trials["headings"].index(name.replace("_", " ")): value
+            for name, value in wanted.items()
+        }
+        return sum(all(row[k] == value for k, value in at.items()) for row in every)
+
+    # The missing are named, in words and on the map, and no click opens them.
+    assert texts(".map tbody tr:last-child td.dim, .map tbody tr:last-child td")[-1] == "not begun"
+    assert any("Not begun, and not shown: lstm_peephole on parity." in one for one in texts("p"))
+    field = ".map td[data-task=parity][data-cell={}]"
+    click(field.format("lstm_peephole"))
+    assert texts("#net") == []
+    # A field has its net's words, curve and fresh trials; the last table has all of its trials.
+    click(field.format("mgu"))
+    (words,) = texts("#net")
+    assert words.startswith("mgu on parity")
+    net = next(
+        one for one in data["map"]["nets"] if (one["task"], one["cell"]) == ("parity", "mgu")
+    )
+    assert net["words"] in words
+    assert len(texts("#net svg title")) == len([tried for tried in net["tried"] if tried])
+    assert len(texts("#net table tr")) == 1 + counted(
+        task="parity", cell="mgu", run_for="fresh trials"
+    )
+    shown = counted(task="parity", cell="mgu")
+    assert texts("#shown")[0].startswith(f"{shown} of {len(every)}: parity, mgu")
+    # Search trials apart from fresh ones.
+    click("#all")
+    kind = browser.find_element("id", "why")
+    assert {*texts("#why option")} == {"all kinds", *(row[why] for row in every)}
+    assert {*texts("#why option")} - {"all kinds"} <= {*roles.values()}
+    for words in ("search", "fresh trials"):
+        kind.find_element("css selector", f"option[value='{words}']").click()
+        assert texts("#shown")[0].startswith(f"{counted(run_for=words)} of")
+    # Numbers are rounded; the whole number is told when one points at it.
+    told = browser.execute_script(
+        "return [...document.querySelectorAll('#of-trials td[title]')]"
+        ".map(one => [one.title, one.textContent])"
+    )
+    assert len(told) > 5
+    assert {whole for whole, _ in told} <= {one for row in every for one in row}
+    assert all(text == f"{float(f'{float(whole):.4g}')}" for whole, text in told)
+    # Cells and tasks are switched off in the map, in tables and among trials.
+    click("#all")
+    click("#choice input[name=cell][value=mgu]")
+    assert "mgu" not in {name.split("<")[0] for name in texts(".map tbody tr:not([hidden]) th")}
+    assert texts("#shown")[0].startswith(f"{len(every) - counted(cell='mgu')} of")
+    assert not any("mgu" in row for row in texts("#horizons tbody tr"))
+    click("#choice input[name=task][value=parity]")
+    assert "parity" not in texts(".map thead th")
+    click("#choice input[name=task][value=parity]")
+    click("#choice input[name=cell][value=mgu]")
+    assert texts("#shown")[0].startswith(f"{len(every)} of")
+
+
+@pytest.mark.integration
+def test_a_row_of_one_tasks_horizons_opens_its_net(browser, tmp_path):
+    shutil.copytree(KEPT / "quick", tmp_path, dirs_exist_ok=True)
+    write_report(tmp_path)
+    texts, click = opened(browser, (tmp_path / "report.html").read_text(), tmp_path)
+    assert texts(".map") == []  # one bar a cell says more than one column of fields
+    assert len(texts("#answer figure svg")) == 1
+    click("#horizons tbody tr", 1)
+    assert texts("#net h2") == ["gru on adding_halves"]

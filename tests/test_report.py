@@ -82,12 +82,12 @@ def test_names_are_shortened_and_folded_before_a_number_is_cut_off():
     nets = ["a/directory/of_ones_own/cells.py:gru", "another/of_ones_own/cells.py:gru"]
     headings = ["task", "net", *numbers]
     made = [TableRow({"task": "temporal_order_three", "net": net} | numbers, 0) for net in nets]
-    wide = printed(80, Table(headings, made))
+    wide = printed(80, Table("", headings, made))
     assert [line.split() for line in wide.splitlines()[3:5]] == [
         ["temporal_order_three", "cells.py:gru", *numbers.values()],
         ["temporal_order_three", "cells.py:gru", "2", *numbers.values()],
     ]
-    narrow = printed(40, Table(headings, made))
+    narrow = printed(40, Table("", headings, made))
     assert narrow.count("1,234,567") == narrow.count("83-100") == 2
     assert "…" not in narrow
 

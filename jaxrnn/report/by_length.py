@@ -255,4 +255,4 @@ def other_lengths(study: Study) -> list[Part]:
         return []
     caption, stem = "Sequences right at other lengths", "test_lengths"
     picture = Picture(caption, stem, lambda: lengths_picture(study.rows))
-    return [Table(HEADINGS, lines, LEGEND), picture]
+    return [Table(caption, HEADINGS, lines, LEGEND), picture]

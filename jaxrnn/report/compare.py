@@ -256,5 +256,6 @@ def view(study: Study) -> list[Part]:
     """The comparisons, if there are :func:`rivals`."""
     lines = comparison_rows(study.rows)
     number = f"{len(lines)} comparison{'s' * (len(lines) != 1)}"
-    table = Table(HEADINGS, lines, LEGEND.format(number), ("log-rank p", "log-rank Holm"))
+    legend, dispensable = LEGEND.format(number), ("log-rank p", "log-rank Holm")
+    table = Table("Which net is solved sooner", HEADINGS, lines, legend, dispensable)
     return [table] if lines else []

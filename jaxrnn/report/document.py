@@ -21,14 +21,16 @@ from jaxrnn.report.page import page, svg
 from jaxrnn.report.render import (
     Document,
     Part,
+    Verdict,
     Words,
     console,
+    listed,
     markdown,
     settings_in_words,
     terminal,
 )
-from jaxrnn.report.summary import Study
-from jaxrnn.store.config import read_config
+from jaxrnn.report.summary import Study, net_name
+from jaxrnn.store.config import ASKED, read_config
 from jaxrnn.store.files import path_of, suffixes, write_figure, write_whole
 from jaxrnn.store.rows import ROWS, Row, rows_beside, typed_rows
 
@@ -36,6 +38,9 @@ REPORT = "report.md"
 PAGE = "report.html"
 NOTES = "notes.md"
 """What a run's report says after its tables, in Markdown."""
+
+MOST_NAMED = 12
+"""Of a run that goes on, the most nets and lengths that a report names as missing."""
 
 View = Callable[[Study], list[Part]]
 """One way to show rows: its tables, words and pictures, none for rows that it does not suit."""
@@ -58,7 +63,24 @@ def parts_of(study: Study, own: View | None = None) -> list[Part]:
     suits them, no other one shows them."""
     parts = own(study) if own else []
     rules = [Words(line, brief=not parts) for line in table.rules(study.rows)]
-    return [*(parts or (part for view in VIEWS for part in view(study))), *rules]
+    if not parts:
+        every = (part for view in VIEWS for part in view(study))
+        # The verdict comes first.
+        parts = sorted((*_missing(study), *every), key=lambda part: not isinstance(part, Verdict))
+    return [*parts, *rules]
+
+
+def _missing(study: Study) -> list[Part]:
+    """What a run that goes on lacks."""
+    if not study.missing:
+        return []
+    lacking = [
+        f"{lacks} of {of} trials of {net_name(name, cell)} at T = {length:,}"
+        for (name, cell, length), (lacks, of) in study.missing.items()
+    ]
+    shown, left_out = lacking[:MOST_NAMED], len(lacking) - MOST_NAMED
+    shown += [f"trials of {left_out} other nets or lengths"] * (left_out > 0)
+    return [Words(f"Still to be run: {listed(shown)}.")]
 
 
 def write_report(
@@ -82,9 +104,10 @@ def write_report(
         raise InputError(f"{directory / ROWS} holds no rows yet: run its sweep first")
     if beside is None:
         beside = rows_beside(directory, own)
-    study = Study([*beside, *own], own)
     made, notes = [], directory / NOTES
-    if (config := read_config(directory)) is not None:
+    config = read_config(directory)
+    study = Study([*beside, *own], own, (config or {}).get(ASKED, []))
+    if config is not None:
         every = [("Made", config), *(("Gone on", one) for one in config.get("resumed", []))]
         for verb, one in every:
             versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())

@@ -105,9 +105,10 @@ def table_of_colors(
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="viridis", norm=norm, aspect="auto")
     for (y, x), (large, small) in words.items():
-        color = "black" if norm(values[y, x]) > 0.6 else "white"
+        color = "white" if norm(values[y, x]) <= 0.6 else "black"  # NaN has no colour
+        place = (y + 0.05, "top") if large else (y, "center")
         axes.text(x, y, large, ha="center", va="bottom", fontsize=9, color=color)
-        axes.text(x, y + 0.05, small, ha="center", va="top", fontsize=7, color=color)
+        axes.text(x, place[0], small, ha="center", va=place[1], fontsize=7, color=color)
     rows, columns = names
     axes.set_xticks(range(len(columns)), [plain(name.replace("_", "\n")) for name in columns])
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=8, length=0)

@@ -156,7 +156,7 @@ def _table(groups: Sequence[Sequence[Tested]]) -> Table:
         "than the first net, with an interval that holds for all differences "
         "together (Welch, Bonferroni)."
     )
-    return Table(HEADINGS, rows, legend, ("least", "most", "solved"))
+    return Table("Final test", HEADINGS, rows, legend, ("least", "most", "solved"))
 
 
 _WHATS = {

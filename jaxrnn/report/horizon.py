@@ -276,4 +276,4 @@ def view(study: Study) -> list[Part]:
     has_several = len({net[:2] for net in study.nets}) < len(study.nets)
     if "by_length" not in study.views or study.is_grid or not has_several:
         return []
-    return [Table(HEADINGS, horizon_rows(study.rows), LEGEND)]
+    return [Table("Horizons", HEADINGS, horizon_rows(study.rows), LEGEND)]

@@ -10,7 +10,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -23,11 +23,14 @@ from matplotlib.figure import Figure
 from jaxrnn.experiment import SETTINGS, Experiment
 from jaxrnn.problems import settled
 from jaxrnn.report.render import (
+    NAME_WIDTH,
     NAMES,
     PLURAL,
     Document,
+    Map,
     Table,
     Words,
+    all_shortened,
     settings_in_words,
     spaced,
 )
@@ -75,36 +78,132 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
-    """The report as HTML, with ``drawings`` of its pictures. The trials have a table of their own,
-    and every row of the other tables leads there."""
-    usual = settings_in_words([settled(Experiment())])
-    own: list[str] = []
-    others: list[str] = []
-    for name, words in document.settings.items():
-        row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
-        # A setting is shown if it is not the default, or not the same for all trials.
-        (own if name in PLURAL.values() or words != usual[name] else others).append(row)
-    body = [f"<p class=verdict>{escape(paragraph)}</p>" for paragraph in document.verdict]
-    for picture, drawing in zip(document.pictures, drawings, strict=True):
-        caption = escape(picture.caption)
-        drawing = f"<div class=table>{drawing}</div>"
-        body.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
+    """The report as HTML, with ``drawings`` of its pictures: first the verdict beside the map of
+    nets, or beside the first picture if there is no map; then tables, other pictures, notes,
+    trials, and folded the settings. The trials have a table of their own, and every row of the
+    other tables leads there."""
+    maps = [part for part in document.parts if isinstance(part, Map)]
+    shown = [_map(one, study.own_cells) for one in maps if len(one.tasks) > 1]
+    figures = [
+        (picture.caption, _figure(picture.caption, drawing))
+        for picture, drawing in zip(document.pictures, drawings, strict=True)
+        if not (shown and picture.is_map)
+    ]
+    first = [*shown, *(figure for _, figure in figures[:1] if not shown)]
+    words = "".join(f"<p class=verdict>{escape(paragraph)}</p>" for paragraph in document.verdict)
+    two = " two" * bool(words and first)
+    parts = [f"<div class=words>{words}</div><div>{''.join(first)}</div>"]
+    body = [f'<section id="answer" class="answer{two}">{"".join(parts)}</section>']
+    body.append('<div id="net" aria-live="polite" hidden></div>' * bool(maps))
+    sections: dict[str, str] = {}  # a picture stands below the table of its title
     for part in document.parts:
         if isinstance(part, Words):
-            body.append(f"<p>{escape(part.text)}</p>")
+            words = f"<p>{escape(part.text)}</p>"
+            if sections:
+                sections[[*sections][-1]] += words
+            else:
+                body.append(words)
         elif isinstance(part, Table):
-            body.append(_table(part))
-    body.append(_notes(document.notes))
+            sections[part.title] = sections.get(part.title, "") + _table(part)
+    for caption, figure in figures[not shown :]:
+        sections[caption] = sections.get(caption, "") + figure
+    if document.notes:
+        sections["Notes"] = f"<div class=notes>{_notes(document.notes)}</div>"
+    for title, html in sections.items():
+        body.append(f'<section id="{_anchor(title)}"><h2>{escape(title)}</h2>{html}</section>')
+    # Within a script "</" would end it.
+    data = {"trials": _trials(study, maps), "map": _data(maps[0]) if maps else None}
+    text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
+    links = (
+        f'<a href="#{_anchor(one)}">{escape(one)}</a>'
+        for one in ["Answer", *sections, "Trials", "Settings"]
+    )
+    return Template(text).substitute(
+        body="\n".join(body),
+        contents="".join(links),
+        settings=_settings(document),
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower())
+
+
+def _figure(caption: str, drawing: str) -> str:
+    # A picture of a few inches would be blown up: its letters are to be those of the text.
+    wide = re.match(r'<svg[^>]* width="([\d.]+)pt"', drawing)
+    limit = f' style="max-width: {1.6 * float(wide[1]):.0f}px"' if wide else ""
+    return f"<figure><figcaption>{escape(caption)}</figcaption><div{limit}>{drawing}</div></figure>"
+
+
+def _settings(document: Document) -> str:
+    """Settings and versions, folded. A setting stands first if it is not the default, or not the
+    same for all trials."""
+    usual = settings_in_words([settled(Experiment())])
+    own, others = list[str](), list[str]()
+    for name, words in document.settings.items():
+        row = f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>"
+        (own if name in PLURAL.values() or words != usual[name] else others).append(row)
     made = "".join(f"<p class=dim>{escape(line)}</p>" for line in document.made)
-    body.append(
-        f"<details><summary>Settings and versions</summary>{made}"
+    return (
+        f'<h2 id="settings">Settings</h2><details><summary>Settings and versions</summary>{made}'
         f"<table class=settings>{''.join(own)}</table><p>These have their default:</p>"
         f"<table class=settings>{''.join(others)}</table></details>"
     )
-    text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
-    # Within a script "</" would end it.
-    trials = json.dumps(_trials(study), separators=(",", ":")).replace("<", "\\u003c")
-    return Template(text).substitute(body="\n".join(body), trials=trials)
+
+
+def _map(one: Map, own: Collection[str]) -> str:
+    """Cells by tasks; a click on a field shows its net, and what is not wanted is switched off."""
+    switches = [
+        f'<label><input type="checkbox" name="{kind}" value="{escape(name)}" checked> '
+        f"{escape(name)}</label>"
+        for kind, names in (("cell", one.cells), ("task", one.tasks.values()))
+        for name in names
+    ]
+    short = all_shortened(one.cells, NAME_WIDTH)
+    head = "".join(
+        f'<th data-task="{escape(task)}">{_broken(task)}</th>' for task in one.tasks.values()
+    )
+    lines = []
+    for cell in one.cells:
+        name = f"<th{' class=own' * (cell in own)}>{_broken(short[cell])}</th>"
+        fields = "".join(_field(one, task, cell) for task in one.tasks.values())
+        lines.append(f'<tr data-cell="{escape(cell)}">{name}{fields}</tr>')
+    return (
+        f"<figure><figcaption>{escape(one.title)}. {escape(one.legend)} Click a field to see its "
+        f'net.</figcaption><details id="choice" class="switches"><summary>Cells and tasks</summary>'
+        f'{"".join(switches)}</details><table class="map"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></figure>"
+    )
+
+
+def _broken(name: str) -> str:
+    """A name that may go on in the next line after an underscore."""
+    return escape(name).replace("_", "_<wbr>")
+
+
+def _field(one: Map, task: str, cell: str) -> str:
+    about = f'data-task="{escape(task)}" data-cell="{escape(cell)}"'
+    if (field := one.fields.get((task, cell))) is None:
+        return f'<td {about} class="dim">-</td>'
+    look = ""
+    if field.color:
+        red, green, blue = bytes.fromhex(field.color[1:])
+        ink = "#000" if 0.3 * red + 0.59 * green + 0.11 * blue > 130 else "#fff"
+        look = f' style="background: {field.color}; color: {ink}"'
+    small = f"<small>{escape(field.small)}</small>" if field.small else ""
+    return f'<td tabindex="0" {about}{look}>{escape(field.large)}{small}</td>'
+
+
+def _data(one: Map) -> dict[str, Any]:
+    """What the script needs of a map."""
+    nets = [
+        {"task": task, "cell": cell} | dict(field.details)
+        for (task, cell), field in one.fields.items()
+        if field.details
+    ]
+    return {"nets": nets, "roles": one.roles, "fresh": one.fresh}
 
 
 _BESIDE = re.compile(r"[\w.][\w./%-]*")
@@ -173,24 +272,28 @@ def in_order(heading: str, texts: Iterable[str]) -> list[str]:
     return sorted({*texts} - {"", "-", "never", "none"}, key=key)
 
 
-def _trials(study: Study) -> dict[str, Any]:
+def _trials(study: Study, maps: Sequence[Map]) -> dict[str, Any]:
     """Every trial as a row of the page's last table, without what all have in common; and the texts
-    of each column :func:`in_order`."""
+    of each column :func:`in_order`. With a map, a column says why they were run."""
+    roles = {role: words for one in maps for role, words in one.roles.items()}
+    tasks = {name: task for one in maps for name, task in one.tasks.items()}
     made = list(dict.fromkeys(row.experiment for row in study.rows))
     names = [name for name in SETTINGS if name not in ("name", "trials")]
     differ = [name for name in names if len({getattr(one, name) for one in made}) > 1]
     columns = {"cell": "cell", "task": "task", "length": "T"}
     columns |= {name: spaced(name) for name in differ if name not in columns}
-    experiments = [
-        [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
-        for one, values in ((one, one.as_row()) for one in made)
-    ]
+    experiments = []
+    for one in made:
+        values = one.as_row() | {"task": tasks.get(one.name, one.task)}
+        told = [net_name(one.name, one.cell), *(spelled(values[name]) for name in columns)]
+        experiments.append(told + [roles.get(one.note.get("role", ""), "-")] * bool(roles))
     number = {one: k for k, one in enumerate(made)}
     trials: list[list[Any]] = []
     for row in study.rows:
         end, at = row.outcome, int(steps_to_solution(row)) if row.solved else None
         trials.append([number[row.experiment], end.trial, end.status, at, end.steps])
-    headings = ["net", *columns.values(), "trial", "ended", "at", "trained for"]
+    headings = ["net", *columns.values(), *["run for"] * bool(roles)]
+    headings += ["trial", "ended", "at", "trained for"]
     texts = [list(column) for column in zip(*experiments, strict=True)]
     for column in [*zip(*trials, strict=True)][1:]:
         texts.append([str(one) for one in column if one is not None])

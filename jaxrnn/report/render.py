@@ -42,6 +42,7 @@ class TableRow(NamedTuple):
 class Table(NamedTuple):
     """A table, and what its columns mean."""
 
+    title: str
     headings: Sequence[str]
     rows: Sequence[TableRow]
     legend: str = ""
@@ -68,9 +69,31 @@ class Picture(NamedTuple):
     caption: str
     stem: str  # of its files' names
     draw: "Callable[[], Figure]"
+    is_map: bool = False  # whether it shows what a Map does
 
 
-Part = Verdict | Table | Words | Picture
+class Field(NamedTuple):
+    """A net's place on a map."""
+
+    large: str
+    small: str  # below it
+    color: str  # of its ground, as CSS; empty for a net that has no result yet
+    details: Mapping[str, Any] = {}  # what the page shows of the net when it is clicked
+
+
+class Map(NamedTuple):
+    """Nets as fields of a table, cells by tasks; only the page shows it, other forms a picture."""
+
+    title: str
+    cells: Sequence[str]
+    tasks: Mapping[str, str]  # by the name of their experiment
+    fields: Mapping[tuple[str, str], Field]  # by task and cell
+    legend: str
+    roles: Mapping[str, str]  # why trials were run, by the role in their note, in words
+    fresh: str  # the role of the trials that a click on a field shows first
+
+
+Part = Verdict | Table | Words | Picture | Map
 
 
 class Document(NamedTuple):
@@ -157,7 +180,7 @@ def markdown(document: Document) -> str:
         if isinstance(part, Words):
             text += f"{escaped(part.text)}\n\n"
         elif isinstance(part, Table):
-            text += f"{markdown_table(part.rows, part.headings)}\n"
+            text += f"## {escaped(part.title)}\n\n{markdown_table(part.rows, part.headings)}\n"
             text += f"{part.legend}\n\n" if part.legend else ""
     text += f"{document.notes.strip()}\n\n" if document.notes else ""
     text += "\n\n".join(f"![{escaped(one.caption)}]({one.stem}.png)" for one in document.pictures)

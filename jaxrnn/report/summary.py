@@ -1,6 +1,7 @@
 """Rows in groups and their statistics, beside what was published."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -75,11 +76,27 @@ class Rows(list[Row]):
 class Study:
     """Rows that a report is of, with what its views ask of them more than once."""
 
-    def __init__(self, rows: Iterable[Given], own: Iterable[Given] | None = None) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Given],
+        own: Iterable[Given] | None = None,
+        asked: Iterable[Sequence[Any]] = (),
+    ) -> None:
         """``own`` are the rows of the run itself, by default all; other rows are shown beside
-        them."""
+        them. ``asked`` is that entry of the run's configuration."""
         self.rows = Rows.of(rows)
         self.own = self.rows if own is None else Rows.of(own)
+        held = Counter(row.net_at_length for row in self.own)
+        wanted = {
+            (str(name), str(cell), int(length)): trials for name, cell, length, trials in asked
+        }
+        self.missing = {
+            net: (trials - held[net], trials)
+            for net, trials in wanted.items()
+            if trials > held[net]
+        }
+        """Trials that the run was asked for and that have not ended, and of how many, by net and
+        length."""
 
     @cached_property
     def lines(self) -> list[Line]:

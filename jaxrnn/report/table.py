@@ -74,7 +74,7 @@ def table(lines: Sequence[Line]) -> Table:
     net, length, *others = _HEADINGS
     ordered = [net, length, *settings, *others[:-2], *names, *others[-2:]]
     headings = [heading for heading in ordered if heading in found]
-    return Table(headings, rows, _legend(lines, headings, names), _DISPENSABLE)
+    return Table("Results", headings, rows, _legend(lines, headings, names), _DISPENSABLE)
 
 
 def _row(line: Line, section: object) -> TableRow:
@@ -290,4 +290,4 @@ def claims(study: Study) -> list[Part]:
     lines = claims_rows(study.rows)
     shown = [CLAIMS[name] for name in dict.fromkeys(line.cells["claim"] for line in lines)]
     words = [Words(f"{one.name}: {one.source}. {one.differs}", brief=False) for one in shown]
-    return [Table(CLAIMS_HEADINGS, lines, CLAIMS_LEGEND, ("as printed",)), *words]
+    return [Table("Claims", CLAIMS_HEADINGS, lines, CLAIMS_LEGEND, ("as printed",)), *words]

@@ -1,4 +1,4 @@
-"""What config.json says: the versions, the device, and which code of the user's own."""
+"""What config.json says: versions, device, which code of the user's own, what was asked for."""
 
 import json
 import warnings
@@ -13,6 +13,10 @@ CONFIG = "config.json"
 
 SOURCES = "sources"
 """The entry that identifies users' own code, see :func:`jaxrnn.names.digests`."""
+
+ASKED = "asked"
+"""The entry that says what was asked for: lists of an experiment's name, a cell, a length and the
+number of trials. A report says which of them are still to end."""
 
 
 def read_config(directory: Path) -> dict[str, Any] | None:
@@ -32,6 +36,7 @@ def read_config(directory: Path) -> dict[str, Any] | None:
         fault = fault or _fault(one)
     if not fault and not _is_text(config.get(SOURCES, {})):
         fault = f"its {SOURCES!r} are not all text"
+    fault = fault or (None if _are_nets(config.get(ASKED, [])) else f"its {ASKED!r} are no nets")
     if fault:
         raise InputError(f"{path} is not a run's configuration: {fault}; move it away")
     return config
@@ -82,6 +87,12 @@ def _fault(config: Any) -> str | None:
 def _is_text(named: Any) -> bool:
     return isinstance(named, dict) and all(
         isinstance(one, str) and one.isprintable() for one in named.values()
+    )
+
+
+def _are_nets(asked: Any) -> bool:
+    return isinstance(asked, list) and all(
+        isinstance(net, list) and [*map(type, net)] == [str, str, int, int] for net in asked
     )
 
 

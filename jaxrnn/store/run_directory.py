@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from jaxrnn.store.archives import (
     weights_path,
     write_weights,
 )
-from jaxrnn.store.config import CONFIG, SOURCES, gone_on, read_config
+from jaxrnn.store.config import ASKED, CONFIG, SOURCES, gone_on, read_config
 from jaxrnn.store.files import TEMPORARY, append, name_of, path_of, write_whole
 from jaxrnn.store.rows import BESIDE, ROWS, Row, lines_of, read_trials
 
@@ -48,6 +49,7 @@ class RunDirectory:
         self._under_way: list[Ticket] = []  # of the checkpoints that it held at first
         self._position_of: dict[Ticket, tuple[int, int]] = {}  # in which call, which experiment
         self._calls = 0
+        self._asked: Counter[tuple[str, str, int]] = Counter()  # trials of each net at each length
         self._lock = FileLock(self.path / LOCK)
 
     def __enter__(self) -> "RunDirectory":
@@ -121,6 +123,14 @@ class RunDirectory:
         self._sort()
         return list(self._held.values())
 
+    def ask(self, experiments: Iterable[Experiment]) -> None:
+        """Say in the configuration, from the next :meth:`admit` on, how many trials of which nets
+        a call wants in the end, so that a report can name those that are missing."""
+        asked: Counter[tuple[str, str, int]] = Counter()
+        for one in experiments:
+            asked[one.name, one.cell, one.length] += one.trials
+        self._asked |= asked  # the greater number
+
     def admit(
         self, experiments: Sequence[Experiment], keep_weights: bool = False, here: bool = True
     ) -> None:
@@ -160,6 +170,9 @@ class RunDirectory:
             config = gone_on(self.path, config, versions(), device())
         if own:
             config[SOURCES] = own
+        if self._asked:
+            self._asked |= Counter({(*net,): trials for *net, trials in config.get(ASKED, [])})
+            config[ASKED] = [[*net, trials] for net, trials in sorted(self._asked.items())]
         self._write_config(config)
         # A kill may have left them in the order in which they came.
         admitted = [self._position(trial) for trial in self._held if trial in self._position_of]

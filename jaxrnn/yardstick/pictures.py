@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -26,7 +27,8 @@ from jaxrnn.yardstick.results import Card, Remembered
 NAME_WIDTH = 24
 
 
-def _title(card: Card) -> str:
+def title_of(card: Card) -> str:
+    """What was measured, and how."""
     cells, tasks = len(card.cells), len(card.tasks)
     some = next(iter(card.nets.values()))
     made = [net.rows[0].experiment for net in card.nets.values()]
@@ -41,6 +43,20 @@ def _title(card: Card) -> str:
 
 NOT_LEARNED = "0.75"  # a grey
 
+SCALE = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
+"""The colours of horizons."""
+
+
+def field_of(net: Remembered) -> tuple[str, str, str]:
+    """A net's horizon and its interval, in words, and its colour; where no search learned the
+    shortest lag, what came of a longer budget, in white or grey."""
+    if net.slow.solved:
+        return "slow", f"{net.lags[0]:,} after {net.learned_late}", "#ffffff"
+    if net.slow:
+        return "", "not learned", to_hex(NOT_LEARNED)
+    color = to_hex(colormaps["viridis"](SCALE(2 ** net.octave(net.middle))))
+    return net.horizon, net.bounds, color
+
 
 def horizon_picture(card: Card) -> Figure:
     """Cells by tasks, in families: the horizon as colour on a logarithmic scale, as number and with
@@ -51,26 +67,19 @@ def horizon_picture(card: Card) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     values = np.full((len(cells), len(tasks)), np.nan)
     words: dict[tuple[int, int], tuple[str, str]] = {}
-    without: dict[tuple[int, int], Remembered] = {}
     for (task, cell), net in card.nets.items():
         at = cells.index(cell), tasks.index(task)
-        if net.slow:
-            without[at] = net
-            continue
-        values[at] = 2 ** net.octave(net.middle)
-        words[at] = net.horizon, net.bounds
+        words[at] = field_of(net)[:2]
+        if not net.slow:
+            values[at] = 2 ** net.octave(net.middle)
     labels = list(all_shortened(cells, NAME_WIDTH).values())
-    norm = LogNorm(LAGS[0] / 2, LAGS[-1], clip=True)
-    axes, image = table_of_colors(figure, (labels, tasks), values, norm, words)
-    for (y, x), net in without.items():
+    axes, image = table_of_colors(figure, (labels, tasks), values, SCALE, words)
+    without = [net for net in card.nets.values() if net.slow]
+    for net in without:
         looks: dict[str, Any] = {"fc": NOT_LEARNED} if not net.slow.solved else SLOW_LOOK
+        made = net.rows[0].experiment
+        x, y = tasks.index(made.name.removeprefix(PREFIX)), cells.index(made.cell)
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, lw=0, **looks))
-        if net.slow.solved:
-            axes.text(x, y, "slow", ha="center", va="bottom", fontsize=9)
-            small = f"{net.lags[0]:,} after {net.learned_late}"
-            axes.text(x, y + 0.05, small, ha="center", va="top", fontsize=7)
-        else:
-            axes.text(x, y, "not learned", ha="center", va="center", fontsize=7)
     for line in _family_ends(cells, CELL_FAMILIES):
         axes.axhline(line, color="black", lw=1.2)
     names = {
@@ -85,14 +94,14 @@ def horizon_picture(card: Card) -> Figure:
     bar.set_label("horizon in time steps, below it its 95 % interval", size=8)
     bar.ax.tick_params(labelsize=7)
     if without:
-        budget = max(net.slow[0].experiment.max_steps for net in without.values())
+        budget = max(net.slow[0].experiment.max_steps for net in without)
         handles = [Patch(**SLOW_LOOK), Patch(fc=NOT_LEARNED)]
         labels = [
             f"no search learned the shortest lag; some setting did within {budget:,} sequences",
             f"nor did any of six within {budget:,}",
         ]
         put_legend(figure, handles, labels)
-    put_heading(figure, f"How far back: {_title(card)}")
+    put_heading(figure, f"How far back: {title_of(card)}")
     return figure
 
 
@@ -163,5 +172,5 @@ def dots_picture(card: Card, own: Collection[str] = ()) -> Figure:
     label_outer_panels(panels, len(card.tasks), "lag (time steps)", "")
     handles = [Line2D([], [], **look) for look in (DOT, MEDIAN, BAR)]
     put_legend(figure, handles, ["a search", "horizon: their median", "its 95 % interval"])
-    put_heading(figure, f"What each search has found: {_title(card)}")
+    put_heading(figure, f"What each search has found: {title_of(card)}")
     return figure

@@ -155,6 +155,7 @@ def trained_horizon(
                 )
             check_names([*held, *(base for base, _ in every)])
             of_each = [trials_of(one, protocol) for one in every]
+            run.directory.ask(base for base, _ in every)
             with begun(out, protocol):
                 if progress:
                     watch.progress.words = "timing a net of each cell" * (dask is None)

@@ -5,18 +5,28 @@ sure that is, and whether it can be told apart from the first cell.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jaxrnn.report import document
-from jaxrnn.report.render import Part, Picture, Table, TableRow, Words, short, steps_in_words
+from jaxrnn.report.render import (
+    Field,
+    Map,
+    Part,
+    Picture,
+    Table,
+    TableRow,
+    Words,
+    short,
+    steps_in_words,
+)
 from jaxrnn.report.summary import Line, Study, median
-from jaxrnn.yardstick import has_role
-from jaxrnn.yardstick.pictures import dots_picture, horizon_picture
+from jaxrnn.yardstick import AGAIN, DEFAULT, PREFIX, RECIPE, SEARCH, SLOW, has_role
+from jaxrnn.yardstick.pictures import dots_picture, field_of, horizon_picture, title_of
 from jaxrnn.yardstick.protocol import Gap, best_of
-from jaxrnn.yardstick.results import Card, Remembered, card_of, command_of
+from jaxrnn.yardstick.results import Card, Net, Remembered, card_of, command_of
 from jaxrnn.yardstick.search import LONGER, lag_in_words
-from jaxrnn.yardstick.verdict import verdict
+from jaxrnn.yardstick.verdict import on_net, verdict
 
 HEADINGS = (
     *("task", "net", "horizon", "95%", "against the first", "its 95%", "farthest", "its setting"),
@@ -92,11 +102,13 @@ def _row(task: str, cell: str, shown: dict[str, str]) -> TableRow:
     return TableRow({"task": task, "net": cell} | shown, task, {"task": task, "cell": cell})
 
 
-def _table(study: Study, headings: Sequence[str], legend: str, lines: list[TableRow]) -> Table:
+def _table(
+    study: Study, title: str, headings: Sequence[str], legend: str, lines: list[TableRow]
+) -> Table:
     """A table of which a terminal shows the run's own cells alone, if others stand beside them."""
     brief = [line for line in lines if line.cells["net"] in study.own_cells] or lines
     left_out = [one for one in headings if one.startswith("95% of") or one == "default"]
-    return Table(("task", "net", *headings), lines, legend, left_out, brief)
+    return Table(title, ("task", "net", *headings), lines, legend, left_out, brief)
 
 
 def _lags_in_words(places: Iterable[float], lags: Sequence[int]) -> str:
@@ -119,7 +131,7 @@ def searches_table(card: Card, study: Study) -> Table:
         "found the same."
     )
     headings = [one for one in ("searches", "default") if any(one in line.cells for line in lines)]
-    return _table(study, headings, legend, lines)
+    return _table(study, "Lags of all searches", headings, legend, lines)
 
 
 NUMBERS_OF_SETTINGS = (1, 3, 9, 54)
@@ -147,12 +159,14 @@ def settings_tables(card: Card, study: Study) -> list[Table]:
     return [
         _table(
             study,
+            "Settings by lag",
             [f"{lag:,}" for lag in lags],
             "Settings that were solved at each lag, of those that the searches tried there.",
             shares,
         ),
         _table(
             study,
+            "Best of some settings",
             [f"{words} of {k}" for k in numbers_of_settings for words in ("best", "95%")],
             "How far the best of so many settings comes in half of all cases, each tried once at "
             "each lag; <: not to the shortest. Its 95 % interval: at least - at most, where the "
@@ -193,8 +207,56 @@ def recipes_table(card: Card, study: Study) -> Table:
         "it. Sequences: the median until they were. Chrono adds the biases to its own. The same "
         "trials: a command that trains them again."
     )
-    table = _table(study, RECIPE_HEADINGS, legend, lines)
+    title = "Farthest settings"
+    table = _table(study, title, RECIPE_HEADINGS, legend, lines)
     return table._replace(dispensable=("the same trials", "input bias", "forget bias", "clip"))
+
+
+ROLE_WORDS = {
+    RECIPE: "fresh trials",
+    SEARCH: "search",
+    AGAIN: "confirmation",
+    DEFAULT: "default",
+    SLOW: "longer budget",
+}
+
+
+def map_of(card: Card, missing: Mapping[Net, str]) -> Map:
+    """The nets as fields of the page, and what a click on one shows."""
+    fields = {net: Field(words, "", "") for net, words in missing.items()}
+    legend = "Horizon in time steps, below it its 95 % interval."
+    if any(net.slow.solved for net in card.nets.values()):
+        legend += " Slow: no search learned the shortest lag, a longer budget does."
+    for (task, cell), net in card.nets.items():
+        tried, solved = net.counts
+        low, high = (None if end is None else net.octave(end) for end in net.interval)
+        details = {
+            "words": on_net(card, task, cell),
+            "lags": net.lags,
+            "tried": tried,
+            "solved": solved,
+            "found": [net.octave(place) for place in net.places],
+            "horizon": [net.octave(net.middle), low, high],
+        }
+        fields[task, cell] = Field(*field_of(net), details)
+    tasks, cells = (
+        list(dict.fromkeys([*names, *(net[k] for net in missing)]))
+        for k, names in enumerate((card.tasks, card.cells))
+    )
+    title = f"How far back: {title_of(card)}"
+    return Map(
+        title, cells, {PREFIX + task: task for task in tasks}, fields, legend, ROLE_WORDS, RECIPE
+    )
+
+
+def _missing(card: Card, study: Study) -> dict[Net, str]:
+    """The nets of a run that goes on which have no result yet, and why."""
+    missing = dict.fromkeys(card.under_way, "not over")
+    for name, cell, _ in study.missing:
+        net = name.removeprefix(PREFIX), cell
+        if net not in card.nets:
+            missing.setdefault(net, "not begun")
+    return missing
 
 
 def view(study: Study) -> list[Part]:
@@ -202,9 +264,10 @@ def view(study: Study) -> list[Part]:
     if not all(has_role(row.experiment) for row in study.rows):
         return []
     card, parts = card_of(study.rows), list[Part]()
-    if card.under_way:
-        names = (f"{cell} on {task}" for task, cell in card.under_way)
-        parts.append(Words(f"Not over, and not shown: {', '.join(names)}."))
+    missing = _missing(card, study)
+    for words in dict.fromkeys(missing.values()):
+        names = (f"{cell} on {task}" for (task, cell), one in missing.items() if one == words)
+        parts.append(Words(f"{words.capitalize()}, and not shown: {', '.join(names)}."))
     if not card.nets:
         return parts
     some = next(iter(card.nets.values()))
@@ -213,11 +276,12 @@ def view(study: Study) -> list[Part]:
     lines = horizon_rows(card)
     headings = [one for one in HEADINGS if any(one in line.cells for line in lines)]
     caption = "How far back each cell remembers on each task"
-    by_task = [Picture(caption, "horizon_by_task", lambda: horizon_picture(card))]
+    by_task = [Picture(caption, "horizon_by_task", lambda: horizon_picture(card), is_map=True)]
     return [
         verdict(card, study),
+        map_of(card, missing),
         *parts,
-        Table(headings, lines, legend_of(some), _DISPENSABLE),
+        Table("Horizons", headings, lines, legend_of(some), _DISPENSABLE),
         searches_table(card, study),
         *settings_tables(card, study),
         recipes_table(card, study),
