@@ -1,12 +1,18 @@
 """The tables for a terminal and in Markdown, from rows that are made by hand."""
 
-import pytest
-from helpers import changed, grid_rows, paper_rows, printed, rows, summary_of
+import json
+from dataclasses import replace
 
-from jaxrnn.report.document import parts_of
+import pytest
+from helpers import changed, grid_rows, paper_rows, printed, rows, rows_ending_at, summary_of
+
+from jaxrnn import NOTEBOOK, InputError
+from jaxrnn.problems import settled
+from jaxrnn.report.document import parts_of, write_report
 from jaxrnn.report.render import Table, TableRow, Words
 from jaxrnn.report.summary import Study, summarize
 from jaxrnn.report.table import rules, sentence, table
+from jaxrnn.store.run_directory import RunDirectory
 
 
 def body_of(made):
@@ -97,3 +103,37 @@ def test_a_callers_view_that_suits_the_rows_stands_before_the_rules_alone():
     mine, rule = parts_of(study, lambda study: [Words("mine")])
     assert (mine.text, rule.text[:6], rule.brief) == ("mine", "Solved", False)
     assert parts_of(study, lambda study: [])[1] == table(study.lines)
+
+
+def test_a_report_names_what_its_run_was_asked_for_and_lacks(tmp_path):
+    """And a run says in its directory what it was asked for, before it trains."""
+    lstm, gru = (
+        settled(replace(NOTEBOOK.base, cell=cell, length=5, trials=3)) for cell in ("lstm", "gru")
+    )
+    with RunDirectory(tmp_path) as directory:
+        directory.ask([lstm, gru])
+        directory.admit([lstm])
+        directory.add(rows_ending_at(lstm, [1100, None, 1200])[:2])
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["asked"] == [["notebook", "gru", 5, 3], ["notebook", "lstm", 5, 3]]
+    write_report(tmp_path)
+    lacks = "Still to be run: 3 of 3 trials of gru at T = 5 and 1 of 3 trials of lstm at T = 5."
+    for name in ("report.md", "report.html"):
+        assert lacks in (tmp_path / name).read_text()
+    # Whoever asks for less later takes nothing back, and what is whole is not named.
+    with RunDirectory(tmp_path) as directory:
+        directory.ask([replace(lstm, trials=1), gru])
+        directory.admit([gru])
+        directory.add(rows_ending_at(gru, [900, 900, None]))
+    assert json.loads((tmp_path / "config.json").read_text())["asked"] == config["asked"]
+    write_report(tmp_path)
+    assert (
+        "Still to be run: 1 of 3 trials of lstm at T = 5." in (tmp_path / "report.md").read_text()
+    )
+    many = [[f"net {k}", "lstm", 5, 1] for k in range(15)]
+    _, words, *_ = parts_of(Study(rows("lstm", 5, [1100]), asked=many))
+    assert words.text.endswith("T = 5 and trials of 3 other nets or lengths.")
+    for asked in (3, [["trial", "lstm", 5]], [["trial", "lstm", "5", 3]]):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"asked": asked}))
+        with pytest.raises(InputError, match="its 'asked' are no nets; move it away"):
+            write_report(tmp_path)

@@ -201,4 +201,6 @@ def test_it_is_the_first_that_is_said_anywhere(tmp_path, capsys):
     assert capsys.readouterr().out.startswith(said)
     assert (tmp_path / REPORT).read_text().splitlines()[2].startswith(f"**{said}")
     page = (tmp_path / "report.html").read_text()
-    assert re.search(r"<body>\s*<h1>.*?</h1>\s*<p class=verdict>lstm on", page, re.DOTALL)
+    assert re.search(
+        r"</header>\s*<section[^>]*><div[^>]*><p class=verdict>lstm on", page, re.DOTALL
+    )

@@ -89,23 +89,25 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
         for picture, drawing in zip(document.pictures, drawings, strict=True)
         if not (shown and picture.is_map)
     ]
-    first = [*shown, *(figure for _, figure in figures[:1] if not shown)]
     words = "".join(f"<p class=verdict>{escape(paragraph)}</p>" for paragraph in document.verdict)
+    beside = figures[: bool(words and not shown)]
+    first = "".join([*shown, *(figure for _, figure in beside)])
     two = " two" * bool(words and first)
-    parts = [f"<div class=words>{words}</div><div>{''.join(first)}</div>"]
-    body = [f'<section id="answer" class="answer{two}">{"".join(parts)}</section>']
+    answer = f"<div class=words>{words}</div><div>{first}</div>"
+    body = [f'<section id="answer" class="answer{two}">{answer}</section>'] * bool(words or first)
+    contents = ["Answer"] * len(body)
     body.append('<div id="net" aria-live="polite" hidden></div>' * bool(maps))
     sections: dict[str, str] = {}  # a picture stands below the table of its title
     for part in document.parts:
         if isinstance(part, Words):
-            words = f"<p>{escape(part.text)}</p>"
+            paragraph = f"<p>{escape(part.text)}</p>"
             if sections:
-                sections[[*sections][-1]] += words
+                sections[[*sections][-1]] += paragraph
             else:
-                body.append(words)
+                body.append(paragraph)
         elif isinstance(part, Table):
             sections[part.title] = sections.get(part.title, "") + _table(part)
-    for caption, figure in figures[not shown :]:
+    for caption, figure in figures[len(beside) :]:
         sections[caption] = sections.get(caption, "") + figure
     if document.notes:
         sections["Notes"] = f"<div class=notes>{_notes(document.notes)}</div>"
@@ -114,10 +116,8 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
     # Within a script "</" would end it.
     data = {"trials": _trials(study, maps), "map": _data(maps[0]) if maps else None}
     text = (files("jaxrnn.report") / "page.html").read_text("utf-8")
-    links = (
-        f'<a href="#{_anchor(one)}">{escape(one)}</a>'
-        for one in ["Answer", *sections, "Trials", "Settings"]
-    )
+    contents += [*sections, "Trials", "Settings"]
+    links = (f'<a href="#{_anchor(one)}">{escape(one)}</a>' for one in contents)
     return Template(text).substitute(
         body="\n".join(body),
         contents="".join(links),
