@@ -33,7 +33,7 @@ with pytest.MonkeyPatch.context() as patch:
     from tables_of_runs import kept
 
 REPORTS = [
-    *("claims-run", "grid-run", "horizon-run/more", "horizon-run/quick", "notebook-run"),
+    *("claims-run", "grid-run", "horizon-run/quick", "notebook-run"),
     *("paper-run", "state-tracking-run"),
 ]
 LARGE = pytest.param("horizon-run", marks=pytest.mark.integration)
