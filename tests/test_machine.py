@@ -99,3 +99,42 @@ def test_jax_is_asked_for_devices_in_one_place():
     asks = re.compile(r"\bjax\.(local_)?device(s|_count)\(|default_backend\(")
     files = [path for path in package.rglob("*.py") if asks.search(path.read_text())]
     assert files == [package / "machine.py"]
+
+
+WITHOUT_LINUX = """
+import os, signal, sys
+from pathlib import Path
+sys.modules["resource"] = None  # an import of it fails, as on Windows
+for module, names in (
+    (os, ("sched_getaffinity", "sched_setaffinity", "sysconf", "fork", "getuid", "killpg")),
+    (signal, ("SIGALRM", "setitimer", "alarm", "SIGKILL", "SIGHUP", "pthread_sigmask")),
+):
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+from jaxrnn import machine
+machine._ROOT = Path(sys.argv.pop())  # no /proc, no /sys
+assert machine.free_memory() == float("inf")
+assert machine.usable_cores() == os.cpu_count()
+from jaxrnn.cli import main
+main()
+"""
+
+
+@pytest.mark.integration
+def test_nothing_needs_linux(tmp_path):
+    """Without what macOS or Windows lack a run gives the same rows, and its report."""
+    sweep = ["sweep", "simple_rnn", "--lengths", "5", "--trials", "2"]
+    sweep += ["--window", "60", "--max-steps", "300", "--out"]
+    for name, code in (("here", "from jaxrnn.cli import main; main()"), ("there", WITHOUT_LINUX)):
+        words = [sys.executable, "-c", code, *sweep, tmp_path / name]
+        words += [tmp_path / "nowhere"] * (name == "there")
+        told = subprocess.run(words, capture_output=True, text=True)
+        assert (told.returncode, told.stderr) == (0, ""), name
+    here, there = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("here", "there")
+    )
+    assert here.keys() == there.keys()
+    assert len(here) > 5
+    assert [name for name in here if here[name] != there[name]] == []
