@@ -8,7 +8,7 @@ import pytest
 from helpers import changed, grid_rows, paper_rows, rows, rows_ending_at
 from scipy.stats import mannwhitneyu, norm
 
-from jaxrnn import SUITES, InputError
+from jaxrnn import SUITES, InputError, horizon
 from jaxrnn.report.by_sequence import solved_by_step
 from jaxrnn.report.compare import (
     compare,
@@ -194,3 +194,12 @@ def test_a_curve_climbs_where_a_trial_is_solved_and_ends_at_the_cap():
     assert [sum(axes.get_visible() for axes in one.draw().axes) for one in many] == [12, 1]
     more = [row for k in range(len(COLORS) + 1) for row in net(f"cell{k}", [20])]
     assert solved_by_step(Study(more)) == []
+
+
+def test_a_comparison_is_a_table_in_a_notebook():
+    found = compare(rows("lstm", 5, [1100, 1200]), rows("gru", 5, [1300, None]))
+    shown = found._repr_html_()
+    assert "<tr><th>solved</th><td>2 and 1</td></tr>" in shown
+    assert f"<td>{found.log_rank:.4g}</td>" in shown
+    assert shown.count("<tr>") == len(found)
+    assert "<th>low</th><td>None</td>" in horizon([5, 10], [0, 0], [3, 3])._repr_html_()

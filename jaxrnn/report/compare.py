@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown
 from jaxrnn.experiment import CONDITIONS, conditions_of, flag_name
-from jaxrnn.report.render import Part, Table, TableRow, bounds_in_percent, p_in_words
+from jaxrnn.report.render import Part, Table, TableRow, bounds_in_percent, html_of, p_in_words
 from jaxrnn.report.summary import (
     Given,
     Rows,
@@ -41,6 +41,9 @@ class Comparison(NamedTuple):
     interval: tuple[float, float]  # of that probability, 95 %
     log_rank: float  # two-sided p-value that the times of both have one distribution
     mann_whitney: float  # the same by ranks, an unsolved trial counting as later than all
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def compare(first: Iterable[Given], second: Iterable[Given]) -> Comparison:

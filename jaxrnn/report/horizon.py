@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxrnn.errors import InputError, shown, whole_number
 from jaxrnn.report.compare import holm
-from jaxrnn.report.render import Part, Table, TableRow
+from jaxrnn.report.render import Part, Table, TableRow, html_of
 from jaxrnn.report.summary import Rows, Study, by_net, net_name
 from jaxrnn.store.rows import Row
 
@@ -37,6 +37,9 @@ class Horizon(NamedTuple):
     point: float | None  # the best guess; None where the shares do not cross 1/2
     monotone: bool  # whether the data agree with a share that does not rise
 
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
 
 class Octaves(NamedTuple):
     """A number of octaves (doublings of the length) with its 95 % interval."""
@@ -44,6 +47,9 @@ class Octaves(NamedTuple):
     mean: float
     low: float
     high: float
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def horizon(lengths: Sequence[int], solved: Sequence[int], trials: Sequence[int]) -> Horizon:

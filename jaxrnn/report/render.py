@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
@@ -212,6 +213,21 @@ def markdown_table(rows: Sequence[TableRow], headings: Sequence[str]) -> str:
     rule = ["---" if heading in NAMES else "--:" for heading in headings]
     cells = [[escaped(row.cells.get(heading, "-")) for heading in headings] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *cells))
+
+
+def html_of(statistic: Any) -> str:
+    """A named tuple of numbers as a notebook's table, a line a number, with four digits."""
+
+    def words(value: Any) -> str:
+        if isinstance(value, tuple):
+            return " and ".join(map(words, value))
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    lines = (
+        f"<tr><th>{escape(spaced(name))}</th><td>{escape(words(value))}</td></tr>"
+        for name, value in statistic._asdict().items()
+    )
+    return f"<table>{''.join(lines)}</table>"
 
 
 def listed(words: Sequence[str]) -> str:
