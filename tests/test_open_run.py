@@ -10,6 +10,7 @@ from helpers import ONE_DEVICE
 from jaxrnn import Experiment, InputError, load_weights, open_run, run
 from jaxrnn.report.summary import Rows
 from jaxrnn.store import rows as rows_of_files
+from jaxrnn.store.config import read_config
 from jaxrnn.training import lanes as sizes
 
 # Of some of its trials the end comes before HALF, of others after it.
@@ -109,3 +110,12 @@ def test_without_a_terminal_each_net_is_a_line_and_each_minute_one(tmp_path, mon
     assert any(line.startswith("irnn") and "6" in line for line in lines)
     assert any(line.startswith("0 of 1 nets and lengths") for line in lines)
     assert any(line.startswith("1 of 2 nets and lengths") for line in lines)
+
+
+def test_a_report_misses_no_trial_that_a_search_has_stopped(tmp_path):
+    with open_run(tmp_path, report=False) as asked:
+        asked(replace(BASE, trials=2), until=20)
+    assert read_config(tmp_path).get("asked") is None
+    with open_run(tmp_path, report=False) as asked:
+        asked(replace(BASE, trials=2))
+    assert read_config(tmp_path)["asked"] == [[BASE.name, "simple_rnn", 5, 2]]

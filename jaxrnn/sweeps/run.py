@@ -109,7 +109,8 @@ class OpenRun:
             raise InputError("name at least one experiment to run")
         if until is not None:
             whole_number("until", until, 1)
-        self.directory.ask(map(settled, experiments))
+        else:  # whoever stops trials on the way may want no end of them
+            self.directory.ask(map(settled, experiments))
         self._train([Once(experiments, self.directory)], until)
         rows = rows_of(experiments, self.directory)
         if until is None:
