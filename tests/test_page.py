@@ -332,7 +332,7 @@ def test_a_field_of_the_map_opens_its_net_and_what_is_not_wanted_is_off(browser,
         return sum(all(row[k] == value for k, value in at.items()) for row in every)
 
     # The missing are named, in words and on the map, and no click opens them.
-    assert texts(".map tbody tr:last-child td.dim, .map tbody tr:last-child td")[-1] == "not begun"
+    assert texts(".map tbody tr:last-child td")[-1] == "not begun"
     assert any("Not begun, and not shown: lstm_peephole on parity." in one for one in texts("p"))
     field = ".map td[data-task=parity][data-cell={}]"
     click(field.format("lstm_peephole"))
@@ -351,6 +351,7 @@ def test_a_field_of_the_map_opens_its_net_and_what_is_not_wanted_is_off(browser,
     )
     shown = counted(task="parity", cell="mgu")
     assert texts("#shown")[0].startswith(f"{shown} of {len(every)}: parity, mgu")
+    assert all("mgu" in row and "parity" in row for row in texts("#of-trials tbody tr"))
     # Search trials apart from fresh ones.
     click("#all")
     kind = browser.find_element("id", "why")

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -97,7 +98,7 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
     body = [f'<section id="answer" class="answer{two}">{answer}</section>'] * bool(words or first)
     contents = ["Answer"] * len(body)
     body.append('<div id="net" aria-live="polite" hidden></div>' * bool(maps))
-    sections: dict[str, str] = {}  # a picture stands below the table of its title
+    sections = defaultdict[str, str](str)  # a picture stands below the table of its title
     for part in document.parts:
         if isinstance(part, Words):
             paragraph = f"<p>{escape(part.text)}</p>"
@@ -106,9 +107,9 @@ def page(document: Document, study: Study, drawings: Sequence[str]) -> str:
             else:
                 body.append(paragraph)
         elif isinstance(part, Table):
-            sections[part.title] = sections.get(part.title, "") + _table(part)
+            sections[part.title] += _table(part)
     for caption, figure in figures[len(beside) :]:
-        sections[caption] = sections.get(caption, "") + figure
+        sections[caption] += figure
     if document.notes:
         sections["Notes"] = f"<div class=notes>{_notes(document.notes)}</div>"
     for title, html in sections.items():

@@ -74,11 +74,10 @@ def horizon_picture(card: Card) -> Figure:
             values[at] = 2 ** net.octave(net.middle)
     labels = list(all_shortened(cells, NAME_WIDTH).values())
     axes, image = table_of_colors(figure, (labels, tasks), values, SCALE, words)
-    without = [net for net in card.nets.values() if net.slow]
-    for net in without:
+    without = {net: one for net, one in card.nets.items() if one.slow}
+    for (task, cell), net in without.items():
         looks: dict[str, Any] = {"fc": NOT_LEARNED} if not net.slow.solved else SLOW_LOOK
-        made = net.rows[0].experiment
-        x, y = tasks.index(made.name.removeprefix(PREFIX)), cells.index(made.cell)
+        x, y = tasks.index(task), cells.index(cell)
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, lw=0, **looks))
     for line in _family_ends(cells, CELL_FAMILIES):
         axes.axhline(line, color="black", lw=1.2)
@@ -94,7 +93,7 @@ def horizon_picture(card: Card) -> Figure:
     bar.set_label("horizon in time steps, below it its 95 % interval", size=8)
     bar.ax.tick_params(labelsize=7)
     if without:
-        budget = max(net.slow[0].experiment.max_steps for net in without)
+        budget = max(net.slow[0].experiment.max_steps for net in without.values())
         handles = [Patch(**SLOW_LOOK), Patch(fc=NOT_LEARNED)]
         labels = [
             f"no search learned the shortest lag; some setting did within {budget:,} sequences",
