@@ -82,6 +82,7 @@ from jaxrnn.sweeps.run import (
     product as product,
     run as run,
 )
+from jaxrnn.sweeps.verify import Verification as Verification, verify as verify
 from jaxrnn.trained import TrainedNets as TrainedNets, load_weights as load_weights
 from jaxrnn.training.objectives import OBJECTIVES as OBJECTIVES, cross_entropy as cross_entropy
 from jaxrnn.training.optimizers import (

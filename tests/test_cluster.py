@@ -17,8 +17,9 @@ from helpers import run_sweep
 from test_signals import SENTENCE, ended, started
 
 from jaxrnn import Experiment, InputError
-from jaxrnn.machine import device, versions
+from jaxrnn.machine import device
 from jaxrnn.problems import settled
+from jaxrnn.rounding import made_with
 from jaxrnn.store.rows import read_rows
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps import cluster as jaxrnn_cluster
@@ -220,7 +221,7 @@ def test_a_job_goes_on_from_a_checkpoint_that_was_made_here(cluster, tmp_path, m
     told = {"on_chunk": lambda _, tally: steps.append(tally.trial_steps)}
     rows = sweep([one], tmp_path / "there", cluster, **told)
     assert steps[0] > 3 * 100
-    assert made_on == [(versions(), device())]  # the worker's
+    assert made_on == [(made_with(), device())]  # the worker's
     assert rows == run(one, tmp_path / "here", report=False)
 
 

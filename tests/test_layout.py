@@ -11,8 +11,18 @@ import faults
 PACKAGE = Path(__file__).parents[1] / "jaxrnn"
 
 # From the ground up: a part may import what stands before it, and itself.
-FLOORS = ["errors", "options", "machine", "outcome", "experiment", "names", "nets", "problems"]
-FLOORS += ["training", "store", "report", "trained", "inspection", "sweeps", "yardstick", "cli"]
+FLOORS = ["errors", "options", "machine", "rounding", "outcome", "experiment", "names", "nets"]
+FLOORS += [
+    "problems",
+    "training",
+    "store",
+    "report",
+    "trained",
+    "inspection",
+    "sweeps",
+    "yardstick",
+    "cli",
+]
 FLOORS += ["__main__"]
 NEVER = {("store", "training"), ("report", "training"), ("problems", "nets")}
 

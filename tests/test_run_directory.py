@@ -211,7 +211,7 @@ def test_a_killed_growth_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 def test_going_on_under_other_versions_or_in_another_precision_is_said_and_kept(
     tmp_path, monkeypatch
 ):
-    here, versions = run_directory.device(), run_directory.versions()
+    here, versions = run_directory.device(), run_directory.made_with()
     newer, gpu = versions | {"jax": "9.9"}, "1 gpu device (H100)"
     more_cores, double = here.replace(" cores", "0 cores"), here.replace(" (", " in float64 (")
     with RunDirectory(tmp_path) as directory:
@@ -227,7 +227,7 @@ def test_going_on_under_other_versions_or_in_another_precision_is_said_and_kept(
         (newer, more_cores, 5, "goes on with jax 9.9"),
         (versions, double, 5, f"goes on with processor {platform.machine()} in float64"),
     ):
-        monkeypatch.setattr(run_directory, "versions", lambda made_with=made_with: made_with)
+        monkeypatch.setattr(run_directory, "made_with", lambda made_with=made_with: made_with)
         monkeypatch.setattr(run_directory, "device", lambda where=where: where)
         with warnings.catch_warnings(record=True) as said, RunDirectory(tmp_path) as directory:
             warnings.simplefilter("always")

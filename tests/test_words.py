@@ -72,7 +72,7 @@ def test_a_flag_without_its_value(before, capsys):
         ("horizon --full=3", "--full takes no value"),
         (
             "inspect runs --dask x",
-            "inspect has no --dask, a flag of sweep, horizon: did you mean -",
+            "inspect has no --dask, a flag of sweep, horizon, verify: did you mean -",
         ),
         ("sweep --keep-weights lstm --open gru", "sweep has no --open, a flag of report: see ja"),
         ("sweep --forget-bias -1 -2.5e-3 --trials", f"--trials {WHOLE.format('--trials')}"),

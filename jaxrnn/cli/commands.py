@@ -12,6 +12,7 @@ from jaxrnn import yardstick
 from jaxrnn.cli.cache import set_up_jax
 from jaxrnn.cli.listing import list_
 from jaxrnn.cli.sweeping import settings_flags, sweep
+from jaxrnn.cli.verifying import verify
 from jaxrnn.cli.words import (
     ADDRESS,
     CELL,
@@ -293,6 +294,27 @@ REPORT = (
     FORMAT,
     Flag("open", "Show report.html in the browser.", group="output"),
 )
+VERIFY = (
+    INSPECT[0]._replace(name="directory", help="The run directory whose rows are checked."),
+    Flag("rows", "How many rows to train again.", WHOLE, default="60"),
+    Flag("all", "Train all rows again."),
+    CELLS._replace(
+        help="Only rows of these cells. Your own code is run only if you name it.",
+        default="all of the directory",
+        is_word=False,
+    ),
+    TASKS._replace(
+        help="Only rows of these tasks; your own code as above.", default="all of the directory"
+    ),
+    Flag("longest_lag", "Only rows of lengths up to this one.", WHOLE, default="no limit"),
+    Flag("code", "More code of your own that may be run.", NAME, several=True, default="none"),
+    Flag("seed", "Which rows are drawn.", WHOLE, default="one that nobody can foresee"),
+    OUT._replace(
+        help="Directory for the new rows, with the result in verify.json.",
+        default="runs/verify-NAME",
+    ),
+    *(flag._replace(is_common=True) for flag in (*HOW, NO_CACHE)),
+)
 LIST = (
     Flag(
         "what",
@@ -318,6 +340,7 @@ COMMANDS = {
         ),
     ),
     "horizon": Command(horizon, HORIZON),
+    "verify": Command(verify, VERIFY),
     "inspect": Command(inspect, INSPECT),
     "report": Command(report, REPORT),
     "list": Command(list_, LIST),

@@ -57,7 +57,7 @@ def gone_on(
     now = {"versions": versions, "device": device}
     resumed = config.get("resumed", [])
     begun, made_now = made(config), made(now)
-    changed = [name for name in made_now if made_now[name] != begun.get(name)]
+    changed = [name for name in made_now if made_now[name] != begun.get(name, made_now[name])]
     if changed:
         old, new = (
             ", ".join(f"{name} {spelled(of.get(name))}" for name in changed)

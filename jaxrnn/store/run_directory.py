@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxrnn.errors import InputError, Note
 from jaxrnn.experiment import Experiment, Ticket
-from jaxrnn.machine import device, versions
+from jaxrnn.machine import device
 from jaxrnn.names import digests, own_names
+from jaxrnn.rounding import made_with
 from jaxrnn.store.archives import (
     CheckpointFile,
     tickets_of,
@@ -165,9 +166,9 @@ class RunDirectory:
                     )
             own = dict(sorted((own | now).items()))
         if config is None:
-            config = {"versions": versions(), "device": device()}
+            config = {"versions": made_with(), "device": device()}
         elif here and any(self.missing(experiment) for experiment in experiments):
-            config = gone_on(self.path, config, versions(), device())
+            config = gone_on(self.path, config, made_with(), device())
         if own:
             config[SOURCES] = own
         if self._asked:
@@ -178,15 +179,15 @@ class RunDirectory:
         admitted = [self._position(trial) for trial in self._held if trial in self._position_of]
         self._in_order = self._in_order and admitted == sorted(admitted)
 
-    def made_on(self, made_with: Mapping[str, str], where: str) -> None:
+    def made_on(self, versions: Mapping[str, str], where: str) -> None:
         """Record the versions and the device of the rows that come next, if another process made
         them."""
         config = read_config(self.path)
         assert config is not None  # something was admitted
         if self._held:
-            config = gone_on(self.path, config, made_with, where)
+            config = gone_on(self.path, config, versions, where)
         else:
-            config |= {"versions": made_with, "device": where}
+            config |= {"versions": versions, "device": where}
         self._write_config(config)
 
     def _write_config(self, config: Mapping[str, Any]) -> None:

@@ -18,9 +18,10 @@ import numpy as np
 
 from jaxrnn.errors import InputError
 from jaxrnn.experiment import Ticket
-from jaxrnn.machine import device, versions
+from jaxrnn.machine import device
 from jaxrnn.names import Sources, carried, sources
 from jaxrnn.outcome import Outcome
+from jaxrnn.rounding import made_with
 from jaxrnn.store.archives import CheckpointFile
 from jaxrnn.sweeps.queue import Queue
 from jaxrnn.trained import arrays_of
@@ -214,7 +215,7 @@ class _Line:
         self.told = 0.0  # when
         self.stop_if_unwanted()
         state: _State = pickle.loads(self.variable.get("30 s"))
-        self.state = state._replace(made_on=(versions(), device()))
+        self.state = state._replace(made_on=(made_with(), device()))
 
     def on_chunk(self, tally: Tally) -> None:
         self.tally = tally
