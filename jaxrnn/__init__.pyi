@@ -94,6 +94,7 @@ from jaxrnn.training.optimizers import (
     clipped_sgd as clipped_sgd,
 )
 from jaxrnn.training.runner import run_trials as run_trials
+from jaxrnn.yardstick.held_out import HeldOut as HeldOut, held_out as held_out
 from jaxrnn.yardstick.run import run_horizon as run_horizon
 from jaxrnn.yardstick.search import HorizonProtocol as HorizonProtocol
 from jaxrnn.yardstick.view import write_report as write_report

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from helpers import STREAK
+from helpers import STREAK, pretended
 
-from jaxrnn import InputError, Outcome, open_run, run_trials
+from jaxrnn import Experiment, InputError, Outcome, open_run, run_trials
 from jaxrnn.problems import settled
 from jaxrnn.store.run_directory import RunDirectory
 from jaxrnn.sweeps.queue import Queue, Search
@@ -164,3 +164,17 @@ def test_each_search_gets_its_rows_and_they_are_kept_in_its_order(tmp_path):
         with pytest.raises(InputError, match="no_cell"):
             run.search([asking()])
         assert len(run.directory.rows) == 10
+
+
+def test_memory_is_looked_at_once_a_program(tmp_path, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(
+        "jaxrnn.training.runner.check_memory", lambda one, *_, **__: looked_at.append(one)
+    )
+    pretended(monkeypatch, lambda one: 20)
+    base = Experiment(cell="simple_rnn", length=5, trials=2)
+    with open_run(tmp_path, report=False) as run:
+        run([base, replace(base, seed=1), replace(base, length=6), replace(base, trials=3)])
+        with pytest.raises(InputError, match="unknown initializer 'none'"):
+            run(replace(base, seed=2, initializer="none"))  # the rest is looked at each time
+    assert [(one.length, one.trials) for one in looked_at] == [(5, 2), (6, 2), (5, 3)]

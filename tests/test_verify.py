@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import changed, rows_ending_at, run as command, write_rows
-from scipy.stats import binom, hypergeom
+from scipy.stats import hypergeom
 
 from jaxrnn import Experiment, InputError, run, verify
 from jaxrnn.cli.verifying import in_words
@@ -21,7 +21,7 @@ from jaxrnn.rounding import LONG, Rounding, rounding
 from jaxrnn.store.config import read_config
 from jaxrnn.store.rows import read_rows, typed_rows
 from jaxrnn.sweeps import verify as module
-from jaxrnn.sweeps.verify import CHANGED, OF, SURE, Again, Verification
+from jaxrnn.sweeps.verify import CHANGED, DOUBT, OF, Again, Verification
 
 BASE = Experiment(
     length=5,
@@ -233,7 +233,7 @@ def test_code_of_somebodys_own_runs_only_if_it_is_named(tmp_path, monkeypatch, c
 @pytest.mark.parametrize(("of", "drawn"), [(25_052, 60), (150, 60), (12, 4), (61, 60)])
 def test_the_share_of_false_rows_that_a_sample_excludes(of, drawn):
     again = [Again(*(2 * typed(1)), rounds_alike=True)] * drawn
-    result = Verification(Path("kept"), 1, of, again, {}, [])
+    result = Verification(Path("kept"), Path("new"), 1, of, again, {}, [])
     least = round(result.excluded * of)
     assert hypergeom.pmf(0, of, least, drawn) <= 0.05 < hypergeom.pmf(0, of, least - 1, drawn)
     if of > 1000:
@@ -249,13 +249,20 @@ def typed(trial: int):
 @pytest.mark.parametrize("number", [1, 12, 60, 400])
 def test_the_most_that_rounding_explains(number):
     again = [Again(*(2 * typed(1)), rounds_alike=False)] * number
-    most = Verification(Path("kept"), 1, number, again, {}, []).most_changed
-    assert binom.cdf(most, number, CHANGED / OF) >= SURE > binom.cdf(most - 1, number, CHANGED / OF)
+    most = Verification(Path("kept"), Path("new"), 1, number, again, {}, []).most_changed
+
+    # As many or more of all that changed, if it is chance which side they are on.
+    def p(k):
+        return hypergeom.sf(k - 1, number + OF, CHANGED + k, number)
+
+    assert most == number or p(most + 1) < DOUBT
+    assert p(most) >= DOUBT
+    assert (most < number) == (number > 1)
 
 
 def test_a_result_without_rows_does_not_hold():
     left = {Ticket(BASE, 0): "why"}
-    assert not Verification(Path("kept"), 1, 1, [], left, []).holds
+    assert not Verification(Path("kept"), Path("new"), 1, 1, [], left, []).holds
 
 
 @pytest.mark.integration

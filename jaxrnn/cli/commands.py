@@ -298,6 +298,14 @@ VERIFY = (
     INSPECT[0]._replace(name="directory", help="The run directory whose rows are checked."),
     Flag("rows", "How many rows to train again.", WHOLE, default="60"),
     Flag("all", "Train all rows again."),
+    Flag(
+        "held_out",
+        "Try the horizons by fresh trials instead, under seeds that follow from the directory and "
+        "any words of yours.",
+        NAME,
+        several=True,
+        default="none",
+    ),
     CELLS._replace(
         help="Only rows of these cells. Your own code is run only if you name it.",
         default="all of the directory",

@@ -148,12 +148,19 @@ class OpenRun:
         check_lanes(self._lanes)
         here = self._dask is None
         keeps: dict[str, Any] = {"keep_params": self._keep_weights}
+        fitting: set[tuple[Experiment, int]] = set()
+
+        def check_one(one: Experiment) -> None:
+            # All experiments of a program need the same memory, and to look takes its time.
+            needs = settled(one).batch(), one.trials
+            lanes = self._lanes if until is None else one.trials
+            check(one, lanes, here=here and needs not in fitting, **keeps)
+            fitting.add(needs)
+
         queue = Queue(
             searches,
             self.directory,
-            check=lambda one: check(
-                one, self._lanes if until is None else one.trials, here=here, **keeps
-            ),
+            check=check_one,
             watch=self._watch,
             keep_weights=self._keep_weights,
             here=here,

@@ -35,12 +35,12 @@ SAMPLE = 60
 RESULT = "verify.json"
 """What a directory of rows trained again says of them, and the seed of its sample."""
 
-CHANGED, OF = 1, 100
-"""How many of so many trials were solved under one rounding and not under another; see
+CHANGED, OF = 12, 400
+"""So many of so many trials were solved under one of two roundings alone; see
 docs/howto/run_directory.md."""
 
-SURE = 0.999
-"""An honest directory passes with at least this probability."""
+DOUBT = 0.001
+"""An honest directory is contradicted with at most this probability."""
 
 
 Made = Sequence[Mapping[str, str]]
@@ -71,6 +71,7 @@ class Verification(NamedTuple):
     """What became of a sample of a directory's rows."""
 
     directory: Path
+    out: Path  # with the new rows
     seed: int  # of the sample
     of: int  # rows that it was drawn from
     again: list[Again]
@@ -104,11 +105,16 @@ class Verification(NamedTuple):
 
     @property
     def most_changed(self) -> int:
-        """The greatest number of these that rounding alone explains."""
-        from scipy.special import bdtr
+        """The greatest number of these that rounding alone explains: by Fisher's exact test against
+        ``CHANGED`` of ``OF``."""
+        from scipy.stats import fisher_exact  # slow to import
 
         n = len(self.rounded)
-        return next(k for k in range(n + 1) if k == n or bdtr(k, n, CHANGED / OF) >= SURE)
+
+        def p(k: int) -> float:
+            return fisher_exact([[k, n - k], [CHANGED, OF - CHANGED]], "greater").pvalue
+
+        return next((k - 1 for k in range(1, n + 1) if p(k) < DOUBT), n)
 
     @property
     def excluded(self) -> float:
@@ -162,8 +168,8 @@ def verify(
     Raises InputError for a directory without such rows, and what :func:`jaxrnn.run` raises.
     """
     path = path_of(directory)
-    held = _chosen(path, cells, tasks, longest_lag)
-    out = Path("runs") / f"verify-{path.resolve().name}" if out is None else path_of(out)
+    held = chosen_rows(path, cells, tasks, longest_lag)
+    out = usual_out(path) if out is None else path_of(out)
     seed = _seed(out, seed)
     order = np.random.default_rng(seed).permutation(len(held))
     if rows is not None:
@@ -197,7 +203,7 @@ def verify(
         for one, row in wanted.items()
     ]
     words = _differences(there, of_out, [one.row.experiment for one in again])
-    result = Verification(path, seed, len(held), again, left, words)
+    result = Verification(path, out, seed, len(held), again, left, words)
     numbers = {"of": result.of, "trained": len(again), "same": result.same}
     numbers |= {"not_explained": len(result.false), "could_not_be_trained": len(left)}
     numbers |= {"rounded_otherwise": len(result.rounded), "solved_in_one_place": result.changed}
@@ -216,7 +222,12 @@ class _Sample(RunDirectory):
         return [one for one in super().missing(experiment) if one in self._wanted]
 
 
-def _chosen(
+def usual_out(path: Path) -> Path:
+    """Where the new rows of a directory go, if nobody says so."""
+    return Path("runs") / f"verify-{path.resolve().name}"
+
+
+def chosen_rows(
     path: Path, cells: Sequence[str], tasks: Sequence[str], longest_lag: int | None
 ) -> list[Row]:
     """The directory's rows of these cells and tasks, up to a length."""
@@ -301,7 +312,8 @@ def _replayed(rows: Sequence[Row]) -> Asking[str]:
 def named(row: Row) -> str:
     """The net of a row, its task and length."""
     one = row.experiment
-    return f"{shortened(f'{one.cell} on {one.task}', NAME_WIDTH)} T={one.length}"
+    length = f" T={one.length}"
+    return shortened(f"{one.cell} on {one.task}", NAME_WIDTH - len(length)) + length
 
 
 PARTS = ("jaxrnn", "jax", "jaxlib", "optax")

@@ -111,7 +111,7 @@ def differences(one: Path, other: Path) -> tuple[list[str], list[str]]:
         jax = [made["versions"]["jax"] for made in every]
         processors = [processor_of(made["device"]) for made in every]
         of_machine = {"jax": [*dict.fromkeys(jax)], "processor": [*dict.fromkeys(processors)]}
-        return _read_protocol(directory), of_machine
+        return read_protocol(directory), of_machine
 
     protocol, machine = map(_unlike, made_with(one), made_with(other))
     return protocol, machine
@@ -138,7 +138,7 @@ def check_protocol(protocol: HorizonProtocol, directory: Path) -> None:
         if (directory / ROWS).exists():
             raise InputError(f"{directory} holds rows of no protocol: use another --out")
         return
-    if unlike := _unlike(_read_protocol(directory), in_json(protocol)):
+    if unlike := _unlike(read_protocol(directory), in_json(protocol)):
         raise InputError(
             f"{directory} was begun with {unlike[0]}: use another --out or the same protocol"
         )
@@ -161,7 +161,16 @@ def begun(directory: Path, protocol: HorizonProtocol) -> Iterator[None]:
         raise
 
 
-def _read_protocol(directory: Path) -> dict[str, Any]:
+def protocol_in(directory: Path) -> HorizonProtocol:
+    """The protocol of a directory; InputError where it has none."""
+    if not (directory / PROTOCOL).exists():
+        raise InputError(f"{directory} holds no horizons: name a directory of jaxrnn horizon")
+    values = read_protocol(directory)
+    return HorizonProtocol(**values | {"lags": tuple(values["lags"])})
+
+
+def read_protocol(directory: Path) -> dict[str, Any]:
+    """What a directory's protocol says; InputError for another version's."""
     path, names = directory / PROTOCOL, {field.name for field in fields(HorizonProtocol)}
     try:
         protocol = json.loads(path.read_text("utf-8"))
