@@ -152,6 +152,15 @@ def free_memory() -> float:
     return min(left, default=math.inf)
 
 
+def few_mappings_left() -> bool:
+    """Whether this process has half of the memory mappings that Linux lets it have, or more."""
+    try:
+        most = int((_ROOT / "proc/sys/vm/max_map_count").read_text())
+        return 2 * (_ROOT / "proc/self/maps").read_bytes().count(b"\n") >= most
+    except (OSError, ValueError):  # other systems have no such limit
+        return False
+
+
 def _left_by_machine() -> Iterator[int]:
     """The bytes left on the whole machine, and in each control group of this process."""
     try:

@@ -206,6 +206,13 @@ def root(tmp_path, monkeypatch):
     return write
 
 
+def test_the_memory_mappings_that_are_left(root):
+    assert not machine.few_mappings_left()  # not Linux
+    for used, few in ((4, False), (5, True)):
+        root({"proc/sys/vm/max_map_count": "10\n", "proc/self/maps": "a mapping\n" * used})
+        assert machine.few_mappings_left() == few
+
+
 GROUP, FIRST = "sys/fs/cgroup/a", "sys/fs/cgroup/memory/memory"
 
 

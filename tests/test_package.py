@@ -148,9 +148,9 @@ def test_the_command_says_its_version(capsys):
 
 def test_ci_takes_the_lowest_version_of_everything_that_is_required():
     extras = PROJECT["optional-dependencies"]
-    needed = [extras[name] for name in ("dask", "docs", "frames", "test")]
+    needed = [extras[name] for name in ("dask", "docs", "frames", "submissions", "test")]
     wanted = [*PROJECT["dependencies"], *(one for extra in needed for one in extra)]
-    wanted.remove("jaxrnn[dask,docs,frames]")
+    wanted.remove("jaxrnn[dask,docs,frames,submissions]")
     bounds = [re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,|$)", one) for one in wanted]
     assert None not in bounds, wanted
     lines = (ROOT / ".ci" / "lowest.txt").read_text().splitlines()
@@ -166,7 +166,15 @@ def test_what_the_package_imports_is_required():
         elif isinstance(node, ast.ImportFrom) and not node.level:
             imported.add(node.module)
     imported = {name.partition(".")[0] for name in imported}
-    imported -= {"jaxrnn", "distributed", "equinox", "flax", "pandas", *sys.stdlib_module_names}
+    imported -= {
+        "jaxrnn",
+        "distributed",
+        "equinox",
+        "flax",
+        "pandas",
+        "yaml",
+        *sys.stdlib_module_names,
+    }
     imported.remove("typing_extensions")  # type checkers alone read it, and bring it
     required = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
     modules = {"PIL": "pillow", "markdown_it": "markdown-it-py"}

@@ -181,6 +181,18 @@ def test_so_many_programs_are_held_those_of_last(monkeypatch):
     assert held == {build(one)._replace(init=None), build(three)._replace(init=None)}
 
 
+def test_fewer_are_held_where_few_memory_mappings_are_left(monkeypatch):
+    sizes = [replace(STREAK, hidden_size=size, max_steps=90) for size in (3, 4, 5)]
+    for experiment in sizes[:2]:
+        run_trials(experiment)
+    assert len(programs()) == 2
+    monkeypatch.setattr(engine, "few_mappings_left", lambda: True)
+    run_trials(sizes[2])
+    assert len(engine._held) < 5
+    engine.forget_programs()
+    assert run_trials(sizes[0])  # one at a time will do
+
+
 def test_a_program_for_a_few_more_lanes_or_one_device_gives_the_same_trials():
     with promotion(ADAM):
         alone = run_trials(replace(ADAM, trials=4))

@@ -45,6 +45,7 @@ from jaxrnn.yardstick.run import (
 )
 from jaxrnn.yardstick.search import SINGLE, HorizonProtocol, protocol_of
 from jaxrnn.yardstick.sizes import HEADINGS, LEGEND, nets_table, write_costs
+from jaxrnn.yardstick.submission import FILE, check_cell, write_submission
 
 
 def horizon(
@@ -58,6 +59,7 @@ def horizon(
     match: str = "weights",
     quick: bool = False,
     seed: int = 1,
+    submission: Path | None = None,
     dry_run: bool = False,
     out: Path | None = None,
     lanes: int | None = None,
@@ -87,6 +89,10 @@ def horizon(
     chosen = cells or (yardstick.CELLS if full else SMALL_CELLS)
     if tasks is None:
         tasks = tuple(yardstick.TASKS) if full else SMALL_TASKS
+    if submission is not None:
+        if len(cells) != 1:
+            raise InputError(f"a submission is of one cell of your own, not of {len(cells)} cells")
+        check_cell(cells[0])
     if dry_run:
         show_plan(nets(chosen, tasks, protocol), protocol, lanes, timed=dask is None)
         return
@@ -103,12 +109,20 @@ def horizon(
         beside = shipped_beside(protocol, rows, out, SMALL_CELLS)
         lay_beside(beside, out)
         from jaxrnn.report.document import NOTES, show_report  # matplotlib is slow to import
-        from jaxrnn.yardstick.view import view
+        from jaxrnn.yardstick.view import view, write_report
 
         table, text = notes(rows, protocol, costs, names)
         write_whole(out / NOTES, text.encode())
         shown = terminal_table(table, HEADINGS), Text(LEGEND, style="dim")
         show_report(out, *shown, view=view, rows=rows, beside=beside)
+    if submission is not None:
+        write_submission(out, cells[0], submission)
+        write_report(submission)
+        console.print(
+            f"Fill in what only you know: {submission / FILE}. Then check it: jaxrnn verify "
+            f"{submission} --code {Path(cells[0]).name}",
+            soft_wrap=True,
+        )
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
 
 
@@ -250,6 +264,12 @@ HORIZON = (
         "Of all settings and trials: another one repeats the whole measurement independently.",
         WHOLE,
         default="1",
+    ),
+    Flag(
+        "submission",
+        "Write your cell, its rows and its report into this folder, for others to check.",
+        DIRECTORY,
+        group="output",
     ),
     OUT._replace(default="runs/horizon, with the batch size, -state and lags that you name"),
     *(flag._replace(is_common=True) for flag in (*HOW, NO_CACHE, DRY_RUN)),

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from jaxrnn.store.rows import Row
 from jaxrnn.sweeps.verify import CHANGED, OF, SAMPLE, Again, Verification, named, verify as again
 from jaxrnn.sweeps.watch import duration
 from jaxrnn.yardstick.held_out import HeldOut, held_out as fresh
+from jaxrnn.yardstick.submission import FILE, Submission, check_submission, read_submission
 
-HEADINGS = ("net", "trial", "in the directory", "here")
+HEADINGS = ("net", "trial", "there", "here")
 
 
 SHOWN = 20
@@ -55,32 +57,59 @@ def verify(
     """
     set_up_jax(compile_cache)
     start = time.monotonic()
-    of: dict[str, Any] = {"cells": cells, "tasks": tasks, "code": code}
-    how: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": True}
     if held_out:
         for name, value in (("longest_lag", longest_lag), ("seed", seed), ("all", all or None)):
             if value is not None:
                 raise InputError(
                     f"--{flag_name(name)} has no meaning beside --held-out: give one of the two"
                 )
-        tried = fresh(directory, " ".join(held_out), out, **of, **how)
-        sentences, holds = fresh_in_words(tried), tried.holds
-    else:
-        some = None if all else rows
-        result = again(directory, out, rows=some, longest_lag=longest_lag, seed=seed, **of, **how)
-        sentences, holds = in_words(result), result.holds
-        table = [*map(_table_row, result.other)]
-        if table:
-            console.print(terminal_table(table[:SHOWN], HEADINGS))
-        if len(table) > SHOWN:
-            sentences.insert(0, f"{len(table) - SHOWN:,} more are in {result.out / TABLE}.")
-        text = markdown_table(table, HEADINGS) + "\n" if table else ""
-        write_whole(result.out / TABLE, (text + "\n\n".join(sentences) + "\n").encode())
+    submission = read_submission(directory) if (directory / FILE).exists() else None
+    faults = [] if submission is None else check_submission(submission, code)
+    of: dict[str, Any] = {"cells": cells, "tasks": tasks, "code": code}
+    how: dict[str, Any] = {"lanes": lanes, "dask": dask, "progress": True}
+    with nullcontext() if submission is None else submission.code():
+        if held_out:
+            tried = fresh(directory, " ".join(held_out), out, **of, **how)
+            sentences, holds = fresh_in_words(tried), tried.holds
+        else:
+            some: dict[str, Any] = {
+                "rows": None if all else rows,
+                "longest_lag": longest_lag,
+                "seed": seed,
+            }
+            result = again(directory, out, **some, **of, **how)
+            sentences, holds = in_words(result), result.holds
+            show_others(result)
+    if submission is not None:
+        sentences += submission_in_words(submission, faults)
     for sentence in sentences:
         console.print(Text(sentence))
     console.print(f"Wall time of this call: {duration(time.monotonic() - start)}.")
-    if not holds:
+    if faults or not holds:
         sys.exit(1)
+
+
+def show_others(result: Verification) -> None:
+    """Show the rows that are not the same, and write what was found."""
+    table = [*map(_table_row, result.other)]
+    text = "\n\n".join(in_words(result)) + "\n"
+    if table:
+        console.print(terminal_table(table[:SHOWN], HEADINGS))
+        text = f"{markdown_table(table, HEADINGS)}\n{text}"
+    if len(table) > SHOWN:
+        console.print(f"{len(table) - SHOWN:,} more are in {result.out / TABLE}.")
+    write_whole(result.out / TABLE, text.encode())
+
+
+def submission_in_words(submission: Submission, faults: Sequence[str]) -> list[str]:
+    """What was found of a submission's cell, a paragraph each."""
+    if not faults:
+        return [
+            f"{submission.cell} keeps its contract: it does not look ahead, its state is all that "
+            "it carries, its gradient is right, and weights, state and horizons are as "
+            f"{submission.directory / FILE} says."
+        ]
+    return [f"Not as it should be: {fault}." for fault in faults]
 
 
 def fresh_in_words(tried: HeldOut) -> list[str]:

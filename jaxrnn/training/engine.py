@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.typing import ArrayLike
 
 from jaxrnn.experiment import Experiment
-from jaxrnn.machine import all_devices, settings_of_jax
+from jaxrnn.machine import all_devices, few_mappings_left, settings_of_jax
 from jaxrnn.problems import Sequence as Drawn
 from jaxrnn.training.compiling import (
     AXIS,
@@ -222,9 +222,12 @@ def _keep(key: Any, make: Callable[[], Any]) -> Any:
     key = (*key, settings_of_jax())
     if key not in _held:
         _held[key] = make()
+        # A program takes hundreds of mappings, one with tests thousands. Once there are none left
+        # LLVM fails with "Cannot allocate memory".
+        most = len(_held) // 2 if few_mappings_left() else HELD
+        while len(_held) > max(1, most):
+            _held.popitem(last=False)
     _held.move_to_end(key)
-    while len(_held) > HELD:
-        _held.popitem(last=False)
     return _held[key]
 
 

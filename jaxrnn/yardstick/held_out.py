@@ -194,11 +194,8 @@ def rule_for(protocol: HorizonProtocol, trials: int) -> Rule | None:
 Trials = list[Experiment]
 
 
-def fresh_trials(net: Remembered, protocol: HorizonProtocol, seed: str) -> tuple[Trials, Trials]:
-    """The fresh trials of a net: at the lag that each search has found, and at the next one.
-
-    Raises InputError for rows that the protocol does not ask for.
-    """
+def check_rows(net: Remembered, protocol: HorizonProtocol) -> Asked:
+    """The net as the protocol asks for it. Raises InputError for a row that it does not ask for."""
     made = net.rows[0].experiment
     name = made.name.removeprefix(PREFIX)
     (asked,) = nets([made.cell], [name if name in TASKS else made.task], protocol)
@@ -208,6 +205,12 @@ def fresh_trials(net: Remembered, protocol: HorizonProtocol, seed: str) -> tuple
                 f"{made.cell} on {name} has a row with settings that its protocol does not give: "
                 f"{row.experiment.note}"
             )
+    return asked
+
+
+def fresh_trials(net: Remembered, protocol: HorizonProtocol, seed: str) -> tuple[Trials, Trials]:
+    """The fresh trials of a net: at the lag that each search has found, and at the next one."""
+    made, asked = net.rows[0].experiment, check_rows(net, protocol)
     of_lags: tuple[Trials, Trials] = [], []
     for number, found in net.found.items():
         if found.place < 0:
