@@ -194,8 +194,12 @@ wrong.defvjp(lambda x: (x, None), lambda _, g: (2 * g,))
 
 def test_a_cell_that_keeps_its_contract_has_no_faults():
     assert faults_of("mine", leaky()) == []
-    for name in ("lstm", "delta_net"):
-        assert faults_of(name, CELLS[name](*SIZE)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CELLS if name != "memory_blocks"])
+def test_the_cells_of_the_package_have_no_faults(name):
+    assert faults_of(name, CELLS[name](*SIZE)) == []
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,6 @@ def faults_of(name: str, cell: Cell) -> list[str]:
     xs = jax.random.normal(keys[1], (STEPS, SIZE[0]))
     others = xs.at[CUT:].set(jax.random.normal(keys[2], (STEPS - CUT, SIZE[0])))
 
-    @jax.jit
     def outputs(params: Any, xs: jax.Array) -> jax.Array:
         return unroll(cell, params, xs)[1]
 
